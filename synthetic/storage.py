@@ -1,0 +1,117 @@
+"""Settings to JSON and back, and the folder a world is kept in."""
+
+import dataclasses
+import difflib
+import importlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+_T = TypeVar("_T", bound=type)
+_KNOBS: dict[str, type] = {}
+
+
+def knob(cls: _T) -> _T:
+    """Put a settings dataclass on the shelf of names that a saved world may mention."""
+    _KNOBS[cls.__name__] = cls
+    return cls
+
+
+def to_json(value: Any) -> Any:
+    """Settings as plain JSON values; a dataclass becomes {"kind": class name, field: value, ...}."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
+        return {"kind": type(value).__name__, **fields}
+    if isinstance(value, tuple | list):
+        return [to_json(v) for v in value]
+    return value
+
+
+def from_json(value: Any) -> Any:
+    """Inverse of `to_json`."""
+    if isinstance(value, dict):
+        fields = dict(value)
+        cls = _KNOBS[pick(fields.pop("kind", "?"), _KNOBS, "kind in a world's settings")]
+        return cls(**{name: from_json(v) for name, v in fields.items()})
+    if isinstance(value, list):
+        return tuple(from_json(v) for v in value)
+    return value
+
+
+def pick(name: str, shelf: Mapping[str, object], what: str) -> str:
+    """The name itself if it is on the shelf; else an error that suggests the nearest ones."""
+    if name in shelf:
+        return name
+    near = difflib.get_close_matches(name, shelf, n=1)
+    hint = f"perhaps you meant {near[0]!r}" if near else "choose one of these"
+    raise ValueError(f"{what} must be one of {sorted(shelf)}; got {name!r}: {hint}.")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary sibling to write; it takes the place of `path` only if the block ends well.
+
+    A full disk, an error or Ctrl-C inside the block leaves an earlier `path` as it was, and no litter.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file whole or not at all."""
+    with replacing(path) as temporary:
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata)
+
+
+def read(path: Path, reader: Callable[[Path], Any], owner: str) -> Any:
+    """Read one file of a saved folder, or say which file is missing or damaged."""
+    try:
+        return reader(path)
+    except FileNotFoundError:
+        message = f"{owner} must hold {path.name}; got no such file in {path.parent}: save it again or copy it whole."
+        raise FileNotFoundError(message) from None
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise ValueError(f"{owner} must hold a readable {path.name}; got {error}: save it again.") from None
+
+
+def save_world(world: Any, folder: str | Path) -> Path:
+    """Write `world.json` (settings) and `world.safetensors` (everything drawn once) into a folder."""
+    folder = Path(folder)
+    write_tensors(folder / "world.safetensors", world.tensors)
+    write_text(folder / "world.json", json.dumps(to_json(world), indent=1) + "\n")
+    return folder
+
+
+def load_world(folder: str | Path) -> Any:
+    """Read a world written by `save_world`: same settings, same drawn tensors to the last bit."""
+    importlib.import_module("synthetic.presets")  # puts every knob of ours on the shelf
+    folder = Path(folder)
+    settings = read(folder / "world.json", lambda p: json.loads(p.read_text()), "world folder")
+    tensors = read(folder / "world.safetensors", load_file, "world folder")
+    world = from_json(settings)
+    world.__dict__["tensors"] = tensors  # fills the cached property: nothing is drawn anew
+    return world

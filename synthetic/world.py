@@ -1,0 +1,109 @@
+"""What a world is: a source of activations whose causes are known."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Sparse coefficients, k slots a row.
+
+    An unused slot holds value 0 at any index; an index used twice in a row counts with the sum of its values.
+    """
+
+    indices: Int[Tensor, "*s n k"]
+    values: Float[Tensor, "*s n k"]
+    width: int
+    """number of columns of the dense form"""
+
+    def dense(self) -> Float[Tensor, "*s n w"]:
+        """The same coefficients as a dense array, differentiable in `values`."""
+        zeros = self.values.new_zeros(*self.values.shape[:-1], self.width)
+        return zeros.scatter_add(-1, self.indices, self.values)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One draw from a world."""
+
+    x: Float[Tensor, "n d"]
+    """activations"""
+    h: Codes
+    """the true coefficients behind them"""
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """What is known of a world without sampling it. Statistics are float64 on the CPU."""
+
+    features: Float[Tensor, "n_true d"]
+    """true directions V, unit rows"""
+    bias: Float[Tensor, " d"]
+    rates: Float[Tensor, " n_true"]
+    """realised P(h_i != 0)"""
+    requested_rates: Float[Tensor, " n_true"]
+    rates_error: float
+    """standard error of their sum E[L0]: 0 where they are closed, else that of the quadrature used"""
+    mean_h: Float[Tensor, " n_true"]
+    """E[h_i]"""
+    mean: Float[Tensor, " d"]
+    """E[x]"""
+    covariance: Float[Tensor, "d d"] | None
+    """Cov[x], or None where no closed form exists (`open` says which quantities and why)"""
+    cofiring: Callable[[Int[Tensor, " k"]], Float[Tensor, "k k"]] | None
+    """P(h_i != 0 and h_j != 0) for the features asked for, diagonal = rates; None where not closed"""
+    parents: Int[Tensor, " n_true"]
+    """index of each feature's parent concept, -1 for none"""
+    symmetries: tuple[str, ...]
+    """changes of the features that leave the law of x alone, so that no learner can undo them"""
+    requested: dict[str, float] = field(default_factory=dict)
+    realised: dict[str, float] = field(default_factory=dict)
+    open: dict[str, str] = field(default_factory=dict)
+    """quantities without a closed form -> reason"""
+
+    @property
+    def expected_l0(self) -> float:
+        """E[number of features that fire]."""
+        return float(self.rates.sum())
+
+    @property
+    def n_true(self) -> int:
+        """Number of true features."""
+        return self.features.shape[0]
+
+    @property
+    def d(self) -> int:
+        """Dimension of the activations."""
+        return self.features.shape[1]
+
+
+class World(Protocol):
+    """A source of activations with known causes: a frozen dataclass whose fields are its settings.
+
+    Laws: `sample` is a function of n and the generator's state alone; its moments are those of `truth`.
+    """
+
+    @property
+    def truth(self) -> GroundTruth:
+        """What is known without sampling."""
+        ...
+
+    @property
+    def d(self) -> int:
+        """Dimension of the activations."""
+        ...
+
+    def sample(self, n: int, rng: torch.Generator) -> Batch:
+        """Draw n independent activations on the generator's device."""
+        ...
+
+
+def must(condition: object, where: str, rule: str, got: object, advice: str) -> None:
+    """Raise `ValueError("<where> must be <rule>; got <got>: <advice>.")` unless the condition holds."""
+    if not condition:
+        raise ValueError(f"{where} must be {rule}; got {got}: {advice}.")
