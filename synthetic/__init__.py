@@ -39,7 +39,7 @@ _HOMES = {
     "presets": ("preset",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
-__all__ = sorted([*_HOME, "presets"])  # noqa: PLE0605
+__all__ = sorted([*_HOME, "presets"])
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ Pair = tuple[int, int, float]
 
 
 def threshold(rates: Tensor) -> Tensor:
-    """t with P(N(0,1) > t) = rate."""
+    """The t with P(N(0,1) > t) = rate."""
     return -torch.special.ndtri(rates)
 
 
@@ -32,7 +32,7 @@ def joint_rate(rate_i: Tensor, rate_j: Tensor, rho: Tensor) -> Tensor:
 
     Source: Drezner and Wesolowsky (1990); 64-point Gauss-Legendre, error under 1e-10 for |rho| <= .99.
     """
-    a, b = threshold(rate_i), threshold(rate_j)
+    a, b = (threshold(rate).clamp(-38, 38) for rate in (rate_i, rate_j))  # rate 1: finite, and the integrand still 0
     half = torch.asin(rho.clamp(-1, 1)) / 2
     total = torch.zeros_like(half)
     for node, weight in zip(_NODES.tolist(), _WEIGHTS.tolist(), strict=True):
@@ -45,15 +45,17 @@ def joint_rate(rate_i: Tensor, rate_j: Tensor, rho: Tensor) -> Tensor:
 def latent_from_phi(rate_i: Tensor, rate_j: Tensor, phi: Tensor) -> Tensor:
     """Latent correlation that gives two binary variables the correlation phi, by bisection (it is monotone).
 
-    Raises ValueError where no pair of such rates has that phi: P(both) lies in [max(0, r_i + r_j - 1), min(r_i, r_j)].
+    Raises ValueError where no latent correlation in [-.9999, .9999] has that phi. Its P(both) spans all but the very
+    ends of [max(0, r_i + r_j - 1), min(r_i, r_j)], outside which no two binary variables of such rates exist.
     """
     spread = (rate_i * (1 - rate_i) * rate_j * (1 - rate_j)).sqrt()
     both = rate_i * rate_j + phi * spread
-    least, most = (rate_i + rate_j - 1).clamp_min(0), torch.minimum(rate_i, rate_j)
-    bad = (both < least - 1e-12) | (both > most + 1e-12)
+    limit = torch.full_like(phi, 0.9999)
+    least, most = joint_rate(rate_i, rate_j, -limit), joint_rate(rate_i, rate_j, limit)
+    bad = (both < least - 1e-10) | (both > most + 1e-10) | ((spread == 0) & (phi != 0))
     if bad.any():
         at = int(bad.nonzero()[0, 0])
-        low, high = ((end - rate_i * rate_j) / spread for end in (least, most))
+        low, high = ((end - rate_i * rate_j) / spread.clamp_min(1e-300) for end in (least, most))
         must(
             False,
             "Phi.value",
@@ -61,7 +63,7 @@ def latent_from_phi(rate_i: Tensor, rate_j: Tensor, phi: Tensor) -> Tensor:
             f"{phi[at]:.4g}",
             "binary variables of unequal or small rates cannot correlate more",
         )
-    low, high = torch.full_like(phi, -0.9999), torch.full_like(phi, 0.9999)
+    low, high = -limit, limit
     for _ in range(50):
         middle = (low + high) / 2
         below = joint_rate(rate_i, rate_j, middle) < both
@@ -69,6 +71,7 @@ def latent_from_phi(rate_i: Tensor, rate_j: Tensor, phi: Tensor) -> Tensor:
     return (low + high) / 2
 
 
+@runtime_checkable
 class Dependence(Protocol):
     """How the latent Gaussians correlate."""
 
@@ -137,7 +140,7 @@ class Copula(Firing):
     """Full-rank copula: any pairwise dependence. Sampling costs n_true^2 a sample. Source: Gaussian copula."""
 
     rates: Rates = Constant()  # noqa: RUF009 (frozen)
-    dependence: Dependence = LatentCorrelation()  # noqa: RUF009 (frozen)
+    dependence: Dependence = LatentCorrelation()
 
     def init(self, n_true: int, rng: torch.Generator) -> Drawn:
         """See `Firing`."""

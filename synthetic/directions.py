@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -15,11 +15,12 @@ from synthetic.world import must
 Rows = Float[Tensor, "n d"]
 
 
+@runtime_checkable
 class Directions(Protocol):
     """A family of dictionaries."""
 
     def draw(self, n: int, d: int, rng: torch.Generator) -> Rows:
-        """n unit rows in R^d, float64."""
+        """Draw n unit rows in R^d, float64."""
         ...
 
 
@@ -29,7 +30,7 @@ def unit(rows: Tensor) -> Tensor:
 
 
 def welch_bound(n: int, d: int) -> float:
-    """Least possible coherence of n unit vectors in R^d: sqrt((n - d) / (d (n - 1))), 0 for n <= d. Source: Welch (1974)."""
+    """Least possible coherence of n unit vectors in R^d, sqrt((n - d) / (d (n - 1))) or 0. Source: Welch (1974)."""
     return math.sqrt((n - d) / (d * (n - 1))) if n > d else 0.0
 
 
@@ -51,7 +52,7 @@ def _gaussian(n: int, d: int, rng: torch.Generator) -> Rows:
 
 
 def _basis(n: int, d: int, rng: torch.Generator, owner: str) -> Rows:
-    """n orthonormal rows."""
+    """Draw n orthonormal rows."""
     must(n <= d, owner, f"used with n_true <= d={d}", n, "raise d or choose an overcomplete family")
     return torch.linalg.qr(_gaussian(d, n, rng)).Q.T
 
@@ -132,6 +133,7 @@ class LowCoherence:
 
     def draw(self, n: int, d: int, rng: torch.Generator) -> Rows:
         """See `Directions`."""
+        must(n >= 2, "LowCoherence", "used with n_true >= 2", n, "use RandomSphere for one feature")
         bound = welch_bound(n, d)
         must(
             self.overlap >= bound,
@@ -146,17 +148,17 @@ class LowCoherence:
         return self._blend(start, self._push_apart(start))
 
     def _turned_together(self, rows: Rows) -> Rows:
-        """Set the cosine of rows 2i and 2i+1 to the target; for "max" one pair is enough."""
-        rows = rows.clone()
-        pairs = 1 if self.kind == "max" else len(rows) // 2
-        first, second = rows[: 2 * pairs : 2], rows[1 : 2 * pairs : 2]
-        across = unit(second - (second * first).sum(1, keepdim=True) * first)
-        low, high = 0.0, 0.9999
-        for _ in range(40):
-            cosine = (low + high) / 2
-            rows[1 : 2 * pairs : 2] = cosine * first + math.sqrt(1 - cosine**2) * across
-            low, high = (cosine, high) if self._measure(rows) < self.overlap else (low, cosine)
-        return rows
+        """Turn each row of odd index towards the row before it; for "max" one is enough. A last row left over joins."""
+        n = len(rows)
+        turned = [1] if self.kind == "max" else [*range(1, n, 2), *([n - 1] if n % 2 else [])]
+        towards = rows[[(i - 1) // 2 * 2 for i in turned]]
+        found = rows.clone()
+        low, high = 0.0, 1.0  # at `low` the measure is at most the target, at `high` it is 1
+        for _ in range(50):
+            share = (low + high) / 2
+            found[turned] = unit((1 - share) * rows[turned] + share * towards)
+            low, high = (share, high) if self._measure(found) <= self.overlap else (low, share)
+        return found
 
     def _push_apart(self, start: Rows) -> Rows:
         free = start.clone().requires_grad_()
@@ -221,7 +223,7 @@ class Cone:
 @knob
 @dataclass(frozen=True)
 class Simplex:
-    """Vertices of a regular simplex: all inner products -1/(n-1), n <= d + 1. Source: standard; meets the Welch bound."""
+    """Vertices of a regular simplex: all inner products -1/(n-1), n <= d + 1. Source: meets the Welch bound."""
 
     def draw(self, n: int, d: int, rng: torch.Generator) -> Rows:
         """See `Directions`."""
@@ -276,6 +278,7 @@ class CommonMean:
 
     def draw(self, n: int, d: int, rng: torch.Generator) -> Rows:
         """See `Directions`."""
+        must(d >= 2, "CommonMean", "used with d >= 2", d, "raise d: a line has no room beside the mean")
         centre = unit(_gaussian(1, d, rng))
         own = _gaussian(n, d, rng)
         own = unit(own - (own @ centre.T) * centre)

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -30,6 +30,7 @@ class Law:
     """E[g^2] of the gain shared by all features of a sample; E[g] = 1"""
 
 
+@runtime_checkable
 class Magnitudes(Protocol):
     """A law of magnitudes: what is drawn once (`init`), what is drawn per firing (`draw`), its moments (`law`)."""
 
@@ -75,7 +76,7 @@ class ConstantMagnitude:
 
     def draw(self, drawn: Drawn, features: Int[Tensor, " k"], rng: torch.Generator) -> Float[Tensor, " k"]:
         """See `Magnitudes`."""
-        return torch.full(features.shape, self.value, device=features.device)
+        return torch.full(features.shape, float(self.value), device=features.device)
 
     def law(self, drawn: Drawn, n_true: int) -> Law:
         """Exact moments."""
@@ -207,7 +208,7 @@ class PerFeature:
         return (drawn["mean"][features] + drawn["sd"][features] * _normal(features, rng)).relu()
 
     def law(self, drawn: Drawn, n_true: int) -> Law:
-        """Rectified normal: with u = mean/sd, E a = mean Phi(u) + sd phi(u), E a^2 = (mean^2+sd^2) Phi(u) + mean sd phi(u)."""
+        """Rectified normal, u = mean/sd: E a = mean Phi(u) + sd phi(u), E a^2 = (mean^2+sd^2) Phi(u) + mean sd phi(u)."""
         mean, sd = drawn["mean"].double(), drawn["sd"].double()
         u = mean / sd.clamp_min(1e-300)
         cdf, pdf = torch.special.ndtr(u), torch.exp(-u * u / 2) / math.sqrt(2 * math.pi)
@@ -220,6 +221,10 @@ class Signed:
     """Each firing takes a fair random sign; E[a] = 0. Source: ours."""
 
     inner: Magnitudes
+
+    def __post_init__(self) -> None:
+        shared = isinstance(self.inner, SharedGain)
+        must(not shared, "Signed.inner", "without a shared gain", "SharedGain", "write SharedGain(Signed(...))")
 
     def init(self, n_true: int, rng: torch.Generator) -> Drawn:
         """What `inner` draws."""
@@ -247,6 +252,8 @@ class SharedGain:
 
     def __post_init__(self) -> None:
         must(self.spread > 0, "SharedGain.spread", "above 0", self.spread, "drop the wrapper for no gain")
+        twice = isinstance(self.inner, SharedGain)
+        must(not twice, "SharedGain.inner", "without a shared gain", "SharedGain", "add the squared spreads in one")
 
     def init(self, n_true: int, rng: torch.Generator) -> Drawn:
         """What `inner` draws."""

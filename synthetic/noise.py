@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -12,11 +12,11 @@ from torch import Tensor
 from synthetic.storage import knob
 from synthetic.world import must
 
-
 Signal = Callable[[], float | None]
 """tr Cov of the noiseless activations, None where it has no closed form; computed only if asked"""
 
 
+@runtime_checkable
 class Noise(Protocol):
     """Gaussian noise e = z R with z standard normal; R is the root returned by `root`."""
 

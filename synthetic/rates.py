@@ -1,7 +1,7 @@
 """How often each feature fires: profiles of rates over features, most frequent first unless random."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -11,6 +11,7 @@ from synthetic.storage import knob
 from synthetic.world import must
 
 
+@runtime_checkable
 class Rates(Protocol):
     """A profile of firing rates."""
 

@@ -94,15 +94,16 @@ def read(path: Path, reader: Callable[[Path], Any], owner: str) -> Any:
     except FileNotFoundError:
         message = f"{owner} must hold {path.name}; got no such file in {path.parent}: save it again or copy it whole."
         raise FileNotFoundError(message) from None
-    except (SafetensorError, json.JSONDecodeError) as error:
+    except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{owner} must hold a readable {path.name}; got {error}: save it again.") from None
 
 
 def save_world(world: Any, folder: str | Path) -> Path:
     """Write `world.json` (settings) and `world.safetensors` (everything drawn once) into a folder."""
     folder = Path(folder)
-    write_tensors(folder / "world.safetensors", world.tensors)
-    write_text(folder / "world.json", json.dumps(to_json(world), indent=1) + "\n")
+    with replacing(folder / "world.json") as settings:  # written first, in place last: no mixture of two worlds
+        settings.write_text(json.dumps(to_json(world), indent=1) + "\n")
+        write_tensors(folder / "world.safetensors", world.tensors)
     return folder
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -82,6 +82,7 @@ class GroundTruth:
         return self.features.shape[1]
 
 
+@runtime_checkable
 class World(Protocol):
     """A source of activations with known causes: a frozen dataclass whose fields are its settings.
 

@@ -1,0 +1,103 @@
+"""Absorption, hedging, merging and splitting, read off the known structure: no probe, no labels."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from workbench.metrics.evidence import Evidence
+from workbench.metrics.shelf import Values, metric, only_if
+
+TRACKS = 0.7
+"""|cos| from which a latent counts as tracking a feature"""
+MIXES = 0.25
+"""share of a second feature in a decoder row from which the row counts as a mixture"""
+
+
+def parts(
+    rows: Float[Tensor, "k d"], first: Float[Tensor, "k d"], second: Float[Tensor, "k d"]
+) -> tuple[Tensor, Tensor]:
+    """Least-squares coefficients of each row on two unit directions."""
+    cross = (first * second).sum(1)
+    a, b = (rows * first).sum(1), (rows * second).sum(1)
+    determinant = (1 - cross**2).clamp_min(1e-9)
+    return (a - cross * b) / determinant, (b - cross * a) / determinant
+
+
+@dataclass(frozen=True)
+class Edges:
+    """One entry for each parent-child pair both of which have a latent and fired in the draw."""
+
+    child: Int[Tensor, " e"]
+    parent: Int[Tensor, " e"]
+    absorption: Float[Tensor, " e"]
+    """P(parent's latent silent | child fires) - P(parent's latent silent | parent fires, child does not)"""
+    hedging: Float[Tensor, " e"]
+    """share c / (|p| + |c|) of the child's direction in the parent latent's decoder row"""
+    tilt: Float[Tensor, " e"]
+    """share of the parent's direction in the child latent's decoder row"""
+
+
+def edges(evidence: Evidence) -> Edges:
+    """Every scored parent-child edge."""
+    truth, latent_of = evidence.truth, evidence.geometry.latent_of
+    child = (truth.parents >= 0).nonzero().squeeze(1)
+    parent = truth.parents[child]
+    both, alone = evidence.true_fires[child], evidence.true_fires[parent] - evidence.true_fires[child]
+    kept = (latent_of[child] >= 0) & (latent_of[parent] >= 0) & (both > 0) & (alone > 0)
+    child, parent, both, alone = child[kept], parent[kept], both[kept], alone[kept]
+    with_child = evidence.hits_with_child[child]
+    without = evidence.hits[parent] - with_child
+    v_parent, v_child = truth.features[parent].double(), truth.features[child].double()
+
+    def rows(feature: Tensor) -> Tensor:
+        sign = evidence.geometry.cosine_of[feature].sign()
+        return evidence.decoder[latent_of[feature]] * sign[:, None]
+
+    p, c = parts(rows(parent), v_parent, v_child)
+    c2, p2 = parts(rows(child), v_child, v_parent)
+    return Edges(
+        child=child,
+        parent=parent,
+        absorption=without / alone - with_child / both,
+        hedging=c / (p.abs() + c.abs()).clamp_min(1e-12),
+        tilt=p2 / (p2.abs() + c2.abs()).clamp_min(1e-12),
+    )
+
+
+@metric(absorption=0.0, hedging=0.0, child_tilt=0.0, edges_scored=None)
+@only_if(lambda evidence: bool((evidence.truth.parents >= 0).any()))
+def absorption(evidence: Evidence) -> Values:
+    """Means over parent-child edges of absorption, hedging and tilt, and how many edges they rest on.
+
+    absorption: how much likelier the parent's latent is to stay silent when the child fires than when it does not.
+    hedging: share of the child's direction in the parent's decoder row. child_tilt: share of the parent's direction in
+    the child's row. Null of each is 0 (a latent that ignores the edge). Edges without two latents are left out, so read
+    it beside recall. Source: ours; the phenomena are Chanin et al. (2024), arXiv 2409.14507, and (2025), 2505.11756.
+    """
+    found = edges(evidence)
+    means = [float(v.mean()) if len(v) else 0.0 for v in (found.absorption, found.hedging, found.tilt)]
+    return dict(zip(("absorption", "hedging", "child_tilt"), means, strict=True)) | {
+        "edges_scored": float(len(found.child))
+    }
+
+
+@metric(splitting=0.0, merging=0.0)
+def splitting(evidence: Evidence) -> Values:
+    """splitting: share of features that two or more live latents track (nearest feature, |cos| >= .7).
+
+    merging: share of live latents whose decoder row holds its two nearest features in shares of at least 1/4 each.
+    Random rows track nothing and mix nearly always. Source: ours.
+    """
+    geometry, live = evidence.geometry, evidence.live
+    tracking = live & (geometry.nearest_cosine >= TRACKS)
+    followers = torch.bincount(geometry.nearest[tracking], minlength=evidence.truth.n_true)
+    features = evidence.truth.features.double()
+    first, second = parts(evidence.decoder, features[geometry.nearest], features[geometry.second])
+    share = second.abs() / (first.abs() + second.abs()).clamp_min(1e-12)
+    mixed = (share >= MIXES) & (geometry.nearest != geometry.second)
+    return {
+        "splitting": float((followers >= 2).double().mean()),
+        "merging": float(mixed[live].double().mean()) if bool(live.any()) else 0.0,
+    }

@@ -1,0 +1,84 @@
+"""Which latent stands for which true feature: one-to-one assignment on decoder directions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from synthetic.streams import stream
+
+
+def cosines(rows: Float[Tensor, "m d"], features: Float[Tensor, "n d"]) -> Float[Tensor, "m n"]:
+    """cos(row_j, feature_i), float64; 0 for a zero row."""
+    rows, features = rows.detach().double(), features.detach().double()
+    rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    return rows @ (features / features.norm(dim=1, keepdim=True).clamp_min(1e-12)).T
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Decoder rows against true directions. m latents, n features."""
+
+    latent_of: Int[Tensor, " n"]
+    """latent assigned to each feature, -1 for none: maximises the sum of |cos| over one-to-one assignments"""
+    cosine_of: Float[Tensor, " n"]
+    """signed cosine of that pair, 0 for none"""
+    nearest: Int[Tensor, " m"]
+    """feature with the largest |cos| to each latent"""
+    second: Int[Tensor, " m"]
+    """feature with the second largest |cos| (the nearest again where there is one feature)"""
+    nearest_cosine: Float[Tensor, " m"]
+    """largest |cos| of each latent"""
+    best_signed: Float[Tensor, " n"]
+    """largest cos of any latent with each feature"""
+    best_absolute: Float[Tensor, " n"]
+    """largest |cos| of any latent with each feature"""
+
+    @property
+    def mean_matched(self) -> float:
+        """Mean |cos| over the min(m, n) assigned pairs."""
+        return float(self.cosine_of[self.latent_of >= 0].abs().mean())
+
+
+def match(rows: Float[Tensor, "m d"], features: Float[Tensor, "n d"]) -> Geometry:
+    """Assign latents to features (Jonker-Volgenant, exact) and collect extreme cosines."""
+    cosine = cosines(rows.cpu(), features.cpu())
+    size = cosine.abs()
+    latent, feature = linear_sum_assignment(size.numpy(), maximize=True)
+    n = len(features)
+    latent_of = torch.full((n,), -1)
+    latent_of[torch.from_numpy(feature)] = torch.from_numpy(latent)
+    cosine_of = torch.zeros(n, dtype=torch.float64)
+    cosine_of[torch.from_numpy(feature)] = cosine[torch.from_numpy(latent), torch.from_numpy(feature)]
+    top = size.topk(min(2, n), dim=1)
+    return Geometry(
+        latent_of=latent_of,
+        cosine_of=cosine_of,
+        nearest=size.argmax(1),
+        second=top.indices[:, -1],
+        nearest_cosine=top.values[:, 0],
+        best_signed=cosine.max(0).values,
+        best_absolute=size.max(0).values,
+    )
+
+
+_random: dict[tuple[int, bytes], list[Geometry]] = {}
+
+
+def random_geometries(m: int, features: Float[Tensor, "n d"]) -> list[Geometry]:
+    """Geometry of m uniformly random directions against these features: what chance gives. Kept for reuse.
+
+    Sixteen draws, two where m n > 10^6 (their spread is then below .001).
+    """
+    key = (m, np.ascontiguousarray(features.cpu().numpy()).tobytes()[:65536])
+    if key not in _random:
+        draws = 16 if m * len(features) <= 1e6 else 2
+        d = features.shape[1]
+        rows = (torch.randn(m, d, generator=stream(0, "null", i), dtype=torch.float64) for i in range(draws))
+        if len(_random) > 64:
+            _random.clear()
+        _random[key] = [match(row, features) for row in rows]
+    return _random[key]

@@ -1,0 +1,41 @@
+"""The oracle: the true dictionary behind a variant's own encoder, the ceiling of every score."""
+
+from typing import Any
+
+import torch
+
+from synthetic.streams import stream
+from synthetic.world import World
+from workbench.metrics import evaluate
+from workbench.sae import SAE, variants
+from workbench.training.config import TrainConfig
+from workbench.training.loop import train
+
+
+def oracle(name: str, world: World, *, seed: int = 0, **settings: Any) -> SAE:
+    """A variant with one latent a true feature: W_dec = V and b_dec = b, both frozen; W_enc starts at V^T.
+
+    Train it to fit what remains: encoder, biases, thresholds.
+    """
+    truth = world.truth
+    sae = variants()[name](truth.d, truth.n_true, seed=seed, **settings)
+    x = world.sample(8192, stream(seed, "moments")).x
+    with torch.no_grad():
+        sae.scale.copy_((sae.d / x.double().square().sum(-1).mean()).sqrt().float())
+        sae.W_dec.copy_(truth.features)
+        sae.W_enc.copy_(truth.features.mT)
+        sae.b_dec.copy_(truth.bias * sae.scale)
+    sae.frozen = ("W_dec", "b_dec")
+    return sae
+
+
+def ceiling(
+    name: str, world: World, config: TrainConfig | None = None, *, n: int = 20_000, seed: int = 0, **settings: Any
+) -> dict[str, Any]:
+    """Every metric of the trained oracle: what this variant's encoder could reach if it knew the dictionary."""
+    config = config or TrainConfig(steps=1000, normalise=False)
+    if config.normalise:
+        raise ValueError("ceiling.config.normalise must be False; got True: the oracle comes with its scale set.")
+    sae = oracle(name, world, seed=seed, **settings)
+    train(sae, world, config, seed=seed)
+    return evaluate(sae, world, n, seed + 1)

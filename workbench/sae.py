@@ -1,0 +1,226 @@
+"""What a sparse autoencoder is here: a stack of them, and the shelf of variants."""
+
+import dataclasses
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from synthetic.storage import pick
+from synthetic.streams import stream
+from synthetic.world import Codes, must
+from workbench import kernels
+
+Latents = Codes | Tensor
+"""latents of a batch, sparse or dense"""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One forward pass, in the SAE's own units (inputs times `scale`)."""
+
+    x: Float[Tensor, "*b n d"]
+    pre: Tensor
+    """what `SAE.pre` returned, usually pre-activations (*s, n, m)"""
+    codes: Latents
+    x_hat: Float[Tensor, "*s n d"]
+
+    def dense(self) -> Float[Tensor, "*s n m"]:
+        """Latents as a dense array."""
+        return self.codes.dense() if isinstance(self.codes, Codes) else self.codes
+
+
+class SAE(nn.Module, ABC):
+    """A stack of sparse autoencoders f = activate((x - b_dec) W_enc + b_enc), x_hat = f W_dec + b_dec.
+
+    A variant is a final subclass with its hyperparameters in a frozen dataclass `Settings` and at least `activate`.
+    A setting given as a (nested) list varies over members; lists broadcast to the stack shape *s as numpy arrays do.
+    Number settings are then attributes of shape *s (`self.k`). Members share data and nothing else.
+
+    Parameters: W_enc (*s, d, m), b_enc (*s, m), W_dec (*s, m, d), b_dec (*s, d).
+    """
+
+    @dataclass(frozen=True)
+    class Settings:
+        """Hyperparameters, with defaults."""
+
+    name: ClassVar[str] = ""
+    """name on the shelf, set by `register`"""
+    core: ClassVar[bool] = False
+    """part of the default experiment, set by `register`"""
+    penalties: ClassVar[tuple[str, ...]] = ()
+    """loss terms that training warms up"""
+    unit_decoder: ClassVar[bool] = True
+    """decoder rows are kept at norm 1 and the radial part of their gradient is removed"""
+    rowwise: ClassVar[bool] = True
+    """in eval mode a row's latents depend on that row alone"""
+    nonnegative: ClassVar[bool] = True
+    """latents are never negative"""
+    architecture: ClassVar[str | None] = None
+    """SAELens architecture whose inference equals this variant's, if any"""
+    frozen: tuple[str, ...] = ()
+    """parameters that training leaves alone"""
+
+    W_enc: nn.Parameter
+    b_enc: nn.Parameter
+    W_dec: nn.Parameter
+    b_dec: nn.Parameter
+    scale: Tensor
+
+    def __init__(self, d: int, m: int, *, seed: int | list[Any] = 0, **settings: Any) -> None:
+        super().__init__()
+        owner = type(self).__name__
+        must(d >= 1, f"{owner}.d", "at least 1", d, "give the width of the activations")
+        must(m >= 1, f"{owner}.m", "at least 1", m, "give the number of latents")
+        fields = {f.name: f for f in dataclasses.fields(self.Settings)}
+        for given in settings:
+            pick(given, fields, f"setting of {owner}")
+        self.d, self.m, self.seed = d, m, seed
+        self.settings = {name: settings.get(name, f.default) for name, f in fields.items()}
+        lists = [np.asarray(v) for v in (seed, *self.settings.values()) if isinstance(v, list)]
+        try:
+            self.shape = np.broadcast_shapes(*(a.shape for a in lists))
+        except ValueError:
+            shapes = [a.shape for a in lists]
+            must(False, f"{owner}'s lists", "of shapes that broadcast", shapes, "make them equally long or nest them")
+        for name, value in self.settings.items():
+            self._keep_setting(name, value)
+        self.register_buffer("scale", torch.ones(()))
+        self._draw_parameters()
+        self.setup()
+
+    def _keep_setting(self, name: str, value: Any) -> None:
+        array = np.asarray(value)
+        if array.dtype.kind in "iuf" and not isinstance(value, tuple):
+            dtype = torch.float32 if array.dtype.kind == "f" else torch.int64
+            self.register_buffer(name, torch.from_numpy(np.broadcast_to(array, self.shape).copy()).to(dtype), False)
+        else:
+            must(not isinstance(value, list), f"{self.name}.{name}", "the same for all members", value, "use a tuple")
+            setattr(self, name, value)
+
+    def _draw_parameters(self) -> None:
+        seeds = np.broadcast_to(np.asarray(self.seed), self.shape)
+        rows = [torch.randn(self.m, self.d, generator=stream(int(seed), "init")) for seed in seeds.flat]
+        decoder = torch.stack(rows).view(*self.shape, self.m, self.d)
+        decoder = decoder / decoder.norm(dim=-1, keepdim=True)
+        self.W_dec = nn.Parameter(decoder)
+        self.W_enc = nn.Parameter(decoder.mT.clone(memory_format=torch.contiguous_format))
+        self.b_enc = nn.Parameter(torch.zeros(*self.shape, self.m))
+        self.b_dec = nn.Parameter(torch.zeros(*self.shape, self.d))
+
+    # what a variant may write ------------------------------------------------------------------------------------
+
+    def setup(self) -> None:
+        """Check settings, add parameters and buffers of leading shape `self.shape`."""
+
+    def pre(self, x: Float[Tensor, "*b n d"]) -> Tensor:
+        """Input to `activate`: pre-activations (x - b_dec) W_enc + b_enc."""
+        return (x - self.b_dec[..., None, :]) @ self.W_enc + self.b_enc[..., None, :]
+
+    @abstractmethod
+    def activate(self, pre: Tensor) -> Latents:
+        """Latents from what `pre` returned; `self.training` tells training from inference."""
+
+    def loss(self, x: Float[Tensor, "*b n d"], out: Pass) -> dict[str, Float[Tensor, "*s"]]:
+        """Loss terms by name, one number a member; their sum is minimised. Here sum_d (x - x_hat)^2, mean over rows."""
+        return {"mse": squared_error(x, out.x_hat)}
+
+    def after_step(self, out: Pass) -> None:
+        """Update buffers or project parameters after an optimiser step, without gradient."""
+
+    # what everyone calls -----------------------------------------------------------------------------------------
+
+    def trace(self, x: Float[Tensor, "*b n d"]) -> Pass:
+        """Forward pass on inputs already in the SAE's own units."""
+        pre = self.pre(x)
+        codes = self.activate(pre)
+        return Pass(x, pre, codes, kernels.decode(codes, self.W_dec) + self.b_dec[..., None, :])
+
+    def encode(self, x: Float[Tensor, "*b n d"]) -> Latents:
+        """Latents of raw activations."""
+        return self.activate(self.pre(x * self.scale))
+
+    def decode(self, codes: Latents) -> Float[Tensor, "*s n d"]:
+        """Reconstruction in raw units."""
+        return (kernels.decode(codes, self.W_dec) + self.b_dec[..., None, :]) / self.scale
+
+    def forward(self, x: Float[Tensor, "*b n d"]) -> Float[Tensor, "*s n d"]:
+        """Reconstruction of raw activations."""
+        return self.decode(self.encode(x))
+
+    @torch.no_grad()
+    def remove_radial_gradient(self) -> None:
+        """Drop the part of the decoder's gradient along its rows, which renormalising would undo."""
+        if self.unit_decoder and self.W_dec.grad is not None:
+            gradient, rows = self.W_dec.grad, self.W_dec
+            gradient -= (gradient * rows).sum(-1, keepdim=True) * rows
+
+    @torch.no_grad()
+    def finish_step(self, out: Pass) -> None:
+        """Renormalise decoder rows where the variant asks, then its own `after_step`."""
+        if self.unit_decoder and "W_dec" not in self.frozen:
+            self.W_dec /= self.W_dec.norm(dim=-1, keepdim=True).clamp_min(1e-8)
+        self.after_step(out)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write a SAELens folder (`cfg.json`, `sae_weights.safetensors`); a stack becomes one such folder a member."""
+        return _interop().save(self, Path(folder))
+
+
+def squared_error(x: Tensor, x_hat: Tensor) -> Float[Tensor, "*s"]:
+    """sum_d (x - x_hat)^2, mean over rows."""
+    return (x - x_hat).square().sum(-1).mean(-1)
+
+
+_VARIANTS: dict[str, type[SAE]] = {}
+_V = TypeVar("_V", bound=type[SAE])
+
+
+def register(name: str, *, core: bool = False) -> Callable[[_V], _V]:
+    """Class decorator: put a variant on the shelf; `core` ones run in the default experiment."""
+
+    def put(cls: _V) -> _V:
+        cls.name, cls.core = name, core
+        _VARIANTS[name] = cls
+        return cls
+
+    return put
+
+
+def variants() -> dict[str, type[SAE]]:
+    """The shelf: every file of `workbench.variants`, and what plug-ins registered."""
+    importlib.import_module("workbench.variants")
+    return dict(sorted(_VARIANTS.items()))
+
+
+def create(name: str, d: int, m: int, *, seed: int | list[Any] = 0, **settings: Any) -> SAE:
+    """A new SAE, or a stack of them where `seed` or a setting is a list.
+
+    Args:
+        name: variant on the shelf (`python -m workbench list`).
+        d: width of the activations.
+        m: number of latents.
+        seed: of the initial weights; a list makes a stack.
+        settings: the variant's `Settings` by name; lists broadcast to the stack's shape.
+
+    Raises:
+        ValueError: unknown variant or setting (the nearest name is suggested), or a setting out of range.
+    """
+    shelf = variants()
+    return shelf[pick(name, shelf, "variant")](d, m, seed=seed, **settings)
+
+
+def load(folder: str | Path) -> SAE:
+    """An SAE from a folder written by `SAE.save` or by SAELens (standard, topk, jumprelu, gated)."""
+    return _interop().load(Path(folder))
+
+
+def _interop() -> Any:
+    return importlib.import_module("workbench.interop.saelens")

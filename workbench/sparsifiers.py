@@ -1,0 +1,132 @@
+"""Activations that variants share. Each returns what an exact sort would select."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from synthetic.world import Codes
+
+_SHORT_ROW = 256
+"""rows up to this long are searched by repeated maxima, which beats a partial sort for small k on a CPU"""
+
+
+def top_k(pre: Float[Tensor, "*s n m"], k: Int[Tensor, "*s"]) -> Codes | Tensor:
+    """The k largest positive entries of each row, k per stack member; others 0.
+
+    argmax_f <pre, f> over f >= 0 with at most k nonzeros on the support; ties go to the lower index.
+    """
+    largest = int(k.max())
+    if pre.shape[-1] <= _SHORT_ROW and largest <= 16:
+        with torch.no_grad():
+            mask = _at_least_kth(pre.detach(), k, largest)
+        if mask is not None:
+            return pre * mask
+    values, indices = pre.relu().topk(largest, dim=-1)
+    if largest > int(k.min()):
+        values = values * (torch.arange(largest, device=pre.device) < k[..., None, None])
+    return Codes(indices, values, pre.shape[-1])
+
+
+def _at_least_kth(pre: Tensor, k: Tensor, largest: int) -> Tensor | None:
+    """Mask of the k largest entries that are positive, or None where ties make "at least the k-th" too many."""
+    level = pre.amax(-1, keepdim=True)
+    chosen = level
+    for rank in range(1, largest):
+        level = torch.where(pre < level, pre, -torch.inf).amax(-1, keepdim=True)
+        chosen = torch.where(k[..., None, None] > rank, level, chosen)
+    mask = (pre >= chosen) & (pre > 0)
+    return None if bool((mask.sum(-1) > k[..., None]).any()) else mask
+
+
+def batch_top_k(pre: Float[Tensor, "*s n m"], k: Float[Tensor, "*s"]) -> Codes | Tensor:
+    """The round(n k) largest positive entries of each member's batch; others 0.
+
+    Source: Bussmann, Leask, Nanda (2024), BatchTopK, arXiv 2412.06410.
+    """
+    *stack, n, m = pre.shape
+    flat = pre.detach().reshape(-1, n * m)
+    cuts = []
+    for row, count in zip(flat, (k.double().flatten() * n).round().long().tolist(), strict=True):
+        cuts.append(_kth_largest(row, min(max(count, 1), n * m)))
+    cut = torch.stack(cuts).view(*stack) if stack else cuts[0]
+    mask = (pre.detach() >= cut[..., None, None]) & (pre.detach() > 0)
+    return masked(pre, mask)
+
+
+def _kth_largest(row: Float[Tensor, " n"], k: int) -> Tensor:
+    """The k-th largest entry. A strided sample bounds it from below, so that only what lies above is sorted."""
+    if len(row) > 64 * k:
+        step = len(row) // (16 * 1024) + 1
+        sample = row[::step]
+        guess = sample.topk(min(len(sample), 2 * k // step + 16)).values[-1]
+        upper = row[row >= guess]
+        if len(upper) >= k:
+            return upper.topk(k).values[-1]
+    return row.topk(k).values[-1]
+
+
+def masked(pre: Float[Tensor, "*s n m"], mask: Tensor) -> Codes | Tensor:
+    """The entries under the mask: dense for narrow stacks, sparse for wide ones."""
+    m = pre.shape[-1]
+    if m <= 512:
+        return pre * mask
+    count = mask.sum(-1)
+    slots = max(int(count.max()), 1)
+    rows = mask.flatten(0, -2)
+    at, column = rows.nonzero(as_tuple=True)
+    slot = torch.arange(len(at), device=pre.device) - (count.flatten().cumsum(0) - count.flatten())[at]
+    indices = torch.zeros(len(rows), slots, dtype=torch.long, device=pre.device)
+    indices[at, slot] = column
+    used = torch.zeros(len(rows), slots, dtype=torch.bool, device=pre.device)
+    used[at, slot] = True
+    indices, used = (t.view(*pre.shape[:-1], slots) for t in (indices, used))
+    return Codes(indices, pre.gather(-1, indices) * used, m)
+
+
+def track_smallest(threshold: Float[Tensor, "*s"], codes: Codes | Tensor, rate: Float[Tensor, "*s"]) -> None:
+    """Running mean, in place, of each member's smallest positive latent of a batch; the first batch sets it."""
+    values = codes if isinstance(codes, Tensor) else codes.values
+    smallest = torch.where(values > 0, values, torch.inf).amin((-1, -2))
+    seen = smallest.isfinite()
+    weight = torch.where(threshold == 0, torch.ones_like(rate), rate)
+    threshold.copy_(torch.where(seen, threshold.lerp(smallest.where(seen, 0.0), weight), threshold))
+
+
+class _Jump(torch.autograd.Function):
+    """x 1[x > t] (`power` 1) or 1[x > t] (`power` 0), with a rectangle-kernel estimate of the gradient in t."""
+
+    @staticmethod
+    def forward(ctx, x, threshold, bandwidth, power, through):
+        ctx.save_for_backward(x, threshold, bandwidth)
+        ctx.power, ctx.through = power, through
+        open_ = x > threshold
+        return x * open_ if power else open_.to(x.dtype)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, threshold, bandwidth = ctx.saved_tensors
+        inside = ((x - threshold).abs() < bandwidth / 2) / bandwidth * gradient
+        slope = inside * threshold if ctx.power else inside
+        to_x = gradient * (x > threshold) if ctx.power else torch.zeros_like(x)
+        if ctx.through:
+            to_x = to_x + slope
+        return to_x, (-slope).sum(-2, keepdim=True), None, None, None
+
+
+def jump(pre: Tensor, threshold: Tensor, bandwidth: Tensor, *, through: bool = False) -> Float[Tensor, "*s n m"]:
+    """JumpReLU pre 1[pre > threshold]; d/dthreshold is estimated by -threshold/bandwidth inside the band.
+
+    Args:
+        pre: pre-activations (*s, n, m).
+        threshold: (*s, m).
+        bandwidth: width of the kernel, (*s).
+        through: send the estimate to `pre` as well (Anthropic's choice; DeepMind's is not to).
+
+    Source: Rajamanoharan et al. (2024), arXiv 2407.14435, eq. 11.
+    """
+    return _Jump.apply(pre, threshold[..., None, :], bandwidth[..., None, None], 1, through)
+
+
+def step(pre: Tensor, threshold: Tensor, bandwidth: Tensor, *, through: bool = False) -> Float[Tensor, "*s n m"]:
+    """1[pre > threshold] with d/dthreshold estimated by -1/bandwidth inside the band; see `jump` (eq. 12)."""
+    return _Jump.apply(pre, threshold[..., None, :], bandwidth[..., None, None], 0, through)

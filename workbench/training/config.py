@@ -1,0 +1,83 @@
+"""Settings of a training run."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from synthetic.world import must
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How an SAE, or a stack of them, is trained. Lengths are in units where E|x|^2 = d."""
+
+    steps: int = 4000
+    """optimiser steps"""
+    batch: int = 512
+    """samples a step"""
+    lr: float | tuple[Any, ...] = 3e-3
+    """Adam's step size; a (nested) tuple gives one a stack member"""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Adam's decay rates"""
+    warm_up: float = 0.02
+    """share of the steps over which the learning rate rises from 0"""
+    decay: float = 0.2
+    """share of the steps, at the end, over which it falls to 0"""
+    clip: float | None = 1.0
+    """largest gradient norm of a member; None for no clipping"""
+    normalise: bool = True
+    """scale inputs to E|x|^2 = d (the scale is kept in the SAE, which takes raw activations)"""
+    centre: bool = True
+    """start b_dec at E[x]"""
+    penalty_warm_up: float = 0.1
+    """share of the steps over which sparsity penalties rise from 0"""
+    k_start: float | None = None
+    """begin with this k and anneal to the variant's own; None for no annealing"""
+    k_anneal: float = 0.5
+    """share of the steps the annealing takes"""
+    aux_k: int = 0
+    """AuxK: this many dead latents explain the residual (Gao et al. 2024); 0 for none"""
+    aux_weight: float = 1 / 32
+    """weight of the AuxK loss"""
+    dead_after: int = 200
+    """steps without firing after which a latent counts as dead"""
+    resample_every: int = 0
+    """re-initialise dead latents at poorly explained inputs every so many steps (Bricken et al. 2023); 0 for never"""
+    evaluations: int = 0
+    """log-spaced evaluations during training, the last one at the end"""
+    evaluation_samples: int = 20_000
+    """samples of each"""
+    checkpoint_every: int = 0
+    """steps between checkpoints; 0 for none but at the end"""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "dead_after", "evaluation_samples"):
+            must(getattr(self, name) >= 1, f"TrainConfig.{name}", "at least 1", getattr(self, name), "raise it")
+        for name in ("aux_k", "resample_every", "evaluations", "checkpoint_every"):
+            must(getattr(self, name) >= 0, f"TrainConfig.{name}", "at least 0", getattr(self, name), "use 0 for none")
+        for name in ("warm_up", "decay", "penalty_warm_up", "k_anneal"):
+            share = getattr(self, name)
+            must(0 <= share <= 1, f"TrainConfig.{name}", "a share in [0, 1]", share, "give a fraction of the steps")
+        rates = np.asarray(self.lr)
+        must((rates > 0).all(), "TrainConfig.lr", "above 0", self.lr, "give a positive step size")
+        must(self.clip is None or self.clip > 0, "TrainConfig.clip", "above 0", self.clip, "use None for no clipping")
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate of a step as a share of `lr`: linear warm-up, constant, linear decay."""
+        rise, fall = self.warm_up * self.steps, self.decay * self.steps
+        up = (step + 1) / rise if step + 1 < rise else 1.0
+        left = self.steps - step
+        return min(up, left / fall if left < fall else 1.0)
+
+    def penalty_at(self, step: int) -> float:
+        """Share of the sparsity penalty in force at a step."""
+        rise = self.penalty_warm_up * self.steps
+        return min(1.0, (step + 1) / rise) if rise else 1.0
+
+    def evaluate_at(self) -> set[int]:
+        """Numbers of finished steps after which to evaluate: log-spaced, ending at `steps`."""
+        if not self.evaluations:
+            return set()
+        first = max(1, self.steps // 200)
+        return {round(v) for v in np.geomspace(first, self.steps, self.evaluations)} | {self.steps}

@@ -1,0 +1,73 @@
+"""Dead latents: noticing them, AuxK, resampling."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from synthetic.streams import stream
+from synthetic.world import Codes
+from workbench import kernels
+from workbench.sae import SAE, Latents, Pass
+
+
+def fired(codes: Latents, m: int) -> Bool[Tensor, "*s m"]:
+    """Which latents fire at least once in a batch."""
+    if isinstance(codes, Tensor):
+        return (codes != 0).any(-2)
+    hits = torch.zeros(*codes.values.shape[:-2], m, device=codes.values.device)
+    hits.scatter_add_(-1, codes.indices.flatten(-2), (codes.values != 0).flatten(-2).to(hits.dtype))
+    return hits > 0
+
+
+def aux_k_loss(sae: SAE, out: Pass, dead: Bool[Tensor, "*s m"], k: int) -> Float[Tensor, "*s"]:
+    """AuxK: the k largest dead pre-activations must explain the residual x - x_hat.
+
+    Squared error of that explanation over the residual's own sum of squares, averaged over rows and capped at its
+    value for no explanation; 0 for members without dead latents.
+
+    Source: Gao et al. (2024), arXiv 2406.04093, section 2.4. Differs: normalised by the residual, so scale free.
+    """
+    residual = (out.x - out.x_hat).detach()
+    live = torch.where(dead[..., None, :], out.pre, -torch.inf)
+    values, indices = live.topk(min(k, sae.m), dim=-1)
+    guess = kernels.decode(Codes(indices, values.relu(), sae.m), sae.W_dec)
+    share = (residual - guess).square().sum((-1, -2)) / residual.square().sum((-1, -2)).clamp_min(1e-12)
+    return torch.where(dead.any(-1) & share.isfinite(), share, torch.zeros_like(share))
+
+
+@torch.no_grad()
+def resample(
+    sae: SAE, out: Pass, dead: Bool[Tensor, "*s m"], adam: torch.optim.Optimizer, seed: int, step: int
+) -> Int[Tensor, "*s"]:
+    """Point dead latents at inputs drawn with probability proportional to their squared error.
+
+    Decoder row = the direction of the centred input; encoder column = .2 times the mean norm of live columns along it;
+    biases 0; Adam's moments cleared. Returns how many latents each member resampled.
+
+    Source: Bricken et al. (2023), Towards Monosemanticity, appendix "Neuron Resampling".
+    """
+    error = (out.x - out.x_hat).square().sum(-1)
+    cumulative = error.square().cumsum(-1)
+    uniform = torch.rand(sae.m, generator=stream(seed, "resample", step)).to(error)
+    chosen = torch.searchsorted(cumulative, (uniform * cumulative[..., -1:]).contiguous()).clamp_max(
+        error.shape[-1] - 1
+    )
+    rows = out.x.expand_as(out.x_hat) - sae.b_dec[..., None, :]
+    target = rows.gather(-2, chosen[..., None].expand(*chosen.shape, sae.d))
+    target = target / target.norm(dim=-1, keepdim=True).clamp_min(1e-8)
+    norms = sae.W_enc.norm(dim=-2)
+    mean_norm = (norms * ~dead).sum(-1, keepdim=True) / (~dead).sum(-1, keepdim=True).clamp_min(1)
+    mean_norm = torch.where(mean_norm > 0, mean_norm, torch.ones_like(mean_norm))
+    _replace(adam, sae.W_dec, dead[..., None], target)
+    _replace(adam, sae.W_enc, dead[..., None, :], (0.2 * mean_norm[..., None] * target).mT)
+    for name in ("b_enc", "b_gate", "b_mag", "r_mag"):
+        if name in sae._parameters:
+            _replace(adam, getattr(sae, name), dead, torch.zeros_like(getattr(sae, name)))
+    return dead.sum(-1)
+
+
+def _replace(adam: torch.optim.Optimizer, parameter: Tensor, mask: Tensor, value: Tensor) -> None:
+    parameter.copy_(torch.where(mask, value, parameter))
+    for moment in ("exp_avg", "exp_avg_sq"):
+        if moment in adam.state[parameter]:
+            adam.state[parameter][moment].masked_fill_(mask, 0.0)
