@@ -6,7 +6,7 @@ Everything drawn is feasible: rates fit the firing law, signs fit parent scaling
 import torch
 from hypothesis import strategies as st
 
-import synthetic as S  # noqa: N812
+import synthetic as S
 
 SEEDS = st.integers(0, 2**63 - 1)
 

@@ -122,7 +122,7 @@ class SAE(nn.Module, ABC):
 
     def pre(self, x: Float[Tensor, "*b n d"]) -> Tensor:
         """Input to `activate`: pre-activations (x - b_dec) W_enc + b_enc."""
-        return (x - self.b_dec[..., None, :]) @ self.W_enc + self.b_enc[..., None, :]
+        return self.project(x) + self.b_enc[..., None, :]
 
     @abstractmethod
     def activate(self, pre: Tensor) -> Latents:
@@ -136,6 +136,16 @@ class SAE(nn.Module, ABC):
         """Update buffers or project parameters after an optimiser step, without gradient."""
 
     # what everyone calls -----------------------------------------------------------------------------------------
+
+    def project(self, x: Float[Tensor, "*b n d"]) -> Float[Tensor, "*s n m"]:
+        """The product (x - b_dec) W_enc. Inputs are data: no gradient reaches x.
+
+        b_dec enters the large product detached and its gradient through a term that is 0, (b_dec - b_dec) W_enc, so
+        that backward needs one product fewer.
+        """
+        fixed = self.b_dec.detach()
+        centred = x.detach() - fixed[..., None, :]
+        return centred @ self.W_enc - (self.b_dec - fixed)[..., None, :] @ self.W_enc
 
     def trace(self, x: Float[Tensor, "*b n d"]) -> Pass:
         """Forward pass on inputs already in the SAE's own units."""

@@ -28,13 +28,13 @@ def top_k(pre: Float[Tensor, "*s n m"], k: Int[Tensor, "*s"]) -> Codes | Tensor:
 
 
 def _at_least_kth(pre: Tensor, k: Tensor, largest: int) -> Tensor | None:
-    """Mask of the k largest entries that are positive, or None where ties make "at least the k-th" too many."""
-    level = pre.amax(-1, keepdim=True)
-    chosen = level
+    """Mask (1. or 0.) of the k largest entries that are positive, or None where ties make it keep more than k."""
+    rest = pre.clone()
+    level = chosen = rest.amax(-1, keepdim=True)
     for rank in range(1, largest):
-        level = torch.where(pre < level, pre, -torch.inf).amax(-1, keepdim=True)
+        level = rest.masked_fill_(rest >= level, -torch.inf).amax(-1, keepdim=True)
         chosen = torch.where(k[..., None, None] > rank, level, chosen)
-    mask = (pre >= chosen) & (pre > 0)
+    mask = (pre >= chosen.clamp_min(torch.finfo(pre.dtype).tiny)).to(pre.dtype)
     return None if bool((mask.sum(-1) > k[..., None]).any()) else mask
 
 

@@ -13,7 +13,7 @@ from workbench.sae import SAE, Latents, Pass
 def fired(codes: Latents, m: int) -> Bool[Tensor, "*s m"]:
     """Which latents fire at least once in a batch."""
     if isinstance(codes, Tensor):
-        return (codes != 0).any(-2)
+        return codes.detach().abs().amax(-2) > 0
     hits = torch.zeros(*codes.values.shape[:-2], m, device=codes.values.device)
     hits.scatter_add_(-1, codes.indices.flatten(-2), (codes.values != 0).flatten(-2).to(hits.dtype))
     return hits > 0

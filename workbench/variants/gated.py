@@ -35,7 +35,7 @@ class Gated(SAE):
 
     def pre(self, x: Tensor) -> Tensor:
         """Common projection z."""
-        return (x - self.b_dec[..., None, :]) @ self.W_enc
+        return self.project(x)
 
     def activate(self, pre: Tensor) -> Tensor:
         """Gate times magnitude."""

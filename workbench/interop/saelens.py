@@ -1,0 +1,187 @@
+"""SAELens folders: `cfg.json` and `sae_weights.safetensors`, written and read.
+
+Ours also holds `workbench.json` (variant, settings, seed, scale), which SAELens ignores and `load` uses to give back
+the same object. Variants without a SAELens architecture are saved whole under their own name.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from synthetic.storage import pick, read, write_tensors, write_text
+from synthetic.world import must
+from workbench.sae import SAE, variants
+
+_WEIGHTS, _CONFIG, _OURS, _STACK = "sae_weights.safetensors", "cfg.json", "workbench.json", "stack.json"
+_FORMAT = 1
+_LENGTHS = ("b_enc", "b_dec", "threshold", "b_gate", "b_mag")
+"""tensors measured in units of x"""
+
+
+def save(sae: SAE, folder: Path) -> Path:
+    """Write one SAE as a SAELens folder; a stack as `member-000`, ... and a `stack.json` that names them."""
+    if not sae.shape:
+        _save_member(sae, (), folder)
+        return folder
+    members = list(np.ndindex(sae.shape))
+    for number, index in enumerate(members):
+        _save_member(sae, index, folder / f"member-{number:03d}")
+    about = {"shape": list(sae.shape), "seed": sae.seed, "settings": sae.settings, "members": len(members)}
+    write_text(folder / _STACK, json.dumps(about, indent=1) + "\n")
+    return folder
+
+
+def _save_member(sae: SAE, at: tuple[int, ...], folder: Path) -> None:
+    state = {name: (value if name == "scale" else value[at]).clone() for name, value in sae.state_dict().items()}
+    settings = {name: _member(value, at, sae.shape) for name, value in sae.settings.items()}
+    scale = float(state.pop("scale"))
+    config = {
+        "architecture": sae.architecture or sae.name,
+        "d_in": sae.d,
+        "d_sae": sae.m,
+        "dtype": "float32",
+        "device": "cpu",
+        "apply_b_dec_to_input": True,
+        "normalize_activations": "none",
+        "reshape_activations": "none",
+        "metadata": {"training_architecture": sae.name, "library": "sae-workbench"},
+    }
+    if sae.architecture is not None:
+        state = _to_saelens(sae, state, scale)
+        if sae.architecture == "topk":
+            config |= {"k": int(settings["k"]), "rescale_acts_by_decoder_norm": False}
+    ours = {
+        "format": _FORMAT,
+        "variant": sae.name,
+        "d": sae.d,
+        "m": sae.m,
+        "seed": int(_member(sae.seed, at, sae.shape)),
+        "settings": settings,
+        "scale": scale,
+    }
+    write_tensors(folder / _WEIGHTS, state)
+    write_text(folder / _CONFIG, json.dumps(config, indent=1) + "\n")
+    write_text(folder / _OURS, json.dumps(ours, indent=1) + "\n")
+
+
+def _member(value: Any, at: tuple[int, ...], shape: tuple[int, ...]) -> Any:
+    """A setting's value for one member."""
+    return np.broadcast_to(np.asarray(value), shape)[at].item() if isinstance(value, list) else value
+
+
+def _to_saelens(sae: SAE, state: dict[str, Tensor], scale: float) -> dict[str, Tensor]:
+    """Raw units. Decoder rows are unit, so only lengths change: biases and thresholds are divided by the scale.
+
+    A latent is then its contribution along its row in units of x, our latent over the scale.
+    """
+    must(sae.unit_decoder, f"{type(sae).__name__}.unit_decoder", "True where `architecture` is set", False, "unset one")
+    out = {name: value / scale if name in _LENGTHS else value for name, value in state.items()}
+    if sae.architecture == "jumprelu":
+        out["threshold"] = out["threshold"].expand(sae.m).clone()
+    return out
+
+
+def _from_saelens(sae: SAE, state: dict[str, Tensor], scale: float) -> dict[str, Tensor]:
+    """Inverse of `_to_saelens`, onto the shapes of an SAE of ours."""
+    out = {}
+    for name, target in sae.state_dict().items():
+        if name == "scale":
+            out[name] = torch.tensor(scale)
+            continue
+        if name not in state:
+            raise ValueError(f"{_WEIGHTS} must hold {name}; got {sorted(state)}: save the SAE again.")
+        value = state[name].float()
+        if target.ndim == 0 and value.ndim == 1:
+            value = value[0]
+        if value.shape != target.shape:
+            raise ValueError(
+                f"{_WEIGHTS}.{name} must be of shape {tuple(target.shape)}; got {tuple(value.shape)}: "
+                "the folder's cfg.json and weights do not belong together."
+            )
+        out[name] = value * scale if name in _LENGTHS else value
+    return out
+
+
+def load(folder: Path) -> SAE:
+    """Read a folder written by `save`, or by SAELens (standard, topk, jumprelu, gated; batchtopk as jumprelu)."""
+    must(folder.is_dir(), "load.folder", "an existing folder", folder, "check the path")
+    if (folder / _STACK).exists():
+        return _load_stack(folder)
+    state = read(folder / _WEIGHTS, load_file, "SAE folder")
+    config = _json(folder / _CONFIG)
+    if (folder / _OURS).exists():
+        ours = _json(folder / _OURS)
+        shelf = variants()
+        cls = shelf[pick(ours["variant"], shelf, "variant of the folder (import its plug-in first)")]
+        sae = cls(ours["d"], ours["m"], seed=ours["seed"], **_settings(cls, ours["settings"]))
+        exact = cls.architecture is None
+        sae.load_state_dict(
+            {**state, "scale": torch.tensor(ours["scale"])} if exact else _from_saelens(sae, state, ours["scale"])
+        )
+        return sae.eval()
+    return _foreign(config, state).eval()
+
+
+def _load_stack(folder: Path) -> SAE:
+    about = _json(folder / _STACK)
+    members = [load(folder / f"member-{i:03d}") for i in range(about["members"])]
+    first = members[0]
+    sae = type(first)(first.d, first.m, seed=about["seed"], **_settings(type(first), about["settings"]))
+    states = [member.state_dict() for member in members]
+    stacked = {
+        name: states[0][name]
+        if name == "scale"
+        else torch.stack([state[name] for state in states]).reshape(target.shape)
+        for name, target in sae.state_dict().items()
+    }
+    sae.load_state_dict(stacked)
+    return sae.eval()
+
+
+def _settings(cls: type[SAE], saved: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no tuples: a list where the default is a tuple was one."""
+    defaults = {f.name: f.default for f in cls.Settings.__dataclass_fields__.values()}
+    return {
+        name: tuple(value) if isinstance(value, list) and isinstance(defaults.get(name), tuple) else value
+        for name, value in saved.items()
+    }
+
+
+def _foreign(config: dict[str, Any], state: dict[str, Tensor]) -> SAE:
+    """An SAE that SAELens wrote, as the variant of ours with the same inference."""
+    makers: dict[str, Callable[[], tuple[str, dict[str, Any]]]] = {
+        "standard": lambda: ("relu", {}),
+        "topk": lambda: ("topk", {"k": int(config["k"])}),
+        "jumprelu": lambda: ("jumprelu", {}),
+        "gated": lambda: ("gated", {}),
+    }
+    name, settings = makers[pick(config.get("architecture", "standard"), makers, "cfg.json.architecture")]()
+    applied = config.get("apply_b_dec_to_input", True)
+    normalised = config.get("normalize_activations", "none")
+    must(normalised == "none", "cfg.json.normalize_activations", "'none'", normalised, "fold it into the weights first")
+    state = {k: v.float() for k, v in state.items()}
+    if not applied:  # x W + b = (x - b_dec) W + (b + b_dec W)
+        shift = state["b_dec"] @ state["W_enc"]
+        for bias, factor in (("b_enc", 1.0), ("b_gate", 1.0), ("b_mag", state.get("r_mag", torch.zeros(())).exp())):
+            if bias in state:
+                state[bias] = state[bias] + shift * factor
+    if config.get("rescale_acts_by_decoder_norm", False) and name == "topk":
+        norm = state["W_dec"].norm(dim=1)  # select by f |row|: move the norm into the encoder
+        state |= {
+            "W_enc": state["W_enc"] * norm,
+            "b_enc": state["b_enc"] * norm,
+            "W_dec": state["W_dec"] / norm[:, None],
+        }
+    sae = variants()[name](int(config["d_in"]), int(config["d_sae"]), **settings)
+    sae.load_state_dict(_from_saelens(sae, state, 1.0))
+    return sae
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return read(path, lambda p: json.loads(p.read_text()), "SAE folder")
