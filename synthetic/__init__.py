@@ -8,7 +8,7 @@ _HOMES = {
     "streams": ("stream",),
     "mixture": ("SparseMixture",),
     "storage": ("knob", "load_world", "save_world"),
-    "rates": ("Constant", "Linear", "RandomRates", "StretchedZipf", "Zipf"),
+    "rates": ("Constant", "Linear", "RandomRates", "Scaled", "StretchedZipf", "Zipf"),
     "firing": ("ExactlyK", "Exclusive", "Independent"),
     "copula": ("Copula", "LatentCorrelation", "LowRankCopula", "Phi"),
     "hierarchy": ("Forest",),
@@ -39,7 +39,6 @@ _HOMES = {
     "presets": ("preset",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
-__all__ = sorted([*_HOME, "presets"])
 
 
 def __getattr__(name: str) -> Any:
@@ -49,3 +48,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'synthetic' has no attribute {name!r}")
     return getattr(importlib.import_module(f"synthetic.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*_HOME, "presets"])

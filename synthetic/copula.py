@@ -1,8 +1,8 @@
 """Dependent firing by a Gaussian copula: feature i fires iff z_i > t_i, z ~ N(0, R), t_i = Phi^-1(1 - rate_i)."""
 
 import math
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -10,11 +10,11 @@ from jaxtyping import Float
 from scipy.stats import qmc
 from torch import Tensor
 
+from synthetic.errors import must
 from synthetic.firing import Draw, Firing, Hits, Statistics, flat_statistics
 from synthetic.magnitudes import Drawn, Law
-from synthetic.rates import Constant, Rates
+from synthetic.rates import Constant, Rates, Scaled
 from synthetic.storage import knob
-from synthetic.world import must
 
 _NODES, _WEIGHTS = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(64))
 Pair = tuple[int, int, float]
@@ -177,6 +177,10 @@ class Copula(Firing):
         linked = latent.clone().fill_diagonal_(0).abs().sum(1) > 0
         return flat_statistics(rates, joint, law, [linked.nonzero().squeeze(1)])
 
+    def scaled(self, factor: float) -> "Copula":
+        """See `Firing`."""
+        return replace(self, rates=Scaled(self.rates, factor))
+
 
 @knob
 @dataclass(frozen=True)
@@ -220,14 +224,16 @@ class LowRankCopula(Firing):
 
         return flat_statistics(rates, joint, law, [torch.arange(len(rates))])
 
+    def scaled(self, factor: float) -> "LowRankCopula":
+        """See `Firing`."""
+        return replace(self, rates=Scaled(self.rates, factor))
+
     # what a concept forest asks of the law below it (see hierarchy.py)
     def shared(self, drawn: Drawn, n: int, rng: torch.Generator) -> Float[Tensor, "n rank"]:
         """State common to a sample's features: g."""
         return torch.randn(n, self.rank, generator=rng, device=rng.device)
 
-    def columns(
-        self, drawn: Drawn, shared: Tensor, which: Tensor, n: int, rng: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
+    def columns(self, drawn: Drawn, shared: Any, which: Tensor, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Firings of the listed features in all n samples; costs n * len(which) * (rank + 1)."""
         factor = drawn["factor"][which]
         own = (1 - factor.square().sum(1)).sqrt()
@@ -236,7 +242,7 @@ class LowRankCopula(Firing):
         rows, at = (z > threshold(drawn["rates"][which]).float()).nonzero(as_tuple=True)
         return rows, which[at]
 
-    def fires_at(self, drawn: Drawn, shared: Tensor, rows: Tensor, features: Tensor, rng: torch.Generator) -> Tensor:
+    def fires_at(self, drawn: Drawn, shared: Any, rows: Tensor, features: Tensor, rng: torch.Generator) -> Tensor:
         """Whether the listed cells fire; each cell may be asked about once."""
         factor = drawn["factor"][features]
         own = (1 - factor.square().sum(-1)).sqrt()

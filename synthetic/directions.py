@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from synthetic.errors import must
 from synthetic.progress import track
 from synthetic.storage import knob
-from synthetic.world import must
 
 Rows = Float[Tensor, "n d"]
 

@@ -2,16 +2,17 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from synthetic.errors import must
 from synthetic.magnitudes import Drawn, Law
-from synthetic.rates import Constant, Rates
+from synthetic.rates import Constant, Rates, Scaled
 from synthetic.storage import knob
-from synthetic.world import must
 
 Draw = Callable[[Tensor], Tensor]
 """features of the firings -> their magnitudes"""
@@ -50,6 +51,10 @@ class Firing(ABC):
     @abstractmethod
     def statistics(self, drawn: Drawn, law: Law) -> Statistics:
         """Exact moments, given those of the magnitudes."""
+
+    @abstractmethod
+    def scaled(self, factor: float) -> "Firing":
+        """The same law with every requested rate times a factor."""
 
     def parents(self, n_true: int) -> Int[Tensor, " n_true"]:
         """Parent concept of each feature; none here."""
@@ -97,7 +102,8 @@ def bernoulli_hits(rates: Float[Tensor, " m"], n: int, rng: torch.Generator) -> 
         rows.append(row)
         columns.append(band[at])
     if not rows:
-        return torch.empty(2, 0, dtype=torch.long, device=rates.device).unbind()
+        nothing = torch.empty(0, dtype=torch.long, device=rates.device)
+        return nothing, nothing
     return torch.cat(rows), torch.cat(columns)
 
 
@@ -138,17 +144,21 @@ class Independent(Firing):
         rates = drawn["rates"]
         return flat_statistics(rates, lambda index: torch.outer(rates[index], rates[index]), law)
 
+    def scaled(self, factor: float) -> "Independent":
+        """See `Firing`."""
+        return replace(self, rates=Scaled(self.rates, factor))
+
     # what a concept forest asks of the law below it (see hierarchy.py)
     def shared(self, drawn: Drawn, n: int, rng: torch.Generator) -> None:
         """State common to a sample's features: none."""
         return None
 
-    def columns(self, drawn: Drawn, shared: None, which: Tensor, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def columns(self, drawn: Drawn, shared: Any, which: Tensor, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Firings of the listed features in all n samples."""
         rows, at = bernoulli_hits(drawn["rates"][which], n, rng)
         return rows, which[at]
 
-    def fires_at(self, drawn: Drawn, shared: None, rows: Tensor, features: Tensor, rng: torch.Generator) -> Tensor:
+    def fires_at(self, drawn: Drawn, shared: Any, rows: Tensor, features: Tensor, rng: torch.Generator) -> Tensor:
         """Whether the listed cells fire; each cell may be asked about once."""
         uniform = torch.rand(features.shape, generator=rng, device=features.device, dtype=torch.float64)
         return uniform < drawn["rates"][features]
@@ -194,6 +204,10 @@ class ExactlyK(Firing):
             drawn["requested"], lambda i: torch.full((len(i), len(i)), pair, dtype=torch.float64), law, everyone
         )
 
+    def scaled(self, factor: float) -> "ExactlyK":
+        """See `Firing`: k times the factor, rounded, at least 1."""
+        return replace(self, k=max(1, round(self.k * factor)))
+
 
 @knob
 @dataclass(frozen=True)
@@ -238,3 +252,7 @@ class Exclusive(Firing):
             return torch.outer(rates[index], rates[index]) * (group[:, None] != group)
 
         return flat_statistics(rates, joint, law, list(torch.arange(len(rates)).split(self.size)))
+
+    def scaled(self, factor: float) -> "Exclusive":
+        """See `Firing`."""
+        return replace(self, rates=Scaled(self.rates, factor))

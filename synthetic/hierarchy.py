@@ -1,6 +1,6 @@
 """Concept forests: a child concept fires only where its parent does."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -9,10 +9,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from synthetic.copula import LowRankCopula
+from synthetic.errors import must
 from synthetic.firing import Draw, Firing, Hits, Independent, Statistics
 from synthetic.magnitudes import Drawn, Law
 from synthetic.storage import knob
-from synthetic.world import must
 
 
 @knob
@@ -171,6 +171,10 @@ class Forest(Firing):
             rates_error=error,
             open={} if closed else {"cofiring": why, "covariance": why},
         )
+
+    def scaled(self, factor: float) -> "Forest":
+        """See `Firing`."""
+        return replace(self, base=self.base.scaled(factor))
 
     def _realised(self, coins: Float[Tensor, "q n"], positive: Float[Tensor, " n"]) -> Float[Tensor, "q n"]:
         rates = coins * positive

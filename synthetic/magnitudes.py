@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from synthetic.errors import must
 from synthetic.storage import knob
-from synthetic.world import must
 
 Drawn = dict[str, Tensor]
 
@@ -208,7 +208,10 @@ class PerFeature:
         return (drawn["mean"][features] + drawn["sd"][features] * _normal(features, rng)).relu()
 
     def law(self, drawn: Drawn, n_true: int) -> Law:
-        """Rectified normal, u = mean/sd: E a = mean Phi(u) + sd phi(u), E a^2 = (mean^2+sd^2) Phi(u) + mean sd phi(u)."""
+        """Rectified normal, u = mean/sd.
+
+        E a = mean Phi(u) + sd phi(u), E a^2 = (mean^2 + sd^2) Phi(u) + mean sd phi(u).
+        """
         mean, sd = drawn["mean"].double(), drawn["sd"].double()
         u = mean / sd.clamp_min(1e-300)
         cdf, pdf = torch.special.ndtr(u), torch.exp(-u * u / 2) / math.sqrt(2 * math.pi)
@@ -253,7 +256,7 @@ class SharedGain:
     def __post_init__(self) -> None:
         must(self.spread > 0, "SharedGain.spread", "above 0", self.spread, "drop the wrapper for no gain")
         twice = isinstance(self.inner, SharedGain)
-        must(not twice, "SharedGain.inner", "without a shared gain", "SharedGain", "add the squared spreads in one")
+        must(not twice, "SharedGain.inner", "without a shared gain", "SharedGain", "wrap once: squared spreads add")
 
     def init(self, n_true: int, rng: torch.Generator) -> Drawn:
         """What `inner` draws."""

@@ -9,13 +9,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from synthetic.directions import Directions, LowCoherence, RandomSphere, overlaps, welch_bound
+from synthetic.errors import must
 from synthetic.firing import Firing, Independent, Statistics
 from synthetic.hierarchy import Forest
 from synthetic.magnitudes import Drawn, Law, Magnitudes, SharedGain, Signed, Uniform
 from synthetic.noise import Noise, NoNoise
 from synthetic.storage import knob
 from synthetic.streams import stream
-from synthetic.world import Batch, Codes, GroundTruth, must
+from synthetic.world import Batch, Codes, GroundTruth
 
 _LARGEST_BLOCK = 4096  # dependent features whose joint moments are still written out
 _NAMES = ("directions", "firing", "magnitudes", "noise")
@@ -128,9 +129,13 @@ class SparseMixture:
             x += noise * root if root.ndim == 1 else noise @ root
         return Batch(x, h)
 
-    @cached_property
+    @property
     def truth(self) -> GroundTruth:
-        """Exact statistics, requested against realised."""
+        """Exact statistics, requested against realised; computed once."""
+        return self._truth
+
+    @cached_property
+    def _truth(self) -> GroundTruth:
         features, bias = self.tensors["features"].double(), self.tensors["bias"].double()
         law, statistics = self._law, self.firing.statistics(self._part("firing"), self._law)
         covariance = self._signal_covariance(features, statistics, law)

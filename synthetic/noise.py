@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from synthetic.errors import must
 from synthetic.storage import knob
-from synthetic.world import must
 
 Signal = Callable[[], float | None]
 """tr Cov of the noiseless activations, None where it has no closed form; computed only if asked"""

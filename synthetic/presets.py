@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from synthetic.copula import Copula, LowRankCopula, Phi
 from synthetic.directions import LowCoherence, Orthogonalised
+from synthetic.errors import pick
 from synthetic.firing import Independent
 from synthetic.hierarchy import Forest
 from synthetic.magnitudes import PerFeature, Uniform
 from synthetic.mixture import SparseMixture
 from synthetic.noise import Isotropic
 from synthetic.rates import Constant, StretchedZipf, Zipf
-from synthetic.storage import pick
+from synthetic.storage import load_world
 
 PRESETS: dict[str, Callable[..., SparseMixture]] = {}
 
@@ -92,6 +94,17 @@ def synthsaebench_16k(
     return replace(world, **changes)
 
 
+@_preset
+def synthsaebench_16k_historical(**changes: Any) -> SparseMixture:
+    """As `synthsaebench_16k` without parent scaling: how the pinned public data behave."""
+    return synthsaebench_16k(**{"scale_by_parent": False, **changes})
+
+
 def preset(name: str, **changes: Any) -> SparseMixture:
     """The preset of that name; a near miss is suggested for an unknown one."""
     return PRESETS[pick(name, PRESETS, "world")](**changes)
+
+
+def find_world(name: str) -> SparseMixture:
+    """A saved world where `name` is a folder, else the preset of that name."""
+    return load_world(name) if Path(name).is_dir() else preset(name)

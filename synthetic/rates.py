@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from synthetic.errors import must
 from synthetic.storage import knob
-from synthetic.world import must
 
 
 @runtime_checkable
@@ -113,3 +113,25 @@ class StretchedZipf:
         must(n_true > 1, "StretchedZipf", "used with at least two features", n_true, "use Constant for one")
         powers = torch.arange(1, n_true + 1, dtype=torch.float64) ** -self.exponent
         return self.low + (self.high - self.low) * (powers - powers[-1]) / (powers[0] - powers[-1])
+
+
+@knob
+@dataclass(frozen=True)
+class Scaled:
+    """Another profile times a factor: the sparsity knob of an experiment. Source: ours."""
+
+    inner: Rates
+    factor: float = 1.0
+
+    def draw(self, n_true: int, rng: torch.Generator) -> Float[Tensor, " n_true"]:
+        """See `Rates`."""
+        rates = self.factor * self.inner.draw(n_true, rng)
+        top = float(rates.max())
+        must(
+            self.factor > 0 and top <= 1,
+            "Scaled.factor",
+            "above 0 with rates up to 1",
+            f"a rate of {top:.4g}",
+            "lower it",
+        )
+        return rates

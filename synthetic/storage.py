@@ -1,7 +1,6 @@
 """Settings to JSON and back, and the folder a world is kept in."""
 
 import dataclasses
-import difflib
 import importlib
 import json
 import os
@@ -15,6 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from synthetic.errors import pick
+
 _T = TypeVar("_T", bound=type)
 _KNOBS: dict[str, type] = {}
 
@@ -26,10 +27,10 @@ def knob(cls: _T) -> _T:
 
 
 def to_json(value: Any) -> Any:
-    """Settings as plain JSON values; a dataclass becomes {"kind": class name, field: value, ...}."""
+    """Settings as plain JSON values; a dataclass becomes {"class": its name, field: value, ...}."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
-        return {"kind": type(value).__name__, **fields}
+        return {"class": type(value).__name__, **fields}  # no field can have a keyword's name
     if isinstance(value, tuple | list):
         return [to_json(v) for v in value]
     return value
@@ -39,20 +40,11 @@ def from_json(value: Any) -> Any:
     """Inverse of `to_json`."""
     if isinstance(value, dict):
         fields = dict(value)
-        cls = _KNOBS[pick(fields.pop("kind", "?"), _KNOBS, "kind in a world's settings")]
+        cls = _KNOBS[pick(fields.pop("class", "?"), _KNOBS, "class in a world's settings")]
         return cls(**{name: from_json(v) for name, v in fields.items()})
     if isinstance(value, list):
         return tuple(from_json(v) for v in value)
     return value
-
-
-def pick(name: str, shelf: Mapping[str, object], what: str) -> str:
-    """The name itself if it is on the shelf; else an error that suggests the nearest ones."""
-    if name in shelf:
-        return name
-    near = difflib.get_close_matches(name, shelf, n=1)
-    hint = f"perhaps you meant {near[0]!r}" if near else "choose one of these"
-    raise ValueError(f"{what} must be one of {sorted(shelf)}; got {name!r}: {hint}.")
 
 
 @contextmanager

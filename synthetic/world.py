@@ -102,9 +102,3 @@ class World(Protocol):
     def sample(self, n: int, rng: torch.Generator) -> Batch:
         """Draw n independent activations on the generator's device."""
         ...
-
-
-def must(condition: object, where: str, rule: str, got: object, advice: str) -> None:
-    """Raise `ValueError("<where> must be <rule>; got <got>: <advice>.")` unless the condition holds."""
-    if not condition:
-        raise ValueError(f"{where} must be {rule}; got {got}: {advice}.")

@@ -22,12 +22,15 @@ def _floats(low, high):
 def falling_rates(draw, n_true, low=0.02, high=0.9):
     """Profiles that never rise and draw nothing themselves, all rates in [low, high]."""
     last, first = sorted((draw(_floats(low, high)), draw(_floats(low, high))))
-    kinds = ["constant", "linear", "zipf"] + (["stretched"] if n_true > 1 else [])
+    kinds = ["constant", "linear", "scaled", "zipf"] + (["stretched"] if n_true > 1 else [])
     match draw(st.sampled_from(kinds)):
         case "constant":
             return S.Constant(first)
         case "linear":
             return S.Linear(first, last)
+        case "scaled":
+            factor = draw(_floats(1.0, 2.0))
+            return S.Scaled(S.Linear(first / factor, last / factor), factor)
         case "zipf":
             steepest = float(torch.log(torch.tensor(first / low)) / torch.log(torch.tensor(n_true + 1.0)))
             return S.Zipf(first, draw(_floats(0.0, steepest)))
@@ -36,12 +39,13 @@ def falling_rates(draw, n_true, low=0.02, high=0.9):
 
 
 @st.composite
-def rates(draw, n_true, low=0.02, high=0.9):
-    """Any profile, all rates in [low, high]; now and then features that always fire, where `high` lets them."""
-    if draw(st.booleans()):
+def rates(draw, n_true, low=0.02, high=0.9, sure=False):
+    """Any profile, all rates in [low, high]; with `sure` also features that always fire."""
+    kind = draw(st.sampled_from(["falling", "random", "sure"] if sure else ["falling", "random"]))
+    if kind == "falling":
         return draw(falling_rates(n_true, low, high))
     last, first = sorted((draw(_floats(low, high)), draw(_floats(low, high))))
-    return S.RandomRates(last, first)
+    return S.Constant(1.0) if kind == "sure" else S.RandomRates(last, first)
 
 
 def values(profile, n_true):
@@ -55,7 +59,7 @@ def values(profile, n_true):
 @st.composite
 def independent(draw):
     n_true = draw(st.integers(1, 16))
-    return n_true, S.Independent(draw(rates(n_true, high=1.0)))
+    return n_true, S.Independent(draw(rates(n_true, sure=True)))
 
 
 @st.composite
@@ -107,7 +111,7 @@ def phis(draw, n_true, profile):
 @st.composite
 def latent_copulas(draw):
     n_true = draw(st.integers(1, 12))
-    return n_true, S.Copula(draw(rates(n_true, high=1.0)), draw(latent_correlations(n_true)))
+    return n_true, S.Copula(draw(rates(n_true, sure=True)), draw(latent_correlations(n_true)))
 
 
 @st.composite
@@ -124,7 +128,7 @@ def copulas():
 @st.composite
 def low_rank_copulas(draw):
     n_true = draw(st.integers(1, 16))
-    return n_true, S.LowRankCopula(draw(rates(n_true, high=1.0)), draw(st.integers(1, 5)), draw(_floats(0.0, 0.8)))
+    return n_true, S.LowRankCopula(draw(rates(n_true, sure=True)), draw(st.integers(1, 5)), draw(_floats(0.0, 0.8)))
 
 
 @st.composite
@@ -171,20 +175,20 @@ FIRING = {
 
 # --- magnitudes ------------------------------------------------------------------------------------------------------
 
-never_zero = st.one_of(
+light = st.one_of(
     st.builds(S.ConstantMagnitude, _floats(0.1, 3.0)),
     st.builds(lambda low, width: S.Uniform(low, low + width), _floats(0.0, 2.0), _floats(0.1, 2.0)),
     st.builds(S.FoldedNormal, _floats(-2.0, 2.0), _floats(0.2, 2.0)),
-    st.builds(S.Exponential, _floats(0.2, 2.0)),
-    st.builds(S.LogNormal, _floats(0.2, 2.0), _floats(0.05, 0.6)),
+    st.builds(S.LogNormal, _floats(0.2, 2.0), _floats(0.05, 0.4)),
 )
+never_zero = light | st.builds(S.Exponential, _floats(0.2, 2.0))
 per_feature = st.builds(S.PerFeature, _floats(0.2, 2.0), _floats(0.2, 2.0), _floats(0.0, 1.0), _floats(0.0, 1.0))
 
 
-def magnitudes(signed=True, plain=never_zero | per_feature):
-    """Every law, bare or wrapped; `signed` False leaves Signed out."""
+def magnitudes(plain, signed=True):
+    """A law of `plain`, bare or wrapped; `signed` False leaves Signed out."""
     some = plain | st.builds(S.Signed, plain) if signed else plain
-    return some | st.builds(S.SharedGain, some, _floats(0.05, 0.5))
+    return some | st.builds(S.SharedGain, some, _floats(0.05, 0.3))
 
 
 # --- noise -----------------------------------------------------------------------------------------------------------
@@ -237,18 +241,22 @@ def directions(draw, n_true, d):
 
 
 @st.composite
-def worlds(draw, firing=None, plain=never_zero | per_feature):
-    """Feasible sparse mixtures; `firing` is a strategy of (n_true, law), `plain` one of unwrapped magnitudes."""
+def worlds(draw, firing=None, zeros=True):
+    """Feasible sparse mixtures; `firing` is a strategy of (n_true, law), `zeros` allows magnitudes that may be 0.
+
+    Where magnitudes multiply along a path, the heaviest tail is left out: normal tails would be too short there.
+    """
     n_true, law = draw(st.one_of(*FIRING.values()) if firing is None else firing)
     scaled = isinstance(law, S.Forest) and law.scale_by_parent
     closed = not (isinstance(law, S.Forest) and isinstance(law.base, S.LowRankCopula))
+    plain = (light if scaled else never_zero) | (per_feature if zeros else st.nothing())
     d = draw(st.integers(2, 10))
     return S.SparseMixture(
         n_true=n_true,
         d=d,
         directions=draw(directions(n_true, d)),
         firing=law,
-        magnitudes=draw(magnitudes(signed=not scaled, plain=plain)),
+        magnitudes=draw(magnitudes(plain, signed=not scaled)),
         noise=draw(noises(by_ratio=closed)),
         bias_norm=draw(st.just(0.0) | _floats(0.1, 2.0)),
         seed=draw(SEEDS),

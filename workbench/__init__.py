@@ -4,15 +4,15 @@ import importlib
 from typing import Any
 
 _HOMES = {
-    "workbench.sae": ("SAE", "Latents", "Pass", "create", "load", "register", "squared_error", "variants"),
+    "workbench.sae": ("SAE", "Latents", "Pass", "create", "load", "register", "squared_error", "variant_shelf"),
     "workbench.training.config": ("TrainConfig",),
     "workbench.training.loop": ("Diverged", "train"),
     "workbench.metrics": ("evaluate", "null"),
-    "workbench.oracle": ("ceiling", "oracle"),
-    "synthetic.world": ("Codes", "must"),
+    "workbench.planted": ("ceiling", "oracle"),
+    "synthetic.world": ("Codes",),
+    "synthetic.errors": ("must",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
-__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
@@ -20,3 +20,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'workbench' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOME)

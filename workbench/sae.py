@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from synthetic.storage import pick
+from synthetic.errors import must, pick
 from synthetic.streams import stream
-from synthetic.world import Codes, must
+from synthetic.world import Codes
 from workbench import kernels
 
 Latents = Codes | Tensor
@@ -37,6 +37,11 @@ class Pass:
         return self.codes.dense() if isinstance(self.codes, Codes) else self.codes
 
 
+@dataclass(frozen=True)
+class NoSettings:
+    """Hyperparameters of a variant that has none."""
+
+
 class SAE(nn.Module, ABC):
     """A stack of sparse autoencoders f = activate((x - b_dec) W_enc + b_enc), x_hat = f W_dec + b_dec.
 
@@ -47,10 +52,8 @@ class SAE(nn.Module, ABC):
     Parameters: W_enc (*s, d, m), b_enc (*s, m), W_dec (*s, m, d), b_dec (*s, d).
     """
 
-    @dataclass(frozen=True)
-    class Settings:
-        """Hyperparameters, with defaults."""
-
+    Settings: ClassVar[Any] = NoSettings
+    """frozen dataclass of hyperparameters, all with defaults"""
     name: ClassVar[str] = ""
     """name on the shelf, set by `register`"""
     core: ClassVar[bool] = False
@@ -65,6 +68,8 @@ class SAE(nn.Module, ABC):
     """latents are never negative"""
     architecture: ClassVar[str | None] = None
     """SAELens architecture whose inference equals this variant's, if any"""
+    surrogate: ClassVar[tuple[str, ...]] = ()
+    """parameters whose gradient is deliberately not that of the loss (straight-through, stop-gradient)"""
     frozen: tuple[str, ...] = ()
     """parameters that training leaves alone"""
 
@@ -82,24 +87,26 @@ class SAE(nn.Module, ABC):
         fields = {f.name: f for f in dataclasses.fields(self.Settings)}
         for given in settings:
             pick(given, fields, f"setting of {owner}")
-        self.d, self.m, self.seed = d, m, seed
-        self.settings = {name: settings.get(name, f.default) for name, f in fields.items()}
-        lists = [np.asarray(v) for v in (seed, *self.settings.values()) if isinstance(v, list)]
+        self.d, self.m, self.seed = d, m, _plain(seed)
+        self.settings = {name: _plain(settings.get(name, f.default)) for name, f in fields.items()}
+        lists = [v for v in (self.seed, *self.settings.values()) if isinstance(v, list)]
         try:
-            self.shape = np.broadcast_shapes(*(a.shape for a in lists))
+            self.shape = np.broadcast_shapes(*(np.asarray(v).shape for v in lists))
         except ValueError:
-            shapes = [a.shape for a in lists]
-            must(False, f"{owner}'s lists", "of shapes that broadcast", shapes, "make them equally long or nest them")
+            must(False, f"{owner}'s lists", "of shapes that broadcast", lists, "make them equally long or nest them")
         for name, value in self.settings.items():
-            self._keep_setting(name, value)
+            self._keep_setting(name, value, fields[name].default)
         self.register_buffer("scale", torch.ones(()))
         self._draw_parameters()
         self.setup()
 
-    def _keep_setting(self, name: str, value: Any) -> None:
+    def _keep_setting(self, name: str, value: Any, default: Any) -> None:
         array = np.asarray(value)
         if array.dtype.kind in "iuf" and not isinstance(value, tuple):
-            dtype = torch.float32 if array.dtype.kind == "f" else torch.int64
+            real = array.dtype.kind == "f" or isinstance(default, float)  # k=4 where a float is meant is 4.0
+            dtype = torch.float32 if real else torch.int64
+            whole = not isinstance(default, int) or bool((array == array.round()).all())
+            must(whole, f"{type(self).__name__}.{name}", "a whole number", value, "round it")
             self.register_buffer(name, torch.from_numpy(np.broadcast_to(array, self.shape).copy()).to(dtype), False)
         else:
             must(not isinstance(value, list), f"{self.name}.{name}", "the same for all members", value, "use a tuple")
@@ -176,12 +183,17 @@ class SAE(nn.Module, ABC):
     def finish_step(self, out: Pass) -> None:
         """Renormalise decoder rows where the variant asks, then its own `after_step`."""
         if self.unit_decoder and "W_dec" not in self.frozen:
-            self.W_dec /= self.W_dec.norm(dim=-1, keepdim=True).clamp_min(1e-8)
+            self.W_dec.div_(self.W_dec.norm(dim=-1, keepdim=True).clamp_min(1e-8))
         self.after_step(out)
 
     def save(self, folder: str | Path) -> Path:
         """Write a SAELens folder (`cfg.json`, `sae_weights.safetensors`); a stack becomes one such folder a member."""
         return _interop().save(self, Path(folder))
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and lists of Python's own in place of numpy's and torch's."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic | Tensor) else value
 
 
 def squared_error(x: Tensor, x_hat: Tensor) -> Float[Tensor, "*s"]:
@@ -204,7 +216,7 @@ def register(name: str, *, core: bool = False) -> Callable[[_V], _V]:
     return put
 
 
-def variants() -> dict[str, type[SAE]]:
+def variant_shelf() -> dict[str, type[SAE]]:
     """The shelf: every file of `workbench.variants`, and what plug-ins registered."""
     importlib.import_module("workbench.variants")
     return dict(sorted(_VARIANTS.items()))
@@ -223,7 +235,7 @@ def create(name: str, d: int, m: int, *, seed: int | list[Any] = 0, **settings: 
     Raises:
         ValueError: unknown variant or setting (the nearest name is suggested), or a setting out of range.
     """
-    shelf = variants()
+    shelf = variant_shelf()
     return shelf[pick(name, shelf, "variant")](d, m, seed=seed, **settings)
 
 

@@ -6,6 +6,7 @@ the same object. Variants without a SAELens architecture are saved whole under t
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from synthetic.storage import pick, read, write_tensors, write_text
-from synthetic.world import must
-from workbench.sae import SAE, variants
+from synthetic.errors import must, pick
+from synthetic.storage import read, replacing, write_tensors, write_text
+from workbench.sae import SAE, variant_shelf
 
 _WEIGHTS, _CONFIG, _OURS, _STACK = "sae_weights.safetensors", "cfg.json", "workbench.json", "stack.json"
 _FORMAT = 1
@@ -25,19 +26,29 @@ _LENGTHS = ("b_enc", "b_dec", "threshold", "b_gate", "b_mag")
 
 
 def save(sae: SAE, folder: Path) -> Path:
-    """Write one SAE as a SAELens folder; a stack as `member-000`, ... and a `stack.json` that names them."""
-    if not sae.shape:
-        _save_member(sae, (), folder)
-        return folder
-    members = list(np.ndindex(sae.shape))
-    for number, index in enumerate(members):
-        _save_member(sae, index, folder / f"member-{number:03d}")
-    about = {"shape": list(sae.shape), "seed": sae.seed, "settings": sae.settings, "members": len(members)}
-    write_text(folder / _STACK, json.dumps(about, indent=1) + "\n")
+    """Write one SAE as a SAELens folder; a stack as `member-000`, ... and a `stack.json` that names them.
+
+    All files are written beside their places first, so that a failure leaves an earlier folder as it was.
+    """
+    with ExitStack() as written:
+
+        def put(path: Path) -> Path:
+            return written.enter_context(replacing(path))
+
+        if sae.shape:
+            members = list(np.ndindex(sae.shape))
+            for number, index in enumerate(members):
+                _save_member(sae, index, folder / f"member-{number:03d}", put)
+            about = {"shape": list(sae.shape), "seed": sae.seed, "settings": sae.settings, "members": len(members)}
+            write_text(put(folder / _STACK), json.dumps(about, indent=1) + "\n")
+        else:
+            _save_member(sae, (), folder, put)
+    for stale in (_CONFIG, _WEIGHTS, _OURS) if sae.shape else (_STACK,):  # of an earlier save of the other kind
+        (folder / stale).unlink(missing_ok=True)
     return folder
 
 
-def _save_member(sae: SAE, at: tuple[int, ...], folder: Path) -> None:
+def _save_member(sae: SAE, at: tuple[int, ...], folder: Path, put: Callable[[Path], Path]) -> None:
     state = {name: (value if name == "scale" else value[at]).clone() for name, value in sae.state_dict().items()}
     settings = {name: _member(value, at, sae.shape) for name, value in sae.settings.items()}
     scale = float(state.pop("scale"))
@@ -65,9 +76,9 @@ def _save_member(sae: SAE, at: tuple[int, ...], folder: Path) -> None:
         "settings": settings,
         "scale": scale,
     }
-    write_tensors(folder / _WEIGHTS, state)
-    write_text(folder / _CONFIG, json.dumps(config, indent=1) + "\n")
-    write_text(folder / _OURS, json.dumps(ours, indent=1) + "\n")
+    write_tensors(put(folder / _WEIGHTS), state)
+    write_text(put(folder / _CONFIG), json.dumps(config, indent=1) + "\n")
+    write_text(put(folder / _OURS), json.dumps(ours, indent=1) + "\n")
 
 
 def _member(value: Any, at: tuple[int, ...], shape: tuple[int, ...]) -> Any:
@@ -117,7 +128,8 @@ def load(folder: Path) -> SAE:
     config = _json(folder / _CONFIG)
     if (folder / _OURS).exists():
         ours = _json(folder / _OURS)
-        shelf = variants()
+        must(ours.get("format") == _FORMAT, f"{_OURS}.format", str(_FORMAT), ours.get("format"), "update sae-workbench")
+        shelf = variant_shelf()
         cls = shelf[pick(ours["variant"], shelf, "variant of the folder (import its plug-in first)")]
         sae = cls(ours["d"], ours["m"], seed=ours["seed"], **_settings(cls, ours["settings"]))
         exact = cls.architecture is None
@@ -166,6 +178,8 @@ def _foreign(config: dict[str, Any], state: dict[str, Tensor]) -> SAE:
     normalised = config.get("normalize_activations", "none")
     must(normalised == "none", "cfg.json.normalize_activations", "'none'", normalised, "fold it into the weights first")
     state = {k: v.float() for k, v in state.items()}
+    if "threshold" in state:  # SAELens rectifies first, so that a threshold below 0 acts as 0
+        state["threshold"] = state["threshold"].clamp_min(0.0)
     if not applied:  # x W + b = (x - b_dec) W + (b + b_dec W)
         shift = state["b_dec"] @ state["W_enc"]
         for bias, factor in (("b_enc", 1.0), ("b_gate", 1.0), ("b_mag", state.get("r_mag", torch.zeros(())).exp())):
@@ -178,7 +192,7 @@ def _foreign(config: dict[str, Any], state: dict[str, Tensor]) -> SAE:
             "b_enc": state["b_enc"] * norm,
             "W_dec": state["W_dec"] / norm[:, None],
         }
-    sae = variants()[name](int(config["d_in"]), int(config["d_sae"]), **settings)
+    sae = variant_shelf()[name](int(config["d_in"]), int(config["d_sae"]), **settings)
     sae.load_state_dict(_from_saelens(sae, state, 1.0))
     return sae
 

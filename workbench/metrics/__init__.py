@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from synthetic.errors import must
 from synthetic.streams import stream
-from synthetic.world import World, must
+from synthetic.world import World
 from workbench.metrics.evidence import Evidence, collect
 from workbench.metrics.shelf import METRICS, Metric
 from workbench.sae import SAE

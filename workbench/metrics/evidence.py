@@ -92,7 +92,7 @@ def collect(sae: SAE, world: World, n: int, seed: int) -> list[Evidence]:
     ]
 
 
-Entries = tuple[Int[Tensor, " e"], Int[Tensor, " e"], Float[Tensor, " e"]]
+Entries = tuple[Int[Tensor, " _"], Int[Tensor, " _"], Float[Tensor, " _"]]
 """row, column and value of each nonzero"""
 
 
@@ -113,7 +113,7 @@ def _member_entries(codes: Latents, i: int) -> Entries:
     return rows, columns, dense[rows, columns]
 
 
-def _same_settings(sae: SAE) -> list[tuple[float, ...]]:
+def _same_settings(sae: SAE) -> list[tuple[float | int, ...]]:
     """A key for each member: its settings without the seed."""
     varying = [getattr(sae, name).flatten().tolist() for name, v in sae.settings.items() if isinstance(v, list)]
     members = int(torch.tensor(sae.shape).prod()) if sae.shape else 1

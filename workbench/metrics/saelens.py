@@ -21,7 +21,7 @@ from workbench.metrics.shelf import Values, metric
     saelens_dead_latents=0.0,
 )
 def saelens(evidence: Evidence) -> Values:
-    """As `eval_sae_on_synthetic_data` of SAELens 6.54.
+    """As `eval_sae_on_synthetic_data` of SAELens 6.54; a feature fires where h != 0 (there h > 0, equal unless signed).
 
     mcc: mean |cos| over the assignment; uniqueness: distinct nearest features / latents, dead ones included;
     precision, recall, F1, accuracy: each latent against its nearest feature, 0 where undefined, mean over latents;
@@ -40,6 +40,10 @@ def saelens(evidence: Evidence) -> Values:
         "saelens_recall": float(recall.mean()),
         "saelens_accuracy": float(accuracy.mean()),
         "saelens_shrinkage": evidence.ratio / max(evidence.ratio_count, 1),
-        "saelens_explained_variance": 1 - evidence.residual / n / variance if variance > 0 else 0.0,
+        "saelens_explained_variance": _explained(evidence.residual / n, variance),
         "saelens_dead_latents": float((~evidence.live).sum()),
     }
+
+
+def _explained(error: float, variance: float) -> float:
+    return 1 - error / variance if variance >= 1e-10 else float(error < 1e-10)

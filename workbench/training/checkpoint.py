@@ -1,5 +1,6 @@
 """Checkpoints: everything a run needs to go on with the same bits, in one file that is replaced whole."""
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -9,17 +10,21 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from synthetic.storage import read, write_tensors
+from synthetic.storage import read, to_json, write_tensors
+from synthetic.world import World
 from workbench.sae import SAE
 from workbench.training.config import TrainConfig
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
-def identity(sae: SAE, config: TrainConfig, seed: int) -> dict[str, Any]:
-    """What must agree for a checkpoint to be continued."""
+def identity(sae: SAE, config: TrainConfig, world: World, seed: int) -> dict[str, Any]:
+    """What must agree for a checkpoint to be continued; a world by its class and a hash of its settings."""
     plain = {"variant": sae.name, "d": sae.d, "m": sae.m, "init_seed": sae.seed, "settings": sae.settings}
-    return json.loads(json.dumps({**plain, "config": asdict(config), "seed": seed}))
+    plain["frozen"] = list(sae.frozen)
+    settings = json.dumps(to_json(world), default=lambda other: type(other).__name__)
+    name = f"{type(world).__name__}-{hashlib.blake2b(settings.encode(), digest_size=4).hexdigest()}"
+    return json.loads(json.dumps({**plain, "config": asdict(config), "world": name, "seed": seed}))
 
 
 def save_checkpoint(

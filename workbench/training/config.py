@@ -1,11 +1,10 @@
 """Settings of a training run."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from synthetic.world import must
+from synthetic.errors import must
 
 
 @dataclass(frozen=True)
@@ -16,8 +15,8 @@ class TrainConfig:
     """optimiser steps"""
     batch: int = 512
     """samples a step"""
-    lr: float | tuple[Any, ...] = 3e-3
-    """Adam's step size; a (nested) tuple gives one a stack member"""
+    lr: float | tuple[float, ...] = 3e-3
+    """Adam's step size; a tuple gives one a stack member (along the last stack axis)"""
     betas: tuple[float, float] = (0.9, 0.999)
     """Adam's decay rates"""
     warm_up: float = 0.02
@@ -33,7 +32,7 @@ class TrainConfig:
     penalty_warm_up: float = 0.1
     """share of the steps over which sparsity penalties rise from 0"""
     k_start: float | None = None
-    """begin with this k and anneal to the variant's own; None for no annealing"""
+    """begin with this k and anneal to the variant's own; None for no annealing; no effect on variants without k"""
     k_anneal: float = 0.5
     """share of the steps the annealing takes"""
     aux_k: int = 0
@@ -61,6 +60,13 @@ class TrainConfig:
             must(0 <= share <= 1, f"TrainConfig.{name}", "a share in [0, 1]", share, "give a fraction of the steps")
         rates = np.asarray(self.lr)
         must((rates > 0).all(), "TrainConfig.lr", "above 0", self.lr, "give a positive step size")
+        must(
+            self.k_start is None or self.k_start > 0,
+            "TrainConfig.k_start",
+            "above 0",
+            self.k_start,
+            "use None for none",
+        )
         must(self.clip is None or self.clip > 0, "TrainConfig.clip", "above 0", self.clip, "use None for no clipping")
 
     def rate_at(self, step: int) -> float:
@@ -80,4 +86,4 @@ class TrainConfig:
         if not self.evaluations:
             return set()
         first = max(1, self.steps // 200)
-        return {round(v) for v in np.geomspace(first, self.steps, self.evaluations)} | {self.steps}
+        return {round(v) for v in np.geomspace(self.steps, first, self.evaluations)}

@@ -22,8 +22,7 @@ def fired(codes: Latents, m: int) -> Bool[Tensor, "*s m"]:
 def aux_k_loss(sae: SAE, out: Pass, dead: Bool[Tensor, "*s m"], k: int) -> Float[Tensor, "*s"]:
     """AuxK: the k largest dead pre-activations must explain the residual x - x_hat.
 
-    Squared error of that explanation over the residual's own sum of squares, averaged over rows and capped at its
-    value for no explanation; 0 for members without dead latents.
+    Squared error of that explanation over the residual's own sum of squares; 0 for members without dead latents.
 
     Source: Gao et al. (2024), arXiv 2406.04093, section 2.4. Differs: normalised by the residual, so scale free.
     """
@@ -39,10 +38,10 @@ def aux_k_loss(sae: SAE, out: Pass, dead: Bool[Tensor, "*s m"], k: int) -> Float
 def resample(
     sae: SAE, out: Pass, dead: Bool[Tensor, "*s m"], adam: torch.optim.Optimizer, seed: int, step: int
 ) -> Int[Tensor, "*s"]:
-    """Point dead latents at inputs drawn with probability proportional to their squared error.
+    """Point dead latents at inputs drawn with probability proportional to the square of |x - x_hat|^2.
 
     Decoder row = the direction of the centred input; encoder column = .2 times the mean norm of live columns along it;
-    biases 0; Adam's moments cleared. Returns how many latents each member resampled.
+    biases 0, thresholds the mean of the live ones; Adam's moments cleared. Returns how many each member resampled.
 
     Source: Bricken et al. (2023), Towards Monosemanticity, appendix "Neuron Resampling".
     """
@@ -58,11 +57,16 @@ def resample(
     norms = sae.W_enc.norm(dim=-2)
     mean_norm = (norms * ~dead).sum(-1, keepdim=True) / (~dead).sum(-1, keepdim=True).clamp_min(1)
     mean_norm = torch.where(mean_norm > 0, mean_norm, torch.ones_like(mean_norm))
-    _replace(adam, sae.W_dec, dead[..., None], target)
-    _replace(adam, sae.W_enc, dead[..., None, :], (0.2 * mean_norm[..., None] * target).mT)
+    fresh = {"W_dec": (dead[..., None], target)}
+    fresh["W_enc"] = (dead[..., None, :], (0.2 * mean_norm[..., None] * target).mT)
     for name in ("b_enc", "b_gate", "b_mag", "r_mag"):
-        if name in sae._parameters:
-            _replace(adam, getattr(sae, name), dead, torch.zeros_like(getattr(sae, name)))
+        fresh[name] = (dead, torch.zeros_like(norms))
+    if "threshold" in sae._parameters:
+        live = torch.where(dead, 0.0, sae.get_parameter("threshold")).sum(-1, keepdim=True)
+        fresh["threshold"] = (dead, (live / (~dead).sum(-1, keepdim=True).clamp_min(1)).expand_as(norms))
+    for name, (mask, value) in fresh.items():
+        if name in sae._parameters and name not in sae.frozen:
+            _replace(adam, sae.get_parameter(name), mask, value)
     return dead.sum(-1)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synthetic.world import must
+from synthetic.errors import must
 from workbench.sae import SAE, Latents, Pass, register
 from workbench.sparsifiers import batch_top_k, masked, track_smallest
 
@@ -25,7 +25,7 @@ class BatchTopK(SAE):
 
         k: float = 4.0
         """mean active latents a sample"""
-        threshold_rate: float = 0.01
+        threshold_rate: float = 0.05
         """weight of the newest batch in the running threshold"""
 
     architecture = "jumprelu"

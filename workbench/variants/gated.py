@@ -21,11 +21,12 @@ class Gated(SAE):
     class Settings:
         """Hyperparameters."""
 
-        l1: float = 1.0
+        l1: float = 3.0
         """weight of the gates' L1, in units where E|x|^2 = d"""
 
     penalties = ("l1",)
     architecture = "gated"
+    surrogate = ("W_dec", "b_dec")
     l1: Tensor
 
     def setup(self) -> None:

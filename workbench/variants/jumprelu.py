@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from synthetic.world import must
+from synthetic.errors import must
 from workbench.sae import SAE, Pass, register, squared_error
 from workbench.sparsifiers import jump, step
 
@@ -31,6 +31,7 @@ class JumpReLU(SAE):
 
     penalties = ("l0",)
     architecture = "jumprelu"
+    surrogate = ("threshold",)
     l0: Tensor
     bandwidth: Tensor
     start: Tensor

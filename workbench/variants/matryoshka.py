@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synthetic.world import Codes, must
+from synthetic.errors import must
+from synthetic.world import Codes
 from workbench import kernels
 from workbench.sae import SAE, Latents, Pass, register, squared_error
 from workbench.sparsifiers import batch_top_k, masked, track_smallest
@@ -26,7 +27,7 @@ class Matryoshka(SAE):
         """mean active latents a sample"""
         prefixes: tuple[float, ...] = (1 / 16, 1 / 4, 1 / 2, 1.0)
         """prefix widths as fractions of m, increasing, the last 1"""
-        threshold_rate: float = 0.01
+        threshold_rate: float = 0.05
         """weight of the newest batch in the running threshold"""
 
     architecture = "jumprelu"

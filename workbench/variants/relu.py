@@ -18,7 +18,7 @@ class ReLU(SAE):
     class Settings:
         """Hyperparameters."""
 
-        l1: float = 1.0
+        l1: float = 2.0
         """weight of |f|_1, in units where E|x|^2 = d"""
 
     penalties = ("l1",)

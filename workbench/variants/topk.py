@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from synthetic.world import must
+from synthetic.errors import must
 from workbench.sae import SAE, Latents, register
 from workbench.sparsifiers import top_k
 

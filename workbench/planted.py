@@ -7,7 +7,7 @@ import torch
 from synthetic.streams import stream
 from synthetic.world import World
 from workbench.metrics import evaluate
-from workbench.sae import SAE, variants
+from workbench.sae import SAE, create
 from workbench.training.config import TrainConfig
 from workbench.training.loop import train
 
@@ -18,7 +18,7 @@ def oracle(name: str, world: World, *, seed: int = 0, **settings: Any) -> SAE:
     Train it to fit what remains: encoder, biases, thresholds.
     """
     truth = world.truth
-    sae = variants()[name](truth.d, truth.n_true, seed=seed, **settings)
+    sae = create(name, truth.d, truth.n_true, seed=seed, **settings)
     x = world.sample(8192, stream(seed, "moments")).x
     with torch.no_grad():
         sae.scale.copy_((sae.d / x.double().square().sum(-1).mean()).sqrt().float())

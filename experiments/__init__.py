@@ -1,0 +1,1 @@
+"""Studies: one file each, run as scripts; nothing imports them."""

@@ -1,0 +1,290 @@
+"""Recovery curves: what each SAE variant recovers of a world, against samples, sparsity, superposition and noise.
+
+Run `python experiments/recovery.py` (or `make recovery`); `--help` lists the flags. Results go to a folder
+`runs/recovery/...`; `--resume FOLDER` continues an interrupted run.
+"""
+
+import json
+import sys
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+import tyro
+from rich.console import Console
+
+from synthetic.errors import must, pick
+from synthetic.hierarchy import Forest
+from synthetic.mixture import SparseMixture
+from synthetic.noise import Isotropic
+from synthetic.presets import find_world
+from synthetic.storage import load_world, save_world
+from workbench import TrainConfig, ceiling, create, train, variant_shelf
+from workbench.plugins import load_plugin
+from workbench.report.curves import Axis, draw_curves
+from workbench.report.table import score_table
+from workbench.results import Run
+from workbench.sweep import Cell, Report, run_cells
+
+AxisName = Literal["samples", "sparsity", "superposition", "noise"]
+METRICS = {"recall@.9": "share of features, cos ≥ .9", "mcc": "MCC", "f1": "macro-F1 over features"}
+TABLE = ("recall@.9", "mcc", "f1", "fvu", "l0", "dead")
+NOISE_DB = (10.0, 3.0, 0.0)
+AXES = {
+    "samples": Axis("samples", "samples seen", log=True),
+    "sparsity": Axis("sparsity", "features firing a sample, E[L0]", log=True),
+    "superposition": Axis("superposition", "features a dimension, n_true/d"),
+    "noise": Axis(
+        "noise", "signal-to-noise ratio (dB)", ticks=dict(enumerate(["none", *(f"{v:g}" for v in NOISE_DB)]))
+    ),
+}
+LARGE = 2048
+"""features from which a world counts as large"""
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """Settings of the experiment."""
+
+    world: str = "superposition"
+    """preset name, or the folder of a saved world"""
+    variants: tuple[str, ...] = ("core",)
+    """variant names; "core" for those marked so, "all" for the whole shelf"""
+    seeds: int = 5
+    """members of each stack, which differ in initial weights"""
+    samples: int | None = None
+    """training samples of each SAE; by default 200,000 for small worlds, 1,000,000 for large ones"""
+    axis: tuple[AxisName, ...] = ()
+    """what to vary beside samples; by default all four for small worlds, samples alone for large ones"""
+    plugin: Path | None = None
+    """a Python file that registers a variant; it joins the variants"""
+    m: int | None = None
+    """latents; by default twice the features of a small world, a quarter of a large one's"""
+    k: int | None = None
+    """k of the variants that have one; by default the E[L0] of the m most frequent features"""
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(batch=128))
+    """training; steps follow from samples; batch 1,024 and lr 3e-4 for large worlds unless given"""
+    ceilings: bool = True
+    """also train each variant's encoder on the true dictionary (small worlds)"""
+    threads: int = 1
+    """torch threads of each process; changes the last bits of results"""
+    jobs: int = 0
+    """processes; 0 for as many as the cores can feed"""
+    out: Path = Path("runs")
+    """where run folders go"""
+    resume: Path | None = None
+    """run folder to continue, with the settings it was started with"""
+    dry_run: bool = False
+    """print the resolved settings and the cells, and stop"""
+
+    def check(self) -> None:
+        """Refuse impossible settings before any work."""
+        must(self.seeds >= 1, "--seeds", "at least 1", self.seeds, "5 or more give a band")
+        must(self.samples is None or self.samples >= 1, "--samples", "at least 1", self.samples, "raise it")
+        must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
+        must(self.jobs >= 0, "--jobs", "at least 0", self.jobs, "0 takes all cores")
+        must(self.threads >= 1, "--threads", "at least 1", self.threads, "raise it")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A world and where its scores stand in the figure."""
+
+    label: str
+    world: SparseMixture
+    axis: str = "samples"
+    x: float | None = None
+    """position on the axis; None where it is the world's E[L0]"""
+
+
+def places(world: SparseMixture, axes: tuple[str, ...]) -> list[Place]:
+    """The base world and its variations along each axis."""
+    found = [Place("base", world)]
+    if "sparsity" in axes:
+        for factor in (0.25, 0.5, 2.0):
+            changed = replace(world, firing=world.firing.scaled(factor))
+            found.append(Place(f"sparsity-{factor:g}", changed, "sparsity"))
+    if "superposition" in axes:
+        for ratio in (1.0, 3.0, 4.0):
+            d = max(2, round(world.n_true / ratio))
+            found.append(Place(f"superposition-{ratio:g}", replace(world, d=d), "superposition", world.n_true / d))
+    if "noise" in axes:
+        for position, snr in enumerate(NOISE_DB, 1):
+            noisy = replace(world, noise=Isotropic(snr_db=snr))
+            found.append(Place(f"noise-{snr:g}dB", noisy, "noise", float(position)))
+    return found
+
+
+def chosen(settings: Recovery) -> list[str]:
+    """Variant names, without repeats, plug-ins last."""
+    shelf, names = variant_shelf(), []
+    for name in settings.variants:
+        if name in ("core", "all"):
+            names += [n for n, cls in shelf.items() if cls.core or name == "all"]
+        else:
+            names.append(pick(name, shelf, "--variants"))
+    return list(dict.fromkeys(names + (load_plugin(settings.plugin) if settings.plugin else [])))
+
+
+def plan(settings: Recovery, world: SparseMixture) -> tuple[list[Place], list[Cell]]:
+    """Places, and one cell a place and variant, the base world's first. Paths are relative to the run folder."""
+    large = world.n_true >= LARGE
+    axes = settings.axis or (("samples",) if large else tuple(AXES))
+    config = settings.train
+    if large and config == Recovery().train:
+        config = replace(config, batch=1024, lr=3e-4)
+    steps = max(1, (settings.samples or (1_000_000 if large else 200_000)) // config.batch)
+    evaluations = config.evaluations or (4 if large else 8)
+    config = replace(config, steps=steps, checkpoint_every=max(1, steps // 10))
+    where, names = places(world, axes), chosen(settings)
+    return where, [
+        {
+            "id": f"{place.label}/{name}",
+            "label": place.label,
+            "axis": place.axis,
+            "axes": list(axes),
+            "x": place.x,
+            "variant": name,
+            "m": settings.m or (world.n_true // 4 if large else 2 * world.n_true),
+            "k": settings.k,
+            "seeds": list(range(settings.seeds)),
+            "train": asdict(replace(config, evaluations=evaluations if place.label == "base" else 1)),
+            "plugin": str(settings.plugin) if settings.plugin else None,
+            "ceiling": settings.ceilings and not large,
+            "size": steps * config.batch,
+        }
+        for place in where
+        for name in names
+    ]
+
+
+def work(cell: Cell, report: Report) -> dict[str, Any]:
+    """Train and score one stack; runs in a process of the pool."""
+    if cell["plugin"]:
+        load_plugin(cell["plugin"])
+    folder, name = Path(cell["folder"]), cell["id"].replace("/", "-")
+    world = load_world(folder / "worlds" / cell["label"])
+    config = _train_config(cell["train"])
+    truth, settings = world.truth, {}
+    if "k" in variant_shelf()[cell["variant"]].Settings.__dataclass_fields__:
+        most_frequent = truth.rates.sort(descending=True).values[: cell["m"]]
+        settings["k"] = cell["k"] or max(1, round(float(most_frequent.sum())))
+    sae = create(cell["variant"], world.d, cell["m"], seed=cell["seeds"], **settings)
+
+    def show(progress: Any) -> None:
+        mcc = progress.record.get("mcc")
+        report(progress.step * config.batch, f"mcc {sum(mcc) / len(mcc):.2f}" if mcc else "training")
+
+    checkpoint = folder / "checkpoints" / f"{name}.safetensors"
+    records = train(sae, world, config, checkpoint=checkpoint, resume=True, on_step=show)
+    sae.save(folder / "saes" / name)
+    checkpoint.unlink(missing_ok=True)
+    best = {}
+    if cell["ceiling"]:
+        short = replace(config, steps=min(config.steps, 500), normalise=False, evaluations=0)
+        best = {k: v for k, v in ceiling(cell["variant"], world, short, **settings).items() if k in TABLE}
+    here = {"sparsity": truth.expected_l0, "superposition": world.n_true / world.d, "noise": 0.0}
+    return {"records": records, "ceiling": best, "here": here, "k": settings.get("k")}
+
+
+def rows(cells: list[Cell], results: dict[str, Any]) -> list[dict[str, Any]]:
+    """Tidy rows; the base world's final scores also stand on every axis."""
+    table: list[dict[str, Any]] = []
+    for cell in cells:
+        result, base = results[cell["id"]], cell["label"] == "base"
+        for record in result["records"]:
+            spots = [("samples", float(record["samples"]))] if base else []
+            if record is result["records"][-1]:
+                own = [a for a in cell["axes"] if a in result["here"]] if base else [cell["axis"]]
+                spots += [(a, result["here"][a] if cell["x"] is None else cell["x"]) for a in own]
+            for axis, x in spots:
+                place = {"axis": axis, "x": x, "variant": cell["variant"], "generator": cell["label"]}
+                place["step"] = record["step"]
+                for name, values in record.items():
+                    metric, kind = (name[:-5], "null") if name.endswith("_null") else (name, "score")
+                    for seed, value in zip(cell["seeds"], values if isinstance(values, list) else [], strict=False):
+                        table.append(place | {"seed": seed, "metric": metric, "value": float(value), "kind": kind})
+                for name, value in result["ceiling"].items():
+                    table.append(place | {"seed": -1, "metric": name, "value": float(value), "kind": "ceiling"})
+    return table
+
+
+def caption(cells: list[Cell], results: dict[str, Any], world: SparseMixture, name: str) -> str:
+    """What the figure must say of its settings."""
+    first, firing = cells[0], world.firing
+    scaling = f", scale_by_parent = {firing.scale_by_parent}" if isinstance(firing, Forest) else ""
+    ks = sorted({r["k"] for r in results.values() if r["k"]})
+    k = "" if not ks else f", k = {ks[0]}" if len(ks) == 1 else f", k = E[L0] rounded ({ks[0]} to {ks[-1]})"
+    return (
+        f"world {name}: n_true = {world.n_true}, d = {world.d}, E[L0] = {world.truth.expected_l0:.2f}{scaling}; "
+        f"m = {first['m']}{k};\n{first['size']:,} samples, batch {first['train']['batch']}, "
+        f"lr {first['train']['lr']}; {len(first['seeds'])} seeds (initial weights; members share data): "
+        "median, 10-90 % band, points"
+    )
+
+
+def experiment(settings: Recovery, console: Console) -> int:
+    """Plan, run, write and show; returns the exit code."""
+    settings.check()
+    run = Run(settings.resume) if settings.resume else None
+    if run is not None:
+        settings = _revived(run.config, settings)
+    world = load_world(run.folder / "worlds" / "base") if run else find_world(settings.world)
+    where, cells = plan(settings, world)
+    if settings.dry_run:
+        console.print_json(json.dumps(asdict(settings), default=str))
+        for cell in cells:
+            console.print(f"{cell['id']:32} m = {cell['m']}, {cell['size']:,} samples x {len(cell['seeds'])} seeds")
+        return 0
+    if run is None:
+        run = Run.start(settings.out, "recovery", json.loads(json.dumps(asdict(settings), default=str)))
+    for place in where:
+        if not (run.folder / "worlds" / place.label / "world.json").exists():
+            save_world(place.world, run.folder / "worlds" / place.label)
+    cells = [cell | {"folder": str(run.folder)} for cell in cells]
+    try:
+        results = run_cells(work, cells, run, jobs=settings.jobs, threads=settings.threads)
+    except KeyboardInterrupt:
+        console.print(f"\nstopped; go on with: python experiments/recovery.py --resume {run.folder}", soft_wrap=True)
+        return 130
+    frame = run.write_table(rows(cells, results))
+    used = [AXES[name] for name in dict.fromkeys(["samples", *cells[0]["axes"]])]
+    about = caption(cells, results, world, settings.world)
+    paths = draw_curves(
+        frame.filter(pl.col("metric").is_in(METRICS)), used, METRICS, about, run.folder / "figures/recovery"
+    )
+    rates = {}
+    for cell in cells:
+        if cell["label"] == "base":
+            last = results[cell["id"]]["records"][-1]
+            rates[cell["variant"]] = f"{last['samples'] / last['seconds']:,.0f} x {len(cell['seeds'])}"
+    final = frame.filter(pl.col("axis") == "samples").filter(pl.col("x") == pl.col("x").max())
+    console.print(about, style="dim", highlight=False)
+    console.print(score_table(final, TABLE, rates, "base world, last step"))
+    console.print(f"figure {paths[0]}\nresults {run.folder}", soft_wrap=True, highlight=False)
+    return 0
+
+
+def _train_config(plain: dict[str, Any]) -> TrainConfig:
+    return TrainConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()})
+
+
+def _revived(stored: dict[str, Any], now: Recovery) -> Recovery:
+    """Settings of an earlier run; only how to run it (jobs, dry_run) is taken from the command line."""
+    old: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+    old |= {"train": _train_config(stored["train"]), "plugin": Path(stored["plugin"]) if stored["plugin"] else None}
+    return Recovery(**old | {"resume": now.resume, "jobs": now.jobs, "dry_run": now.dry_run, "out": now.out})
+
+
+def main() -> int:
+    """Parse, run, and end bad input with one line and exit code 2."""
+    try:
+        return experiment(tyro.cli(Recovery, description=__doc__), Console())
+    except (ValueError, FileNotFoundError) as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

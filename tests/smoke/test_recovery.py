@@ -1,0 +1,159 @@
+"""The main experiment end to end at toy size: the shape of its result, resuming, plug-ins, bad input."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from experiments.recovery import main, places
+from synthetic import presets
+from workbench.__main__ import main as command_line
+
+ROOT = Path(__file__).parents[2]
+PLUGIN = '''
+from dataclasses import dataclass
+
+import workbench
+from workbench import SAE, Pass
+
+
+@workbench.register("squared_relu")
+class SquaredReLU(SAE):
+    """A stranger's variant."""
+
+    @dataclass(frozen=True)
+    class Settings:
+        l1: float = 0.1
+
+    penalties = ("l1",)
+
+    def activate(self, pre):
+        return pre.relu() ** 2
+
+    def loss(self, x, out: Pass):
+        mse = workbench.squared_error(x, out.x_hat)
+        return {"mse": mse, "l1": self.l1 * out.dense().sum(-1).mean(-1)}
+'''
+
+
+def recovery(*flags: str, code: int = 0) -> str:
+    done = subprocess.run(
+        [sys.executable, "experiments/recovery.py", *flags], cwd=ROOT, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs")
+    plugin = out / "mine.py"
+    plugin.write_text(PLUGIN)
+    flags = ("--world", "toy", "--variants", "topk", "--seeds", "5", "--samples", "20000", "--axis", "samples")
+    said = recovery(*flags, "--plugin", str(plugin), "--out", str(out), "--jobs", "2")
+    (folder,) = (out / "recovery").iterdir()
+    assert str(folder / "figures" / "recovery.png") in said
+    assert "squared_relu" in said
+    return folder
+
+
+def test_the_run_folder_is_complete(finished: Path) -> None:
+    held = {path.name for path in finished.iterdir()}
+    assert {"config.json", "env.json", "records.jsonl", "metrics.parquet", "figures", "worlds", "saes"} <= held
+    assert {path.name for path in (finished / "figures").iterdir()} == {"recovery.png", "recovery.svg"}
+    assert not list((finished / "checkpoints").iterdir())
+
+
+def test_recovery_rises_with_samples_and_beats_chance(finished: Path) -> None:
+    frame = pl.read_parquet(finished / "metrics.parquet").filter(pl.col("variant") == "topk")
+    curve = frame.filter((pl.col("axis") == "samples") & (pl.col("metric") == "mcc"))
+    middle = curve.group_by("kind", "x").agg(pl.col("value").median()).sort("x")
+    score = middle.filter(pl.col("kind") == "score")["value"].to_list()
+    chance = middle.filter(pl.col("kind") == "null")["value"].to_list()
+    assert score[-1] > score[0] + 0.2
+    assert score[-1] > 0.95 > chance[-1]
+    assert set(frame["axis"]) == {"samples"}
+    assert set(frame.filter(pl.col("kind") == "score")["seed"]) == {0, 1, 2, 3, 4}
+
+
+def test_every_axis_changes_what_it_says() -> None:
+    world = presets.superposition()
+    found = {place.label: place.world for place in places(world, ("samples", "sparsity", "superposition", "noise"))}
+    assert found["sparsity-2"].truth.expected_l0 == pytest.approx(8.0)
+    assert found["superposition-4"].d == 16
+    clean, noisy = world.truth.covariance.trace(), found["noise-0dB"].truth.covariance.trace()
+    assert float(noisy / clean) == pytest.approx(2.0, rel=1e-6)
+
+
+def test_resuming_does_only_what_is_missing_and_agrees(finished: Path) -> None:
+    before = pl.read_parquet(finished / "metrics.parquet")
+    records = finished / "records.jsonl"
+    lines = records.read_text().splitlines()
+    kept = [line for line in lines if line and '"base/topk"' not in line]
+    records.write_text("\n".join(kept) + '\n{"id": "base/topk", "resu')  # as a crash would leave it
+    recovery("--resume", str(finished))
+    order = ["axis", "x", "variant", "seed", "step", "metric", "kind", "value"]
+    again = pl.read_parquet(finished / "metrics.parquet")
+    assert before.select(order).sort(order).equals(again.select(order).sort(order))
+
+
+def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *flags: str) -> tuple[int, str]:
+    """The same in this process: exit code and what it said."""
+    monkeypatch.setattr(sys, "argv", ["recovery.py", *flags])
+    try:
+        code = main()
+    except SystemExit as leaving:
+        code = int(leaving.code or 0)
+    return code, "".join(capsys.readouterr())
+
+
+def test_dry_run_writes_nothing(tmp_path: Path, monkeypatch, capsys) -> None:
+    code, said = inside(monkeypatch, capsys, "--dry-run", "--out", str(tmp_path), "--variants", "all")
+    assert code == 0
+    assert "base/gated" in said
+    assert "noise-3dB/topk" in said
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("flags", "advice"),
+    [
+        (("--variants", "topkk"), "perhaps you meant 'topk'"),
+        (("--world", "superpositon"), "perhaps you meant 'superposition'"),
+        (("--seeds", "0"), "5 or more give a band"),
+        (("--plugin", "nowhere.py"), "check the path"),
+        (("--resume", "nowhere"), "check the path"),
+        (("--sample", "3"), "--samples"),
+    ],
+)
+def test_bad_input_gets_one_clear_line(flags: tuple[str, ...], advice: str, monkeypatch, capsys) -> None:
+    code, said = inside(monkeypatch, capsys, *flags)
+    assert code == 2
+    assert advice in said
+
+
+def test_command_line_round_trip(tmp_path: Path, monkeypatch, capsys) -> None:
+    def run(*arguments: str, code: int = 0) -> str:
+        monkeypatch.setattr(sys, "argv", ["workbench", *arguments])
+        assert command_line() == code
+        return "".join(capsys.readouterr())
+
+    shelves = json.loads(run("list", "--json"))
+    assert {"topk", "relu"} <= set(shelves["variants"])
+    assert "synthsaebench_16k" in shelves["worlds"]
+    run("train", "topk", str(tmp_path / "sae"), "--world", "toy", "--m", "16", "--set", "k=2", "--config.steps", "60")
+    scores = json.loads(run("eval", str(tmp_path / "sae"), "--world", "toy", "--n", "2000", "--json"))
+    assert scores["mcc"] > scores["mcc_null"]
+    assert "perhaps you meant 'k'" in run("train", "topk", str(tmp_path / "x"), "--set", "kk=2", code=2)
+
+
+def test_check_passes_and_fails_a_strangers_file(tmp_path: Path, monkeypatch, capsys) -> None:
+    plugin = tmp_path / "mine.py"
+    for text, code, mark in ((PLUGIN, 0, " ok "), (PLUGIN.replace("** 2", "** 2 - 1"), 1, "FAIL")):
+        plugin.write_text(text)
+        monkeypatch.setattr(sys, "argv", ["workbench", "check", str(plugin)])
+        assert command_line() == code
+        assert mark in capsys.readouterr().out

@@ -1,0 +1,62 @@
+"""Habits of the house that a machine can check."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("synthetic", "workbench", "proofs_check", "experiments")
+FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+DRAWS = {
+    "rand",
+    "randn",
+    "randint",
+    "randperm",
+    "normal",
+    "bernoulli",
+    "multinomial",
+    "exponential_",
+    "normal_",
+    "uniform_",
+}
+
+
+def calls(path: Path) -> list[ast.Call]:
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_draw_without_its_own_generator(path: Path) -> None:
+    loose = [
+        node.lineno
+        for node in calls(path)
+        if isinstance(node.func, ast.Attribute)
+        and node.func.attr in DRAWS
+        and "generator" not in {keyword.arg for keyword in node.keywords}
+    ]
+    assert not loose
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_file_is_short(path: Path) -> None:
+    assert path.read_text().count("\n") <= 300
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "workbench" / "variants").glob("[a-z]*.py")), ids=lambda p: p.stem)
+def test_a_variant_is_one_short_file_with_its_source(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("@register(") == 1
+    assert "Source:" in text
+    assert text.count("\n") <= 110
+
+
+def test_readme_commands_name_files_and_flags_that_exist() -> None:
+    text = (ROOT / "README.md").read_text()
+    recovery = (ROOT / "experiments" / "recovery.py").read_text()
+    for line in text.splitlines():
+        if line.startswith("python experiments/"):
+            script, *words = line.split()[1:]
+            assert (ROOT / script).is_file()
+            for flag in (w[2:].replace("-", "_") for w in words if w.startswith("--")):
+                assert f"    {flag.split('.')[0]}:" in recovery

@@ -1,0 +1,270 @@
+"""Saving and loading: every variant, alone and stacked; what is missing, misnamed or interrupted."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch.testing import assert_close
+
+import synthetic as S
+import workbench as W
+from synthetic import storage
+from synthetic.world import Codes
+from workbench import sae as sae_module
+
+WEIGHTS, CONFIG, OURS = "sae_weights.safetensors", "cfg.json", "workbench.json"
+X = torch.randn(30, 6, generator=S.stream(0, "tests/interop"))
+
+
+def dense(codes):
+    return codes.dense() if isinstance(codes, Codes) else codes
+
+
+def disturbed(name, m=12, **settings):
+    """An SAE with every parameter and buffer away from its start, as after training."""
+    sae = W.create(name, 6, m, **settings)
+    rng = S.stream(0, f"tests/{name}")
+    with torch.no_grad():
+        for key, value in sae.state_dict().items():
+            if key == "scale":
+                value.fill_(1.7)
+            elif key != "W_dec":
+                value += 0.3 * torch.rand(value.shape, generator=rng)
+    return sae.eval()
+
+
+def files(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def agree(a, b):
+    assert (type(a), a.d, a.m, a.shape, a.seed, a.settings) == (type(b), b.d, b.m, b.shape, b.seed, b.settings)
+    assert a.scale == b.scale
+    for key, value in a.state_dict().items():
+        assert_close(b.state_dict()[key], value, msg=lambda m, key=key: f"{key}: {m}")
+    for key, value in a.named_buffers():
+        assert_close(b.get_buffer(key), value)
+    with torch.no_grad():
+        assert_close(dense(b.encode(X)), dense(a.encode(X)))
+        assert_close(b(X), a(X))
+
+
+# --- round trips -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", ["single", "one axis", "two axes"])
+@pytest.mark.parametrize("name", sorted(W.variant_shelf()))
+def test_what_is_saved_comes_back(tmp_path, name, shape):
+    own = {n: v for n, v in W.create(name, 6, 12).settings.items() if isinstance(v, int | float) and v is not False}
+    varied = {n: [v, v * 2] if shape == "one axis" else [[v], [v * 2]] for n, v in own.items()}
+    settings = {
+        "single": {"seed": 3},
+        "one axis": {"seed": [3, 5], **varied},
+        "two axes": {"seed": [3, 5, 4], **varied},
+    }
+    sae = disturbed(name, **settings[shape])
+    assert len(sae.shape) == ["single", "one axis", "two axes"].index(shape)
+    back = W.load(sae.save(tmp_path / "deep" / "sae"))
+    assert not back.training
+    agree(sae, back)
+    W.train(back, S.SparseMixture(n_true=8, d=6), W.TrainConfig(steps=2, batch=8))  # and it can be trained on
+
+
+def test_tuples_stay_tuples(tmp_path):
+    sae = disturbed("matryoshka", seed=[0, 1], prefixes=(0.25, 1.0))
+    assert W.load(sae.save(tmp_path)).prefixes == (0.25, 1.0)
+
+
+def test_members_are_folders_of_their_own(tmp_path):
+    sae = disturbed("topk", seed=[3, 5], k=[[1], [4]])
+    folder = sae.save(tmp_path / "stack")
+    assert sorted(p.name for p in folder.iterdir()) == [*(f"member-00{i}" for i in range(4)), "stack.json"]
+    for i, (index, settings) in enumerate(zip(np.ndindex(2, 2), [(3, 1), (5, 1), (3, 4), (5, 4)], strict=True)):
+        member = W.load(folder / f"member-00{i}")
+        assert (member.seed, int(member.k)) == settings
+        with torch.no_grad():
+            assert_close(member(X), sae(X)[index])
+
+
+def test_the_folder_speaks_raw_units(tmp_path):
+    """Without our own file it is a SAELens folder: latents over the scale, the same reconstruction."""
+    for name in ("relu", "topk", "batch_topk", "matryoshka", "jumprelu", "gated"):
+        sae = disturbed(name)
+        folder = sae.save(tmp_path / name)
+        (folder / OURS).unlink()
+        back = W.load(folder)
+        assert back.scale == 1
+        with torch.no_grad():
+            assert_close(dense(back.encode(X)), dense(sae.encode(X)) / 1.7)
+            assert_close(back(X), sae(X))
+            assert dense(sae.encode(X)).count_nonzero() > 10
+
+
+@pytest.fixture
+def plug_in():
+    @W.register("plug_in")
+    class PlugIn(W.SAE):
+        @dataclass(frozen=True)
+        class Settings:
+            gain: float = 1.0
+            kind: str = "abs"
+
+        unit_decoder = False
+
+        def activate(self, pre):
+            return self.gain[..., None, None] * pre.abs()
+
+    yield PlugIn
+    sae_module._VARIANTS.pop("plug_in", None)
+
+
+def test_variants_saelens_does_not_know_are_kept_to_the_bit(tmp_path, plug_in):
+    sae = disturbed("plug_in", gain=2.5, kind="any")
+    back = W.load(sae.save(tmp_path / "sae"))
+    agree(sae, back)
+    for key, value in sae.state_dict().items():
+        assert torch.equal(value, back.state_dict()[key])
+    assert json.loads((tmp_path / "sae" / CONFIG).read_text())["architecture"] == "plug_in"
+    stack = disturbed("plug_in", gain=[1.0, 2.0])
+    agree(stack, W.load(stack.save(tmp_path / "stack")))
+    del sae_module._VARIANTS["plug_in"]
+    with pytest.raises(
+        ValueError, match=r"variant of the folder \(import its plug-in first\) must be one of .*'plug_in'"
+    ):
+        W.load(tmp_path / "sae")
+
+
+def test_an_architecture_promises_unit_rows(tmp_path, plug_in):
+    plug_in.architecture = "standard"
+    with pytest.raises(ValueError, match=r"PlugIn\.unit_decoder must be True where `architecture` is set; got False"):
+        disturbed("plug_in").save(tmp_path / "sae")
+    assert files(tmp_path) == {}
+
+
+# --- what is wrong with a folder -------------------------------------------------------------------------------------
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"load\.folder must be an existing folder; got .*/none: check the path"):
+        W.load(tmp_path / "none")
+
+
+@pytest.mark.parametrize("file", [WEIGHTS, CONFIG])
+def test_a_missing_file_is_named(tmp_path, file):
+    folder = disturbed("topk").save(tmp_path / "sae")
+    (folder / file).unlink()
+    message = rf"SAE folder must hold {file}; got no such file in .*: save it again or copy it whole"
+    with pytest.raises(FileNotFoundError, match=message):
+        W.load(folder)
+
+
+def test_a_missing_member_is_named(tmp_path):
+    folder = disturbed("topk", seed=[0, 1]).save(tmp_path / "stack")
+    for file in (folder / "member-001").iterdir():
+        file.unlink()
+    (folder / "member-001").rmdir()
+    with pytest.raises(ValueError, match=r"must be an existing folder; got .*member-001: check the path"):
+        W.load(folder)
+
+
+@pytest.mark.parametrize("file", [WEIGHTS, CONFIG, OURS])
+def test_a_damaged_file_is_named(tmp_path, file):
+    folder = disturbed("topk").save(tmp_path / "sae")
+    (folder / file).write_bytes((folder / file).read_bytes()[:20])
+    with pytest.raises(ValueError, match=rf"SAE folder must hold a readable {file}; got .*: save it again"):
+        W.load(folder)
+
+
+def test_weights_of_the_wrong_shape_or_name_are_refused(tmp_path):
+    folder = disturbed("topk").save(tmp_path / "sae")
+    disturbed("topk", m=13).save(tmp_path / "other")
+    good = load_file(folder / WEIGHTS)
+    (folder / WEIGHTS).write_bytes((tmp_path / "other" / WEIGHTS).read_bytes())
+    with pytest.raises(ValueError, match=r"W_dec must be of shape|W_enc must be of shape \(6, 12\); got \(6, 13\)"):
+        W.load(folder)
+    del good["b_enc"]
+    save_file(good, folder / WEIGHTS)
+    with pytest.raises(ValueError, match=r"must hold b_enc; got \['W_dec', 'W_enc', 'b_dec'\]: save the SAE again"):
+        W.load(folder)
+
+
+def test_an_unknown_variant_in_the_folder_suggests_the_nearest(tmp_path):
+    folder = disturbed("topk").save(tmp_path / "sae")
+    ours = json.loads((folder / OURS).read_text())
+    (folder / OURS).write_text(json.dumps(ours | {"variant": "topkk"}))
+    with pytest.raises(ValueError, match="got 'topkk': perhaps you meant 'topk'"):
+        W.load(folder)
+
+
+def test_an_unknown_architecture_suggests_the_nearest(tmp_path):
+    folder = disturbed("topk").save(tmp_path / "sae")
+    (folder / OURS).unlink()
+    config = json.loads((folder / CONFIG).read_text())
+    (folder / CONFIG).write_text(json.dumps(config | {"architecture": "topK"}))
+    with pytest.raises(
+        ValueError, match=r"cfg\.json\.architecture must be one of .*; got 'topK': perhaps you meant 'topk'"
+    ):
+        W.load(folder)
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def full_disk(monkeypatch, write):
+    """The write of that number (weights and text alike, from 0) fills the disk half way."""
+    count = [0]
+    whole, text = storage.save_file, type(storage.Path()).write_text
+
+    def step(path):
+        count[0] += 1
+        if count[0] > write:
+            path.write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+
+    def save(tensors, path, metadata):
+        step(path)
+        whole(tensors, path, metadata)
+
+    def write_text(path, content):
+        step(path)
+        return text(path, content)
+
+    monkeypatch.setattr(storage, "save_file", save)
+    monkeypatch.setattr(type(storage.Path()), "write_text", write_text)
+
+
+@pytest.mark.parametrize("write", [0, 1, 2])
+def test_a_failed_write_leaves_the_earlier_folder_whole(tmp_path, monkeypatch, write):
+    """Whichever of the three files fails, the folder holds the earlier SAE, not a mixture of two."""
+    disturbed("topk", k=2).save(tmp_path / "sae")
+    before = files(tmp_path)
+    full_disk(monkeypatch, write)
+    with pytest.raises(OSError, match="No space left"):
+        disturbed("topk", k=3, seed=1).save(tmp_path / "sae")
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("write", [0, 4, 6])
+def test_a_failed_write_leaves_the_earlier_stack_whole(tmp_path, monkeypatch, write):
+    disturbed("topk", k=[1, 2]).save(tmp_path / "sae")
+    before = files(tmp_path)
+    full_disk(monkeypatch, write)
+    with pytest.raises(OSError, match="No space left"):
+        disturbed("topk", k=[3, 4]).save(tmp_path / "sae")
+    assert files(tmp_path) == before
+
+
+def test_a_single_sae_saved_over_a_stack_replaces_it(tmp_path):
+    disturbed("topk", k=[1, 2]).save(tmp_path / "sae")
+    sae = disturbed("relu")
+    agree(sae, W.load(sae.save(tmp_path / "sae")))
+
+
+def test_a_stack_saved_over_anything_replaces_it(tmp_path):
+    disturbed("relu", l1=[1.0, 2.0, 3.0]).save(tmp_path / "sae")
+    disturbed("relu").save(tmp_path / "sae")
+    sae = disturbed("topk", k=[1, 2])
+    agree(sae, W.load(sae.save(tmp_path / "sae")))

@@ -1,0 +1,255 @@
+"""Every refusal of the worlds: what must hold, what was given, what to do."""
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from jaxtyping import config
+
+import synthetic as S
+
+MODULES = ("copula", "directions", "firing", "hierarchy", "magnitudes", "mixture", "noise", "rates")
+
+
+def world(n_true=8, d=4, **fields):
+    """Everything that such a world draws."""
+    return S.SparseMixture(n_true=n_true, d=d, **fields).tensors
+
+
+def rows(family, n=8, d=4):
+    return world(n, d, directions=family)
+
+
+def fired(law, n=8):
+    return world(n, firing=law)
+
+
+def forest(rates, **fields):
+    return fired(S.Forest(S.Independent(rates), **{"trees": 2, "branching": 2, "depth": 1, **fields}))
+
+
+REFUSED = {
+    # rates
+    "Constant.rate must be in (0, 1]; got 0.0: give a probability.": lambda: S.Constant(0.0),
+    "Constant.rate must be in (0, 1]; got 1.5: give a probability.": lambda: S.Constant(1.5),
+    "Linear.low, high must be ordered, 0 < low <= high <= 1; got (0.3, 0.1): swap or clip the two rates.": (
+        lambda: S.Linear(high=0.1, low=0.3)
+    ),
+    "RandomRates.low, high must be ordered, 0 < low <= high <= 1; got (0.0, 0.3): swap or clip the two rates.": (
+        lambda: S.RandomRates(0.0, 0.3)
+    ),
+    "StretchedZipf.low, high must be ordered, 0 < low <= high <= 1; got (0.0005, 1.4): swap or clip the two rates.": (
+        lambda: S.StretchedZipf(high=1.4)
+    ),
+    "StretchedZipf.exponent must be above 0; got 0.0: use Constant for equal rates.": lambda: S.StretchedZipf(0.0),
+    "StretchedZipf must be used with at least two features; got 1: use Constant for one.": (
+        lambda: world(1, firing=S.Independent(S.StretchedZipf()))
+    ),
+    "Zipf.rate must be in (0, 1]; got 1.2: give the first feature's probability.": lambda: S.Zipf(1.2),
+    "Zipf.exponent must be at least 0; got -1.0: rates fall with rank.": lambda: S.Zipf(0.3, -1.0),
+    "Scaled.factor must be above 0 with rates up to 1; got a rate of 1.5: lower it.": (
+        lambda: fired(S.Independent(S.Scaled(S.Constant(0.5), 3.0)))
+    ),
+    # firing
+    "ExactlyK.k must be in [1, n_true=8]; got 9: lower k or raise n_true.": lambda: fired(S.ExactlyK(9)),
+    "ExactlyK.k must be in [1, n_true=8]; got 0: lower k or raise n_true.": lambda: fired(S.ExactlyK(0)),
+    "Exclusive.size must be a divisor of n_true=8; got 3: change one of the two.": lambda: fired(S.Exclusive(size=3)),
+    "Exclusive.size must be a divisor of n_true=8; got 0: change one of the two.": lambda: fired(S.Exclusive(size=0)),
+    "Exclusive.rates must be at most 1 in sum over a group; got 2.0: lower the rates or size.": (
+        lambda: fired(S.Exclusive(S.Constant(0.5), 4))
+    ),
+    # copula
+    "Phi.value must be in [-0.07538, 0.5528] for rates 0.04 and 0.12; got 0.6: "
+    "binary variables of unequal or small rates cannot correlate more.": (
+        lambda: world(2, firing=S.Copula(S.Linear(0.12, 0.04), S.Phi(0.6)))
+    ),
+    "Phi.value must be in [-0.25, 0.9901] for rates 0.2 and 0.2; got -0.3: "
+    "binary variables of unequal or small rates cannot correlate more.": (
+        lambda: fired(S.Copula(S.Constant(0.2), S.Phi(-0.3, group=2)))
+    ),
+    "Phi.value must be in [0, 0] for rates 1 and 1; got 0.3: "
+    "binary variables of unequal or small rates cannot correlate more.": (
+        lambda: fired(S.Copula(S.Constant(1.0), S.Phi(0.3)))
+    ),
+    "pairs must be of distinct features below 8; got (3, 3): renumber.": (
+        lambda: fired(S.Copula(dependence=S.Phi(pairs=((3, 3, 0.1),))))
+    ),
+    "pairs must be of distinct features below 8; got (0, 8): renumber.": (
+        lambda: fired(S.Copula(dependence=S.LatentCorrelation(pairs=((0, 8, 0.1),))))
+    ),
+    "Copula.dependence must be positive semidefinite; got smallest eigenvalue -0.4: "
+    "weaken the negative or inconsistent correlations.": (
+        lambda: fired(S.Copula(dependence=S.LatentCorrelation(-0.2)))
+    ),
+    "LowRankCopula.rank must be at least 1; got 0: use Independent for no dependence.": (
+        lambda: S.LowRankCopula(rank=0)
+    ),
+    "LowRankCopula.scale must be at least 0; got -0.1: give a standard deviation.": (
+        lambda: S.LowRankCopula(scale=-0.1)
+    ),
+    # hierarchy
+    "Forest.trees must be at least 1; got 0: raise it.": lambda: S.Forest(trees=0),
+    "Forest.branching must be at least 1; got 0: raise it.": lambda: S.Forest(branching=0),
+    "Forest.depth must be at least 1; got 0: raise it.": lambda: S.Forest(depth=0),
+    "Forest.compensation must be 'exact', 'none' or 'synthsaebench'; got 'some': choose one of these.": (
+        lambda: S.Forest(compensation="some")
+    ),
+    "Forest.base must be Independent where compensation is 'exact'; got LowRankCopula: "
+    "set compensation to 'none' or 'synthsaebench'.": lambda: S.Forest(S.LowRankCopula()),
+    "Forest must be of at most n_true=8 features; got 9: shrink the trees or raise n_true.": (
+        lambda: forest(S.Constant(), trees=3)
+    ),
+    "Forest.base.rates must be at most the parent's rate for a child (in sum for exclusive children); "
+    "got 0.2 under a parent of 0.1: lower the children's rates or set compensation='none'.": (
+        lambda: forest(S.Constant(0.1), exclusive=True)
+    ),
+    "Forest.base.rates must be at most the parent's rate for a child (in sum for exclusive children); "
+    "got 0.05714 under a parent of 0.04: lower the children's rates or set compensation='none'.": (
+        lambda: forest(Rising(0.04, 0.1), trees=1, depth=2)
+    ),
+    # magnitudes
+    "ConstantMagnitude.value must be above 0; got -1.0: wrap it in Signed for both signs.": (
+        lambda: S.ConstantMagnitude(-1.0)
+    ),
+    "Uniform.low, high must be ordered, 0 <= low < high; got (2.0, 1.0): swap or raise them.": (
+        lambda: S.Uniform(2.0, 1.0)
+    ),
+    "Uniform.low, high must be ordered, 0 <= low < high; got (-1.0, 1.0): swap or raise them.": (
+        lambda: S.Uniform(-1.0, 1.0)
+    ),
+    "FoldedNormal.sd must be above 0; got 0.0: use ConstantMagnitude for no spread.": lambda: S.FoldedNormal(1.0, 0.0),
+    "Exponential.mean must be above 0; got 0.0: magnitudes are positive.": lambda: S.Exponential(0.0),
+    "LogNormal.median, spread must be above 0; got LogNormal(median=1.0, spread=0.0): raise both.": (
+        lambda: S.LogNormal(1.0, 0.0)
+    ),
+    "PerFeature.first, last must be above 0; got (5.0, -1.0): raise them.": lambda: S.PerFeature(last=-1.0),
+    "PerFeature.sd_mean, sd_sd must be at least 0; got PerFeature(first=5.0, last=4.0, sd_mean=0.5, sd_sd=-1.0): "
+    "raise them.": lambda: S.PerFeature(sd_sd=-1.0),
+    "Signed.inner must be without a shared gain; got SharedGain: write SharedGain(Signed(...)).": (
+        lambda: S.Signed(S.SharedGain(S.Uniform()))
+    ),
+    "SharedGain.spread must be above 0; got 0.0: drop the wrapper for no gain.": lambda: S.SharedGain(S.Uniform(), 0.0),
+    "SharedGain.inner must be without a shared gain; got SharedGain: wrap once: squared spreads add.": (
+        lambda: S.SharedGain(S.SharedGain(S.Uniform()))
+    ),
+    # noise
+    "Isotropic must be given as either sd or snr_db; got (None, None): set exactly one.": (
+        lambda: world(noise=S.Isotropic())
+    ),
+    "Coloured must be given as either sd or snr_db; got (0.1, 3.0): set exactly one.": (
+        lambda: world(noise=S.Coloured(sd=0.1, snr_db=3.0))
+    ),
+    "Isotropic.sd must be at least 0; got -0.1: give a standard deviation.": lambda: world(noise=S.Isotropic(sd=-0.1)),
+    "Isotropic.snr_db must be used where Cov[x] is closed; got a world where it is not: give sd.": (
+        lambda: world(
+            firing=S.Forest(S.LowRankCopula(), trees=2, depth=1, compensation="none"), noise=S.Isotropic(snr_db=3.0)
+        )
+    ),
+    # directions
+    "Orthonormal must be used with n_true <= d=4; got 8: raise d or choose an overcomplete family.": (
+        lambda: rows(S.Orthonormal())
+    ),
+    "Cone must be used with n_true <= d=4; got 8: raise d or choose an overcomplete family.": lambda: rows(S.Cone()),
+    "Cone.k must be a divisor of n_true=4; got 3: change one of the two.": lambda: rows(S.Cone(k=3), 4),
+    "Cone.mu must be in [-1/(k-1), 1) = [-0.3333, 1); got -0.5: no such vectors exist.": lambda: rows(S.Cone(-0.5), 4),
+    "Cone.mu must be in [-1/(k-1), 1) = [-1, 1); got 1.0: no such vectors exist.": lambda: rows(S.Cone(1.0, k=2), 4),
+    "Simplex must be used with 2 <= n_true <= d+1=5; got 8: raise d or lower n_true.": lambda: rows(S.Simplex()),
+    "TightFrame must be used with n_true >= d=4; got 3: use Orthonormal for fewer features.": (
+        lambda: rows(S.TightFrame(), 3)
+    ),
+    "Antipodal must be used with an even n_true; got 3: add or drop one feature.": lambda: rows(S.Antipodal(), 3),
+    "CommonMean.cosine must be in [0, 1); got 1.0: use Duplicates for equal rows.": lambda: S.CommonMean(1.0),
+    "CommonMean must be used with d >= 2; got 1: raise d: a line has no room beside the mean.": (
+        lambda: rows(S.CommonMean(), d=1)
+    ),
+    "Duplicates.share must be in [0, 0.5]; got 0.6: each row has one original.": lambda: S.Duplicates(0.6),
+    "Given.rows must be of shape (n_true, d)=(8, 4); got (1, 2): match the world.": lambda: rows(
+        S.Given(((1.0, 2.0),))
+    ),
+    "Given.rows must be nonzero; got a zero row: drop it.": lambda: rows(S.Given(((1.0, 0.0), (0.0, 0.0))), 2, 2),
+    "LowCoherence.overlap must be in (0, 1); got 0.0: use Orthonormal for 0.": lambda: S.LowCoherence(0.0),
+    "LowCoherence.kind must be 'max' or 'mean_max'; got 'mean': choose one.": lambda: S.LowCoherence(kind="mean"),
+    "LowCoherence must be used with n_true >= 2; got 1: use RandomSphere for one feature.": (
+        lambda: rows(S.LowCoherence(), 1)
+    ),
+    "LowCoherence.overlap must be at least the Welch bound 0.378 of 8 features in d=4; got 0.1: "
+    "raise d or the overlap.": lambda: rows(S.LowCoherence(0.1)),
+    "LowCoherence.overlap must be one that 1 steps reach (NUMBER here, Welch bound 0.3780); got 0.4: "
+    "raise the overlap, d or steps.": lambda: rows(S.LowCoherence(0.4, steps=1)),
+    # the world itself
+    "SparseMixture.n_true must be at least 1; got 0: add features.": lambda: world(0),
+    "SparseMixture.d must be at least 1; got 0: add dimensions.": lambda: world(d=0),
+    "SparseMixture.bias_norm must be at least 0; got -1.0: give a norm.": lambda: world(bias_norm=-1.0),
+    "SparseMixture.firing must be an object; got <class 'synthetic.firing.Independent'>: call the class.": (
+        lambda: world(firing=S.Independent)
+    ),
+    "SparseMixture.noise must be an object; got <class 'synthetic.noise.NoNoise'>: call the class.": (
+        lambda: world(noise=S.NoNoise)
+    ),
+    "SparseMixture.magnitudes must be unsigned where children scale by their parent; got Signed: "
+    "drop Signed or scale_by_parent.": (
+        lambda: world(firing=S.Forest(scale_by_parent=True), magnitudes=S.SharedGain(S.Signed(S.Uniform())))
+    ),
+}
+
+
+class Rising:
+    """Rates that rise along the features: no profile of the package does."""
+
+    def __init__(self, first, last):
+        self.first, self.last = first, last
+
+    def draw(self, n_true, rng):
+        return torch.linspace(self.first, self.last, n_true, dtype=torch.float64)
+
+
+@pytest.fixture(autouse=True)
+def _as_users_run():
+    """Without run-time type checks, which would refuse some of these settings before our own message."""
+    before = config.jaxtyping_disable
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", before)
+
+
+@pytest.mark.parametrize("message", REFUSED, ids=lambda message: message.split(" must be ")[0])
+def test_a_refusal_says_what_where_and_what_to_do(message):
+    with pytest.raises(ValueError, match="^" + re.escape(message).replace("NUMBER", r"0\.\d+") + "$"):
+        REFUSED[message]()
+
+
+def test_every_refusal_of_these_modules_is_in_the_table():
+    """Each call of `must` with its constant field and advice has a message above."""
+    missing = []
+    for name in MODULES:
+        source = Path(importlib.import_module(f"synthetic.{name}").__file__).read_text()
+        for call in ast.walk(ast.parse(source)):
+            if not (isinstance(call, ast.Call) and getattr(call.func, "id", "") == "must"):
+                continue
+            where, advice = call.args[1], call.args[4].value
+            start = f"{where.value} must be" if isinstance(where, ast.Constant) else ""
+            if not any(text.startswith(start) and text.endswith(f": {advice}.") for text in REFUSED):
+                missing.append(f"{name}.py, line {call.lineno}: {advice}")
+    assert not missing
+
+
+def test_a_closed_covariance_is_not_written_out_for_thousands_of_dependent_features():
+    truth = S.SparseMixture(n_true=4097, d=2, firing=S.ExactlyK(1)).truth
+    assert truth.covariance is None
+    assert truth.open == {"covariance": "more than 4096 features depend on one another"}
+
+
+def test_whole_numbers_are_welcome_where_a_field_is_a_float():
+    """Settings typed by hand: the samples keep their type."""
+    mixture = S.SparseMixture(n_true=4, d=4, magnitudes=S.ConstantMagnitude(2), noise=S.Isotropic(sd=1))
+    batch = mixture.sample(50, S.stream(0, "x"))
+    assert batch.x.dtype == batch.h.values.dtype == torch.float32
+    assert sorted(set(batch.h.values.unique().tolist()) | {0.0}) == [0.0, 2.0]
+
+
+def test_an_unknown_name_of_the_package_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'synthetic' has no attribute 'Nothing'"):
+        _ = S.Nothing

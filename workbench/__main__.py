@@ -1,0 +1,214 @@
+"""`python -m workbench list | check | train | eval`."""
+
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from workbench.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class List:
+    """Show the shelves: variants and their settings, worlds, metrics."""
+
+    json: bool = False
+    """print one JSON object"""
+
+
+@dataclass(frozen=True)
+class Check:
+    """Test a variant's file against the contract, law by law; exit 1 if one fails."""
+
+    file: tyro.conf.Positional[Path]
+    """Python file that registers a variant, or the name of one on the shelf"""
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train one SAE on a world and save it as a SAELens folder."""
+
+    variant: tyro.conf.Positional[str]
+    """name on the shelf"""
+    out: tyro.conf.Positional[Path]
+    """folder to write"""
+    world: str = "superposition"
+    """preset name, or the folder of a saved world"""
+    m: int = 128
+    """latents"""
+    set: tuple[str, ...] = ()
+    """settings of the variant, such as k=4 l1=2.0"""
+    seed: int = 0
+    """of weights and data"""
+    plugin: Path | None = None
+    """a Python file that registers the variant"""
+    config: TrainConfig = field(default_factory=TrainConfig)
+    """training"""
+
+
+@dataclass(frozen=True)
+class Eval:
+    """Print every metric of a saved SAE on a world, beside chance."""
+
+    sae: tyro.conf.Positional[Path]
+    """folder written by `train`, `SAE.save` or SAELens"""
+    world: str = "superposition"
+    """preset name, or the folder of a saved world"""
+    n: int = 100_000
+    """samples"""
+    seed: int = 1
+    """of the evaluation stream"""
+    json: bool = False
+    """print one JSON object"""
+    plugin: Path | None = None
+    """a Python file that registers the variant"""
+
+
+def _list(command: List, console: Console) -> int:
+    from synthetic.presets import PRESETS
+    from workbench.metrics import METRICS
+    from workbench.sae import variant_shelf
+
+    shelf = {name: cls.__dataclass_fields__ for name, cls in ((n, c.Settings) for n, c in variant_shelf().items())}
+    shelves = {
+        "variants": {
+            name: {"core": variant_shelf()[name].core, "settings": {k: f.default for k, f in fields.items()}}
+            for name, fields in shelf.items()
+        },
+        "worlds": {name: _first_line(make) for name, make in PRESETS.items()},
+        "metrics": {name: kind.definition.splitlines()[0] for kind in METRICS for name in kind.names},
+    }
+    if command.json:
+        print(json.dumps(shelves, indent=1))
+        return 0
+    table = Table("variant", "settings and defaults", "", title="variants")
+    for name, about in shelves["variants"].items():
+        said = ", ".join(f"{k} = {v}" for k, v in about["settings"].items())
+        table.add_row(name, said, "core" if about["core"] else "")
+    console.print(table)
+    table = Table("world", "", title="worlds")
+    for name, said in shelves["worlds"].items():
+        table.add_row(name, said)
+    console.print(table)
+    table = Table("metric", "definition", title="metrics", show_lines=True)
+    for kind in METRICS:
+        table.add_row("\n".join(kind.names), " ".join(kind.definition.split()))
+    console.print(table)
+    return 0
+
+
+def _first_line(thing: Any) -> str:
+    return (thing.__doc__ or "").strip().splitlines()[0]
+
+
+def _check(command: Check, console: Console) -> int:
+    from workbench.check import check_variant
+    from workbench.plugins import load_plugin
+    from workbench.sae import variant_shelf
+
+    name = str(command.file)
+    names = [name] if name in variant_shelf() else load_plugin(command.file)
+    failures = 0
+    for name in names:
+        console.print(f"[bold]{name}")
+        for outcome in check_variant(variant_shelf()[name]):
+            mark = "[green]ok  [/]" if outcome.passed else "[red]FAIL[/]"
+            console.print(f"  {mark} {outcome.law}", highlight=False)
+            if outcome.said:
+                console.print(f"       {outcome.said}", style="dim", highlight=False, markup=False)
+            failures += not outcome.passed
+    return 1 if failures else 0
+
+
+def _train(command: Train, console: Console) -> int:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from synthetic.presets import find_world
+    from workbench.plugins import load_plugin
+    from workbench.sae import create
+    from workbench.training.loop import train
+
+    if command.plugin is not None:
+        load_plugin(command.plugin)
+    world = find_world(command.world)
+    sae = create(command.variant, world.d, command.m, seed=command.seed, **dict(map(_setting, command.set)))
+    errors = Console(stderr=True)
+    columns = (TextColumn("step {task.completed} of {task.total}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task("", total=command.config.steps)
+        checkpoint = command.out / "checkpoint.safetensors"
+        train(
+            sae,
+            world,
+            command.config,
+            seed=command.seed,
+            checkpoint=checkpoint,
+            resume=True,
+            on_step=lambda progress: bar.update(task, completed=progress.step),
+        )
+    console.print(f"saved {sae.save(command.out)}")
+    return 0
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--set must be name=value; got {text!r}: write --set k=4.")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def _eval(command: Eval, console: Console) -> int:
+    from synthetic.presets import find_world
+    from workbench.metrics import evaluate
+    from workbench.plugins import load_plugin
+    from workbench.sae import load
+
+    if command.plugin is not None:
+        load_plugin(command.plugin)
+    scores = evaluate(load(command.sae), find_world(command.world), command.n, command.seed)
+    plain = {name: value.tolist() if hasattr(value, "tolist") else value for name, value in scores.items()}
+    if command.json:
+        print(json.dumps(plain, indent=1))
+        return 0
+    table = Table("metric", "value", "chance")
+    for name, value in plain.items():
+        if not name.endswith(("_null", "_null_sd")):
+            chance = plain.get(f"{name}_null")
+            table.add_row(name, _text(value), "" if chance is None else _text(chance))
+    console.print(table)
+    return 0
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(_text, value)) if isinstance(value, list) else f"{value:.4f}"
+
+
+_Command = (
+    Annotated[List, tyro.conf.subcommand("list")]
+    | Annotated[Check, tyro.conf.subcommand("check")]
+    | Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Eval, tyro.conf.subcommand("eval")]
+)
+
+
+def main() -> int:
+    """Run one command; bad input ends with one line and exit code 2."""
+    command = tyro.cli(_Command, prog="python -m workbench", description=__doc__)  # type: ignore[arg-type]
+    doers: dict[type, Any] = {List: _list, Check: _check, Train: _train, Eval: _eval}
+    try:
+        return doers[type(command)](command, Console())
+    except (ValueError, FileNotFoundError) as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

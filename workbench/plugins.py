@@ -1,0 +1,29 @@
+"""Variants from a user's own file."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from synthetic.errors import must
+from workbench.sae import variant_shelf
+
+
+def load_plugin(path: str | Path) -> list[str]:
+    """Run a Python file and return the names of the variants it registered.
+
+    Raises:
+        ValueError: no such file, or it registers nothing.
+    """
+    path = Path(path).resolve()
+    must(path.is_file(), "plugin", "a Python file", path, "check the path")
+    before = variant_shelf()
+    name = f"workbench_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"plugin must be a Python file; got {path}: give it the ending .py.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    found = [v for v, cls in variant_shelf().items() if before.get(v) is not cls]
+    must(found, "plugin", "a file that registers a variant", path, 'decorate a class with @workbench.register("name")')
+    return found

@@ -1,0 +1,1 @@
+"""Figures: functions of a run's table alone."""

@@ -1,0 +1,53 @@
+"""Adam for a stack: gradient clipping and learning rates of each member's own."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workbench.sae import SAE
+from workbench.training.config import TrainConfig
+
+
+class Optimiser:
+    """Adam over the parameters that are not frozen.
+
+    Adam's moments do not depend on its rate, so members with smaller rates take their share of a common step.
+    """
+
+    def __init__(self, sae: SAE, config: TrainConfig) -> None:
+        rates = np.broadcast_to(np.asarray(config.lr, dtype=np.float64), sae.shape)
+        self.sae, self.config, self.rate = sae, config, float(rates.max())
+        self.parameters = [p for name, p in sae.named_parameters() if name not in sae.frozen]
+        self.adam = torch.optim.Adam(self.parameters, lr=self.rate, betas=config.betas, fused=True)
+        own = torch.tensor(rates / rates.max(), dtype=torch.float32, device=sae.W_dec.device)
+        self.own = own if np.ptp(rates) else None
+
+    @torch.no_grad()
+    def step(self, share: float) -> None:
+        """One step at `share` of the learning rate, then no gradients."""
+        self.sae.remove_radial_gradient()
+        if self.config.clip is not None:
+            clip_gradients(self.parameters, self.config.clip, len(self.sae.shape))
+        before = None if self.own is None else [p.clone() for p in self.parameters]
+        self.adam.param_groups[0]["lr"] = self.rate * share
+        self.adam.step()
+        self.sae.zero_grad(set_to_none=True)
+        if self.own is not None and before is not None:
+            for p, old in zip(self.parameters, before, strict=True):
+                p.copy_(old.lerp(p, _spread(self.own, p)))
+
+
+def clip_gradients(parameters: Sequence[Tensor], limit: float, stack_axes: int) -> None:
+    """Scale each member's gradient, over all its parameters, to norm at most `limit`."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    squares = [g.square().reshape(*g.shape[:stack_axes], -1).sum(-1) for g in gradients]
+    factor = (limit / (torch.stack(squares).sum(0).sqrt() + 1e-6)).clamp_max(1.0)
+    for g in gradients:
+        g *= _spread(factor, g)
+
+
+def _spread(per_member: Tensor, like: Tensor) -> Tensor:
+    """One number a member, shaped to multiply a parameter."""
+    return per_member.view(*per_member.shape, *[1] * (like.ndim - per_member.ndim))
