@@ -29,13 +29,12 @@ _HOMES = {
         "Cone",
         "Duplicates",
         "Given",
-        "LowCoherence",
-        "Orthogonalised",
         "Orthonormal",
         "RandomSphere",
         "Simplex",
         "TightFrame",
     ),
+    "low_coherence": ("LowCoherence", "Orthogonalised"),
     "presets": ("preset",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -1,7 +1,7 @@
 """Bad input: one clear error at the boundary. Needs the standard library alone, so that configs load fast."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection
 
 
 def must(condition: object, where: str, rule: str, got: object, advice: str) -> None:
@@ -10,7 +10,7 @@ def must(condition: object, where: str, rule: str, got: object, advice: str) -> 
         raise ValueError(f"{where} must be {rule}; got {got}: {advice}.")
 
 
-def pick(name: str, shelf: Mapping[str, object], what: str) -> str:
+def pick(name: str, shelf: Collection[str], what: str) -> str:
     """The name itself if it is on the shelf; else an error that suggests the nearest ones."""
     if name in shelf:
         return name

@@ -8,10 +8,11 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from synthetic.directions import Directions, LowCoherence, RandomSphere, overlaps, welch_bound
+from synthetic.directions import Directions, RandomSphere, overlaps, welch_bound
 from synthetic.errors import must
 from synthetic.firing import Firing, Independent, Statistics
 from synthetic.hierarchy import Forest
+from synthetic.low_coherence import LowCoherence
 from synthetic.magnitudes import Drawn, Law, Magnitudes, SharedGain, Signed, Uniform
 from synthetic.noise import Noise, NoNoise
 from synthetic.storage import knob
@@ -118,6 +119,7 @@ class SparseMixture:
 
     def sample(self, n: int, rng: torch.Generator) -> Batch:
         """Draw n activations and the coefficients behind them, on the generator's device."""
+        must(n >= 1, "SparseMixture.sample.n", "at least 1", n, "draw at least one sample")
         parts = self._parts(rng.device)
         h = self.coefficients(n, rng)
         x = F.embedding_bag(h.indices, parts["world"]["features"], per_sample_weights=h.values, mode="sum")

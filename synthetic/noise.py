@@ -70,6 +70,9 @@ class Coloured:
     snr_db: float | None = None
     decay: float = 1.0
 
+    def __post_init__(self) -> None:
+        must(self.decay >= 0, "Coloured.decay", "at least 0", self.decay, "eigenvalues fall; 0 is isotropic")
+
     def root(self, d: int, signal: Signal, rng: torch.Generator) -> Float[Tensor, "d d"]:
         """R, rows scaled eigenvectors: R^T R = Cov[e]."""
         sd = _sd("Coloured", self.sd, self.snr_db, d, signal)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from synthetic.copula import Copula, LowRankCopula, Phi
-from synthetic.directions import LowCoherence, Orthogonalised
 from synthetic.errors import pick
 from synthetic.firing import Independent
 from synthetic.hierarchy import Forest
+from synthetic.low_coherence import LowCoherence, Orthogonalised
 from synthetic.magnitudes import PerFeature, Uniform
 from synthetic.mixture import SparseMixture
 from synthetic.noise import Isotropic
@@ -68,7 +68,7 @@ def synthsaebench_16k(
 
     Two worlds go by this name: with `scale_by_parent` (as the creation script says) and without (as the pinned
     data behave); state which one beside every score. The drawn numbers are ours, not those of the published file.
-    Requested rates sum to 59.1; exclusion leaves E[L0] near 34.6 (see `Forest`, compensation "synthsaebench").
+    Requested rates sum to 59.1; exclusion leaves E[L0] = 34.5 (see `Forest`, compensation "synthsaebench").
 
     Source: SynthSAEBench (arXiv 2602.14687).
     """

@@ -123,15 +123,12 @@ class Scaled:
     inner: Rates
     factor: float = 1.0
 
+    def __post_init__(self) -> None:
+        must(self.factor > 0, "Scaled.factor", "above 0", self.factor, "raise it")
+
     def draw(self, n_true: int, rng: torch.Generator) -> Float[Tensor, " n_true"]:
         """See `Rates`."""
         rates = self.factor * self.inner.draw(n_true, rng)
         top = float(rates.max())
-        must(
-            self.factor > 0 and top <= 1,
-            "Scaled.factor",
-            "above 0 with rates up to 1",
-            f"a rate of {top:.4g}",
-            "lower it",
-        )
+        must(top <= 1, "Scaled.factor", "one that leaves rates at most 1", f"a rate of {top:.4g}", "lower it")
         return rates

@@ -41,6 +41,9 @@ def from_json(value: Any) -> Any:
     if isinstance(value, dict):
         fields = dict(value)
         cls = _KNOBS[pick(fields.pop("class", "?"), _KNOBS, "class in a world's settings")]
+        known = {f.name for f in dataclasses.fields(cls)}
+        for name in fields:
+            pick(name, known, f"field of {cls.__name__} in a world's settings")
         return cls(**{name: from_json(v) for name, v in fields.items()})
     if isinstance(value, list):
         return tuple(from_json(v) for v in value)

@@ -59,4 +59,4 @@ def test_readme_commands_name_files_and_flags_that_exist() -> None:
             script, *words = line.split()[1:]
             assert (ROOT / script).is_file()
             for flag in (w[2:].replace("-", "_") for w in words if w.startswith("--")):
-                assert f"    {flag.split('.')[0]}:" in recovery
+                assert flag == "help" or f"    {flag.split('.')[0]}:" in recovery

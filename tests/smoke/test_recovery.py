@@ -114,7 +114,7 @@ def test_dry_run_writes_nothing(tmp_path: Path, monkeypatch, capsys) -> None:
     code, said = inside(monkeypatch, capsys, "--dry-run", "--out", str(tmp_path), "--variants", "all")
     assert code == 0
     assert "base/gated" in said
-    assert "noise-3dB/topk" in said
+    assert "noise-10dB/topk" in said
     assert not list(tmp_path.iterdir())
 
 

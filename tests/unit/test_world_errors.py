@@ -11,7 +11,7 @@ from jaxtyping import config
 
 import synthetic as S
 
-MODULES = ("copula", "directions", "firing", "hierarchy", "magnitudes", "mixture", "noise", "rates")
+MODULES = ("copula", "directions", "firing", "hierarchy", "low_coherence", "magnitudes", "mixture", "noise", "rates")
 
 
 def world(n_true=8, d=4, **fields):
@@ -50,8 +50,15 @@ REFUSED = {
     ),
     "Zipf.rate must be in (0, 1]; got 1.2: give the first feature's probability.": lambda: S.Zipf(1.2),
     "Zipf.exponent must be at least 0; got -1.0: rates fall with rank.": lambda: S.Zipf(0.3, -1.0),
-    "Scaled.factor must be above 0 with rates up to 1; got a rate of 1.5: lower it.": (
+    "Scaled.factor must be above 0; got 0.0: raise it.": lambda: S.Scaled(S.Constant(0.5), 0.0),
+    "Scaled.factor must be one that leaves rates at most 1; got a rate of 1.5: lower it.": (
         lambda: fired(S.Independent(S.Scaled(S.Constant(0.5), 3.0)))
+    ),
+    "Coloured.decay must be at least 0; got -1.0: eigenvalues fall; 0 is isotropic.": lambda: S.Coloured(
+        1.0, decay=-1.0
+    ),
+    "SparseMixture.sample.n must be at least 1; got 0: draw at least one sample.": lambda: world(4).sample(
+        0, S.stream(0, "x")
     ),
     # firing
     "ExactlyK.k must be in [1, n_true=8]; got 9: lower k or raise n_true.": lambda: fired(S.ExactlyK(9)),

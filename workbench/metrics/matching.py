@@ -74,7 +74,7 @@ def random_geometries(m: int, features: Float[Tensor, "n d"]) -> list[Geometry]:
 
     Sixteen draws, two where m n > 10^6 (their spread is then below .001).
     """
-    key = (m, len(features), hashlib.blake2b(features.cpu().contiguous().numpy()).digest())
+    key = (m, len(features), hashlib.blake2b(features.cpu().numpy().tobytes()).digest())
     if key not in _random:
         draws = 16 if m * len(features) <= 1e6 else 2
         d = features.shape[1]
