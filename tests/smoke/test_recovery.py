@@ -52,7 +52,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs")
     plugin = out / "mine.py"
     plugin.write_text(PLUGIN)
-    flags = ("--world", "toy", "--variants", "topk", "--seeds", "5", "--samples", "20000", "--axis", "samples")
+    flags = ("--world", "toy", "--variants", "topk", "--seeds", "5", "--samples", "30000", "--axis", "samples")
     said = recovery(*flags, "--plugin", str(plugin), "--out", str(out), "--jobs", "2")
     (folder,) = (out / "recovery").iterdir()
     assert str(folder / "figures" / "recovery.png") in said
