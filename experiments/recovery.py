@@ -182,8 +182,7 @@ def work(cell: Cell, report: Report) -> dict[str, Any]:
     checkpoint.unlink(missing_ok=True)
     best = {}
     if cell["ceiling"]:
-        equal = replace(config, normalise=False, evaluations=0)
-        best = {k: v for k, v in ceiling(cell["variant"], world, equal, **settings).items() if k in TABLE}
+        best = {k: v for k, v in ceiling(cell["variant"], world, **settings).items() if k in TABLE}
     here = {"sparsity": truth.expected_l0, "superposition": world.n_true / world.d, "noise": 0.0}
     return {"records": records, "ceiling": best, "here": here, "k": settings.get("k")}
 

@@ -33,7 +33,7 @@ def ceiling(
     name: str, world: World, config: TrainConfig | None = None, *, n: int = 20_000, seed: int = 0, **settings: Any
 ) -> dict[str, Any]:
     """Every metric of the trained oracle: what this variant's encoder could reach if it knew the dictionary."""
-    config = config or TrainConfig(steps=1000, normalise=False)
+    config = config or TrainConfig(steps=600, batch=128, lr=1e-2, normalise=False)
     if config.normalise:
         raise ValueError("ceiling.config.normalise must be False; got True: the oracle comes with its scale set.")
     sae = oracle(name, world, seed=seed, **settings)
