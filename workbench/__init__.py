@@ -5,8 +5,8 @@ from typing import Any
 
 _HOMES = {
     "workbench.sae": ("SAE", "Latents", "Pass", "create", "load", "register", "squared_error", "variant_shelf"),
-    "workbench.training.config": ("TrainConfig",),
-    "workbench.training.loop": ("Diverged", "train"),
+    "workbench.training.config": ("Diverged", "TrainConfig"),
+    "workbench.training.loop": ("train",),
     "workbench.metrics": ("evaluate", "null"),
     "workbench.planted": ("ceiling", "oracle"),
     "synthetic.world": ("Codes",),

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +10,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from workbench.training.config import TrainConfig
+from synthetic.errors import must
+from workbench.training.config import Diverged, TrainConfig
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,12 @@ class Check:
 
 @dataclass(frozen=True)
 class Train:
-    """Train one SAE on a world and save it as a SAELens folder."""
+    """Train one SAE on a world and save it as a SAELens folder; the same command again continues a stopped run."""
 
     variant: tyro.conf.Positional[str]
     """name on the shelf"""
     out: tyro.conf.Positional[Path]
-    """folder to write"""
+    """folder to write, without an SAE in it"""
     world: str = "superposition"
     """preset name, or the folder of a saved world"""
     m: int = 128
@@ -47,6 +48,8 @@ class Train:
     """of weights and data"""
     plugin: Path | None = None
     """a Python file that registers the variant"""
+    threads: int = 1
+    """torch threads; more pay for wide SAEs on an idle machine, and change the last bits of results"""
     config: TrainConfig = field(default_factory=TrainConfig)
     """training"""
 
@@ -126,6 +129,7 @@ def _check(command: Check, console: Console) -> int:
 
 
 def _train(command: Train, console: Console) -> int:
+    import torch
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from synthetic.presets import find_world
@@ -133,25 +137,30 @@ def _train(command: Train, console: Console) -> int:
     from workbench.sae import create
     from workbench.training.loop import train
 
+    torch.set_num_threads(command.threads)
     if command.plugin is not None:
         load_plugin(command.plugin)
+    must(not (command.out / "cfg.json").exists(), "out", "a folder without an SAE", command.out, "choose another name")
     world = find_world(command.world)
+    config = command.config
+    config = replace(config, checkpoint_every=config.checkpoint_every or max(1, config.steps // 10))
     sae = create(command.variant, world.d, command.m, seed=command.seed, **dict(map(_setting, command.set)))
     errors = Console(stderr=True)
     columns = (TextColumn("step {task.completed} of {task.total}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task("", total=command.config.steps)
+        task = bar.add_task("", total=config.steps)
         checkpoint = command.out / "checkpoint.safetensors"
         train(
             sae,
             world,
-            command.config,
+            config,
             seed=command.seed,
             checkpoint=checkpoint,
             resume=True,
             on_step=lambda progress: bar.update(task, completed=progress.step),
         )
     console.print(f"saved {sae.save(command.out)}")
+    checkpoint.unlink()
     return 0
 
 
@@ -205,7 +214,10 @@ def main() -> int:
     doers: dict[type, Any] = {List: _list, Check: _check, Train: _train, Eval: _eval}
     try:
         return doers[type(command)](command, Console())
-    except (ValueError, FileNotFoundError) as error:
+    except KeyboardInterrupt:
+        Console(stderr=True).print("stopped; the same command goes on from the last checkpoint")
+        return 130
+    except (ValueError, FileNotFoundError, Diverged) as error:
         Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
         return 2
 

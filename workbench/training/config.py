@@ -1,4 +1,4 @@
-"""Settings of a training run."""
+"""Settings of a training run, and how it can fail."""
 
 from dataclasses import dataclass
 
@@ -87,3 +87,7 @@ class TrainConfig:
             return set()
         first = max(1, self.steps // 200)
         return {round(v) for v in np.geomspace(self.steps, first, self.evaluations)}
+
+
+class Diverged(RuntimeError):  # noqa: N818
+    """A loss stopped being finite; says at which step, for which members, and the last finite record."""

@@ -16,7 +16,7 @@ from synthetic.world import World
 from workbench.metrics import evaluate
 from workbench.sae import SAE, Pass, squared_error
 from workbench.training.checkpoint import identity, load_checkpoint, save_checkpoint
-from workbench.training.config import TrainConfig
+from workbench.training.config import Diverged, TrainConfig
 from workbench.training.optimiser import Optimiser
 from workbench.training.revival import aux_k_loss, fired, resample
 
@@ -24,10 +24,6 @@ _MOMENT_SAMPLES = 8192  # samples behind E[x] and E|x|^2
 
 Record = dict[str, Any]
 """Step, samples, seconds of training, loss terms, metrics after an evaluation: numbers, or lists by member."""
-
-
-class Diverged(RuntimeError):  # noqa: N818
-    """A loss stopped being finite; says at which step, for which members, and the last finite record."""
 
 
 @dataclass
@@ -167,9 +163,9 @@ def _plain(value: Any) -> Any:
 
 def _explain(total: Tensor, x: Tensor, step: int, records: list[Record]) -> None:
     _finite_inputs(x)
-    bad = (~total.isfinite()).nonzero().tolist()
+    whom = f" for members {(~total.isfinite()).nonzero().tolist()}" if total.ndim else ""
     last = {k: v for k, v in records[-1].items() if k == "step" or k.startswith("loss/")} if records else "none yet"
     raise Diverged(
-        f"train.loss must be finite; got {total[~total.isfinite()][0].item()} at step {step} for members {bad}; "
+        f"train.loss must be finite; got {total[~total.isfinite()][0].item()} at step {step}{whom}; "
         f"last finite record: {last}: lower lr or the sparsity coefficient, or set clip."
     )
