@@ -6,6 +6,7 @@ Run `python experiments/recovery.py` (or `make recovery`); `--help` lists the fl
 
 import json
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,9 +18,10 @@ from rich.console import Console
 from synthetic.errors import must, pick
 from synthetic.hierarchy import Forest
 from synthetic.mixture import SparseMixture
-from synthetic.noise import Isotropic
+from synthetic.noise import NoNoise
 from synthetic.presets import find_world
 from synthetic.storage import load_world, save_world
+from synthetic.variations import NOISE_DB, Place, feasible, places
 from workbench import TrainConfig, ceiling, create, train, variant_shelf
 from workbench.plugins import load_plugin
 from workbench.report.curves import Axis, draw_curves
@@ -30,7 +32,6 @@ from workbench.sweep import Cell, Report, run_cells
 AxisName = Literal["samples", "sparsity", "superposition", "noise"]
 METRICS = {"recall@.9": "share of features, cos ≥ .9", "mcc": "MCC", "f1": "macro-F1 over features"}
 TABLE = ("recall@.9", "mcc", "f1", "fvu", "l0", "dead")
-NOISE_DB = (10.0, 0.0)
 AXES = {
     "samples": Axis("samples", "samples seen", log=True),
     "sparsity": Axis("sparsity", "features firing a sample, E[L0]", log=True),
@@ -83,37 +84,10 @@ class Recovery:
         must(self.seeds >= 1, "--seeds", "at least 1", self.seeds, "5 or more give a band")
         must(self.samples is None or self.samples >= 1, "--samples", "at least 1", self.samples, "raise it")
         must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
+        default = TrainConfig().steps
+        must(self.train.steps == default, "--train.steps", "left alone", self.train.steps, "use --samples")
         must(self.jobs >= 0, "--jobs", "at least 0", self.jobs, "0 takes all cores")
         must(self.threads >= 1, "--threads", "at least 1", self.threads, "raise it")
-
-
-@dataclass(frozen=True)
-class Place:
-    """A world and where its scores stand in the figure."""
-
-    label: str
-    world: SparseMixture
-    axis: str = "samples"
-    x: float | None = None
-    """position on the axis; None where it is the world's E[L0]"""
-
-
-def places(world: SparseMixture, axes: tuple[str, ...]) -> list[Place]:
-    """The base world and its variations along each axis."""
-    found = [Place("base", world)]
-    if "sparsity" in axes:
-        for factor in (0.25, 2.0):
-            changed = replace(world, firing=world.firing.scaled(factor))
-            found.append(Place(f"sparsity-{factor:g}", changed, "sparsity"))
-    if "superposition" in axes:
-        for ratio in (1.0, 3.0, 4.0):
-            d = max(2, round(world.n_true / ratio))
-            found.append(Place(f"superposition-{ratio:g}", replace(world, d=d), "superposition", world.n_true / d))
-    if "noise" in axes:
-        for position, snr in enumerate(NOISE_DB, 1):
-            noisy = replace(world, noise=Isotropic(snr_db=snr))
-            found.append(Place(f"noise-{snr:g}dB", noisy, "noise", float(position)))
-    return found
 
 
 def chosen(settings: Recovery) -> list[str]:
@@ -127,17 +101,25 @@ def chosen(settings: Recovery) -> list[str]:
     return list(dict.fromkeys(names + (load_plugin(settings.plugin) if settings.plugin else [])))
 
 
-def plan(settings: Recovery, world: SparseMixture) -> tuple[list[Place], list[Cell]]:
+def plan(settings: Recovery, world: SparseMixture, console: Console) -> tuple[list[Place], list[Cell]]:
     """Places, and one cell a place and variant, the base world's first. Paths are relative to the run folder."""
     large = world.n_true >= LARGE
     axes = settings.axis or (("samples",) if large else tuple(AXES))
-    config = settings.train
-    if large and config == Recovery().train:
-        config = replace(config, batch=1024, lr=3e-4)
+    noisy = not isinstance(world.noise, NoNoise)
+    must(
+        not (noisy and "noise" in settings.axis), "--axis noise", "used on a noiseless world", settings.world, "drop it"
+    )
+    config, plain = settings.train, Recovery().train
+    if large:
+        config = replace(config, batch=1024) if config.batch == plain.batch else config
+        config = replace(config, lr=3e-4) if config.lr == plain.lr else config
     steps = max(1, (settings.samples or (1_000_000 if large else 150_000)) // config.batch)
     evaluations = config.evaluations or (4 if large else 8)
     config = replace(config, steps=steps, checkpoint_every=max(1, steps // 10))
-    where, names = places(world, axes), chosen(settings)
+    where, left_out = feasible(places(world, axes), settings.axis)
+    for line in left_out:
+        console.print(line, style="dim", highlight=False, soft_wrap=True)
+    names = chosen(settings)
     return where, [
         {
             "id": f"{place.label}/{name}",
@@ -229,12 +211,14 @@ def experiment(settings: Recovery, console: Console) -> int:
     run = Run(settings.resume) if settings.resume else None
     if run is not None:
         settings = _revived(run.config, settings)
-    world = load_world(run.folder / "worlds" / "base") if run else find_world(settings.world)
-    where, cells = plan(settings, world)
+    base = run.folder / "worlds" / "base" if run else None
+    world = load_world(base) if base is not None and (base / "world.json").exists() else find_world(settings.world)
+    where, cells = plan(settings, world, console)
     if settings.dry_run:
         console.print_json(json.dumps(asdict(settings), default=str))
         for cell in cells:
             console.print(f"{cell['id']:32} m = {cell['m']}, {cell['size']:,} samples x {len(cell['seeds'])} seeds")
+        console.print_json(json.dumps({"train as resolved": cells[0]["train"]}))
         return 0
     if run is None:
         run = Run.start(settings.out, "recovery", json.loads(json.dumps(asdict(settings), default=str)))
@@ -243,10 +227,16 @@ def experiment(settings: Recovery, console: Console) -> int:
             save_world(place.world, run.folder / "worlds" / place.label)
     cells = [cell | {"folder": str(run.folder)} for cell in cells]
     try:
-        results = run_cells(work, cells, run, jobs=settings.jobs, threads=settings.threads)
-    except KeyboardInterrupt:
-        console.print(f"\nstopped; go on with: python experiments/recovery.py --resume {run.folder}", soft_wrap=True)
-        return 130
+        results, failed = run_cells(work, cells, run, jobs=settings.jobs, threads=settings.threads)
+    except (KeyboardInterrupt, BrokenProcessPool, OSError) as error:
+        why = "stopped" if isinstance(error, KeyboardInterrupt) else f"stopped by {type(error).__name__}: {error}"
+        console.print(f"\n{why}; go on with: python experiments/recovery.py --resume {run.folder}", soft_wrap=True)
+        return 130 if isinstance(error, KeyboardInterrupt) else 1
+    for name, why in failed.items():
+        console.print(f"[bold red]failed[/] {name}: {why}", highlight=False, soft_wrap=True)
+    cells = [cell for cell in cells if cell["id"] in results]
+    if not cells:
+        return 1
     frame = run.write_table(rows(cells, results))
     used = [AXES[name] for name in dict.fromkeys(["samples", *cells[0]["axes"]])]
     about = caption(cells, results, world, settings.world)
@@ -262,7 +252,7 @@ def experiment(settings: Recovery, console: Console) -> int:
     console.print(about, style="dim", highlight=False)
     console.print(score_table(final, TABLE, rates, "base world, last step"))
     console.print(f"figure {paths[0]}\nresults {run.folder}", soft_wrap=True, highlight=False)
-    return 0
+    return 1 if failed else 0
 
 
 def _train_config(plain: dict[str, Any]) -> TrainConfig:
@@ -271,6 +261,9 @@ def _train_config(plain: dict[str, Any]) -> TrainConfig:
 
 def _revived(stored: dict[str, Any], now: Recovery) -> Recovery:
     """Settings of an earlier run; only how to run it (jobs, dry_run) is taken from the command line."""
+    for name, value in asdict(replace(now, resume=None, jobs=0, dry_run=False, out=Recovery.out)).items():
+        changed = value != asdict(Recovery())[name]
+        must(not changed, f"--{name}", "left alone with --resume", value, "a run keeps its settings; start a new one")
     old: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
     old |= {"train": _train_config(stored["train"]), "plugin": Path(stored["plugin"]) if stored["plugin"] else None}
     return Recovery(**old | {"resume": now.resume, "jobs": now.jobs, "dry_run": now.dry_run, "out": now.out})
@@ -280,7 +273,7 @@ def main() -> int:
     """Parse, run, and end bad input with one line and exit code 2."""
     try:
         return experiment(tyro.cli(Recovery, description=__doc__), Console())
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
         return 2
 

@@ -66,6 +66,10 @@ class SparseMixture:
     @cached_property
     def tensors(self) -> Drawn:
         """Everything drawn once, by name: what a saved world must hold."""
+        with torch.inference_mode(False), torch.enable_grad():  # some directions are optimised; callers may forbid it
+            return self._draw()
+
+    def _draw(self) -> Drawn:
         rng = {name: stream(self.seed, f"world/{name}") for name in (*_NAMES, "bias")}
         features = self.directions.draw(self.n_true, self.d, rng["directions"])
         firing = self.firing.init(self.n_true, rng["firing"])

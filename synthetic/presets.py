@@ -107,4 +107,4 @@ def preset(name: str, **changes: Any) -> SparseMixture:
 
 def find_world(name: str) -> SparseMixture:
     """A saved world where `name` is a folder, else the preset of that name."""
-    return load_world(name) if Path(name).is_dir() else preset(name)
+    return load_world(name) if (Path(name) / "world.json").exists() or "/" in name else preset(name)

@@ -1,6 +1,7 @@
 """Settings to JSON and back, and the folder a world is kept in."""
 
 import dataclasses
+import hashlib
 import importlib
 import json
 import os
@@ -10,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
-from synthetic.errors import pick
+from synthetic.errors import must, pick
 
 _T = TypeVar("_T", bound=type)
 _KNOBS: dict[str, type] = {}
@@ -93,12 +94,23 @@ def read(path: Path, reader: Callable[[Path], Any], owner: str) -> Any:
         raise ValueError(f"{owner} must hold a readable {path.name}; got {error}: save it again.") from None
 
 
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file."""
+    if not path.exists():
+        raise FileNotFoundError(path)
+    with safe_open(path, "pt") as stored:
+        # copied: sums over unaligned, mapped memory differ in the last bit
+        tensors = {name: stored.get_tensor(name).clone() for name in stored.keys()}  # noqa: SIM118
+        return tensors, stored.metadata() or {}
+
+
 def save_world(world: Any, folder: str | Path) -> Path:
     """Write `world.json` (settings) and `world.safetensors` (everything drawn once) into a folder."""
     folder = Path(folder)
-    with replacing(folder / "world.json") as settings:  # written first, in place last: no mixture of two worlds
-        settings.write_text(json.dumps(to_json(world), indent=1) + "\n")
-        write_tensors(folder / "world.safetensors", world.tensors)
+    text = json.dumps(to_json(world), indent=1) + "\n"
+    with replacing(folder / "world.json") as settings:  # in place last; the mark tells a mixture of two worlds
+        settings.write_text(text)
+        write_tensors(folder / "world.safetensors", world.tensors, {"settings": _mark(text)})
     return folder
 
 
@@ -106,8 +118,20 @@ def load_world(folder: str | Path) -> Any:
     """Read a world written by `save_world`: same settings, same drawn tensors to the last bit."""
     importlib.import_module("synthetic.presets")  # puts every knob of ours on the shelf
     folder = Path(folder)
-    settings = read(folder / "world.json", lambda p: json.loads(p.read_text()), "world folder")
-    tensors = read(folder / "world.safetensors", load_file, "world folder")
+    text = read(folder / "world.json", Path.read_text, "world folder")
+    settings = read(folder / "world.json", lambda path: json.loads(text), "world folder")
+    tensors, about = read(folder / "world.safetensors", read_tensors, "world folder")
     world = from_json(settings)
+    must(
+        about.get("settings") == _mark(text) and dataclasses.is_dataclass(world),
+        "world.safetensors",
+        "the one saved with world.json",
+        "another world's, or edited settings",
+        "save the world again",
+    )
     world.__dict__["tensors"] = tensors  # fills the cached property: nothing is drawn anew
     return world
+
+
+def _mark(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

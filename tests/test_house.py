@@ -22,6 +22,9 @@ DRAWS = {
 }
 
 
+GLOBAL = ("torch.manual_seed", "np.random.seed", "np.random.rand", "nn.init.", "random.random", "torch.seed")
+
+
 def calls(path: Path) -> list[ast.Call]:
     return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
 
@@ -36,6 +39,7 @@ def test_no_draw_without_its_own_generator(path: Path) -> None:
         and "generator" not in {keyword.arg for keyword in node.keywords}
     ]
     assert not loose
+    assert not [word for word in GLOBAL if word in path.read_text()]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))

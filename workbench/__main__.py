@@ -215,9 +215,10 @@ def main() -> int:
     try:
         return doers[type(command)](command, Console())
     except KeyboardInterrupt:
-        Console(stderr=True).print("stopped; the same command goes on from the last checkpoint")
+        kept = isinstance(command, Train) and (command.out / "checkpoint.safetensors").exists()
+        Console(stderr=True).print(f"stopped{'; the same command goes on from the last checkpoint' if kept else ''}")
         return 130
-    except (ValueError, FileNotFoundError, Diverged) as error:
+    except (ValueError, OSError, Diverged) as error:
         Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
         return 2
 

@@ -23,7 +23,12 @@ def load_plugin(path: str | Path) -> list[str]:
         raise ValueError(f"plugin must be a Python file; got {path}: give it the ending .py.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except ValueError:
+        raise
+    except Exception as error:  # whatever a stranger's file raises
+        raise ValueError(f"plugin must run; got {type(error).__name__} in {path}: {error}.") from error
     found = [v for v, cls in variant_shelf().items() if before.get(v) is not cls]
     must(found, "plugin", "a file that registers a variant", path, 'decorate a class with @workbench.register("name")')
     return found

@@ -72,6 +72,8 @@ class SAE(nn.Module, ABC):
     """parameters whose gradient is deliberately not that of the loss (straight-through, stop-gradient)"""
     frozen: tuple[str, ...] = ()
     """parameters that training leaves alone"""
+    rates: list[float] | None = None
+    """learning rates of the members in the last training, where they differed"""
 
     W_enc: nn.Parameter
     b_enc: nn.Parameter
@@ -88,7 +90,7 @@ class SAE(nn.Module, ABC):
         for given in settings:
             pick(given, fields, f"setting of {owner}")
         self.d, self.m, self.seed = d, m, _plain(seed)
-        self.settings = {name: _plain(settings.get(name, f.default)) for name, f in fields.items()}
+        self.settings = {name: _setting(settings.get(name, f.default), f.default) for name, f in fields.items()}
         lists = [v for v in (self.seed, *self.settings.values()) if isinstance(v, list)]
         try:
             self.shape = np.broadcast_shapes(*(np.asarray(v).shape for v in lists))
@@ -102,6 +104,8 @@ class SAE(nn.Module, ABC):
 
     def _keep_setting(self, name: str, value: Any, default: Any) -> None:
         array = np.asarray(value)
+        number = isinstance(default, int | float) and not isinstance(default, bool)
+        must(not number or array.dtype.kind in "iuf", f"{type(self).__name__}.{name}", "a number", value, "give one")
         if array.dtype.kind in "iuf" and not isinstance(value, tuple):
             real = array.dtype.kind == "f" or isinstance(default, float)  # k=4 where a float is meant is 4.0
             dtype = torch.float32 if real else torch.int64
@@ -145,13 +149,13 @@ class SAE(nn.Module, ABC):
     # what everyone calls -----------------------------------------------------------------------------------------
 
     def project(self, x: Float[Tensor, "*b n d"]) -> Float[Tensor, "*s n m"]:
-        """The product (x - b_dec) W_enc. Inputs are data: no gradient reaches x.
+        """The product (x - b_dec) W_enc.
 
         b_dec enters the large product detached and its gradient through a term that is 0, (b_dec - b_dec) W_enc, so
         that backward needs one product fewer.
         """
         fixed = self.b_dec.detach()
-        centred = x.detach() - fixed[..., None, :]
+        centred = x - fixed[..., None, :]
         return centred @ self.W_enc - (self.b_dec - fixed)[..., None, :] @ self.W_enc
 
     def trace(self, x: Float[Tensor, "*b n d"]) -> Pass:
@@ -160,17 +164,31 @@ class SAE(nn.Module, ABC):
         codes = self.activate(pre)
         return Pass(x, pre, codes, kernels.decode(codes, self.W_dec) + self.b_dec[..., None, :])
 
-    def encode(self, x: Float[Tensor, "*b n d"]) -> Latents:
-        """Latents of raw activations."""
-        return self.activate(self.pre(x * self.scale))
+    def encode(self, x: Float[Tensor, "*b n d"]) -> Float[Tensor, "*s n m"]:
+        """Latents of raw activations, dense, in units of x: f W_dec + b_dec / scale reconstructs.
 
-    def decode(self, codes: Latents) -> Float[Tensor, "*s n d"]:
-        """Reconstruction in raw units."""
-        return (kernels.decode(codes, self.W_dec) + self.b_dec[..., None, :]) / self.scale
+        A single SAE takes any leading axes, such as (batch, sequence, d); a stack takes (n, d) or (*s, n, d).
+        """
+        rows = self._rows(x)
+        codes = self.activate(self.pre(rows * self.scale))
+        dense = (codes.dense() if isinstance(codes, Codes) else codes) / self.scale
+        return dense if rows is x else dense.view(*x.shape[:-1], self.m)
+
+    def decode(self, latents: Float[Tensor, "*s n m"]) -> Float[Tensor, "*s n d"]:
+        """Reconstruction in units of x of what `encode` returned."""
+        bias = self.b_dec / self.scale
+        return latents @ self.W_dec + (bias[..., None, :] if self.shape else bias)
 
     def forward(self, x: Float[Tensor, "*b n d"]) -> Float[Tensor, "*s n d"]:
-        """Reconstruction of raw activations."""
-        return self.decode(self.encode(x))
+        """Reconstruction of raw activations; takes the shapes `encode` takes."""
+        rows = self._rows(x)
+        x_hat = self.trace(rows * self.scale).x_hat / self.scale
+        return x_hat if rows is x else x_hat.view(x.shape)
+
+    def _rows(self, x: Tensor) -> Tensor:
+        right = x.shape[-1:] == (self.d,)
+        must(right, f"{type(self).__name__}.x", f"of width d={self.d} on its last axis", tuple(x.shape), "transpose it")
+        return x.reshape(-1, self.d) if not self.shape and x.ndim != 2 else x
 
     @torch.no_grad()
     def remove_radial_gradient(self) -> None:
@@ -196,6 +214,12 @@ def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray | np.generic | Tensor) else value
 
 
+def _setting(value: Any, default: Any) -> Any:
+    """A setting's value; a list stands for a tuple where the default is one."""
+    value = _plain(value)
+    return tuple(value) if isinstance(default, tuple) and isinstance(value, list) else value
+
+
 def squared_error(x: Tensor, x_hat: Tensor) -> Float[Tensor, "*s"]:
     """sum_d (x - x_hat)^2, mean over rows."""
     return (x - x_hat).square().sum(-1).mean(-1)
@@ -209,6 +233,9 @@ def register(name: str, *, core: bool = False) -> Callable[[_V], _V]:
     """Class decorator: put a variant on the shelf; `core` ones run in the default experiment."""
 
     def put(cls: _V) -> _V:
+        other = _VARIANTS.get(name)
+        free = other is None or other.__module__ == cls.__module__
+        must(free, "register.name", "one not taken", f"{name!r}, a variant of {other}", "choose another name")
         cls.name, cls.core = name, core
         _VARIANTS[name] = cls
         return cls

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import torch
@@ -26,7 +27,9 @@ Work = Callable[[Cell, Report], Any]
 _outbox: Any = None
 
 
-def run_cells(work: Work, cells: list[Cell], run: Run, *, jobs: int = 0, threads: int = 1) -> dict[str, Any]:
+def run_cells(
+    work: Work, cells: list[Cell], run: Run, *, jobs: int = 0, threads: int = 1
+) -> tuple[dict[str, Any], dict[str, str]]:
     """Do every cell whose result is not yet among the run's records; append results as they come.
 
     Ctrl-C stops all processes; what was recorded stays, and calling again with the same run continues.
@@ -39,8 +42,10 @@ def run_cells(work: Work, cells: list[Cell], run: Run, *, jobs: int = 0, threads
         threads: torch threads of each process. Sums depend on it, so it belongs to a run's config; jobs does not.
 
     Returns:
-        cell id -> result, in the order of `cells`.
+        cell id -> result, in the order of `cells`; and cell id -> what went wrong, for cells that raised. The others
+        are done all the same, and failed ones are tried again by the next call.
     """
+    failed: dict[str, str] = {}
     done = {record["id"]: record["result"] for record in run.records() if "id" in record}
     todo = [cell for cell in cells if cell["id"] not in done]
     jobs = min(jobs or max(1, (os.cpu_count() or 1) // threads), max(len(todo), 1))
@@ -55,8 +60,14 @@ def run_cells(work: Work, cells: list[Cell], run: Run, *, jobs: int = 0, threads
                 _drain(outbox, bar)
                 for future in ready:
                     cell = waiting.pop(future)
-                    done[cell["id"]] = future.result()
-                    run.append({"id": cell["id"], "result": done[cell["id"]]})
+                    error = future.exception()
+                    if isinstance(error, BrokenProcessPool):
+                        raise error
+                    if error is not None:
+                        failed[cell["id"]] = f"{type(error).__name__}: {error}"
+                    else:
+                        done[cell["id"]] = future.result()
+                        run.append({"id": cell["id"], "result": done[cell["id"]]})
                     bar.show(cell["id"], cell["size"], "")
         except BaseException:
             for process in list((pool._processes or {}).values()):
@@ -64,7 +75,7 @@ def run_cells(work: Work, cells: list[Cell], run: Run, *, jobs: int = 0, threads
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-    return {cell["id"]: done[cell["id"]] for cell in cells}
+    return {cell["id"]: done[cell["id"]] for cell in cells if cell["id"] in done}, failed
 
 
 def _begin(outbox: Any, threads: int) -> None:

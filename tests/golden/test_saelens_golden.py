@@ -52,11 +52,8 @@ class Table(SAE):
         self.scale.fill_(scale)
 
     def activate(self, pre):
-        raise NotImplementedError
-
-    def encode(self, x):
-        rows = slice(self.at, self.at + len(x))
-        self.at += len(x)
+        rows = slice(self.at, self.at + len(pre))
+        self.at += len(pre)
         return self.latents[rows]
 
 

@@ -1,15 +1,19 @@
 """The main experiment end to end at toy size: the shape of its result, resuming, plug-ins, bad input."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from experiments.recovery import main, places
+from experiments.recovery import main
 from synthetic import presets
+from synthetic.variations import places
 from workbench.__main__ import main as command_line
 
 ROOT = Path(__file__).parents[2]
@@ -157,3 +161,56 @@ def test_check_passes_and_fails_a_strangers_file(tmp_path: Path, monkeypatch, ca
         monkeypatch.setattr(sys, "argv", ["workbench", "check", str(plugin)])
         assert command_line() == code
         assert mark in capsys.readouterr().out
+
+
+def test_a_failing_cell_does_not_take_the_others_down(tmp_path: Path) -> None:
+    flags = ("--world", "toy", "--axis", "samples", "--samples", "2000", "--seeds", "1", "--no-ceilings", "--jobs", "1")
+    said = recovery(*flags, "--variants", "relu", "--train.lr", "1e30", "--out", str(tmp_path), code=1)
+    assert "failed base/relu: Diverged: train.loss must be finite" in said.replace("\n", " ")
+
+
+def test_ctrl_c_then_resume(tmp_path: Path) -> None:
+    flags = (
+        "--world",
+        "toy",
+        "--axis",
+        "samples",
+        "--samples",
+        "60000",
+        "--seeds",
+        "2",
+        "--no-ceilings",
+        "--jobs",
+        "1",
+    )
+    command = [sys.executable, "experiments/recovery.py", *flags, "--variants", "topk", "relu", "--out", str(tmp_path)]
+    running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    for _ in range(600):
+        if list(tmp_path.glob("recovery/*/checkpoints/*.safetensors")):
+            break
+        time.sleep(0.1)
+    os.killpg(running.pid, signal.SIGINT)
+    said, _ = running.communicate(timeout=60)
+    assert running.returncode == 130
+    (folder,) = (tmp_path / "recovery").iterdir()
+    assert f"--resume {folder}" in said
+    assert not [path for path in folder.rglob(".*") if path.is_file()]  # no half-written file is left
+    assert "results" in recovery("--resume", str(folder))
+    assert "a run keeps its settings" in recovery("--resume", str(folder), "--samples", "77", code=2)
+
+
+def test_every_small_preset_works_without_gradients_and_runtime_checks() -> None:
+    """In a process of its own: the type checks of the tests touch worlds before the code under test does."""
+    script = """
+import torch, workbench
+from synthetic import presets
+for name in ("toy", "superposition", "correlated", "hierarchical", "noisy"):
+    world = presets.preset(name)
+    with torch.no_grad():
+        scores = workbench.evaluate(workbench.create("topk", world.d, 8, k=2), world, 64)
+    workbench.train(workbench.create("relu", world.d, 8), presets.preset(name), workbench.TrainConfig(steps=2, batch=8))
+    print(name, scores["fvu"])
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 5

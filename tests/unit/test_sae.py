@@ -205,7 +205,7 @@ def test_project_has_the_plain_products_value_and_gradients(stack):
 
 
 def test_forward_takes_and_gives_raw_units():
-    """Scaling x by 3 and the SAE's scale by 1/3 changes nothing but the units of the output."""
+    """Scaling x by 3 and the SAE's scale by 1/3 changes nothing but the units of latents and output."""
     sae = W.create("relu", 5, 9)
     x = torch.randn(7, 5, generator=S.stream(0, "tests/x"))
     with torch.no_grad():
@@ -213,7 +213,8 @@ def test_forward_takes_and_gives_raw_units():
         before, latents = sae(x), sae.encode(x)
         sae.scale /= 3
         assert_close(sae(3 * x), 3 * before)
-        assert_close(sae.encode(3 * x), latents)
+        assert_close(sae.encode(3 * x), 3 * latents)
+        assert_close(sae.decode(3 * latents), 3 * before)
 
 
 # --- the oracle ------------------------------------------------------------------------------------------------------
@@ -228,7 +229,7 @@ def test_the_oracle_holds_the_true_dictionary():
     assert_close(sae.W_dec.detach(), truth.features)
     assert_close(sae.decode(torch.zeros(1, 12))[0].detach(), truth.bias)
     h = WORLD.sample(4, S.stream(0, "tests/h")).h.dense()
-    assert_close(sae.decode(h * sae.scale).detach(), h @ truth.features + truth.bias)
+    assert_close(sae.decode(h).detach(), h @ truth.features + truth.bias)
 
 
 def test_the_ceiling_is_out_of_reach_of_an_untrained_sae():

@@ -10,7 +10,7 @@ from strategies import worlds
 
 import synthetic as S
 from synthetic import storage
-from synthetic.storage import from_json, load_world, save_world, to_json
+from synthetic.storage import from_json, load_world, read_tensors, save_world, to_json
 
 # beartype looks at a random item of each tuple a world is built with
 pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
@@ -81,7 +81,8 @@ def test_a_loaded_world_draws_nothing_anew(tmp_path):
     """The file is what counts: features turned round on disk are turned round in the loaded world."""
     folder = save_world(WORLDS["plain"], tmp_path)
     tensors = load_file(folder / "world.safetensors")
-    save_file({**tensors, "features": -tensors["features"]}, folder / "world.safetensors")
+    _, about = read_tensors(folder / "world.safetensors")
+    save_file({**tensors, "features": -tensors["features"]}, folder / "world.safetensors", about)
     same_bits(load_world(folder).truth.features, -WORLDS["plain"].truth.features)
 
 
@@ -204,3 +205,10 @@ def test_saving_again_replaces_the_earlier_world(folder):
     assert load_world(folder) == WORLDS["exactly k"]
     assert sorted(contents(folder)) == ["world.json", "world.safetensors"]
     assert (folder / "world.json").stat().st_mode & 0o777 == 0o644
+
+
+def test_settings_edited_after_saving_are_refused(folder):
+    text = (folder / "world.json").read_text()
+    (folder / "world.json").write_text(text.replace('"seed": ', '"seed": 1'))
+    with pytest.raises(ValueError, match=r"the one saved with world\.json; got another world's.*save the world"):
+        load_world(folder)

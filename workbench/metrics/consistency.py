@@ -14,9 +14,12 @@ def consistency(evidence: Evidence) -> Values:
 
     Source: Song et al. (2025), arXiv 2505.20254 (pairwise dictionary MCC).
     """
-    return {
-        "consistency": fmean(match(evidence.decoder, other).mean_matched for other in evidence.others),
-        "consistency_null": fmean(
-            g.mean_matched for g in random_geometries(len(evidence.decoder), evidence.others[0].float())
-        ),
-    }
+    found = []
+    for index, other in evidence.others.items():
+        pair = (min(index, evidence.index), max(index, evidence.index))
+        if pair not in evidence.agreement:
+            evidence.agreement[pair] = match(evidence.decoder, other).mean_matched
+        found.append(evidence.agreement[pair])
+    first = next(iter(evidence.others.values())).float()
+    chance = fmean(g.mean_matched for g in random_geometries(len(evidence.decoder), first))
+    return {"consistency": fmean(found), "consistency_null": chance}

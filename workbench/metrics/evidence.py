@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from synthetic.errors import must
 from synthetic.streams import stream
 from synthetic.world import Codes, GroundTruth, World
 from workbench.metrics.matching import Geometry, match
@@ -20,8 +21,12 @@ class Evidence:
     decoder: Float[Tensor, "m d"]
     """decoder rows in raw units of x, float64"""
     geometry: Geometry
-    others: list[Float[Tensor, "m2 d"]]
-    """decoders of the stack members that differ from this one in seed alone"""
+    index: int
+    """which member of the stack, in order"""
+    others: dict[int, Float[Tensor, "m2 d"]]
+    """decoders of the members that differ from this one in seed alone, by index"""
+    agreement: dict[tuple[int, int], float]
+    """MCC of pairs of members found so far; all members of a stack share this"""
     n: int
     fires: Float[Tensor, " m"]
     """samples in which each latent fires"""
@@ -74,22 +79,25 @@ def collect(sae: SAE, world: World, n: int, seed: int) -> list[Evidence]:
     shared = _Truth(truth)
     was_training = sae.training
     sae.eval()
-    chunk = int(min(4096, max(256, 2**24 // truth.n_true, 2**24 // (sae.m * len(members)))))
+    chunk = max(64, min(1024, 2**24 // truth.n_true))  # of the world alone: samples must not depend on the stack
     for step, start in enumerate(range(0, n, chunk)):
         batch = world.sample(min(chunk, n - start), stream(seed, "evaluate", step, device))
-        codes = sae.encode(batch.x)
-        x_hat = sae.decode(codes).reshape(len(members), *batch.x.shape)
+        bad = int((~batch.x.isfinite().all(-1)).sum())
+        must(not bad, "world.x", "finite", f"{bad} rows with NaN or inf", "repair the data source")
+        out = sae.trace(batch.x * sae.scale)
+        codes, x_hat = out.codes, (out.x_hat / sae.scale).reshape(len(members), *batch.x.shape)
         h = _entries(batch.h.indices, batch.h.values)
         dense = batch.h.dense()
         shared.add(batch.x, h)
         for i, member in enumerate(members):
             member.add(batch.x, x_hat[i], _member_entries(codes, i), h, dense)
     sae.train(was_training)
-    groups = _same_settings(sae)
-    return [
-        member.finish(n, shared, [decoders[j] for j in range(len(members)) if j != i and groups[j] == groups[i]])
-        for i, member in enumerate(members)
-    ]
+    groups, agreement = _same_settings(sae), {}
+    found = []
+    for i, member in enumerate(members):
+        others = {j: decoders[j] for j in range(len(members)) if j != i and groups[j] == groups[i]}
+        found.append(member.finish(n, shared, i, others, agreement))
+    return found
 
 
 Entries = tuple[Int[Tensor, " _"], Int[Tensor, " _"], Float[Tensor, " _"]]
@@ -116,6 +124,7 @@ def _member_entries(codes: Latents, i: int) -> Entries:
 def _same_settings(sae: SAE) -> list[tuple[float | int, ...]]:
     """A key for each member: its settings without the seed."""
     varying = [getattr(sae, name).flatten().tolist() for name, v in sae.settings.items() if isinstance(v, list)]
+    varying += [] if sae.rates is None else [sae.rates]
     members = int(torch.tensor(sae.shape).prod()) if sae.shape else 1
     return [tuple(values[i] for values in varying) for i in range(members)]
 
@@ -188,12 +197,16 @@ class _Counter:
         self.ratio += float((x_hat.norm(dim=1)[valid] / norm[valid]).sum())
         self.ratio_count += int(valid.sum())
 
-    def finish(self, n: int, shared: _Truth, others: list[Tensor]) -> Evidence:
+    def finish(
+        self, n: int, shared: _Truth, index: int, others: dict[int, Tensor], agreement: dict[tuple[int, int], float]
+    ) -> Evidence:
         return Evidence(
             truth=self.truth,
             decoder=self.decoder,
             geometry=self.geometry,
+            index=index,
             others=others,
+            agreement=agreement,
             n=n,
             fires=self.fires,
             hits_nearest=self.hits_nearest,

@@ -11,6 +11,8 @@ from workbench.metrics.shelf import Values, metric, only_if
 
 TRACKS = 0.7
 """|cos| from which a latent counts as tracking a feature"""
+RELATES = 0.5
+"""|cos| from which a matched pair enters an edge: lower, since a child's row that absorbed its parent sits at .707"""
 MIXES = 0.25
 """share of a second feature in a decoder row from which the row counts as a mixture"""
 
@@ -27,7 +29,7 @@ def parts(
 
 @dataclass(frozen=True)
 class Edges:
-    """One entry for each parent-child pair both of which have a latent and fired in the draw."""
+    """One entry for each parent-child pair that fired and whose latents match both at |cos| >= .5."""
 
     child: Int[Tensor, " e"]
     parent: Int[Tensor, " e"]
@@ -45,7 +47,8 @@ def edges(evidence: Evidence) -> Edges:
     child = (truth.parents >= 0).nonzero().squeeze(1)
     parent = truth.parents[child]
     both, alone = evidence.true_fires[child], evidence.true_fires[parent] - evidence.true_fires[child]
-    kept = (latent_of[child] >= 0) & (latent_of[parent] >= 0) & (both > 0) & (alone > 0)
+    tracked = evidence.geometry.cosine_of.abs() >= RELATES  # 0 for features without a latent
+    kept = tracked[child] & tracked[parent] & (both > 0) & (alone > 0)
     child, parent, both, alone = child[kept], parent[kept], both[kept], alone[kept]
     with_child = evidence.hits_with_child[child]
     without = evidence.hits[parent] - with_child
@@ -66,21 +69,22 @@ def edges(evidence: Evidence) -> Edges:
     )
 
 
-@metric(absorption=0.0, hedging=0.0, child_tilt=0.0, edges_scored=None)
+@metric(absorption=0.0, hedging=0.0, child_tilt=0.0, edges_scored=1.0)
 @only_if(lambda evidence: bool((evidence.truth.parents >= 0).any()))
 def absorption(evidence: Evidence) -> Values:
-    """Means over parent-child edges of absorption, hedging and tilt, and how many edges they rest on.
+    """Means over parent-child edges of absorption, hedging and tilt (NaN without any), and the share of edges scored.
 
     absorption: how much likelier the parent's latent is to stay silent when the child fires than when it does not.
     hedging: share of the child's direction in the parent's decoder row. child_tilt: share of the parent's direction in
-    the child's row. Null of each is 0 (a latent that ignores the edge). Edges without two latents are left out, so read
-    it beside recall. Source: ours; the phenomena are Chanin et al. (2024), arXiv 2409.14507, and (2025), 2505.11756.
+    the child's row. Null of each is 0 (a latent that ignores the edge). Edges without two latents that match at
+    |cos| >= .5 are left out, so read them beside `edges_scored`.
+
+    Source: ours; the phenomena are those of Chanin et al. (2024), arXiv 2409.14507, and (2025), arXiv 2505.11756.
     """
     found = edges(evidence)
-    means = [float(v.mean()) if len(v) else 0.0 for v in (found.absorption, found.hedging, found.tilt)]
-    return dict(zip(("absorption", "hedging", "child_tilt"), means, strict=True)) | {
-        "edges_scored": float(len(found.child))
-    }
+    means = [float(v.mean()) for v in (found.absorption, found.hedging, found.tilt)]
+    share = len(found.child) / int((evidence.truth.parents >= 0).sum())
+    return dict(zip(("absorption", "hedging", "child_tilt"), means, strict=True)) | {"edges_scored": share}
 
 
 @metric(splitting=0.0, merging=0.0)

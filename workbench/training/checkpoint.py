@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
-from synthetic.storage import read, to_json, write_tensors
+from synthetic.storage import read, read_tensors, to_json, write_tensors
 from synthetic.world import World
 from workbench.sae import SAE
 from workbench.training.config import TrainConfig
@@ -51,14 +50,7 @@ def load_checkpoint(
     path: Path, sae: SAE, adam: torch.optim.Optimizer, about: dict[str, Any]
 ) -> tuple[Tensor, dict[str, Any]]:
     """Restore what `save_checkpoint` wrote; refuse a checkpoint of another run."""
-
-    def reader(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-        if not file.exists():
-            raise FileNotFoundError(file)
-        with safe_open(file, "pt") as stored:
-            return {name: stored.get_tensor(name) for name in stored.keys()}, stored.metadata()  # noqa: SIM118
-
-    tensors, metadata = read(path, reader, "checkpoint")
+    tensors, metadata = read(path, read_tensors, "checkpoint")
     saved = json.loads(metadata["about"])
     differing = [name for name in about if saved.get(name) != about[name]]
     if differing:

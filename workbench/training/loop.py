@@ -14,7 +14,7 @@ from synthetic.errors import must
 from synthetic.streams import stream
 from synthetic.world import World
 from workbench.metrics import evaluate
-from workbench.sae import SAE, Pass, squared_error
+from workbench.sae import SAE, Pass
 from workbench.training.checkpoint import identity, load_checkpoint, save_checkpoint
 from workbench.training.config import Diverged, TrainConfig
 from workbench.training.optimiser import Optimiser
@@ -80,6 +80,7 @@ def train(
         start, records, spent = saved["step"], saved["records"], saved["seconds"]
     else:
         _match_moments(sae, world, config, seed)
+    finite: dict[str, Any] = {}
     clock = time.perf_counter() - spent
     evaluate_at = config.evaluate_at()
     sae.train()
@@ -92,7 +93,8 @@ def train(
         warm = config.penalty_at(step)
         total = torch.stack([t * warm if name in sae.penalties else t for name, t in terms.items()]).sum(0)
         if not bool(total.isfinite().all()):
-            _explain(total, x, step, records)
+            _explain(total, x, step, finite)
+        finite = {"step": step, **terms}
         total.sum().backward()
         optimiser.step(config.rate_at(step))
         sae.finish_step(out)
@@ -121,11 +123,10 @@ def train(
 
 
 def _terms(sae: SAE, out: Pass, dead: Tensor, config: TrainConfig) -> dict[str, Tensor]:
-    """The variant's own loss terms and AuxK, which is weighted against the error so that its weight has no unit."""
+    """The variant's own loss terms, and AuxK."""
     terms = sae.loss(out.x, out)
     if config.aux_k and bool(dead.any()):
-        error = squared_error(out.x, out.x_hat).detach()
-        terms["aux_k"] = config.aux_weight * error * aux_k_loss(sae, out, dead, config.aux_k)
+        terms["aux_k"] = config.aux_weight * aux_k_loss(sae, out, dead, config.aux_k)
     return terms
 
 
@@ -133,6 +134,8 @@ def _terms(sae: SAE, out: Pass, dead: Tensor, config: TrainConfig) -> dict[str, 
 def _match_moments(sae: SAE, world: World, config: TrainConfig, seed: int) -> None:
     x = world.sample(_MOMENT_SAMPLES, stream(seed, "moments", 0, sae.W_dec.device)).x
     _finite_inputs(x)
+    if float(sae.scale) != 1 or bool((sae.b_dec != 0).any()):
+        return  # trained or loaded: training goes on from where it is
     if config.normalise:
         sae.scale.copy_((sae.d / x.double().square().sum(-1).mean()).sqrt().float())
     if config.centre and "b_dec" not in sae.frozen:
@@ -161,10 +164,10 @@ def _plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else value
 
 
-def _explain(total: Tensor, x: Tensor, step: int, records: list[Record]) -> None:
+def _explain(total: Tensor, x: Tensor, step: int, finite: dict[str, Any]) -> None:
     _finite_inputs(x)
     whom = f" for members {(~total.isfinite()).nonzero().tolist()}" if total.ndim else ""
-    last = {k: v for k, v in records[-1].items() if k == "step" or k.startswith("loss/")} if records else "none yet"
+    last = {name: _plain(value) for name, value in finite.items()} or "none yet"
     raise Diverged(
         f"train.loss must be finite; got {total[~total.isfinite()][0].item()} at step {step}{whom}; "
         f"last finite record: {last}: lower lr or the sparsity coefficient, or set clip."

@@ -23,6 +23,7 @@ class Optimiser:
         self.adam = torch.optim.Adam(self.parameters, lr=self.rate, betas=config.betas, fused=True)
         own = torch.tensor(rates / rates.max(), dtype=torch.float32, device=sae.W_dec.device)
         self.own = own if np.ptp(rates) else None
+        sae.rates = rates.ravel().tolist() if np.ptp(rates) else None
 
     @torch.no_grad()
     def step(self, share: float) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 from synthetic.streams import stream
 from synthetic.world import Codes
 from workbench import kernels
-from workbench.sae import SAE, Latents, Pass
+from workbench.sae import SAE, Latents, Pass, squared_error
 
 
 def fired(codes: Latents, m: int) -> Bool[Tensor, "*s m"]:
@@ -20,37 +20,38 @@ def fired(codes: Latents, m: int) -> Bool[Tensor, "*s m"]:
 
 
 def aux_k_loss(sae: SAE, out: Pass, dead: Bool[Tensor, "*s m"], k: int) -> Float[Tensor, "*s"]:
-    """AuxK: the k largest dead pre-activations must explain the residual x - x_hat.
+    """AuxK: squared error of the residual x - x_hat explained by its k largest dead pre-activations.
 
-    Squared error of that explanation over the residual's own sum of squares; 0 for members without dead latents.
+    sum_d, mean over rows, like the main error; 0 for members without dead latents.
 
-    Source: Gao et al. (2024), arXiv 2406.04093, section 2.4. Differs: normalised by the residual, so scale free.
+    Source: Gao et al. (2024), arXiv 2406.04093, section 2.4 and appendix A.2.
     """
     residual = (out.x - out.x_hat).detach()
     live = torch.where(dead[..., None, :], out.pre, -torch.inf)
     values, indices = live.topk(min(k, sae.m), dim=-1)
     guess = kernels.decode(Codes(indices, values.relu(), sae.m), sae.W_dec)
-    share = (residual - guess).square().sum((-1, -2)) / residual.square().sum((-1, -2)).clamp_min(1e-12)
-    return torch.where(dead.any(-1) & share.isfinite(), share, torch.zeros_like(share))
+    return squared_error(residual, guess) * dead.any(-1)
 
 
 @torch.no_grad()
 def resample(
     sae: SAE, out: Pass, dead: Bool[Tensor, "*s m"], adam: torch.optim.Optimizer, seed: int, step: int
 ) -> Int[Tensor, "*s"]:
-    """Point dead latents at inputs drawn with probability proportional to the square of |x - x_hat|^2.
+    """Point dead latents at rows of the batch, drawn without replacement by the square of |x - x_hat|^2.
 
     Decoder row = the direction of the centred input; encoder column = .2 times the mean norm of live columns along it;
-    biases 0, thresholds the mean of the live ones; Adam's moments cleared. Returns how many each member resampled.
+    biases 0, thresholds the mean of the live ones; Adam's moments cleared. More dead latents than rows: the rest wait.
+    Returns how many each member resampled.
 
     Source: Bricken et al. (2023), Towards Monosemanticity, appendix "Neuron Resampling".
     """
     error = (out.x - out.x_hat).square().sum(-1)
-    cumulative = error.square().cumsum(-1)
-    uniform = torch.rand(sae.m, generator=stream(seed, "resample", step)).to(error)
-    chosen = torch.searchsorted(cumulative, (uniform * cumulative[..., -1:]).contiguous()).clamp_max(
-        error.shape[-1] - 1
-    )
+    uniform = torch.rand(error.shape[-1], generator=stream(seed, "resample", step)).to(error)
+    gumbel = -(-uniform.clamp_min(1e-30).log()).clamp_min(1e-30).log()
+    order = (2 * error.clamp_min(1e-30).log() + gumbel).argsort(-1, descending=True)
+    turn = dead.cumsum(-1) - 1  # the i-th dead latent takes the i-th row drawn
+    dead = dead & (turn < error.shape[-1])
+    chosen = order.gather(-1, turn.clamp(0, error.shape[-1] - 1))
     rows = out.x.expand_as(out.x_hat) - sae.b_dec[..., None, :]
     target = rows.gather(-2, chosen[..., None].expand(*chosen.shape, sae.d))
     target = target / target.norm(dim=-1, keepdim=True).clamp_min(1e-8)
