@@ -199,7 +199,7 @@ def caption(cells: list[Cell], results: dict[str, Any], world: SparseMixture, na
     k = "" if not ks else f", k = {ks[0]}" if len(ks) == 1 else f", k = E[L0] rounded ({ks[0]} to {ks[-1]})"
     return (
         f"world {name}: n_true = {world.n_true}, d = {world.d}, E[L0] = {world.truth.expected_l0:.2f}{scaling}; "
-        f"m = {first['m']}{k};\n{first['size']:,} samples, batch {first['train']['batch']}, "
+        f"m = {first['m']}{k}; {first['size']:,} samples, batch {first['train']['batch']}, "
         f"lr {first['train']['lr']}; {len(first['seeds'])} seeds (initial weights; members share data): "
         "median, 10-90 % band, points"
     )

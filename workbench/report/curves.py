@@ -1,5 +1,6 @@
 """Recovery curves as small multiples: one row a metric, one column an axis."""
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,26 +51,30 @@ def draw_curves(frame: pl.DataFrame, axes: list[Axis], metrics: dict[str, str], 
     """
     names = frame["variant"].unique(maintain_order=True).to_list()
     colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(names)}
+    lying = len(axes) == 1  # one axis: the metrics stand side by side
+    rows, columns = (1, len(metrics)) if lying else (len(metrics), len(axes))
+    width = 3.1 * columns + 0.6
     with plt.rc_context(_STYLE):
         figure, panels = plt.subplots(
-            len(metrics),
-            len(axes),
-            figsize=(3.1 * len(axes) + 0.6, 2.3 * len(metrics) + 1.3),
+            rows,
+            columns,
+            figsize=(width, 2.3 * rows + 1.3),
             squeeze=False,
-            sharex="col",
-            sharey="row",
+            sharex=True if lying else "col",
+            sharey=True if lying else "row",
             layout="constrained",
         )
-        for row, (metric, label) in enumerate(metrics.items()):
-            for column, axis in enumerate(axes):
+        for i, (metric, label) in enumerate(metrics.items()):
+            for j, axis in enumerate(axes):
+                panel = panels[0][i] if lying else panels[i][j]
                 part = frame.filter((pl.col("metric") == metric) & (pl.col("axis") == axis.key))
-                _panel(panels[row][column], part, axis, colours)
-                if row == len(metrics) - 1:
-                    panels[row][column].set_xlabel(axis.label)
-                if column == 0:
-                    panels[row][column].set_ylabel(label)
-        _legend(figure, colours)
-        figure.supxlabel(caption, fontsize=8, color="0.35")
+                _panel(panel, part, axis, colours)
+                if lying or i == rows - 1:
+                    panel.set_xlabel(axis.label)
+                if lying or j == 0:
+                    panel.set_ylabel(label)
+        _legend(figure, colours, "ceiling" in frame["kind"], max(2, int(width / 2)))
+        figure.supxlabel(textwrap.fill(caption, int(14 * width)), fontsize=8, color="0.35")
         paths = [stem.with_suffix(ending) for ending in (".png", ".svg")]
         for path in paths:
             with replacing(path) as temporary:
@@ -112,10 +117,9 @@ def _panel(panel: Axes, part: pl.DataFrame, axis: Axis, colours: dict[str, str])
     panel.set_ylim(-0.03, 1.05)
 
 
-def _legend(figure: Figure, colours: dict[str, str]) -> None:
+def _legend(figure: Figure, colours: dict[str, str], ceilings: bool, columns: int) -> None:
     lines = [Line2D([], [], color=colour, label=name) for name, colour in colours.items()]
-    lines += [
-        Line2D([], [], color="0.45", linestyle="--", label="chance"),
-        Line2D([], [], color="0.2", linestyle=":", label="ceiling: own encoder, true dictionary"),
-    ]
-    figure.legend(handles=lines, loc="outside upper center", ncols=len(lines), frameon=False)
+    lines.append(Line2D([], [], color="0.45", linestyle="--", label="chance"))
+    if ceilings:
+        lines.append(Line2D([], [], color="0.2", linestyle=":", label="ceiling: own encoder, true dictionary"))
+    figure.legend(handles=lines, loc="outside upper center", ncols=min(columns, len(lines)), frameon=False)
