@@ -96,7 +96,7 @@ def _requested(n: int, value: float, group: int | None, pairs: tuple[Pair, ...])
 class LatentCorrelation:
     """Correlation of the latent Gaussians themselves. The binary one is much weaker for rare features.
 
-    Source: Gaussian copula; rho = .5 gives binary phi .32, .20, .10 at rates .3, .05, .005.
+    Source: Gaussian copula; rho = .5 gives binary phi .32, .20, .09 at rates .3, .05, .005.
     """
 
     value: float = 0.0

@@ -17,7 +17,7 @@ from synthetic.magnitudes import Drawn, Law, Magnitudes, SharedGain, Signed, Uni
 from synthetic.noise import Noise, NoNoise
 from synthetic.storage import knob
 from synthetic.streams import stream
-from synthetic.world import Batch, Codes, GroundTruth
+from synthetic.world import Batch, Codes, GroundTruth, slot_numbers
 
 _LARGEST_BLOCK = 4096  # dependent features whose joint moments are still written out
 _NAMES = ("directions", "firing", "magnitudes", "noise")
@@ -194,9 +194,7 @@ class SparseMixture:
 def pack(rows: Tensor, features: Tensor, values: Tensor, n: int, width: int) -> Codes:
     """Firings in any order as `Codes`, with as many slots as the fullest row needs."""
     rows, order = torch.sort(rows, stable=True)
-    count = torch.bincount(rows, minlength=n)
-    slot = torch.arange(len(rows), device=rows.device) - (count.cumsum(0) - count)[rows]
-    slots = max(int(count.max()), 1)
+    slot, slots = slot_numbers(rows, n)
     indices = torch.zeros(n, slots, dtype=torch.long, device=rows.device)
     packed = torch.zeros(n, slots, device=rows.device)
     indices[rows, slot] = features[order]

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from synthetic.errors import must
+
 
 @dataclass(frozen=True)
 class Codes:
@@ -102,3 +104,16 @@ class World(Protocol):
     def sample(self, n: int, rng: torch.Generator) -> Batch:
         """Draw n independent activations on the generator's device."""
         ...
+
+
+def must_be_finite(x: Float[Tensor, "n d"]) -> None:
+    """Refuse activations with NaN or inf."""
+    bad = int((~x.isfinite().all(-1)).sum())
+    must(not bad, "world.x", "finite", f"{bad} rows with NaN or inf", "repair the data source")
+
+
+def slot_numbers(rows: Int[Tensor, " hits"], n: int) -> tuple[Int[Tensor, " hits"], int]:
+    """Place of each entry within its row, and the fullest row's number of entries (at least 1); `rows` ascending."""
+    count = torch.bincount(rows, minlength=n)
+    slot = torch.arange(len(rows), device=rows.device) - (count.cumsum(0) - count)[rows]
+    return slot, max(int(count.max()), 1)

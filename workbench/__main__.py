@@ -178,19 +178,19 @@ def _eval(command: Eval, console: Console) -> int:
     from synthetic.presets import find_world
     from workbench.metrics import evaluate
     from workbench.plugins import load_plugin
-    from workbench.sae import load
+    from workbench.sae import load, plain
 
     if command.plugin is not None:
         load_plugin(command.plugin)
     scores = evaluate(load(command.sae), find_world(command.world), command.n, command.seed)
-    plain = {name: value.tolist() if hasattr(value, "tolist") else value for name, value in scores.items()}
+    shown = {name: plain(value) for name, value in scores.items()}
     if command.json:
-        print(json.dumps(plain, indent=1))
+        print(json.dumps(shown, indent=1))
         return 0
     table = Table("metric", "value", "chance")
-    for name, value in plain.items():
+    for name, value in shown.items():
         if not name.endswith(("_null", "_null_sd")):
-            chance = plain.get(f"{name}_null")
+            chance = shown.get(f"{name}_null")
             table.add_row(name, _text(value), "" if chance is None else _text(chance))
     console.print(table)
     return 0

@@ -4,12 +4,11 @@ from typing import Any
 
 import torch
 
-from synthetic.streams import stream
 from synthetic.world import World
 from workbench.metrics import evaluate
 from workbench.sae import SAE, create
 from workbench.training.config import TrainConfig
-from workbench.training.loop import train
+from workbench.training.loop import match_moments, train
 
 
 def oracle(name: str, world: World, *, seed: int = 0, **settings: Any) -> SAE:
@@ -19,9 +18,8 @@ def oracle(name: str, world: World, *, seed: int = 0, **settings: Any) -> SAE:
     """
     truth = world.truth
     sae = create(name, truth.d, truth.n_true, seed=seed, **settings)
-    x = world.sample(8192, stream(seed, "moments")).x
+    match_moments(sae, world, TrainConfig(centre=False), seed)
     with torch.no_grad():
-        sae.scale.copy_((sae.d / x.double().square().sum(-1).mean()).sqrt().float())
         sae.W_dec.copy_(truth.features)
         sae.W_enc.copy_(truth.features.mT)
         sae.b_dec.copy_(truth.bias * sae.scale)

@@ -89,7 +89,7 @@ class SAE(nn.Module, ABC):
         fields = {f.name: f for f in dataclasses.fields(self.Settings)}
         for given in settings:
             pick(given, fields, f"setting of {owner}")
-        self.d, self.m, self.seed = d, m, _plain(seed)
+        self.d, self.m, self.seed = d, m, plain(seed)
         self.settings = {name: _setting(settings.get(name, f.default), f.default) for name, f in fields.items()}
         lists = [v for v in (self.seed, *self.settings.values()) if isinstance(v, list)]
         try:
@@ -209,14 +209,14 @@ class SAE(nn.Module, ABC):
         return _interop().save(self, Path(folder))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Numbers and lists of Python's own in place of numpy's and torch's."""
     return value.tolist() if isinstance(value, np.ndarray | np.generic | Tensor) else value
 
 
 def _setting(value: Any, default: Any) -> Any:
     """A setting's value; a list stands for a tuple where the default is one."""
-    value = _plain(value)
+    value = plain(value)
     return tuple(value) if isinstance(default, tuple) and isinstance(value, list) else value
 
 

@@ -5,7 +5,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from synthetic.world import Codes
+from synthetic.world import Codes, slot_numbers
+from workbench import kernels
 
 _SHORT_ROW = 256
 """rows up to this long are searched by repeated maxima, which beats a partial sort for small k on a CPU"""
@@ -74,13 +75,11 @@ def _select(row: Float[Tensor, " n"], k: int) -> Tensor:
 def masked(pre: Float[Tensor, "*s n m"], mask: Tensor) -> Codes | Tensor:
     """The entries under the mask: dense for narrow stacks, sparse for wide ones."""
     m = pre.shape[-1]
-    if m <= 512:
+    if m <= kernels.DENSE_BELOW:
         return pre * mask
-    count = mask.sum(-1)
-    slots = max(int(count.max()), 1)
     rows = mask.flatten(0, -2)
     at, column = rows.nonzero(as_tuple=True)
-    slot = torch.arange(len(at), device=pre.device) - (count.flatten().cumsum(0) - count.flatten())[at]
+    slot, slots = slot_numbers(at, len(rows))
     indices = torch.zeros(len(rows), slots, dtype=torch.long, device=pre.device)
     indices[at, slot] = column
     used = torch.zeros(len(rows), slots, dtype=torch.bool, device=pre.device)

@@ -102,7 +102,7 @@ def test_decode_is_the_dense_product(data):
     results = []
     for limit in (0, 512):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(kernels, "_DENSE_BELOW", limit)
+            patch.setattr(kernels, "DENSE_BELOW", limit)
             v, w = values.clone().requires_grad_(), rows.clone().requires_grad_()
             out = kernels.decode(Codes(indices, v, m), w)
             out.backward(upstream)

@@ -244,7 +244,7 @@ def test_sparse_decode_equals_the_dense_product_and_its_gradients(stack, n, k, m
 
 
 def test_sparse_decode_passes_gradcheck(monkeypatch):
-    monkeypatch.setattr(kernels, "_DENSE_BELOW", 0)
+    monkeypatch.setattr(kernels, "DENSE_BELOW", 0)
     indices, values, rows = problem((2,), 4, 3, 6, 2)
     values[values == 0] = 0.5  # a slot that is 0 sends nothing to its row, and finite differences would move it
     ours = lambda v, w: kernels.decode(Codes(indices, v, 6), w)  # noqa: E731

@@ -131,7 +131,7 @@ def load(folder: Path) -> SAE:
         must(ours.get("format") == _FORMAT, f"{_OURS}.format", str(_FORMAT), ours.get("format"), "update sae-workbench")
         shelf = variant_shelf()
         cls = shelf[pick(ours["variant"], shelf, "variant of the folder (import its plug-in first)")]
-        sae = cls(ours["d"], ours["m"], seed=ours["seed"], **_settings(cls, ours["settings"]))
+        sae = cls(ours["d"], ours["m"], seed=ours["seed"], **ours["settings"])
         exact = cls.architecture is None
         sae.load_state_dict(
             {**state, "scale": torch.tensor(ours["scale"])} if exact else _from_saelens(sae, state, ours["scale"])
@@ -144,7 +144,7 @@ def _load_stack(folder: Path) -> SAE:
     about = _json(folder / _STACK)
     members = [load(folder / f"member-{i:03d}") for i in range(about["members"])]
     first = members[0]
-    sae = type(first)(first.d, first.m, seed=about["seed"], **_settings(type(first), about["settings"]))
+    sae = type(first)(first.d, first.m, seed=about["seed"], **about["settings"])
     states = [member.state_dict() for member in members]
     stacked = {
         name: states[0][name]
@@ -154,15 +154,6 @@ def _load_stack(folder: Path) -> SAE:
     }
     sae.load_state_dict(stacked)
     return sae.eval()
-
-
-def _settings(cls: type[SAE], saved: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no tuples: a list where the default is a tuple was one."""
-    defaults = {f.name: f.default for f in cls.Settings.__dataclass_fields__.values()}
-    return {
-        name: tuple(value) if isinstance(value, list) and isinstance(defaults.get(name), tuple) else value
-        for name, value in saved.items()
-    }
 
 
 def _foreign(config: dict[str, Any], state: dict[str, Tensor]) -> SAE:

@@ -6,9 +6,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from synthetic.errors import must
 from synthetic.streams import stream
-from synthetic.world import Codes, GroundTruth, World
+from synthetic.world import Codes, GroundTruth, World, must_be_finite
 from workbench.metrics.matching import Geometry, match
 from workbench.sae import SAE, Latents
 
@@ -82,8 +81,7 @@ def collect(sae: SAE, world: World, n: int, seed: int) -> list[Evidence]:
     chunk = max(64, min(1024, 2**24 // truth.n_true))  # of the world alone: samples must not depend on the stack
     for step, start in enumerate(range(0, n, chunk)):
         batch = world.sample(min(chunk, n - start), stream(seed, "evaluate", step, device))
-        bad = int((~batch.x.isfinite().all(-1)).sum())
-        must(not bad, "world.x", "finite", f"{bad} rows with NaN or inf", "repair the data source")
+        must_be_finite(batch.x)
         out = sae.trace(batch.x * sae.scale)
         codes, x_hat = out.codes, (out.x_hat / sae.scale).reshape(len(members), *batch.x.shape)
         h = _entries(batch.h.indices, batch.h.values)

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from synthetic.errors import must
 from synthetic.streams import stream
-from synthetic.world import World
+from synthetic.world import World, must_be_finite
 from workbench.metrics import evaluate
-from workbench.sae import SAE, Pass
+from workbench.sae import SAE, Pass, plain
 from workbench.training.checkpoint import identity, load_checkpoint, save_checkpoint
 from workbench.training.config import Diverged, TrainConfig
 from workbench.training.optimiser import Optimiser
@@ -79,7 +79,7 @@ def train(
         silent, saved = load_checkpoint(path, sae, optimiser.adam, about)
         start, records, spent = saved["step"], saved["records"], saved["seconds"]
     else:
-        _match_moments(sae, world, config, seed)
+        match_moments(sae, world, config, seed)
     finite: dict[str, Any] = {}
     clock = time.perf_counter() - spent
     evaluate_at = config.evaluate_at()
@@ -107,10 +107,10 @@ def train(
         if done in evaluate_at or done == config.steps:
             seconds = time.perf_counter() - clock
             record: Record = {"step": done, "samples": done * config.batch, "seconds": seconds}
-            record |= {f"loss/{name}": _plain(t) for name, t in terms.items()}
+            record |= {f"loss/{name}": plain(t) for name, t in terms.items()}
             if done in evaluate_at:
                 scores = evaluate(sae, world, n=config.evaluation_samples, seed=seed)
-                record |= {name: _plain(value) for name, value in scores.items()}
+                record |= {name: plain(value) for name, value in scores.items()}
                 clock = time.perf_counter() - seconds  # evaluation is not training time
             records.append(record)
         if path is not None and (done == config.steps or done % (config.checkpoint_every or config.steps) == 0):
@@ -131,20 +131,16 @@ def _terms(sae: SAE, out: Pass, dead: Tensor, config: TrainConfig) -> dict[str, 
 
 
 @torch.no_grad()
-def _match_moments(sae: SAE, world: World, config: TrainConfig, seed: int) -> None:
-    x = world.sample(_MOMENT_SAMPLES, stream(seed, "moments", 0, sae.W_dec.device)).x
-    _finite_inputs(x)
+def match_moments(sae: SAE, world: World, config: TrainConfig, seed: int) -> None:
+    """Set a fresh SAE's scale to E|x * scale|^2 = d and its b_dec to E[x]; leave one that was trained or loaded."""
     if float(sae.scale) != 1 or bool((sae.b_dec != 0).any()):
-        return  # trained or loaded: training goes on from where it is
+        return
+    x = world.sample(_MOMENT_SAMPLES, stream(seed, "moments", 0, sae.W_dec.device)).x
+    must_be_finite(x)
     if config.normalise:
         sae.scale.copy_((sae.d / x.double().square().sum(-1).mean()).sqrt().float())
     if config.centre and "b_dec" not in sae.frozen:
         sae.b_dec.copy_((x.mean(0) * sae.scale).expand_as(sae.b_dec))
-
-
-def _finite_inputs(x: Tensor) -> None:
-    bad = ~x.isfinite().all(-1)
-    must(not bool(bad.any()), "world.x", "finite", f"{int(bad.sum())} rows with NaN or inf", "repair the data source")
 
 
 def _own_k(sae: SAE) -> Tensor:
@@ -160,14 +156,10 @@ def _anneal_k(sae: SAE, final: Tensor, config: TrainConfig, step: int) -> None:
     sae.get_buffer("k").copy_(k.clamp_max(sae.m) if final.is_floating_point() else k.round().clamp(1, sae.m))
 
 
-def _plain(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else value
-
-
 def _explain(total: Tensor, x: Tensor, step: int, finite: dict[str, Any]) -> None:
-    _finite_inputs(x)
+    must_be_finite(x)
     whom = f" for members {(~total.isfinite()).nonzero().tolist()}" if total.ndim else ""
-    last = {name: _plain(value) for name, value in finite.items()} or "none yet"
+    last = {name: plain(value) for name, value in finite.items()} or "none yet"
     raise Diverged(
         f"train.loss must be finite; got {total[~total.isfinite()][0].item()} at step {step}{whom}; "
         f"last finite record: {last}: lower lr or the sparsity coefficient, or set clip."
