@@ -1,1 +1,28 @@
-"""Claims about sparse autoencoders as code: the ledger. Empty as of this version."""
+"""The ledger of claims: theorems drawn, attacked, proved by a machine, or refuted with a witness."""
+
+from synthetic.lazy import attach
+
+__getattr__, __dir__ = attach(
+    __name__,
+    {
+        "proofs_check.claim": (
+            "Check",
+            "Claim",
+            "Control",
+            "Finding",
+            "Hypothesis",
+            "Mutant",
+            "Relation",
+            "Verdict",
+            "Void",
+            "at_most",
+            "equal",
+        ),
+        "proofs_check.inequalities": ("inequality",),
+        "proofs_check.ledger": ("judge",),
+        "proofs_check.shelf": ("claims",),
+        "proofs_check.mixture": ("EXACT", "NONNEGATIVE", "OVERCOMPLETE", "UNIT_ROWS", "Mixture"),
+        "proofs_check.draw": ("codes", "cones", "mixtures", "numbers", "unit_rows"),
+        "proofs_check.auditor": ("audit",),
+    },
+)

@@ -1,4 +1,4 @@
-"""`python -m workbench list | check | train | eval`."""
+"""`python -m workbench list | check | train | eval | audit | check-claim`."""
 
 import json
 import sys
@@ -70,6 +70,40 @@ class Eval:
     """print one JSON object"""
     plugin: Path | None = None
     """a Python file that registers the variant"""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Say which theorems of the ledger apply to a trained SAE, what each then bounds, and how far off it is."""
+
+    target: tyro.conf.Positional[Path]
+    """SAE folder, or run folder of an experiment: its base world's SAEs"""
+    world: str | None = None
+    """preset name, or the folder of a saved world; a run folder holds its own"""
+    n: int = 1000
+    """samples"""
+    seed: int = 1
+    """of the samples"""
+    json: bool = False
+    """print one JSON object"""
+    plugin: Path | None = None
+    """a Python file that registers the variant"""
+
+
+@dataclass(frozen=True)
+class CheckClaim:
+    """Judge the claims of a Python file: proofs, drawn instances, controls, mutants; exit 1 if one is refuted."""
+
+    file: tyro.conf.Positional[Path]
+    """Python file that makes a Claim, or an inequality(...)"""
+    examples: int = 300
+    """instances drawn against each claim"""
+    seconds: float = 20.0
+    """limit of each proof by a solver"""
+    seed: int = 0
+    """of what is drawn"""
+    json: bool = False
+    """print one JSON list"""
 
 
 def _list(command: List, console: Console) -> int:
@@ -200,18 +234,45 @@ def _text(value: Any) -> str:
     return ", ".join(map(_text, value)) if isinstance(value, list) else f"{value:.4f}"
 
 
+def _audit(command: Audit, console: Console) -> int:
+    from proofs_check.targets import audit_target
+    from workbench.plugins import load_plugin
+
+    if command.plugin is not None:
+        load_plugin(command.plugin)
+    return audit_target(command.target, command.world, command.n, command.seed, console, as_json=command.json)
+
+
+def _check_claim(command: CheckClaim, console: Console) -> int:
+    from proofs_check.targets import judge_file
+
+    must(command.examples >= 1, "--examples", "at least 1", command.examples, "300 is the default")
+    must(command.seconds > 0, "--seconds", "above 0", command.seconds, "20 is the default")
+    budget = {"examples": command.examples, "seconds": command.seconds, "seed": command.seed}
+    return judge_file(command.file, console, as_json=command.json, **budget)
+
+
 _Command = (
     Annotated[List, tyro.conf.subcommand("list")]
     | Annotated[Check, tyro.conf.subcommand("check")]
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Eval, tyro.conf.subcommand("eval")]
+    | Annotated[Audit, tyro.conf.subcommand("audit")]
+    | Annotated[CheckClaim, tyro.conf.subcommand("check-claim")]
 )
 
 
 def main() -> int:
     """Run one command; bad input ends with one line and exit code 2."""
     command = tyro.cli(_Command, prog="python -m workbench", description=__doc__)  # type: ignore[arg-type]
-    doers: dict[type, Any] = {List: _list, Check: _check, Train: _train, Eval: _eval}
+    doers: dict[type, Any] = {
+        List: _list,
+        Check: _check,
+        Train: _train,
+        Eval: _eval,
+        Audit: _audit,
+        CheckClaim: _check_claim,
+    }
     try:
         return doers[type(command)](command, Console())
     except KeyboardInterrupt:

@@ -1,11 +1,35 @@
-"""Variants from a user's own file."""
+"""What a user brings in a file of their own."""
 
 import importlib.util
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from synthetic.errors import must
 from workbench.sae import variant_shelf
+
+
+def run_file(path: str | Path, what: str) -> ModuleType:
+    """Run a stranger's Python file as a module; `what` names it in errors.
+
+    Raises:
+        ValueError: no such file, or it does not run.
+    """
+    path = Path(path).resolve()
+    must(path.is_file(), what, "a Python file", path, "check the path")
+    name = f"workbench_{what.replace(' ', '_')}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{what} must be a Python file; got {path}: give it the ending .py.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except ValueError:
+        raise
+    except Exception as error:  # whatever a stranger's file raises
+        raise ValueError(f"{what} must run; got {type(error).__name__} in {path}: {error}.") from error
+    return module
 
 
 def load_plugin(path: str | Path) -> list[str]:
@@ -14,21 +38,8 @@ def load_plugin(path: str | Path) -> list[str]:
     Raises:
         ValueError: no such file, or it registers nothing.
     """
-    path = Path(path).resolve()
-    must(path.is_file(), "plugin", "a Python file", path, "check the path")
     before = variant_shelf()
-    name = f"workbench_plugin_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"plugin must be a Python file; got {path}: give it the ending .py.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except ValueError:
-        raise
-    except Exception as error:  # whatever a stranger's file raises
-        raise ValueError(f"plugin must run; got {type(error).__name__} in {path}: {error}.") from error
+    run_file(path, "plugin")
     found = [v for v, cls in variant_shelf().items() if before.get(v) is not cls]
     must(found, "plugin", "a file that registers a variant", path, 'decorate a class with @workbench.register("name")')
     return found

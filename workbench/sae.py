@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 
 import numpy as np
 import torch
@@ -64,6 +64,10 @@ class SAE(nn.Module, ABC):
     """decoder rows are kept at norm 1 and the radial part of their gradient is removed"""
     rowwise: ClassVar[bool] = True
     """in eval mode a row's latents depend on that row alone"""
+    linear_pre: ClassVar[bool] = True
+    """`pre` returns pre-activations (*s, n, m), which AuxK needs"""
+    sparse_objective: ClassVar[bool] = True
+    """what is minimised, or the encoder itself, prefers sparse codes"""
     nonnegative: ClassVar[bool] = True
     """latents are never negative"""
     architecture: ClassVar[str | None] = None
@@ -103,6 +107,9 @@ class SAE(nn.Module, ABC):
         self.setup()
 
     def _keep_setting(self, name: str, value: Any, default: Any) -> None:
+        choices = get_args(get_type_hints(self.Settings).get(name))
+        named = not isinstance(default, str) or not choices or value in choices
+        must(named, f"{type(self).__name__}.{name}", f"one of {choices}", repr(value), "choose one")
         array = np.asarray(value)
         number = isinstance(default, int | float) and not isinstance(default, bool)
         must(not number or array.dtype.kind in "iuf", f"{type(self).__name__}.{name}", "a number", value, "give one")

@@ -1,8 +1,10 @@
 """Activations that variants share. Each returns what an exact sort would select."""
 
+from typing import Literal
+
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from synthetic.world import Codes, slot_numbers
@@ -97,6 +99,15 @@ def track_smallest(threshold: Float[Tensor, "*s"], codes: Codes | Tensor, rate: 
     threshold.copy_(torch.where(seen, threshold.lerp(smallest.where(seen, 0.0), weight), threshold))
 
 
+def fired(codes: Codes | Tensor, m: int) -> Bool[Tensor, "*s m"]:
+    """Which latents fire at least once in a batch."""
+    if isinstance(codes, Tensor):
+        return codes.detach().abs().amax(-2) > 0
+    hits = torch.zeros(*codes.values.shape[:-2], m, device=codes.values.device)
+    hits.scatter_add_(-1, codes.indices.flatten(-2), (codes.values != 0).flatten(-2).to(hits.dtype))
+    return hits > 0
+
+
 class _Jump(torch.autograd.Function):
     """x 1[x > t] (`power` 1) or 1[x > t] (`power` 0), with a rectangle-kernel estimate of the gradient in t."""
 
@@ -136,3 +147,57 @@ def jump(pre: Tensor, threshold: Tensor, bandwidth: Tensor, *, through: bool = F
 def step(pre: Tensor, threshold: Tensor, bandwidth: Tensor, *, through: bool = False) -> Float[Tensor, "*s n m"]:
     """1[pre > threshold] with d/dthreshold estimated by -1/bandwidth inside the band; see `jump` (eq. 12)."""
     return _Jump.apply(pre, threshold[..., None, :], bandwidth[..., None, None], 0, through)
+
+
+@torch.no_grad()
+def norm_match(
+    contributions: Float[Tensor, "*b m"],
+    target: Float[Tensor, "*b"],
+    *,
+    rule: Literal["norm", "square", "reach"] = "norm",
+    sentinel: float | None = None,
+    least: int | Int[Tensor, "..."] = 1,
+    most: int | Int[Tensor, "..."] | None = None,
+) -> Bool[Tensor, "*b m"]:
+    """Mask of the k* largest positive contributions of each row, k* chosen so that their norm comes nearest a target.
+
+    With C_k the norm of the k largest, C_0 = 0: k* = the first k with the least |C_k - target| (rule "norm") or
+    |C_k² - target²| ("square"), or the first with C_k >= target, else all ("reach"); then between `least` and `most`.
+
+    Args:
+        contributions: nonnegative sizes, latent times row norm.
+        target: norm to come near.
+        rule: what nearest means.
+        sentinel: stands in for C_m, the norm of all m, so that all are kept only where the target is nearer to it.
+        least: smallest k*, the same or one a row; 0 allows silent rows.
+        most: largest k*, likewise; None for m.
+
+    Source: Lee et al. (2025), arXiv 2503.24277 and its reference code (rule "norm", sentinel 1e4, least 1).
+    """
+    size = contributions.to(torch.promote_types(contributions.dtype, torch.float32))
+    goal = target.to(size.dtype)[..., None]
+    ordered = _falling(size)
+    norms = torch.cat((torch.zeros_like(goal), ordered.square().cumsum(-1).sqrt()), -1)
+    if sentinel is not None:
+        norms[..., -1] = sentinel
+    if rule == "reach":
+        enough = norms >= goal
+        count = torch.where(enough.any(-1), enough.int().argmax(-1), size.shape[-1])
+    else:
+        power = 1 if rule == "norm" else 2
+        count = (norms**power - goal**power).abs().argmin(-1)
+    low, high = (torch.as_tensor(v, device=size.device) for v in (least, size.shape[-1] if most is None else most))
+    count = torch.minimum(torch.maximum(count, low), high)[..., None]
+    cut = ordered.gather(-1, (count - 1).clamp_min(0))
+    mask = (size >= cut) & (size > 0) & (count > 0)
+    if bool((mask.sum(-1, keepdim=True) > count).any()):  # equal contributions at the cut: the first ones are kept
+        rank = size.sort(dim=-1, descending=True, stable=True).indices.argsort(-1)
+        mask = (rank < count) & (size > 0)
+    return mask
+
+
+def _falling(rows: Float[Tensor, "*b m"]) -> Float[Tensor, "*b m"]:
+    """Entries of each row from largest to smallest; numpy's sort is 10 to 25 times the faster one on a CPU."""
+    if rows.device.type == "cpu":
+        return -torch.from_numpy(np.sort(-rows.numpy(), axis=-1))
+    return rows.sort(-1, descending=True).values

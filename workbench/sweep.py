@@ -6,9 +6,10 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ Report = Callable[[int, str], None]
 Work = Callable[[Cell, Report], Any]
 """a module-level function: cell, report -> JSON-able result"""
 
+_SPAWN = multiprocessing.get_context("spawn")
 _outbox: Any = None
 
 
@@ -49,33 +51,39 @@ def run_cells(
     done = {record["id"]: record["result"] for record in run.records() if "id" in record}
     todo = [cell for cell in cells if cell["id"] not in done]
     jobs = min(jobs or max(1, (os.cpu_count() or 1) // threads), max(len(todo), 1))
-    context = multiprocessing.get_context("spawn")
-    outbox = context.Queue()
-    with _Bar(sum(c["size"] for c in cells), sum(c["size"] for c in cells if c["id"] in done)) as bar:
-        pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(outbox, threads))
-        try:
-            waiting: dict[Future[Any], Cell] = {pool.submit(_one, work, cell): cell for cell in todo}
-            while waiting:
-                ready, _ = wait(waiting, timeout=0.2)
-                _drain(outbox, bar)
-                for future in ready:
-                    cell = waiting.pop(future)
-                    error = future.exception()
-                    if isinstance(error, BrokenProcessPool):
-                        raise error
-                    if error is not None:
-                        failed[cell["id"]] = f"{type(error).__name__}: {error}"
-                    else:
-                        done[cell["id"]] = future.result()
-                        run.append({"id": cell["id"], "result": done[cell["id"]]})
-                    bar.show(cell["id"], cell["size"], "")
-        except BaseException:
-            for process in list((pool._processes or {}).values()):
-                process.terminate()
-            raise
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    outbox = _SPAWN.Queue()
+    total, already = sum(c["size"] for c in cells), sum(c["size"] for c in cells if c["id"] in done)
+    with _Bar(total, already) as bar, process_pool(jobs, threads, outbox) as pool:
+        waiting: dict[Future[Any], Cell] = {pool.submit(_one, work, cell): cell for cell in todo}
+        while waiting:
+            ready, _ = wait(waiting, timeout=0.2)
+            _drain(outbox, bar)
+            for future in ready:
+                cell = waiting.pop(future)
+                error = future.exception()
+                if isinstance(error, BrokenProcessPool):
+                    raise error
+                if error is not None:
+                    failed[cell["id"]] = f"{type(error).__name__}: {error}"
+                else:
+                    done[cell["id"]] = future.result()
+                    run.append({"id": cell["id"], "result": done[cell["id"]]})
+                bar.show(cell["id"], cell["size"], "")
     return {cell["id"]: done[cell["id"]] for cell in cells if cell["id"] in done}, failed
+
+
+@contextmanager
+def process_pool(jobs: int, threads: int, outbox: Any = None) -> Iterator[ProcessPoolExecutor]:
+    """Fresh processes that leave Ctrl-C to the parent, end with it, and are ended at once where the block raises."""
+    pool = ProcessPoolExecutor(jobs, mp_context=_SPAWN, initializer=_begin, initargs=(outbox, threads))
+    try:
+        yield pool
+    except BaseException:
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _begin(outbox: Any, threads: int) -> None:

@@ -12,9 +12,10 @@ from torch.testing import assert_close
 import synthetic as S
 import workbench as W
 from synthetic.world import Batch, Codes
+from workbench.sparsifiers import fired
 from workbench.training.checkpoint import load_checkpoint
 from workbench.training.optimiser import clip_gradients
-from workbench.training.revival import aux_k_loss, fired, resample
+from workbench.training.revival import aux_k_loss, resample
 
 WORLD = S.SparseMixture(n_true=12, d=8, firing=S.Independent(S.Constant(0.15)), bias_norm=0.5)
 SHORT = W.TrainConfig(steps=12, batch=64, lr=3e-3)

@@ -15,10 +15,11 @@ from synthetic.streams import stream
 from synthetic.world import World, must_be_finite
 from workbench.metrics import evaluate
 from workbench.sae import SAE, Pass, plain
+from workbench.sparsifiers import fired
 from workbench.training.checkpoint import identity, load_checkpoint, save_checkpoint
 from workbench.training.config import Diverged, TrainConfig
 from workbench.training.optimiser import Optimiser
-from workbench.training.revival import aux_k_loss, fired, resample
+from workbench.training.revival import aux_k_loss, resample
 
 _MOMENT_SAMPLES = 8192  # samples behind E[x] and E|x|^2
 
@@ -68,6 +69,14 @@ def train(
     """
     config = config or TrainConfig()
     must(world.d == sae.d, "train.world", f"of dimension {sae.d}, the SAE's", world.d, "create the SAE with d=world.d")
+    aux = not config.aux_k or sae.linear_pre
+    must(
+        aux,
+        "TrainConfig.aux_k",
+        f"0 for {sae.name}, whose latents are no function of m numbers",
+        config.aux_k,
+        "drop it",
+    )
     device = sae.W_dec.device
     optimiser = Optimiser(sae, config)
     about = identity(sae, config, world, seed)

@@ -7,16 +7,7 @@ from torch import Tensor
 from synthetic.streams import stream
 from synthetic.world import Codes
 from workbench import kernels
-from workbench.sae import SAE, Latents, Pass, squared_error
-
-
-def fired(codes: Latents, m: int) -> Bool[Tensor, "*s m"]:
-    """Which latents fire at least once in a batch."""
-    if isinstance(codes, Tensor):
-        return codes.detach().abs().amax(-2) > 0
-    hits = torch.zeros(*codes.values.shape[:-2], m, device=codes.values.device)
-    hits.scatter_add_(-1, codes.indices.flatten(-2), (codes.values != 0).flatten(-2).to(hits.dtype))
-    return hits > 0
+from workbench.sae import SAE, Pass, squared_error
 
 
 def aux_k_loss(sae: SAE, out: Pass, dead: Bool[Tensor, "*s m"], k: int) -> Float[Tensor, "*s"]:

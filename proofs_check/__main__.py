@@ -1,0 +1,76 @@
+"""The ledger of claims: `python -m proofs_check` judges them all."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+
+from synthetic.errors import must
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Judge the claims of the ledger; exit 1 where a verdict is not the promised one, 2 on bad usage."""
+
+    area: tuple[str, ...] = ()
+    """areas to judge, such as afa; all where empty"""
+    id: tuple[str, ...] = ()
+    """claims to judge and print at length, such as AFA-3"""
+    examples: int = 300
+    """instances drawn against each claim; controls and mutants get a share"""
+    seconds: float = 30.0
+    """limit of each proof by a solver"""
+    seed: int = 0
+    """of what is drawn"""
+    jobs: int = 0
+    """processes; 0 for one a core"""
+    json: bool = False
+    """print one JSON list"""
+    html: Path | None = None
+    """also write one self-contained page"""
+
+    def check(self) -> None:
+        """Refuse impossible settings before any work."""
+        must(self.examples >= 1, "--examples", "at least 1", self.examples, "300 is the default")
+        must(self.seconds > 0, "--seconds", "above 0", self.seconds, "30 is the default")
+        must(self.jobs >= 0, "--jobs", "at least 0", self.jobs, "0 takes all cores")
+
+
+def run(settings: Ledger, console: Console) -> int:
+    """Judge, print, write; returns the exit code."""
+    from proofs_check.judging import chosen, judge_all
+    from proofs_check.report import print_ledger
+
+    settings.check()
+    ids = chosen(settings.area, settings.id)
+    entries = judge_all(ids, settings.jobs, examples=settings.examples, seconds=settings.seconds, seed=settings.seed)
+    if settings.json:
+        print(json.dumps([entry.to_json() for entry in entries], indent=1, ensure_ascii=False))
+    else:
+        print_ledger(console, entries, at_length=bool(settings.id))
+    if settings.html is not None:
+        from proofs_check.page import write_page
+
+        write_page(entries, settings.html)
+        console.print(f"page {settings.html}", highlight=False, soft_wrap=True) if not settings.json else None
+    return 0 if all(entry.ok for entry in entries) else 1
+
+
+def main() -> int:
+    """Parse, run, and end bad input with one line and exit code 2."""
+    settings = tyro.cli(Ledger, prog="python -m proofs_check", description=__doc__)
+    try:
+        return run(settings, Console())
+    except KeyboardInterrupt:
+        Console(stderr=True).print("stopped; nothing was written")
+        return 130
+    except (ValueError, OSError) as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

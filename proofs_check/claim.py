@@ -1,0 +1,212 @@
+"""A claim as code: what is drawn, what must hold of it, what attains it, what breaks it, what proves it."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, get_args
+
+import torch
+from hypothesis.strategies import SearchStrategy
+from torch import Tensor
+
+from synthetic.errors import must
+
+TOLERANCE = 1e-9
+"""relative rounding error allowed in float64 comparisons"""
+
+Kind = Literal["identity", "bound", "tight", "rate", "recovery", "refuted", "vacuous"]
+
+
+class Verdict(StrEnum):
+    """What the ledger says of a claim."""
+
+    PROVED = "PROVED"
+    """by a machine, in the scope stated; sampling found no violation"""
+    SUPPORTED = "SUPPORTED"
+    """sampled only"""
+    REFUTED = "REFUTED"
+    """there is a witness"""
+    VACUOUS = "VACUOUS"
+    """proved never to bind; the witness says where it comes nearest"""
+    UNKNOWN = "UNKNOWN"
+    """a check was left undecided"""
+
+
+@dataclass(frozen=True)
+class Relation:
+    """`measured <= bound` or `measured == bound`, elementwise over samples."""
+
+    measured: Tensor
+    bound: Tensor
+    unit: Tensor
+    """size against which rounding is judged, and in which both sides are reported"""
+    equality: bool = False
+
+    @property
+    def margin(self) -> Tensor:
+        """(bound - measured) / unit, or minus the distance of the two for an equality; NaN counts as -inf."""
+        gap = (self.bound - self.measured) / self.unit
+        gap = torch.where(self.bound == self.measured, 0.0, gap)  # inf against inf
+        return (-gap.abs() if self.equality else gap).nan_to_num(nan=-math.inf, posinf=math.inf, neginf=-math.inf)
+
+    @property
+    def holds(self) -> Tensor:
+        """Where it holds, up to rounding."""
+        size = torch.maximum(self.measured.abs(), self.bound.abs()) / self.unit
+        size = torch.where(size.isfinite(), size, 0.0).clamp_min(1.0)
+        return self.margin >= -TOLERANCE * size
+
+    @property
+    def tightness(self) -> Tensor:
+        """measured / bound: 1 where attained up to rounding."""
+        near = (self.bound - self.measured).abs() <= 1e-3 * TOLERANCE * self.unit
+        return torch.where((self.bound == self.measured) | near, 1.0, self.measured / self.bound)
+
+
+@dataclass(frozen=True)
+class Void:
+    """A part of a conclusion that says nothing of an instance, and why."""
+
+    reason: str
+
+
+Part = Relation | Void
+Conclusion = Part | Mapping[str, Part]
+
+
+def at_most(measured: Any, bound: Any, *, unit: Any = 1.0) -> Relation:
+    """The relation measured <= bound; numbers or arrays that broadcast. `unit`: their natural size."""
+    return _relation(measured, bound, unit, equality=False)
+
+
+def equal(measured: Any, bound: Any, *, unit: Any = 1.0) -> Relation:
+    """The relation measured == bound, up to rounding."""
+    return _relation(measured, bound, unit, equality=True)
+
+
+def _relation(measured: Any, bound: Any, unit: Any, *, equality: bool) -> Relation:
+    sides = (torch.as_tensor(side, dtype=torch.float64).flatten() for side in (measured, bound, unit))
+    measured, bound, unit = torch.broadcast_tensors(*sides)
+    return Relation(measured, bound, unit, equality)
+
+
+def parts(conclusion: Conclusion) -> dict[str, Part]:
+    """A conclusion's parts by name; one without names is called ""."""
+    return dict(conclusion) if isinstance(conclusion, Mapping) else {"": conclusion}
+
+
+def digits(values: Tensor) -> str:
+    """Numbers of a small array for a witness, four digits each; a single row without its outer brackets."""
+    if values.numel() > 120:
+        return f"of shape {tuple(values.shape)}"
+    rows = [f"({', '.join(f'{v:.4g}' for v in row)})" for row in torch.atleast_2d(values).tolist()]
+    return rows[0] if len(rows) == 1 else f"[{', '.join(rows)}]"
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A condition of a claim, as a distance from being met."""
+
+    name: str
+    deviation: Callable[[Any], Any]
+    """instance -> number, or one a sample; 0 where the hypothesis holds"""
+
+    def met(self, instance: Any, tolerance: float = TOLERANCE) -> Tensor:
+        """Where it holds."""
+        return torch.as_tensor(self.deviation(instance), dtype=torch.float64).flatten() <= tolerance
+
+
+@dataclass(frozen=True)
+class Control:
+    """Instances that drop one hypothesis and keep the others; some must violate the conclusion."""
+
+    drops: str
+    """name of the hypothesis"""
+    instances: SearchStrategy[Any]
+    note: str = ""
+    """what the instances are, or how to repair the statement"""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A near miss of a formula: put in its place, some check of the claim must fail."""
+
+    name: str
+    of: Callable[..., Any]
+    """the module-level function it replaces; claims must call it through its module"""
+    by: Callable[..., Any]
+    shown_on: SearchStrategy[Any] | None = None
+    """instances that tell the two apart, where the claim's own rarely would"""
+
+
+Status = Literal["proved", "refuted", "undecided"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check came to."""
+
+    status: Status
+    detail: str = ""
+    """the witness of a refutation, or why nothing was decided"""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A proof by one engine."""
+
+    engine: str
+    shows: str
+    scope: str
+    """what the proof covers, such as "k = 2..4" or "all k: induction step" """
+    run: Callable[[float], Finding]
+    """seconds allowed -> finding"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One theorem with its corollaries.
+
+    `instances` draws only what meets the hypotheses; `conclusion` judges an instance and calls the shipped formulas
+    through their modules, so that a mutant can take their place.
+    """
+
+    id: str
+    statement: str
+    """one or two sentences; unicode mathematics"""
+    source: str
+    """paper and theorem, or "ours: derivation" """
+    instances: SearchStrategy[Any]
+    conclusion: Callable[[Any], Conclusion]
+    kind: Kind = "bound"
+    promised: Verdict | None = None
+    """the verdict the ledger must come to; None where any but REFUTED and UNKNOWN will do"""
+    tex: str = ""
+    """the formula, typeset on the page of the ledger"""
+    hypotheses: tuple[Hypothesis, ...] = ()
+    extremal: Mapping[str, SearchStrategy[Any]] = field(default_factory=dict)
+    """part -> instances that attain its bound"""
+    controls: tuple[Control, ...] = ()
+    proofs: tuple[Check, ...] = ()
+    mutants: tuple[Mutant, ...] = ()
+    witness: str = ""
+    """of a vacuous claim: where it comes nearest to binding"""
+    note: str = ""
+    """what is left unproved and why, or what a user should know"""
+    reads: type | None = None
+    """class of its instances, where the auditor can make one of a trained SAE"""
+    shown_by: str = ""
+    """experiment that shows it"""
+
+    def __post_init__(self) -> None:
+        must(self.id, "Claim.id", "a name", repr(self.id), "give one, such as MINE-1")
+        must(self.kind in get_args(Kind), f"claim {self.id}.kind", f"one of {get_args(Kind)}", self.kind, "choose one")
+        names = [h.name for h in self.hypotheses]
+        for control in self.controls:
+            good = control.drops in names
+            must(good, f"claim {self.id}.controls", f"named after a hypothesis in {names}", control.drops, "rename it")
+        tight = self.kind != "tight" or self.extremal
+        must(tight, f"claim {self.id}.extremal", "given for a tight claim", "none", "draw what attains it")
+        vacuous = self.kind != "vacuous" or self.witness
+        must(vacuous, f"claim {self.id}.witness", "given for a vacuous claim", repr(self.witness), "say where")

@@ -1,0 +1,84 @@
+"""AFA-10: what norms alone say of a dictionary's coherence, from the weakest bound to the best."""
+
+from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, equal
+from proofs_check.draw import cones, mixtures
+from proofs_check.engines import smt, symbolic
+from proofs_check.mixture import EXACT, SEVERAL, UNIT_ROWS, Mixture
+from proofs_check.witnesses import orthonormal_with_rest, single_row, twice_the_identity
+from workbench.tensors import TENSOR
+from workbench.theory import afa, coherence
+
+
+def _conclusion(case: Mixture) -> dict[str, Part]:
+    x2, h2, mu = case.x2, case.h2, case.support_coherence
+    dense = afa.lbo_dense(x2, h2, case.m, ops=TENSOR)
+    by_k, by_l1 = afa.lbo_k(x2, h2, case.k, ops=TENSOR), afa.lbo_1(x2, h2, case.l1, ops=TENSOR)
+    padded = afa.lbo_dense(x2, h2, 3 * case.m, ops=TENSOR)
+    return {
+        "dense ≤ k": at_most(dense, by_k),
+        "k ≤ 1": at_most(by_k, by_l1),
+        "1 ≤ μ": at_most(by_l1, mu),
+        "μ ≤ ε": at_most(mu, case.coherence),
+        "dead rows shrink it": equal(padded * (3 * case.m - 1), dense * (case.m - 1)),
+    }
+
+
+def _chain(unknowns, ops):
+    x2, f2, l1, k, m, mu = unknowns("x2 f2 l1 k m mu")
+    given = [f2 > 0, x2 >= 0, l1 >= 0, l1 * l1 > f2, l1 * l1 <= k * f2, k >= 2, m >= k, mu >= 0]
+    given += [ops.absolute(x2 - f2) <= coherence.l1_gap(l1, f2, mu)]
+    dense, by_k, by_l1 = (
+        afa.lbo_dense(x2, f2, m, ops=ops),
+        afa.lbo_k(x2, f2, k, ops=ops),
+        afa.lbo_1(x2, f2, l1, ops=ops),
+    )
+    return given, [dense <= by_k, by_k <= by_l1, by_l1 <= mu]
+
+
+def _invariances(symbols, ops):
+    x2, f2, l1, c, m, more = symbols("x2 f2 l1 c m more", positive=True)
+    k = 1 + m
+    for form, last in ((afa.lbo_dense, 1 + m), (afa.lbo_k, k), (afa.lbo_1, None)):
+        one = form(x2, f2, l1 if last is None else last, ops=ops)
+        yield form(c**2 * x2, c**2 * f2, c * l1 if last is None else last, ops=ops), one
+    narrow, wide = afa.lbo_dense(x2, f2, 1 + m, ops=ops), afa.lbo_dense(x2, f2, 1 + m + more, ops=ops)
+    yield wide * (m + more), narrow * m
+    yield afa.log_mismatch(x2, f2, ops=ops), afa.log_mismatch(f2, x2, ops=ops)
+    yield afa.log_mismatch(x2, 4 * x2, ops=ops), ops.log(2)
+
+
+CLAIM = Claim(
+    id="AFA-10",
+    statement=(
+        "For unit rows, x = hV and k ≥ 2 active rows, with r = ||x|²/|h|² − 1|: r/(m − 1) ≤ r/(k − 1) ≤ ||x|² − "
+        "|h|²|/(L² − N) ≤ μ ≤ ε. The published eps_LBO is the first: dead rows shrink it at will; the third is the "
+        "best that norms allow."
+    ),
+    tex=r"\frac{r}{m-1}\leq\frac{r}{k-1}\leq\frac{|\|x\|^2-\|h\|^2|}{\|h\|_1^2-\|h\|^2}\leq\mu_S\leq\varepsilon",
+    source="eps_LBO: Lee et al. (2025), arXiv 2503.24277; the others ours, AFA-3 divided",
+    kind="tight",
+    promised=Verdict.PROVED,
+    hypotheses=(UNIT_ROWS, EXACT, SEVERAL),
+    instances=mixtures(n=(2, 8), active=2),
+    conclusion=_conclusion,
+    extremal={"1 ≤ μ": cones(), "k ≤ 1": cones(flat=True), "dense ≤ k": cones(flat=True)},
+    controls=(
+        Control("exact: x = hV", orthonormal_with_rest(), "an orthonormal dictionary with a residual: μ = 0 < LBO"),
+        Control("unit rows", twice_the_identity(), "V = 2I"),
+        Control(SEVERAL.name, single_row(), "one active row: r/(k − 1) and the third form are 0/0"),
+    ),
+    proofs=(
+        smt.implies("the chain, from |q| ≤ μ(L² − N) and L² ≤ kN (AFA-3)", "all k ≥ 2, m ≥ k", _chain),
+        symbolic.identity("invariance to scale; padding; symmetry of the log form", "all sizes", _invariances),
+    ),
+    mutants=(
+        Mutant("k for k − 1", afa.lbo_k, lambda x2, f2, k, *, ops: ops.absolute(x2 / f2 - 1) / k),
+        Mutant("m − 2 for m − 1", afa.lbo_dense, lambda x2, f2, m, *, ops: ops.absolute(x2 / f2 - 1) / (m - 2)),
+        Mutant("L² for L² − N", afa.lbo_1, lambda x2, f2, l1, *, ops: ops.absolute(x2 - f2) / (l1 * l1)),
+        Mutant("ratio without − 1", afa.norm_mismatch, lambda x2, f2, *, ops: x2 / f2),
+        Mutant("log of squares", afa.log_mismatch, lambda x2, f2, *, ops: ops.absolute(ops.log(f2 / x2))),
+    ),
+    note="LBO = 0 says nothing: f = |x| e_1 has it with any reconstruction error.",
+    reads=Mixture,
+    shown_by="experiments/afa_bounds.py",
+)

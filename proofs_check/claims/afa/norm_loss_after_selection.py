@@ -1,0 +1,89 @@
+"""AFA-17: once the rule has chosen, the norm-matching loss has little left to do."""
+
+import sympy
+import torch
+from hypothesis import strategies as st
+
+from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, equal
+from proofs_check.draw import selections
+from proofs_check.engines import smt, symbolic
+from proofs_check.selection import WITHIN, Selection
+from workbench.theory import top_afa
+
+
+def _conclusion(case: Selection) -> dict[str, Part]:
+    f = (case.contributions * case.mask).requires_grad_()
+    gap = f.norm(dim=1) - case.x_norm
+    gap.square().sum().backward()
+    formula = [top_afa.norm_loss_gradient(row, x) for row, x in zip(f.tolist(), case.x_norm.tolist(), strict=True)]
+    size = case.tau + case.x_norm
+    wide = size[:, None].expand_as(f)
+    return {
+        "||f| − |x||": at_most(
+            gap.detach().abs(), top_afa.norm_loss_bound(*case.around, torch.as_tensor(case.bias_norm)), unit=size
+        ),
+        "gradient radial": equal(f.grad, torch.tensor(formula, dtype=torch.float64), unit=wide.reshape(-1)),
+    }
+
+
+def _bound(unknowns, ops):
+    """|f| is within half a gap of tau, and |tau - |x|| <= |b| from |x - b|² = |x|² - 2<x, b> + |b|²."""
+    f, tau, x, b, inner, below, above = unknowns("f tau x b inner below above")
+    given = [tau >= 0, x >= 0, b >= 0, ops.absolute(inner) <= x * b, tau * tau == x * x - 2 * inner + b * b]
+    given += [below <= above, ops.absolute(f - tau) <= top_afa.half_gap(below, above)]
+    return given, [ops.absolute(f - x) <= top_afa.norm_loss_bound(below, above, b)]
+
+
+def _gradient(symbols, ops):
+    x = symbols("x", positive=True)
+    for k in (1, 2, 3):
+        f = symbols(f"f:{k}", positive=True)
+        loss = (ops.sqrt(sum(v**2 for v in f)) - x) ** 2
+        yield from zip((sympy.diff(loss, v) for v in f), top_afa.norm_loss_gradient(f, x, ops=ops), strict=True)
+
+
+@st.composite
+def _cases(draw, inside=True):
+    case = draw(selections(inside=inside))
+    tau, bias = case.tau, draw(st.sampled_from([0.0, 0.5, 2.0]))
+    along = draw(st.floats(-1, 1))  # cosine of x - b with b
+    x_norm = (tau**2 + 2 * along * tau * bias + bias**2).clamp_min(0).sqrt()
+    return Selection(case.contributions, tau, x_norm, bias)
+
+
+@st.composite
+def _worst(draw):
+    """Just under halfway between C_1 and C_2, so that the first is kept; x along the bias."""
+    case = draw(_cases())
+    tau = case.norms[:, :2].mean(1) * (1 - 1e-13)
+    return Selection(case.contributions, tau, tau + case.bias_norm, case.bias_norm)
+
+
+CLAIM = Claim(
+    id="AFA-17",
+    statement=(
+        "For unit rows and C_1 ≤ τ = |x − b| ≤ C_m: ||f| − |x|| ≤ half gap + |b| after selection. The gradient of "
+        "(|f| − |x|)² in f is radial: it rescales active latents and chooses none."
+    ),
+    tex=r"\left|\|f\|-\|x\|\right|\leq\frac{C_{j+1}-C_j}{2}+\|b\|,\qquad \nabla_f\propto f",
+    source="ours; the loss is that of Lee et al. (2025), arXiv 2503.24277",
+    kind="tight",
+    promised=Verdict.PROVED,
+    hypotheses=(WITHIN,),
+    instances=_cases(),
+    conclusion=_conclusion,
+    extremal={"||f| − |x||": _worst()},
+    controls=(Control(WITHIN.name, _cases(inside=False), "saturated, or τ below C_1: the layer is a plain ReLU"),),
+    proofs=(
+        smt.implies("half gap and reverse triangle inequality", "all d, m", _bound),
+        symbolic.identity("the gradient, by differentiation", "k = 1..3", _gradient),
+    ),
+    mutants=(
+        Mutant("without the bias", top_afa.norm_loss_bound, lambda below, above, b: (above - below) / 2),
+        Mutant("without the gap", top_afa.norm_loss_bound, lambda below, above, b: b),
+        Mutant("half the gap's half", top_afa.half_gap, lambda below, above: (above - below) / 4),
+        Mutant("gradient of |f| alone", top_afa.norm_loss_gradient, lambda f, x, *, ops=None: [2 * v for v in f]),
+    ),
+    reads=Selection,
+    shown_by="experiments/top_afa.py",
+)

@@ -1,0 +1,101 @@
+"""AFA-13: how many entries of a true code the top-AFA rule keeps."""
+
+import torch
+from hypothesis import strategies as st
+
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, Void, at_most, equal
+from proofs_check.draw import mixtures
+from proofs_check.engines import smt
+from proofs_check.selection import Selection
+from workbench.tensors import TENSOR
+from workbench.theory import top_afa
+
+
+def _conclusion(case: Selection) -> dict[str, Part]:
+    positive = (case.contributions > 0).sum(1)
+    full = case.norms[:, -1]
+    before = case.norms.gather(1, (positive - 2).clamp_min(0)[:, None]).squeeze(1)
+    edge = top_afa.exact_count_above(before, full)
+    least = torch.where(case.contributions > 0, case.contributions, torch.inf).amin(1)
+    bound = top_afa.missed_at_most(full**2, case.tau**2, least**2, ops=TENSOR)
+    on_edge = bool(((case.tau - edge).abs() <= 1e-9 * full).any())
+    exact = equal((case.count == positive).double(), ((case.tau > edge) | (positive < 2)).double())
+    return {
+        "K kept iff τ above the midpoint": Void("τ within rounding of the midpoint") if on_edge else exact,
+        "never more than K": at_most(case.count, positive),
+        "missed": at_most(positive - case.count, bound),
+    }
+
+
+def _exact(count):
+    """K entries and a zero beside them, so that the last prefix appears twice: the shipped loop, ties included."""
+
+    def problem(unknowns, ops):
+        norms = [unknowns(f"C{i}") for i in range(1, count + 1)]
+        tau = unknowns("tau")
+        rising = [a < b for a, b in zip([0, *norms], norms, strict=False)]
+        kept = top_afa.nearest_prefix([*norms, norms[-1]], tau, ops=ops)
+        return rising, [(kept == count) == (tau > top_afa.exact_count_above(norms[-2], norms[-1])), kept <= count]
+
+    return problem
+
+
+def _missed(unknowns, ops):
+    """The rule stops at k with tau no farther from C_k than from C_{k+1}; `after` entries of at least h_min follow."""
+    kept, following, full, tau, after, least = unknowns("kept following full tau after least")
+    given = [kept >= 0, kept < following, following <= full, tau >= 0, least > 0, after >= 0]
+    given += [ops.absolute(kept - tau) <= ops.absolute(following - tau)]
+    given += [full * full >= following * following + after * least * least]
+    return given, [after + 1 < top_afa.missed_at_most(full * full, tau * tau, least * least, ops=ops)]
+
+
+BESIDE = Hypothesis("an inactive latent beside the code: K < m", lambda case: (case.contributions > 0).all(1).double())
+
+
+@st.composite
+def _codes(draw, beside=True):
+    case = draw(mixtures(nonnegative=True, n=(2, 8), active=2))
+    h = case.h[:, case.h[0] > 0]
+    h = torch.cat((h, torch.zeros(1, 1, dtype=h.dtype)), 1) if beside else h
+    tau = case.x2.sqrt() if beside else h.norm(dim=1)
+    return Selection(h, tau, tau, 0.0, sentinel=1e4)
+
+
+CLAIM = Claim(
+    id="AFA-13",
+    statement=(
+        "Given a true code h ≥ 0 with K entries and τ = |hV|, the rule keeps all K iff τ > (C_{K−1} + C_K)/2, never "
+        "more than K, and misses fewer than 1 + max(0, |h|² − τ²)/min h_i². For flat codes and random directions "
+        "exact counting so needs about K ≤ √(d/8)."
+    ),
+    tex=r"k^\ast=K\ \Leftrightarrow\ 2\tau>C_{K-1}+C_K,\qquad K-k^\ast<1+\frac{(\|h\|^2-\tau^2)_+}{h_{\min}^2}",
+    source="ours",
+    kind="bound",
+    promised=Verdict.PROVED,
+    hypotheses=(BESIDE,),
+    instances=_codes(),
+    conclusion=_conclusion,
+    controls=(Control(BESIDE.name, _codes(beside=False), "the reference's sentinel takes the place of C_K itself"),),
+    proofs=(
+        *(
+            smt.implies("K kept iff τ above the midpoint, shipped loop", f"exact count: K = {k}", _exact(k))
+            for k in (2, 3, 4)
+        ),
+        smt.implies("the bound on missed entries", "missed: all K", _missed),
+    ),
+    mutants=(
+        Mutant("C_{K−1} for the midpoint", top_afa.exact_count_above, lambda before, full: before),
+        Mutant(
+            "without the 1", top_afa.missed_at_most, lambda h2, t2, l2, *, ops: ops.larger(ops.num("0"), h2 - t2) / l2
+        ),
+        Mutant(
+            "half the missing energy",
+            top_afa.missed_at_most,
+            lambda h2, t2, l2, *, ops: 1 + ops.larger(ops.num("0"), h2 - t2) / (4 * l2),
+        ),
+    ),
+    note=(
+        "At the midpoint itself both prefixes are equally near and the first, K − 1, is kept: the condition is strict."
+    ),
+    shown_by="experiments/top_afa.py",
+)

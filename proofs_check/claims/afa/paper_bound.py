@@ -1,0 +1,102 @@
+"""AFA-2: the published bound, |x|² / (1 + c) <= |h|² <= |x|² / (1 - c) with c = eps (n - 1)."""
+
+from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, Void, at_most
+from proofs_check.claims.afa.steps import K_FORM, L1_FORM
+from proofs_check.draw import mixtures
+from proofs_check.engines import balls, smt
+from proofs_check.mixture import EXACT, UNIT_ROWS, Mixture
+from proofs_check.witnesses import one_oblique, orthonormal_with_bias, orthonormal_with_rest, twice_the_identity
+from synthetic import directions
+from workbench.theory import afa, coherence
+
+
+def _conclusion(case: Mixture) -> dict[str, Part]:
+    c = coherence.norm_gap(1.0, case.coherence, case.m)
+    found: dict[str, Part] = {
+        "gap": at_most((case.x2 - case.h2).abs(), coherence.norm_gap(case.h2, case.coherence, case.m), unit=case.unit),
+        "lower side": at_most(afa.afa_floor(case.x2, c), case.h2, unit=case.unit),
+    }
+    if c >= 1 - 1e-6:
+        why = Void(f"c = ε(n − 1) = {c:.4g} ≥ 1: see AFA-5")
+        return found | {"upper side": why, "norms": why}
+    size = case.x2.sqrt()
+    return found | {
+        "upper side": at_most(case.h2, afa.afa_ceiling(case.x2, c), unit=case.unit),
+        "norms": at_most((case.h2.sqrt() - size).abs(), size * afa.norm_error(c), unit=case.unit.sqrt()),
+    }
+
+
+def _sides(unknowns, ops):
+    x2, h2, eps, n = unknowns("x2 h2 eps n")
+    c = coherence.norm_gap(1, eps, n)
+    gap = ops.absolute(x2 - h2) <= coherence.norm_gap(h2, eps, n)
+    given = [gap, x2 >= 0, h2 >= 0, n >= 1, eps >= 0, c < 1]
+    return given, [afa.afa_floor(x2, c) <= h2, h2 <= afa.afa_ceiling(x2, c)]
+
+
+def _slopes(unknowns, ops):
+    x, h, c = unknowns("x h c")
+    low, high = afa.zf_slopes(c, ops=ops)
+    given = [c >= 0, c < 1, x > 0, h >= 0, afa.afa_floor(x * x, c) <= h * h, h * h <= afa.afa_ceiling(x * x, c)]
+    return given, [low * x <= h, h <= high * x]
+
+
+def _norms(unknowns, ops):
+    x, h, c = unknowns("x h c")
+    low, high = afa.zf_slopes(c, ops=ops)
+    given = [c >= 0, c < 1, x > 0, h >= 0, low * x <= h, h <= high * x, 1 - low <= high - 1]
+    return given, [ops.absolute(h - x) <= x * afa.norm_error(c, ops=ops)]
+
+
+def _wider_above(c, ops):
+    low, high = afa.zf_slopes(c, ops=ops)
+    return (high - 1) - (1 - low)
+
+
+def _mean_product(rows):
+    return (rows @ rows.T).fill_diagonal_(0).abs().mean().repeat(len(rows)) * len(rows) / max(len(rows) - 1, 1)
+
+
+def _signed_maximum(rows):
+    return (rows @ rows.T).fill_diagonal_(0).amax(1)
+
+
+CLAIM = Claim(
+    id="AFA-2",
+    statement=(
+        "For unit rows of coherence ε, x = hV and c = ε(n − 1): |x|²/(1 + c) ≤ |h|², and |h|² ≤ |x|²/(1 − c) where "
+        "c < 1. Then ||h| − |x|| ≤ |x| (1/√(1 − c) − 1)."
+    ),
+    tex=r"\frac{\|x\|^2}{1+c}\leq\|h\|^2\leq\frac{\|x\|^2}{1-c},\quad c=\varepsilon(n-1)<1",
+    source="Lee et al. (2025), arXiv 2503.24277, the AFA theorem; proof re-derived",
+    promised=Verdict.PROVED,
+    hypotheses=(UNIT_ROWS, EXACT),
+    instances=mixtures(),
+    conclusion=_conclusion,
+    controls=(
+        Control("unit rows", twice_the_identity(), "V = 2I: all cosines 0; repair: h_i → h_i |v_i|"),
+        Control("exact: x = hV", orthonormal_with_rest(), "V = I, x = h + ρ; repair: AFA-11"),
+        Control("exact: x = hV", orthonormal_with_bias(), "V = I, x = h + b; repair: b/|b| as one more row"),
+    ),
+    proofs=(
+        *L1_FORM,
+        *K_FORM,
+        smt.implies("the gap gives both sides", "all n, ε with c < 1", _sides),
+        balls.positive("1/√(1−c) − 1 ≥ 1 − 1/√(1+c)", "c in [1/100, 99/100]", {"c": ("1/100", "99/100")}, _wider_above),
+        smt.implies("the sides give the slopes", "all c < 1", _slopes),
+        smt.implies("the slopes give the norms", "all c < 1 where the upper slope is farther from 1", _norms),
+    ),
+    mutants=(
+        Mutant("n − 2 in place of n − 1", coherence.norm_gap, lambda h2, mu, k: mu * (k - 2) * h2),
+        Mutant("half the gap", coherence.norm_gap, lambda h2, mu, k: mu * (k - 1) * h2 / 2),
+        Mutant("floor without the width", afa.afa_floor, lambda x2, c: x2 / (1 + c / 2)),
+        Mutant("sides exchanged", afa.afa_ceiling, lambda x2, c: x2 / (1 + c)),
+        Mutant("slopes without roots", afa.zf_slopes, lambda c, *, ops=None: (1 / (1 + c), 1 / (1 - c / 2))),
+        Mutant("lower slope for the norms", afa.norm_error, lambda c, *, ops=None: c / 4),
+        Mutant("mean cosine for the largest", directions.overlaps, _mean_product, one_oblique()),
+        Mutant("signed maximum", directions.overlaps, _signed_maximum),
+    ),
+    note="The balls stop at c = 1/100, since both sides of that inequality meet at c = 0; AFA-5 says how often c < 1.",
+    reads=Mixture,
+    shown_by="experiments/afa_bounds.py",
+)

@@ -1,0 +1,154 @@
+"""AFA-12: the algebra of the top-AFA rule."""
+
+from dataclasses import dataclass, field
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, equal
+from proofs_check.draw import selections
+from proofs_check.engines import smt
+from proofs_check.selection import WITHIN, Selection
+from workbench.theory import top_afa
+from workbench.theory.ops import FLOAT
+
+
+@dataclass(frozen=True, eq=False)
+class Staircase(Selection):
+    """A selection, with a larger target, a factor and a relabelling to compare it with."""
+
+    later: Tensor = field(default_factory=lambda: torch.zeros(0))
+    factor: float = 1.0
+    order: Tensor = field(default_factory=lambda: torch.zeros(0))
+
+
+def _by_loop(case: Staircase, tau: Tensor) -> list[int]:
+    return [
+        min(top_afa.nearest_prefix(top_afa.prefix_norms(row), goal), sum(v > 0 for v in row))
+        for row, goal in zip(case.ordered.tolist(), tau.tolist(), strict=True)
+    ]
+
+
+def _conclusion(case: Staircase) -> dict[str, Part]:
+    scaled = Selection(case.factor * case.contributions, case.factor * case.tau, case.x_norm, case.bias_norm)
+    relabelled = Selection(case.contributions[:, case.order], case.tau, case.x_norm, case.bias_norm)
+    later = Selection(case.contributions, case.later, case.x_norm, case.bias_norm)
+    below, above = case.around
+    largest, second = case.ordered[:, 0].tolist(), case.ordered[:, 1].tolist()
+    bounds = [top_afa.half_gap_bound(a, b) for a, b in zip(largest, second, strict=True)]
+    bound = torch.tensor(bounds, dtype=torch.float64)
+    return {
+        "vectorised = loop": equal(case.count, _by_loop(case, case.tau)),
+        "monotone in τ": at_most(case.count, later.count),
+        "scale": equal(scaled.count, case.count),
+        "relabelling": equal(relabelled.f_norm, case.f_norm, unit=case.tau),
+        "half gap": at_most((case.f_norm - case.tau).abs(), top_afa.half_gap(below, above), unit=case.tau),
+        "half gap ≤ a₂²/(2(C₁ + C₂))": at_most(top_afa.half_gap(below, above), bound, unit=case.tau),
+        "≤ a₂/4": at_most(bound, case.ordered[:, 1] / 4, unit=case.tau),
+    }
+
+
+def _monotone(count):
+    """C_1 <= ... <= C_count and tau <= later: the shipped loop never keeps fewer for the larger target."""
+
+    def problem(unknowns, ops):
+        norms = [unknowns(f"C{i}") for i in range(1, count + 1)]
+        tau, later = unknowns("tau later")
+        rising = [a <= b for a, b in zip([0, *norms], norms, strict=False)]
+        kept = (top_afa.nearest_prefix(norms, goal, ops=ops) for goal in (tau, later))
+        return [*rising, tau <= later], [next(kept) <= next(kept)]
+
+    return problem
+
+
+def _scale(unknowns, ops):
+    norms = unknowns("C1 C2 C3")
+    tau, factor = unknowns("tau factor")
+    kept = top_afa.nearest_prefix(norms, tau, ops=ops)
+    return [factor > 0], [top_afa.nearest_prefix([factor * c for c in norms], factor * tau, ops=ops) == kept]
+
+
+def _half_gap(unknowns, ops):
+    below, above, tau = unknowns("below above tau")
+    nearer = ops.where(tau - below <= above - tau, tau - below, above - tau)
+    return [below <= tau, tau <= above], [nearer <= top_afa.half_gap(below, above)]
+
+
+def _bound(unknowns, ops):
+    """C_j >= C_1 = a_1 >= a_2 >= a_{j+1}, so C_{j+1} - C_j = a_{j+1}² / (C_j + C_{j+1}) is largest at j = 1."""
+    first, second, later, below = unknowns("first second later below")
+    above = ops.sqrt(below * below + later * later)
+    bound = top_afa.half_gap_bound(first, second, ops=ops)
+    given = [first > 0, first >= second, second >= later, later >= 0, below >= first]
+    return given, [top_afa.half_gap(below, above) <= bound, bound <= second / 4]
+
+
+@st.composite
+def _staircases(draw, inside=True):
+    case = draw(selections(inside=inside))
+    share = draw(st.floats(0, 1))
+    later = case.tau + share * (case.norms[:, -1] - case.tau).clamp_min(0)
+    order = torch.tensor(draw(st.permutations(range(case.contributions.shape[1]))))
+    factor = draw(st.sampled_from([0.25, 2.0, 1024.0]))  # exact in floats
+    return Staircase(case.contributions, case.tau, case.x_norm, 0.0, None, later, factor, order)
+
+
+@st.composite
+def _halfway(draw):
+    case = draw(_staircases())
+    below, above = case.norms[:, 0], case.norms[:, 1]
+    tau = (below + above) / 2
+    return Staircase(case.contributions, tau, tau, 0.0, None, tau, case.factor, case.order)
+
+
+def _tie():
+    """Contributions 4 and 3, norms 4 and 5, target 4.5."""
+    row, tau = torch.tensor([[4.0, 3.0]], dtype=torch.float64), torch.tensor([4.5], dtype=torch.float64)
+    return st.just(Staircase(row, tau, tau, 0.0, None, tau, 2.0, torch.tensor([0, 1])))
+
+
+def _last_on_ties(norms, tau, *, ops=FLOAT):
+    return max(range(len(norms)), key=lambda i: (-abs(norms[i] - tau), i)) + 1
+
+
+def _first_to_reach(norms, tau, *, ops=FLOAT):
+    return next((i for i, norm in enumerate(norms, 1) if norm >= tau), len(norms))
+
+
+CLAIM = Claim(
+    id="AFA-12",
+    statement=(
+        "With C_k the norm of the k largest contributions, the rule keeps the first k with the least |C_k − τ|. It "
+        "keeps no fewer for a larger τ, does not depend on scale or labels, and for C_1 ≤ τ ≤ C_m misses τ by at "
+        "most half the gap it falls into, which is at most a₂²/(2(C₁ + C₂)) ≤ a₂/4."
+    ),
+    tex=r"\left|\|f\|-\tau\right|\leq\frac{C_{j+1}-C_j}{2}\leq\frac{a_{(2)}^2}{2(C_1+C_2)}\leq\frac{a_{(2)}}{4}",
+    source="rule: Lee et al. (2025), arXiv 2503.24277, reference code; properties: ours",
+    kind="tight",
+    promised=Verdict.PROVED,
+    hypotheses=(WITHIN,),
+    instances=_staircases(),
+    conclusion=_conclusion,
+    extremal={"half gap": _halfway(), "half gap ≤ a₂²/(2(C₁ + C₂))": _halfway()},
+    controls=(Control(WITHIN.name, _staircases(inside=False), "τ below C_1 or above C_m: the miss has no bound"),),
+    proofs=(
+        *(
+            smt.implies("no fewer for a larger target, shipped loop", f"monotone: {k} prefixes", _monotone(k))
+            for k in (2, 3, 4)
+        ),
+        smt.implies("scaling changes no choice, shipped loop", "scale: 3 prefixes", _scale),
+        smt.implies("the nearer end is within half the gap", "all gaps", _half_gap),
+        smt.implies("the first gap bounds all", "all j", _bound),
+    ),
+    mutants=(
+        Mutant("last k on ties", top_afa.nearest_prefix, _last_on_ties, _tie()),
+        Mutant("first to reach τ", top_afa.nearest_prefix, _first_to_reach),
+        Mutant("sums for norms", top_afa.prefix_norms, lambda a, *, ops=None: [sum(a[: i + 1]) for i in range(len(a))]),
+        Mutant("a quarter of the gap", top_afa.half_gap, lambda below, above: (above - below) / 4),
+        Mutant("C₁ for C₁ + C₂", top_afa.half_gap_bound, lambda a, b, *, ops=None: b * b / (4 * a)),
+        Mutant("half the bound", top_afa.half_gap_bound, lambda a, b, *, ops=None: b * b / (8 * a)),
+    ),
+    reads=None,
+    shown_by="experiments/top_afa.py",
+)

@@ -1,0 +1,62 @@
+"""AFA-4: for h >= 0 the sign of the cosines decides the sign of the mismatch."""
+
+from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most
+from proofs_check.claims.afa.steps import pair
+from proofs_check.draw import cones, mixtures
+from proofs_check.engines import smt
+from proofs_check.mixture import EXACT, NONNEGATIVE, UNIT_ROWS, Mixture
+from proofs_check.witnesses import opposite_signs, orthonormal_with_rest, twice_the_identity
+from workbench.theory import coherence
+
+
+def _conclusion(case: Mixture) -> dict[str, Part]:
+    q = case.x2 - case.h2
+    low, high = coherence.signed_gap(case.l1, case.h2, *case.support_range)
+    return {"above": at_most(q, high, unit=case.unit), "below": at_most(-q, -low, unit=case.unit)}
+
+
+def _step(unknowns, ops):
+    q, g, l1, h2, t, low, high = unknowns("q g l1 h2 t low high")
+    least, most = coherence.signed_gap(l1, h2, low, high)
+    given = [least <= q, q <= most, low * l1 <= g, g <= high * l1, low <= high, l1 >= 0, t >= 0]
+    least, most = coherence.signed_gap(l1 + t, h2 + t * t, low, high)
+    longer = q + pair(t, g)
+    return given, [least <= longer, longer <= most]
+
+
+def _product(unknowns, ops):
+    g, l1, t, product, low, high = unknowns("g l1 t product low high")
+    given = [low * l1 <= g, g <= high * l1, low <= product, product <= high, t >= 0]
+    return given, [low * (l1 + t) <= g + t * product, g + t * product <= high * (l1 + t)]
+
+
+CLAIM = Claim(
+    id="AFA-4",
+    statement=(
+        "For unit rows, x = hV, h ≥ 0 and a ≤ ⟨v_i, v_j⟩ ≤ b on the support: a(L² − N) ≤ |x|² − |h|² ≤ b(L² − N). "
+        "So aligned active rows (a ≥ 0) make |h| ≤ |x|, and the signed maximum bounds |x| from above."
+    ),
+    tex=r"a\,(\|h\|_1^2-\|h\|_2^2)\leq\|x\|^2-\|h\|^2\leq b\,(\|h\|_1^2-\|h\|_2^2)",
+    source="ours: q is a sum of ⟨v_i, v_j⟩ with weights h_i h_j ≥ 0",
+    kind="tight",
+    promised=Verdict.PROVED,
+    hypotheses=(UNIT_ROWS, EXACT, NONNEGATIVE),
+    instances=mixtures(nonnegative=True),
+    conclusion=_conclusion,
+    extremal={"above": cones(), "below": cones(negative=True)},
+    controls=(
+        Control(NONNEGATIVE.name, opposite_signs(), "two aligned rows with opposite signs"),
+        Control("unit rows", twice_the_identity(), "V = 2I"),
+        Control("exact: x = hV", orthonormal_with_rest(), "V = I, x = h + ρ"),
+    ),
+    proofs=(
+        smt.implies("aL ≤ Σ h_i G_i ≤ bL keeps on adding a row", "all k: induction over rows", _product),
+        smt.implies("the bounds keep on adding a row", "all k: induction over rows", _step),
+    ),
+    mutants=(
+        Mutant("ends exchanged", coherence.signed_gap, lambda l1, h2, a, b: (b * (l1**2 - h2), a * (l1**2 - h2))),
+        Mutant("L² without − N", coherence.signed_gap, lambda l1, h2, a, b: (a * l1**2, b * l1**2)),
+    ),
+    reads=Mixture,
+    shown_by="experiments/zf_plot.py",
+)

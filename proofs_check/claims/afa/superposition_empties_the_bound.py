@@ -1,0 +1,92 @@
+"""AFA-5: with more features than dimensions, the upper side of the published bound never applies."""
+
+import sympy
+
+from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most
+from proofs_check.claims.afa.steps import CAUCHY_SCHWARZ
+from proofs_check.draw import mixtures, simplices
+from proofs_check.engines import smt, symbolic
+from proofs_check.mixture import OVERCOMPLETE, UNIT_ROWS, Mixture
+from proofs_check.witnesses import orthonormal_basis, short_rows
+from workbench.theory import coherence
+
+
+def _conclusion(case: Mixture) -> dict[str, Part]:
+    n, d, eps = case.m, case.d, case.coherence
+    c = coherence.norm_gap(1.0, eps, n)
+    return {
+        "c ≥ 1": at_most(1.0, c),
+        "Welch": at_most(coherence.welch_square(n, d), eps**2),
+        "c² ≥ 1 + n(n − d − 1)/d": at_most(1 + n * (n - d - 1) / d, c**2),
+    }
+
+
+def _frame_potential(symbols, ops):
+    """Same trace of G² and of S² with S = V^T V; tr S² - (tr S)²/d is a sum of squares."""
+    for n, d in ((2, 1), (3, 2), (4, 3)):
+        rows = [symbols(f"v{i}_:{d}") for i in range(n)]
+        products = coherence.gram(rows)
+        frame = coherence.gram(list(zip(*rows, strict=True)))
+        potential = sum(g**2 for row in products for g in row)
+        trace = sum(frame[a][a] for a in range(d))
+        squares = sum((frame[a][a] - frame[b][b]) ** 2 / d + 2 * frame[a][b] ** 2 for a in range(d) for b in range(a))
+        yield potential, sum(s**2 for row in frame for s in row)
+        yield potential - trace**2 / d, squares
+        yield trace, sum(products[i][i] for i in range(n))
+
+
+def _welch(unknowns, ops):
+    """From n² / d <= sum_ij G_ij² <= n + n (n - 1) eps² to Welch and to c >= 1, for n >= d + 1."""
+    n, d, eps, potential = unknowns("n d eps potential")
+    given = [d >= 1, n >= d + 1, eps >= 0, d * potential >= n * n, potential <= n + n * (n - 1) * eps * eps]
+    c = coherence.norm_gap(1, eps, n)
+    return given, [coherence.welch_square(n, d) <= eps * eps, d * c * c >= d + n * (n - d - 1), c >= 1]
+
+
+def _union_bound(symbols, ops):
+    """n (n - 1) / 2 pairs, each past t with probability <= 2 exp(-d t² / 2): all stay under it with 1/n to spare."""
+    n, d = symbols("n d", positive=True)
+    t = coherence.random_coherence(n, d, ops=ops)
+    yield sympy.powsimp(n * (n - 1) / 2 * 2 * ops.exp(sympy.expand(-d * t**2 / 2))), 1 - 1 / n
+
+
+CLAIM = Claim(
+    id="AFA-5",
+    statement=(
+        "The upper side of AFA-2 needs c = ε(n − 1) < 1. For n > d unit rows it never holds: Welch's bound gives c² "
+        "≥ 1 + n(n − d − 1)/d ≥ 1. Superposition and a finite upper bound exclude each other."
+    ),
+    tex=r"n>d\ \Rightarrow\ c^2=\varepsilon^2(n-1)^2\geq 1+\frac{n(n-d-1)}{d}\geq 1",
+    source="ours, from Welch (1974); against Lee et al. (2025), arXiv 2503.24277, the AFA theorem under superposition",
+    kind="vacuous",
+    promised=Verdict.VACUOUS,
+    hypotheses=(UNIT_ROWS, OVERCOMPLETE),
+    instances=mixtures(overcomplete=True),
+    conclusion=_conclusion,
+    extremal=dict.fromkeys(("c ≥ 1", "Welch", "c² ≥ 1 + n(n − d − 1)/d"), simplices()),
+    witness="the regular simplex, n = d + 1: c = 1, and h = (1, ..., 1) gives x = 0 while |h|² = n",
+    controls=(
+        Control(OVERCOMPLETE.name, orthonormal_basis(), "an orthonormal basis, n = d: c = 0"),
+        Control("unit rows", short_rows(), "rows of length 1/10 have small products without small cosines"),
+    ),
+    proofs=(
+        symbolic.identity("Σ G_ij² − n²/d is a sum of squares", "(n, d) = (2, 1), (3, 2), (4, 3)", _frame_potential),
+        CAUCHY_SCHWARZ,
+        smt.implies("Welch's bound, its form for c, and c ≥ 1", "all n > d ≥ 1: from Σ G_ij² ≥ n²/d", _welch),
+        symbolic.identity(
+            "√(4 ln n / d) leaves n random rows a chance of 1/n", "all n, d: given the cap", _union_bound
+        ),
+    ),
+    mutants=(
+        Mutant("n for n − 1 in Welch", coherence.welch_square, lambda n, d: (n - d) / (d * n)),
+        Mutant("n − d + 1 in Welch", coherence.welch_square, lambda n, d: (n - d + 1) / (d * (n - 1))),
+        Mutant("c with n − 2", coherence.norm_gap, lambda h2, mu, k: mu * (k - 2) * h2),
+        Mutant("√(2 ln n / d)", coherence.random_coherence, lambda n, d, *, ops: ops.sqrt(2 * ops.log(n) / d)),
+    ),
+    note=(
+        "For all d the sum of squares rests on the same Cauchy-Schwarz induction, over the diagonal of VᵀV. The "
+        "chance of random rows takes P(|G_ij| > t) ≤ 2 exp(−d t²/2) from Ball (1997), lemma 2.2, unproved here."
+    ),
+    reads=Mixture,
+    shown_by="experiments/afa_bounds.py",
+)

@@ -1,0 +1,79 @@
+"""AFA-14: how far the energy of a tied oracle encoder is from the target it has to match."""
+
+import torch
+from hypothesis import strategies as st
+
+from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most
+from proofs_check.draw import cones, mixtures
+from proofs_check.engines import smt
+from proofs_check.mixture import EXACT, NONNEGATIVE, UNIT_ROWS, Mixture
+from proofs_check.witnesses import opposite_signs, orthonormal_with_rest, twice_the_identity
+from workbench.tensors import TENSOR
+from workbench.theory import top_afa
+
+
+def _conclusion(case: Mixture) -> dict[str, Part]:
+    low, high = case.spectrum  # of the support's Gram matrix minus I
+    least, most = top_afa.tied_energy_range((1 + low).clamp_min(0), 1 + high, ops=TENSOR)
+    tied = case.active + torch.einsum("nkj,nj->nk", case.products, case.active)
+    full, tau = tied.relu().norm(dim=1), case.x2.sqrt()
+    return {
+        "above": at_most(full, most * tau, unit=case.unit.sqrt()),
+        "below": at_most(least * tau, full, unit=case.unit.sqrt()),
+    }
+
+
+def _above(unknowns, ops):
+    """One eigendirection: C² <= |G h|² = sum l² y² and tau² = sum l y² with 0 <= l <= high."""
+    value, high, y = unknowns("value high y")
+    _, most = top_afa.tied_energy_range(0, high, ops=ops)
+    return [value >= 0, value <= high], [value * value * y * y <= most * most * value * y * y]
+
+
+def _inner(unknowns, ops):
+    """sum h_i y_i <= sum h_i relu(y_i) for h >= 0, and Cauchy-Schwarz for the latter, one entry at a time."""
+    s, a, b, h, y = unknowns("s a b h y")
+    kept = ops.larger(y, ops.num("0"))
+    given = [s * s <= a * b, a >= 0, b >= 0, h >= 0]
+    return given, [h * y <= h * kept, (s + h * kept) ** 2 <= (a + h * h) * (b + kept * kept)]
+
+
+def _below(unknowns, ops):
+    """From tau² = h G h^T <= |h| C and least |h|² <= tau²."""
+    tau, h, full, least = unknowns("tau h full least")
+    low, _ = top_afa.tied_energy_range(least, least, ops=ops)
+    given = [tau >= 0, h > 0, full >= 0, least >= 0, tau * tau <= h * full, least * h * h <= tau * tau]
+    return given, [low * tau <= full]
+
+
+CLAIM = Claim(
+    id="AFA-14",
+    statement=(
+        "For unit rows, x = hV, h ≥ 0 and the tied pre-activations relu(G_S h) of the support: √λ_min(G_S) τ ≤ C_K "
+        "≤ √λ_max(G_S) τ. No sign condition on G_S h is needed."
+    ),
+    tex=r"\sqrt{\lambda_{\min}(G_S)}\leq\frac{\|\mathrm{relu}(G_Sh)\|}{\|hV\|}\leq\sqrt{\lambda_{\max}(G_S)}",
+    source="ours",
+    kind="tight",
+    promised=Verdict.PROVED,
+    hypotheses=(UNIT_ROWS, EXACT, NONNEGATIVE),
+    instances=mixtures(nonnegative=True),
+    conclusion=_conclusion,
+    extremal={"above": cones(flat=True), "below": cones(flat=True, negative=True)},
+    controls=(
+        Control(NONNEGATIVE.name, opposite_signs() | st.just(Mixture.exact([[1.0, 0], [0.6, 0.8]], [[1.0, -2]]))),
+        Control("unit rows", twice_the_identity(), "V = 2I"),
+        Control("exact: x = hV", orthonormal_with_rest(), "V = I, x = h + ρ"),
+    ),
+    proofs=(
+        smt.implies("above, in each eigendirection", "all k: sum over eigendirections", _above),
+        smt.implies("⟨h, y⟩ ≤ ⟨h, relu y⟩ ≤ |h||relu y|, entry by entry", "all k: induction over entries", _inner),
+        smt.implies("below, from τ² ≤ |h| C_K", "all k", _below),
+    ),
+    mutants=(
+        Mutant("eigenvalues without roots", top_afa.tied_energy_range, lambda low, high, *, ops: (low, high)),
+        Mutant("roots exchanged", top_afa.tied_energy_range, lambda low, high, *, ops: (ops.sqrt(high), ops.sqrt(low))),
+    ),
+    reads=Mixture,
+    shown_by="experiments/top_afa.py",
+)

@@ -1,0 +1,176 @@
+"""Hypothesis: draw instances, hunt for the worst one, shrink a violation to something a person can read."""
+
+import math
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import hypothesis
+from hypothesis import HealthCheck, Phase, given, settings, target
+from hypothesis import strategies as st
+from hypothesis.errors import HypothesisWarning
+from hypothesis.strategies import SearchStrategy
+
+from proofs_check.claim import Claim, Hypothesis, Part, Relation, parts
+
+
+@dataclass
+class Attack:
+    """What drawing instances came to."""
+
+    instances: int = 0
+    margin: float = math.inf
+    """smallest (bound - measured) / unit over all parts and samples"""
+    tightness: dict[str, float] = field(default_factory=dict)
+    """part -> largest measured / bound found, for bounds above 0"""
+    ratios: dict[str, list[float]] = field(default_factory=dict)
+    """part -> measured / bound of each instance's tightest sample"""
+    void: dict[str, str] = field(default_factory=dict)
+    """parts that said nothing of any instance -> why"""
+    witness: str = ""
+    """the smallest violation found, as text"""
+    problem: str = ""
+    """an instance that breaks a hypothesis it was drawn to meet, or on which the conclusion raises an error"""
+
+
+class _Found(Exception):  # noqa: N818
+    """Ends a run of Hypothesis at a violation, which it then shrinks."""
+
+
+class _OutOfTime(BaseException):
+    """Ends a run of Hypothesis at once; not an Exception, which it would shrink."""
+
+
+def attack(claim: Claim, examples: int, seed: int = 0, seconds: float = math.inf, *, quick: bool = False) -> Attack:
+    """Try a claim on drawn instances, steering towards large measured / bound.
+
+    Returns what was found; a violation is shrunk first. An instance that breaks a hypothesis of the claim, or on which
+    its conclusion raises an error, ends the attack; `quick` passes over errors and does not steer.
+    """
+    result, spoken = Attack(), set()
+
+    def probe(instance: Any) -> None:
+        result.instances += 1
+        broken = [h.name for h in claim.hypotheses if not bool(h.met(instance).all())]
+        if broken:
+            result.problem = f"does not meet {', '.join(broken)}: {instance}"
+            raise _Found
+        try:
+            conclusion = parts(claim.conclusion(instance))
+        except Exception as error:  # a stranger's code, or a formula that a mutant has broken
+            if quick:
+                return
+            result.problem = f"raises {type(error).__name__}: {error}: {instance}"
+            raise _Found from error
+        for name, part in conclusion.items():
+            if isinstance(part, Relation):
+                spoken.add(name)
+                _note(result, name, part)
+                if not bool(part.holds.all()):
+                    result.witness = describe(instance, name, part)
+                    raise _Found
+            else:
+                result.void.setdefault(name, part.reason)
+
+    search(claim.instances, probe, examples, seed, seconds, steer=not quick)
+    result.void = {name: why for name, why in result.void.items() if name not in spoken}
+    return result
+
+
+def search(
+    strategy: SearchStrategy[Any],
+    probe: Callable[[Any], None],
+    examples: int,
+    seed: int,
+    seconds: float = math.inf,
+    *,
+    steer: bool = False,
+) -> None:
+    """Call `probe` on drawn instances until it raises `_Found`; then on ever simpler ones, the simplest last.
+
+    With `steer`, part of the budget climbs from the best instances towards what `probe` names as its target. A strategy
+    that rejects much of what it draws may spend `seconds` before its examples; it is then cut short.
+    """
+    phases = (Phase.generate, *((Phase.target,) if steer else ()), Phase.shrink)
+    checks = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large)
+    end = time.monotonic() + seconds
+
+    @st.composite
+    def timed(draw: st.DrawFn) -> Any:
+        if time.monotonic() > end:
+            raise _OutOfTime
+        return draw(strategy)
+
+    @hypothesis.seed(seed)
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        phases=phases,
+        suppress_health_check=checks,
+        report_multiple_bugs=False,
+    )
+    @given(timed())
+    def run(instance: Any) -> None:
+        probe(instance)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HypothesisWarning)
+        try:
+            run()
+        except (_Found, _OutOfTime):
+            return
+
+
+def _note(result: Attack, name: str, part: Relation) -> None:
+    result.margin = min(result.margin, float(part.margin.min()))
+    kept = (part.bound > 0) & part.bound.isfinite() & part.measured.isfinite()
+    if part.equality or not bool(kept.any()):
+        return
+    ratio = float(part.tightness[kept].max())
+    result.tightness[name] = max(result.tightness.get(name, -math.inf), ratio)
+    result.ratios.setdefault(name, []).append(ratio)
+    target(ratio, label=name or "measured / bound")
+
+
+def violation(
+    conclusion: Callable[[Any], Any],
+    strategy: SearchStrategy[Any],
+    hypotheses: tuple[Hypothesis, ...],
+    dropped: str,
+    examples: int,
+    seed: int = 0,
+    seconds: float = math.inf,
+) -> tuple[str, str]:
+    """Look among instances that drop one hypothesis for a violation of the conclusion.
+
+    Returns:
+        The simplest violation as text, empty if none was found; and what is wrong with the instances as a control,
+        empty if they break just the hypothesis they name.
+    """
+    witness = wrong = ""
+
+    def probe(instance: Any) -> None:
+        nonlocal witness, wrong
+        for name, part in parts(conclusion(instance)).items():
+            if not isinstance(part, Relation) or bool(part.holds.all()):
+                continue
+            broken = {h.name for h in hypotheses if not bool(h.met(instance).all())}
+            witness = describe(instance, name, part)
+            wrong = "" if broken == {dropped} else f"breaks {sorted(broken)}, not {dropped!r} alone"
+            raise _Found
+
+    search(strategy, probe, examples, seed, seconds)
+    return witness, wrong
+
+
+def describe(instance: Any, name: str, part: Part) -> str:
+    """A violation in one line: the instance, and both sides at the worst sample."""
+    if not isinstance(part, Relation):
+        return str(instance)
+    worst = int(part.margin.argmin())
+    sign = "=" if part.equality else "<="
+    sides = f"{float(part.measured[worst]):.6g} {sign} {float(part.bound[worst]):.6g} fails"
+    return f"{instance}: {f'{name}: ' if name else ''}{sides}"

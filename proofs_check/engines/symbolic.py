@@ -1,0 +1,73 @@
+"""SymPy: identities between exact expressions."""
+
+import itertools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import sympy
+
+from proofs_check.claim import Check, Finding
+from workbench.theory.ops import Ops
+
+SYMPY = Ops(
+    num=sympy.Rational,
+    sqrt=sympy.sqrt,
+    exp=sympy.exp,
+    log=sympy.log,
+    erfc=sympy.erfc,
+    pi=sympy.pi,
+    absolute=sympy.Abs,
+    larger=sympy.Max,
+    where=lambda condition, then, otherwise: sympy.Piecewise((then, condition), (otherwise, True)),
+    ratio=lambda a, b: a / b,
+)
+"""exact expressions"""
+
+Sides = Callable[[Callable[..., Any], Ops], Iterable[tuple[Any, Any]]]
+"""(symbols, ops) -> pairs that must be equal; `symbols("x:3", positive=True)` as SymPy's, real unless said otherwise"""
+_TRIALS = (2, 3, sympy.Rational(1, 2), 5, sympy.Rational(1, 3), 7)
+
+
+def identity(shows: str, scope: str, sides: Sides) -> Check:
+    """Every pair of exact expressions is equal, for all values of their symbols.
+
+    The difference must cancel to 0 as a rational function, or simplify to 0; floats are refused. A pair that does not
+    cancel is refuted by small numbers at which the sides differ, else left undecided.
+    """
+    return Check("symbolic", shows, scope, lambda seconds: _decide(sides))
+
+
+def _decide(sides: Sides) -> Finding:
+    def symbols(names: str, **assumed: Any) -> Any:
+        return sympy.symbols(names, **{"real": True, **assumed})
+
+    pairs = [(sympy.sympify(left), sympy.sympify(right)) for left, right in sides(symbols, SYMPY)]
+    if not pairs:
+        return Finding("undecided", "no pair to compare")
+    for left, right in pairs:
+        difference = left - right
+        if difference.atoms(sympy.Float):
+            return Finding("undecided", f"a float in {difference}: use ops.num for constants")
+        if sympy.cancel(sympy.together(difference)) == 0:
+            continue
+        witness = _witness(left, right)
+        if witness:
+            return Finding("refuted", witness)
+        if sympy.simplify(difference) != 0:
+            return Finding("undecided", f"{left} = {right} does not simplify")
+    return Finding("proved")
+
+
+def _witness(left: Any, right: Any) -> str:
+    """Small numbers at which the sides differ, as text; empty where none is found."""
+    free = sorted((left - right).free_symbols, key=lambda s: s.name)
+    for start in range(len(_TRIALS)):
+        values = dict(zip(free, itertools.islice(itertools.cycle(_TRIALS), start, None), strict=False))
+        one, two = left.subs(values), right.subs(values)
+        if not (one.is_finite and two.is_finite):
+            continue
+        apart = (one - two).equals(0)
+        if apart is False:
+            at = ", ".join(f"{symbol} = {value}" for symbol, value in values.items())
+            return f"{at or 'no unknowns'}: {sympy.simplify(one)} against {sympy.simplify(two)}"
+    return ""

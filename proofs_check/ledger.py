@@ -1,0 +1,207 @@
+"""Judging a claim: prove it, attack it, break its hypotheses, mutate its formulas; one row of the ledger."""
+
+import math
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from proofs_check.claim import TOLERANCE, Check, Claim, Finding, Mutant, Relation, Verdict, parts
+from proofs_check.engines.need import Missing
+from proofs_check.engines.sampling import Attack, attack, search, violation
+from proofs_check.shelf import area_of, title_of
+
+
+@dataclass
+class Entry:
+    """One row of the ledger."""
+
+    id: str
+    area: str
+    title: str
+    """its file's name in words"""
+    statement: str
+    tex: str
+    source: str
+    kind: str
+    hypotheses: list[str]
+    promised: str | None
+    verdict: str = ""
+    scope: list[str] = field(default_factory=list)
+    """what the proofs cover"""
+    checks: list[dict[str, Any]] = field(default_factory=list)
+    """engine, shows, scope, status, detail, seconds"""
+    instances: int = 0
+    margin: float | None = None
+    """smallest (bound - measured) / unit found"""
+    tightness: dict[str, float] = field(default_factory=dict)
+    """part -> bound over the worst case found; 1 is attained"""
+    attained: dict[str, float] = field(default_factory=dict)
+    """part -> bound over the worst of the extremal instances; must be 1"""
+    ratios: dict[str, list[float]] = field(default_factory=dict)
+    """part -> measured over bound of each instance"""
+    void: dict[str, str] = field(default_factory=dict)
+    """parts that said nothing of any instance -> why"""
+    witness: str = ""
+    controls: list[dict[str, str]] = field(default_factory=list)
+    """drops, note, violation"""
+    mutants: list[dict[str, str]] = field(default_factory=list)
+    """name, caught by, witness"""
+    problems: list[str] = field(default_factory=list)
+    note: str = ""
+    shown_by: str = ""
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """The verdict is the promised one (or good, where none is), and nothing is wrong with the claim itself."""
+        bad = (Verdict.REFUTED, Verdict.UNKNOWN)
+        return not self.problems and (self.verdict == self.promised if self.promised else self.verdict not in bad)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; instance by instance ratios are left out, infinities are text."""
+        plain = asdict(self) | {"ok": self.ok}
+        del plain["ratios"]
+        plain["margin"] = str(self.margin) if self.margin is not None and math.isinf(self.margin) else self.margin
+        return plain
+
+
+def judge(claim: Claim, *, examples: int = 300, seconds: float = 30.0, seed: int = 0) -> Entry:
+    """Prove, attack, break and mutate one claim.
+
+    Args:
+        claim: what to judge.
+        examples: instances drawn against it; controls and mutants get fewer.
+        seconds: time allowed to each proof of a solver.
+        seed: of what is drawn.
+    """
+    start = time.perf_counter()
+    entry = Entry(
+        id=claim.id,
+        area=area_of(claim),
+        title=title_of(claim),
+        statement=claim.statement,
+        tex=claim.tex,
+        source=claim.source,
+        kind=claim.kind,
+        hypotheses=[h.name for h in claim.hypotheses],
+        promised=claim.promised,
+        note=claim.note,
+        shown_by=claim.shown_by,
+    )
+    findings = [_prove(entry, check, seconds) for check in claim.proofs]
+    found = attack(claim, examples, seed, seconds)
+    _record(entry, found)
+    few = max(examples // 4, 10)
+    worst, short = _attained(claim, few, seed, seconds)
+    entry.attained = {name: _inverse(ratio) for name, ratio in worst.items()}
+    if short:
+        entry.problems.append(f"an extremal instance does not attain its bound: {short}")
+    for control in claim.controls:
+        witness, wrong = violation(
+            claim.conclusion, control.instances, claim.hypotheses, control.drops, few, seed, seconds
+        )
+        entry.controls.append({"drops": control.drops, "note": control.note, "violation": witness})
+        if not witness or wrong:
+            entry.problems.append(f"control {control.drops!r}: {wrong or 'nothing violates the conclusion'}")
+    for mutant in claim.mutants:
+        by, witness = _catch(claim, mutant, max(examples // 3, 10), min(seconds, 10.0), seed)
+        entry.mutants.append({"name": mutant.name, "caught by": by, "witness": witness})
+        if not by:
+            entry.problems.append(f"mutant {mutant.name!r} is caught by no check")
+    entry.verdict = _verdict(claim, findings, found)
+    if entry.verdict in (Verdict.PROVED, Verdict.VACUOUS):
+        entry.scope = list(dict.fromkeys(check.scope for check in claim.proofs))
+    entry.seconds = time.perf_counter() - start
+    return entry
+
+
+def _verdict(claim: Claim, findings: list[Finding], found: Attack) -> Verdict:
+    status = {finding.status for finding in findings}
+    if "refuted" in status or found.witness:
+        return Verdict.REFUTED
+    if "undecided" in status or not found.instances:
+        return Verdict.UNKNOWN
+    if not findings:
+        return Verdict.SUPPORTED
+    return Verdict.VACUOUS if claim.kind == "vacuous" else Verdict.PROVED
+
+
+def _prove(entry: Entry, check: Check, seconds: float) -> Finding:
+    start = time.perf_counter()
+    try:
+        finding = check.run(seconds)
+    except Missing as missing:
+        finding = Finding("undecided", str(missing))
+    except Exception as error:  # any error of a stranger's code is the finding
+        finding = Finding("undecided", f"{type(error).__name__}: {error}")
+        entry.problems.append(f"proof {check.shows!r} raises {finding.detail}")
+    row = {"engine": check.engine, "shows": check.shows, "scope": check.scope, **asdict(finding)}
+    entry.checks.append(row | {"seconds": time.perf_counter() - start})
+    if finding.status != "proved":
+        entry.witness = entry.witness or f"{check.engine}: {check.shows}: {finding.detail}"
+    return finding
+
+
+def _record(entry: Entry, found: Attack) -> None:
+    entry.instances = found.instances
+    entry.margin = found.margin if found.margin < math.inf else None
+    entry.tightness = {name: _inverse(score) for name, score in found.tightness.items()}
+    entry.ratios, entry.void = found.ratios, found.void
+    entry.witness = found.witness or entry.witness
+    if found.problem:
+        entry.problems.append(f"an instance {found.problem}")
+
+
+def _inverse(ratio: float) -> float:
+    return 1 / ratio if ratio > 0 else math.inf
+
+
+def _attained(claim: Claim, examples: int, seed: int, seconds: float) -> tuple[dict[str, float], str]:
+    """Part -> least measured / bound over its extremal instances; and one that falls short of its bound, as text."""
+    worst = dict.fromkeys(claim.extremal, math.inf)
+    short = ""
+    for name, strategy in claim.extremal.items():
+
+        def probe(instance: Any, name: str = name) -> None:
+            nonlocal short
+            part = parts(claim.conclusion(instance)).get(name)
+            ratio = float(part.tightness.min()) if isinstance(part, Relation) else math.nan
+            worst[name] = min(worst[name], ratio)
+            if not abs(ratio - 1) < TOLERANCE:
+                short = short or f"{instance}: {name or 'measured'} reaches {ratio:.6g} of its bound"
+
+        search(strategy, probe, examples, seed, seconds)
+    return worst, short
+
+
+def _catch(claim: Claim, mutant: Mutant, examples: int, seconds: float, seed: int) -> tuple[str, str]:
+    """What refutes the claim with the mutant in the formula's place; drawn instances first, since they read best."""
+    with _in_place(mutant):
+        shown = claim if mutant.shown_on is None else replace(claim, instances=mutant.shown_on)
+        found = attack(shown, examples, seed, seconds, quick=True)
+        if found.witness:
+            return "sampling", found.witness
+        _, short = _attained(claim, 10, seed, seconds)
+        if short:
+            return "extremal", short
+        for check in claim.proofs:
+            with suppress(Exception):  # a mutant need not be written for every number system
+                finding = check.run(seconds)
+                if finding.status == "refuted":
+                    return check.engine, finding.detail
+    return "", ""
+
+
+@contextmanager
+def _in_place(mutant: Mutant) -> Iterator[None]:
+    """The mutant under the name of the function it replaces."""
+    module, name = sys.modules[mutant.of.__module__], mutant.of.__name__
+    original = getattr(module, name)
+    setattr(module, name, mutant.by)
+    try:
+        yield
+    finally:
+        setattr(module, name, original)

@@ -1,0 +1,69 @@
+"""What the command line points at: an SAE, a run of them, a stranger's claim file."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from proofs_check.audit_report import merged, print_audit
+from proofs_check.auditor import audit
+from proofs_check.ledger import judge
+from proofs_check.report import print_ledger
+from proofs_check.shelf import claims_of_file
+from synthetic.errors import must
+from synthetic.presets import find_world
+from synthetic.progress import track
+from synthetic.storage import load_world
+from workbench.sae import SAE, load
+
+
+def judge_file(path: Path, console: Console, *, as_json: bool = False, **budget: Any) -> int:
+    """Judge the claims of a file and print them at length; 1 if one is refuted, undecided or not as promised."""
+    entries = [judge(claim, **budget) for claim in track(claims_of_file(path), "judging claims")]
+    if as_json:
+        print(json.dumps([entry.to_json() for entry in entries], indent=1, ensure_ascii=False))
+    else:
+        print_ledger(console, entries, at_length=True)
+    return 0 if all(entry.ok for entry in entries) else 1
+
+
+def audit_target(target: Path, world: str | None, n: int, seed: int, console: Console, *, as_json: bool = False) -> int:
+    """Audit one SAE folder, or each of a run's base world; 1 if a bound of the ledger is violated."""
+    told, good = [], True
+    for folder in _sae_folders(target):
+        place, members = _world_of(folder, world), _members(folder)
+        found = merged([audit(sae, place, n, seed) for sae in members])
+        good &= all(row.status != "VIOLATED" for row in found.rows)
+        told.append({"sae": str(folder), "members": len(members), "n": n, "seed": seed, **asdict(found)})
+        if not as_json:
+            count = f", {len(members)} members" if len(members) > 1 else ""
+            console.rule(f"[bold]{folder}[/]{count}", align="left")
+            print_audit(console, found)
+    if as_json:
+        print(json.dumps(told, indent=1, ensure_ascii=False))
+    return 0 if good else 1
+
+
+def _sae_folders(target: Path) -> list[Path]:
+    if any((target / name).exists() for name in ("cfg.json", "stack.json")):
+        return [target]
+    found = sorted((target / "saes").glob("base-*"))
+    must(found, "audit.target", "an SAE folder or the run folder of an experiment", target, "check the path")
+    return found
+
+
+def _world_of(folder: Path, named: str | None) -> Any:
+    """The world that was named, else that of the run the folder stands in."""
+    if named is not None:
+        return find_world(named)
+    worlds = folder.parent.parent / "worlds"
+    fitting = [w for w in worlds.glob("*") if folder.name.startswith(f"{w.name}-")] if worlds.is_dir() else []
+    must(fitting, "--world", "given for an SAE outside a run folder", "none", "name a preset or a saved world's folder")
+    return load_world(max(fitting, key=lambda w: len(w.name)))
+
+
+def _members(folder: Path) -> list[SAE]:
+    members = sorted(folder.glob("member-*")) if (folder / "stack.json").exists() else [folder]
+    return [load(member) for member in members]
