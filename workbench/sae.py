@@ -110,6 +110,8 @@ class SAE(nn.Module, ABC):
         choices = get_args(get_type_hints(self.Settings).get(name))
         named = not isinstance(default, str) or not choices or value in choices
         must(named, f"{type(self).__name__}.{name}", f"one of {choices}", repr(value), "choose one")
+        switch = not isinstance(default, bool) or isinstance(value, bool)
+        must(switch, f"{type(self).__name__}.{name}", "True or False, the same for all members", value, "give one")
         array = np.asarray(value)
         number = isinstance(default, int | float) and not isinstance(default, bool)
         must(not number or array.dtype.kind in "iuf", f"{type(self).__name__}.{name}", "a number", value, "give one")

@@ -58,7 +58,11 @@ def agree(a, b):
 @pytest.mark.parametrize("shape", ["single", "one axis", "two axes"])
 @pytest.mark.parametrize("name", sorted(W.variant_shelf()))
 def test_what_is_saved_comes_back(tmp_path, name, shape):
-    own = {n: v for n, v in W.create(name, 6, 12).settings.items() if isinstance(v, int | float) and v is not False}
+    own = {
+        n: v
+        for n, v in W.create(name, 6, 12).settings.items()
+        if isinstance(v, int | float) and not isinstance(v, bool)
+    }
     varied = {n: [v, v * 2] if shape == "one axis" else [[v], [v * 2]] for n, v in own.items()}
     settings = {
         "single": {"seed": 3},
