@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
+from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 import torch
@@ -107,19 +107,20 @@ class SAE(nn.Module, ABC):
         self.setup()
 
     def _keep_setting(self, name: str, value: Any, default: Any) -> None:
-        choices = get_args(get_type_hints(self.Settings).get(name))
-        named = not isinstance(default, str) or not choices or value in choices
-        must(named, f"{type(self).__name__}.{name}", f"one of {choices}", repr(value), "choose one")
+        where = f"{type(self).__name__}.{name}"
+        hint = get_type_hints(self.Settings)[name]
+        named = get_origin(hint) is not Literal or isinstance(value, list) or value in get_args(hint)
+        must(named, where, f"one of {get_args(hint)}", repr(value), "choose one")
         switch = not isinstance(default, bool) or isinstance(value, bool)
-        must(switch, f"{type(self).__name__}.{name}", "True or False, the same for all members", value, "give one")
+        must(switch, f"{self.name}.{name}", "the same for all members, True or False", value, "give one")
         array = np.asarray(value)
         number = isinstance(default, int | float) and not isinstance(default, bool)
-        must(not number or array.dtype.kind in "iuf", f"{type(self).__name__}.{name}", "a number", value, "give one")
+        must(not number or array.dtype.kind in "iuf", where, "a number", value, "give one")
         if array.dtype.kind in "iuf" and not isinstance(value, tuple):
             real = array.dtype.kind == "f" or isinstance(default, float)  # k=4 where a float is meant is 4.0
             dtype = torch.float32 if real else torch.int64
             whole = not isinstance(default, int) or bool((array == array.round()).all())
-            must(whole, f"{type(self).__name__}.{name}", "a whole number", value, "round it")
+            must(whole, where, "a whole number", value, "round it")
             self.register_buffer(name, torch.from_numpy(np.broadcast_to(array, self.shape).copy()).to(dtype), False)
         else:
             must(not isinstance(value, list), f"{self.name}.{name}", "the same for all members", value, "use a tuple")

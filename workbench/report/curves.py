@@ -1,31 +1,16 @@
 """Recovery curves as small multiples: one row a metric, one column an axis."""
 
-import textwrap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 import polars as pl
-
-mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatterMathtext, StrMethodFormatter
 
-from synthetic.storage import replacing
-
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5B3A29", "#7F7F7F")
-_STYLE: Any = {
-    "svg.hashsalt": "sae-workbench",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.25,
-}
+from workbench.report.figure import COLOURS, STYLE, draw_band, finish
 
 
 @dataclass(frozen=True)
@@ -50,11 +35,11 @@ def draw_curves(frame: pl.DataFrame, axes: list[Axis], metrics: dict[str, str], 
         stem: path without ending.
     """
     names = frame["variant"].unique(maintain_order=True).to_list()
-    colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(names)}
+    colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
     lying = len(axes) == 1  # one axis: the metrics stand side by side
     rows, columns = (1, len(metrics)) if lying else (len(metrics), len(axes))
     width = 3.1 * columns + 0.6
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         figure, panels = plt.subplots(
             rows,
             columns,
@@ -74,14 +59,7 @@ def draw_curves(frame: pl.DataFrame, axes: list[Axis], metrics: dict[str, str], 
                 if lying or j == 0:
                     panel.set_ylabel(label)
         _legend(figure, colours, "ceiling" in frame["kind"], max(2, int(width / 2)))
-        figure.supxlabel(textwrap.fill(caption, int(14 * width)), fontsize=8, color="0.35")
-        paths = [stem.with_suffix(ending) for ending in (".png", ".svg")]
-        for path in paths:
-            with replacing(path) as temporary:
-                meta = {"Date": None} if path.suffix == ".svg" else None
-                figure.savefig(temporary, format=path.suffix[1:], dpi=150, metadata=meta)
-        plt.close(figure)
-    return paths
+        return finish(figure, caption, stem)
 
 
 def _panel(panel: Axes, part: pl.DataFrame, axis: Axis, colours: dict[str, str]) -> None:
@@ -92,18 +70,8 @@ def _panel(panel: Axes, part: pl.DataFrame, axis: Axis, colours: dict[str, str])
         score = own.filter(pl.col("kind") == "score")
         if score.is_empty():
             continue
-        band = (
-            score.group_by("x")
-            .agg(
-                pl.col("value").median().alias("middle"),
-                pl.col("value").quantile(0.1, "linear").alias("low"),
-                pl.col("value").quantile(0.9, "linear").alias("high"),
-            )
-            .sort("x")
-        )
-        panel.fill_between(band["x"], band["low"], band["high"], color=colour, alpha=0.18, linewidth=0)
-        panel.plot(band["x"], band["middle"], color=colour, linewidth=1.6)
-        panel.plot(score["x"], score["value"], ".", color=colour, markersize=2.5, alpha=0.55)
+        places = score.group_by("x").agg(pl.col("value")).sort("x")
+        draw_band(panel, places["x"].to_list(), places["value"].to_list(), colour)
         top = own.filter(pl.col("kind") == "ceiling").sort("x")
         panel.plot(top["x"], top["value"], color=colour, linestyle=":", linewidth=1.2)
     if axis.log:
