@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: recovery test check bench fix clean
+.PHONY: recovery test check proofs bench fix clean
 
 recovery: $(READY)
 	$(BIN)/python experiments/recovery.py
@@ -17,6 +17,9 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/basedpyright
+
+proofs: $(READY)
+	$(BIN)/python -m proofs_check
 
 bench: $(READY)
 	$(BIN)/python experiments/benchmark.py

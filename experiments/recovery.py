@@ -6,7 +6,6 @@ Run `python experiments/recovery.py` (or `make recovery`); `--help` lists the fl
 
 import json
 import sys
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +14,7 @@ import polars as pl
 import tyro
 from rich.console import Console
 
-from synthetic.errors import must, pick
+from synthetic.errors import guarded, must, pick
 from synthetic.hierarchy import Forest
 from synthetic.mixture import SparseMixture
 from synthetic.noise import NoNoise
@@ -26,8 +25,8 @@ from workbench import TrainConfig, ceiling, create, train, variant_shelf
 from workbench.plugins import load_plugin
 from workbench.report.curves import Axis, draw_curves
 from workbench.report.table import score_table
-from workbench.results import Run
-from workbench.sweep import Cell, Report, run_cells
+from workbench.results import Run, revived
+from workbench.sweep import Cell, Report, finish_cells
 
 AxisName = Literal["samples", "sparsity", "superposition", "noise"]
 METRICS = {"recall@.9": "share of features, cos ≥ .9", "mcc": "MCC", "f1": "macro-F1 over features"}
@@ -210,7 +209,8 @@ def experiment(settings: Recovery, console: Console) -> int:
     settings.check()
     run = Run(settings.resume) if settings.resume else None
     if run is not None:
-        settings = _revived(run.config, settings)
+        convert = {"train": _train_config, "plugin": lambda path: Path(path) if path else None}
+        settings = revived(settings, run.config, convert)
     base = run.folder / "worlds" / "base" if run else None
     world = load_world(base) if base is not None and (base / "world.json").exists() else find_world(settings.world)
     where, cells = plan(settings, world, console)
@@ -226,14 +226,8 @@ def experiment(settings: Recovery, console: Console) -> int:
         if not (run.folder / "worlds" / place.label / "world.json").exists():
             save_world(place.world, run.folder / "worlds" / place.label)
     cells = [cell | {"folder": str(run.folder)} for cell in cells]
-    try:
-        results, failed = run_cells(work, cells, run, jobs=settings.jobs, threads=settings.threads)
-    except (KeyboardInterrupt, BrokenProcessPool, OSError) as error:
-        why = "stopped" if isinstance(error, KeyboardInterrupt) else f"stopped by {type(error).__name__}: {error}"
-        console.print(f"\n{why}; go on with: python experiments/recovery.py --resume {run.folder}", soft_wrap=True)
-        return 130 if isinstance(error, KeyboardInterrupt) else 1
-    for name, why in failed.items():
-        console.print(f"[bold red]failed[/] {name}: {why}", highlight=False, soft_wrap=True)
+    again = "python experiments/recovery.py"
+    results, failed = finish_cells(work, cells, run, console, again, jobs=settings.jobs, threads=settings.threads)
     cells = [cell for cell in cells if cell["id"] in results]
     if not cells:
         return 1
@@ -259,23 +253,10 @@ def _train_config(plain: dict[str, Any]) -> TrainConfig:
     return TrainConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()})
 
 
-def _revived(stored: dict[str, Any], now: Recovery) -> Recovery:
-    """Settings of an earlier run; only how to run it (jobs, dry_run) is taken from the command line."""
-    for name, value in asdict(replace(now, resume=None, jobs=0, dry_run=False, out=Recovery.out)).items():
-        changed = value != asdict(Recovery())[name]
-        must(not changed, f"--{name}", "left alone with --resume", value, "a run keeps its settings; start a new one")
-    old: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
-    old |= {"train": _train_config(stored["train"]), "plugin": Path(stored["plugin"]) if stored["plugin"] else None}
-    return Recovery(**old | {"resume": now.resume, "jobs": now.jobs, "dry_run": now.dry_run, "out": now.out})
-
-
 def main() -> int:
     """Parse, run, and end bad input with one line and exit code 2."""
-    try:
-        return experiment(tyro.cli(Recovery, description=__doc__), Console())
-    except (ValueError, OSError) as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
-        return 2
+    settings = tyro.cli(Recovery, description=__doc__)
+    return guarded(lambda: experiment(settings, Console()))
 
 
 if __name__ == "__main__":

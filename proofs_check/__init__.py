@@ -22,6 +22,7 @@ __getattr__, __dir__ = attach(
         "proofs_check.ledger": ("judge",),
         "proofs_check.shelf": ("claims",),
         "proofs_check.mixture": ("EXACT", "NONNEGATIVE", "OVERCOMPLETE", "UNIT_ROWS", "Mixture"),
+        "proofs_check.witnesses": ("orthonormal_with_rest", "twice_the_identity"),
         "proofs_check.draw": ("codes", "cones", "mixtures", "numbers", "unit_rows"),
         "proofs_check.auditor": ("audit",),
     },

@@ -8,7 +8,7 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
-from synthetic.errors import must
+from synthetic.errors import guarded, must
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,7 @@ def run(settings: Ledger, console: Console) -> int:
 def main() -> int:
     """Parse, run, and end bad input with one line and exit code 2."""
     settings = tyro.cli(Ledger, prog="python -m proofs_check", description=__doc__)
-    try:
-        return run(settings, Console())
-    except KeyboardInterrupt:
-        Console(stderr=True).print("stopped; nothing was written")
-        return 130
-    except (ValueError, OSError) as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
-        return 2
+    return guarded(lambda: run(settings, Console()), stopped=lambda: "stopped; nothing was written")
 
 
 if __name__ == "__main__":

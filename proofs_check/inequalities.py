@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from proofs_check.claim import Check, Claim, Finding, Relation, Verdict, at_most
+from proofs_check.draw import numbers
 from proofs_check.engines import balls, smt
 from proofs_check.engines.need import Missing
 from synthetic.errors import must
@@ -75,7 +76,7 @@ def inequality(
 def _values(low: str | None, high: str | None) -> st.SearchStrategy[float]:
     bottom, top = (-_FAR if low is None else float(Fraction(low)), _FAR if high is None else float(Fraction(high)))
     whole = st.integers(math.ceil(bottom), math.floor(top)).map(float) if math.ceil(bottom) <= top else st.nothing()
-    return whole | st.floats(bottom, top, allow_nan=False, allow_subnormal=False)
+    return whole | numbers(bottom, top)
 
 
 def _call(function: Callable[..., Any], values: Mapping[str, Any], ops: Ops) -> Any:

@@ -32,8 +32,8 @@ def judge_file(path: Path, console: Console, *, as_json: bool = False, **budget:
 def audit_target(target: Path, world: str | None, n: int, seed: int, console: Console, *, as_json: bool = False) -> int:
     """Audit one SAE folder, or each of a run's base world; 1 if a bound of the ledger is violated."""
     told, good = [], True
-    for folder in _sae_folders(target):
-        place, members = _world_of(folder, world), _members(folder)
+    for folder in sae_folders(target):
+        place, members = world_of(folder, world), members_of(folder)
         found = merged([audit(sae, place, n, seed) for sae in members])
         good &= all(row.status != "VIOLATED" for row in found.rows)
         told.append({"sae": str(folder), "members": len(members), "n": n, "seed": seed, **asdict(found)})
@@ -46,7 +46,8 @@ def audit_target(target: Path, world: str | None, n: int, seed: int, console: Co
     return 0 if good else 1
 
 
-def _sae_folders(target: Path) -> list[Path]:
+def sae_folders(target: Path) -> list[Path]:
+    """The folder itself where it holds an SAE, else those of a run's base world."""
     if any((target / name).exists() for name in ("cfg.json", "stack.json")):
         return [target]
     found = sorted((target / "saes").glob("base-*"))
@@ -54,7 +55,7 @@ def _sae_folders(target: Path) -> list[Path]:
     return found
 
 
-def _world_of(folder: Path, named: str | None) -> Any:
+def world_of(folder: Path, named: str | None) -> Any:
     """The world that was named, else that of the run the folder stands in."""
     if named is not None:
         return find_world(named)
@@ -64,6 +65,7 @@ def _world_of(folder: Path, named: str | None) -> Any:
     return load_world(max(fitting, key=lambda w: len(w.name)))
 
 
-def _members(folder: Path) -> list[SAE]:
+def members_of(folder: Path) -> list[SAE]:
+    """The single SAEs of a folder, several where it holds a stack."""
     members = sorted(folder.glob("member-*")) if (folder / "stack.json").exists() else [folder]
     return [load(member) for member in members]

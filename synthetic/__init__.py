@@ -37,5 +37,6 @@ __getattr__, __dir__ = attach(
         ),
         "synthetic.low_coherence": ("LowCoherence", "Orthogonalised"),
         "synthetic.presets": ("preset", "presets"),
+        "synthetic.standardised": ("Standardised",),
     },
 )

@@ -57,10 +57,14 @@ def test_a_variant_is_one_short_file_with_its_source(path: Path) -> None:
 
 def test_readme_commands_name_files_and_flags_that_exist() -> None:
     text = (ROOT / "README.md").read_text()
-    recovery = (ROOT / "experiments" / "recovery.py").read_text()
-    for line in text.splitlines():
-        if line.startswith("python experiments/"):
-            script, *words = line.split()[1:]
-            assert (ROOT / script).is_file()
-            for flag in (w[2:].replace("-", "_") for w in words if w.startswith("--")):
-                assert flag == "help" or f"    {flag.split('.')[0]}:" in recovery
+    commands = [line.split("#")[0].split() for line in text.splitlines() if line.startswith("python experiments/")]
+    assert len(commands) > 5
+    for _, script, *words in commands:
+        source = (ROOT / script).read_text()
+        for flag in (w[2:].replace("-", "_") for w in words if w.startswith("--")):
+            assert flag == "help" or f"    {flag.split('.')[0]}:" in source
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "proofs_check" / "claims").rglob("[a-z]*.py")), ids=lambda p: p.stem)
+def test_a_claim_is_one_short_file(path: Path) -> None:
+    assert path.read_text().count("\n") <= 160

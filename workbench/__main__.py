@@ -10,7 +10,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from synthetic.errors import must
+from synthetic.errors import guarded, must
 from workbench.training.config import Diverged, TrainConfig
 
 
@@ -273,15 +273,12 @@ def main() -> int:
         Audit: _audit,
         CheckClaim: _check_claim,
     }
-    try:
-        return doers[type(command)](command, Console())
-    except KeyboardInterrupt:
+
+    def stopped() -> str:
         kept = isinstance(command, Train) and (command.out / "checkpoint.safetensors").exists()
-        Console(stderr=True).print(f"stopped{'; the same command goes on from the last checkpoint' if kept else ''}")
-        return 130
-    except (ValueError, OSError, Diverged) as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
-        return 2
+        return f"stopped{'; the same command goes on from the last checkpoint' if kept else ''}"
+
+    return guarded(lambda: doers[type(command)](command, Console()), also=(Diverged,), stopped=stopped)
 
 
 if __name__ == "__main__":

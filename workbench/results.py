@@ -5,16 +5,17 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 import torch
 
+from synthetic.errors import must
 from synthetic.storage import read, replacing, write_text
 
 _VERSIONS = ("sae-workbench", "torch", "numpy", "scipy", "polars", "safetensors")
@@ -65,6 +66,34 @@ class Run:
         with replacing(self.folder / "metrics.parquet") as temporary:
             frame.write_parquet(temporary)
         return frame
+
+
+S = TypeVar("S")
+
+
+def revived(now: S, stored: dict[str, Any], convert: Mapping[str, Callable[[Any], Any]] | None = None) -> S:
+    """Settings a run was started with, from its config; only how to run it is taken from the command line, `now`.
+
+    Args:
+        now: a settings dataclass with all defaults.
+        stored: the run's config.
+        convert: field -> its value from JSON; lists become tuples without.
+
+    Raises:
+        ValueError: `now` sets something that a resumed run keeps.
+    """
+    free = {name for name in ("resume", "jobs", "dry_run", "out") if hasattr(now, name)}
+    kept = {}
+    for field in fields(now):  # type: ignore[arg-type]
+        if field.name in free:
+            continue
+        default = field.default_factory() if field.default_factory is not MISSING else field.default
+        given, value = getattr(now, field.name), stored[field.name]
+        flag = f"--{field.name.replace('_', '-')}"
+        must(given == default, flag, "left alone with --resume", given, "a run keeps its settings; start a new one")
+        plain = tuple(value) if isinstance(value, list) else value
+        kept[field.name] = convert[field.name](value) if convert and field.name in convert else plain
+    return replace(now, **kept)  # type: ignore[type-var]
 
 
 def environment() -> dict[str, Any]:

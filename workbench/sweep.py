@@ -15,7 +15,9 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
+from synthetic.errors import Stopped
 from workbench.results import Run
 
 Cell = dict[str, Any]
@@ -70,6 +72,25 @@ def run_cells(
                     run.append({"id": cell["id"], "result": done[cell["id"]]})
                 bar.show(cell["id"], cell["size"], "")
     return {cell["id"]: done[cell["id"]] for cell in cells if cell["id"] in done}, failed
+
+
+def finish_cells(
+    work: Work, cells: list[Cell], run: Run, console: Console, again: str, *, jobs: int = 0, threads: int = 1
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """As `run_cells`, for a command: failed cells are printed, a stop says how to go on.
+
+    Raises:
+        Stopped: by Ctrl-C, a dead process or a full disk; `again` is the command that --resume is added to.
+    """
+    try:
+        results, failed = run_cells(work, cells, run, jobs=jobs, threads=threads)
+    except (KeyboardInterrupt, BrokenProcessPool, OSError) as error:
+        by_hand = isinstance(error, KeyboardInterrupt)
+        why = "stopped" if by_hand else f"stopped by {type(error).__name__}: {error}"
+        raise Stopped(f"{why}; go on with: {again} --resume {run.folder}", 130 if by_hand else 1) from error
+    for name, why in failed.items():
+        console.print(Text.assemble(("failed ", "bold red"), f"{name}: {why}"), soft_wrap=True)
+    return results, failed
 
 
 @contextmanager

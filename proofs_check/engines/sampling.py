@@ -3,7 +3,8 @@
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings, target
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisWarning
+from hypothesis.internal.conjecture import providers
 from hypothesis.strategies import SearchStrategy
 
 from proofs_check.claim import Claim, Hypothesis, Part, Relation, parts
@@ -116,12 +118,27 @@ def search(
     def run(instance: Any) -> None:
         probe(instance)
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _from_the_seed_alone():
         warnings.simplefilter("ignore", HypothesisWarning)
         try:
             run()
         except (_Found, _OutOfTime):
             return
+
+
+@contextmanager
+def _from_the_seed_alone() -> Iterator[None]:
+    """Keep literals of loaded modules, which Hypothesis mixes into draws, out of them; no effect if it stops to."""
+    provider = getattr(providers, "HypothesisProvider", None)
+    original = vars(provider).get("_local_constants") if provider is not None else None
+    if provider is None or original is None:
+        yield
+        return
+    provider._local_constants = type(providers._local_constants)()
+    try:
+        yield
+    finally:
+        provider._local_constants = original
 
 
 def _note(result: Attack, name: str, part: Relation) -> None:

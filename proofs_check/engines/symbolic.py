@@ -45,9 +45,9 @@ def _decide(sides: Sides) -> Finding:
     if not pairs:
         return Finding("undecided", "no pair to compare")
     for left, right in pairs:
+        if left.atoms(sympy.Float) | right.atoms(sympy.Float):
+            return Finding("undecided", f"a float in {left} = {right}: use ops.num for constants")
         difference = left - right
-        if difference.atoms(sympy.Float):
-            return Finding("undecided", f"a float in {difference}: use ops.num for constants")
         if sympy.cancel(sympy.together(difference)) == 0:
             continue
         witness = _witness(left, right)

@@ -28,7 +28,7 @@ STYLE: Any = {
 
 def draw_band(
     panel: Axes,
-    x: Sequence[float],
+    x: Sequence[float | int],
     values: Sequence[Sequence[float]],
     colour: str,
     label: str | None = None,

@@ -82,11 +82,11 @@ INDEPENDENT = Hypothesis("entries independent", lambda case: case.dependence)
 
 
 @st.composite
-def _cases(draw, together=False):
+def _cases(draw, together=False, length=1.0):
     n, d = draw(st.integers(2, 5)), draw(st.integers(1, 6))
     values = draw(numbers(0.1, 3)), draw(numbers(0.1, 3))
     rate, share = (float(Fraction(draw(st.integers(1, 9)), 10)) for _ in range(2))
-    return Firing(draw(unit_rows(n, d)), rate, *values, share, together)
+    return Firing(length * draw(unit_rows(n, d)), rate, *values, share, together)
 
 
 CLAIM = Claim(
@@ -102,7 +102,10 @@ CLAIM = Claim(
     hypotheses=(UNIT_ROWS, INDEPENDENT),
     instances=_cases(),
     conclusion=_conclusion,
-    controls=(Control(INDEPENDENT.name, _cases(together=True), "all entries fire together, with one magnitude"),),
+    controls=(
+        Control(INDEPENDENT.name, _cases(together=True), "all entries fire together, with one magnitude"),
+        Control("unit rows", _cases(length=2.0), "rows of length 2"),
+    ),
     proofs=(
         symbolic.identity("expectation over all codes", "n = 2, 3; two magnitudes; q is a sum over pairs", _enumerate),
     ),

@@ -90,10 +90,10 @@ FAIR = Hypothesis(
 
 
 @st.composite
-def _cases(draw, together=False):
+def _cases(draw, together=False, length=1.0):
     k, d = draw(st.integers(2, 6)), draw(st.integers(1, 8))
     h = draw(codes(k)).abs()
-    return Signed(draw(unit_rows(k, d)), h, all_signs(1).expand(2, k) if together else all_signs(k))
+    return Signed(length * draw(unit_rows(k, d)), h, all_signs(1).expand(2, k) if together else all_signs(k))
 
 
 CLAIM = Claim(
@@ -110,7 +110,10 @@ CLAIM = Claim(
     instances=_cases(),
     conclusion=_conclusion,
     extremal={"no factor k": cones().map(lambda case: Signed(case.rows, case.h[0], all_signs(case.m)))},
-    controls=(Control(FAIR.name, _cases(together=True), "one sign for all: q keeps its sign, the mean is q"),),
+    controls=(
+        Control(FAIR.name, _cases(together=True), "one sign for all: q keeps its sign, the mean is q"),
+        Control("unit rows", _cases(length=2.0), "rows of length 2"),
+    ),
     proofs=(
         symbolic.identity(
             "mean and variance over all sign patterns", "k = 2..4; two pairs meet four signs at most", _enumerate

@@ -1,0 +1,77 @@
+"""Every claim of the shelf comes to the verdict its file promises, on a small budget; every formula has one."""
+
+import inspect
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import workbench.theory
+from proofs_check.claim import Verdict
+from proofs_check.ledger import judge
+from proofs_check.shelf import area_of, claims, title_of
+
+ROOT = Path(__file__).parents[2]
+SHELF = claims()
+
+
+@pytest.mark.parametrize("id", SHELF)
+def test_the_verdict_is_the_promised_one(id):
+    entry = judge(SHELF[id], examples=40, seconds=20.0)
+    assert not entry.problems
+    assert entry.verdict == entry.promised
+    assert entry.instances >= 40
+    assert all(control["violation"] for control in entry.controls)
+    assert all(mutant["caught by"] for mutant in entry.mutants)
+    assert all(abs(ratio - 1) < 1e-9 for ratio in entry.attained.values())
+    if entry.verdict in (Verdict.PROVED, Verdict.VACUOUS):
+        assert entry.scope
+        assert all(entry.scope)
+
+
+def test_the_afa_chapter_is_whole():
+    afa = {id: claim for id, claim in SHELF.items() if area_of(claim) == "afa"}
+    assert list(afa) == [f"AFA-{i}" for i in (*range(1, 18), 20)]
+    assert sum(claim.promised == Verdict.PROVED for claim in afa.values()) >= 12
+    assert afa["AFA-5"].promised == Verdict.VACUOUS
+    assert "simplex" in afa["AFA-5"].witness
+
+
+@pytest.mark.parametrize("id", SHELF)
+def test_a_claim_says_what_it_rests_on(id):
+    claim = SHELF[id]
+    assert claim.promised is not None
+    assert claim.statement
+    assert claim.tex
+    assert claim.source
+    assert claim.hypotheses
+    assert {control.drops for control in claim.controls} == {h.name for h in claim.hypotheses}
+    assert claim.mutants
+    assert claim.proofs or claim.note  # a claim without a proof says why
+    assert (ROOT / claim.shown_by).is_file()
+    assert title_of(claim) in claim.conclusion.__module__.replace("_", " ")
+
+
+def public_formulas():
+    for module in pkgutil.iter_modules(workbench.theory.__path__):
+        if module.name == "ops":
+            continue
+        found = __import__(f"workbench.theory.{module.name}", fromlist=["_"])
+        for name, value in vars(found).items():
+            if inspect.isfunction(value) and value.__module__ == found.__name__ and not name.startswith("_"):
+                yield value
+
+
+def test_every_formula_is_mutated_by_some_claim():
+    mutated = {mutant.of for claim in SHELF.values() for mutant in claim.mutants}
+    assert not [formula.__qualname__ for formula in public_formulas() if formula not in mutated]
+
+
+@pytest.mark.parametrize("formula", list(public_formulas()), ids=lambda f: f.__name__)
+def test_every_formula_has_its_source(formula):
+    assert "Source:" in (formula.__doc__ or "")
+
+
+def test_ids_stand_in_natural_order():
+    numbers = [int(id.split("-")[1]) for id in SHELF if id.startswith("AFA-")]
+    assert numbers == sorted(numbers)

@@ -1,0 +1,194 @@
+"""The auditor on SAEs whose truth is planted: what it states holds, what fails is named, what is wrong shows."""
+
+import json
+
+import pytest
+import torch
+
+import synthetic as S
+import workbench as W
+from proofs_check.audit_report import merged
+from proofs_check.auditor import TOLERANCE, audit, views
+from proofs_check.mixture import Mixture
+from proofs_check.targets import members_of, sae_folders, world_of
+from workbench.__main__ import main as command_line
+from workbench.theory import coherence
+
+ORTHONORMAL = S.SparseMixture(n_true=8, d=12, directions=S.Orthonormal(), firing=S.ExactlyK(3))
+CROWDED = S.SparseMixture(n_true=20, d=12, firing=S.ExactlyK(3), bias_norm=0.5)
+
+
+def planted(world, m=None, k=3, name="topk", **settings):
+    """The true dictionary with a tied encoder."""
+    truth = world.truth
+    own = {"k": k} if name == "topk" else {}
+    sae = W.create(name, world.d, m or world.n_true, **own, **settings)
+    with torch.no_grad():
+        sae.W_dec[: world.n_true] = truth.features
+        sae.W_enc[:, : world.n_true] = truth.features.T
+        sae.b_dec.copy_(truth.bias)
+    return sae.eval()
+
+
+def find(found, view, claim, part=""):
+    (row,) = [r for r in found.rows if (r.view, r.claim, r.part) == (view, claim, part)]
+    return row
+
+
+def test_a_perfect_sae_meets_every_hypothesis():
+    found = audit(planted(ORTHONORMAL), ORTHONORMAL, n=200)
+    for met in found.hypotheses:
+        assert met.samples == met.of == 200 or met.hypothesis.startswith("superposition")
+    gap = find(found, "activation", "AFA-1")
+    assert gap.status == "holds"
+    assert gap.measured == pytest.approx(0.0, abs=1e-6)
+    upper = find(found, "activation", "AFA-2", "upper side")  # c = 0: it applies, and is tight
+    assert upper.status == "holds"
+    assert upper.tightest == pytest.approx(1.0, abs=1e-5)
+    superposed = find(found, "world", "AFA-5")
+    assert superposed.status == "refused"
+    assert superposed.why.startswith("superposition: more rows than dimensions fails on 200 of 200 samples")
+
+
+def test_superposition_voids_the_papers_upper_side():
+    found = audit(planted(CROWDED), CROWDED, n=100)
+    upper = find(found, "reconstruction", "AFA-2", "upper side")
+    assert upper.status == "void"
+    assert "see AFA-5" in upper.why
+    assert upper.measured is None
+    c = find(found, "reconstruction", "AFA-5", "c ≥ 1")
+    assert c.status == "holds"
+    assert c.bound > 1
+
+
+def test_a_residual_refuses_the_bounds_on_x_and_names_the_hypothesis():
+    found = audit(planted(CROWDED), CROWDED, n=100)
+    for claim in ("AFA-1", "AFA-2", "AFA-3", "AFA-4", "AFA-10"):
+        row = find(found, "activation", claim)
+        assert row.status == "refused"
+        assert row.why.startswith("exact: x = hV fails on 100 of 100 samples (by up to 0.")
+        assert row.samples == 0
+    corrected = find(found, "activation", "AFA-11", "corrected bound")
+    assert corrected.status == "holds"
+    assert corrected.measured <= corrected.bound
+    assert find(found, "reconstruction", "AFA-3", "μ(k − 1)N").status == "holds"
+
+
+def test_figures_are_those_of_the_samples():
+    sae = planted(CROWDED)
+    case = dict(views(sae, CROWDED, 100, seed=1))["reconstruction"]
+    assert isinstance(case, Mixture)
+    row = find(audit(sae, CROWDED, n=100), "reconstruction", "AFA-3", "μ(k − 1)N")
+    q = (case.x2 - case.h2).abs() / case.h2
+    bound = coherence.norm_gap(1.0, case.support_coherence, case.k)
+    assert row.measured == pytest.approx(float(q.median()))
+    assert row.bound == pytest.approx(float(bound.median()))
+    assert row.slack == pytest.approx(float((bound - q).min()))
+    assert row.tightest == pytest.approx(float((q / bound).max()))
+    assert row.samples == row.of == 100
+
+
+def test_a_hypothesis_may_hold_on_some_samples():
+    world = S.SparseMixture(n_true=20, d=12, firing=S.Independent(S.Constant(0.08)))
+    found = audit(planted(world), world, n=400)
+    row = find(found, "world", "AFA-10", "1 ≤ μ")
+    assert 0 < row.samples < row.of == 400
+    assert row.status == "holds"
+    assert "two or more active rows" in row.why
+    met = next(m for m in found.hypotheses if m.view == "world" and m.hypothesis.startswith("two or more"))
+    assert met.samples >= row.samples
+
+
+def test_a_wrong_formula_shows_as_a_violation(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(coherence, "norm_gap", lambda h2, mu, k: mu * (k - 2) * h2)
+    two = S.SparseMixture(n_true=20, d=12, firing=S.ExactlyK(2))
+    sae = planted(two, k=2)
+    assert find(audit(sae, two, n=50), "world", "AFA-3", "μ(k − 1)N").status == "VIOLATED"
+    S.save_world(two, tmp_path / "world")
+    sae.save(tmp_path / "sae")
+    argv = ["x", "audit", str(tmp_path / "sae"), "--world", str(tmp_path / "world"), "--n", "50", "--json"]
+    monkeypatch.setattr("sys.argv", argv)
+    assert command_line() == 1
+    (told,) = json.loads(capsys.readouterr().out)
+    assert "VIOLATED" in {row["status"] for row in told["rows"]}
+
+
+def test_large_supports_are_read_in_blocks(monkeypatch):
+    sae = planted(CROWDED, name="relu")
+    whole = audit(sae, CROWDED, n=60)
+    monkeypatch.setattr("proofs_check.auditor._PAIRS", 7 * 21**2)
+    parts = audit(sae, CROWDED, n=60)
+    assert [r.claim for r in whole.rows] == [r.claim for r in parts.rows]
+    for one, two in zip(whole.rows, parts.rows, strict=True):
+        for name in ("measured", "bound", "slack"):
+            a, b = getattr(one, name), getattr(two, name)
+            assert a is b is None or a == pytest.approx(b, abs=1e-6)  # roots of eigenvalues near 0
+
+
+def test_dead_rows_and_scales_are_taken_out():
+    """Rows of any norm, a row of norm 0 and a scale other than 1 leave x̂ = hV over unit rows."""
+    sae = planted(CROWDED, m=24, name="relu")
+    with torch.no_grad():
+        sae.scale.fill_(3.0)
+        sae.W_dec *= torch.linspace(0.0, 2.0, 24)[:, None]
+    x = CROWDED.sample(50, S.stream(1, "audit")).x
+    case = dict(views(sae, CROWDED, 50, seed=1))["reconstruction"]
+    assert isinstance(case, Mixture)
+    assert case.m == 24  # 23 rows and the bias
+    assert float((case.rows.norm(dim=1) - 1).abs().max()) < 1e-12
+    assert float((case.x_hat - sae(x).detach()).abs().max()) < 1e-5
+
+
+def test_top_afa_is_audited_on_its_own_selection():
+    sae = W.create("top_afa", 12, 40)
+    W.train(sae, CROWDED, W.TrainConfig(steps=30, batch=64))
+    found = audit(sae, CROWDED, n=300)
+    row = find(found, "selection", "AFA-17", "||f| − |x||")
+    assert row.status == "holds"
+    assert 0 < row.samples < 300
+    assert row.why.startswith("not saturated")
+    others = {r.view for r in audit(planted(CROWDED), CROWDED, n=20).rows}
+    assert others == {"reconstruction", "activation", "world"}
+
+
+def test_members_are_merged_by_the_worst():
+    one, two = (audit(planted(CROWDED, k=k), CROWDED, n=40) for k in (2, 3))
+    both = merged([one, two])
+    a, b, ab = (find(f, "reconstruction", "AFA-3", "μ(k − 1)N") for f in (one, two, both))
+    assert ab.samples == 80
+    assert ab.slack == min(a.slack, b.slack)
+    assert ab.tightest == max(a.tightest, b.tightest)
+    assert ab.measured == pytest.approx((a.measured + b.measured) / 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n": 0}, "audit.n must be at least 1"),
+        ({"world": ORTHONORMAL.__class__(n_true=4, d=3)}, r"audit\.world must be of dimension 12, the SAE's; got 3"),
+        ({"sae": W.create("topk", 12, 20, k=3, seed=[0, 1])}, r"audit\.sae must be a single SAE; got a stack"),
+    ],
+)
+def test_bad_input_is_refused(change, message):
+    given = {"sae": planted(CROWDED), "world": CROWDED, "n": 10} | change
+    with pytest.raises(ValueError, match=message):
+        audit(given["sae"], given["world"], n=given["n"])
+
+
+def test_targets_find_saes_and_their_worlds(tmp_path):
+    run = tmp_path / "run"
+    for label in ("base", "noise", "noise-0dB"):
+        S.save_world(CROWDED, run / "worlds" / label)
+    for name in ("base-topk", "noise-0dB-topk"):
+        W.create("topk", 12, 20, k=3, seed=[0, 1]).save(run / "saes" / name)
+    assert [f.name for f in sae_folders(run)] == ["base-topk"]
+    assert len(members_of(run / "saes" / "base-topk")) == 2
+    assert world_of(run / "saes" / "noise-0dB-topk", None).d == 12
+    with pytest.raises(ValueError, match="--world must be given for an SAE outside a run folder"):
+        world_of(W.create("topk", 12, 20, k=3).save(tmp_path / "lone"), None)
+    with pytest.raises(ValueError, match="must be an SAE folder or the run folder"):
+        sae_folders(tmp_path / "nothing")
+
+
+def test_the_tolerance_is_that_of_float32():
+    assert 1e-7 < TOLERANCE < 1e-5

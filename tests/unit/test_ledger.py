@@ -1,0 +1,304 @@
+"""A claim that is wrong, vacuous, unguarded or badly drawn does not pass; each defect is named."""
+
+import math
+from fractions import Fraction
+
+import pytest
+import torch
+from hypothesis import strategies as st
+
+from proofs_check import ledger
+from proofs_check.claim import (
+    Check,
+    Claim,
+    Control,
+    Finding,
+    Hypothesis,
+    Mutant,
+    Relation,
+    Verdict,
+    Void,
+    at_most,
+    equal,
+)
+from proofs_check.draw import numbers
+from proofs_check.engines import smt
+from proofs_check.engines.need import Missing
+from proofs_check.engines.sampling import attack, search
+from proofs_check.ledger import judge
+
+POSITIVE = Hypothesis("positive", lambda x: float(x <= 0))
+
+
+def square(x):
+    """The formula under test."""
+    return x * x
+
+
+def claim(**changes):
+    """x <= x² for whole x >= 1, attained at 1."""
+    base = {
+        "id": "TEST-1",
+        "statement": "x ≤ x²",
+        "source": "ours",
+        "instances": st.integers(1, 50),
+        "hypotheses": (POSITIVE,),
+        "conclusion": lambda x: at_most(float(x), square(float(x))),
+        "extremal": {"": st.just(1)},
+        "controls": (),
+        "mutants": (Mutant("half", square, lambda x: x * x / 2),),
+        "proofs": (),
+    }
+    return Claim(**base | changes)
+
+
+def proved(scope="all x"):
+    return Check("smt", "shows", scope, lambda seconds: Finding("proved"))
+
+
+def quick(made, **options):
+    return judge(made, **{"examples": 60, "seconds": 5.0, **options})
+
+
+# --- relations -------------------------------------------------------------------------------------------------------
+
+
+def test_a_relation_holds_up_to_rounding_in_its_unit():
+    assert bool(at_most(1 + 1e-10, 1.0).holds)
+    assert not bool(at_most(1 + 1e-8, 1.0).holds)
+    assert bool(at_most(1e6 + 1e-4, 1e6).holds)
+    assert not bool(at_most(1e-6 + 1e-8, 1e-6, unit=1e-6).holds)
+    assert equal([1.0, 2.0], [1.0, 2.1]).holds.tolist() == [True, False]
+    assert equal([1.0, 2.0], [1.0, 2.1]).margin.tolist() == pytest.approx([0.0, -0.1])
+
+
+def test_nan_violates_and_infinite_bounds_hold():
+    assert not bool(at_most(math.nan, 1.0).holds)
+    assert not bool(at_most(1.0, math.nan).holds)
+    assert not bool(at_most(math.inf, 1.0).holds)
+    assert bool(at_most(1.0, math.inf).holds)
+    assert bool(equal(math.inf, math.inf).holds)
+    assert not bool(equal(math.inf, 1.0).holds)
+
+
+def test_tightness_is_1_where_attained():
+    relation = at_most([1.0, 3.0, 0.0], [2.0, 3.0, 0.0])
+    assert relation.tightness.tolist() == [0.5, 1.0, 1.0]
+
+
+# --- verdicts --------------------------------------------------------------------------------------------------------
+
+
+def test_a_sampled_claim_is_supported_only():
+    entry = quick(claim())
+    assert entry.verdict == Verdict.SUPPORTED
+    assert entry.ok
+    assert entry.scope == []
+    assert entry.instances == 50  # all there are
+    assert entry.tightness[""] == pytest.approx(1.0)
+    assert entry.attained[""] == pytest.approx(1.0)
+
+
+def test_a_proof_states_its_scope_and_sampling_goes_on():
+    entry = quick(claim(proofs=(proved("k = 2..4"), proved("k = 2..4"), proved("d = 1"))))
+    assert entry.verdict == Verdict.PROVED
+    assert entry.scope == ["k = 2..4", "d = 1"]
+    assert entry.instances == 50
+
+
+def test_a_violation_beats_a_proof_and_is_shrunk():
+    entry = quick(
+        claim(instances=st.integers(1, 10**6), conclusion=lambda x: at_most(float(x), 99.0), proofs=(proved(),))
+    )
+    assert entry.verdict == Verdict.REFUTED
+    assert not entry.ok
+    assert entry.witness == "100: 100 <= 99 fails"
+
+
+def test_undecided_is_never_a_pass():
+    entry = quick(claim(proofs=(proved(), Check("smt", "s", "c", lambda seconds: Finding("undecided", "too hard")))))
+    assert entry.verdict == Verdict.UNKNOWN
+    assert not entry.ok
+    assert "too hard" in entry.witness
+
+
+def test_a_missing_solver_leaves_a_claim_unknown():
+    def run(seconds):
+        raise Missing("z3-solver must be installed")
+
+    entry = quick(claim(proofs=(Check("smt", "s", "c", run),)))
+    assert entry.verdict == Verdict.UNKNOWN
+    assert "must be installed" in entry.checks[0]["detail"]
+
+
+def test_a_promise_that_is_not_kept_fails():
+    assert not quick(claim(promised=Verdict.PROVED)).ok
+    assert quick(claim(promised=Verdict.SUPPORTED)).ok
+    refuted = claim(kind="refuted", promised=Verdict.REFUTED, conclusion=lambda x: at_most(float(x), 3.0), mutants=())
+    assert quick(refuted, examples=200).verdict == Verdict.REFUTED
+
+
+def test_vacuous_takes_a_proof_and_a_witness():
+    made = claim(kind="vacuous", witness="x = 1", proofs=(proved(),))
+    entry = quick(made)
+    assert (entry.verdict, entry.witness) == (Verdict.VACUOUS, "x = 1")
+    assert quick(claim(kind="vacuous", witness="x = 1")).verdict == Verdict.SUPPORTED
+    with pytest.raises(ValueError, match=r"claim TEST-1\.witness must be given for a vacuous claim"):
+        claim(kind="vacuous")
+
+
+# --- defects ---------------------------------------------------------------------------------------------------------
+
+
+def only_problem(entry):
+    assert not entry.ok
+    (problem,) = entry.problems
+    return problem
+
+
+def test_an_uncaught_mutant_is_a_problem():
+    entry = quick(claim(mutants=(Mutant("larger", square, lambda x: x * x + x),), extremal={}))
+    assert only_problem(entry) == "mutant 'larger' is caught by no check"
+    assert quick(claim(mutants=(Mutant("larger", square, lambda x: x * x + x),))).ok  # the extremal instance sees it
+
+
+def test_a_mutant_is_caught_by_a_proof_on_the_shipped_function():
+    def problem(unknowns, ops):
+        x = unknowns("x")
+        return [x >= 1], [x <= square(x)]
+
+    made = claim(conclusion=lambda x: at_most(0.0, 1.0), extremal={}, proofs=(smt.implies("s", "c", problem),))
+    entry = quick(made)
+    assert entry.ok
+    assert entry.mutants[0]["caught by"] == "smt"
+    assert 1 <= Fraction(entry.mutants[0]["witness"].removeprefix("x = ")) < 2  # where x <= x² / 2 fails
+    assert square(3.0) == 9.0  # the formula is back in its place
+
+
+def test_the_formula_comes_back_after_an_error():
+    made = claim(mutants=(Mutant("broken", square, lambda x: 1 / 0),))
+    assert only_problem(quick(made)) == "mutant 'broken' is caught by no check"
+    assert square(3.0) == 9.0
+
+
+def test_a_control_must_be_violated():
+    entry = quick(claim(controls=(Control("positive", st.just(-5)),)))
+    assert only_problem(entry) == "control 'positive': nothing violates the conclusion"
+    half = claim(controls=(Control("positive", st.just(0)),), conclusion=lambda x: at_most(1.0, square(float(x))))
+    assert quick(half).ok
+    assert quick(half).controls[0]["violation"] == "0: 1 <= 0 fails"
+
+
+def test_a_control_breaks_the_hypothesis_it_names_and_no_other():
+    small = Hypothesis("small", lambda x: float(x > 50))
+    wrong = lambda x: at_most(float(x), 50.0)  # noqa: E731
+    made = claim(
+        hypotheses=(POSITIVE, small), conclusion=wrong, controls=(Control("positive", st.just(99)),), mutants=()
+    )
+    entry = quick(made)
+    assert "breaks ['small'], not 'positive' alone" in "".join(entry.problems)
+
+
+def test_a_control_names_a_hypothesis():
+    with pytest.raises(ValueError, match=r"controls must be named after a hypothesis in \['positive'\]; got posotive"):
+        claim(controls=(Control("posotive", st.just(0)),))
+
+
+def test_instances_must_meet_the_hypotheses():
+    problem = only_problem(quick(claim(instances=st.integers(-5, 5), mutants=(), extremal={})))
+    assert problem == "an instance does not meet positive: 0"
+
+
+def test_an_error_in_a_conclusion_is_reported_with_its_instance():
+    def conclusion(x):
+        return at_most(float(x), 1 / (7 - x)) if x >= 7 else at_most(0.0, 1.0)
+
+    problem = only_problem(quick(claim(conclusion=conclusion, mutants=(), extremal={})))
+    assert problem == "an instance raises ZeroDivisionError: division by zero: 7"
+
+
+def test_an_extremal_instance_must_attain():
+    problem = only_problem(quick(claim(extremal={"": st.just(2)})))
+    assert problem == "an extremal instance does not attain its bound: 2: measured reaches 0.5 of its bound"
+    with pytest.raises(ValueError, match=r"extremal must be given for a tight claim"):
+        claim(kind="tight", extremal={})
+
+
+def test_a_proof_that_raises_is_a_problem():
+    def run(seconds):
+        raise TypeError("unsupported operand")
+
+    entry = quick(claim(proofs=(Check("smt", "the step", "c", run),)))
+    assert entry.verdict == Verdict.UNKNOWN
+    assert only_problem(entry) == "proof 'the step' raises TypeError: unsupported operand"
+
+
+def test_a_part_that_never_speaks_is_shown():
+    made = claim(
+        conclusion=lambda x: {"one": at_most(float(x), square(float(x))), "two": Void("x is too small")}, extremal={}
+    )
+    assert quick(made).void == {"two": "x is too small"}
+
+
+# --- sampling --------------------------------------------------------------------------------------------------------
+
+
+def test_the_search_steers_towards_the_worst_case():
+    """The ratio peaks at a single corner of a cube; undirected draws end lower."""
+    cube = st.lists(numbers(0, 1), min_size=6, max_size=6)
+    made = claim(
+        instances=cube,
+        hypotheses=(),
+        conclusion=lambda x: at_most(math.prod(0.2 + 0.8 * v for v in x), 1.0),
+        extremal={},
+        mutants=(),
+    )
+    directed, drawn = ([attack(made, 300, seed, quick=q).tightness[""] for seed in range(4)] for q in (False, True))
+    assert min(directed) > 0.9
+    assert sum(directed) > sum(drawn) + 0.2
+
+
+def test_the_same_seed_draws_the_same():
+    seen = ([], [], [])
+    for own, seed in zip(seen, (0, 0, 1), strict=True):
+        search(st.integers(0, 10**9), own.append, 30, seed)
+    assert seen[0] == seen[1] != seen[2]
+
+
+def test_draws_do_not_depend_on_what_is_imported(tmp_path, monkeypatch):
+    """Hypothesis would mix a new module's literals into what it draws."""
+
+    def draw():
+        seen = []
+        search(st.integers(0, 10**9), seen.append, 300, 0)
+        return seen
+
+    before = draw()
+    (tmp_path / "full_of_literals.py").write_text(f"NUMBERS = {list(range(10**6, 10**6 + 5000, 7))}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    __import__("full_of_literals")
+    assert draw() == before
+
+
+def test_a_strategy_that_rejects_nearly_all_is_cut_short():
+    start = ledger.time.perf_counter()
+    made = claim(instances=st.integers(0, 10**9).filter(lambda x: x == 12345), hypotheses=(), mutants=(), extremal={})
+    entry = quick(made, examples=10**6, seconds=0.5)
+    assert ledger.time.perf_counter() - start < 10
+    assert entry.verdict in (Verdict.UNKNOWN, Verdict.SUPPORTED)
+
+
+def test_json_is_plain():
+    entry = quick(claim(proofs=(proved(),)))
+    plain = entry.to_json()
+    assert plain["ok"] is True
+    assert plain["verdict"] == "PROVED"
+    assert "ratios" not in plain
+    infinite = quick(claim(conclusion=lambda x: at_most(math.inf, 1.0), mutants=(), extremal={})).to_json()
+    assert infinite["margin"] == "-inf"
+
+
+def test_relations_broadcast():
+    relation = at_most(torch.ones(3), 2.0, unit=4.0)
+    assert isinstance(relation, Relation)
+    assert relation.margin.tolist() == [0.25] * 3
