@@ -67,7 +67,8 @@ def print_audit(console: Console, audit: Audit) -> None:
         for status in ("refused", "void"):
             for why in dict.fromkeys(row.why for row in rows if row.status == status):
                 which = [f"{row.claim} {row.part}".rstrip() for row in rows if (row.status, row.why) == (status, why)]
-                console.print(f"  {status}: {', '.join(which)}: {why}", highlight=False, markup=False)
+                fails = " fails" if status == "refused" else ""
+                console.print(f"  {status}: {', '.join(which)}: {why}{fails}", highlight=False, markup=False)
 
 
 def _table(rows: list[Row]) -> Table:

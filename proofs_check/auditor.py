@@ -44,6 +44,7 @@ class Row:
     status: str
     """"holds", "refused" (a hypothesis fails), "void" (says nothing here) or "VIOLATED" """
     why: str = ""
+    """the first hypothesis that fails on some sample, or why a part is void"""
     samples: int = 0
     """samples on which every hypothesis holds"""
     of: int = 0
@@ -138,8 +139,7 @@ def audit(sae: SAE, world: World, n: int = 1000, seed: int = 1) -> Audit:
             worst = float(torch.as_tensor(hypothesis.deviation(case)).max())
             own = Met(view, hypothesis.name, int(holds.sum()), len(keep), max(worst, 0.0))
             met[view, hypothesis.name] = own
-            if own.samples < own.of and not failing:
-                failing = f"{own.hypothesis} fails on {own.of - own.samples} of {own.of} samples (by up to {worst:.2g})"
+            failing = failing or ("" if own.samples == own.of else own.hypothesis)
             keep &= holds
         if bool(keep.any()):
             parts = _in_blocks(claim, case.take(keep))
