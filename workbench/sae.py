@@ -126,10 +126,14 @@ class SAE(nn.Module, ABC):
             must(not isinstance(value, list), f"{self.name}.{name}", "the same for all members", value, "use a tuple")
             setattr(self, name, value)
 
-    def _draw_parameters(self) -> None:
+    def drawn(self, name: str, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
+        """One draw a member from the named stream of its seed, stacked: (*s, ...)."""
         seeds = np.broadcast_to(np.asarray(self.seed), self.shape)
-        rows = [torch.randn(self.m, self.d, generator=stream(int(seed), "init")) for seed in seeds.flat]
-        decoder = torch.stack(rows).view(*self.shape, self.m, self.d)
+        members = torch.stack([draw(stream(int(seed), name)) for seed in seeds.flat])
+        return members.view(*self.shape, *members.shape[1:])
+
+    def _draw_parameters(self) -> None:
+        decoder = self.drawn("init", lambda rng: torch.randn(self.m, self.d, generator=rng))
         decoder = decoder / decoder.norm(dim=-1, keepdim=True)
         self.W_dec = nn.Parameter(decoder)
         self.W_enc = nn.Parameter(decoder.mT.clone(memory_format=torch.contiguous_format))

@@ -177,15 +177,18 @@ def norm_match(
     size = contributions.to(torch.promote_types(contributions.dtype, torch.float32))
     goal = target.to(size.dtype)[..., None]
     ordered = _falling(size)
-    norms = torch.cat((torch.zeros_like(goal), ordered.square().cumsum(-1).sqrt()), -1)
+    squares = torch.cat((torch.zeros_like(goal), ordered.square().cumsum(-1)), -1)
     if sentinel is not None:
-        norms[..., -1] = sentinel
+        squares[..., -1] = sentinel**2
     if rule == "reach":
-        enough = norms >= goal
+        enough = squares.sqrt() >= goal
         count = torch.where(enough.any(-1), enough.int().argmax(-1), size.shape[-1])
-    else:
-        power = 1 if rule == "norm" else 2
-        count = (norms**power - goal**power).abs().argmin(-1)
+    elif rule == "norm":
+        count = (squares.sqrt() - goal).abs().argmin(-1)
+    else:  # a few roundings of goal² apart is a tie
+        gap = (squares - goal.square()).abs()
+        tie = gap.amin(-1, keepdim=True) + 8 * torch.finfo(size.dtype).eps * goal.square()
+        count = (gap <= tie).int().argmax(-1)
     low, high = (torch.as_tensor(v, device=size.device) for v in (least, size.shape[-1] if most is None else most))
     count = torch.minimum(torch.maximum(count, low), high)[..., None]
     cut = ordered.gather(-1, (count - 1).clamp_min(0))

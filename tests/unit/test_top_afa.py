@@ -78,6 +78,9 @@ def test_ties_keep_the_first_and_no_more():
     [
         ("norm", 10.95, 2),  # C_1 = 3, C_2 = 3.606: the midpoint squared is 10.908
         ("square", 10.95, 1),  # 9 and 13: below their midpoint 11
+        ("square", 11.0, 1),  # a tie: the first
+        ("norm", 11.0, 2),
+        ("square", 11.05, 2),
         ("norm", 9.1, 1),
         ("reach", 9.1, 2),
         ("reach", 9.0, 1),
@@ -88,6 +91,12 @@ def test_ties_keep_the_first_and_no_more():
 def test_rules_differ(rule, square, count):
     a, tau = torch.tensor([[3.0, 2, 1, 0.5]], dtype=torch.float64), torch.tensor([square], dtype=torch.float64).sqrt()
     assert int(norm_match(a, tau, rule=rule).sum()) == count
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_tie_in_squares_survives_rounding(dtype):
+    a = torch.tensor([[3.0, 2, 1, 0.5]], dtype=dtype)
+    assert int(norm_match(a, torch.tensor([11.0], dtype=dtype).sqrt(), rule="square").sum()) == 1
 
 
 def test_least_and_most_bound_the_count():
@@ -164,10 +173,13 @@ def test_loss_terms_by_hand():
     assert_close(terms["afa"], 8 * 0.25 * gap.square().mean())
     assert_close(terms["mse"], (x - out.x_hat).square().sum(1).mean())
     assert "aux" not in terms
-    sae.silent[4:9] = 5.0
-    sae.silent[10] = 4.0  # not yet dead
-    dead = torch.zeros(20, dtype=torch.bool)
-    dead[4:9] = True
+    sae.silent[:10] = 4.0  # with this batch five, where they stay silent
+    sae.silent[10:12] = 3.0  # not yet dead
+    sae.W_enc.data[:, :4] = 0.0  # some that do
+    out = sae.trace(x)
+    fires = (out.dense() > 0).any(0)
+    dead = ~fires & (torch.arange(20) < 10)
+    assert 4 <= int(dead.sum()) < 10
     a = torch.where(dead, (out.pre @ sae.W_enc).relu(), 0.0)
     values, index = a.topk(2, dim=1)
     guess = torch.zeros_like(a).scatter(1, index, values) @ sae.W_dec
@@ -177,6 +189,7 @@ def test_loss_terms_by_hand():
 def test_aux_leaves_members_without_dead_latents_alone():
     sae = W.create("top_afa", 8, 20, seed=[0, 1])
     sae.silent[1, :3] = 9.0
+    sae.W_enc.data[1, :, :3] = 0.0  # silent in this batch too
     x = WORLD.sample(30, rng).x
     aux = sae.loss(x, sae.trace(x))["aux"].detach()
     assert float(aux[0]) == 0.0
@@ -212,6 +225,8 @@ def test_no_gradient_goes_through_the_choice():
         ({"target": "x"}, r"TopAFA\.target must be one of \('centred', 'raw'\)"),
         ({"init": "he"}, r"TopAFA\.init must be one of"),
         ({"afa": -1.0}, r"TopAFA\.afa must be at least 0; got -1\.0: raise it"),
+        ({"least": 5, "most": 3}, r"TopAFA\.least must be at most `most`, and that at most m=8; got 5: lower both"),
+        ({"most": 9}, r"TopAFA\.least must be at most `most`, and that at most m=8"),
         ({"sentinel": [True, False]}, r"top_afa\.sentinel must be the same for all members"),
     ],
 )
@@ -239,6 +254,27 @@ def test_options_reach_the_rule():
     assert not torch.equal(counts["raw"], counts["plain"])
 
 
+def test_selection_in_float64_is_that_of_a_double_sae():
+    x = WORLD.sample(2000, rng).x
+    single, precise = (W.create("top_afa", 8, 40, precise=p).eval() for p in (False, True))
+    exact = W.create("top_afa", 8, 40).double().eval()
+    chosen = precise.trace(x).dense() > 0
+    agree = (chosen == (exact.trace(x.double()).dense() > 0)).all(1).double().mean()
+    assert float(agree) > 0.999  # latents themselves stay float32
+    assert precise.trace(x).dense().dtype == torch.float32
+    assert torch.equal((single.trace(x).dense() > 0).sum(1) > 0, chosen.sum(1) > 0)
+
+
+def test_it_reconstructs_easy_features_without_finding_them():
+    """12 orthonormal features, one firing: law C9 of the contract, which does not apply to it."""
+    easy = S.SparseMixture(n_true=12, d=12, directions=S.Orthonormal(), firing=S.ExactlyK(1))
+    sae = W.create("top_afa", 12, 24, seed=[0, 1])
+    W.train(sae, easy, W.TrainConfig(steps=800, batch=128))
+    scores = W.evaluate(sae, easy, n=1000)
+    assert scores["fvu"].max() < 1e-3
+    assert scores["recall@.9"].max() < 1.0
+
+
 def test_the_trivial_optimum_is_one():
     """AFA-16 on the shipped class, float32, scaled and stacked: no loss at all with [A, -A]."""
     sae = W.create("top_afa", 8, 16, seed=[0, 1]).eval()
@@ -248,4 +284,4 @@ def test_the_trivial_optimum_is_one():
         sae.W_dec.copy_(sae.W_enc.mT)
     x = WORLD.sample(100, rng).x
     terms = sae.loss(x, sae.trace(x))
-    assert float(sum(terms.values()).max()) < 1e-8
+    assert float(sum(terms.values()).detach().max()) < 1e-8
