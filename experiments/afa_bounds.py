@@ -1,6 +1,7 @@
 """How tight the bounds on interference are: a ladder against k, an optimiser climbing to the constants, sqrt(2/d).
 
-Run `python experiments/afa_bounds.py`; `--help` lists the flags. Results go to `runs/afa_bounds/...`.
+Shows AFA-2, AFA-3, AFA-5, AFA-6, AFA-7, AFA-8 and AFA-10 of the ledger. Run `python experiments/afa_bounds.py`;
+results go to `runs/afa_bounds/...`; `--help` lists the flags.
 """
 
 import json
@@ -37,6 +38,8 @@ LADDER = {
     "μ(L²/N − 1)": COLOURS[2],
     "largest |eigenvalue|": COLOURS[0],
     "measured": "black",
+    "random signs: √2 μ bound": COLOURS[6],
+    "random signs: rms": COLOURS[1],
 }
 FORMS = ("r/(m − 1), the paper's", "r/(k − 1)", "l1 form", "l1 form, largest")
 
@@ -72,12 +75,10 @@ class Bounds:
         must(max(self.k) <= self.n, "--k", f"at most n={self.n}", max(self.k), "lower k or raise n")
 
 
-def codes(n: int, k: int, samples: int, rng: torch.Generator, signed: bool = False) -> Tensor:
-    """Codes (samples, n) with k active entries of size U(.5, 1.5), positive or of random sign."""
+def codes(n: int, k: int, samples: int, rng: torch.Generator) -> Tensor:
+    """Codes (samples, n) with k active entries of size U(.5, 1.5)."""
     places = torch.rand(samples, n, generator=rng, dtype=torch.float64).topk(k, 1).indices
     values = 0.5 + torch.rand(samples, k, generator=rng, dtype=torch.float64)
-    if signed:
-        values *= 2 * torch.randint(0, 2, values.shape, generator=rng) - 1
     return torch.zeros(samples, n, dtype=torch.float64).scatter(1, places, values)
 
 
@@ -89,14 +90,18 @@ def ladder(settings: Bounds, seed: int) -> Iterator[dict[str, Any]]:
         case = Mixture.exact(rows, codes(settings.n, k, settings.samples, rng))
         measured, mu = case.interference.abs() / case.h2, case.support_coherence
         low, high = case.spectrum
-        babel = coherence.babel([row.unbind(1) for row in case.products.unbind(1)], ops=TENSOR)
+        signs = 2 * torch.randint(0, 2, case.h.shape, generator=rng) - 1
+        signed = Mixture.exact(rows, case.h * signs).interference / case.h2
+        root = average_case.random_signs_bound(case.h2, case.h.pow(4).sum(1), mu).mean().sqrt()
         values = {
             "ε(n − 1), the paper's": torch.tensor(coherence.norm_gap(1.0, case.coherence, case.m)),
             "μ(k − 1)": coherence.norm_gap(1.0, mu, k),
-            "Gershgorin": babel,
+            "Gershgorin": coherence.babel(case.product_list, ops=TENSOR),
             "μ(L²/N − 1)": coherence.l1_gap(case.l1, case.h2, mu) / case.h2,
             "largest |eigenvalue|": torch.maximum(high, -low),
             "measured": measured,
+            "random signs: √2 μ bound": root,
+            "random signs: rms": signed.square().mean().sqrt(),
         }
         for name, value in values.items():
             yield {"panel": "ladder", "line": name, "x": float(k), "seed": seed, "value": float(value.median())}
@@ -197,11 +202,12 @@ def draw(frame: pl.DataFrame, settings: Bounds, stem: Path) -> list[Path]:
     with plt.rc_context(STYLE):
         figure, ((one, two), (three, four)) = plt.subplots(2, 2, figsize=(10.5, 7.8), layout="constrained")
         for name, colour in LADDER.items():
-            line(one, "ladder", name, colour)
+            line(one, "ladder", name, colour, linestyle=":" if name.startswith("random") else "-")
         one.axhline((2 / settings.d) ** 0.5, color="0.5", linestyle="--", linewidth=1.2, label="√(2/d)")
         one.set(xscale="log", yscale="log", xlabel="active rows k", ylabel="|q| / N", title="Bounds on |x|² − |h|²")
         one.set_xticks(settings.k, [str(k) for k in settings.k])
         one.minorticks_off()
+        one.set_ylim(0.05, 5000)
         for i, k in enumerate((2, 4, 8)):
             line(two, "climb", f"above, k = {k}", COLOURS[i])
             line(two, "climb", f"below, k = {k}", COLOURS[i], linestyle="--")
@@ -233,7 +239,8 @@ def draw(frame: pl.DataFrame, settings: Bounds, stem: Path) -> list[Path]:
         four.set(title="When the paper's upper side applies", xlim=(0.23, 8.4), ylim=(0.5, 300))
         four.set_xticks([0.25, 0.5, 1, 2, 4, 8], ["1/4", "1/2", "1", "2", "4", "8"])
         four.minorticks_off()
-        for panel in (one, two, three, four):
+        one.legend(fontsize=7, frameon=False, ncols=2, loc="upper left")
+        for panel in (two, three, four):
             panel.legend(fontsize=7, frameon=False)
         caption = (
             f"Ladder: {settings.n} random rows in d = {settings.d}, {settings.samples} codes with entries U(.5, 1.5); "

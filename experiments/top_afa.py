@@ -1,7 +1,7 @@
 """Does top-AFA recover features? Loss weight, sparsity, initialisation and normalisation varied; TopK beside.
 
-Also starts both variants at the true dictionary and watches them leave it or stay. Run `python experiments/top_afa.py`;
-results go to `runs/top_afa/...`; `--resume FOLDER` continues an interrupted run; `--help` lists the flags.
+Also starts both variants at the true dictionary and watches them leave it or stay (AFA-17). Run `python
+experiments/top_afa.py`; results go to `runs/top_afa/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
 import json
@@ -28,11 +28,11 @@ from synthetic.standardised import Standardised
 from synthetic.streams import stream
 from synthetic.world import World
 from workbench import SAE, TrainConfig, create, evaluate, train
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish
+from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
 from workbench.results import Run, revived
 from workbench.sweep import Cell, Report, finish_cells
 
-METRICS = ("recovered", "l0", "fvu", "corr(L0, K)", "saturated", "mcc")
+METRICS = ("recovered", "l0", "fvu", "corr(L0, K)", "saturated", "mcc", "chance")
 _SAMPLES = 4096
 """behind the correlation and the saturated share"""
 
@@ -45,8 +45,8 @@ class TopAFA:
     """weights of the norm-matching loss"""
     k: tuple[int, ...] = (2, 4, 8)
     """features that fire on average, K"""
-    aux: float = 1 / 32
-    """weight of the dead latents' share in the residual; 0 for none"""
+    aux: float = 0.0
+    """weight of the dead latents' share in the residual; the reference's is 1/32"""
     n_true: int = 64
     """features of the world, random directions"""
     d: int = 32
@@ -69,6 +69,11 @@ class TopAFA:
     """run folder to continue, with the settings it was started with"""
     dry_run: bool = False
     """print the settings and the cells, and stop"""
+
+    @property
+    def middle(self) -> int:
+        """The K that is looked at most closely."""
+        return self.k[len(self.k) // 2]
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
@@ -98,18 +103,13 @@ def plan(settings: TopAFA) -> list[Cell]:
                 id = f"top_afa/K{k}/{init}/{normalise}"
                 add(id, "top_afa", k, settings.m, init=init, normalise=normalise, afa=list(settings.afa))
         add(f"topk/K{k}", "topk", k, settings.m, topk=k)
-    middle = middle_of(settings)
+    middle = settings.middle
     add("topk-dense", "topk", middle, settings.m, topk=min(2 * settings.d, settings.m))
     for seed in seeds:  # at the truth only the data can differ
         own: dict[str, Any] = {"start": "truth", "seeds": [seed], "data": seed}
         add(f"truth/top_afa/{seed}", "top_afa", middle, settings.n_true, afa=[1 / 32], **own)
         add(f"truth/topk/{seed}", "topk", middle, settings.n_true, topk=middle, **own)
     return cells
-
-
-def middle_of(settings: TopAFA) -> int:
-    """The K that is looked at most closely."""
-    return settings.k[len(settings.k) // 2]
 
 
 def world_of(cell: Cell) -> World:
@@ -142,16 +142,14 @@ def scores(sae: SAE, world: World) -> dict[str, Any]:
         out = sae.eval().trace(batch.x * sae.scale)
         active = (out.dense() != 0).sum(-1).double()
         true = (batch.h.values != 0).sum(-1).double()
+        saturated = torch.zeros(sae.shape)
         if sae.name == "top_afa":
             all_kept = (out.pre @ sae.W_enc).relu() * sae.W_dec.norm(dim=-1)[..., None, :]
             saturated = (all_kept.norm(dim=-1) < out.pre.norm(dim=-1)).double().mean(-1)
-        else:
-            saturated = torch.zeros(sae.shape, dtype=torch.float64)
-    deviation = active - active.mean(-1, keepdim=True)
-    spread = (deviation.square().sum(-1) * (true - true.mean()).square().sum()).sqrt()
-    correlation = torch.where(spread > 0, (deviation @ (true - true.mean())) / spread.clamp_min(1e-12), 0.0)
-    recovered = np.asarray(found["recall@.9"]) * world.truth.n_true
-    values = {"recovered": recovered, "corr(L0, K)": correlation.numpy(), "saturated": saturated.numpy()}
+    pairs = [torch.corrcoef(torch.stack((own, true)))[0, 1] for own in active.reshape(-1, len(true))]
+    values = {"corr(L0, K)": torch.stack(pairs).nan_to_num().view(sae.shape), "saturated": saturated}
+    for name, end in (("recovered", ""), ("chance", "_null")):
+        values[name] = torch.as_tensor(found[f"recall@.9{end}"]) * world.truth.n_true
     return {name: np.asarray(values.get(name, found.get(name))).tolist() for name in METRICS}
 
 
@@ -219,7 +217,7 @@ def draw(frame: pl.DataFrame, settings: TopAFA, stem: Path) -> list[Path]:
                     values = [seeds_of(metric=metric, afa=a, **arm) for a in settings.afa]
                     draw_band(panel, places, values, COLOURS[colour], f"top-AFA, {init} start, {SCALES[normalise]}")
                 topk = seeds_of(metric=metric, variant="topk", start="random", k=k, topk=k)
-                panel.axhline(float(np.median(topk)), color="black", linewidth=1.4, label="TopK, k = K")
+                draw_band(panel, [places[0], places[-1]], [topk, topk], "black", "TopK, k = K")
                 panel.set_xticks(places, weights)
                 panel.set_xlabel("weight of the norm loss λ")
             panels[0, j].set_title(f"{k} features fire on average")
@@ -230,16 +228,17 @@ def draw(frame: pl.DataFrame, settings: TopAFA, stem: Path) -> list[Path]:
                 draw_band(panel, steps["step"].to_list(), steps["value"].to_list(), colour, f"{label}, from the truth")
             panel.set_xscale("symlog", linthresh=1)
             panel.set_xlabel("training steps")
-        panels[0, -1].set_title(f"started at the truth, K = {middle_of(settings)}")
+        panels[0, -1].set_title(f"started at the truth, K = {settings.middle}")
+        chance = frame.filter(pl.col("metric") == "chance")["value"].to_numpy()
+        for panel in panels[0]:
+            panel.axhline(float(np.median(chance)), color="0.45", linestyle="--", linewidth=1.2, label="chance")
         for panel in panels[1]:
             panel.axhline(settings.d, color="0.4", linestyle=":", linewidth=1.2, label="d")
         panels[0, 0].set(ylabel=f"features recovered, of {settings.n_true}", ylim=(-2, settings.n_true + 3))
         panels[1, 0].set(ylabel="active latents, L0", yscale="log")
         panels[1, 0].set_yticks([2**i for i in range(1, 8)], [str(2**i) for i in range(1, 8)])
         panels[1, 0].minorticks_off()
-        handles = dict(zip(*reversed(panels[1, 0].get_legend_handles_labels()), strict=True))
-        handles |= dict(zip(*reversed(panels[1, -1].get_legend_handles_labels()), strict=True))
-        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3, frameon=False)
+        shared_legend(figure, (panels[1, 0], panels[0, 0], panels[1, -1]), columns=3)
         caption = (
             "n_true = {n_true} random directions, d = {d}, m = {m} (from the truth {n_true}); {steps} steps of "
             "{batch}, Adam {lr:g}, aux {aux:.3g}; recovered: cos > .9; {seeds} seeds (of weights; from the truth of "
@@ -250,15 +249,16 @@ def draw(frame: pl.DataFrame, settings: TopAFA, stem: Path) -> list[Path]:
 
 def table_of(frame: pl.DataFrame, settings: TopAFA) -> Table:
     """Final figures at the middle K: medians over seeds, of recovered features also the range."""
-    middle = middle_of(settings)
-    last = frame.filter(pl.col("k") == middle, pl.col("step") == settings.steps)
-    table = Table("run", *METRICS, title=f"K = {middle}, after {settings.steps} steps: medians over seeds")
+    last = frame.filter(pl.col("k") == settings.middle, pl.col("step") == settings.steps)
+    table = Table(
+        "run", *METRICS[:-1], title=f"K = {settings.middle}, after {settings.steps} steps: medians over seeds"
+    )
     keys = ["variant", "start", "init", "normalise", "topk", "afa"]
     for (variant, start, init, normalise, topk, afa), own in last.group_by(keys, maintain_order=True):
         weight = "" if afa is None else f"λ {Fraction(afa).limit_denominator(1024)} {init}"
         name = f"TopK {topk}" if variant == "topk" else weight + (" std" if normalise == "sample" else "")
         values = {metric: own.filter(pl.col("metric") == metric)["value"].to_numpy() for metric in METRICS}
-        cells = [f"{np.median(value):.3g}" for value in values.values()]
+        cells = [f"{np.median(values[metric]):.3g}" for metric in METRICS[:-1]]
         cells[0] += f" ({values['recovered'].min():g}–{values['recovered'].max():g})"
         table.add_row(name + (", truth" if start == "truth" else ""), *cells)
     table.caption = "std: samples standardised one by one; truth: started there"

@@ -1,4 +1,4 @@
-"""ZF plot of trained SAEs: |f| against |x| with the paper's bands, and what the mismatch is made of.
+"""ZF plot of trained SAEs: |f| against |x| with the paper's bands, and what the mismatch is made of (AFA-1, AFA-11).
 
 Run `python experiments/zf_plot.py` to train a few variants, or name SAE or run folders with --saes. Results go to
 `runs/zf_plot/...`; `--help` lists the flags.
@@ -78,7 +78,11 @@ def groups(settings: ZF, run: Run) -> list[Group]:
     """What to plot: the SAEs named, or freshly trained ones, which are kept in the run folder."""
     folders = [folder for target in settings.saes for folder in sae_folders(target)]
     if folders:
-        return [(folder.name, world_of(folder, settings.world), members_of(folder)) for folder in folders]
+        names = [folder.name for folder in folders]
+        if len(set(names)) < len(names):  # of several runs
+            names = [f"{folder.parent.parent.name}/{folder.name}" for folder in folders]
+        named = zip(names, folders, strict=True)
+        return [(name, world_of(folder, settings.world), members_of(folder)) for name, folder in named]
     name = settings.world or "superposition"
     world = find_world(name)
     save_world(world, run.folder / "worlds" / "base")
@@ -105,7 +109,7 @@ def measure(group: Group, settings: ZF) -> tuple[list[dict[str, Any]], list[dict
         rest = case.x - case.x_hat
         total = float(case.h2.sum())
         size, norm = case.x2.sqrt(), case.h2.sqrt()
-        mismatch = afa.norm_mismatch(case.x2, case.unit, ops=TENSOR)
+        mismatch = afa.norm_mismatch(case.x2, case.h2, ops=TENSOR)
         values = {
             "interference": float(case.interference.sum()) / total,
             "residual": float(rest.square().sum()) / total,
@@ -176,11 +180,12 @@ def experiment(settings: ZF, console: Console) -> int:
     measured = [measure(group, settings) for group in track(found, "measuring")]
     figures = run.write_table([row for rows, _ in measured for row in rows])
     points = pl.DataFrame([row for _, rows in measured for row in rows])
-    trained = f"m = {settings.m}, {settings.steps} steps of 256, world {settings.world or 'superposition'}"
-    kind = "SAEs named" if settings.saes else trained
+    kind = "SAEs named" if settings.saes else f"m = {settings.m}, {settings.steps} steps of 256"
+    sizes = sorted({(world.truth.n_true, world.d, len(members)) for _, world, members in found})
+    worlds = "; ".join(f"n_true = {n}, d = {d}, {seeds} seeds" for n, d, seeds in sizes)
     caption = (
-        f"{kind}; d = {found[0][1].d}, {len(found[0][2])} seeds, {settings.samples} samples each. Scatter: first seed, "
-        f"{SHOWN} samples; bands: slopes 1/√(1 ± c). Bars: median over seeds, points seeds."
+        f"{kind}; {worlds}; k = E[L0] of the world; {settings.samples} samples each. Scatter: first seed, {SHOWN} "
+        "samples; bands: slopes 1/√(1 ± c). Bars: median over seeds, points seeds."
     )
     paths = draw(figures, points, caption, run.folder / "figures/zf_plot")
     table = Table("median over seeds [least, largest]", *(name for name, _, _ in found))

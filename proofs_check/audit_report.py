@@ -9,33 +9,43 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from proofs_check.auditor import VIEWS, Audit, Met, Row
+from proofs_check.auditor import TOLERANCE, VIEWS, Audit, Met, Row
 
 _R = TypeVar("_R", Met, Row)
-_WORST_FIRST = ("VIOLATED", "holds", "void", "refused")
 
 
 def merged(audits: Sequence[Audit]) -> Audit:
-    """Several SAEs as one: counts add up, medians of medians, the least slack, the worst status."""
+    """Several SAEs on one world: counts add up, medians of medians, the least slack, the worst status.
+
+    The world's own view is the same for all and taken once. Members of which a part says nothing do not count for it.
+    """
+    audits = [audits[0], *(_without_world(audit) for audit in audits[1:])]
     met = [
         replace(
             rows[0], samples=_over(rows, "samples", sum), of=_over(rows, "of", sum), worst=_over(rows, "worst", max)
         )
         for rows in _groups((row for audit in audits for row in audit.hypotheses), "view", "hypothesis")
     ]
-    rows = [
-        replace(
-            rows[0],
-            status=min((row.status for row in rows), key=_WORST_FIRST.index),
-            why=next((row.why for row in rows if row.why), ""),
-            **{name: _over(rows, name, sum) for name in ("samples", "of")},
-            **{name: _over(rows, name, median) for name in ("measured", "bound")},
-            slack=_over(rows, "slack", min),
-            tightest=_over(rows, "tightest", max),
-        )
-        for rows in _groups((row for audit in audits for row in audit.rows), "view", "claim", "part")
-    ]
+    rows = [_one(rows) for rows in _groups((row for audit in audits for row in audit.rows), "view", "claim", "part")]
     return Audit(met, rows)
+
+
+def _without_world(audit: Audit) -> Audit:
+    return Audit([met for met in audit.hypotheses if met.view != "world"], [r for r in audit.rows if r.view != "world"])
+
+
+def _one(rows: list[Row]) -> Row:
+    said = [row for row in rows if row.measured is not None] or rows
+    return replace(
+        said[0],
+        status="VIOLATED" if any(row.status == "VIOLATED" for row in said) else said[0].status,
+        why=next((row.why for row in said if row.why), ""),
+        samples=_over(said, "samples", sum),
+        of=_over(rows, "of", sum),
+        **{name: _over(said, name, median) for name in ("measured", "bound")},
+        slack=_over(said, "slack", min),
+        tightest=_over(said, "tightest", max),
+    )
 
 
 def _groups(rows: Iterable[_R], *keys: str) -> list[list[_R]]:
@@ -64,6 +74,9 @@ def print_audit(console: Console, audit: Audit) -> None:
             console.print(f"  {mark} {met.hypothesis}: {met.samples} of {met.of} samples{off}", highlight=False)
         if any(row.measured is not None for row in rows):
             console.print(_table(rows), highlight=False)
+        broken = [f"{row.claim} {row.part}".rstrip() for row in rows if row.status == "VIOLATED"]
+        if broken:
+            console.print(f"  VIOLATED: {', '.join(broken)}: a proved bound fails, report this", style="bold red")
         for status in ("refused", "void"):
             for why in dict.fromkeys(row.why for row in rows if row.status == status):
                 which = [f"{row.claim} {row.part}".rstrip() for row in rows if (row.status, row.why) == (status, why)]
@@ -73,17 +86,26 @@ def print_audit(console: Console, audit: Audit) -> None:
 
 def _table(rows: list[Row]) -> Table:
     """Bounds stated; those of one bound by another ("order") are in the JSON alone."""
-    table = Table(box=SIMPLE, padding=(0, 1, 0, 0), caption="medians over samples; tightest: largest measured / bound")
-    table.add_column("claim", no_wrap=True)
-    table.add_column("part")
-    for heading in ("measured", "bound", "tightest", "least slack", "samples"):
+    table = Table(
+        box=SIMPLE,
+        padding=(0, 1, 0, 0),
+        caption="medians over samples; tightest: largest measured / bound; slack: the least",
+    )
+    table.add_column("claim and part", min_width=27)
+    for heading in ("measured", "bound", "tightest", "slack", "samples"):
         table.add_column(heading, justify="right", no_wrap=True)
+    last = ""
     for row in rows:
         if row.measured is None or row.part.startswith("order"):
             continue
-        numbers = ["" if v is None else f"{v:.3g}" for v in (row.measured, row.bound, row.tightest)]
-        rounding = row.slack is not None and row.status == "holds" and abs(row.slack) < 1e-6
-        slack = "" if row.slack is None else "0" if rounding else f"{row.slack:.2g}"
+        if row.claim != last:
+            table.add_row(f"[bold]{row.claim} {row.title}[/]")
+        last = row.claim
+        numbers = [_number(v) for v in (row.measured, row.bound, row.tightest, row.slack)]
         style = "bold red" if row.status == "VIOLATED" else ""
-        table.add_row(row.claim, row.part or "equality", *numbers, slack, str(row.samples), style=style)
+        table.add_row(f" {row.part or 'equality'}", *numbers, str(row.samples), style=style)
     return table
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else "0" if abs(value) < TOLERANCE else f"{value:.3g}"

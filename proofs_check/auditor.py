@@ -11,7 +11,7 @@ from proofs_check.claim import Claim, Part, Relation, Void
 from proofs_check.claim import parts as named_parts
 from proofs_check.mixture import Mixture
 from proofs_check.selection import Selection
-from proofs_check.shelf import claims
+from proofs_check.shelf import claims, title_of
 from synthetic.errors import must
 from synthetic.progress import track
 from synthetic.streams import stream
@@ -56,6 +56,8 @@ class Row:
     """least bound - measured"""
     tightest: float | None = None
     """largest measured / bound"""
+    title: str = ""
+    """the claim's name in words"""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ def views(sae: SAE, world: World, n: int, seed: int) -> Iterator[tuple[str, Case
     truth = world.truth
     rows, true = _with_bias(truth.features.double(), batch.h.dense().double(), truth.bias.double())
     yield "world", Mixture(rows, true, x)
-    if sae.name == "top_afa" and sae.settings["target"] == "centred" and sae.settings["rule"] == "norm":
+    plain = {"target": "centred", "rule": "norm", "least": 1, "most": 0}
+    if sae.name == "top_afa" and all(sae.settings[name] == value for name, value in plain.items()):
         with torch.no_grad():
             scaled = x * sae.scale
             a = (sae.pre(scaled) @ sae.W_enc).relu() * sae.W_dec.norm(dim=1)
@@ -143,9 +146,9 @@ def audit(sae: SAE, world: World, n: int = 1000, seed: int = 1) -> Audit:
             keep &= holds
         if bool(keep.any()):
             parts = _in_blocks(claim, case.take(keep))
-            rows += [_row(view, claim.id, *named, failing, int(keep.sum()), len(keep)) for named in parts.items()]
+            rows += [_row(view, claim, *named, failing, int(keep.sum()), len(keep)) for named in parts.items()]
         else:
-            rows.append(Row(view, claim.id, "", "refused", failing, 0, len(keep)))
+            rows.append(Row(view, claim.id, "", "refused", failing, 0, len(keep), title=title_of(claim)))
     return Audit(list(met.values()), rows)
 
 
@@ -171,16 +174,16 @@ def _join(pieces: list[Part]) -> Part:
     return Relation(**sides, equality=said[0].equality)
 
 
-def _row(view: str, claim: str, name: str, part: Part, failing: str, samples: int, n: int) -> Row:
+def _row(view: str, claim: Claim, name: str, part: Part, failing: str, samples: int, n: int) -> Row:
     if isinstance(part, Void):
-        return Row(view, claim, name, "void", part.reason, samples, n)
+        return Row(view, claim.id, name, "void", part.reason, samples, n, title=title_of(claim))
     measured, bound = part.measured / part.unit, part.bound / part.unit
     size = torch.maximum(measured.abs(), bound.abs()).clamp_min(1.0)
     good = bool((part.margin >= -TOLERANCE * size).all())
     ratio = part.tightness[(bound > 0) & part.tightness.isfinite()]
     return Row(
         view,
-        claim,
+        claim.id,
         name,
         "holds" if good else "VIOLATED",
         failing,
@@ -190,4 +193,5 @@ def _row(view: str, claim: str, name: str, part: Part, failing: str, samples: in
         float(bound.median()),
         float(part.margin.min()),
         float(ratio.max()) if len(ratio) and not part.equality else None,
+        title_of(claim),
     )

@@ -15,6 +15,9 @@ from synthetic.errors import must
 TOLERANCE = 1e-9
 """relative rounding error allowed in float64 comparisons"""
 
+ROUNDING = 1e-14
+"""below this share of its unit a float64 figure is 0"""
+
 Kind = Literal["identity", "bound", "tight", "rate", "recovery", "refuted", "vacuous"]
 
 
@@ -59,9 +62,9 @@ class Relation:
 
     @property
     def tightness(self) -> Tensor:
-        """measured / bound: 1 where attained up to rounding."""
-        near = (self.bound - self.measured).abs() <= 1e-3 * TOLERANCE * self.unit
-        return torch.where((self.bound == self.measured) | near, 1.0, self.measured / self.bound)
+        """measured / bound: 1 where they are equal, or both nothing but rounding."""
+        nothing = torch.maximum(self.measured.abs(), self.bound.abs()) <= ROUNDING * self.unit
+        return torch.where((self.bound == self.measured) | nothing, 1.0, self.measured / self.bound)
 
 
 @dataclass(frozen=True)
@@ -86,14 +89,35 @@ def equal(measured: Any, bound: Any, *, unit: Any = 1.0) -> Relation:
 
 
 def _relation(measured: Any, bound: Any, unit: Any, *, equality: bool) -> Relation:
-    sides = (torch.as_tensor(side, dtype=torch.float64).flatten() for side in (measured, bound, unit))
-    measured, bound, unit = torch.broadcast_tensors(*sides)
+    sides = [torch.as_tensor(side, dtype=torch.float64).detach() for side in (measured, bound, unit)]
+    lengths = {side.numel() for side in sides if side.ndim}
+    must(
+        len(lengths) < 2, "a relation's sides", "of one length, or single numbers", lengths, "compare sample by sample"
+    )
+    measured, bound, unit = torch.broadcast_tensors(*(side.flatten() if side.ndim else side[None] for side in sides))
     return Relation(measured, bound, unit, equality)
 
 
+def mean_is(samples: Tensor, value: Any, *, unit: Any = 1.0) -> Relation:
+    """The mean of independent samples is `value`, to within 7 standard errors: false alarms are below 1e-11."""
+    error = 7 * samples.std() / len(samples) ** 0.5
+    return at_most((samples.mean() - value).abs(), error + 1e-12, unit=unit)
+
+
 def parts(conclusion: Conclusion) -> dict[str, Part]:
-    """A conclusion's parts by name; one without names is called ""."""
-    return dict(conclusion) if isinstance(conclusion, Mapping) else {"": conclusion}
+    """A conclusion's parts by name; one without names is called "".
+
+    Raises:
+        TypeError: it is none of what a conclusion may be.
+    """
+    found = dict(conclusion) if isinstance(conclusion, Mapping) else {"": conclusion}
+    wrong = [type(part).__name__ for part in found.values() if not isinstance(part, Relation | Void)]
+    if wrong or not found:
+        got = wrong[0] if wrong else "an empty dict"
+        raise TypeError(
+            f"Claim.conclusion must be a Relation, a Void or a dict of them; got {got}: return at_most() or equal()."
+        )
+    return found
 
 
 def digits(values: Tensor) -> str:
@@ -208,5 +232,11 @@ class Claim:
             must(good, f"claim {self.id}.controls", f"named after a hypothesis in {names}", control.drops, "rename it")
         tight = self.kind != "tight" or self.extremal
         must(tight, f"claim {self.id}.extremal", "given for a tight claim", "none", "draw what attains it")
-        vacuous = self.kind != "vacuous" or self.witness
-        must(vacuous, f"claim {self.id}.witness", "given for a vacuous claim", repr(self.witness), "say where")
+        vacuous = self.kind != "vacuous" or (self.witness and self.extremal)
+        must(
+            vacuous,
+            f"claim {self.id}.witness",
+            "given with extremal instances for a vacuous claim",
+            "none",
+            "say where",
+        )

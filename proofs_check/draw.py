@@ -14,6 +14,8 @@ from proofs_check.selection import Selection
 from synthetic.directions import unit
 
 SEEDS = st.integers(0, 2**32 - 1)
+DRAWS = 4000
+"""random dictionaries, encoders, ... behind a mean that is compared with its law"""
 
 
 def numbers(low: float, high: float) -> SearchStrategy[float]:
@@ -22,7 +24,7 @@ def numbers(low: float, high: float) -> SearchStrategy[float]:
     Simplest are 0 or the lower end. The grid also keeps squares from underflowing.
     """
     size, steps = max(abs(low), abs(high)), 4096
-    grid = st.integers(math.ceil(low / size * steps), math.floor(high / size * steps))
+    grid = st.integers(math.floor(low / size * steps), math.ceil(high / size * steps))
     return grid.map(lambda i: min(max(i / steps * size, low), high))
 
 
@@ -127,7 +129,8 @@ def cones(draw: st.DrawFn, k: tuple[int, int] = (2, 8), *, flat: bool = False, n
         negative: draw all products in [-1/(k-1), -.01 / (k-1)] instead; the first end is the simplex.
     """
     count = draw(_sizes(*k))
-    product = -draw(numbers(0.01, 1.0)) / (count - 1) if negative else draw(numbers(0.01, 0.95))
+    size = draw(st.just(0.5) | numbers(0.01, 1.0 if negative else 0.95))
+    product = -size / (count - 1) if negative else size
     turned = torch.linalg.qr(S.Cone(product).draw(count, count, S.stream(0, "cone")).T).R.T  # triangular, same products
     rows = turned * torch.where(turned.diagonal() < 0, -1.0, 1.0)
     h = torch.ones(count) if flat else torch.tensor(draw(st.lists(numbers(0.1, 4.0), min_size=count, max_size=count)))
@@ -140,6 +143,15 @@ def simplices(draw: st.DrawFn, d: tuple[int, int] = (1, 8)) -> Mixture:
     dimension = draw(st.integers(*d))
     rows = S.Simplex().draw(dimension + 1, dimension, S.stream(0, "simplex"))
     return Mixture.exact(rows, torch.ones(dimension + 1))
+
+
+@st.composite
+def tight_frames(draw: st.DrawFn, d: tuple[int, int] = (1, 5)) -> Mixture:
+    """A unit-norm tight frame of more rows than dimensions, under flat h."""
+    dimension = draw(st.integers(*d))
+    n = draw(_sizes(dimension + 1, dimension + 4))
+    rows = S.TightFrame().draw(n, dimension, S.stream(draw(SEEDS), "claim"))
+    return Mixture.exact(rows, torch.ones(n))
 
 
 @st.composite

@@ -8,7 +8,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from proofs_check.claim import TOLERANCE, Check, Claim, Finding, Mutant, Relation, Verdict, parts
+from hypothesis.errors import Unsatisfiable
+from hypothesis.strategies import SearchStrategy
+
+from proofs_check.claim import TOLERANCE, Check, Claim, Control, Finding, Mutant, Relation, Verdict, parts
 from proofs_check.engines.need import Missing
 from proofs_check.engines.sampling import Attack, attack, search, violation
 from proofs_check.shelf import area_of, title_of
@@ -34,6 +37,8 @@ class Entry:
     checks: list[dict[str, Any]] = field(default_factory=list)
     """engine, shows, scope, status, detail, seconds"""
     instances: int = 0
+    cut: bool = False
+    """time ran out before all instances were drawn"""
     margin: float | None = None
     """smallest (bound - measured) / unit found"""
     tightness: dict[str, float] = field(default_factory=dict)
@@ -92,23 +97,17 @@ def judge(claim: Claim, *, examples: int = 300, seconds: float = 30.0, seed: int
         shown_by=claim.shown_by,
     )
     findings = [_prove(entry, check, seconds) for check in claim.proofs]
-    found = attack(claim, examples, seed, seconds)
+    found, few = Attack(), max(examples // 4, 10)
+    with _reported(entry, "drawing instances"):
+        found = attack(claim, examples, seed, seconds)
     _record(entry, found)
-    few = max(examples // 4, 10)
-    try:
+    with _reported(entry, "an extremal instance"):
         worst, short = _attained(claim, few, seed, seconds)
-    except Exception as error:  # any error of a stranger's code is the finding
-        worst, short = {}, f"{type(error).__name__}: {error}"
-    entry.attained = {name: _inverse(ratio) for name, ratio in worst.items()}
-    if short:
-        entry.problems.append(f"an extremal instance does not attain its bound: {short}")
+        entry.attained = {name: _inverse(ratio) for name, ratio in worst.items()}
+        if short:
+            entry.problems.append(f"an extremal instance does not attain its bound: {short}")
     for control in claim.controls:
-        witness, wrong = violation(
-            claim.conclusion, control.instances, claim.hypotheses, control.drops, few, seed, seconds
-        )
-        entry.controls.append({"drops": control.drops, "note": control.note, "violation": witness})
-        if not witness or wrong:
-            entry.problems.append(f"control {control.drops!r}: {wrong or 'nothing violates the conclusion'}")
+        _break(entry, claim, control, few, seed, seconds)
     for mutant in claim.mutants:
         by, witness = _catch(claim, mutant, max(examples // 3, 10), min(seconds, 10.0), seed)
         entry.mutants.append({"name": mutant.name, "caught by": by, "witness": witness})
@@ -116,7 +115,7 @@ def judge(claim: Claim, *, examples: int = 300, seconds: float = 30.0, seed: int
             entry.problems.append(f"mutant {mutant.name!r} is caught by no check")
     entry.verdict = _verdict(claim, findings, found)
     if entry.verdict == Verdict.VACUOUS:
-        entry.witness = claim.witness
+        entry.witness = f"{claim.witness}; {_first(next(iter(claim.extremal.values())), seed)}"
     if entry.verdict in (Verdict.PROVED, Verdict.VACUOUS):
         entry.scope = list(dict.fromkeys(check.scope for check in claim.proofs))
     entry.seconds = time.perf_counter() - start
@@ -124,14 +123,47 @@ def judge(claim: Claim, *, examples: int = 300, seconds: float = 30.0, seed: int
 
 
 def _verdict(claim: Claim, findings: list[Finding], found: Attack) -> Verdict:
+    """Worst first: a witness, then whatever leaves the claim open, then how it is known."""
     status = {finding.status for finding in findings}
     if "refuted" in status or found.witness:
         return Verdict.REFUTED
-    if "undecided" in status or not found.instances:
+    if "undecided" in status or found.problem or not found.judged:
         return Verdict.UNKNOWN
     if not findings:
         return Verdict.SUPPORTED
     return Verdict.VACUOUS if claim.kind == "vacuous" else Verdict.PROVED
+
+
+@contextmanager
+def _reported(entry: Entry, what: str) -> Iterator[None]:
+    """Any error of a stranger's code in the block is a problem of the claim, not of the ledger."""
+    try:
+        yield
+    except Unsatisfiable:
+        entry.problems.append(f"{what}: the strategy rejects nearly all it draws; draw what fits instead of filtering")
+    except Exception as error:
+        entry.problems.append(
+            f"{what} raises {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        )
+
+
+def _break(entry: Entry, claim: Claim, control: Control, examples: int, seed: int, seconds: float) -> None:
+    """A control must violate the conclusion by breaking the hypothesis it names, and that one alone."""
+    row = {"drops": control.drops, "note": control.note, "violation": ""}
+    entry.controls.append(row)
+    what = f"control {control.drops!r}"
+    with _reported(entry, what):
+        given = (claim.conclusion, control.instances, claim.hypotheses, control.drops)
+        row["violation"], wrong = violation(*given, examples, seed, seconds)
+        if not row["violation"] or wrong:
+            entry.problems.append(f"{what}: {wrong or 'nothing violates the conclusion'}")
+
+
+def _first(strategy: SearchStrategy[Any], seed: int) -> str:
+    """The simplest instance of a strategy, as text."""
+    drawn: list[str] = []
+    search(strategy, lambda instance: drawn.append(str(instance)), 1, seed)
+    return drawn[0] if drawn else ""
 
 
 def _prove(entry: Entry, check: Check, seconds: float) -> Finding:
@@ -151,7 +183,7 @@ def _prove(entry: Entry, check: Check, seconds: float) -> Finding:
 
 
 def _record(entry: Entry, found: Attack) -> None:
-    entry.instances = found.instances
+    entry.instances, entry.cut = found.instances, found.cut
     entry.margin = found.margin if found.margin < math.inf else None
     entry.tightness = {name: _inverse(score) for name, score in found.tightness.items()}
     entry.ratios, entry.void = found.ratios, found.void

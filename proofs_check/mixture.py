@@ -104,6 +104,11 @@ class Mixture:
         rows = self.rows[self.slots]
         return torch.where(self.pairs, rows @ rows.mT, 0.0)
 
+    @property
+    def product_list(self) -> list[tuple[Tensor, ...]]:
+        """`products` as nested lists of columns over samples, for formulas that take sequences."""
+        return [row.unbind(1) for row in self.products.unbind(1)]
+
     @cached_property
     def pairs(self) -> Bool[Tensor, "n k k"]:
         """Which entries of `products` are pairs of distinct active rows."""
@@ -139,5 +144,4 @@ UNIT_ROWS = Hypothesis("unit rows", lambda case: (case.rows.norm(dim=1) - 1).abs
 EXACT = Hypothesis("exact: x = hV", lambda case: case.residual)
 NONZERO = Hypothesis("a code other than 0", lambda case: (case.h2 == 0).double())
 NONNEGATIVE = Hypothesis("nonnegative: h >= 0", lambda case: (-case.h).amax(1))
-SEVERAL = Hypothesis("two or more active rows: k >= 2", lambda case: (case.k < 2).double())
 OVERCOMPLETE = Hypothesis("superposition: more rows than dimensions", lambda case: float(case.m <= case.d))

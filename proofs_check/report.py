@@ -15,7 +15,11 @@ COLOURS = {"PROVED": "green", "SUPPORTED": "cyan", "VACUOUS": "yellow", "REFUTED
 
 def ledger_table(entries: list[Entry]) -> Table:
     """One row a claim."""
-    table = Table(title="ledger", caption="tight: bound over the worst case found, 1 is attained", box=SIMPLE)
+    table = Table(
+        title="ledger",
+        caption="tight: bound over the worst case found, 1 is attained; *: cut short by --seconds",
+        box=SIMPLE,
+    )
     table.add_column("claim", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for heading in ("tried", "margin", "tight", "controls", "mutants", "s"):
@@ -24,7 +28,7 @@ def ledger_table(entries: list[Entry]) -> Table:
         table.add_row(
             entry.id,
             Text(entry.verdict + ("" if entry.ok else " ✗"), style=COLOURS[entry.verdict]),
-            str(entry.instances),
+            f"{entry.instances}{'*' if entry.cut else ''}",
             "" if entry.margin is None else f"{entry.margin:.0e}",
             tightness(entry.tightness.values()),
             f"{sum(bool(c['violation']) for c in entry.controls)}/{len(entry.controls)}",
@@ -70,12 +74,15 @@ def entry_detail(entry: Entry) -> RenderableType:
     mutants = _rows("mutant", "caught by", "witness")
     for mutant in entry.mutants:
         mutants.add_row(mutant["name"], mutant["caught by"] or "NOT CAUGHT", mutant["witness"])
+    margin = "none" if entry.margin is None else f"{entry.margin:.2g}"
     lines: list[RenderableType] = [
         Text.assemble((entry.id, "bold"), "  ", (entry.verdict, COLOURS[entry.verdict]), f"  {entry.kind}"),
         Text(entry.statement),
         Text(f"source: {entry.source}", style="dim"),
         *([Text(f"hypotheses: {'; '.join(entry.hypotheses)}", style="dim")] if entry.hypotheses else []),
-        Text(f"tried {entry.instances} instances, least margin {entry.margin if entry.margin is not None else '—'}"),
+        Text(
+            f"tried {entry.instances} instances{', cut short by --seconds' if entry.cut else ''}, least margin {margin}"
+        ),
     ]
     if entry.witness:
         lines.append(Text(f"witness: {entry.witness}", style="bold"))

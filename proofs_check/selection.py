@@ -60,12 +60,18 @@ class Selection:
     @cached_property
     def around(self) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
         """The C_j and C_{j+1} with C_j <= tau <= C_{j+1}, of equal value where there is no such j."""
-        above = torch.searchsorted(self.norms, self.tau[:, None].contiguous()).clamp(1, self.norms.shape[1] - 1)
+        last = max(self.norms.shape[1] - 1, 1)
+        above = torch.searchsorted(self.norms, self.tau[:, None].contiguous()).clamp(1, last)
         below = self.norms.gather(1, above - 1).squeeze(1)
+        above = above.clamp_max(self.norms.shape[1] - 1)
         return below, torch.maximum(below, self.norms.gather(1, above).squeeze(1))
 
 
 WITHIN = Hypothesis(
     "not saturated: C_1 <= tau <= C_m",
     lambda case: torch.maximum(case.norms[:, 0] - case.tau, case.tau - case.norms[:, -1]) / case.tau.clamp_min(1e-300),
+)
+BESIDE = Hypothesis(
+    "no sentinel, or an inactive latent for it to replace",
+    lambda case: float(case.sentinel is not None) * (case.contributions > 0).all(1).double(),
 )

@@ -42,11 +42,6 @@ def short_rows() -> SearchStrategy[Mixture]:
     return st.just(Mixture.exact([[0.1], [0.1]], [[1.0, 1]]))
 
 
-def single_row() -> SearchStrategy[Mixture]:
-    """V = I with one active row."""
-    return st.just(Mixture.exact([[1.0, 0], [0, 1]], [[1.0, 0]]))
-
-
 def one_oblique() -> SearchStrategy[Mixture]:
     """Rows e_1, ..., e_6 and (e_1 + e_2) / sqrt(2), the first and last active: a large cosine among many zeros."""
     rows = torch.eye(7, 6, dtype=torch.float64)

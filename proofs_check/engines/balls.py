@@ -78,7 +78,12 @@ def _bisect(flint: Any, box: Box, value: Callable[..., Any], seconds: float) -> 
         pieces += 1
         if time.monotonic() > end or pieces > _PIECES:
             here = ", ".join(f"{n} in [{float(a):.6g}, {float(b):.6g}]" for n, (a, b) in zip(names, ends, strict=True))
-            return Finding("undecided", f"after {pieces} pieces at {here}: raise --seconds or narrow the box")
+            advice = (
+                "raise --seconds or narrow the box"
+                if pieces <= _PIECES
+                else "it comes too near 0 there: narrow the box"
+            )
+            return Finding("undecided", f"after {pieces} pieces at {here}: {advice}")
         ball = value(**{n: _piece(flint, a, b) for n, (a, b) in zip(names, ends, strict=True)}, ops=ops)
         if ball >= 0:
             continue

@@ -15,7 +15,7 @@ from hypothesis.errors import HypothesisWarning
 from hypothesis.internal.conjecture import providers
 from hypothesis.strategies import SearchStrategy
 
-from proofs_check.claim import Claim, Hypothesis, Part, Relation, parts
+from proofs_check.claim import ROUNDING, Claim, Hypothesis, Relation, parts
 
 
 @dataclass
@@ -23,6 +23,10 @@ class Attack:
     """What drawing instances came to."""
 
     instances: int = 0
+    judged: int = 0
+    """instances of which some part said something"""
+    cut: bool = False
+    """time ran out before all examples were drawn"""
     margin: float = math.inf
     """smallest (bound - measured) / unit over all parts and samples"""
     tightness: dict[str, float] = field(default_factory=dict)
@@ -55,17 +59,17 @@ def attack(claim: Claim, examples: int, seed: int = 0, seconds: float = math.inf
 
     def probe(instance: Any) -> None:
         result.instances += 1
-        broken = [h.name for h in claim.hypotheses if not bool(h.met(instance).all())]
-        if broken:
-            result.problem = f"does not meet {', '.join(broken)}: {instance}"
-            raise _Found
         try:
-            conclusion = parts(claim.conclusion(instance))
+            broken = [h.name for h in claim.hypotheses if not bool(h.met(instance).all())]
+            conclusion = parts(claim.conclusion(instance)) if not broken else {}
         except Exception as error:  # a stranger's code, or a formula that a mutant has broken
             if quick:
                 return
             result.problem = f"raises {type(error).__name__}: {error}: {instance}"
             raise _Found from error
+        if broken:
+            result.problem = f"does not meet {', '.join(broken)}: {instance}"
+            raise _Found
         for name, part in conclusion.items():
             if isinstance(part, Relation):
                 spoken.add(name)
@@ -75,8 +79,9 @@ def attack(claim: Claim, examples: int, seed: int = 0, seconds: float = math.inf
                     raise _Found
             else:
                 result.void.setdefault(name, part.reason)
+        result.judged += any(isinstance(part, Relation) for part in conclusion.values())
 
-    search(claim.instances, probe, examples, seed, seconds, steer=not quick)
+    result.cut = search(claim.instances, probe, examples, seed, seconds, steer=not quick)
     result.void = {name: why for name, why in result.void.items() if name not in spoken}
     return result
 
@@ -89,19 +94,26 @@ def search(
     seconds: float = math.inf,
     *,
     steer: bool = False,
-) -> None:
+) -> bool:
     """Call `probe` on drawn instances until it raises `_Found`; then on ever simpler ones, the simplest last.
 
     With `steer`, part of the budget climbs from the best instances towards what `probe` names as its target. A strategy
-    that rejects much of what it draws may spend `seconds` before its examples; it is then cut short.
+    that rejects much of what it draws may spend `seconds` before its examples; it is then cut short, and True returned.
+
+    Raises:
+        Exception: what the strategy itself raises.
     """
     phases = (Phase.generate, *((Phase.target,) if steer else ()), Phase.shrink)
     checks = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large)
     end = time.monotonic() + seconds
 
+    cut = False
+
     @st.composite
     def timed(draw: st.DrawFn) -> Any:
-        if time.monotonic() > end:
+        nonlocal cut
+        cut = time.monotonic() > end
+        if cut:
             raise _OutOfTime
         return draw(strategy)
 
@@ -122,8 +134,12 @@ def search(
         warnings.simplefilter("ignore", HypothesisWarning)
         try:
             run()
-        except (_Found, _OutOfTime):
-            return
+        except _Found:
+            pass
+        except (Exception, _OutOfTime):  # Hypothesis calls a strategy that was cut short flaky
+            if not cut:
+                raise
+    return cut
 
 
 @contextmanager
@@ -142,14 +158,18 @@ def _from_the_seed_alone() -> Iterator[None]:
 
 
 def _note(result: Attack, name: str, part: Relation) -> None:
-    result.margin = min(result.margin, float(part.margin.min()))
-    kept = (part.bound > 0) & part.bound.isfinite() & part.measured.isfinite()
-    if part.equality or not bool(kept.any()):
+    """Keep the figures of a part, and steer: by measured / bound where the bound is above 0, else by -margin."""
+    margin = float(part.margin.min())
+    result.margin = min(result.margin, margin)
+    kept = (part.bound > ROUNDING * part.unit) & part.bound.isfinite() & part.measured.isfinite()
+    if part.equality or not bool(kept.all()):
+        if math.isfinite(margin):
+            target(-margin, label=f"{name}: margin")
         return
-    ratio = float(part.tightness[kept].max())
+    ratio = float(part.tightness.max())
     result.tightness[name] = max(result.tightness.get(name, -math.inf), ratio)
     result.ratios.setdefault(name, []).append(ratio)
-    target(ratio, label=name or "measured / bound")
+    target(ratio, label=f"{name}: ratio")
 
 
 def violation(
@@ -172,7 +192,10 @@ def violation(
     def probe(instance: Any) -> None:
         nonlocal witness, wrong
         for name, part in parts(conclusion(instance)).items():
-            if not isinstance(part, Relation) or bool(part.holds.all()):
+            if not isinstance(part, Relation):
+                continue
+            shown = part.measured.isfinite() & part.bound.isfinite()  # 0/0 violates nothing
+            if bool((part.holds | ~shown).all()):
                 continue
             broken = {h.name for h in hypotheses if not bool(h.met(instance).all())}
             witness = describe(instance, name, part)
@@ -183,10 +206,8 @@ def violation(
     return witness, wrong
 
 
-def describe(instance: Any, name: str, part: Part) -> str:
+def describe(instance: Any, name: str, part: Relation) -> str:
     """A violation in one line: the instance, and both sides at the worst sample."""
-    if not isinstance(part, Relation):
-        return str(instance)
     worst = int(part.margin.argmin())
     sign = "=" if part.equality else "<="
     sides = f"{float(part.measured[worst]):.6g} {sign} {float(part.bound[worst]):.6g} fails"

@@ -1,7 +1,10 @@
 """SymPy: identities between exact expressions."""
 
 import itertools
-from collections.abc import Callable, Iterable
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import sympy
@@ -34,7 +37,38 @@ def identity(shows: str, scope: str, sides: Sides) -> Check:
     The difference must cancel to 0 as a rational function, or simplify to 0; floats are refused. A pair that does not
     cancel is refuted by small numbers at which the sides differ, else left undecided.
     """
-    return Check("symbolic", shows, scope, lambda seconds: _decide(sides))
+
+    def run(seconds: float) -> Finding:
+        try:
+            with _within(seconds):
+                return _decide(sides)
+        except _OutOfTime:
+            return Finding("undecided", f"no simplification in {seconds:g} s: raise --seconds or split the identity")
+
+    return Check("symbolic", shows, scope, run)
+
+
+class _OutOfTime(BaseException):
+    """SymPy has used its time; no Exception, which it might catch."""
+
+
+@contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """Interrupt the block after some seconds, where the system and the thread allow it."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def leave(*_: object) -> None:
+        raise _OutOfTime
+
+    before = signal.signal(signal.SIGALRM, leave)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _decide(sides: Sides) -> Finding:

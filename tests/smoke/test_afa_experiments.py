@@ -5,7 +5,9 @@ import sys
 import polars as pl
 import pytest
 
-from experiments import afa_bounds, top_afa, zf_plot
+import synthetic as S
+import workbench as W
+from experiments import afa_bounds, top_afa, top_afa_rule, zf_plot
 
 
 def run(monkeypatch, capsys, module, *flags):
@@ -21,6 +23,17 @@ def run(monkeypatch, capsys, module, *flags):
 def only_run(out):
     (folder,) = next(path for path in out.iterdir() if path.is_dir()).iterdir()
     return folder
+
+
+def test_groups_of_one_name_stay_apart(monkeypatch, capsys, tmp_path):
+    for name in ("one", "two"):
+        S.save_world(S.SparseMixture(n_true=12, d=8), tmp_path / name / "worlds" / "base")
+        W.create("topk", 8, 16, k=2, seed=[0, 1]).save(tmp_path / name / "saes" / "base-topk")
+    saes = [tmp_path / name / "saes" / "base-topk" for name in ("one", "two")]
+    code, said = run(monkeypatch, capsys, zf_plot, "--saes", *saes, "--samples", 50, "--out", tmp_path / "out")
+    assert code == 0, said
+    frame = pl.read_parquet(only_run(tmp_path / "out") / "metrics.parquet")
+    assert set(frame["group"]) == {"one/base-topk", "two/base-topk"}
 
 
 def drawn(folder):
@@ -39,9 +52,10 @@ def test_bounds_keep_their_order_and_the_optimiser_climbs(monkeypatch, capsys, t
     folder = only_run(tmp_path)
     assert drawn(folder) == {".png", ".svg"}
     frame = pl.read_parquet(folder / "metrics.parquet")
-    lines = [medians(frame, panel="ladder", line=name)[8.0] for name in afa_bounds.LADDER]
-    assert lines == sorted(lines, reverse=True) or lines[2] < lines[3]  # Gershgorin and the l1 form may change places
-    assert lines[0] > lines[1] > lines[-2] > lines[-1]
+    at = {name: medians(frame, panel="ladder", line=name)[8.0] for name in afa_bounds.LADDER}
+    assert at["ε(n − 1), the paper's"] > at["μ(k − 1)"] > at["μ(L²/N − 1)"] > at["measured"]
+    assert at["μ(k − 1)"] > at["Gershgorin"] > at["largest |eigenvalue|"] > at["measured"]
+    assert at["random signs: rms"] < at["random signs: √2 μ bound"] < at["μ(k − 1)"]
     law, measured = (medians(frame, panel="average", line=f"{name}, k = 32") for name in ("law", "measured"))
     assert measured[32.0] == pytest.approx(law[32.0], rel=0.3)
     assert law[8.0] / law[32.0] == pytest.approx(2.0, rel=0.01)
@@ -72,6 +86,37 @@ def test_zf_plot_splits_the_mismatch_and_reads_a_run(monkeypatch, capsys, tmp_pa
     assert again.filter(pl.col("group") == "base-topk")["value"].to_list() == pytest.approx(
         frame.filter(pl.col("group") == "topk")["value"].to_list(), rel=1e-5
     )
+
+
+def test_the_rule_by_itself(monkeypatch, capsys, tmp_path):
+    flags = ["--dims", 16, 256, "--k", 2, 16, "--samples", 60, "--d", 16, "--m", 64, "--seeds", 2]
+    code, said = run(monkeypatch, capsys, top_afa_rule, *flags, "--out", tmp_path)
+    assert code == 0, said
+    folder = only_run(tmp_path)
+    assert drawn(folder) == {".png", ".svg"}
+    frame = pl.read_parquet(folder / "metrics.parquet")
+    steps = list(medians(frame, panel="staircase", line="flat").values())
+    assert steps == sorted(steps)
+    assert {steps[0], steps[-1]} == {1.0, 16.0}
+    exact = {d: medians(frame, panel="exact", line=f"d = {d}") for d in (16, 256)}
+    assert exact[256][16.0] < exact[256][2.0] > 0.9
+    assert exact[16][16.0] < exact[256][2.0]
+    low, tied, high = (medians(frame, panel="tied", line=name)[16.0] for name in ("√λ_min", "C_K/τ", "√λ_max"))
+    assert low < tied < high
+    saturated = medians(frame, panel="start", line="saturated")
+    assert saturated[0.5] == 1.0 > saturated[1.0] > saturated[3.0] == 0.0
+    spread = medians(frame, panel="target", line="standardised")
+    assert spread[0.9] == pytest.approx(spread[0.1], abs=1e-3)
+    trivial, truth = (
+        {
+            m: frame.filter(pl.col("panel") == m, pl.col("line") == name)["value"].max()
+            for m in ("fvu", "norm loss", "recovered")
+        }
+        for name in ("[A, −A], any A", "the truth")
+    )
+    assert trivial["fvu"] < 1e-6 < truth["fvu"]
+    assert trivial["norm loss"] < 1e-6 < truth["norm loss"]
+    assert (trivial["recovered"], truth["recovered"]) == (0.0, 64.0)
 
 
 TINY = ["--n-true", 16, "--d", 8, "--m", 24, "--k", 2, "--afa", 0.0, 0.5, "--steps", 12, "--batch", 32, "--seeds", 2]
@@ -105,6 +150,8 @@ def test_top_afa_study_and_resume(monkeypatch, capsys, tmp_path):
         (afa_bounds, ["--k", 1], "--k must be whole numbers from 2"),
         (afa_bounds, ["--k", 2, 999], "--k must be at most n=256; got 999: lower k or raise n"),
         (afa_bounds, ["--seeds", 0], "--seeds must be at least 1"),
+        (top_afa_rule, ["--k", 1], "--k must be whole numbers from 2"),
+        (top_afa_rule, ["--samples", 0], "--samples must be at least 1"),
         (zf_plot, ["--variants", "tpk"], "perhaps you meant 'topk'"),
         (zf_plot, ["--saes", "nowhere"], "must be an SAE folder or the run folder"),
         (zf_plot, ["--samples", 1], "--samples must be at least 10"),
@@ -120,7 +167,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(monkeypatch, capsys, tmp_p
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("module", [afa_bounds, zf_plot, top_afa])
+@pytest.mark.parametrize("module", [afa_bounds, zf_plot, top_afa, top_afa_rule])
 def test_dry_run_writes_nothing(monkeypatch, capsys, tmp_path, module):
     code, said = run(monkeypatch, capsys, module, "--dry-run", "--out", tmp_path)
     assert code == 0

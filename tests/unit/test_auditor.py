@@ -4,11 +4,12 @@ import json
 
 import pytest
 import torch
+from rich.console import Console
 
 import synthetic as S
 import workbench as W
-from proofs_check.audit_report import merged
-from proofs_check.auditor import TOLERANCE, audit, views
+from proofs_check.audit_report import merged, print_audit
+from proofs_check.auditor import TOLERANCE, Audit, Row, audit, views
 from proofs_check.mixture import Mixture
 from proofs_check.targets import members_of, sae_folders, world_of
 from workbench.__main__ import main as command_line
@@ -94,12 +95,12 @@ def test_figures_are_those_of_the_samples():
 def test_a_hypothesis_may_hold_on_some_samples():
     world = S.SparseMixture(n_true=20, d=12, firing=S.Independent(S.Constant(0.08)))
     found = audit(planted(world), world, n=400)
-    row = find(found, "world", "AFA-10", "1 ≤ μ")
+    row = find(found, "world", "AFA-6", "supremum")
     assert 0 < row.samples < row.of == 400
     assert row.status == "holds"
-    assert row.why == "two or more active rows: k >= 2"
-    met = next(m for m in found.hypotheses if m.view == "world" and m.hypothesis.startswith("two or more"))
-    assert met.samples >= row.samples
+    assert row.why == "a code other than 0"
+    met = next(m for m in found.hypotheses if m.view == "world" and m.hypothesis == "a code other than 0")
+    assert met.samples == row.samples
 
 
 def test_a_wrong_formula_shows_as_a_violation(monkeypatch, tmp_path, capsys):
@@ -154,14 +155,47 @@ def test_top_afa_is_audited_on_its_own_selection():
     assert others == {"reconstruction", "activation", "world"}
 
 
+def test_all_latents_active_under_the_sentinel_is_no_violation():
+    world = S.SparseMixture(n_true=4, d=4, directions=S.Orthonormal(), firing=S.ExactlyK(4))
+    sae = planted(world, name="top_afa")
+    row = next(r for r in audit(sae, world, n=50).rows if r.claim == "AFA-17")
+    assert row.status == "refused"
+    assert row.why == "no sentinel, or an inactive latent for it to replace"
+    free = planted(world, name="top_afa", sentinel=False)
+    assert find(audit(free, world, n=50), "selection", "AFA-17", "||f| − |x||").status == "holds"
+
+
+@pytest.mark.parametrize("option", [{"most": 1}, {"least": 0}, {"rule": "reach"}, {"target": "raw"}])
+def test_another_rule_is_not_read_as_the_papers(option):
+    sae = W.create("top_afa", 12, 40, **option).eval()
+    assert "selection" not in dict(views(sae, CROWDED, 20, seed=1))
+
+
 def test_members_are_merged_by_the_worst():
     one, two = (audit(planted(CROWDED, k=k), CROWDED, n=40) for k in (2, 3))
     both = merged([one, two])
     a, b, ab = (find(f, "reconstruction", "AFA-3", "μ(k − 1)N") for f in (one, two, both))
-    assert ab.samples == 80
+    assert ab.samples == ab.of == 80
+    assert find(both, "world", "AFA-3", "μ(k − 1)N").of == 40  # the same samples for all members
     assert ab.slack == min(a.slack, b.slack)
     assert ab.tightest == max(a.tightest, b.tightest)
     assert ab.measured == pytest.approx((a.measured + b.measured) / 2)
+
+
+def test_a_member_of_which_a_part_says_nothing_does_not_count():
+    holds = Audit([], [Row("v", "C", "p", "holds", "", 100, 100, 0.2, 0.5, 0.1, 0.9)])
+    void = Audit([], [Row("v", "C", "p", "void", "c = 3", 100, 100)])
+    for audits in ([holds, void], [void, holds]):
+        (row,) = merged(audits).rows
+        assert (row.status, row.why, row.samples, row.of) == ("holds", "", 100, 200)
+    broken = Audit([], [Row("v", "C", "p", "VIOLATED", "", 100, 100, 0.7, 0.5, -0.2, 1.4)])
+    (row,) = merged([holds, broken]).rows
+    assert (row.status, row.slack, row.tightest) == ("VIOLATED", -0.2, 1.4)
+
+
+def test_a_violation_is_told_in_words(capsys):
+    print_audit(Console(), Audit([], [Row("world", "C-1", "p", "VIOLATED", "", 9, 9, 0.7, 0.5, -0.2, 1.4)]))
+    assert "VIOLATED: C-1 p" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from torch.testing import assert_close
 from proofs_check.draw import codes, cones, mixtures, numbers, selections, simplices, unit_rows
 from proofs_check.inequalities import inequality
 from proofs_check.ledger import judge
-from proofs_check.mixture import EXACT, NONNEGATIVE, NONZERO, OVERCOMPLETE, SEVERAL, UNIT_ROWS, Mixture
-from proofs_check.selection import WITHIN, Selection
+from proofs_check.mixture import EXACT, NONNEGATIVE, NONZERO, OVERCOMPLETE, UNIT_ROWS, Mixture
+from proofs_check.selection import BESIDE, WITHIN, Selection
 
 ROWS = [[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]]
 
@@ -43,7 +43,6 @@ def test_hypotheses_measure_their_distance():
     assert float(UNIT_ROWS.deviation(case)) == pytest.approx(1.0)
     assert NONNEGATIVE.deviation(case).tolist() == [3.0, 0.0]
     assert NONZERO.met(case).tolist() == [True, False]
-    assert SEVERAL.met(case).tolist() == [True, False]
     assert OVERCOMPLETE.met(case).tolist() == [False]
     moved = Mixture(case.rows, case.h, case.x + torch.tensor([[0.0, 0.3], [0.0, 0.1]], dtype=torch.float64))
     assert EXACT.met(case).all()
@@ -59,6 +58,19 @@ def test_selections_know_where_the_target_falls():
     assert float(case.f_norm) == 4.0
     assert WITHIN.met(case).tolist() == [True]
     assert WITHIN.met(Selection(row, torch.tensor([5.1], dtype=torch.float64), case.tau, 0.0)).tolist() == [False]
+
+
+def test_a_sentinel_needs_something_to_replace():
+    tau = torch.tensor([4.2], dtype=torch.float64)
+    for row, sentinel, met in (([3.0, 4.0], 1e4, False), ([3.0, 4.0], None, True), ([3.0, 0.0], 1e4, True)):
+        case = Selection(torch.tensor([row], dtype=torch.float64), tau, tau, 0.0, sentinel)
+        assert BESIDE.met(case).tolist() == [met]
+
+
+def test_a_single_latent_has_no_gap():
+    row = torch.tensor([[2.0]], dtype=torch.float64)
+    case = Selection(row, row[0], row[0], 0.0)
+    assert [float(v) for v in case.around] == [2.0, 2.0]
 
 
 # --- strategies ------------------------------------------------------------------------------------------------------
@@ -135,7 +147,7 @@ def test_a_false_one_gets_a_small_counterexample():
     assert all(float(v) == round(float(v)) for v in point.values())  # shrunk to whole numbers
 
 
-def test_conditions_are_kept():
+def test_conditions_are_kept_and_told():
     entry = verdict(
         box={"x": ("0", "10"), "y": ("0", "10")},
         given=lambda x, y: [x <= 1, y <= x],
@@ -143,9 +155,56 @@ def test_conditions_are_kept():
         right=lambda x, y: x + y,
     )
     assert entry.verdict == "PROVED"
+    assert entry.scope == ["x in [0, 10], y in [0, 10], under the conditions given"]
+    assert entry.hypotheses == ["the conditions given"]
 
 
-def test_an_unbounded_transcendental_one_is_left_undecided():
-    entry = verdict(box={"x": ("0", None)}, left=lambda x: x, right=lambda x, ops: ops.exp(x))
+def test_conditions_no_draw_meets_leave_it_open():
+    sides = {"left": lambda x, y: x * y, "right": lambda x, y: (x + y) ** 2 / 4}
+    entry = verdict(box={"x": ("0", "1"), "y": ("0", "1")}, given=lambda x, y: [x + y == 1], **sides)
+    assert entry.verdict in ("PROVED", "UNKNOWN")
+    assert entry.verdict == "PROVED" or "rejects nearly all" in entry.problems[0]
+
+
+def test_pi_is_decided_by_balls():
+    entry = verdict(box={"x": ("0", "1")}, left=lambda x: 3 * x, right=lambda x, ops: ops.pi * x + ops.num("1/1000"))
+    assert entry.verdict == "PROVED"
+
+
+@pytest.mark.parametrize(
+    ("right", "advice"),
+    [
+        (lambda x, ops: ops.exp(x), "balls need both ends of each unknown"),
+        (lambda x: math.exp(x), "from `ops`"),
+        (lambda x: max(x, 0), "from `ops`"),
+    ],
+)
+def test_what_cannot_be_decided_says_what_to_do(right, advice):
+    entry = verdict(box={"x": ("0", None)}, left=lambda x: x - 1, right=right)
     assert entry.verdict == "UNKNOWN"
     assert not entry.ok
+    assert advice in entry.witness
+
+
+def test_a_root_of_a_negative_number_is_no_proof():
+    entry = verdict(box={"x": ("-1", "1")}, left=lambda x, ops: -ops.sqrt(x), right=lambda x: 0 * x)
+    assert entry.verdict == "UNKNOWN"
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ({}, r"box must be of one unknown at least"),
+        ({"x": ("1", "0")}, r"box\['x'\] must be from low to high; got \('1', '0'\)"),
+        ({"x": ("0", "0")}, r"from low to high"),
+        ({"x": ("0", "pi")}, r"must be exact numbers as text; got 'pi': write \"1/3\""),
+    ],
+)
+def test_a_bad_box_is_refused(box, message):
+    with pytest.raises(ValueError, match=message):
+        inequality("MINE-1", "s", box=box, left=lambda x: x, right=lambda x: x)
+
+
+def test_conditions_are_a_list():
+    entry = verdict(box={"x": ("0", "1")}, given=lambda x: x <= 1, left=lambda x: x, right=lambda x: x + 1)
+    assert "given must be a list of comparisons" in " ".join(entry.problems)

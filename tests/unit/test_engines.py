@@ -2,6 +2,7 @@
 
 import math
 import sys
+import time
 from fractions import Fraction
 
 import pytest
@@ -62,6 +63,52 @@ def test_a_contradiction_is_no_proof():
     assert "contradict" in found.detail
 
 
+def test_a_root_does_not_narrow_the_domain():
+    """Where the hypotheses allow the root of a negative number there is no proof: c = 2 refutes c <= 1."""
+
+    def problem(unknowns, ops):
+        c = unknowns("c")
+        return [c >= 0], [ops.sqrt(1 - c) >= 0, c <= 1]
+
+    found = smt_finding(problem)
+    assert found.status == "undecided"
+    assert "root of a negative number at c = " in found.detail
+    assert (
+        smt_finding(lambda unknowns, ops: ([unknowns("c") <= 1], [ops.sqrt(1 - unknowns("c")) >= 0])).status == "proved"
+    )
+
+
+def test_a_root_under_a_root_is_checked_in_turn():
+    def problem(low):
+        return lambda unknowns, ops: ([unknowns("a") >= low], [ops.sqrt(ops.sqrt(unknowns("a")) - 1) >= 0])
+
+    assert smt_finding(problem(1)).status == "proved"
+    assert smt_finding(problem(0)).status == "undecided"
+
+
+def test_an_induction_needs_its_start_and_its_step():
+    """sum of the first n odd numbers = n²; then with a wrong start, then with a wrong step."""
+
+    def start(first):
+        return lambda unknowns, ops: ([unknowns("s") == first], [unknowns("s") == 1])
+
+    def step(more):
+        def problem(unknowns, ops):
+            s, n = unknowns("s n")
+            return [s == n * n], [s + 2 * n + more == (n + 1) * (n + 1)]
+
+        return problem
+
+    assert smt.induction("s", "all n", start(1), step(1)).run(5.0).status == "proved"
+    for wrong, where in (
+        (smt.induction("s", "all n", start(2), step(1)), "start: "),
+        (smt.induction("s", "all n", start(1), step(2)), "step: "),
+    ):
+        finding = wrong.run(5.0)
+        assert finding.status == "refuted"
+        assert finding.detail.startswith(where)
+
+
 def test_smt_gives_up_in_time_and_says_so():
     def problem(unknowns, ops):
         x, y, z = unknowns("x y z")
@@ -73,8 +120,9 @@ def test_smt_gives_up_in_time_and_says_so():
 
 
 def test_smt_refuses_what_is_not_algebraic():
-    with pytest.raises(ValueError, match="use the balls engine"):
-        smt_finding(lambda unknowns, ops: ([], [ops.exp(unknowns("a")) > 0]))
+    for side in (lambda a, ops: ops.exp(a), lambda a, ops: ops.pi * a, lambda a, ops: ops.pi - a):
+        with pytest.raises(ValueError, match="use the balls engine"):
+            smt_finding(lambda unknowns, ops, side=side: ([], [side(unknowns("a"), ops) > 0]))
 
 
 # --- symbolic --------------------------------------------------------------------------------------------------------
@@ -109,6 +157,22 @@ def test_symbolic_takes_no_floats_and_no_empty_list():
     assert found.status == "undecided"
     assert "ops.num" in found.detail
     assert symbolic_finding(lambda symbols, ops: []).status == "undecided"
+
+
+def test_symbolic_stops_in_time():
+    def endless(symbols, ops):
+        yield symbols("a"), symbols("a")
+        while True:
+            yield (
+                sympy.expand((symbols("a") + symbols("b") + 1) ** 20),
+                sympy.expand((symbols("a") + symbols("b") + 1) ** 20),
+            )
+
+    start = time.perf_counter()
+    finding = symbolic.identity("shows", "scope", endless).run(0.3)
+    assert time.perf_counter() - start < 3
+    assert finding.status == "undecided"
+    assert "raise --seconds" in finding.detail
 
 
 # --- balls -----------------------------------------------------------------------------------------------------------

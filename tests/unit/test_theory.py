@@ -32,6 +32,7 @@ def test_bounds_by_hand():
     assert coherence.babel([[1.0, 0.5, -0.25], [0.5, 1.0, 0.0], [-0.25, 0.0, 1.0]]) == pytest.approx(0.75)
     assert coherence.signed_gap(3.0, 5.0, -0.1, 0.6) == pytest.approx((-0.4, 2.4))
     assert coherence.energy_range(0.25, 3) == pytest.approx((0.5, 1.5))
+    assert coherence.dense_energy(6, 4) == 1.5
     assert coherence.energy_range(0.9, 3) == pytest.approx((0.0, 2.8))
 
 

@@ -51,6 +51,12 @@ def draw_band(
     panel.plot(*zip(*spread, strict=True), ".", color=colour, markersize=2.5, alpha=0.55)
 
 
+def shared_legend(figure: Figure, panels: Sequence[Axes], columns: int) -> None:
+    """One legend above a figure, of what its panels label, each label once."""
+    found = {label: line for panel in panels for line, label in zip(*panel.get_legend_handles_labels(), strict=True)}
+    figure.legend(found.values(), found.keys(), loc="outside upper center", ncols=columns, frameon=False)
+
+
 def finish(figure: Figure, caption: str, stem: Path) -> list[Path]:
     """Put the caption under a figure, write `stem`.png and .svg, and close it."""
     width = figure.get_size_inches()[0]

@@ -94,7 +94,7 @@ def signed_gap(l1: Number, h2: Number, low: Number, high: Number) -> tuple[Numbe
 
 
 def energy_range(coherence: Number, k: Number, *, ops: Ops = FLOAT) -> tuple[Number, Number]:
-    """Infimum and supremum of |hV|² / |h|² over k-sparse h and all rows of coherence mu, d >= k.
+    """Infimum and supremum of |hV|² / |h|² over k-sparse h != 0 and all unit rows of coherence at most mu, d >= k.
 
     (max(0, 1 - mu (k - 1)), 1 + mu (k - 1)). The top is met by a cone, the bottom by G = (1 + mu) I - mu 11^T, or by
     the k-simplex once mu >= 1 / (k - 1).
@@ -110,6 +110,16 @@ def welch_square(n: Number, d: Number) -> Number:
     Source: Welch (1974); from sum_ij G_ij² >= n² / d.
     """
     return (n - d) / (d * (n - 1))
+
+
+def dense_energy(n: Number, d: Number) -> Number:
+    """Least possible supremum of |hV|² / |h|² over all h, for n unit rows in R^d: n / d.
+
+    The supremum is the largest eigenvalue of V V^T; it equals n / d just for unit-norm tight frames.
+
+    Source: ours; d eigenvalues of V^T V sum to n.
+    """
+    return n / d
 
 
 def random_coherence(n: Number, d: Number, *, ops: Ops = FLOAT) -> Number:

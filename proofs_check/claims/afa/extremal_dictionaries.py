@@ -56,9 +56,9 @@ def _realised(symbols, ops):
 CLAIM = Claim(
     id="AFA-6",
     statement=(
-        "Over all unit rows of coherence μ and all k-sparse h, d ≥ k: sup |x|²/|h|² = 1 + μ(k − 1), reached by flat "
-        "h on a cone; inf = max(0, 1 − μ(k − 1)), reached by flat h on rows with all products −μ, or on the "
-        "k-simplex."
+        "Over all unit rows of coherence at most μ and all k-sparse h ≠ 0, d ≥ k: sup |x|²/|h|² = 1 + μ(k − 1), "
+        "reached by flat h on a cone; inf = max(0, 1 − μ(k − 1)), reached by flat h on rows with all products −μ, "
+        "or on the k-simplex."
     ),
     tex=r"\max(0,1-\mu(k-1))\leq\|x\|^2/\|h\|^2\leq 1+\mu(k-1)",
     source="ours: the bound is AFA-3; the equiangular Gram matrices (1 ∓ μ)I ± μ11ᵀ attain it",

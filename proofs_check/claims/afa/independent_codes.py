@@ -119,5 +119,4 @@ CLAIM = Claim(
         ),
     ),
     note="q is a sum over pairs, so n = 2 already holds its every term; only E[m] and E[m²] of the magnitudes enter.",
-    shown_by="experiments/zf_plot.py",
 )

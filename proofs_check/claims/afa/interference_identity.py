@@ -1,6 +1,7 @@
 """AFA-1: what separates |x| from |h| is interference, exactly."""
 
 from proofs_check.claim import Claim, Control, Mutant, Relation, Verdict, equal
+from proofs_check.claims.afa.steps import UNROLL, pair
 from proofs_check.draw import mixtures
 from proofs_check.engines import smt, symbolic
 from proofs_check.mixture import EXACT, UNIT_ROWS, Mixture
@@ -9,8 +10,8 @@ from workbench.theory import coherence
 
 
 def _conclusion(case: Mixture) -> Relation:
-    products = [row.unbind(1) for row in case.products.unbind(1)]
-    return equal(case.x2 - case.h2, coherence.interference(case.active.unbind(1), products), unit=case.unit)
+    q = coherence.interference(case.active.unbind(1), case.product_list)
+    return equal(case.x2 - case.h2, q, unit=case.unit)
 
 
 def _expand(symbols, ops):
@@ -23,11 +24,17 @@ def _expand(symbols, ops):
         yield gap - off_unit, coherence.interference(h, coherence.gram(rows))
 
 
+def _first(unknowns, ops):
+    """One row v with coefficient h: |hv|² = h² |v|²."""
+    h, v2 = unknowns("h v2")
+    return [v2 == 1], [h * h * v2 - h * h == coherence.interference([h], [[1]])]
+
+
 def _step(unknowns, ops):
-    """One more unit row v with coefficient t, where <hV, v> = g."""
-    x2, h2, q, g, t = unknowns("x2 h2 q g t")
-    longer = x2 + 2 * t * g + t * t
-    return [x2 - h2 == q], [longer - (h2 + t * t) == q + coherence.interference([1, t], [[0, g], [g, 0]])]
+    """One more row v with coefficient t, where <hV, v> = g."""
+    x2, h2, q, g, t, v2 = unknowns("x2 h2 q g t v2")
+    longer = x2 + 2 * t * g + t * t * v2
+    return [x2 - h2 == q, v2 == 1], [longer - (h2 + t * t) == q + pair(t, g)]
 
 
 CLAIM = Claim(
@@ -46,7 +53,8 @@ CLAIM = Claim(
     ),
     proofs=(
         symbolic.identity("expansion of the shipped sums", "n ≤ 4, d ≤ 3", _expand),
-        smt.implies("one more row keeps the identity", "all n, d: induction over rows", _step),
+        UNROLL,
+        smt.induction("|x|² − |h|² = q", "all n, d: induction over rows", _first, _step),
     ),
     mutants=(
         Mutant("each pair once", coherence.interference, lambda h, g: h[0] * h[1] * g[0][1]),

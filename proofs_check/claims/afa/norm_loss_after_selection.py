@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, equal
 from proofs_check.draw import selections
 from proofs_check.engines import smt, symbolic
-from proofs_check.selection import WITHIN, Selection
+from proofs_check.selection import BESIDE, WITHIN, Selection
 from workbench.theory import top_afa
 
 
@@ -51,12 +51,20 @@ def _cases(draw, inside=True):
     return Selection(case.contributions, tau, x_norm, bias)
 
 
+def _replaced():
+    """All latents active under the sentinel, and a target it cannot reach: contributions 3 and 2, tau 3.55."""
+    row, tau = torch.tensor([[3.0, 2.0]], dtype=torch.float64), torch.tensor([3.55], dtype=torch.float64)
+    return st.just(Selection(row, tau, tau, 0.0, sentinel=1e4))
+
+
 @st.composite
 def _worst(draw):
     """Just under halfway between C_1 and C_2, so that the first is kept; x along the bias."""
     case = draw(_cases())
-    tau = case.norms[:, :2].mean(1) * (1 - 1e-13)
-    return Selection(case.contributions, tau, tau + case.bias_norm, case.bias_norm)
+    row = case.contributions.clamp_min(0.1)  # or rounding decides which of a small gap's ends is nearer
+    first, second = Selection(row, case.tau, case.tau, 0.0).norms[:, :2].T
+    tau = first + (0.5 - 1e-10) * (second - first)
+    return Selection(row, tau, tau + case.bias_norm, case.bias_norm)
 
 
 CLAIM = Claim(
@@ -69,11 +77,14 @@ CLAIM = Claim(
     source="ours; the loss is that of Lee et al. (2025), arXiv 2503.24277",
     kind="tight",
     promised=Verdict.PROVED,
-    hypotheses=(WITHIN,),
+    hypotheses=(WITHIN, BESIDE),
     instances=_cases(),
     conclusion=_conclusion,
     extremal={"||f| − |x||": _worst()},
-    controls=(Control(WITHIN.name, _cases(inside=False), "saturated, or τ below C_1: the layer is a plain ReLU"),),
+    controls=(
+        Control(WITHIN.name, _cases(inside=False), "saturated, where the layer is a plain ReLU, or τ below C_1"),
+        Control(BESIDE.name, _replaced(), "all latents active: the sentinel takes the place of C_m"),
+    ),
     proofs=(
         smt.implies("half gap and reverse triangle inequality", "all d, m", _bound),
         symbolic.identity("the gradient, by differentiation", "k = 1..3", _gradient),
@@ -81,7 +92,7 @@ CLAIM = Claim(
     mutants=(
         Mutant("without the bias", top_afa.norm_loss_bound, lambda below, above, b: (above - below) / 2),
         Mutant("without the gap", top_afa.norm_loss_bound, lambda below, above, b: b),
-        Mutant("half the gap's half", top_afa.half_gap, lambda below, above: (above - below) / 4),
+        Mutant("a quarter of the gap", top_afa.half_gap, lambda below, above: (above - below) / 4),
         Mutant("gradient of |f| alone", top_afa.norm_loss_gradient, lambda f, x, *, ops=None: [2 * v for v in f]),
     ),
     reads=Selection,

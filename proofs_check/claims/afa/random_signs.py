@@ -1,7 +1,7 @@
 """AFA-8: for random signs the interference of a fixed dictionary has no factor k."""
 
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations, product
 
 import torch
 from hypothesis import strategies as st
@@ -83,10 +83,20 @@ def _bound(k):
     return problem
 
 
-FAIR = Hypothesis(
-    "signs independent and fair",
-    lambda case: (case.signs.T @ case.signs / len(case.signs) - torch.eye(len(case.h))).abs().max(),
-)
+def _dependence(case: Signed) -> float:
+    """Largest |E[s_i s_j]| and |E[s_i s_j s_k s_l]| over distinct indices: all that a variance of q asks of signs."""
+    groups = [group for size in (2, 4) for group in combinations(range(len(case.h)), size)]
+    return max(float(case.signs[:, group].prod(1).mean().abs()) for group in groups)
+
+
+FAIR = Hypothesis("signs independent and fair, four by four", _dependence)
+
+
+def _pairwise_only():
+    """Eight patterns with s_4 = s_1 s_2 s_3: fair and independent by threes, not by four."""
+    three = all_signs(3)
+    rows = torch.tensor([[1, 0], [0.6, 0.8], [0.8, 0.6], [0, 1]], dtype=torch.float64)
+    return st.just(Signed(rows, torch.ones(4, dtype=torch.float64), torch.cat((three, three.prod(1, keepdim=True)), 1)))
 
 
 @st.composite
@@ -112,6 +122,7 @@ CLAIM = Claim(
     extremal={"no factor k": cones().map(lambda case: Signed(case.rows, case.h[0], all_signs(case.m)))},
     controls=(
         Control(FAIR.name, _cases(together=True), "one sign for all: q keeps its sign, the mean is q"),
+        Control(FAIR.name, _pairwise_only(), "fair and independent by threes only: the variance is another"),
         Control("unit rows", _cases(length=2.0), "rows of length 2"),
     ),
     proofs=(

@@ -16,7 +16,8 @@ def _conclusion(case: Mixture) -> dict[str, Part]:
     q, h2, mu = case.x2 - case.h2, case.h2, case.support_coherence
     l1_form, k_form = coherence.l1_gap(case.l1, h2, mu), coherence.norm_gap(h2, mu, case.k)
     low, high = case.spectrum
-    babel = coherence.babel([row.unbind(1) for row in case.products.unbind(1)], ops=TENSOR) * h2
+    largest = torch.maximum(high, -low)
+    babel = coherence.babel(case.product_list, ops=TENSOR) * h2
     sides = {
         "μ(L² − N)": (q.abs(), l1_form),
         "μ(k − 1)N": (q.abs(), k_form),
@@ -24,9 +25,10 @@ def _conclusion(case: Mixture) -> dict[str, Part]:
         "λ_max N": (q, high * h2),
         "−λ_min N": (-q, -low * h2),
         "Gershgorin": (q.abs(), babel),
+        "best of L and λ": (q.abs(), torch.minimum(l1_form, largest * h2)),
         "order: L ≤ k": (l1_form, k_form),
         "order: k ≤ n": (k_form, coherence.norm_gap(h2, case.coherence, case.m)),
-        "order: λ ≤ Gershgorin": (torch.maximum(high, -low) * h2, babel),
+        "order: λ ≤ Gershgorin": (largest * h2, babel),
         "order: Gershgorin ≤ k": (babel, k_form),
     }
     return {name: at_most(measured, bound, unit=case.unit) for name, (measured, bound) in sides.items()}
@@ -74,6 +76,7 @@ CLAIM = Claim(
         "μ(L² − N)": cones(),
         **{part: cones(flat=True) for part in ("μ(k − 1)N", "ε(n − 1)N", "λ_max N", "Gershgorin")},
         "−λ_min N": cones(flat=True, negative=True),
+        "best of L and λ": cones(flat=True),
     },
     controls=(
         Control("unit rows", twice_the_identity(), "V = 2I; repair: h_i → h_i |v_i|"),
@@ -95,7 +98,7 @@ CLAIM = Claim(
         Mutant("L² without − N", coherence.l1_gap, lambda l1, h2, mu: mu * l1 * l1),
         Mutant("L² − 2N", coherence.l1_gap, lambda l1, h2, mu: mu * (l1 * l1 - 2 * h2)),
         Mutant("first row's sum for the largest", coherence.babel, lambda g, *, ops: sum(map(ops.absolute, g[0][1:]))),
-        Mutant("each pair once", coherence.interference, lambda h, g: 4 * h[0] * h[1] * g[0][1]),
+        Mutant("one pair, twice", coherence.interference, lambda h, g: 4 * h[0] * h[1] * g[0][1]),
     ),
     note="The spectral part is checked in the eigenbasis; that a symmetric matrix has one is taken as known.",
     reads=Mixture,

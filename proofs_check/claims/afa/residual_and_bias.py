@@ -71,6 +71,7 @@ CLAIM = Claim(
         Mutant("half the shrinkage", afa.mismatch, lambda q, rho, cross: q + rho + cross / 2),
         Mutant("without the residual", afa.residual_gap, lambda l1, f2, mu, x2, y2, *, ops: mu * (l1 * l1 - f2)),
     ),
+    note="That LBO taken from x may exceed μ is AFA-10's control.",
     reads=Mixture,
     shown_by="experiments/zf_plot.py",
 )

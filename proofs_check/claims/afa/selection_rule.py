@@ -1,6 +1,6 @@
 """AFA-12: the algebra of the top-AFA rule."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from hypothesis import strategies as st
@@ -9,7 +9,7 @@ from torch import Tensor
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, equal
 from proofs_check.draw import selections
 from proofs_check.engines import smt
-from proofs_check.selection import WITHIN, Selection
+from proofs_check.selection import BESIDE, WITHIN, Selection
 from workbench.theory import top_afa
 from workbench.theory.ops import FLOAT
 
@@ -31,13 +31,12 @@ def _by_loop(case: Staircase, tau: Tensor) -> list[int]:
 
 
 def _conclusion(case: Staircase) -> dict[str, Part]:
-    scaled = Selection(case.factor * case.contributions, case.factor * case.tau, case.x_norm, case.bias_norm)
-    relabelled = Selection(case.contributions[:, case.order], case.tau, case.x_norm, case.bias_norm)
-    later = Selection(case.contributions, case.later, case.x_norm, case.bias_norm)
-    below, above = case.around
-    largest, second = case.ordered[:, 0].tolist(), case.ordered[:, 1].tolist()
-    bounds = [top_afa.half_gap_bound(a, b) for a, b in zip(largest, second, strict=True)]
-    bound = torch.tensor(bounds, dtype=torch.float64)
+    mark, by = case.sentinel, case.factor
+    scaled = replace(case, contributions=by * case.contributions, tau=by * case.tau, sentinel=mark and by * mark)
+    relabelled = replace(case, contributions=case.contributions[:, case.order])
+    later = replace(case, tau=case.later)
+    below, above = case.around  # C_j, C_{j+1}
+    bound = torch.tensor([top_afa.half_gap_bound(*ab) for ab in case.ordered[:, :2].tolist()], dtype=torch.float64)
     return {
         "vectorised = loop": equal(case.count, _by_loop(case, case.tau)),
         "monotone in τ": at_most(case.count, later.count),
@@ -65,8 +64,8 @@ def _monotone(count):
 def _scale(unknowns, ops):
     norms = unknowns("C1 C2 C3")
     tau, factor = unknowns("tau factor")
-    kept = top_afa.nearest_prefix(norms, tau, ops=ops)
-    return [factor > 0], [top_afa.nearest_prefix([factor * c for c in norms], factor * tau, ops=ops) == kept]
+    kept = (top_afa.nearest_prefix([s * c for c in norms], s * tau, ops=ops) for s in (1, factor))
+    return [factor > 0], [next(kept) == next(kept)]
 
 
 def _half_gap(unknowns, ops):
@@ -85,21 +84,24 @@ def _bound(unknowns, ops):
 
 
 @st.composite
-def _staircases(draw, inside=True):
+def _staircases(draw, inside=True, sentinel=False):
+    """With `sentinel`, one that replaces the norm of all; else one that replaces a zero, or none."""
     case = draw(selections(inside=inside))
-    share = draw(st.floats(0, 1))
-    later = case.tau + share * (case.norms[:, -1] - case.tau).clamp_min(0)
-    order = torch.tensor(draw(st.permutations(range(case.contributions.shape[1]))))
-    factor = draw(st.sampled_from([0.25, 2.0, 1024.0]))  # exact in floats
-    return Staircase(case.contributions, case.tau, case.x_norm, 0.0, None, later, factor, order)
+    row = case.contributions
+    mark = 1e4 if sentinel or draw(st.booleans()) else None
+    if mark:
+        row = row.clamp_min(0.5) if sentinel else torch.cat((row, torch.zeros(1, 1, dtype=row.dtype)), 1)
+    tau = Selection(row, case.tau, case.tau, 0.0).norms[:, -1] if sentinel else case.tau
+    later = tau + draw(st.floats(0, 1)) * (case.norms[:, -1] - tau).clamp_min(0)
+    order = torch.tensor(draw(st.permutations(range(row.shape[1]))))
+    return Staircase(row, tau, tau, 0.0, mark, later, draw(st.sampled_from([0.25, 2.0, 1024.0])), order)
 
 
 @st.composite
 def _halfway(draw):
     case = draw(_staircases())
-    below, above = case.norms[:, 0], case.norms[:, 1]
-    tau = (below + above) / 2
-    return Staircase(case.contributions, tau, tau, 0.0, None, tau, case.factor, case.order)
+    tau = case.norms[:, :2].mean(1)
+    return replace(case, tau=tau, later=tau)
 
 
 def _tie():
@@ -121,17 +123,21 @@ CLAIM = Claim(
     statement=(
         "With C_k the norm of the k largest contributions, the rule keeps the first k with the least |C_k − τ|. It "
         "keeps no fewer for a larger τ, does not depend on scale or labels, and for C_1 ≤ τ ≤ C_m misses τ by at "
-        "most half the gap it falls into, which is at most a₂²/(2(C₁ + C₂)) ≤ a₂/4."
+        "most half the gap it falls into, which is at most a₂²/(2(C₁ + C₂)) ≤ a₂/4. The reference's sentinel must "
+        "have an inactive latent to replace."
     ),
     tex=r"\left|\|f\|-\tau\right|\leq\frac{C_{j+1}-C_j}{2}\leq\frac{a_{(2)}^2}{2(C_1+C_2)}\leq\frac{a_{(2)}}{4}",
     source="rule: Lee et al. (2025), arXiv 2503.24277, reference code; properties: ours",
     kind="tight",
     promised=Verdict.PROVED,
-    hypotheses=(WITHIN,),
+    hypotheses=(WITHIN, BESIDE),
     instances=_staircases(),
     conclusion=_conclusion,
     extremal={"half gap": _halfway(), "half gap ≤ a₂²/(2(C₁ + C₂))": _halfway()},
-    controls=(Control(WITHIN.name, _staircases(inside=False), "τ below C_1 or above C_m: the miss has no bound"),),
+    controls=(
+        Control(WITHIN.name, _staircases(inside=False), "τ below C_1 or above C_m: the miss has no bound"),
+        Control(BESIDE.name, _staircases(sentinel=True), "the sentinel takes the place of C_m itself"),
+    ),
     proofs=(
         *(
             smt.implies("no fewer for a larger target, shipped loop", f"monotone: {k} prefixes", _monotone(k))
@@ -149,6 +155,5 @@ CLAIM = Claim(
         Mutant("C₁ for C₁ + C₂", top_afa.half_gap_bound, lambda a, b, *, ops=None: b * b / (4 * a)),
         Mutant("half the bound", top_afa.half_gap_bound, lambda a, b, *, ops=None: b * b / (8 * a)),
     ),
-    reads=None,
-    shown_by="experiments/top_afa.py",
+    shown_by="experiments/top_afa_rule.py",
 )

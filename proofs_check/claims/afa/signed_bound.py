@@ -1,7 +1,7 @@
 """AFA-4: for h >= 0 the sign of the cosines decides the sign of the mismatch."""
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most
-from proofs_check.claims.afa.steps import pair
+from proofs_check.claims.afa.steps import OVER_ROWS, UNROLL, pair
 from proofs_check.draw import cones, mixtures
 from proofs_check.engines import smt
 from proofs_check.mixture import EXACT, NONNEGATIVE, UNIT_ROWS, Mixture
@@ -15,6 +15,24 @@ def _conclusion(case: Mixture) -> dict[str, Part]:
     return {"above": at_most(q, high, unit=case.unit), "below": at_most(-q, -low, unit=case.unit)}
 
 
+def _first_product(unknowns, ops):
+    h, product, low, high = unknowns("h product low high")
+    return [h >= 0, low <= product, product <= high], [low * h <= h * product, h * product <= high * h]
+
+
+def _product(unknowns, ops):
+    g, l1, t, product, low, high = unknowns("g l1 t product low high")
+    given = [low * l1 <= g, g <= high * l1, low <= product, product <= high, t >= 0]
+    return given, [low * (l1 + t) <= g + t * product, g + t * product <= high * (l1 + t)]
+
+
+def _first(unknowns, ops):
+    h, low, high = unknowns("h low high")
+    least, most = coherence.signed_gap(h, h * h, low, high)
+    q = coherence.interference([h], [[1]])
+    return [h >= 0, low <= high], [least <= q, q <= most]
+
+
 def _step(unknowns, ops):
     q, g, l1, h2, t, low, high = unknowns("q g l1 h2 t low high")
     least, most = coherence.signed_gap(l1, h2, low, high)
@@ -22,12 +40,6 @@ def _step(unknowns, ops):
     least, most = coherence.signed_gap(l1 + t, h2 + t * t, low, high)
     longer = q + pair(t, g)
     return given, [least <= longer, longer <= most]
-
-
-def _product(unknowns, ops):
-    g, l1, t, product, low, high = unknowns("g l1 t product low high")
-    given = [low * l1 <= g, g <= high * l1, low <= product, product <= high, t >= 0]
-    return given, [low * (l1 + t) <= g + t * product, g + t * product <= high * (l1 + t)]
 
 
 CLAIM = Claim(
@@ -50,13 +62,13 @@ CLAIM = Claim(
         Control("exact: x = hV", orthonormal_with_rest(), "V = I, x = h + ρ"),
     ),
     proofs=(
-        smt.implies("aL ≤ Σ h_i G_i ≤ bL keeps on adding a row", "all k: induction over rows", _product),
-        smt.implies("the bounds keep on adding a row", "all k: induction over rows", _step),
+        UNROLL,
+        smt.induction("aL ≤ Σ h_i G_i ≤ bL", OVER_ROWS, _first_product, _product),
+        smt.induction("a(L² − N) ≤ q ≤ b(L² − N)", OVER_ROWS, _first, _step),
     ),
     mutants=(
         Mutant("ends exchanged", coherence.signed_gap, lambda l1, h2, a, b: (b * (l1**2 - h2), a * (l1**2 - h2))),
         Mutant("L² without − N", coherence.signed_gap, lambda l1, h2, a, b: (a * l1**2, b * l1**2)),
     ),
     reads=Mixture,
-    shown_by="experiments/zf_plot.py",
 )

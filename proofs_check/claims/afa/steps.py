@@ -1,9 +1,10 @@
-"""Inductions over the rows of a mixture that several claims rest on; each step is checked for all reals.
+"""Inductions over the rows of a mixture that several claims rest on, for all reals.
 
-A step adds one row with coefficient t whose products with the rows so far are G_i, |G_i| <= mu; g = sum_i h_i G_i.
+A step adds one row with coefficient t whose products with the rows so far are G_i, |G_i| <= mu; g = sum_i h_i G_i. It
+starts at one row h_1. That the shipped sums grow by `pair(t, g)` is `UNROLL`.
 """
 
-from proofs_check.engines import smt
+from proofs_check.engines import smt, symbolic
 from workbench.theory import coherence
 
 
@@ -12,10 +13,32 @@ def pair(t, g):
     return coherence.interference([1, t], [[0, g], [g, 0]])
 
 
+def _unroll(symbols, ops):
+    for k in (1, 2, 3, 4):
+        h, new, t = symbols(f"h:{k}"), symbols(f"p:{k}"), symbols("t")
+        old = [[symbols(f"g{max(i, j)}{min(i, j)}") if i != j else 1 for j in range(k)] for i in range(k)]
+        longer = [[*row, p] for row, p in zip(old, new, strict=True)] + [[*new, 1]]
+        g = sum(a * b for a, b in zip(h, new, strict=True))
+        yield coherence.interference([*h, t], longer) - coherence.interference(h, old), pair(t, g)
+        yield coherence.square_norm([*h, t]) - coherence.square_norm(h), t * t
+        yield coherence.l1_norm([*h, t], ops=ops) - coherence.l1_norm(h, ops=ops), ops.absolute(t)
+
+
+def _first_product(unknowns, ops):
+    h, product, mu = unknowns("h product mu")
+    return [ops.absolute(product) <= mu], [ops.absolute(h * product) <= mu * ops.absolute(h)]
+
+
 def _product(unknowns, ops):
     g, l1, t, product, mu = unknowns("g l1 t product mu")
     size = ops.absolute
     return [size(g) <= mu * l1, size(product) <= mu], [size(g + t * product) <= mu * (l1 + size(t))]
+
+
+def _first_l1_form(unknowns, ops):
+    h, mu = unknowns("h mu")
+    q = coherence.interference([h], [[1]])
+    return [mu >= 0], [ops.absolute(q + 0 * h) <= coherence.l1_gap(ops.absolute(h), h * h, mu)]
 
 
 def _l1_form(unknowns, ops):
@@ -23,6 +46,11 @@ def _l1_form(unknowns, ops):
     size = ops.absolute
     given = [size(q) <= coherence.l1_gap(l1, h2, mu), size(g) <= mu * l1, mu >= 0, l1 >= 0]
     return given, [size(q + pair(t, g)) <= coherence.l1_gap(l1 + size(t), h2 + t * t, mu)]
+
+
+def _first_cauchy_schwarz(unknowns, ops):
+    h = unknowns("h")
+    return [], [ops.absolute(h) ** 2 <= 1 * (h * h)]
 
 
 def _cauchy_schwarz(unknowns, ops):
@@ -37,11 +65,14 @@ def _k_form(unknowns, ops):
     return given, [coherence.l1_gap(l1, h2, mu) <= form, form <= coherence.norm_gap(h2, eps, n)]
 
 
+OVER_ROWS = "all k: induction over rows"
+UNROLL = symbolic.identity("the shipped sums grow by one row's share", "growth of the sums: k = 1..4", _unroll)
 L1_FORM = (
-    smt.implies("|Σ h_i G_i| ≤ μL keeps on adding a row", "all k: induction over rows", _product),
-    smt.implies("|q| ≤ μ(L² − N) keeps on adding a row", "all k: induction over rows", _l1_form),
+    UNROLL,
+    smt.induction("|Σ h_i G_i| ≤ μL", OVER_ROWS, _first_product, _product),
+    smt.induction("|q| ≤ μ(L² − N)", OVER_ROWS, _first_l1_form, _l1_form),
 )
-CAUCHY_SCHWARZ = smt.implies("L² ≤ kN keeps on adding a row", "all k: induction over rows", _cauchy_schwarz)
+CAUCHY_SCHWARZ = smt.induction("L² ≤ kN", OVER_ROWS, _first_cauchy_schwarz, _cauchy_schwarz)
 K_FORM = (
     CAUCHY_SCHWARZ,
     smt.implies("μ(L² − N) ≤ μ(k − 1)N ≤ ε(n − 1)N", "all k ≤ n: from L² ≤ kN", _k_form),

@@ -1,10 +1,12 @@
 """AFA-5: with more features than dimensions, the upper side of the published bound never applies."""
 
 import sympy
+import torch
+from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most
+from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, Void, at_most, equal
 from proofs_check.claims.afa.steps import CAUCHY_SCHWARZ
-from proofs_check.draw import mixtures, simplices
+from proofs_check.draw import mixtures, simplices, tight_frames
 from proofs_check.engines import smt, symbolic
 from proofs_check.mixture import OVERCOMPLETE, UNIT_ROWS, Mixture
 from proofs_check.witnesses import orthonormal_basis, short_rows
@@ -14,11 +16,28 @@ from workbench.theory import coherence
 def _conclusion(case: Mixture) -> dict[str, Part]:
     n, d, eps = case.m, case.d, case.coherence
     c = coherence.norm_gap(1.0, eps, n)
-    return {
+    top = torch.linalg.eigvalsh(case.rows.T @ case.rows)[-1]
+    null = _null_code(case.rows)
+    found: dict[str, Part] = {
         "c ≥ 1": at_most(1.0, c),
         "Welch": at_most(coherence.welch_square(n, d), eps**2),
         "c² ≥ 1 + n(n − d − 1)/d": at_most(1 + n * (n - d - 1) / d, c**2),
+        "a code h ≠ 0 with hV = 0": equal((null @ case.rows).square().sum(), 0.0),
+        "λ_max ≥ n/d": at_most(coherence.dense_energy(n, d), top),
     }
+    why = Void(f"c = {c:.4g} > 1")
+    return found | {"c = 1 only on a simplex": at_most(n, d + 1) if c <= 1 + 1e-9 else why}
+
+
+def _null_code(rows: Tensor) -> Tensor:
+    """A code of norm 1 that n > d rows take to 0: what is left of a basis vector beside the columns of V."""
+    columns = torch.linalg.qr(rows).Q
+    worst = int(columns.square().sum(1).argmin())  # the basis vector farthest from the columns' span
+    left = torch.zeros(len(rows), dtype=rows.dtype)
+    left[worst] = 1.0
+    for _ in range(2):  # twice, against rounding
+        left = left - columns @ (columns.T @ left)
+    return left / left.norm()
 
 
 def _frame_potential(symbols, ops):
@@ -43,6 +62,21 @@ def _welch(unknowns, ops):
     return given, [coherence.welch_square(n, d) <= eps * eps, d * c * c >= d + n * (n - d - 1), c >= 1]
 
 
+def _equality(unknowns, ops):
+    """C = 1 leaves n = d + 1 and no slack in sum_ij G_ij²: every |G_ij| is eps = 1 / d, a simplex up to signs."""
+    n, d, eps, potential = unknowns("n d eps potential")
+    given = [d >= 1, n >= d + 1, eps >= 0, d * potential >= n * n, potential <= n + n * (n - 1) * eps * eps]
+    given += [coherence.norm_gap(1, eps, n) == 1]
+    return given, [n == d + 1, d * eps == 1, potential == n + n * (n - 1) * eps * eps]
+
+
+def _largest_eigenvalue(unknowns, ops):
+    """The largest of d eigenvalues that sum to n is at least n / d, and equal just where all are."""
+    n, d, top, rest = unknowns("n d top rest")
+    mean = coherence.dense_energy(n, d)
+    return [d >= 1, n == top + rest, rest <= (d - 1) * top], [mean <= top, (top > mean) == (rest < (d - 1) * top)]
+
+
 def _union_bound(symbols, ops):
     """n (n - 1) / 2 pairs, each past t with probability <= 2 exp(-d t² / 2): all stay under it with 1/n to spare."""
     n, d = symbols("n d", positive=True)
@@ -63,8 +97,11 @@ CLAIM = Claim(
     hypotheses=(UNIT_ROWS, OVERCOMPLETE),
     instances=mixtures(overcomplete=True),
     conclusion=_conclusion,
-    extremal=dict.fromkeys(("c ≥ 1", "Welch", "c² ≥ 1 + n(n − d − 1)/d"), simplices()),
-    witness="the regular simplex, n = d + 1: c = 1, and h = (1, ..., 1) gives x = 0 while |h|² = n",
+    extremal={
+        **dict.fromkeys(("c ≥ 1", "Welch", "c² ≥ 1 + n(n − d − 1)/d", "c = 1 only on a simplex"), simplices()),
+        "λ_max ≥ n/d": tight_frames(),
+    },
+    witness="the regular simplex, n = d + 1, has c = 1, and flat h gives x = 0",
     controls=(
         Control(OVERCOMPLETE.name, orthonormal_basis(), "an orthonormal basis, n = d: c = 0"),
         Control("unit rows", short_rows(), "rows of length 1/10 have small products without small cosines"),
@@ -73,6 +110,10 @@ CLAIM = Claim(
         symbolic.identity("Σ G_ij² − n²/d is a sum of squares", "(n, d) = (2, 1), (3, 2), (4, 3)", _frame_potential),
         CAUCHY_SCHWARZ,
         smt.implies("Welch's bound, its form for c, and c ≥ 1", "all n > d ≥ 1: from Σ G_ij² ≥ n²/d", _welch),
+        smt.implies("c = 1 leaves n = d + 1 and all |G_ij| = 1/d", "all n > d ≥ 1: from Σ G_ij² ≥ n²/d", _equality),
+        smt.implies(
+            "λ_max ≥ n/d, equal just where all eigenvalues are", "all n, d: from tr VᵀV = n", _largest_eigenvalue
+        ),
         symbolic.identity(
             "√(4 ln n / d) leaves n random rows a chance of 1/n", "all n, d: given the cap", _union_bound
         ),
@@ -81,11 +122,13 @@ CLAIM = Claim(
         Mutant("n for n − 1 in Welch", coherence.welch_square, lambda n, d: (n - d) / (d * n)),
         Mutant("n − d + 1 in Welch", coherence.welch_square, lambda n, d: (n - d + 1) / (d * (n - 1))),
         Mutant("c with n − 2", coherence.norm_gap, lambda h2, mu, k: mu * (k - 2) * h2),
+        Mutant("n/d + d/n", coherence.dense_energy, lambda n, d: n / d + d / n),
         Mutant("√(2 ln n / d)", coherence.random_coherence, lambda n, d, *, ops: ops.sqrt(2 * ops.log(n) / d)),
     ),
     note=(
-        "For all d the sum of squares rests on the same Cauchy-Schwarz induction, over the diagonal of VᵀV. The "
-        "chance of random rows takes P(|G_ij| > t) ≤ 2 exp(−d t²/2) from Ball (1997), lemma 2.2, unproved here."
+        "For all d the sum of squares is Cauchy-Schwarz over the diagonal of VᵀV beside its squared off-diagonal. A "
+        "kernel vector exists because n columns of rank d < n leave one; the part draws it. The chance of random "
+        "rows takes P(|G_ij| > t) ≤ 2 exp(−d t²/2) from Ball (1997), lemma 2.2, unproved here."
     ),
     reads=Mixture,
     shown_by="experiments/afa_bounds.py",

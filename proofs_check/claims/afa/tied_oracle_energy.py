@@ -30,6 +30,12 @@ def _above(unknowns, ops):
     return [value >= 0, value <= high], [value * value * y * y <= most * most * value * y * y]
 
 
+def _inner_start(unknowns, ops):
+    h, y = unknowns("h y")
+    kept = ops.larger(y, ops.num("0"))
+    return [h >= 0], [h * y <= h * kept, (h * kept) ** 2 <= h * h * (kept * kept)]
+
+
 def _inner(unknowns, ops):
     """sum h_i y_i <= sum h_i relu(y_i) for h >= 0, and Cauchy-Schwarz for the latter, one entry at a time."""
     s, a, b, h, y = unknowns("s a b h y")
@@ -67,7 +73,7 @@ CLAIM = Claim(
     ),
     proofs=(
         smt.implies("above, in each eigendirection", "all k: sum over eigendirections", _above),
-        smt.implies("⟨h, y⟩ ≤ ⟨h, relu y⟩ ≤ |h||relu y|, entry by entry", "all k: induction over entries", _inner),
+        smt.induction("⟨h, y⟩ ≤ ⟨h, relu y⟩ ≤ |h||relu y|", "all k: induction over entries", _inner_start, _inner),
         smt.implies("below, from τ² ≤ |h| C_K", "all k", _below),
     ),
     mutants=(
@@ -75,5 +81,5 @@ CLAIM = Claim(
         Mutant("roots exchanged", top_afa.tied_energy_range, lambda low, high, *, ops: (ops.sqrt(high), ops.sqrt(low))),
     ),
     reads=Mixture,
-    shown_by="experiments/top_afa.py",
+    shown_by="experiments/top_afa_rule.py",
 )

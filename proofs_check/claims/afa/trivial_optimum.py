@@ -18,23 +18,27 @@ from workbench.theory import afa, top_afa
 
 @dataclass(frozen=True, eq=False)
 class SignSplit:
-    """Any data x under the top-AFA SAE with W_enc = [A, -A], W_dec = [A^T; -A^T]; `half` leaves [A] alone."""
+    """Any data x under the top-AFA SAE with W_enc = [A, -A, 0], W_dec = [A^T; -A^T; any]; `half` leaves [A, 0]."""
 
     x: Tensor
     basis: Tensor
     half: bool = False
+    extra: int = 0
+    """latents beyond 2d, whose encoder is 0"""
 
     def __str__(self) -> str:
-        return f"x {digits(self.x)}, A {digits(self.basis)}{', without −A' if self.half else ''}"
+        half = ", without −A" if self.half else ""
+        return f"x {digits(self.x)}, A {digits(self.basis)}{half}, {self.extra} idle latents"
 
     @cached_property
     def sae(self) -> SAE:
         """The shipped variant, float64, with these weights; default settings."""
         encoder = self.basis if self.half else torch.cat((self.basis, -self.basis), 1)
-        sae = create("top_afa", *encoder.shape).double().eval()
+        d, m = encoder.shape
+        sae = create("top_afa", d, m + self.extra).double().eval()
         with torch.no_grad():
-            sae.W_enc.copy_(encoder)
-            sae.W_dec.copy_(encoder.T)
+            sae.W_enc[:, :m], sae.W_enc[:, m:] = encoder, 0.0
+            sae.W_dec[:m] = encoder.T
         return sae
 
     @cached_property
@@ -106,7 +110,7 @@ def _cases(draw, half=False, orthogonal=True):
         basis = S.Orthonormal().draw(d, d, S.stream(draw(SEEDS), "claim"))
     if not orthogonal:
         basis[:, 0] = basis[:, 0] + basis[:, -1] / 2
-    return SignSplit(x, basis, half)
+    return SignSplit(x, basis, half, draw(st.integers(0, 3)))
 
 
 CLAIM = Claim(
@@ -144,5 +148,5 @@ CLAIM = Claim(
         "1e-8 of |x| may be dropped: their share of |x|² is below rounding. For all d, A Aᵀ = I is the hypothesis "
         "itself."
     ),
-    shown_by="experiments/top_afa.py",
+    shown_by="experiments/top_afa_rule.py",
 )
