@@ -159,6 +159,13 @@ def test_symbolic_takes_no_floats_and_no_empty_list():
     assert symbolic_finding(lambda symbols, ops: []).status == "undecided"
 
 
+def test_what_neither_cancels_nor_differs_in_numbers_is_undecided():
+    f, g = sympy.Function("f"), sympy.Function("g")
+    found = symbolic_finding(lambda symbols, ops: [(f(symbols("a")), g(symbols("a")))])
+    assert found.status == "undecided"
+    assert "does not simplify" in found.detail
+
+
 def test_symbolic_stops_in_time():
     def endless(symbols, ops):
         yield symbols("a"), symbols("a")
@@ -208,6 +215,12 @@ def test_touching_zero_is_undecided_not_proved():
     finding = touching.run(0.2)
     assert finding.status == "undecided"
     assert "near" in finding.detail or "pieces" in finding.detail
+
+
+def test_a_ball_around_zero_refutes_nothing():
+    """0 everywhere, but for rounding."""
+    zero = balls.positive("shows", "scope", {"x": ("2", "3")}, lambda x, ops: ops.sqrt(x) * ops.sqrt(x) - x)
+    assert zero.run(0.2).status == "undecided"
 
 
 def test_a_narrow_dip_below_zero_is_not_missed():

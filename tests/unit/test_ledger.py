@@ -231,8 +231,9 @@ def test_a_control_names_a_hypothesis():
 
 
 def test_instances_must_meet_the_hypotheses():
-    problem = only_problem(quick(claim(instances=st.integers(-5, 5), mutants=(), extremal={})))
-    assert problem == "an instance does not meet positive: 0"
+    entry = quick(claim(instances=st.sampled_from([3, 0]), mutants=(), extremal={}, proofs=(proved(),)))
+    assert only_problem(entry) == "an instance does not meet positive: 0"
+    assert entry.verdict == Verdict.UNKNOWN
 
 
 def test_an_error_in_a_conclusion_is_reported_with_its_instance():
