@@ -1,128 +1,244 @@
-"""Speed: a stack against the same SAEs one after another, and worlds in samples a second.
+"""Speed: a training step against one product x @ W_enc, its floor; stacks; worlds; matching; other libraries.
 
-Equality is asserted before any time is taken. Times are medians of paired repeats in one process.
+Equality with plain dense autograd is asserted before any time is taken. Times are medians of repeats that alternate
+between all that is compared, in one process.
 """
 
+import itertools
 import json
 import statistics
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 import tyro
+from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.table import Table
 
 from synthetic import presets, stream
-from workbench import TrainConfig, create, train
+from synthetic.copula import LowRankCopula
+from synthetic.errors import guarded, must, pick
+from synthetic.firing import Independent
+from synthetic.mixture import SparseMixture
+from synthetic.progress import track
+from synthetic.rates import Constant
+from workbench import variant_shelf
+from workbench.interop.rivals import rival_step, saelens_sampler
+from workbench.machine import Work, alternate, keep_freed_memory, seconds, set_threads
+from workbench.metrics.matching import match
+from workbench.report.figure import COLOURS, STYLE, finish, shared_legend
+from workbench.results import Run
+from workbench.timing import Shape, Step, assert_equal, peak_bytes
+
+Row = dict[str, Any]
+GROWTH: dict[str, tuple[int, ...]] = {
+    "m": (512, 1024, 2048, 4096, 8192),
+    "k": (4, 8, 16, 32, 64),
+    "d": (64, 128, 256, 512),
+    "n_true": (256, 1024, 4096, 16384),
+    "stack": (1, 2, 4, 8),
+}
+"""what is varied, one at a time, around `BASE`"""
+BASE = Shape(d=256, m=2048, k=16, batch=1024)
 
 
 @dataclass(frozen=True)
 class Benchmark:
     """Settings."""
 
-    stack: int = 32
-    """members of the stack"""
-    steps: int = 100
-    """training steps timed"""
-    repeats: int = 3
-    """paired repeats"""
-    threads: int = 1
-    """threads of torch; the same for both sides"""
-    sampling: bool = True
-    """also time the 16k world (building it takes half a minute)"""
+    shapes: tuple[str, ...] = ("768/8192/32/1024", "256/2048/16/1024", "32/64/4/512x32")
+    """d/m/k/batch of an SAE; x32 for a stack of 32 seeds"""
+    variants: tuple[str, ...] = ("topk", "batch_topk", "matryoshka", "relu", "jumprelu", "gated")
+    """what to train"""
+    repeats: int = 11
+    """times each thing is timed, in turn"""
+    threads: int = 0
+    """threads of torch, the same for all; 0 for the fastest number at the time"""
+    against: tuple[Literal["saelens", "dictionary_learning", "sparsify"], ...] = ()
+    """other libraries, where installed, that train a TopK SAE of the same shape on the same batches"""
+    parts: tuple[Literal["steps", "worlds", "matching", "growth"], ...] = ("steps",)
+    """training steps; sampling of the 16k world; MCC at 16384 features by 4096 latents; how cost grows, as a figure"""
+    device: str = field(default_factory=lambda: "cuda" if torch.cuda.is_available() else "cpu")
+    """where"""
     json: bool = False
     """print a JSON list of rows"""
+    out: Path = Path("runs")
+    """where the run folder of a figure goes"""
+
+    def check(self) -> None:
+        """Refuse impossible settings before any work."""
+        must(self.repeats >= 1, "--repeats", "at least 1", self.repeats, "raise it")
+        must(self.threads >= 0, "--threads", "at least 0", self.threads, "use 0 for the fastest number")
+        for shape in self.shapes:
+            Shape.read(shape)
+        for name in self.variants:
+            pick(name, variant_shelf(), "--variants")
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Wall time of one call."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+def measure(shape: Shape, variant: str, settings: Benchmark, against: tuple[str, ...] = ()) -> list[Row]:
+    """Rows of one shape and variant, the floor and rivals measured in turn with it."""
+    assert_equal(shape, variant)
+    x = shape.inputs(settings.device)
+    step = Step(shape.sae(variant, settings.device), x)
+    rivals = {name: rival_step(name, shape.d, shape.m, shape.k, shape.batch, settings.device) for name in against}
+    threads = set_threads(settings.threads, step)
+    W_enc = step.sae.W_enc.detach().clone(memory_format=torch.contiguous_format)
+    works: dict[str, Work] = {"floor": lambda: x @ W_enc, "ours": step}
+    works |= {name: lambda made=made: made(x) for name, made in rivals.items()}
+    step.spent.clear()
+    times = alternate(works, settings.repeats)
+    world = shape.world()
+    draws = [partial(world.sample, shape.batch, stream(0, "benchmark", i, settings.device)) for i in range(6)]
+    data = statistics.median([seconds(draw) for draw in draws][1:])
+    base: Row = {**asdict(shape), "variant": variant, "threads": threads, "device": settings.device}
+    rows = []
+    for name in ("ours", *rivals):
+        middle = statistics.median(times[name])
+        members = shape.stack if name == "ours" else 1
+        row = {**base, "library": name, "ms": 1e3 * middle, "samples_per_s": members * shape.batch / middle}
+        if name == "ours" or shape.stack == 1:
+            ratios = [a / b for a, b in zip(times[name], times["floor"], strict=True)]
+            row |= {"ratio_to_floor": statistics.median(ratios), "ratio_range": [min(ratios), max(ratios)]}
+        if name == "ours":
+            whole = sum(step.spent.values())
+            row |= {"shares": {part: spent / whole for part, spent in step.spent.items()}}
+            row |= {"data_share": data / (data + middle), "peak_bytes": peak_bytes(step)}
+        rows.append(row)
+    return rows
 
 
-def stacking(settings: Benchmark) -> dict[str, Any]:
-    """A stack of small TopK SAEs (d 32, m 64, k 4, batch 512) against its members trained in turn."""
-    world = presets.superposition()
-    seeds = list(range(settings.stack))
-
-    def run(seed: int | list[int], steps: int) -> torch.Tensor:
-        sae = create("topk", 32, 64, k=4, seed=seed)
-        train(sae, world, TrainConfig(steps=steps, batch=512))
-        return sae.W_dec.detach()
-
-    together = run(seeds, 20)
-    for seed in seeds[:4]:
-        torch.testing.assert_close(together[seed], run(seed, 20), atol=1e-4, rtol=1e-4)
-    ratios, stacked = [], []
-    for _ in range(settings.repeats):
-        stacked.append(seconds(lambda: run(seeds, settings.steps)))
-        alone = seconds(lambda: [run(seed, settings.steps) for seed in seeds])
-        ratios.append(alone / stacked[-1])
-    rate = settings.stack * settings.steps * 512 / statistics.median(stacked)
-    return {
-        "what": f"TopK stack of {settings.stack}, d 32, m 64, k 4, batch 512",
-        "ms": 1e3 * statistics.median(stacked) / settings.steps,
-        "ratio": statistics.median(ratios),
-        "against": "the same SAEs one after another",
-        "samples_per_s": rate,
-        "spread": [min(ratios), max(ratios)],
-    }
+def _sampler(world: SparseMixture, device: str) -> Work:
+    """Draws a fresh batch of 1,024 at each call."""
+    batches = itertools.count()
+    return lambda: world.sample(1024, stream(0, "time", next(batches), device))
 
 
-def where_time_goes(settings: Benchmark) -> list[tuple[str, float]]:
-    """Share of a stack's training time in each operation, largest first."""
-    sae = create("topk", 32, 64, k=4, seed=list(range(settings.stack)))
-    world = presets.superposition()
-    with torch.autograd.profiler.profile() as profile:
-        train(sae, world, TrainConfig(steps=30, batch=512))
-    averages: Any = profile.key_averages()  # type: ignore[reportOptionalMemberAccess]
-    events = sorted(averages, key=lambda e: -e.self_cpu_time_total)
-    total = sum(e.self_cpu_time_total for e in events)
-    return [(e.key, e.self_cpu_time_total / total) for e in events[:8]]
-
-
-def sampling(settings: Benchmark) -> list[dict[str, Any]]:
-    """The 16k world with and without correlated firing."""
-    found = []
-    torch.set_num_threads(2)
+def worlds(settings: Benchmark) -> list[Row]:
+    """The 16k world with and without correlated firing, and SAELens's dense sampler of the same configuration."""
+    threads, rows = set_threads(settings.threads), []
     for correlation in (False, True):
         world = presets.synthsaebench_16k(correlation=correlation)
-        world.sample(1024, stream(0, "warm"))
-        times = [
-            seconds(lambda r=r, w=world: [w.sample(1024, stream(0, "time", 20 * r + i)) for i in range(20)])
-            for r in range(settings.repeats + 2)
-        ]
-        middle = statistics.median(times)
-        name = f"synthsaebench_16k, correlation {'on' if correlation else 'off'}, 2 threads"
-        found.append({"what": name, "ms": 1e3 * middle / 20, "samples_per_s": 20 * 1024 / middle})
+        draws: dict[str, Work] = {"ours": _sampler(world, settings.device)}
+        if correlation and "saelens" in settings.against:
+            draws["saelens"] = partial(saelens_sampler(16384, 768, rank=25, scale=0.1), 1024)
+        for name, spent in alternate(draws, settings.repeats).items():
+            middle = statistics.median(spent)
+            what = f"sample synthsaebench_16k, correlation {'on' if correlation else 'off'}"
+            row = {"what": what, "library": name, "threads": threads, "ms": 1e3 * middle}
+            rows.append(row | {"samples_per_s": 1024 / middle})
+    return rows
+
+
+def matching(settings: Benchmark) -> list[Row]:
+    """One-to-one assignment at the benchmark's size: random rows, and noisy features as a trained SAE has them."""
+    threads, rng = set_threads(settings.threads), stream(0, "matching")
+    features, rows = torch.randn(16384, 768, generator=rng), torch.randn(4096, 768, generator=rng)
+    trained = features[torch.randint(16384, (4096,), generator=rng)] + 0.5 * rows
+    found = []
+    for name, decoder in (("random rows", rows), ("noisy features", trained)):
+        spent = seconds(partial(match, decoder, features))
+        what = f"assign 4096 latents to 16384 features, {name}"
+        found.append({"what": what, "library": "ours", "threads": threads, "ms": 1e3 * spent})
     return found
+
+
+def growth(settings: Benchmark) -> list[Row]:
+    """Time of a TopK step, its floor and its data while one size grows."""
+    found = []
+    for vary, value in track([(name, v) for name, values in GROWTH.items() for v in values], "growth"):
+        if vary == "n_true":
+            for law, name in ((Independent, "independent"), (LowRankCopula, "correlated, rank 25")):
+                world = SparseMixture(n_true=value, d=256, firing=law(Constant(16 / value)))
+                spent = statistics.median(alternate({"": _sampler(world, settings.device)}, settings.repeats)[""])
+                found.append({"vary": vary, "value": value, "curve": f"a batch of data, {name}", "ms": 1e3 * spent})
+            continue
+        row = measure(replace(BASE, **{vary: value}), "topk", settings)[0]
+        found.append({"vary": vary, "value": value, "curve": "TopK step", "ms": row["ms"]})
+        floor = row["ms"] / row["ratio_to_floor"]
+        found.append({"vary": vary, "value": value, "curve": "x @ W_enc, the floor", "ms": floor})
+    return found
+
+
+def draw_growth(rows: list[Row], settings: Benchmark, stem: Path) -> list[Path]:
+    """One panel a size that grows."""
+    labels = {"m": "latents m", "k": "active latents k", "d": "dimension d", "n_true": "features n_true"}
+    labels["stack"] = "SAEs of a stack"
+    with plt.rc_context(STYLE):
+        figure, panels = plt.subplots(1, len(GROWTH), figsize=(13, 3.2), layout="constrained")
+        curves = list(dict.fromkeys(row["curve"] for row in rows))
+        for panel, vary in zip(panels, GROWTH, strict=True):
+            for curve in curves:
+                own = [(row["value"], row["ms"]) for row in rows if row["vary"] == vary and row["curve"] == curve]
+                if own:
+                    panel.loglog(*zip(*own, strict=True), "o-", ms=3, color=COLOURS[curves.index(curve)], label=curve)
+            panel.set_xlabel(labels[vary])
+            panel.set_xticks(GROWTH[vary], [f"{v}" for v in GROWTH[vary]], rotation=30)
+            panel.minorticks_off()
+        panels[0].set_ylabel("ms a batch")
+        shared_legend(figure, list(panels), 4)
+        caption = f"Around d 256, m 2048, k 16, batch 1024, one SAE, {settings.device}; medians of {settings.repeats}."
+        return finish(figure, caption, stem)
+
+
+def show(rows: list[Row], console: Console) -> None:
+    """Tables of steps and of the other parts."""
+    steps = [row for row in rows if "variant" in row]
+    columns = ("d/m/k/batch", "variant", "library", "ms", "samples/s", "over the floor", "gradients", "data", "MB")
+    threads = {str(row["threads"]) for row in rows if "threads" in row}
+    table = Table(*columns, caption=f"threads: {', '.join(sorted(threads))}; gradients, data: shares of the time")
+    for row in steps:
+        size = f"{row['d']}/{row['m']}/{row['k']}/{row['batch']}" + (f" x{row['stack']}" if row["stack"] > 1 else "")
+        low, high = row.get("ratio_range", (0, 0))
+        ratio = f"{row['ratio_to_floor']:.2f} [{low:.2f}, {high:.2f}]" if "ratio_to_floor" in row else ""
+        share = f"{row['shares']['gradients']:.0%}" if "shares" in row else ""
+        memory = f"{row['peak_bytes'] / 1e6:,.0f}" if row.get("peak_bytes") is not None else ""
+        speed = f"{row['samples_per_s']:,.0f}"
+        data = f"{row['data_share']:.0%}" if "data_share" in row else ""
+        table.add_row(size, row["variant"], row["library"], f"{row['ms']:.2f}", speed, ratio, share, data, memory)
+    if steps:
+        console.print(table)
+    other = Table("what", "library", "threads", "ms", "samples/s")
+    for row in rows:
+        if "what" in row:
+            speed = f"{row['samples_per_s']:,.0f}" if "samples_per_s" in row else ""
+            other.add_row(row["what"], row["library"], str(row["threads"]), f"{row['ms']:,.1f}", speed)
+    if other.rows:
+        console.print(other)
 
 
 def main() -> int:
     """Run and print."""
     settings = tyro.cli(Benchmark, description=__doc__)
-    torch.set_num_threads(settings.threads)
-    rows = [stacking(settings)]
-    shares = where_time_goes(settings)
-    if settings.sampling:
-        rows += sampling(settings)
-    if settings.json:
-        print(json.dumps([*rows, {"what": "shares of the stack's time", **dict(shares)}], indent=1))
-        return 0
+    settings.check()
+    keep_freed_memory()  # as `train` does
     console = Console()
-    table = Table("what", "ms a batch", "samples/s", "times faster", title="benchmark")
-    for row in rows:
-        ratio = f"{row['ratio']:.2f} [{row['spread'][0]:.2f}, {row['spread'][1]:.2f}]" if "ratio" in row else ""
-        table.add_row(row["what"], f"{row['ms']:.1f}", f"{row['samples_per_s']:,.0f}", ratio)
-    console.print(table)
-    console.print("stack's time: " + ", ".join(f"{name} {share:.0%}" for name, share in shares))
+    rows: list[Row] = []
+    if "steps" in settings.parts:
+        todo = [(Shape.read(shape), variant) for shape in settings.shapes for variant in settings.variants]
+        for shape, variant in track(todo, "steps"):
+            rows += measure(shape, variant, settings, settings.against if variant == "topk" else ())
+    if "worlds" in settings.parts:
+        rows += worlds(settings)
+    if "matching" in settings.parts:
+        rows += matching(settings)
+    if "growth" in settings.parts:
+        grown = growth(settings)
+        run = Run.start(settings.out, "benchmark", json.loads(json.dumps(asdict(settings), default=str)))
+        run.write_table(grown)
+        paths = draw_growth(grown, settings, run.folder / "figures" / "growth")
+        rows += grown
+        if not settings.json:
+            console.print(f"figure {paths[0]}", soft_wrap=True)
+    if settings.json:
+        print(json.dumps(rows, indent=1))
+    else:
+        show(rows, console)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))

@@ -139,7 +139,7 @@ class SAE(nn.Module, ABC):
 
     def pre(self, x: Float[Tensor, "*b n d"]) -> Tensor:
         """Input to `activate`: pre-activations (x - b_dec) W_enc + b_enc."""
-        return self.project(x) + self.b_enc[..., None, :]
+        return self.project(x, self.b_enc)
 
     @abstractmethod
     def activate(self, pre: Tensor) -> Latents:
@@ -154,15 +154,18 @@ class SAE(nn.Module, ABC):
 
     # what everyone calls -----------------------------------------------------------------------------------------
 
-    def project(self, x: Float[Tensor, "*b n d"]) -> Float[Tensor, "*s n m"]:
-        """The product (x - b_dec) W_enc.
+    def project(self, x: Float[Tensor, "*b n d"], bias: Float[Tensor, "*s m"] | None = None) -> Tensor:
+        """The product (x - b_dec) W_enc (*s, n, m), plus a bias.
 
         b_dec enters the large product detached and its gradient through a term that is 0, (b_dec - b_dec) W_enc, so
         that backward needs one product fewer.
         """
         fixed = self.b_dec.detach()
         product = (x - fixed[..., None, :]) @ self.W_enc
-        return product - (self.b_dec - fixed)[..., None, :] @ self.W_enc if torch.is_grad_enabled() else product
+        if torch.is_grad_enabled():
+            nothing = ((fixed - self.b_dec)[..., None, :] @ self.W_enc).squeeze(-2)
+            bias = nothing if bias is None else bias + nothing
+        return product if bias is None else product + bias[..., None, :]
 
     def trace(self, x: Float[Tensor, "*b n d"]) -> Pass:
         """Forward pass on inputs already in the SAE's own units; backward costs what the code costs where it can."""
@@ -232,7 +235,7 @@ class SAE(nn.Module, ABC):
 
 def squared_error(x: Tensor, x_hat: Tensor) -> Float[Tensor, "*s"]:
     """sum_d (x - x_hat)^2, mean over rows."""
-    return (x - x_hat).square().sum(-1).mean(-1)
+    return (x_hat - x).square().sum(-1).mean(-1)
 
 
 _VARIANTS: dict[str, type[SAE]] = {}

@@ -23,9 +23,10 @@ def top_k(pre: Float[Tensor, "*s n m"], k: Int[Tensor, "*s"]) -> Codes | Tensor:
             cut = _falling(pre.detach()).gather(-1, (k[..., None, None] - 1).expand(*pre.shape[:-1], 1))
         else:
             cut = kernels.kth_largest(pre, largest)
-        mask = pre.detach() >= cut.clamp_min(torch.finfo(pre.dtype).tiny)
-        if bool((mask.sum(-1) <= k[..., None]).all()):  # else equal entries at the cut
-            return pre * mask
+        mask = torch.ge(pre.detach(), cut, out=torch.empty_like(pre))  # 1. and 0.: booleans are slow to multiply by
+        if float(mask.sum(-1).sum(dtype=torch.float64)) == int(k.sum()) * mask[..., 0].numel() // k.numel():
+            return pre * (mask if bool((cut > 0).all()) else mask * (pre.detach() > 0))
+        # equal entries at a cut
     codes = kernels.top_k(pre, largest)
     values, indices = codes.values, codes.indices
     if pre.requires_grad:

@@ -79,16 +79,21 @@ def collect(sae: SAE, world: World, n: int, seed: int) -> list[Evidence]:
     was_training = sae.training
     sae.eval()
     chunk = max(64, min(1024, 2**24 // truth.n_true))  # of the world alone: samples must not depend on the stack
+    dense = None
     for step, start in enumerate(range(0, n, chunk)):
         batch = world.sample(min(chunk, n - start), stream(seed, "evaluate", step, device))
         must_be_finite(batch.x)
         out = sae.trace(batch.x * sae.scale)
         codes, x_hat = out.codes, (out.x_hat / sae.scale).reshape(len(members), *batch.x.shape)
         h = _entries(batch.h.indices, batch.h.values)
-        dense = batch.h.dense()
+        if dense is None:
+            dense = batch.h.dense()
+        else:  # the cleared array of the batch before: at 16k features a fresh one costs as much as the sampling
+            dense.scatter_add_(-1, batch.h.indices, batch.h.values)
         shared.add(batch.x, h)
         for i, member in enumerate(members):
             member.add(batch.x, x_hat[i], _member_entries(codes, i), h, dense)
+        dense.scatter_(-1, batch.h.indices, 0.0)
     sae.train(was_training)
     groups, agreement = _same_settings(sae), {}
     found = []

@@ -44,25 +44,33 @@ class Geometry:
 
 
 def match(rows: Float[Tensor, "m d"], features: Float[Tensor, "n d"]) -> Geometry:
-    """Assign latents to features (Jonker-Volgenant, exact) and collect extreme cosines."""
-    cosine = cosines(rows.cpu(), features.cpu())
-    size = cosine.abs()
-    latent, feature = linear_sum_assignment(size.numpy(), maximize=True)
+    """Assign latents to features (Jonker-Volgenant, exact) and collect extreme cosines.
+
+    At m n ~ 10^8 copies and column indices cost more than the assignment: the matrix is turned in place, from cosines
+    to their sizes to the solver's costs -|cos|, which it reads without a copy if m <= n.
+    """
+    matrix = cosines(rows.cpu(), features.cpu())
     n = len(features)
-    latent_of = torch.full((n,), -1)
-    latent_of[torch.from_numpy(feature)] = torch.from_numpy(latent)
-    cosine_of = torch.zeros(n, dtype=torch.float64)
-    cosine_of[torch.from_numpy(feature)] = cosine[torch.from_numpy(latent), torch.from_numpy(feature)]
+    best_signed, negative = matrix.amax(0), matrix.signbit()
+    size = matrix.abs_()
+    best_absolute, nearest = size.amax(0), size.argmax(1)
     top = size.topk(min(2, n), dim=1)
-    nearest, first, last = size.argmax(1), top.indices[:, 0], top.indices[:, -1]
+    first, last = top.indices[:, 0], top.indices[:, -1]
+    cost = size.neg_()
+    latent, feature = (torch.from_numpy(index) for index in linear_sum_assignment(cost.numpy()))
+    latent_of = torch.full((n,), -1)
+    latent_of[feature] = latent
+    cosine_of = torch.zeros(n, dtype=torch.float64)
+    paired = cost[latent, feature]
+    cosine_of[feature] = torch.where(negative[latent, feature], paired, -paired)
     return Geometry(
         latent_of=latent_of,
         cosine_of=cosine_of,
         nearest=nearest,
         second=torch.where(first == nearest, last, first),  # topk and argmax may order a tie differently
         nearest_cosine=top.values[:, 0],
-        best_signed=cosine.max(0).values,
-        best_absolute=size.max(0).values,
+        best_signed=best_signed,
+        best_absolute=best_absolute,
     )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from synthetic.errors import must
 from synthetic.streams import stream
 from synthetic.world import World, must_be_finite
+from workbench.machine import keep_freed_memory
 from workbench.metrics import evaluate
 from workbench.sae import SAE, Pass
 from workbench.settings import plain
@@ -93,6 +94,7 @@ def train(
     finite: dict[str, Any] = {}
     clock = time.perf_counter() - spent
     evaluate_at = config.evaluate_at()
+    keep_freed_memory()
     sae.train()
     for step in range(start, config.steps):
         if final_k is not None:
