@@ -36,7 +36,7 @@ class Ista(SAE):
         prefixes: tuple[float, ...] = (1.0,)
         """prefixes that must reconstruct alone, as fractions of m, increasing, the last 1"""
         detach: Detach = "none"
-        """losses that leave shorter prefixes' latents alone: "inner" those of proper prefixes, "all" the full one too"""
+        """losses that spare shorter prefixes' latents: "inner" those of proper prefixes, "all" the full one too"""
         by_frequency: bool = False
         """prefixes of the latents that fire most often, by a running mean, in place of the first ones"""
         inner_weight: float = 1.0
