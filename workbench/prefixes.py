@@ -107,7 +107,7 @@ def split(codes: Codes, level: Int[Tensor, "*s m"], count: int) -> list[Codes]:
     *stack, n, k = codes.indices.shape
     own = level[..., None, :].expand(*stack, n, level.shape[-1]).gather(-1, codes.indices)
     own = own.masked_fill(codes.values == 0, level.shape[-1])  # unused slots last
-    own, order = own.sort(-1, stable=True)
+    own, order = own.sort(stable=True)
     indices, values = codes.indices.gather(-1, order), codes.values.gather(-1, order)
     sizes = (own[..., None] == torch.arange(count, device=own.device)).sum(-2)
     starts = sizes.cumsum(-1) - sizes
