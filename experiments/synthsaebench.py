@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 import torch
 import tyro
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -34,10 +35,10 @@ from workbench.sweep import Cell, Report, finish_cells
 THEIRS = {"f1": "F1", "precision": "P", "recall": "R", "mcc": "MCC", "explained_variance": "EV", "dead_latents": "dead"}
 THEIRS = {f"saelens_{metric}": column for metric, column in (THEIRS | {"uniqueness": "uniq."}).items()}
 OURS = {
-    "l0": "L0 met",
+    "l0": "met",
     "dead": "dead",
     "fvu": "FVU",
-    "f1": "macro-F1",
+    "f1": "F1",
     "f1_null": "chance",
     "mcc_corrected": "MCC corr.",
 }
@@ -45,22 +46,13 @@ OURS |= {"uniqueness": "uniq."}
 METRICS = {"saelens_f1": "F1, SAELens's", "f1": "macro-F1 over features", "mcc": "MCC"}
 L0S = (15, 20, 25, 30, 35, 40, 45)
 PUBLISHED = {
-    "matryoshka": (
-        (0.611, 0.861, 0.879, 0.833, 0.797, 0.769, 0.747),
-        (0.557, 0.746, 0.793, 0.794, 0.794, 0.792, 0.791),
-    ),
-    "batch_topk": (
-        (0.744, 0.819, 0.731, 0.660, 0.614, 0.581, 0.556),
-        (0.676, 0.753, 0.758, 0.762, 0.763, 0.763, 0.762),
-    ),
-    "jumprelu": ((0.711, 0.675, 0.610, 0.538, 0.487, 0.445, 0.405), (0.685, 0.714, 0.728, 0.733, 0.736, 0.739, 0.740)),
-    "ista_matryoshka": (
-        (0.781, 0.888, 0.977, 0.927, 0.885, 0.852, 0.818),
-        (0.732, 0.803, 0.818, 0.816, 0.814, 0.812, 0.811),
-    ),
+    "matryoshka": ((611, 861, 879, 833, 797, 769, 747), (557, 746, 793, 794, 794, 792, 791)),
+    "batch_topk": ((744, 819, 731, 660, 614, 581, 556), (676, 753, 758, 762, 763, 763, 762)),
+    "jumprelu": ((711, 675, 610, 538, 487, 445, 405), (685, 714, 728, 733, 736, 739, 740)),
+    "ista_matryoshka": ((781, 888, 977, 927, 885, 852, 818), (732, 803, 818, 816, 814, 812, 811)),
 }
-"""F1 and MCC at `L0S`, width 4,096, 200 million samples, read off plots: means over five seeds of arXiv 2602.14687;
-for `ista_matryoshka` one run of LISTA-Matryoshka, github.com/chanind/claude-auto-research-synthsaebench"""
+"""F1 and MCC at `L0S` in thousandths, width 4,096, 200 million samples, read off plots: arXiv 2602.14687, means of five
+seeds; `ista_matryoshka`: one run of LISTA-Matryoshka, github.com/chanind/claude-auto-research-synthsaebench"""
 
 
 @dataclass(frozen=True)
@@ -187,12 +179,13 @@ def rows(cells: list[Cell], results: dict[str, Any]) -> Iterator[dict[str, Any]]
                         yield place | {"l0": l0, "seed": seed, "metric": metric, "value": float(value)}
 
 
-def published(settings: Bench, name: str, l0: float) -> tuple[float, float] | None:
+def published(settings: Bench, name: str, l0: float) -> dict[str, float]:
     """F1 and MCC that were published for a recipe, where the shapes agree."""
     same = (settings.width, settings.n_true, settings.d) == (4096, 16384, 768)
     if not same or name not in PUBLISHED or l0 not in L0S:
-        return None
-    return PUBLISHED[name][0][L0S.index(int(l0))], PUBLISHED[name][1][L0S.index(int(l0))]
+        return {}
+    f1, mcc = (values[L0S.index(int(l0))] / 1000 for values in PUBLISHED[name])
+    return {"saelens_f1": f1, "saelens_mcc": mcc, "mcc": mcc}
 
 
 def curves(frame: pl.DataFrame, settings: Bench) -> tuple[pl.DataFrame, Axis]:
@@ -208,12 +201,14 @@ def curves(frame: pl.DataFrame, settings: Bench) -> tuple[pl.DataFrame, Axis]:
         variant=pl.col("recipe"),
     ).filter(pl.col("metric").is_in(METRICS))
     columns = ["axis", "x", "variant", "seed", "metric", "value", "kind"]
+    samples = [float(frame["samples"].min()), float(frame["samples"].max())]  # type: ignore[arg-type]
     extra = [
-        (axis.key, l0 if several else float(frame["samples"].max()), f"{name}, published", -1, metric, value, "score")  # type: ignore[arg-type]
+        (axis.key, x, name, -1, metric, value, "ceiling")
         for name in settings.recipes
         for l0 in settings.l0
-        if (pair := published(settings, name, l0)) is not None
-        for metric, value in zip(("saelens_f1", "mcc"), pair, strict=True)
+        for metric, value in published(settings, name, l0).items()
+        for x in ([l0] if several else samples)
+        if metric in METRICS
     ]
     told = pl.DataFrame(extra, schema=wanted.select(columns).schema, orient="row")
     return pl.concat((wanted.select(columns), told)), axis
@@ -221,22 +216,24 @@ def curves(frame: pl.DataFrame, settings: Bench) -> tuple[pl.DataFrame, Axis]:
 
 def table_of(frame: pl.DataFrame, settings: Bench, columns: dict[str, str], title: str) -> Table:
     """Final scores: medians over seeds, the least and the most where there are several, published figures."""
-    table = Table(title=title)
-    for name in ("recipe", "L0", *columns.values()):
-        table.add_column(name, no_wrap=True, justify="left" if name == "recipe" else "right")
+    table = Table(title=title, box=SIMPLE_HEAD, padding=0, collapse_padding=True)
+    table.add_column("recipe", no_wrap=True, min_width=20)
+    for name in ("L0", *columns.values()):
+        table.add_column(name, justify="right")
     last = frame.filter(pl.col("final"))
     for name in settings.recipes:
         for l0 in settings.l0:
             own = last.filter(pl.col("recipe") == name, pl.col("l0") == l0)
-            values = {metric: own.filter(pl.col("metric") == metric)["value"].to_numpy() for metric in columns}
             if own.is_empty():
                 continue
-            table.add_row(f"[bold]{name}", f"{l0:g}", *(f"{np.median(v):.4f}" for v in values.values()))
-            for word, end in (("least", np.min), ("most", np.max)) if settings.seeds > 1 else ():
-                table.add_row(f"  {word}", "", *(f"{end(v):.4f}" for v in values.values()), style="dim")
-            pair = published(settings, name, l0) if "saelens_f1" in columns else None
-            if pair is not None:
-                told = dict(zip(("saelens_f1", "saelens_mcc"), pair, strict=True))
+            values = [own.filter(pl.col("metric") == metric)["value"].to_numpy() for metric in columns]
+            for word, part in (("", np.median), ("  least", np.min), ("  most", np.max))[
+                : 3 if settings.seeds > 1 else 1
+            ]:
+                shown = [f"{part(v):.3f}" if part(v) < 10 else f"{part(v):.4g}" for v in values]
+                table.add_row(word or f"[bold]{name}", "" if word else f"{l0:g}", *shown, style="dim" if word else "")
+            told = published(settings, name, l0)
+            if any(metric in told for metric in columns):
                 table.add_row("  published", "", *(f"{told[m]:.3f}" if m in told else "" for m in columns), style="dim")
     return table
 
@@ -270,8 +267,7 @@ def experiment(settings: Bench, console: Console) -> int:
             made = RECIPES[cell["id"]]
             console.print(f"{cell['id']:20} {cell['size']:,} samples x {members} members: {made.note}", highlight=False)
         return 0
-    if run is None:
-        run = Run.start(settings.out, "synthsaebench", json.loads(json.dumps(asdict(settings), default=str)))
+    run = run or Run.start(settings.out, "synthsaebench", json.loads(json.dumps(asdict(settings), default=str)))
     if not kept:
         save_world(world, run.folder / "world")
     cells = [cell | {"folder": str(run.folder)} for cell in cells]
@@ -281,10 +277,10 @@ def experiment(settings: Bench, console: Console) -> int:
         return 1
     frame = run.write_table(list(rows(cells, results)))
     drawn, axis = curves(frame, settings)
-    paths = draw_curves(drawn, [axis], METRICS, told, run.folder / "figures/synthsaebench")
+    paths = draw_curves(drawn, [axis], METRICS, told, run.folder / "figures/synthsaebench", "published")
     flag = f"parent scaling {'on' if settings.parent_scaling else 'OFF'}, true L0 {world.truth.expected_l0:.2f}"
     console.print(table_of(frame, settings, THEIRS, f"SAELens's definitions; {flag}"))
-    console.print(table_of(frame, settings, OURS, f"ours, dead as a share; {flag}"))
+    console.print(table_of(frame, settings, OURS, f"ours: macro-F1 over features, MCC+ = over chance; {flag}"))
     for cell in cells:
         last = results[cell["id"]][-1]
         console.print(
