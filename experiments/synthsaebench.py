@@ -160,8 +160,7 @@ def work(cell: Cell, report: Report) -> list[dict[str, Any]]:
     checkpoint = folder / "checkpoints" / f"{name}.safetensors"
     records = train(sae, world, config, checkpoint=checkpoint, resume=True, on_step=show)
     scores = {key: plain(value) for key, value in evaluate(sae, world, cell["evaluation_samples"], seed=1).items()}
-    last = {key: records[-1][key] for key in ("step", "samples", "seconds")}
-    records[-1] = last | scores  # in place of the last of the curve, on fewer samples
+    records[-1] = {key: records[-1][key] for key in ("step", "samples", "seconds")} | scores
     sae.save(folder / "saes" / name)
     checkpoint.unlink(missing_ok=True)
     return records
@@ -201,13 +200,12 @@ def curves(frame: pl.DataFrame, settings: Bench) -> tuple[pl.DataFrame, Axis]:
         variant=pl.col("recipe"),
     ).filter(pl.col("metric").is_in(METRICS))
     columns = ["axis", "x", "variant", "seed", "metric", "value", "kind"]
-    samples = [float(frame["samples"].min()), float(frame["samples"].max())]  # type: ignore[arg-type]
     extra = [
         (axis.key, x, name, -1, metric, value, "ceiling")
         for name in settings.recipes
         for l0 in settings.l0
         for metric, value in published(settings, name, l0).items()
-        for x in ([l0] if several else samples)
+        for x in ([l0] if several else [float(v) for v in (frame["samples"][0], frame["samples"][-1])])
         if metric in METRICS
     ]
     told = pl.DataFrame(extra, schema=wanted.select(columns).schema, orient="row")
@@ -234,7 +232,9 @@ def table_of(frame: pl.DataFrame, settings: Bench, columns: dict[str, str], titl
                 table.add_row(word or f"[bold]{name}", "" if word else f"{l0:g}", *shown, style="dim" if word else "")
             told = published(settings, name, l0)
             if any(metric in told for metric in columns):
-                table.add_row("  published", "", *(f"{told[m]:.3f}" if m in told else "" for m in columns), style="dim")
+                table.add_row(
+                    "  published, 200M", "", *(f"{told[m]:.3f}" if m in told else "" for m in columns), style="dim"
+                )
     return table
 
 
@@ -277,7 +277,7 @@ def experiment(settings: Bench, console: Console) -> int:
         return 1
     frame = run.write_table(list(rows(cells, results)))
     drawn, axis = curves(frame, settings)
-    paths = draw_curves(drawn, [axis], METRICS, told, run.folder / "figures/synthsaebench", "published")
+    paths = draw_curves(drawn, [axis], METRICS, told, run.folder / "figures/synthsaebench", "published at 200M samples")
     flag = f"parent scaling {'on' if settings.parent_scaling else 'OFF'}, true L0 {world.truth.expected_l0:.2f}"
     console.print(table_of(frame, settings, THEIRS, f"SAELens's definitions; {flag}"))
     console.print(table_of(frame, settings, OURS, f"ours: macro-F1 over features, MCC+ = over chance; {flag}"))

@@ -114,7 +114,7 @@ def recipe(
     d: int,
     m: int,
     *,
-    l0: float | Sequence[float] = 25.0,
+    l0: float | int | Sequence[float | int] = 25,
     samples: int = 200_000_000,
     batch: int = 1024,
     seeds: int | Sequence[int] = 0,
@@ -154,7 +154,7 @@ def recipe(
     if made.start > 1:
         config = replace(config, k_start=min(float(m), made.start * max(targets)))
     if made.l0 == "target_l0":  # in a shorter run thresholds have as far to go
-        settings["gain"] = min(0.02, max(3e-4, 30 / steps))
+        settings["gain"] = min(0.01, max(3e-4, 20 / steps))
     values: Any = [round(v) for v in targets] if made.variant == "topk" else targets
     if not isinstance(l0, Sequence):
         settings[made.l0] = values[0]

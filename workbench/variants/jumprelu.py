@@ -14,11 +14,12 @@ from workbench.sparsifiers import jump, step
 class JumpReLU(SAE):
     """f = pre 1[pre > threshold]; loss = |x - x_hat|^2 + l0 |f|_0, gradients of the step by a rectangle kernel.
 
-    With `target_l0` the weight becomes l0 exp(c), c an integral of tanh(10 (L0 / target - 1)), L0 smoothed over 100
-    steps. While L0 already moves towards the target c nearly rests, or it would run away before thresholds follow.
+    With `target_l0` the weight is l0 exp(c), and every step c grows by gain tanh(3 (L0 / target - 1)), L0 being what
+    the present trend leads to within 1/gain steps: c would otherwise run away before the thresholds follow.
 
-    Source: Rajamanoharan et al. (2024), arXiv 2407.14435; the controller: SynthSAEBench, arXiv 2602.14687, code
-    `CoefficientAutotuner`. Differs: the threshold itself is trained, not its log; c is a log-weight.
+    Source: Rajamanoharan et al. (2024), arXiv 2407.14435; the controller after SynthSAEBench's, arXiv 2602.14687.
+    Differs: the threshold itself is trained, not its log; the controller looks ahead, theirs rests while L0 nears the
+    target.
     """
 
     @dataclass(frozen=True)
@@ -84,8 +85,7 @@ def steer(control: Tensor, active: Tensor, target: Tensor, gain: Tensor) -> Tens
     log_weight, seen, drift = control.unbind(-1)
     first = seen == 0
     now = torch.where(first, active, seen.lerp(active, 0.01))
-    drift = torch.where(first, 0.0, drift.lerp(now - seen, 0.05))
-    error = now / target.clamp_min(1e-9) - 1
-    rest = torch.where(error * drift < 0, 0.01, 1.0)
-    log_weight = (log_weight + gain * rest * (10 * error).tanh()).clamp(-4.6, 4.6)
+    drift = torch.where(first, 0.0, drift.lerp(now - seen, 0.01))
+    error = (now + drift / gain.clamp_min(1e-9)) / target.clamp_min(1e-9) - 1
+    log_weight = (log_weight + gain * (3 * error).tanh()).clamp(-4.6, 4.6)
     return torch.where((target > 0)[..., None], torch.stack((log_weight, now, drift), -1), control)
