@@ -42,9 +42,9 @@ def test_levels_follow_the_frequency_and_then_the_order():
 
 def test_frequencies_are_a_running_mean_of_firing_shares():
     dense = torch.tensor([[[1.0, 0.0], [2.0, 0.0]], [[0.0, 3.0], [0.0, 0.0]]])
-    codes = W.Codes(
-        torch.tensor([[[0, 1], [1, 0]], [[1, 0], [0, 0]]]), torch.tensor([[[1.0, 0], [0, 2]], [[3, 0], [0, 0]]]), 2
-    )
+    indices = torch.tensor([[[0, 1, 1], [1, 0, 1]], [[1, 0, 0], [0, 0, 0]]])
+    values = torch.tensor([[[1.0, 0, 0], [0, 2, 0]], [[3, 0, 0], [0, 0, 0]]])
+    codes = W.Codes(indices, values, 2)
     for latents in (dense, codes):
         frequency = torch.full((2, 2), 0.5)
         track_frequency(frequency, latents, 0.5)
