@@ -215,7 +215,8 @@ def _eval(command: Eval, console: Console) -> int:
     from synthetic.presets import find_world
     from workbench.metrics import evaluate
     from workbench.plugins import load_plugin
-    from workbench.sae import load, plain
+    from workbench.sae import load
+    from workbench.settings import plain
 
     if command.plugin is not None:
         load_plugin(command.plugin)

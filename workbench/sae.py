@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, TypeVar, get_type_hints
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from synthetic.errors import must, pick
 from synthetic.streams import stream
 from synthetic.world import Codes
 from workbench import kernels
+from workbench.settings import checked, given, plain
+from workbench.sparsifiers import packed
 
 Latents = Codes | Tensor
 """latents of a batch, sparse or dense"""
@@ -28,7 +30,7 @@ class Pass:
 
     x: Float[Tensor, "*b n d"]
     pre: Tensor
-    """what `SAE.pre` returned, usually pre-activations (*s, n, m)"""
+    """what `SAE.pre` returned, usually pre-activations (*s, n, m); without gradient where the codes carry it"""
     codes: Latents
     x_hat: Float[Tensor, "*s n d"]
 
@@ -66,6 +68,8 @@ class SAE(nn.Module, ABC):
     """in eval mode a row's latents depend on that row alone"""
     linear_pre: ClassVar[bool] = True
     """`pre` returns pre-activations (*s, n, m), which AuxK needs"""
+    selects: ClassVar[bool] = False
+    """latents are entries of `pre`, kept or set to 0, and the loss reaches `pre` through the kept ones alone"""
     sparse_objective: ClassVar[bool] = True
     """what is minimised, or the encoder itself, prefers sparse codes"""
     nonnegative: ClassVar[bool] = True
@@ -91,10 +95,10 @@ class SAE(nn.Module, ABC):
         must(d >= 1, f"{owner}.d", "at least 1", d, "give the width of the activations")
         must(m >= 1, f"{owner}.m", "at least 1", m, "give the number of latents")
         fields = {f.name: f for f in dataclasses.fields(self.Settings)}
-        for given in settings:
-            pick(given, fields, f"setting of {owner}")
+        for setting in settings:
+            pick(setting, fields, f"setting of {owner}")
         self.d, self.m, self.seed = d, m, plain(seed)
-        self.settings = {name: _setting(settings.get(name, f.default), f.default) for name, f in fields.items()}
+        self.settings = {name: given(settings.get(name, f.default), f.default) for name, f in fields.items()}
         lists = [v for v in (self.seed, *self.settings.values()) if isinstance(v, list)]
         try:
             self.shape = np.broadcast_shapes(*(np.asarray(v).shape for v in lists))
@@ -107,24 +111,12 @@ class SAE(nn.Module, ABC):
         self.setup()
 
     def _keep_setting(self, name: str, value: Any, default: Any) -> None:
-        where = f"{type(self).__name__}.{name}"
-        hint = get_type_hints(self.Settings)[name]
-        named = get_origin(hint) is not Literal or isinstance(value, list) or value in get_args(hint)
-        must(named, where, f"one of {get_args(hint)}", repr(value), "choose one")
-        switch = not isinstance(default, bool) or isinstance(value, bool)
-        must(switch, f"{self.name}.{name}", "the same for all members, True or False", value, "give one")
-        array = np.asarray(value)
-        number = isinstance(default, int | float) and not isinstance(default, bool)
-        must(not number or array.dtype.kind in "iuf", where, "a number", value, "give one")
-        if array.dtype.kind in "iuf" and not isinstance(value, tuple):
-            real = array.dtype.kind == "f" or isinstance(default, float)  # k=4 where a float is meant is 4.0
-            dtype = torch.float32 if real else torch.int64
-            whole = not isinstance(default, int) or bool((array == array.round()).all())
-            must(whole, where, "a whole number", value, "round it")
-            self.register_buffer(name, torch.from_numpy(np.broadcast_to(array, self.shape).copy()).to(dtype), False)
+        where, hint = f"{type(self).__name__}.{name}", get_type_hints(self.Settings)[name]
+        kept = checked(where, value, default, hint, self.shape)
+        if isinstance(kept, Tensor):
+            self.register_buffer(name, kept, False)
         else:
-            must(not isinstance(value, list), f"{self.name}.{name}", "the same for all members", value, "use a tuple")
-            setattr(self, name, value)
+            setattr(self, name, kept)
 
     def drawn(self, name: str, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
         """One draw a member from the named stream of its seed, stacked: (*s, ...)."""
@@ -136,7 +128,7 @@ class SAE(nn.Module, ABC):
         decoder = self.drawn("init", lambda rng: torch.randn(self.m, self.d, generator=rng))
         decoder = decoder / decoder.norm(dim=-1, keepdim=True)
         self.W_dec = nn.Parameter(decoder)
-        self.W_enc = nn.Parameter(decoder.mT.clone(memory_format=torch.contiguous_format))
+        self.W_enc = nn.Parameter(decoder.clone().mT)  # columns lie together, as sparse gradients come
         self.b_enc = nn.Parameter(torch.zeros(*self.shape, self.m))
         self.b_dec = nn.Parameter(torch.zeros(*self.shape, self.d))
 
@@ -169,14 +161,29 @@ class SAE(nn.Module, ABC):
         that backward needs one product fewer.
         """
         fixed = self.b_dec.detach()
-        centred = x - fixed[..., None, :]
-        return centred @ self.W_enc - (self.b_dec - fixed)[..., None, :] @ self.W_enc
+        product = (x - fixed[..., None, :]) @ self.W_enc
+        return product - (self.b_dec - fixed)[..., None, :] @ self.W_enc if torch.is_grad_enabled() else product
 
     def trace(self, x: Float[Tensor, "*b n d"]) -> Pass:
-        """Forward pass on inputs already in the SAE's own units."""
+        """Forward pass on inputs already in the SAE's own units; backward costs what the code costs where it can."""
+        if self.selects and kernels.sparse_pays(self.m) and torch.is_grad_enabled():
+            with torch.no_grad():
+                pre, codes = self.select(x)
+            codes = self.entries(x, codes)
+        else:
+            pre = self.pre(x)
+            codes = self.activate(pre)
+        return Pass(x, pre, codes, kernels.decode(codes, self.W_dec) + self.b_dec[..., None, :])
+
+    def select(self, x: Float[Tensor, "*b n d"]) -> tuple[Tensor, Codes]:
+        """Pre-activations and sparse codes, without gradient; variants whose kernel finds both at once override it."""
         pre = self.pre(x)
         codes = self.activate(pre)
-        return Pass(x, pre, codes, kernels.decode(codes, self.W_dec) + self.b_dec[..., None, :])
+        return pre, codes if isinstance(codes, Codes) else packed(codes, codes != 0)
+
+    def entries(self, x: Float[Tensor, "*b n d"], codes: Codes) -> Codes:
+        """Codes made of pre-activations of x that were computed without gradient, with it."""
+        return kernels.encoded(codes, x, self.W_enc, self.b_enc, self.b_dec)
 
     def encode(self, x: Float[Tensor, "*b n d"]) -> Float[Tensor, "*s n m"]:
         """Latents of raw activations, dense, in units of x: f W_dec + b_dec / scale reconstructs.
@@ -209,7 +216,7 @@ class SAE(nn.Module, ABC):
         """Drop the part of the decoder's gradient along its rows, which renormalising would undo."""
         if self.unit_decoder and self.W_dec.grad is not None:
             gradient, rows = self.W_dec.grad, self.W_dec
-            gradient -= (gradient * rows).sum(-1, keepdim=True) * rows
+            gradient.addcmul_(torch.linalg.vecdot(gradient, rows)[..., None], rows, value=-1)
 
     @torch.no_grad()
     def finish_step(self, out: Pass) -> None:
@@ -221,17 +228,6 @@ class SAE(nn.Module, ABC):
     def save(self, folder: str | Path) -> Path:
         """Write a SAELens folder (`cfg.json`, `sae_weights.safetensors`); a stack becomes one such folder a member."""
         return _interop().save(self, Path(folder))
-
-
-def plain(value: Any) -> Any:
-    """Numbers and lists of Python's own in place of numpy's and torch's."""
-    return value.tolist() if isinstance(value, np.ndarray | np.generic | Tensor) else value
-
-
-def _setting(value: Any, default: Any) -> Any:
-    """A setting's value; a list stands for a tuple where the default is one."""
-    value = plain(value)
-    return tuple(value) if isinstance(default, tuple) and isinstance(value, list) else value
 
 
 def squared_error(x: Tensor, x_hat: Tensor) -> Float[Tensor, "*s"]:

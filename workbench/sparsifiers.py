@@ -10,36 +10,30 @@ from torch import Tensor
 from synthetic.world import Codes, slot_numbers
 from workbench import kernels
 
-_SHORT_ROW = 256
-"""rows up to this long are searched by repeated maxima, which beats a partial sort for small k on a CPU"""
-
 
 def top_k(pre: Float[Tensor, "*s n m"], k: Int[Tensor, "*s"]) -> Codes | Tensor:
     """The k largest positive entries of each row, k per stack member; others 0.
 
     argmax_f <pre, f> over f >= 0 with at most k nonzeros on the support; any of equal entries may win.
     """
-    largest = int(k.max())
-    if pre.shape[-1] <= _SHORT_ROW and largest <= 16:
-        with torch.no_grad():
-            mask = _at_least_kth(pre.detach(), k, largest)
-        if mask is not None:
+    m, largest = pre.shape[-1], int(k.max())
+    varied = largest > int(k.min())
+    if not kernels.sparse_pays(m):
+        if varied:
+            cut = _falling(pre.detach()).gather(-1, (k[..., None, None] - 1).expand(*pre.shape[:-1], 1))
+        else:
+            cut = kernels.kth_largest(pre, largest)
+        mask = pre.detach() >= cut.clamp_min(torch.finfo(pre.dtype).tiny)
+        if bool((mask.sum(-1) <= k[..., None]).all()):  # else equal entries at the cut
             return pre * mask
-    values, indices = pre.relu().topk(largest, dim=-1)
-    if largest > int(k.min()):
-        values = values * (torch.arange(largest, device=pre.device) < k[..., None, None])
-    return Codes(indices, values, pre.shape[-1])
-
-
-def _at_least_kth(pre: Tensor, k: Tensor, largest: int) -> Tensor | None:
-    """Mask (1. or 0.) of the k largest entries that are positive, or None where ties make it keep more than k."""
-    rest = pre.clone()
-    level = chosen = rest.amax(-1, keepdim=True)
-    for rank in range(1, largest):
-        level = rest.masked_fill_(rest >= level, -torch.inf).amax(-1, keepdim=True)
-        chosen = torch.where(k[..., None, None] > rank, level, chosen)
-    mask = (pre >= chosen.clamp_min(torch.finfo(pre.dtype).tiny)).to(pre.dtype)
-    return None if bool((mask.sum(-1) > k[..., None]).any()) else mask
+    codes = kernels.top_k(pre, largest)
+    values, indices = codes.values, codes.indices
+    if pre.requires_grad:
+        values = pre.gather(-1, indices).relu()
+    if varied:
+        rank = values.argsort(-1, descending=True).argsort(-1)
+        values = values * (rank < k[..., None, None])
+    return Codes(indices, values, m)
 
 
 def batch_top_k(pre: Float[Tensor, "*s n m"], k: Float[Tensor, "*s"]) -> Codes | Tensor:
@@ -76,18 +70,21 @@ def _select(row: Float[Tensor, " n"], k: int) -> Tensor:
 
 def masked(pre: Float[Tensor, "*s n m"], mask: Tensor) -> Codes | Tensor:
     """The entries under the mask: dense for narrow stacks, sparse for wide ones."""
+    return packed(pre, mask) if kernels.sparse_pays(pre.shape[-1]) else pre * mask
+
+
+def packed(pre: Float[Tensor, "*s n m"], mask: Tensor) -> Codes:
+    """The entries under the mask in sparse form, with as many slots as the fullest row needs."""
     m = pre.shape[-1]
-    if m <= kernels.DENSE_BELOW:
-        return pre * mask
-    rows = mask.flatten(0, -2)
-    at, column = rows.nonzero(as_tuple=True)
-    slot, slots = slot_numbers(at, len(rows))
-    indices = torch.zeros(len(rows), slots, dtype=torch.long, device=pre.device)
+    entries = kernels.nonzero(mask)
+    at, column = entries.div(m, rounding_mode="floor"), entries % m
+    rows = mask.numel() // m
+    slot, slots = slot_numbers(at, rows)
+    indices = torch.zeros(rows, slots, dtype=torch.long, device=pre.device)
     indices[at, slot] = column
-    used = torch.zeros(len(rows), slots, dtype=torch.bool, device=pre.device)
-    used[at, slot] = True
-    indices, used = (t.view(*pre.shape[:-1], slots) for t in (indices, used))
-    return Codes(indices, pre.gather(-1, indices) * used, m)
+    values = pre.new_zeros(rows, slots).index_put((at, slot), pre.flatten()[entries])
+    shape = (*pre.shape[:-1], slots)
+    return Codes(indices.view(shape), values.view(shape), m)
 
 
 def track_smallest(threshold: Float[Tensor, "*s"], codes: Codes | Tensor, rate: Float[Tensor, "*s"]) -> None:

@@ -33,13 +33,13 @@ def dense(codes):
     return codes.dense() if isinstance(codes, Codes) else codes
 
 
-@pytest.mark.parametrize("short_row", [256, 0])
+@pytest.mark.parametrize("dense_below", [256, 0])
 @given(problem=rows_with_k())
-def test_top_k_keeps_what_a_sort_puts_first(short_row, problem):
+def test_top_k_keeps_what_a_sort_puts_first(dense_below, problem):
     """The kept values are the k largest positive ones with multiplicity, each at its own place."""
     pre, k = problem
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sparsifiers, "_SHORT_ROW", short_row)
+        patch.setattr(kernels, "DENSE_BELOW", dense_below)
         found = dense(top_k(pre, k))
     assert bool(((found == 0) | (found == pre)).all())
     rank = torch.arange(pre.shape[-1])

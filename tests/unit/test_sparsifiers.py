@@ -73,7 +73,7 @@ def test_both_paths_agree_in_values_and_gradients(monkeypatch):
     pre = normal(2, 9, 30)
     results = []
     for limit in (256, 0):
-        monkeypatch.setattr(sparsifiers, "_SHORT_ROW", limit)
+        monkeypatch.setattr(kernels, "DENSE_BELOW", limit)
         leaf = pre.clone().requires_grad_()
         codes = top_k(leaf, k)
         assert isinstance(codes, Codes) is (limit == 0)
@@ -267,10 +267,3 @@ def test_frozen_rows_need_no_gradient():
     values.grad = None
     with torch.no_grad():
         assert not kernels.decode(Codes(indices, values, 600), rows.requires_grad_()).requires_grad
-
-
-def test_scatter_rows_sorts_entries_into_rows():
-    gradient = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    indices, values = torch.tensor([[2, 0], [2, 2]]), torch.tensor([[3.0, 0.0], [1.0, 4.0]])
-    found = kernels.scatter_rows(gradient, indices, values, 4)
-    assert_close(found, torch.tensor([[0.0, 0], [0, 0], [3, 5], [0, 0]]))

@@ -227,7 +227,7 @@ def test_no_gradient_goes_through_the_choice():
         ({"afa": -1.0}, r"TopAFA\.afa must be at least 0; got -1\.0: raise it"),
         ({"least": 5, "most": 3}, r"TopAFA\.least must be at most `most`, and that at most m=8; got 5: lower both"),
         ({"most": 9}, r"TopAFA\.least must be at most `most`, and that at most m=8"),
-        ({"sentinel": [True, False]}, r"top_afa\.sentinel must be the same for all members"),
+        ({"sentinel": [True, False]}, r"TopAFA\.sentinel must be the same for all members"),
     ],
 )
 def test_settings_are_checked(settings, message):

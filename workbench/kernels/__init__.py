@@ -1,62 +1,194 @@
-"""Products with sparse latents, one interface; shape decides which implementation runs."""
+"""Products with sparse latents, one interface; device and shape decide which implementation runs.
 
+`reference` (dense products of plain torch), `cpu` (bags of rows) and `cuda` (Triton) each have the same functions
+without gradients; here they get their gradients and their stack axes.
+"""
+
+import importlib
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional as F
 
+from synthetic.errors import pick
 from synthetic.world import Codes
 
+IMPLEMENTATIONS = ("reference", "cpu", "cuda")
 DENSE_BELOW = 512
 """up to this many latents products are dense; the gather overtakes between 256 and 512 at n 512, d 64, k 8, 1 thread"""
+
+_forced: ContextVar[str | None] = ContextVar("kernels", default=None)
+
+
+@contextmanager
+def using(name: str) -> Iterator[None]:
+    """Inside the block every sparse product is made by the named implementation, whatever device and shape say.
+
+    Raises:
+        ValueError: no such implementation.
+    """
+    token = _forced.set(pick(name, IMPLEMENTATIONS, "kernels.using"))
+    try:
+        yield
+    finally:
+        _forced.reset(token)
+
+
+def chosen(like: Tensor) -> Any:
+    """The implementation for tensors of this device and dtype, a module."""
+    name = _forced.get()
+    if name is None:
+        real = like.dtype in (torch.float32, torch.float64)
+        name = "cpu" if like.device.type == "cpu" and real else "reference"
+        if like.is_cuda and like.dtype in (torch.float32, torch.bfloat16) and _has_triton():
+            name = "cuda"
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+@cache
+def _has_triton() -> bool:
+    return importlib.util.find_spec("triton") is not None
+
+
+def sparse_pays(width: int) -> bool:
+    """Whether latents of this many columns are kept sparse in training."""
+    return width > DENSE_BELOW
 
 
 def decode(codes: Codes | Tensor, W_dec: Float[Tensor, "*s m d"]) -> Float[Tensor, "*s n d"]:
     """Products f W_dec for each member of a stack, differentiable in both."""
     if isinstance(codes, Tensor):
         return codes @ W_dec
-    if codes.width <= DENSE_BELOW:
+    if not sparse_pays(codes.width):
         return decode_reference(codes, W_dec)
-    *stack, m, d = W_dec.shape
-    *_, n, k = codes.indices.shape
-    offset = torch.arange(W_dec[..., 0, 0].numel(), device=W_dec.device).view(*stack, 1, 1) * m
-    indices = (codes.indices + offset).view(-1, k)
-    values, rows = codes.values.reshape(-1, k), W_dec.reshape(-1, d)
-    flat = F.embedding_bag(indices, rows.detach(), per_sample_weights=values, mode="sum")
-    if rows.requires_grad:
-        flat = _RowGradient.apply(flat, rows, indices, values.detach())
-    return flat.view(*stack, n, d)
+    indices = _flat(codes.indices, W_dec.shape[-2])
+    out = _GatherSum.apply(
+        codes.values.to(W_dec.dtype).reshape(indices.shape), W_dec.reshape(-1, W_dec.shape[-1]), indices
+    )
+    return out.view(*codes.indices.shape[:-1], W_dec.shape[-1])
 
 
 def decode_reference(codes: Codes, W_dec: Float[Tensor, "*s m d"]) -> Float[Tensor, "*s n d"]:
-    """The same by a dense product: what every other implementation must equal."""
+    """The same by a dense product."""
     return codes.dense() @ W_dec
 
 
-def scatter_rows(
-    gradient: Float[Tensor, "n d"], indices: Int[Tensor, "n k"], values: Float[Tensor, "n k"], m: int
-) -> Float[Tensor, "m d"]:
-    """f^T g for sparse f: row j sums values[i, a] gradient[i] over indices[i, a] = j, entries sorted by row."""
-    at, slot = values.nonzero(as_tuple=True)
-    column, order = torch.sort(indices[at, slot])
-    count = torch.bincount(column, minlength=m)
-    return F.embedding_bag(
-        at[order], gradient, count.cumsum(0) - count, per_sample_weights=values[at, slot][order], mode="sum"
+def top_k(pre: Float[Tensor, "*s n m"], k: int) -> Codes:
+    """The k largest entries of each row where positive, in any order, without gradient."""
+    values, indices = chosen(pre).top_k(pre.detach().reshape(-1, pre.shape[-1]), k)
+    shape = (*pre.shape[:-1], k)
+    return Codes(indices.view(shape), values.view(shape).relu(), pre.shape[-1])
+
+
+def encode_top_k(
+    x: Float[Tensor, "*b n d"], W_enc: Float[Tensor, "*s d m"], b_enc: Float[Tensor, "*s m"], k: int
+) -> tuple[Float[Tensor, "*s n m"], Codes]:
+    """Pre-activations x W_enc + b_enc and their k largest positive entries, without gradient, a member at a time.
+
+    Under torch.autocast the product takes its dtype; sums stay float32.
+    """
+    *stack, d, m = W_enc.shape
+    low = torch.is_autocast_enabled(x.device.type)
+    dtype = torch.get_autocast_dtype(x.device.type) if low else W_enc.dtype
+    with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
+        rows = W_enc.detach().mT.reshape(-1, m, d).to(dtype)
+        each = x.detach().to(dtype).expand(*stack, *x.shape[-2:]).reshape(len(rows), -1, d)
+        made = chosen(rows)
+        found = [made.encode_top_k(*member, k) for member in zip(each, rows, b_enc.detach().view(-1, m), strict=True)]
+    pre, values, indices = (
+        found[0][i] if not stack else torch.stack([f[i] for f in found]).view(*stack, *found[0][i].shape)
+        for i in range(3)
     )
+    return pre, Codes(indices, values, m)
 
 
-class _RowGradient(torch.autograd.Function):
-    """Identity on a product f W whose gradient in W was left out; supplies it."""
+def kth_largest(rows: Float[Tensor, "*b w"], k: int) -> Float[Tensor, "*b 1"]:
+    """The k-th largest entry of each row, without gradient."""
+    return chosen(rows).kth_largest(rows.detach().reshape(-1, rows.shape[-1]), k).view(*rows.shape[:-1], 1)
+
+
+def nonzero(mask: Tensor) -> Int[Tensor, " L"]:
+    """Places of the true entries in the flattened mask, ascending."""
+    name = "cpu" if mask.device.type == "cpu" else "reference"
+    return importlib.import_module(f"{__name__}.{name}").nonzero(mask)
+
+
+def encoded(
+    codes: Codes,
+    x: Float[Tensor, "*b n d"],
+    W_enc: Float[Tensor, "*s d m"],
+    b_enc: Float[Tensor, "*s m"],
+    b_dec: Float[Tensor, "*s d"],
+) -> Codes:
+    """The same codes, whose values carry the gradient of the pre-activations (x - b_dec) W_enc + b_enc they are.
+
+    Backward costs two products of the size of the code in place of two dense ones. A value of 0 carries none.
+    """
+    *stack, d, m = W_enc.shape
+    centred = (x - b_dec.detach()[..., None, :]).expand(*stack, x.shape[-2], d).reshape(-1, d)
+    rows = W_enc.mT.reshape(-1, d)
+    indices = _flat(codes.indices, m)
+    known = codes.values.detach().to(rows.dtype).reshape(indices.shape)
+    values = _Entries.apply(known, centred, rows, b_enc.reshape(-1), b_dec.reshape(-1, d), indices)
+    return Codes(codes.indices, values.view(codes.values.shape), m)
+
+
+def _flat(indices: Int[Tensor, "*s n k"], m: int) -> Int[Tensor, "sn k"]:
+    """Indices into the rows of all members, one after another."""
+    *stack, _, k = indices.shape
+    if stack:
+        first = torch.arange(0, m * indices[..., 0, 0].numel(), m, device=indices.device)
+        indices = indices + first.view(*stack, 1, 1)
+    return indices.reshape(-1, k)
+
+
+class _GatherSum(torch.autograd.Function):
+    """sum_a values[i, a] rows[indices[i, a]]."""
 
     @staticmethod
-    def forward(ctx: Any, product: Tensor, rows: Tensor, indices: Tensor, values: Tensor) -> Tensor:
-        ctx.save_for_backward(indices, values)
-        ctx.m = len(rows)
-        return product.view_as(product)
+    def forward(ctx: Any, values: Tensor, rows: Tensor, indices: Tensor) -> Tensor:
+        ctx.save_for_backward(values, rows, indices)
+        return chosen(rows).gather_sum(indices, values, rows)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        indices, values = ctx.saved_tensors
-        return gradients[0], scatter_rows(gradients[0], indices, values, ctx.m), None, None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        values, rows, indices = ctx.saved_tensors
+        made, g = chosen(rows), gradients[0].contiguous()
+        to_values = made.gather_dot(indices, g, rows) if ctx.needs_input_grad[0] else None
+        to_rows = made.scatter_rows(indices, values, g, len(rows)) if ctx.needs_input_grad[1] else None
+        return to_values, to_rows, None
+
+
+class _Entries(torch.autograd.Function):
+    """values[i, a] = <x[i] - b_dec, rows[j]> + b_enc[j] at j = indices[i, a] where not 0, as they were known before.
+
+    `x` is handed in centred. One member has as many consecutive rows as there are rows for each of b_dec's.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, values: Tensor, x: Tensor, rows: Tensor, b_enc: Tensor, b_dec: Tensor, indices: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(values, x, rows, indices)
+        ctx.members = len(b_dec)
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        values, x, rows, indices = ctx.saved_tensors
+        made, g = chosen(rows), (gradients[0] * (values != 0)).contiguous()
+        _, for_x, for_rows, for_b_enc, for_b_dec, _ = ctx.needs_input_grad
+        to_x = made.gather_sum(indices, g, rows) if for_x else None
+        to_rows = made.scatter_rows(indices, g, x, len(rows)) if for_rows else None
+        to_b_enc = g.new_zeros(len(rows)).index_add_(0, indices.flatten(), g.flatten())
+        to_b_dec = None
+        if for_b_dec:
+            each = to_b_enc.view(ctx.members, 1, -1)
+            to_b_dec = -(each @ rows.view(ctx.members, each.shape[-1], -1)).squeeze(1)
+        return None, to_x, to_rows, to_b_enc if for_b_enc else None, to_b_dec, None

@@ -63,5 +63,10 @@ def load_checkpoint(
     for name, parameter in sae.named_parameters():
         state = {m: tensors[f"adam.{name}.{m}"] for m in _MOMENTS if f"adam.{name}.{m}" in tensors}
         if state:
-            adam.state[parameter] = {m: v.to(parameter.device) for m, v in state.items()}
+            adam.state[parameter] = {moment: _laid_out(value, parameter) for moment, value in state.items()}
     return tensors["silent"].to(sae.W_dec.device), json.loads(metadata["progress"])
+
+
+def _laid_out(value: Tensor, like: Tensor) -> Tensor:
+    """A moment in its parameter's own memory order, which fused Adam takes for granted; the step count as it is."""
+    return torch.empty_like(like).copy_(value) if value.shape == like.shape and value.ndim else value.to(like.device)

@@ -43,6 +43,8 @@ class TrainConfig:
     """steps without firing after which a latent counts as dead"""
     resample_every: int = 0
     """re-initialise dead latents at poorly explained inputs every so many steps (Bricken et al. 2023); 0 for never"""
+    bf16: bool = False
+    """large products in bfloat16 with float32 sums (torch.autocast), as public benchmarks train on GPUs"""
     evaluations: int = 0
     """log-spaced evaluations during training, the last one at the end"""
     evaluation_samples: int = 20_000

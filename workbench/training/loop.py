@@ -14,7 +14,8 @@ from synthetic.errors import must
 from synthetic.streams import stream
 from synthetic.world import World, must_be_finite
 from workbench.metrics import evaluate
-from workbench.sae import SAE, Pass, plain
+from workbench.sae import SAE, Pass
+from workbench.settings import plain
 from workbench.sparsifiers import fired
 from workbench.training.checkpoint import identity, load_checkpoint, save_checkpoint
 from workbench.training.config import Diverged, TrainConfig
@@ -97,14 +98,8 @@ def train(
         if final_k is not None:
             _anneal_k(sae, final_k, config, step)
         x = world.sample(config.batch, stream(seed, "train", step, device)).x * sae.scale
-        out = sae.trace(x)
-        terms = _terms(sae, out, silent >= config.dead_after, config)
-        warm = config.penalty_at(step)
-        total = torch.stack([t * warm if name in sae.penalties else t for name, t in terms.items()]).sum(0)
-        if not bool(total.isfinite().all()):
-            _explain(total, x, step, finite)
+        out, terms = gradients(sae, x, silent >= config.dead_after, config, step, finite)
         finite = {"step": step, **terms}
-        total.sum().backward()
         optimiser.step(config.rate_at(step))
         sae.finish_step(out)
         silent = torch.where(fired(out.codes, sae.m), 0, silent + 1)
@@ -129,6 +124,25 @@ def train(
             on_step(Progress(done, config.steps, records[-1] if records else {}))
     sae.eval()
     return records
+
+
+def gradients(
+    sae: SAE, x: Tensor, dead: Tensor, config: TrainConfig, step: int, finite: dict[str, Any] | None = None
+) -> tuple[Pass, dict[str, Tensor]]:
+    """Forward and backward pass of one step on inputs in the SAE's own units; gradients are left in the parameters.
+
+    Raises:
+        Diverged: a loss is not finite; `finite` are the last terms that were.
+    """
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=config.bf16):
+        out = sae.trace(x)
+        terms = _terms(sae, out, dead, config)
+    warm = config.penalty_at(step)
+    total = torch.stack([t * warm if name in sae.penalties else t for name, t in terms.items()]).sum(0)
+    if not bool(total.isfinite().all()):
+        _explain(total, x, step, finite or {})
+    total.sum().backward()
+    return out, terms
 
 
 def _terms(sae: SAE, out: Pass, dead: Tensor, config: TrainConfig) -> dict[str, Tensor]:

@@ -43,10 +43,12 @@ class Optimiser:
 def clip_gradients(parameters: Sequence[Tensor], limit: float, stack_axes: int) -> None:
     """Scale each member's gradient, over all its parameters, to norm at most `limit`."""
     gradients = [p.grad for p in parameters if p.grad is not None]
-    squares = [g.square().reshape(*g.shape[:stack_axes], -1).sum(-1) for g in gradients]
-    factor = (limit / (torch.stack(squares).sum(0).sqrt() + 1e-6)).clamp_max(1.0)
-    for g in gradients:
-        g *= _spread(factor, g)
+    axes = [tuple(range(stack_axes, g.ndim)) for g in gradients]
+    norms = [torch.linalg.vector_norm(g, dim=own) if own else g.abs() for g, own in zip(gradients, axes, strict=True)]
+    factor = (limit / (torch.linalg.vector_norm(torch.stack(norms), dim=0) + 1e-6)).clamp_max(1.0)
+    if bool((factor < 1).any()):
+        for g in gradients:
+            g *= _spread(factor, g)
 
 
 def _spread(per_member: Tensor, like: Tensor) -> Tensor:

@@ -18,10 +18,19 @@ def aux_k_loss(sae: SAE, out: Pass, dead: Bool[Tensor, "*s m"], k: int) -> Float
     Source: Gao et al. (2024), arXiv 2406.04093, section 2.4 and appendix A.2.
     """
     residual = (out.x - out.x_hat).detach()
-    live = torch.where(dead[..., None, :], out.pre, -torch.inf)
-    values, indices = live.topk(min(k, sae.m), dim=-1)
-    guess = kernels.decode(Codes(indices, values.relu(), sae.m), sae.W_dec)
-    return squared_error(residual, guess) * dead.any(-1)
+    with torch.no_grad():
+        most = int(dead.sum(-1).max())
+        order = dead.to(torch.uint8).sort(dim=-1, descending=True, stable=True).indices
+        first = order[..., :most]  # dead latents, then others where a member has fewer
+        among = out.pre.take_along_dim(first[..., None, :], -1)
+        among = among.masked_fill(~dead.gather(-1, first)[..., None, :], -torch.inf)
+        values, at = among.topk(min(k, most), dim=-1)
+        indices = first[..., None, :].expand_as(among).gather(-1, at)
+    if out.pre.requires_grad:
+        codes = Codes(indices, out.pre.gather(-1, indices).relu() * (values > 0), sae.m)
+    else:
+        codes = sae.entries(out.x, Codes(indices, values.relu(), sae.m))
+    return squared_error(residual, kernels.decode(codes, sae.W_dec)) * dead.any(-1)
 
 
 @torch.no_grad()

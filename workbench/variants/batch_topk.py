@@ -29,6 +29,7 @@ class BatchTopK(SAE):
         """weight of the newest batch in the running threshold"""
 
     architecture = "jumprelu"
+    selects = True
     k: Tensor
     threshold: Tensor
     threshold_rate: Tensor

@@ -37,6 +37,7 @@ class Matryoshka(SAE):
         """weight of the newest batch in the running threshold"""
 
     architecture = "jumprelu"
+    selects = True
     k: Tensor
     prefixes: tuple[float, ...]
     detach: Detach

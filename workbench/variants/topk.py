@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from synthetic.errors import must
+from synthetic.world import Codes
+from workbench import kernels
 from workbench.sae import SAE, Latents, register
 from workbench.sparsifiers import top_k
 
@@ -24,12 +26,19 @@ class TopK(SAE):
         """active latents a sample"""
 
     architecture = "topk"
+    selects = True
     k: Tensor
 
     def setup(self) -> None:
         """Check k."""
         good = bool(((self.k >= 1) & (self.k <= self.m)).all())
         must(good, "TopK.k", f"in [1, m={self.m}]", self.settings["k"], "lower k or raise m")
+
+    def select(self, x: Tensor) -> tuple[Tensor, Codes]:
+        """Product and search in one call, where all members keep the same number."""
+        if bool((self.k != self.k.view(-1)[0]).any()):
+            return super().select(x)
+        return kernels.encode_top_k(x - self.b_dec[..., None, :], self.W_enc, self.b_enc, int(self.k.view(-1)[0]))
 
     def activate(self, pre: Tensor) -> Latents:
         """Keep the k largest."""
