@@ -29,7 +29,7 @@ from synthetic.storage import load_world, save_world
 from workbench import RECIPES, evaluate, recipe, train
 from workbench.report.curves import Axis, draw_curves
 from workbench.results import Run, revived
-from workbench.sae import plain
+from workbench.settings import plain
 from workbench.sweep import Cell, Report, finish_cells
 
 THEIRS = {"f1": "F1", "precision": "P", "recall": "R", "mcc": "MCC", "explained_variance": "EV", "dead_latents": "dead"}
@@ -73,6 +73,8 @@ class Bench:
     """samples a step"""
     lr: float = 3e-4
     """Adam's step size"""
+    bf16: bool = False
+    """large products in bfloat16, as the published runs on GPUs"""
     parent_scaling: bool = True
     """children's magnitudes follow their parents', as the creation script says; off as the pinned data behave"""
     correlation: bool = True
@@ -115,12 +117,9 @@ class Bench:
 
     def resolved(self) -> "Bench":
         """With names, device and threads decided, so that a resumed run has the same."""
-        names = [
-            n for name in self.recipes for n in (RECIPES if name == "all" else (pick(name, RECIPES, "--recipes"),))
-        ]
-        device = self.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
+        names = [pick(n, RECIPES, "--recipes") for name in self.recipes for n in (RECIPES if name == "all" else [name])]
+        cuda = self.device == "auto" and torch.cuda.is_available()
+        device = "cuda" if cuda else "cpu" if self.device == "auto" else self.device
         threads = self.threads or max(1, (os.cpu_count() or 1) // self.jobs)
         return replace(self, recipes=tuple(dict.fromkeys(names)), device=device, threads=threads)
 
@@ -137,7 +136,7 @@ def new_world(settings: Bench) -> SparseMixture:
 def plan(settings: Bench) -> list[Cell]:
     """One cell a recipe: a stack of L0s down, seeds across."""
     steps = settings.samples // settings.batch
-    names = ("width", "batch", "lr", "samples", "evaluations", "curve_samples", "evaluation_samples", "device")
+    names = ("width", "batch", "lr", "bf16", "samples", "evaluations", "curve_samples", "evaluation_samples", "device")
     common = {name: getattr(settings, name) for name in names} | {"checkpoint_every": settings.checkpoint_every}
     common |= {"l0": list(settings.l0), "seeds": list(range(settings.seeds)), "size": steps * settings.batch}
     return [{"id": name, **common} for name in settings.recipes]
@@ -151,7 +150,7 @@ def work(cell: Cell, report: Report) -> list[dict[str, Any]]:
     sae, config = recipe(name, world.d, cell["width"], **shape)
     sae = sae.to(cell["device"])
     often = {"evaluations": cell["evaluations"], "evaluation_samples": cell["curve_samples"]}
-    config = replace(config, lr=cell["lr"], checkpoint_every=cell["checkpoint_every"], **often)
+    config = replace(config, checkpoint_every=cell["checkpoint_every"], lr=cell["lr"], bf16=cell["bf16"], **often)
 
     def show(progress: Any) -> None:
         f1 = progress.record.get("saelens_f1")
