@@ -10,6 +10,7 @@ __getattr__, __dir__ = attach(
         "workbench.training.loop": ("train",),
         "workbench.metrics": ("evaluate", "null"),
         "workbench.planted": ("ceiling", "oracle"),
+        "workbench.recipes": ("RECIPES", "Recipe", "recipe"),
         "synthetic.world": ("Codes",),
         "synthetic.errors": ("must",),
     },

@@ -16,7 +16,7 @@ from workbench.training.config import Diverged, TrainConfig
 
 @dataclass(frozen=True)
 class List:
-    """Show the shelves: variants and their settings, worlds, metrics."""
+    """Show the shelves: variants and their settings, recipes, worlds, metrics."""
 
     json: bool = False
     """print one JSON object"""
@@ -109,6 +109,7 @@ class CheckClaim:
 def _list(command: List, console: Console) -> int:
     from synthetic.presets import PRESETS
     from workbench.metrics import METRICS
+    from workbench.recipes import RECIPES
     from workbench.sae import variant_shelf
 
     shelf = {name: cls.__dataclass_fields__ for name, cls in ((n, c.Settings) for n, c in variant_shelf().items())}
@@ -117,6 +118,7 @@ def _list(command: List, console: Console) -> int:
             name: {"core": variant_shelf()[name].core, "settings": {k: f.default for k, f in fields.items()}}
             for name, fields in shelf.items()
         },
+        "recipes": {name: f"{made.variant}: {made.note}" for name, made in RECIPES.items()},
         "worlds": {name: _first_line(make) for name, make in PRESETS.items()},
         "metrics": {name: kind.definition.splitlines()[0] for kind in METRICS for name in kind.names},
     }
@@ -128,10 +130,11 @@ def _list(command: List, console: Console) -> int:
         said = ", ".join(f"{k} = {v}" for k, v in about["settings"].items())
         table.add_row(name, said, "core" if about["core"] else "")
     console.print(table)
-    table = Table("world", "", title="worlds")
-    for name, said in shelves["worlds"].items():
-        table.add_row(name, said)
-    console.print(table)
+    for kind in ("recipe", "world"):
+        table = Table(kind, "", title=f"{kind}s")
+        for name, said in shelves[f"{kind}s"].items():
+            table.add_row(name, said)
+        console.print(table)
     table = Table("metric", "definition", title="metrics", show_lines=True)
     for kind in METRICS:
         table.add_row("\n".join(kind.names), " ".join(kind.definition.split()))

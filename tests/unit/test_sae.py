@@ -108,7 +108,14 @@ def test_settings_are_attributes_of_the_stacks_shape():
     alone = W.create("jumprelu", 4, 8, through=True, l0=2, bandwidth=0.25, start=0.125)
     assert alone.l0.shape == ()
     assert alone.through is True
-    assert alone.settings == {"l0": 2, "bandwidth": 0.25, "start": 0.125, "through": True}
+    assert alone.settings == {
+        "l0": 2,
+        "bandwidth": 0.25,
+        "start": 0.125,
+        "through": True,
+        "target_l0": 0.0,
+        "gain": 3e-4,
+    }
     assert W.create("matryoshka", 4, 64, prefixes=(1 / 16, 1 / 4, 1.0)).widths == [4, 16, 64]
 
 

@@ -1,7 +1,8 @@
 """SAELens folders: `cfg.json` and `sae_weights.safetensors`, written and read.
 
-Ours also holds `workbench.json` (variant, settings, seed, scale), which SAELens ignores and `load` uses to give back
-the same object. Variants without a SAELens architecture are saved whole under their own name.
+Ours also holds `workbench.json` (variant, settings, seed, scale) and, where training keeps more than SAELens knows,
+`workbench.safetensors`; SAELens ignores both and `load` uses them to give back the same object. Variants without a
+SAELens architecture are saved whole under their own name.
 """
 
 import json
@@ -20,9 +21,12 @@ from synthetic.storage import read, replacing, write_tensors, write_text
 from workbench.sae import SAE, variant_shelf
 
 _WEIGHTS, _CONFIG, _OURS, _STACK = "sae_weights.safetensors", "cfg.json", "workbench.json", "stack.json"
+_EXTRA = "workbench.safetensors"
 _FORMAT = 1
 _LENGTHS = ("b_enc", "b_dec", "threshold", "b_gate", "b_mag")
 """tensors measured in units of x"""
+_THEIRS = {"W_enc", "W_dec", "r_mag", *_LENGTHS}
+"""tensors that SAELens knows; what training keeps beside them goes into a file of its own"""
 
 
 def save(sae: SAE, folder: Path) -> Path:
@@ -43,7 +47,7 @@ def save(sae: SAE, folder: Path) -> Path:
             write_text(put(folder / _STACK), json.dumps(about, indent=1) + "\n")
         else:
             _save_member(sae, (), folder, put)
-    for stale in (_CONFIG, _WEIGHTS, _OURS) if sae.shape else (_STACK,):  # of an earlier save of the other kind
+    for stale in (_CONFIG, _WEIGHTS, _OURS, _EXTRA) if sae.shape else (_STACK,):  # of an earlier save of the other kind
         (folder / stale).unlink(missing_ok=True)
     return folder
 
@@ -63,8 +67,10 @@ def _save_member(sae: SAE, at: tuple[int, ...], folder: Path, put: Callable[[Pat
         "reshape_activations": "none",
         "metadata": {"training_architecture": sae.name, "library": "sae-workbench"},
     }
+    extra = {}
     if sae.architecture is not None:
-        state = _to_saelens(sae, state, scale)
+        extra = {name: value for name, value in state.items() if name not in _THEIRS}
+        state = _to_saelens(sae, {name: value for name, value in state.items() if name in _THEIRS}, scale)
         if sae.architecture == "topk":
             config |= {"k": int(settings["k"]), "rescale_acts_by_decoder_norm": False}
     ours = {
@@ -77,6 +83,8 @@ def _save_member(sae: SAE, at: tuple[int, ...], folder: Path, put: Callable[[Pat
         "scale": scale,
     }
     write_tensors(put(folder / _WEIGHTS), state)
+    if extra:
+        write_tensors(put(folder / _EXTRA), extra)
     write_text(put(folder / _CONFIG), json.dumps(config, indent=1) + "\n")
     write_text(put(folder / _OURS), json.dumps(ours, indent=1) + "\n")
 
@@ -125,6 +133,7 @@ def load(folder: Path) -> SAE:
     if (folder / _STACK).exists():
         return _load_stack(folder)
     state = read(folder / _WEIGHTS, load_file, "SAE folder")
+    extra = read(folder / _EXTRA, load_file, "SAE folder") if (folder / _EXTRA).exists() else {}
     config = _json(folder / _CONFIG)
     if (folder / _OURS).exists():
         ours = _json(folder / _OURS)
@@ -134,7 +143,9 @@ def load(folder: Path) -> SAE:
         sae = cls(ours["d"], ours["m"], seed=ours["seed"], **ours["settings"])
         exact = cls.architecture is None
         sae.load_state_dict(
-            {**state, "scale": torch.tensor(ours["scale"])} if exact else _from_saelens(sae, state, ours["scale"])
+            {**state, "scale": torch.tensor(ours["scale"])}
+            if exact
+            else _from_saelens(sae, state | extra, ours["scale"])
         )
         return sae.eval()
     return _foreign(config, state).eval()

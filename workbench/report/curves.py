@@ -24,7 +24,14 @@ class Axis:
     """position -> text, where the positions are not numbers to read"""
 
 
-def draw_curves(frame: pl.DataFrame, axes: list[Axis], metrics: dict[str, str], caption: str, stem: Path) -> list[Path]:
+def draw_curves(
+    frame: pl.DataFrame,
+    axes: list[Axis],
+    metrics: dict[str, str],
+    caption: str,
+    stem: Path,
+    dotted: str = "ceiling: own encoder, true dictionary",
+) -> list[Path]:
     """Draw medians over seeds with the 10-90 % band and the points; write `stem`.png and .svg.
 
     Args:
@@ -33,6 +40,7 @@ def draw_curves(frame: pl.DataFrame, axes: list[Axis], metrics: dict[str, str], 
         metrics: metric -> axis label, top to bottom.
         caption: settings, printed under the figure.
         stem: path without ending.
+        dotted: what rows of kind "ceiling" are.
     """
     names = frame["variant"].unique(maintain_order=True).to_list()
     colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
@@ -58,7 +66,7 @@ def draw_curves(frame: pl.DataFrame, axes: list[Axis], metrics: dict[str, str], 
                     panel.set_xlabel(axis.label)
                 if lying or j == 0:
                     panel.set_ylabel(label)
-        _legend(figure, colours, "ceiling" in frame["kind"], max(2, int(width / 2)))
+        _legend(figure, colours, dotted if "ceiling" in frame["kind"] else "", max(2, int(width / 2)))
         return finish(figure, caption, stem)
 
 
@@ -85,9 +93,9 @@ def _panel(panel: Axes, part: pl.DataFrame, axis: Axis, colours: dict[str, str])
     panel.set_ylim(-0.03, 1.05)
 
 
-def _legend(figure: Figure, colours: dict[str, str], ceilings: bool, columns: int) -> None:
+def _legend(figure: Figure, colours: dict[str, str], dotted: str, columns: int) -> None:
     lines = [Line2D([], [], color=colour, label=name) for name, colour in colours.items()]
     lines.append(Line2D([], [], color="0.45", linestyle="--", label="chance"))
-    if ceilings:
-        lines.append(Line2D([], [], color="0.2", linestyle=":", label="ceiling: own encoder, true dictionary"))
+    if dotted:
+        lines.append(Line2D([], [], color="0.2", linestyle=":", label=dotted))
     figure.legend(handles=lines, loc="outside upper center", ncols=min(columns, len(lines)), frameon=False)

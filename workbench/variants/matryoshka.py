@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from synthetic.errors import must
-from synthetic.world import Codes
-from workbench import kernels
-from workbench.sae import SAE, Latents, Pass, register, squared_error
+from workbench.prefixes import Detach, prefix_loss, track_frequency, widths_of
+from workbench.sae import SAE, Latents, Pass, register
 from workbench.sparsifiers import batch_top_k, masked, track_smallest
 
 
@@ -17,6 +16,7 @@ class Matryoshka(SAE):
     """BatchTopK latents; loss = mean over prefixes of |x - b_dec - f[:w] W_dec[:w]|^2.
 
     Source: Bussmann et al. (2025), arXiv 2503.17547; Nabeshima (2024). Differs: fixed prefixes, averaged not summed.
+    `detach`, `by_frequency` and `inner_weight`: see `workbench.prefixes.prefix_loss`.
     """
 
     @dataclass(frozen=True)
@@ -27,6 +27,12 @@ class Matryoshka(SAE):
         """mean active latents a sample"""
         prefixes: tuple[float, ...] = (1 / 16, 1 / 4, 1 / 2, 1.0)
         """prefix widths as fractions of m, increasing, the last 1"""
+        detach: Detach = "none"
+        """losses that spare shorter prefixes' latents: "inner" those of proper prefixes, "all" the full one too"""
+        by_frequency: bool = False
+        """prefixes of the latents that fire most often, by a running mean, in place of the first ones"""
+        inner_weight: float = 1.0
+        """weight of each proper prefix, the full one having 1"""
         threshold_rate: float = 0.05
         """weight of the newest batch in the running threshold"""
 
@@ -34,21 +40,22 @@ class Matryoshka(SAE):
     selects = True
     k: Tensor
     prefixes: tuple[float, ...]
+    detach: Detach
+    by_frequency: bool
+    inner_weight: Tensor
     threshold: Tensor
     threshold_rate: Tensor
+    frequency: Tensor | None
 
     def setup(self) -> None:
-        """Check settings, add the running threshold."""
+        """Check settings, add the running threshold and frequencies."""
         good = bool(((self.k > 0) & (self.k <= self.m)).all())
         must(good, "Matryoshka.k", f"in (0, m={self.m}]", self.settings["k"], "lower k or raise m")
-        ordered = all(0 < a < b for a, b in zip(self.prefixes, self.prefixes[1:], strict=False))
-        must(ordered and self.prefixes[-1] == 1, "Matryoshka.prefixes", "increasing to 1", self.prefixes, "sort them")
+        good = bool((self.inner_weight >= 0).all())
+        must(good, "Matryoshka.inner_weight", "at least 0", self.settings["inner_weight"], "raise it")
+        self.widths = widths_of("Matryoshka", self.prefixes, self.m)
         self.register_buffer("threshold", torch.zeros(self.shape))
-
-    @property
-    def widths(self) -> list[int]:
-        """Prefix widths in latents."""
-        return [max(1, round(share * self.m)) for share in self.prefixes]
+        self.register_buffer("frequency", torch.zeros(*self.shape, self.m) if self.by_frequency else None)
 
     def activate(self, pre: Tensor) -> Latents:
         """As BatchTopK."""
@@ -58,16 +65,10 @@ class Matryoshka(SAE):
 
     def loss(self, x: Tensor, out: Pass) -> dict[str, Tensor]:
         """Mean squared error over prefixes."""
-        errors = [squared_error(x, self._prefix(out.codes, width)) for width in self.widths[:-1]]
-        return {"mse": torch.stack([*errors, squared_error(x, out.x_hat)]).mean(0)}
-
-    def _prefix(self, codes: Latents, width: int) -> Tensor:
-        bias = self.b_dec[..., None, :]
-        if isinstance(codes, Tensor):
-            return codes[..., :width] @ self.W_dec[..., :width, :] + bias
-        kept = Codes(codes.indices, codes.values * (codes.indices < width), codes.width)
-        return kernels.decode(kept, self.W_dec) + bias
+        return {"mse": prefix_loss(self, x, out, self.widths, self.frequency, self.detach, self.inner_weight)}
 
     def after_step(self, out: Pass) -> None:
-        """Follow the smallest kept value."""
+        """Follow the smallest kept value, and how often latents fire."""
         track_smallest(self.threshold, out.codes, self.threshold_rate)
+        if self.frequency is not None:
+            track_frequency(self.frequency, out.codes)
