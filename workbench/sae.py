@@ -33,6 +33,8 @@ class Pass:
     """what `SAE.pre` returned, usually pre-activations (*s, n, m); without gradient where the codes carry it"""
     codes: Latents
     x_hat: Float[Tensor, "*s n d"]
+    seen: Tensor
+    """what `SAE.inputs` returned, (*b, n, d) or (*s, n, d)"""
 
     def dense(self) -> Float[Tensor, "*s n m"]:
         """Latents as a dense array."""
@@ -167,26 +169,36 @@ class SAE(nn.Module, ABC):
             bias = nothing if bias is None else bias + nothing
         return product if bias is None else product + bias[..., None, :]
 
+    def inputs(self, x: Float[Tensor, "*b n d"]) -> Tensor:
+        """What the encoder's product takes: x, unless the encoder looks twice."""
+        return x
+
+    @property
+    def sparse_now(self) -> bool:
+        """Whether gradients of this pass go through the kept pre-activations alone."""
+        return self.selects and kernels.sparse_pays(self.m) and torch.is_grad_enabled()
+
     def trace(self, x: Float[Tensor, "*b n d"]) -> Pass:
         """Forward pass on inputs already in the SAE's own units; backward costs what the code costs where it can."""
-        if self.selects and kernels.sparse_pays(self.m) and torch.is_grad_enabled():
+        seen = self.inputs(x)
+        if self.sparse_now:
             with torch.no_grad():
-                pre, codes = self.select(x)
-            codes = self.entries(x, codes)
+                pre, codes = self.select(seen)
+            codes = self.entries(seen, codes)
         else:
-            pre = self.pre(x)
+            pre = self.pre(seen)
             codes = self.activate(pre)
-        return Pass(x, pre, codes, kernels.decode(codes, self.W_dec) + self.b_dec[..., None, :])
+        return Pass(x, pre, codes, kernels.decode(codes, self.W_dec) + self.b_dec[..., None, :], seen)
 
-    def select(self, x: Float[Tensor, "*b n d"]) -> tuple[Tensor, Codes]:
+    def select(self, seen: Tensor) -> tuple[Tensor, Codes]:
         """Pre-activations and sparse codes, without gradient; variants whose kernel finds both at once override it."""
-        pre = self.pre(x)
+        pre = self.pre(seen)
         codes = self.activate(pre)
         return pre, codes if isinstance(codes, Codes) else packed(codes, codes != 0)
 
-    def entries(self, x: Float[Tensor, "*b n d"], codes: Codes) -> Codes:
-        """Codes made of pre-activations of x that were computed without gradient, with it."""
-        return kernels.encoded(codes, x, self.W_enc, self.b_enc, self.b_dec)
+    def entries(self, seen: Tensor, codes: Codes) -> Codes:
+        """Codes made of pre-activations that were computed without gradient, with it."""
+        return kernels.encoded(codes, seen, self.W_enc, self.b_enc, self.b_dec)
 
     def encode(self, x: Float[Tensor, "*b n d"]) -> Float[Tensor, "*s n m"]:
         """Latents of raw activations, dense, in units of x: f W_dec + b_dec / scale reconstructs.
@@ -194,7 +206,7 @@ class SAE(nn.Module, ABC):
         A single SAE takes any leading axes, such as (batch, sequence, d); a stack takes (n, d) or (*s, n, d).
         """
         rows = self._rows(x)
-        codes = self.activate(self.pre(rows * self.scale))
+        codes = self.activate(self.pre(self.inputs(rows * self.scale)))
         dense = (codes.dense() if isinstance(codes, Codes) else codes) / self.scale
         return dense if rows is x else dense.view(*x.shape[:-1], self.m)
 

@@ -6,11 +6,11 @@ from torch.testing import assert_close
 
 from synthetic.streams import stream
 from synthetic.world import Codes
-from workbench import create, kernels
+from workbench import create, kernels, variant_shelf
 from workbench.kernels import cpu, reference
 from workbench.training.revival import aux_k_loss
 
-SELECTING = ("topk", "batch_topk", "matryoshka")
+SELECTING = [name for name, variant in variant_shelf().items() if variant.selects]
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def aux_k_loss(sae: SAE, out: Pass, dead: Bool[Tensor, "*s m"], k: int) -> Float
     if out.pre.requires_grad:
         codes = Codes(indices, out.pre.gather(-1, indices).relu() * (values > 0), sae.m)
     else:
-        codes = sae.entries(out.x, Codes(indices, values.relu(), sae.m))
+        codes = sae.entries(out.seen, Codes(indices, values.relu(), sae.m))
     return squared_error(residual, kernels.decode(codes, sae.W_dec)) * dead.any(-1)
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from synthetic.errors import must
+from synthetic.world import Codes
 from workbench import kernels
 from workbench.prefixes import Detach, prefix_loss, track_frequency, widths_of
 from workbench.sae import SAE, Latents, Pass, register
@@ -44,6 +45,7 @@ class Ista(SAE):
         threshold_rate: float = 0.05
         """weight of the newest batch in the running thresholds"""
 
+    selects = True
     k: Tensor
     eta: Tensor
     prefixes: tuple[float, ...]
@@ -67,16 +69,17 @@ class Ista(SAE):
         self.register_buffer("threshold", torch.zeros(self.shape))
         self.register_buffer("frequency", torch.zeros(*self.shape, self.m) if self.by_frequency else None)
 
-    def pre(self, x: Tensor) -> Tensor:
-        """z1; in training the first threshold follows the smallest value that its selection keeps."""
-        seen = self.project(x)
-        bias = self.b_enc[..., None, :]
-        guess = self._select(seen + bias, self.guess_threshold)
+    def inputs(self, x: Tensor) -> Tensor:
+        """x + eta (x - b_dec - f0 W_dec); in training the first threshold follows the smallest value kept for f0."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.sparse_now):
+            guess = self._select(self.pre(x), self.guess_threshold)
+        if self.sparse_now and isinstance(guess, Codes):
+            guess = self.entries(x, guess)
         if self.training:
             with torch.no_grad():
                 track_smallest(self.guess_threshold, guess, self.threshold_rate)
-        explained = kernels.decode(guess, self.W_dec) @ self.W_enc
-        return seen + bias + self.eta[..., None, None] * (seen - explained)
+        left = x - self.b_dec[..., None, :] - kernels.decode(guess, self.W_dec)
+        return x + self.eta[..., None, None] * left
 
     def activate(self, pre: Tensor) -> Latents:
         """Select once more."""

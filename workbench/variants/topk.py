@@ -34,11 +34,11 @@ class TopK(SAE):
         good = bool(((self.k >= 1) & (self.k <= self.m)).all())
         must(good, "TopK.k", f"in [1, m={self.m}]", self.settings["k"], "lower k or raise m")
 
-    def select(self, x: Tensor) -> tuple[Tensor, Codes]:
+    def select(self, seen: Tensor) -> tuple[Tensor, Codes]:
         """Product and search in one call, where all members keep the same number."""
         if bool((self.k != self.k.view(-1)[0]).any()):
-            return super().select(x)
-        return kernels.encode_top_k(x - self.b_dec[..., None, :], self.W_enc, self.b_enc, int(self.k.view(-1)[0]))
+            return super().select(seen)
+        return kernels.encode_top_k(seen - self.b_dec[..., None, :], self.W_enc, self.b_enc, int(self.k.view(-1)[0]))
 
     def activate(self, pre: Tensor) -> Latents:
         """Keep the k largest."""
