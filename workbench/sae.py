@@ -191,7 +191,7 @@ class SAE(nn.Module, ABC):
         return Pass(x, pre, codes, kernels.decode(codes, self.W_dec) + self.b_dec[..., None, :], seen)
 
     def select(self, seen: Tensor) -> tuple[Tensor, Codes]:
-        """Pre-activations and sparse codes, without gradient; variants whose kernel finds both at once override it."""
+        """Pre-activations and sparse codes, without gradient; a variant whose kernel finds both overrides it."""
         pre = self.pre(seen)
         codes = self.activate(pre)
         return pre, codes if isinstance(codes, Codes) else packed(codes, codes != 0)
@@ -230,8 +230,9 @@ class SAE(nn.Module, ABC):
     def remove_radial_gradient(self) -> None:
         """Drop the part of the decoder's gradient along its rows, which renormalising would undo."""
         if self.unit_decoder and self.W_dec.grad is not None:
-            gradient, rows = self.W_dec.grad, self.W_dec
-            gradient.addcmul_(torch.linalg.vecdot(gradient, rows)[..., None], rows, value=-1)
+            both = (t.reshape(-1, self.d).split(1024) for t in (self.W_dec.grad, self.W_dec))  # products stay in cache
+            for gradient, rows in zip(*both, strict=True):
+                gradient.addcmul_((gradient * rows).sum(-1, keepdim=True), rows, value=-1)
 
     @torch.no_grad()
     def finish_step(self, out: Pass) -> None:
@@ -242,7 +243,7 @@ class SAE(nn.Module, ABC):
 
     def save(self, folder: str | Path) -> Path:
         """Write a SAELens folder (`cfg.json`, `sae_weights.safetensors`); a stack becomes one such folder a member."""
-        return _interop().save(self, Path(folder))
+        return importlib.import_module("workbench.interop.saelens").save(self, Path(folder))
 
 
 def squared_error(x: Tensor, x_hat: Tensor) -> Float[Tensor, "*s"]:
@@ -293,8 +294,4 @@ def create(name: str, d: int, m: int, *, seed: int | list[Any] = 0, **settings: 
 
 def load(folder: str | Path) -> SAE:
     """An SAE from a folder written by `SAE.save` or by SAELens (standard, topk, jumprelu, gated)."""
-    return _interop().load(Path(folder))
-
-
-def _interop() -> Any:
-    return importlib.import_module("workbench.interop.saelens")
+    return importlib.import_module("workbench.interop.saelens").load(Path(folder))

@@ -189,6 +189,6 @@ class _Entries(torch.autograd.Function):
         to_b_enc = g.new_zeros(len(rows)).index_add_(0, indices.flatten(), g.flatten())
         to_b_dec = None
         if for_b_dec:
-            each = to_b_enc.view(ctx.members, 1, -1)
-            to_b_dec = -(each @ rows.view(ctx.members, each.shape[-1], -1)).squeeze(1)
+            each = zip(to_b_enc.chunk(ctx.members), rows.chunk(ctx.members), strict=True)
+            to_b_dec = -torch.stack([sums @ own for sums, own in each])
         return None, to_x, to_rows, to_b_enc if for_b_enc else None, to_b_dec, None

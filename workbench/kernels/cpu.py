@@ -82,7 +82,7 @@ def encode_top_k(
     x: Float[Tensor, "n d"], W: Float[Tensor, "m d"], bias: Float[Tensor, " m"], k: int
 ) -> tuple[Float[Tensor, "n m"], Float[Tensor, "n k"], Int[Tensor, "n k"]]:
     """See `reference.encode_top_k`."""
-    pre = (x @ W.T).add_(bias)
+    pre = torch.addmm(bias, x, W.T)
     values, indices = top_k(pre, k)
     return pre, values.relu(), indices
 

@@ -10,6 +10,29 @@ from workbench.sae import SAE
 from workbench.training.config import TrainConfig
 
 
+class MemoryOrderAdam(torch.optim.Adam):
+    """Fused Adam that is shown transposed parameters in the order they have in memory; it would copy them each step."""
+
+    @torch.no_grad()
+    def step(self) -> None:  # type: ignore[override]
+        """One step; parameters, gradients and moments keep their shapes."""
+        given = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
+        turned = [p for p in given if p.ndim > 1 and not p.is_contiguous()]
+        for p in turned:
+            self._turn(p)
+        super().step()
+        for p in turned:
+            self._turn(p)
+
+    def _turn(self, p: Tensor) -> None:
+        gradient, p.grad = p.grad, None
+        p.data = p.data.mT
+        p.grad = None if gradient is None else gradient.mT
+        for moment in ("exp_avg", "exp_avg_sq"):
+            if moment in self.state[p]:
+                self.state[p][moment] = self.state[p][moment].mT
+
+
 class Optimiser:
     """Adam over the parameters that are not frozen.
 
@@ -20,7 +43,7 @@ class Optimiser:
         rates = np.broadcast_to(np.asarray(config.lr, dtype=np.float64), sae.shape)
         self.sae, self.config, self.rate = sae, config, float(rates.max())
         self.parameters = [p for name, p in sae.named_parameters() if name not in sae.frozen]
-        self.adam = torch.optim.Adam(self.parameters, lr=self.rate, betas=config.betas, fused=True)
+        self.adam = MemoryOrderAdam(self.parameters, lr=self.rate, betas=config.betas, fused=True)
         own = torch.tensor(rates / rates.max(), dtype=torch.float32, device=sae.W_dec.device)
         self.own = own if np.ptp(rates) else None
         sae.rates = rates.ravel().tolist() if np.ptp(rates) else None
