@@ -22,7 +22,7 @@ proofs: $(READY)
 	$(BIN)/python -m proofs_check
 
 bench: $(READY)
-	$(BIN)/python experiments/benchmark.py
+	$(BIN)/python experiments/benchmark.py --parts steps worlds matching growth
 
 fix: $(READY)
 	$(BIN)/ruff check --fix .
