@@ -168,7 +168,7 @@ def draw_growth(rows: list[Row], settings: Benchmark, stem: Path) -> list[Path]:
     labels = {"m": "latents m", "k": "active latents k", "d": "dimension d", "n_true": "features n_true"}
     labels["stack"] = "SAEs of a stack"
     with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(1, len(GROWTH), figsize=(13, 3.2), layout="constrained")
+        figure, panels = plt.subplots(1, len(GROWTH), figsize=(13, 3.4), layout="constrained", sharey=True)
         curves = list(dict.fromkeys(row["curve"] for row in rows))
         for panel, vary in zip(panels, GROWTH, strict=True):
             for curve in curves:

@@ -20,8 +20,8 @@ from synthetic.errors import pick
 from synthetic.world import Codes
 
 IMPLEMENTATIONS = ("reference", "cpu", "cuda")
-DENSE_BELOW = 512
-"""up to this many latents products are dense; the gather overtakes between 256 and 512 at n 512, d 64, k 8, 1 thread"""
+DENSE_BELOW = 256
+"""up to this many latents products are dense; sparse steps overtake between 256 and 384 at d 64 to 256, k 8, 16"""
 
 _forced: ContextVar[str | None] = ContextVar("kernels", default=None)
 
