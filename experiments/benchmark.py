@@ -82,6 +82,8 @@ class Benchmark:
 def measure(shape: Shape, variant: str, settings: Benchmark, against: tuple[str, ...] = ()) -> list[Row]:
     """Rows of one shape and variant, the floor and rivals measured in turn with it."""
     assert_equal(shape, variant)
+    if settings.device != "cpu":
+        assert_equal(shape, variant, settings.device)
     x = shape.inputs(settings.device)
     step = Step(shape.sae(variant, settings.device), x)
     rivals = {name: rival_step(name, shape.d, shape.m, shape.k, shape.batch, settings.device) for name in against}

@@ -14,6 +14,7 @@ from synthetic.firing import ExactlyK
 from synthetic.mixture import SparseMixture
 from synthetic.streams import stream
 from synthetic.world import Codes
+from workbench import kernels
 from workbench.metrics.matching import match
 from workbench.sae import SAE, Latents, load
 from workbench.training.config import TrainConfig
@@ -145,6 +146,15 @@ def _gradients(cls: type[SAE]) -> None:
     def loss() -> Tensor:
         return torch.stack(list(sae.loss(x, sae.trace(x)).values())).sum(0)
 
+    if cls.selects:
+        both = []
+        for sparse in (True, False):
+            with kernels.using(sparse=sparse):
+                loss().backward()
+            both.append([torch.zeros_like(p) if p.grad is None else p.grad for p in sae.parameters()])
+            sae.zero_grad(set_to_none=True)
+        for (name, _), kept, whole in zip(sae.named_parameters(), *both, strict=True):
+            _near(kept, whole, f"gradients of {name} through the kept latents alone and through all")
     loss().backward()
     for name, p in sae.named_parameters():
         reached = p.grad is not None and bool((p.grad != 0).any())

@@ -63,5 +63,7 @@ def keep_freed_memory() -> bool:
     The process then holds its peak memory to its end.
     """
     set_option = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    trim, map_from = (-1, 2**31 - 1), (-3, 2**30)  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD in bytes
-    return set_option is not None and all(set_option(*option) == 1 for option in (trim, map_from))
+    if set_option is None:
+        return False
+    kept = set_option(-1, 2**31 - 1) == 1  # M_TRIM_THRESHOLD, in bytes
+    return kept and any(set_option(-3, size) == 1 for size in (2**30, 2**25))  # M_MMAP_THRESHOLD; old ones cap it

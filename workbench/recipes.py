@@ -1,4 +1,4 @@
-"""Recipes: a variant, its settings and a training schedule that were published together, by name."""
+"""Recipes: a variant, its settings and a training schedule by name, as published or ours where the source says so."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,7 @@ class Recipe:
     note: str
     """what is special about it"""
     source: str
-    """where it was published, and what differs"""
+    """where it was published and what differs, or that it is ours"""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """the variant's settings besides its L0"""
     train: Mapping[str, Any] = field(default_factory=dict)
@@ -125,7 +125,7 @@ def recipe(
         name: of the recipe.
         d: width of the activations.
         m: number of latents.
-        l0: active latents a sample to aim at; a list makes stack members, along the last axis but one.
+        l0: active latents a sample to aim at; a list makes stack members, along the first axis.
         samples: training samples of each member.
         batch: samples a step.
         seeds: of the initial weights; a list makes stack members, along the last axis.

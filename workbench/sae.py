@@ -71,7 +71,7 @@ class SAE(nn.Module, ABC):
     linear_pre: ClassVar[bool] = True
     """`pre` returns pre-activations (*s, n, m), which AuxK needs"""
     selects: ClassVar[bool] = False
-    """latents are entries of `pre`, kept or set to 0, and the loss reaches `pre` through the kept ones alone"""
+    """latents are entries of `pre` = (inputs - b_dec) W_enc + b_enc, kept or 0; the loss needs those alone"""
     sparse_objective: ClassVar[bool] = True
     """what is minimised, or the encoder itself, prefers sparse codes"""
     nonnegative: ClassVar[bool] = True
@@ -230,8 +230,10 @@ class SAE(nn.Module, ABC):
     def remove_radial_gradient(self) -> None:
         """Drop the part of the decoder's gradient along its rows, which renormalising would undo."""
         if self.unit_decoder and self.W_dec.grad is not None:
-            both = (t.reshape(-1, self.d).split(1024) for t in (self.W_dec.grad, self.W_dec))  # products stay in cache
-            for gradient, rows in zip(*both, strict=True):
+            both = (self.W_dec.grad, self.W_dec)
+            flat = all(t.is_contiguous() for t in both)  # then in parts whose products stay in cache
+            parts = (t.view(-1, self.d).split(1024) if flat else [t] for t in both)
+            for gradient, rows in zip(*parts, strict=True):
                 gradient.addcmul_((gradient * rows).sum(-1, keepdim=True), rows, value=-1)
 
     @torch.no_grad()

@@ -24,7 +24,7 @@ def top_k(pre: Float[Tensor, "*s n m"], k: Int[Tensor, "*s"]) -> Codes | Tensor:
         else:
             cut = kernels.kth_largest(pre, largest)
         mask = torch.ge(pre.detach(), cut, out=torch.empty_like(pre))  # 1. and 0.: booleans are slow to multiply by
-        if float(mask.sum(-1).sum(dtype=torch.float64)) == int(k.sum()) * mask[..., 0].numel() // k.numel():
+        if bool((mask.sum(-1) == k[..., None]).all()):
             return pre * (mask if bool((cut > 0).all()) else mask * (pre.detach() > 0))
         # equal entries at a cut
     codes = kernels.top_k(pre, largest)
@@ -48,8 +48,8 @@ def batch_top_k(pre: Float[Tensor, "*s n m"], k: Float[Tensor, "*s"]) -> Codes |
     for row, count in zip(flat, (k.double().flatten() * n).round().long().tolist(), strict=True):
         cuts.append(_kth_largest(row, min(max(count, 1), n * m)))
     cut = torch.stack(cuts).view(*stack) if stack else cuts[0]
-    mask = (pre.detach() >= cut[..., None, None]) & (pre.detach() > 0)
-    return masked(pre, mask)
+    seen = pre.detach()
+    return masked(pre, ~(seen < cut[..., None, None]) & ~(seen <= 0))  # NaN is kept, so that a diverged run shows
 
 
 def _kth_largest(row: Float[Tensor, " n"], k: int) -> Tensor:

@@ -13,6 +13,7 @@ from synthetic.firing import Independent
 from synthetic.mixture import SparseMixture
 from synthetic.rates import Constant
 from synthetic.streams import stream
+from workbench import kernels
 from workbench.machine import Work, seconds
 from workbench.sae import SAE, create, variant_shelf
 from workbench.sparsifiers import fired
@@ -83,22 +84,32 @@ class Step:
         self.spent[part] += seconds(work)
 
 
-def assert_equal(shape: Shape, variant: str) -> None:
-    """Loss and gradients, AuxK included where it applies, are those of dense autograd, in float64 on 64 samples."""
-    results = []
-    for selects in (True, False):
-        sae = shape.sae(variant, "cpu").double().train()
-        sae.selects = sae.selects and selects  # type: ignore[misc]
-        x = shape.inputs("cpu")[:64].double()
+def assert_equal(shape: Shape, variant: str, device: str = "cpu") -> None:
+    """Loss and gradients, AuxK included where it applies, are those of dense autograd on 64 samples.
+
+    Three ways are compared: as device and shape decide, with latents kept sparse by force, and dense products of plain
+    torch; in float64 on the CPU and in float32 on another device.
+    """
+    dtype = torch.float64 if device == "cpu" else torch.float32
+    ways = ({"name": "reference", "sparse": False}, {}, {"sparse": True})
+    plain, *others = [_gradients_of(shape, variant, device, dtype, way) for way in ways]
+    rtol, atol = (1e-7, 1e-7) if device == "cpu" else (1e-3, 1e-4)
+    for other in others:
+        for ours, expected in zip(other, plain, strict=True):
+            torch.testing.assert_close(ours, expected, rtol=rtol, atol=atol)
+
+
+def _gradients_of(shape: Shape, variant: str, device: str, dtype: torch.dtype, way: dict[str, Any]) -> list[Tensor]:
+    sae = shape.sae(variant, device).to(dtype).train()
+    x = shape.inputs("cpu")[:64].to(device, dtype)
+    with kernels.using(**way):
         out = sae.trace(x)
         loss = torch.stack(list(sae.loss(x, out).values())).sum(0)
         if sae.linear_pre:
-            dead = (torch.arange(sae.m) % 3 == 0).expand(*sae.shape, -1)
+            dead = (torch.arange(sae.m, device=device) % 3 == 0).expand(*sae.shape, -1)
             loss = loss + aux_k_loss(sae, out, dead, 8)
         loss.sum().backward()
-        results.append([loss.detach(), *(p.grad for p in sae.parameters() if p.grad is not None)])
-    for ours, plain in zip(*results, strict=True):
-        torch.testing.assert_close(ours, plain)
+    return [loss.detach(), *(p.grad for p in sae.parameters() if p.grad is not None)]
 
 
 def peak_bytes(work: Work) -> int | None:

@@ -39,3 +39,26 @@ def test_check_catches_a_variant_that_breaks_laws() -> None:
     assert {"C2", "C3", "C4", "C5"} <= set(broken)
     assert "shape ()" in broken["C2"]
     assert "gradient of" in broken["C5"]
+
+
+class Forgetful(SAE):
+    """Says that its loss needs kept latents alone, and penalises all pre-activations."""
+
+    selects = True
+
+    def activate(self, pre: Tensor) -> Tensor:
+        return pre * (pre > 0.5)
+
+    def loss(self, x: Tensor, out: Pass) -> dict[str, Tensor]:
+        return {"mse": squared_error(x, out.x_hat) + out.pre.square().sum(-1).mean(-1)}
+
+
+def test_check_catches_a_false_selects() -> None:
+    from workbench import sae as module
+
+    try:
+        register("forgetful")(Forgetful)
+        broken = {o.law.split()[0]: o.said for o in check_variant(Forgetful) if not o.passed}
+    finally:
+        module._VARIANTS.pop("forgetful", None)
+    assert "through the kept latents alone and through all differ" in broken["C5"]

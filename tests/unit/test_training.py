@@ -14,7 +14,7 @@ import workbench as W
 from synthetic.world import Batch, Codes
 from workbench.sparsifiers import fired
 from workbench.training.checkpoint import load_checkpoint
-from workbench.training.optimiser import clip_gradients
+from workbench.training.optimiser import MemoryOrderAdam, clip_gradients
 from workbench.training.revival import aux_k_loss, resample
 
 WORLD = S.SparseMixture(n_true=12, d=8, firing=S.Independent(S.Constant(0.15)), bias_norm=0.5)
@@ -630,3 +630,20 @@ def test_aux_k_acts_in_training_once_latents_are_dead():
         moved[dead_after] = not torch.equal(sae.W_enc[:, 0], before)
         assert ("loss/aux_k" in records[-1]) is (dead_after == 5)
     assert moved == {5: True, 500: False}
+
+
+@pytest.mark.parametrize("stack", [(), (2,), (2, 3)])
+def test_adam_of_transposed_parameters_is_adam(stack):
+    """Same steps as stock Adam on a copy laid out by rows; moments keep the parameter's shape."""
+    rng = S.stream(0, "tests/adam")
+    turned = torch.nn.Parameter(torch.randn(*stack, 4, 3, generator=rng).mT)
+    plain = torch.nn.Parameter(turned.detach().clone(memory_format=torch.contiguous_format))
+    ours, stock = MemoryOrderAdam([turned], lr=0.1, fused=True), torch.optim.Adam([plain], lr=0.1)
+    for _ in range(4):
+        gradient = torch.randn(*stack, 3, 4, generator=rng)
+        turned.grad, plain.grad = torch.empty_like(turned).copy_(gradient), gradient
+        ours.step()
+        stock.step()
+        assert_close(turned, plain)
+    assert_close(ours.state[turned]["exp_avg"], stock.state[plain]["exp_avg"])
+    assert turned.stride()[-2:] == (1, 3)

@@ -49,6 +49,10 @@ def save(sae: SAE, folder: Path) -> Path:
             _save_member(sae, (), folder, put)
     for stale in (_CONFIG, _WEIGHTS, _OURS, _EXTRA) if sae.shape else (_STACK,):  # of an earlier save of the other kind
         (folder / stale).unlink(missing_ok=True)
+    known = sae.architecture is None or not set(sae.state_dict()) - _THEIRS - {"scale"}
+    for place in [folder / f"member-{n:03d}" for n in range(int(np.prod(sae.shape)))] if sae.shape else [folder]:
+        if known:
+            (place / _EXTRA).unlink(missing_ok=True)
     return folder
 
 

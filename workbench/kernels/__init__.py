@@ -24,20 +24,27 @@ DENSE_BELOW = 256
 """up to this many latents products are dense; sparse steps overtake between 256 and 384 at d 64 to 256, k 8, 16"""
 
 _forced: ContextVar[str | None] = ContextVar("kernels", default=None)
+_sparse: ContextVar[bool | None] = ContextVar("sparse", default=None)
 
 
 @contextmanager
-def using(name: str) -> Iterator[None]:
-    """Inside the block every sparse product is made by the named implementation, whatever device and shape say.
+def using(name: str | None = None, *, sparse: bool | None = None) -> Iterator[None]:
+    """Inside the block, what device and shape would decide is decided by hand.
+
+    Args:
+        name: implementation of sparse products, forward and backward; None leaves it as it is.
+        sparse: whether latents are kept sparse, however few or many; None leaves it as it is.
 
     Raises:
         ValueError: no such implementation.
     """
-    token = _forced.set(pick(name, IMPLEMENTATIONS, "kernels.using"))
+    name = _forced.get() if name is None else pick(name, IMPLEMENTATIONS, "kernels.using")
+    tokens = _forced.set(name), _sparse.set(_sparse.get() if sparse is None else sparse)
     try:
         yield
     finally:
-        _forced.reset(token)
+        _forced.reset(tokens[0])
+        _sparse.reset(tokens[1])
 
 
 def chosen(like: Tensor) -> Any:
@@ -58,7 +65,8 @@ def _has_triton() -> bool:
 
 def sparse_pays(width: int) -> bool:
     """Whether latents of this many columns are kept sparse in training."""
-    return width > DENSE_BELOW
+    forced = _sparse.get()
+    return width > DENSE_BELOW if forced is None else forced
 
 
 def decode(codes: Codes | Tensor, W_dec: Float[Tensor, "*s m d"]) -> Float[Tensor, "*s n d"]:
@@ -154,12 +162,13 @@ class _GatherSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, rows: Tensor, indices: Tensor) -> Tensor:
         ctx.save_for_backward(values, rows, indices)
-        return chosen(rows).gather_sum(indices, values, rows)
+        ctx.made = chosen(rows)
+        return ctx.made.gather_sum(indices, values, rows)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         values, rows, indices = ctx.saved_tensors
-        made, g = chosen(rows), gradients[0].contiguous()
+        made, g = ctx.made, gradients[0].contiguous()
         to_values = made.gather_dot(indices, g, rows) if ctx.needs_input_grad[0] else None
         to_rows = made.scatter_rows(indices, values, g, len(rows)) if ctx.needs_input_grad[1] else None
         return to_values, to_rows, None
@@ -176,17 +185,20 @@ class _Entries(torch.autograd.Function):
         ctx: Any, values: Tensor, x: Tensor, rows: Tensor, b_enc: Tensor, b_dec: Tensor, indices: Tensor
     ) -> Tensor:
         ctx.save_for_backward(values, x, rows, indices)
-        ctx.members = len(b_dec)
+        ctx.members, ctx.made = len(b_dec), chosen(rows)
         return values.clone()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         values, x, rows, indices = ctx.saved_tensors
-        made, g = chosen(rows), (gradients[0] * (values != 0)).contiguous()
+        made, g = ctx.made, (gradients[0] * (values != 0)).contiguous()
         _, for_x, for_rows, for_b_enc, for_b_dec, _ = ctx.needs_input_grad
         to_x = made.gather_sum(indices, g, rows) if for_x else None
         to_rows = made.scatter_rows(indices, g, x, len(rows)) if for_rows else None
-        to_b_enc = g.new_zeros(len(rows)).index_add_(0, indices.flatten(), g.flatten())
+        if g.is_cuda:  # index_add_ would sum in any order there
+            to_b_enc = made.scatter_rows(indices, g, g.new_ones(len(g), 1), len(rows)).squeeze(1)
+        else:
+            to_b_enc = g.new_zeros(len(rows)).index_add_(0, indices.flatten(), g.flatten())
         to_b_dec = None
         if for_b_dec:
             each = zip(to_b_enc.chunk(ctx.members), rows.chunk(ctx.members), strict=True)

@@ -88,9 +88,11 @@ def encode_top_k(
 
 
 def _largest(rows: Float[Tensor, "n w"], k: int) -> Int[Tensor, "n k"] | None:
-    """Columns of the k largest entries of each row, ascending; None where equal entries leave a choice."""
-    flat = nonzero(rows >= kth_largest(rows, k))
-    return None if len(flat) != len(rows) * k else flat.view(-1, k) % rows.shape[1]
+    """Columns of the k largest entries of each row, ascending; None where ties leave a choice or NaN hides one."""
+    cut = kth_largest(rows, k)
+    flat = nonzero(rows >= cut)
+    clear = len(flat) == len(rows) * k and not bool(cut.isnan().any())
+    return flat.view(-1, k) % rows.shape[1] if clear else None
 
 
 def kth_largest(rows: Float[Tensor, "n w"], k: int) -> Float[Tensor, "n 1"]:

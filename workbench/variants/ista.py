@@ -56,6 +56,7 @@ class Ista(SAE):
     threshold: Tensor
     threshold_rate: Tensor
     frequency: Tensor | None
+    _guess: Tensor
 
     def setup(self) -> None:
         """Check settings, add the running thresholds and frequencies."""
@@ -70,14 +71,12 @@ class Ista(SAE):
         self.register_buffer("frequency", torch.zeros(*self.shape, self.m) if self.by_frequency else None)
 
     def inputs(self, x: Tensor) -> Tensor:
-        """x + eta (x - b_dec - f0 W_dec); in training the first threshold follows the smallest value kept for f0."""
+        """x + eta (x - b_dec - f0 W_dec)."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.sparse_now):
             guess = self._select(self.pre(x), self.guess_threshold)
         if self.sparse_now and isinstance(guess, Codes):
             guess = self.entries(x, guess)
-        if self.training:
-            with torch.no_grad():
-                track_smallest(self.guess_threshold, guess, self.threshold_rate)
+        self._guess = guess.detach() if isinstance(guess, Tensor) else guess.values.detach()
         left = x - self.b_dec[..., None, :] - kernels.decode(guess, self.W_dec)
         return x + self.eta[..., None, None] * left
 
@@ -93,7 +92,8 @@ class Ista(SAE):
         return {"mse": prefix_loss(self, x, out, self.widths, self.frequency, self.detach, self.inner_weight)}
 
     def after_step(self, out: Pass) -> None:
-        """Follow the smallest value finally kept, and how often latents fire."""
+        """Follow the smallest values kept at first and finally, and how often latents fire."""
+        track_smallest(self.guess_threshold, self._guess, self.threshold_rate)
         track_smallest(self.threshold, out.codes, self.threshold_rate)
         if self.frequency is not None:
             track_frequency(self.frequency, out.codes)
