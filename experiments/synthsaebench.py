@@ -280,7 +280,7 @@ def experiment(settings: Bench, console: Console) -> int:
     paths = draw_curves(drawn, [axis], METRICS, told, run.folder / "figures/synthsaebench", "published at 200M samples")
     flag = f"parent scaling {'on' if settings.parent_scaling else 'OFF'}, true L0 {world.truth.expected_l0:.2f}"
     console.print(table_of(frame, settings, THEIRS, f"SAELens's definitions; {flag}"))
-    console.print(table_of(frame, settings, OURS, f"ours: macro-F1 over features, MCC+ = over chance; {flag}"))
+    console.print(table_of(frame, settings, OURS, f"ours: macro-F1 over features, MCC corrected for chance; {flag}"))
     for cell in cells:
         last = results[cell["id"]][-1]
         console.print(
