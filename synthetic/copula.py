@@ -15,6 +15,7 @@ from synthetic.firing import Draw, Firing, Hits, Statistics, bernoulli_hits, fla
 from synthetic.magnitudes import Drawn, Law
 from synthetic.rates import Constant, Rates, Scaled
 from synthetic.storage import knob
+from synthetic.world import places
 
 _NODES, _WEIGHTS = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(64))
 Pair = tuple[int, int, float]
@@ -182,13 +183,6 @@ class Copula(Firing):
         return replace(self, rates=Scaled(self.rates, factor))
 
 
-def _places(mask: Tensor) -> Tensor:
-    """Places of the true entries in the flattened mask; numpy's search is the faster one on a CPU."""
-    if mask.device.type == "cpu":
-        return torch.from_numpy(np.flatnonzero(mask.numpy()))
-    return mask.flatten().nonzero().squeeze(1)
-
-
 @knob
 @dataclass(frozen=True)
 class LowRankCopula(Firing):
@@ -255,7 +249,7 @@ class LowRankCopula(Firing):
         part = shared @ factor.T
         usual = part[rows, at]
         fires = (usual <= bound[at]) & (usual + own[at] * normal > edge[at])
-        far = _places(part > bound)
+        far = places(part > bound)
         far_rows, far_at = far.div(len(which), rounding_mode="floor"), far % len(which)
         normal = torch.randn(len(far), generator=rng, device=rng.device)
         far_fires = part.flatten()[far] + own[far_at] * normal > edge[far_at]

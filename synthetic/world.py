@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -110,6 +111,13 @@ def must_be_finite(x: Float[Tensor, "n d"]) -> None:
     """Refuse activations with NaN or inf."""
     bad = int((~x.isfinite().all(-1)).sum())
     must(not bad, "world.x", "finite", f"{bad} rows with NaN or inf", "repair the data source")
+
+
+def places(mask: Tensor) -> Int[Tensor, " hits"]:
+    """Places of the true entries in the flattened mask, ascending; numpy's search is the faster one on a CPU."""
+    if mask.device.type == "cpu":
+        return torch.from_numpy(np.flatnonzero(mask.numpy()))
+    return mask.flatten().nonzero().squeeze(1)
 
 
 def slot_numbers(rows: Int[Tensor, " hits"], n: int) -> tuple[Int[Tensor, " hits"], int]:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from synthetic.world import Codes, slot_numbers
+from synthetic.world import Codes, places, slot_numbers
 from workbench import kernels
 
 
@@ -57,16 +57,9 @@ def _kth_largest(row: Float[Tensor, " n"], k: int) -> Tensor:
     if len(row) > max(64 * k, 100_000):
         step = len(row) // (16 * 1024) + 1
         sample = row[::step]
-        upper = row[row >= _select(sample, min(len(sample), 2 * k // step + 16))]
+        upper = row[row >= kernels.kth_largest(sample, min(len(sample), 2 * k // step + 16))]
         row = upper if len(upper) >= k else row
-    return _select(row, k)
-
-
-def _select(row: Float[Tensor, " n"], k: int) -> Tensor:
-    """The k-th largest entry by quickselect; numpy's is the faster one on a CPU."""
-    if row.device.type == "cpu":
-        return row.new_tensor(np.partition(row.numpy(), len(row) - k)[len(row) - k])
-    return row.kthvalue(len(row) - k + 1).values
+    return kernels.kth_largest(row, k).squeeze(0)
 
 
 def masked(pre: Float[Tensor, "*s n m"], mask: Tensor) -> Codes | Tensor:
@@ -77,7 +70,7 @@ def masked(pre: Float[Tensor, "*s n m"], mask: Tensor) -> Codes | Tensor:
 def packed(pre: Float[Tensor, "*s n m"], mask: Tensor) -> Codes:
     """The entries under the mask in sparse form, with as many slots as the fullest row needs."""
     m = pre.shape[-1]
-    entries = kernels.nonzero(mask)
+    entries = places(mask)
     at, column = entries.div(m, rounding_mode="floor"), entries % m
     rows = mask.numel() // m
     slot, slots = slot_numbers(at, rows)

@@ -34,25 +34,23 @@ def save(sae: SAE, folder: Path) -> Path:
 
     All files are written beside their places first, so that a failure leaves an earlier folder as it was.
     """
+    places = {folder / f"member-{number:03d}": index for number, index in enumerate(np.ndindex(sae.shape))}
+    places = places if sae.shape else {folder: ()}
     with ExitStack() as written:
 
         def put(path: Path) -> Path:
             return written.enter_context(replacing(path))
 
+        for place, index in places.items():
+            _save_member(sae, index, place, put)
         if sae.shape:
-            members = list(np.ndindex(sae.shape))
-            for number, index in enumerate(members):
-                _save_member(sae, index, folder / f"member-{number:03d}", put)
-            about = {"shape": list(sae.shape), "seed": sae.seed, "settings": sae.settings, "members": len(members)}
+            about = {"shape": list(sae.shape), "seed": sae.seed, "settings": sae.settings, "members": len(places)}
             write_text(put(folder / _STACK), json.dumps(about, indent=1) + "\n")
-        else:
-            _save_member(sae, (), folder, put)
-    for stale in (_CONFIG, _WEIGHTS, _OURS, _EXTRA) if sae.shape else (_STACK,):  # of an earlier save of the other kind
-        (folder / stale).unlink(missing_ok=True)
-    known = sae.architecture is None or not set(sae.state_dict()) - _THEIRS - {"scale"}
-    for place in [folder / f"member-{n:03d}" for n in range(int(np.prod(sae.shape)))] if sae.shape else [folder]:
-        if known:
-            (place / _EXTRA).unlink(missing_ok=True)
+    stale = [folder / name for name in ((_CONFIG, _WEIGHTS, _OURS, _EXTRA) if sae.shape else (_STACK,))]  # other kind
+    if sae.architecture is None or not set(sae.state_dict()) - _THEIRS - {"scale"}:
+        stale += [place / _EXTRA for place in places]
+    for path in stale:
+        path.unlink(missing_ok=True)
     return folder
 
 

@@ -121,12 +121,6 @@ def kth_largest(rows: Float[Tensor, "*b w"], k: int) -> Float[Tensor, "*b 1"]:
     return chosen(rows).kth_largest(rows.detach().reshape(-1, rows.shape[-1]), k).view(*rows.shape[:-1], 1)
 
 
-def nonzero(mask: Tensor) -> Int[Tensor, " L"]:
-    """Places of the true entries in the flattened mask, ascending."""
-    name = "cpu" if mask.device.type == "cpu" else "reference"
-    return importlib.import_module(f"{__name__}.{name}").nonzero(mask)
-
-
 def encoded(
     codes: Codes,
     x: Float[Tensor, "*b n d"],

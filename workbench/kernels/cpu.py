@@ -2,10 +2,11 @@
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from synthetic.world import places
 from workbench.kernels import reference
 
 _GROUP = 16
@@ -90,7 +91,7 @@ def encode_top_k(
 def _largest(rows: Float[Tensor, "n w"], k: int) -> Int[Tensor, "n k"] | None:
     """Columns of the k largest entries of each row, ascending; None where ties leave a choice or NaN hides one."""
     cut = kth_largest(rows, k)
-    flat = nonzero(rows >= cut)
+    flat = places(rows >= cut)
     clear = len(flat) == len(rows) * k and not bool(cut.isnan().any())
     return flat.view(-1, k) % rows.shape[1] if clear else None
 
@@ -99,8 +100,3 @@ def kth_largest(rows: Float[Tensor, "n w"], k: int) -> Float[Tensor, "n 1"]:
     """See `reference.kth_largest`; numpy's quickselect, up to ten times the faster one."""
     n, width = rows.shape
     return torch.from_numpy(np.partition(rows.numpy(), width - k, axis=1)[:, width - k].copy()).view(n, 1)
-
-
-def nonzero(mask: Bool[Tensor, "..."]) -> Int[Tensor, " L"]:
-    """See `reference.nonzero`; numpy skips runs of zeros."""
-    return torch.from_numpy(np.flatnonzero(mask.numpy()))

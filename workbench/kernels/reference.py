@@ -1,6 +1,6 @@
 """Sparse products as dense ones: what every other implementation must equal. n rows, k slots a row, M targets."""
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -46,9 +46,4 @@ def encode_top_k(
 
 def kth_largest(rows: Float[Tensor, "n w"], k: int) -> Float[Tensor, "n 1"]:
     """The k-th largest entry of each row."""
-    return rows.topk(k, dim=-1).values[:, -1:]
-
-
-def nonzero(mask: Bool[Tensor, "..."]) -> Int[Tensor, " L"]:
-    """Places of the true entries in the flattened mask, ascending."""
-    return mask.flatten().nonzero().squeeze(1)
+    return rows.kthvalue(rows.shape[-1] - k + 1, dim=-1, keepdim=True).values
