@@ -9,8 +9,10 @@ __getattr__, __dir__ = attach(
         "synthetic.streams": ("stream",),
         "synthetic.mixture": ("SparseMixture",),
         "synthetic.storage": ("knob", "load_world", "save_world"),
-        "synthetic.rates": ("Constant", "Linear", "RandomRates", "Scaled", "StretchedZipf", "Zipf"),
+        "synthetic.rates": ("Constant", "Levels", "Linear", "RandomRates", "Scaled", "StretchedZipf", "Zipf"),
         "synthetic.firing": ("ExactlyK", "Exclusive", "Independent"),
+        "synthetic.partners": ("Partners",),
+        "synthetic.mixed_k": ("MixedK",),
         "synthetic.copula": ("Copula", "LatentCorrelation", "LowRankCopula", "Phi"),
         "synthetic.hierarchy": ("Forest",),
         "synthetic.magnitudes": (
@@ -23,6 +25,7 @@ __getattr__, __dir__ = attach(
             "Signed",
             "Uniform",
         ),
+        "synthetic.gaussian_rows": ("GaussianRows",),
         "synthetic.noise": ("Coloured", "Isotropic", "NoNoise"),
         "synthetic.directions": (
             "Antipodal",
@@ -38,5 +41,8 @@ __getattr__, __dir__ = attach(
         "synthetic.low_coherence": ("LowCoherence", "Orthogonalised"),
         "synthetic.presets": ("preset", "presets"),
         "synthetic.standardised": ("Standardised",),
+        "synthetic.unit_norm": ("UnitNorm",),
+        "synthetic.assumptions": ("Conditions", "conditions"),
+        "synthetic.bias_worlds": ("bias_worlds",),
     },
 )

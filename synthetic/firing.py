@@ -122,6 +122,17 @@ def _geometric_walk(p: float, cells: int, rng: torch.Generator) -> Int[Tensor, "
             return position[position < cells]
 
 
+def random_sets(n_true: int, k: int, n: int, rng: torch.Generator) -> Int[Tensor, "n k"]:
+    """n random sets of k features, k^2 operations each. Source: Floyd's algorithm (Bentley and Floyd 1987)."""
+    chosen = torch.full((n, k), -1, device=rng.device)
+    for j in range(k):
+        top = n_true - k + j
+        pick = torch.randint(0, top + 1, (n,), generator=rng, device=rng.device)
+        taken: Bool[Tensor, " n"] = (chosen == pick[:, None]).any(1)
+        chosen[:, j] = torch.where(taken, top, pick)
+    return chosen
+
+
 @knob
 @dataclass(frozen=True)
 class Independent(Firing):
@@ -173,7 +184,7 @@ class Independent(Firing):
 class ExactlyK(Firing):
     """A uniformly random set of k features fires. rate = k/n_true, P(i and j) = k(k-1)/(n_true(n_true-1)).
 
-    Source: ours; sets drawn by Floyd's algorithm (Bentley and Floyd 1987), k^2 operations a sample.
+    Source: ours.
     """
 
     k: int = 4
@@ -185,13 +196,7 @@ class ExactlyK(Firing):
 
     def sample(self, drawn: Drawn, n: int, rng: torch.Generator, draw: Draw) -> Hits:
         """See `Firing`."""
-        n_true = len(drawn["requested"])
-        chosen = torch.full((n, self.k), -1, device=rng.device)
-        for j in range(self.k):
-            top = n_true - self.k + j
-            pick = torch.randint(0, top + 1, (n,), generator=rng, device=rng.device)
-            taken: Bool[Tensor, " n"] = (chosen == pick[:, None]).any(1)
-            chosen[:, j] = torch.where(taken, top, pick)
+        chosen = random_sets(len(drawn["requested"]), self.k, n, rng)
         features = chosen.flatten()
         return torch.arange(n, device=rng.device).repeat_interleave(self.k), features, draw(features)
 

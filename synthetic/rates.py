@@ -42,6 +42,24 @@ class Constant:
 
 @knob
 @dataclass(frozen=True)
+class Levels:
+    """Equal shares of the features fire at each of these rates, in order. Source: ours."""
+
+    rates: tuple[float, ...] = (0.06, 0.006)
+
+    def __post_init__(self) -> None:
+        good = bool(self.rates) and min(self.rates) > 0 and max(self.rates) <= 1
+        must(good, "Levels.rates", "probabilities in (0, 1]", self.rates, "give at least one")
+
+    def draw(self, n_true: int, rng: torch.Generator) -> Float[Tensor, " n_true"]:
+        """See `Rates`."""
+        must(n_true >= len(self.rates), "Levels.rates", f"at most n_true={n_true}", len(self.rates), "drop some")
+        index = torch.arange(n_true) * len(self.rates) // n_true
+        return torch.tensor(self.rates, dtype=torch.float64)[index]
+
+
+@knob
+@dataclass(frozen=True)
 class Linear:
     """rate_i falls linearly from `high` (first) to `low` (last). Source: SAELens synthetic, same name."""
 

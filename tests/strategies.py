@@ -69,6 +69,19 @@ def exactly_k(draw):
 
 
 @st.composite
+def mixed_k(draw):
+    n_true = draw(st.integers(1, 16))
+    return n_true, S.MixedK(tuple(draw(st.lists(st.integers(1, n_true), min_size=1, max_size=3))))
+
+
+@st.composite
+def partners(draw):
+    k = draw(st.integers(2, 5))
+    n_true = 2 * draw(st.integers(k, 9))
+    return n_true, S.Partners(k, draw(_floats(0.0, 2 * (k // 2) / k)))
+
+
+@st.composite
 def exclusive(draw):
     size, groups = draw(st.integers(1, 5)), draw(st.integers(1, 4))
     return size * groups, S.Exclusive(draw(rates(size * groups, high=1 / size)), size)
@@ -165,6 +178,8 @@ def _steep_enough(shape, n_true):
 FIRING = {
     "independent": independent(),
     "exactly_k": exactly_k(),
+    "mixed_k": mixed_k(),
+    "partners": partners(),
     "exclusive": exclusive(),
     "copula": copulas(),
     "low_rank_copula": low_rank_copulas(),

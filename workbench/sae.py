@@ -73,7 +73,7 @@ class SAE(nn.Module, ABC):
     selects: ClassVar[bool] = False
     """latents are entries of `pre` = (inputs - b_dec) W_enc + b_enc, kept or 0; the loss needs those alone"""
     sparse_objective: ClassVar[bool] = True
-    """what is minimised, or the encoder itself, prefers sparse codes"""
+    """what is minimised, or the encoder itself, prefers sparse codes, and latents that differ"""
     nonnegative: ClassVar[bool] = True
     """latents are never negative"""
     architecture: ClassVar[str | None] = None
@@ -84,12 +84,6 @@ class SAE(nn.Module, ABC):
     """parameters that training leaves alone"""
     rates: list[float] | None = None
     """learning rates of the members in the last training, where they differed"""
-
-    W_enc: nn.Parameter
-    b_enc: nn.Parameter
-    W_dec: nn.Parameter
-    b_dec: nn.Parameter
-    scale: Tensor
 
     def __init__(self, d: int, m: int, *, seed: int | list[Any] = 0, **settings: Any) -> None:
         super().__init__()
@@ -129,10 +123,16 @@ class SAE(nn.Module, ABC):
     def _draw_parameters(self) -> None:
         decoder = self.drawn("init", lambda rng: torch.randn(self.m, self.d, generator=rng))
         decoder = decoder / decoder.norm(dim=-1, keepdim=True)
-        self.W_dec = nn.Parameter(decoder)
         self.W_enc = nn.Parameter(decoder.clone().mT)  # columns lie together, as sparse gradients come
+        self.W_dec = nn.Parameter(decoder)
         self.b_enc = nn.Parameter(torch.zeros(*self.shape, self.m))
         self.b_dec = nn.Parameter(torch.zeros(*self.shape, self.d))
+
+    def __getattr__(self, name: str) -> Any:
+        """The transposed W_dec, where a variant has dropped its W_enc."""
+        own = self.__dict__.get("_parameters", {})
+        tied = name == "W_enc" and name not in own and "W_dec" in own
+        return own["W_dec"].mT if tied else super().__getattr__(name)
 
     # what a variant may write ------------------------------------------------------------------------------------
 

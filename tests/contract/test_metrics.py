@@ -35,8 +35,9 @@ def test_names_are_unique_and_definitions_are_there() -> None:
 
 
 def test_every_metric_has_a_null() -> None:
-    sae = workbench.create("topk", WORLD.d, 64, k=3, seed=[0, 1])
-    chance = null(sae, WORLD, n=1000, draws=2)
+    chance = {}
+    for name in ("topk", "group_bias_adaptation"):
+        chance |= null(workbench.create(name, WORLD.d, 64, seed=[0, 1]), WORLD, n=1000, draws=2)
     assert set(chance) == set(names())
     undefined = {"absorption", "hedging", "child_tilt"}  # no edge is tracked by chance
     assert chance["edges_scored"][0] == 0
@@ -45,12 +46,14 @@ def test_every_metric_has_a_null() -> None:
 
 @pytest.mark.parametrize("kind", METRICS, ids=lambda kind: kind.names[0])
 def test_relabelling_latents_changes_no_score(kind) -> None:
-    sae = workbench.create("topk", WORLD.d, 48, k=3, seed=[0, 1])
+    steered = "above_target" in kind.names
+    sae = workbench.create("group_bias_adaptation" if steered else "topk", WORLD.d, 48, seed=[0, 1])
     before = evaluate(sae, WORLD, 1000)
     order = torch.randperm(48, generator=stream(0, "order"))
     with torch.no_grad():
-        sae.W_enc.copy_(sae.W_enc[..., order])
-        sae.W_dec.copy_(sae.W_dec[..., order, :])
+        for kept in ("W_dec", "targets") if steered else ("W_dec", "W_enc"):
+            axis = -2 if kept == "W_dec" else -1
+            getattr(sae, kept).copy_(getattr(sae, kept).index_select(axis, order))
     after = evaluate(sae, WORLD, 1000)
     for name in kind.names:
         np.testing.assert_allclose(after[name], before[name], atol=1e-9)

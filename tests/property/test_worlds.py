@@ -119,6 +119,7 @@ MAGNITUDES = [
     S.Exponential(0.7),
     S.LogNormal(1.0, 0.4),
     S.PerFeature(0.5, 1.5, 1.0, 0.5),
+    S.GaussianRows(4, 0.7),
 ]
 WRAPPERS = {
     "bare": lambda inner: inner,

@@ -29,6 +29,10 @@ class Evidence:
     n: int
     fires: Float[Tensor, " m"]
     """samples in which each latent fires"""
+    peak: Float[Tensor, " m"]
+    """largest |f| |row| of each latent"""
+    targets: Float[Tensor, " m"] | None
+    """firing rates that the SAE steers its latents to, or below; None where it does not"""
     hits_nearest: Float[Tensor, " m"]
     """... together with its nearest feature"""
     hits: Float[Tensor, " n_true"]
@@ -96,10 +100,12 @@ def collect(sae: SAE, world: World, n: int, seed: int) -> list[Evidence]:
         dense.scatter_(-1, batch.h.indices, 0.0)
     sae.train(was_training)
     groups, agreement = _same_settings(sae), {}
+    targets = getattr(sae, "targets", None)
+    targets = None if targets is None else targets.double().cpu().reshape(-1, sae.m)
     found = []
     for i, member in enumerate(members):
         others = {j: decoders[j] for j in range(len(members)) if j != i and groups[j] == groups[i]}
-        found.append(member.finish(n, shared, i, others, agreement))
+        found.append(member.finish(n, shared, i, others, agreement, None if targets is None else targets[i]))
     return found
 
 
@@ -163,7 +169,8 @@ class _Counter:
         self.strength = torch.zeros(m, dtype=torch.float64)
         self.strength[latent_of[found]] = decoder[latent_of[found]].norm(dim=1) * cosine_of[found].sign()
         self.has_parents = bool((truth.parents >= 0).any())
-        self.fires, self.hits_nearest = (torch.zeros(m, dtype=torch.float64) for _ in range(2))
+        self.fires, self.hits_nearest, self.peak = (torch.zeros(m, dtype=torch.float64) for _ in range(3))
+        self.length = decoder.norm(dim=1)
         self.sums = {name: torch.zeros(n_true, dtype=torch.float64) for name in _FEATURE_SUMS}
         self.residual = self.ratio = self.x_hat_square = self.x_dot = 0.0
         self.ratio_count = 0
@@ -173,6 +180,8 @@ class _Counter:
         device = rows.device
         m, n_true = len(self.fires), self.truth.n_true
         self.fires += _count(latent, m)
+        size = value.double().abs().cpu() * self.length[latent.cpu()]
+        self.peak.scatter_reduce_(0, latent.cpu(), size, "amax")
         nearest = self.geometry.nearest.to(device)[latent]
         self.hits_nearest += _count(latent[dense[rows, nearest] != 0], m)
         feature = self.feature_of.to(device)[latent]
@@ -201,7 +210,13 @@ class _Counter:
         self.ratio_count += int(valid.sum())
 
     def finish(
-        self, n: int, shared: _Truth, index: int, others: dict[int, Tensor], agreement: dict[tuple[int, int], float]
+        self,
+        n: int,
+        shared: _Truth,
+        index: int,
+        others: dict[int, Tensor],
+        agreement: dict[tuple[int, int], float],
+        targets: Tensor | None,
     ) -> Evidence:
         return Evidence(
             truth=self.truth,
@@ -212,6 +227,8 @@ class _Counter:
             agreement=agreement,
             n=n,
             fires=self.fires,
+            peak=self.peak,
+            targets=targets,
             hits_nearest=self.hits_nearest,
             true_fires=shared.fires,
             h_sum=shared.h,
