@@ -93,7 +93,8 @@ class BiasPhase:
         must(self.m * self.n_true >= 1, "--m", "latents over features, above 0", self.m, "raise it")
         good = self.ratios and min(self.ratios) > 0 and max(self.ratios) * self.s <= self.n_true
         must(good, "--ratios", f"in (0, n_true/s={self.n_true / self.s:.4g}]", self.ratios, "a rate is at most 1")
-        must(self.d and min((*self.d, *self.row)) >= 2, "--d, --row", "dimensions of at least 2", self.d, "raise them")
+        least = min((*self.d, *self.row), default=0)
+        must(self.d and least >= 2, "--d, --row", "dimensions of at least 2", least, "raise them")
         must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
 
 

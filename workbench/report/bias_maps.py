@@ -30,7 +30,7 @@ def middle(ratios: Sequence[float | int]) -> float:
     return min(ratios, key=lambda r: abs(math.log(r / 1.41)))
 
 
-def grid(frame: pl.DataFrame, x: str, y: str) -> tuple[list[float], list[float], np.ndarray]:
+def grid(frame: pl.DataFrame, x: str, y: str) -> tuple[list[float | int], list[float | int], np.ndarray]:
     """Ticks of both axes and the median FRR over seeds, (y, x)."""
     own = frame.filter(pl.col("metric") == "recall@.9").group_by(x, y).agg(pl.col("value").median())
     xs, ys = sorted(own[x].unique().to_list()), sorted(own[y].unique().to_list())
@@ -38,7 +38,7 @@ def grid(frame: pl.DataFrame, x: str, y: str) -> tuple[list[float], list[float],
     return xs, ys, np.array([[found[a, b] for a in xs] for b in ys])
 
 
-def by_seed(frame: pl.DataFrame, x: str, metric: str = "recall@.9") -> dict[float, list[float]]:
+def by_seed(frame: pl.DataFrame, x: str, metric: str = "recall@.9") -> dict[float | int, list[float]]:
     """Values of all seeds at each position, in order."""
     own = frame.filter(pl.col("metric") == metric)
     return {key: own.filter(pl.col(x) == key)["value"].to_list() for key in sorted(own[x].unique().to_list())}
@@ -75,7 +75,7 @@ def draw_frequency(frame: pl.DataFrame, caption: str, stem: Path) -> Drawn:
                 f"{(inside != good).mean():.0%} of {good.size}",
             ),
             ("cells recovered; those of them in the window", f"{good.sum()}; {(good & inside).sum()}"),
-            *_critical(frame, panels[1:]),
+            *_critical(frame, list(panels[1:])),
         ]
         panels[1].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False, fontsize=8)
         rest = f" n_true = {n}, s = {s}, m = {m / n:g} n_true; heavy line: FRR .9; dashed right: random directions."
