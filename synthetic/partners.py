@@ -74,7 +74,7 @@ class Partners(Firing):
 
         def joint(index: Tensor) -> Tensor:
             partners = index[:, None] // 2 == index // 2
-            return torch.where(partners, self.together * k / n_true, apart).double()
+            return partners.double() * (self.together * k / n_true - apart) + apart
 
         return flat_statistics(rates, joint, law, [torch.arange(n_true)])
 
