@@ -123,15 +123,15 @@ class SAE(nn.Module, ABC):
     def _draw_parameters(self) -> None:
         decoder = self.drawn("init", lambda rng: torch.randn(self.m, self.d, generator=rng))
         decoder = decoder / decoder.norm(dim=-1, keepdim=True)
-        self.W_enc = nn.Parameter(decoder.clone().mT)  # columns lie together, as sparse gradients come
         self.W_dec = nn.Parameter(decoder)
+        self.W_enc = nn.Parameter(decoder.clone().mT)  # columns lie together, as sparse gradients come
         self.b_enc = nn.Parameter(torch.zeros(*self.shape, self.m))
         self.b_dec = nn.Parameter(torch.zeros(*self.shape, self.d))
 
     def __getattr__(self, name: str) -> Any:
         """The transposed W_dec, where a variant has dropped its W_enc."""
         own = self.__dict__.get("_parameters", {})
-        tied = name == "W_enc" and name not in own and "W_dec" in own
+        tied = name == "W_enc" and name not in own and "b_dec" in own
         return own["W_dec"].mT if tied else super().__getattr__(name)
 
     # what a variant may write ------------------------------------------------------------------------------------

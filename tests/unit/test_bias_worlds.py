@@ -86,7 +86,6 @@ def test_nested_supports_fail_h3_and_fit_two_decompositions():
         (lambda: S.Partners(1), "at least 2.*no partner"),
         (lambda: S.SparseMixture(n_true=7, firing=S.Partners(2)).tensors, "even n_true"),
         (lambda: S.SparseMixture(n_true=4, firing=S.MixedK((2, 5))).tensors, "lower them"),
-        (lambda: S.Levels((0.1, 0.0)), "probabilities"),
         (lambda: S.GaussianRows(0), "give the world's d"),
     ],
 )

@@ -35,6 +35,10 @@ REFUSED = {
     # rates
     "Constant.rate must be in (0, 1]; got 0.0: give a probability.": lambda: S.Constant(0.0),
     "Constant.rate must be in (0, 1]; got 1.5: give a probability.": lambda: S.Constant(1.5),
+    "Levels.rates must be probabilities in (0, 1]; got (0.1, 0.0): give at least one.": lambda: S.Levels((0.1, 0.0)),
+    "Levels.rates must be at most n_true=1; got 2: drop some.": (
+        lambda: S.SparseMixture(n_true=1, firing=S.Independent(S.Levels((0.2, 0.1)))).tensors
+    ),
     "Linear.low, high must be ordered, 0 < low <= high <= 1; got (0.3, 0.1): swap or clip the two rates.": (
         lambda: S.Linear(high=0.1, low=0.3)
     ),
