@@ -88,11 +88,15 @@ class BiasPhase:
         """Refuse impossible settings before any work."""
         for name in ("n_true", "s", "steps", "batch", "seeds", "period"):
             must(getattr(self, name) >= 1, f"--{name.replace('_', '-')}", "at least 1", getattr(self, name), "raise it")
+        must(self.lr > 0, "--lr", "above 0", self.lr, "raise it")
+        must(self.gamma >= 0, "--gamma", "at least 0", self.gamma, "use 0 for biases that stay")
         must(self.maps, "--maps", "at least one map", self.maps, "name one")
         must(self.s <= self.n_true, "--s", f"at most n_true={self.n_true}", self.s, "lower it")
         must(self.m * self.n_true >= 1, "--m", "latents over features, above 0", self.m, "raise it")
         good = self.ratios and min(self.ratios) > 0 and max(self.ratios) * self.s <= self.n_true
         must(good, "--ratios", f"in (0, n_true/s={self.n_true / self.s:.4g}]", self.ratios, "a rate is at most 1")
+        fits = "partners" not in self.maps or middle(self.ratios) * 4 <= min(SIZES)
+        must(fits, "--ratios", "at most 8 nearest 1.41, for the map of partners", self.ratios, "add one near 1.41")
         least = min((*self.d, *self.row), default=0)
         must(self.d and least >= 2, "--d, --row", "dimensions of at least 2", least, "raise them")
         must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")

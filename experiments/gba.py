@@ -51,7 +51,7 @@ RANGES = ((1, 0.2, 0.2), (1, 1, 1), (10, 5.5, 0.01), (10, 1.1, 0.01), (3, 2, 0.5
 MAKE = {"unbalanced": unbalanced, "uniform": uniform, "two frequencies": two_frequencies}
 WORLDS = {"unbalanced": (11.5, "3 or 20 features a sample, half each"), "uniform": (3.0, "3 features a sample")}
 """mean features a sample, title"""
-PUBLISHED = "Published recall@.8/.9: TopK 20 1/.984, 30 .984/.242, 50 .945/.234; GBA full range 1/1, wrong .383/.039"
+PUBLISHED = "As reported, @.8/.9: TopK 20 1/.984, 30 .984/.242, 50 .945/.234; GBA full range 1/1, wrong .383/.039"
 
 
 @dataclass(frozen=True)

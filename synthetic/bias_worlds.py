@@ -36,9 +36,9 @@ def unbalanced(n_true: int = 128, d: int = 42, s: tuple[int, int] = (3, 20), see
 
 
 def nested(n_true: int = 16, d: int = 16, rate: float = 0.2, seed: int = 0) -> SparseMixture:
-    """D_1 within D_2: the second half of the features fires only with its partner of the first.
+    """D_1 within D_2: each feature 1 of the second half fires only with its feature 2 of the first.
 
-    Not identifiable: rows v_1 and v_1 + v_2 with supports D_1 less D_2 and D_2 give the same samples.
+    Not identifiable: codes that move to rows v_1 + v_2 where both fire give the same samples, still nonnegative.
     """
     pairs = n_true // 2
     firing = Forest(Independent(Levels((rate, rate / 2))), trees=pairs, branching=1, depth=1)

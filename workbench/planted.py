@@ -35,5 +35,6 @@ def ceiling(
     if config.normalise:
         raise ValueError("ceiling.config.normalise must be False; got True: the oracle comes with its scale set.")
     sae = oracle(name, world, seed=seed, **settings)
-    train(sae, world, config, seed=seed)
+    if any(name not in sae.frozen for name, _ in sae.named_parameters()):
+        train(sae, world, config, seed=seed)
     return evaluate(sae, world, n, seed + 1)

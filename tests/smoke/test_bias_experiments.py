@@ -82,7 +82,7 @@ def test_the_map_rises_with_d_falls_with_the_target_and_states_its_findings(toy)
     words = dict(found)
     assert words["cells where the theorem's window and FRR >= .9 disagree"].endswith("% of 4")
     assert "of them in the window" in " ".join(words)
-    assert "it grows as n_true to the power" in words
+    assert "it grows as n_true to the power, at this length" in words
 
 
 @pytest.mark.parametrize("name", ["width", "partners", "groups"])
@@ -149,6 +149,7 @@ def test_resuming_gives_the_same_table(toy, monkeypatch, capsys, module):
         (gba, ["--lr", 0.0], "--lr must be above 0"),
         (bias_phase, ["--ratios", 50.0], "--ratios must be in (0, n_true/s=42.67]; got (50.0,): a rate is at most 1"),
         (bias_phase, ["--maps", "frequency", "--d", 1], "--d, --row must be dimensions of at least 2"),
+        (bias_phase, ["--lr", 0.0], "--lr must be above 0"),
         (bias_phase, ["--seeds", 0], "--seeds must be at least 1"),
         (resonance, ["--s", 200], "--s must be at most n_true=128; got 200: lower it"),
         (resonance, ["--ratios", 50.0], "--ratios must be above 0 and at most 42.6667; got (50.0,)"),

@@ -116,7 +116,7 @@ def test_recovery_needs_adaptation_and_the_bias_free_output():
     )
     for name, output, low in (("jump", "jump", 0.047), ("relu", "relu", 0.047), ("unsteered", "jump", 1.0)):
         own = {"groups": 1, "low": low, "down": 0.05, "up": 0.05, "output": output}
-        sae = create("group_bias_adaptation", 32, 128, seed=[0, 1], **own)
+        sae = create("group_bias_adaptation", 32, 128, seed=[0, 1, 2, 3, 4], **own)
         train(sae, world, config)
         found[name] = workbench.evaluate(sae, world, 4000)
     assert found["jump"]["recall@.9"].min() >= 0.95
@@ -126,10 +126,28 @@ def test_recovery_needs_adaptation_and_the_bias_free_output():
     assert found["jump"]["f1"].min() > 0.9 > 0.5 > found["relu"]["f1"].max()
 
 
+def test_chance_and_ceiling_of_the_spherical_variant_are_not_trained():
+    world = bias_worlds.uniform(16, 12, 2)
+    sae = create("bias_adaptation", 12, 32, rate=0.05)
+    chance = workbench.null(sae, world, n=500)
+    assert abs(chance["mcc"][0] - workbench.evaluate(sae, world, 500)["mcc_null"]) < 0.05
+    assert workbench.ceiling("bias_adaptation", world, n=500)["mcc"] > 0.999
+
+
+def test_no_latent_of_a_dead_stack_survives():
+    sae = create("group_bias_adaptation", 6, 8, groups=1, low=0.1, seed=[0, 1])
+    with torch.no_grad():
+        sae.W_dec.copy_(sae.W_dec[0].expand_as(sae.W_dec))
+    sae.b_enc.fill_(-9.0)
+    (one, _) = collect(sae, bias_worlds.uniform(8, 6, 2), 100, seed=1)
+    assert survivors(one, 0.9) == 0.0
+
+
 @pytest.mark.parametrize(
     ("variant", "settings", "words"),
     [
         ("group_bias_adaptation", {"groups": 9}, r"groups must be in \[1, m=8\]"),
+        ("group_bias_adaptation", {"low": 0.2}, "low must be at most high where there are groups"),
         ("group_bias_adaptation", {"low": 0.0}, r"low must be in \(0, 1\]"),
         ("group_bias_adaptation", {"output": "sigmoid"}, "output"),
         ("bias_adaptation", {"rate": 1.0}, r"rate must be in \(0, 1\)"),

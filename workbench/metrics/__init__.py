@@ -53,9 +53,12 @@ def null(sae: SAE, world: World, n: int = 20_000, seed: int = 1, draws: int = 4)
     x = world.sample(4096, stream(seed, "null/batch")).x
     with torch.no_grad():
         fresh.scale.copy_(sae.scale)
-        fresh.b_dec.copy_((x.mean(0) * fresh.scale).expand_as(fresh.b_dec))
+        if "b_dec" not in fresh.frozen:
+            fresh.b_dec.copy_((x.mean(0) * fresh.scale).expand_as(fresh.b_dec))
+        rows = fresh.W_dec.clone()
         fresh.train()
         fresh.finish_step(fresh.trace(x * fresh.scale))
+        fresh.W_dec.copy_(rows)  # some variants learn in that step
     scores = evaluate(fresh, world, n, seed)
     return {name: (float(v.mean()), float(v.std())) for name, v in scores.items()}
 

@@ -180,8 +180,9 @@ class _Counter:
         device = rows.device
         m, n_true = len(self.fires), self.truth.n_true
         self.fires += _count(latent, m)
-        size = value.double().abs().cpu() * self.length[latent.cpu()]
-        self.peak.scatter_reduce_(0, latent.cpu(), size, "amax")
+        peak = torch.zeros(m, dtype=torch.float64, device=device)
+        peak.scatter_reduce_(0, latent, value.double().abs(), "amax")
+        self.peak = torch.maximum(self.peak, peak.cpu() * self.length)
         nearest = self.geometry.nearest.to(device)[latent]
         self.hits_nearest += _count(latent[dense[rows, nearest] != 0], m)
         feature = self.feature_of.to(device)[latent]

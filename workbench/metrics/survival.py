@@ -25,6 +25,8 @@ def survivors(evidence: Evidence, level: float, share: float = 1.0) -> float:
         share: of the latents that fire, taken from the largest peak down.
     """
     live = evidence.fires > 0
+    if not bool(live.any()):
+        return 0.0
     count = max(1, round(share * int(live.sum())))
     kept = torch.where(live, evidence.peak, -1.0).topk(count).indices
     return float((max_cosines(evidence)[:, kept] >= level).double().mean())

@@ -78,7 +78,10 @@ def draw_frequency(frame: pl.DataFrame, caption: str, stem: Path) -> Drawn:
             *_critical(frame, list(panels[1:])),
         ]
         panels[1].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False, fontsize=8)
-        rest = f" n_true = {n}, s = {s}, m = {m / n:g} n_true; heavy line: FRR .9; dashed right: random directions."
+        rest = (
+            f" n_true = {n}, s = {s}, m = {m / n:g} n_true; heavy line: FRR .9; limits with constants 1; dashed right: "
+        )
+        rest += "random rows."
         return finish(figure, caption + rest, stem), found
 
 
@@ -102,10 +105,10 @@ def _critical(frame: pl.DataFrame, panels: Sequence[Axes]) -> list[Finding]:
     panels[1].set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"])
     for panel in panels:
         panel.minorticks_off()
-    name = f"critical d, where FRR is .5 at p = {ratio:g} f, at n_true"
+    name = f"critical d of runs this long, where FRR is .5 at p = {ratio:g} f, at n_true"
     found = [(f"{name} = {n}", _told(d, 1)) for n, d in zip(sizes, places, strict=True)]
     power = f"{_told(exponent(sizes, places))}; .5 as published"
-    return [*found, ("it grows as n_true to the power", power)] if len(sizes) > 1 else found
+    return [*found, ("it grows as n_true to the power, at this length", power)] if len(sizes) > 1 else found
 
 
 def draw_partners(frame: pl.DataFrame, caption: str, stem: Path) -> Drawn:

@@ -16,7 +16,7 @@ class BiasAdaptation(SAE):
 
     G = mean over rows of g(u) x is minus the gradient of |x - x_hat|^2 / 2 over a as a -> 0, when latents no longer see
     one another: g = (2u - t) 1[u > t] for phi = relu, 2u 1[u > t] for "jump" (phi = u 1[u > t], its jump ignored).
-    step = 0 stands for infinity, w <- G / |G|. The optimiser's own step on W is overwritten.
+    step = 0 stands for an infinite one, w <- G / |G|. The optimiser's own step on W is overwritten.
 
     t is the Gaussian quantile P(N(0, 1) > t) = rate: where E|x|^2 = d a random row fires at about `rate`. Nothing but
     their start spreads latents over features, so m must be large.
@@ -66,6 +66,8 @@ class BiasAdaptation(SAE):
 
     def after_step(self, out: Pass) -> None:
         """The spherical step, from the rows that the batch was seen with; a row that fired nowhere stays."""
+        if "W_dec" in self.frozen:
+            return
         u = out.pre
         g = ((2 * u - self.t) if self.output == "relu" else 2 * u) * (u > self.t)
         ascent = g.mT @ out.x / out.x.shape[-2]

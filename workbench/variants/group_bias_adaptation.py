@@ -68,6 +68,8 @@ class GroupBiasAdaptation(SAE):
         ]
         rules += [("groups", f"in [1, m={self.m}]", (self.groups >= 1) & (self.groups <= self.m))]
         rules += [("period", "at least 1", self.period >= 1), ("clamp", "above 0", self.clamp > 0)]
+        falling = (self.groups == 1) | (self.low <= self.high)
+        rules += [("low", "at most high where there are groups", falling)]
         for name, rule, good in rules:
             must(bool(good.all()), f"GroupBiasAdaptation.{name}", rule, self.settings[name], "change it")
         del self.b_enc
@@ -91,7 +93,8 @@ class GroupBiasAdaptation(SAE):
         """Count the step's firings, of the weights and biases before it; adapt where enough is seen."""
         self.fires += positive(out.pre).sum(-2)
         self.peak.copy_(torch.maximum(self.peak, out.pre.amax(-2)))
-        self.seen += torch.tensor([out.pre.shape[-2], 1.0]).to(self.seen)
+        self.seen[..., 0] += out.pre.shape[-2]
+        self.seen[..., 1] += 1
         rows, steps = self.seen.unbind(-1)
         due = ((steps >= self.period) & (rows >= self.buffer))[..., None]
         if not bool(due.any()):

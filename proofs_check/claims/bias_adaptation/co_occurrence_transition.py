@@ -26,7 +26,7 @@ CLAIM = Claim(
         "dimensions and lower with 64."
     ),
     tex=r"\mathrm{FRR}=F(\rho_2\sqrt n)",
-    source="Chen et al. (2025), arXiv 2506.14002, transition of FRR at ρ₂ ~ n^(−1/2), as reported by readers",
+    source="Chen et al. (2025), arXiv 2506.14002, transition of FRR at ρ₂ ~ n^(−1/2), as reported; thresholds ours",
     kind="refuted",
     promised=Verdict.REFUTED,
     hypotheses=(IN_BAND, ADAPTS),

@@ -11,6 +11,7 @@ def _conclusion(case: Bench) -> dict[str, Part]:
     return {
         "recovered in the band": at_most(0.9, case.frr),
         "not at 8 f": at_most(loud.frr, 0.3),
+        "none without adaptation": at_most(unsteered.frr, 0.0),
         "loss without adaptation": at_most(unsteered.fvu, case.fvu / 5),
     }
 
