@@ -60,6 +60,10 @@ class Firing(ABC):
         """Parent concept of each feature; none here."""
         return torch.full((n_true,), -1)
 
+    def structure(self, n_true: int) -> dict[str, Any]:
+        """Whatever else is known of the features, by the name of a field of `GroundTruth`: levels, edges, subspaces."""
+        return {}
+
 
 def flat_statistics(
     rates: Tensor, joint: Callable[[Tensor], Tensor], law: Law, blocks: list[Tensor] | None = None

@@ -173,6 +173,7 @@ class SparseMixture:
             requested=asked,
             realised=got | {"Welch bound": welch_bound(self.n_true, self.d)},
             open=reasons,
+            **self.firing.structure(self.n_true),
         )
 
     def _signal_covariance(self, features: Tensor, statistics: Statistics, law: Law) -> Float[Tensor, "d d"] | None:

@@ -41,6 +41,17 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Products:
+    """Products of coefficients that enter x beside hV: sum_t gain_t prod_{i in members_t} h_i targets_t."""
+
+    members: Int[Tensor, "t order"]
+    """features of each product, -1 pads products of lower order"""
+    gains: Float[Tensor, " t"]
+    targets: Float[Tensor, "t d"]
+    """unit rows"""
+
+
+@dataclass(frozen=True)
 class GroundTruth:
     """What is known of a world without sampling it. Statistics are float64 on the CPU."""
 
@@ -68,6 +79,13 @@ class GroundTruth:
     realised: dict[str, float] = field(default_factory=dict)
     open: dict[str, str] = field(default_factory=dict)
     """quantities without a closed form -> reason"""
+    levels: Int[Tensor, " n_true"] | None = None
+    """level of each concept, where directions of different levels are meant to be orthogonal"""
+    edges: Int[Tensor, "e 2"] | None = None
+    """(parent, child) pairs where a concept may have several parents; None: those of `parents`"""
+    subspaces: Int[Tensor, " n_true"] | None = None
+    """number of the many-dimensional feature that each row is an axis of"""
+    products: Products | None = None
 
     @property
     def expected_l0(self) -> float:
