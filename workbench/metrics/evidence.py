@@ -9,6 +9,7 @@ from torch import Tensor
 from synthetic.streams import stream
 from synthetic.world import Codes, GroundTruth, World, must_be_finite
 from workbench.metrics.matching import Geometry, match
+from workbench.metrics.samples import Coefficients, Samples, first_samples, products_of
 from workbench.sae import SAE, Latents
 
 
@@ -29,12 +30,18 @@ class Evidence:
     n: int
     fires: Float[Tensor, " m"]
     """samples in which each latent fires"""
+    positive: Float[Tensor, " m"]
+    """... with a value above 0"""
     peak: Float[Tensor, " m"]
     """largest |f| |row| of each latent"""
     targets: Float[Tensor, " m"] | None
     """firing rates that the SAE steers its latents to, or below; None where it does not"""
+    products: Coefficients | None
+    """members of products of features -> the coefficients (t, d) the decoder gives them; None for linear decoders"""
+    first: Samples
+    """the first samples, one by one"""
     hits_nearest: Float[Tensor, " m"]
-    """... together with its nearest feature"""
+    """samples in which each latent fires together with its nearest feature"""
     hits: Float[Tensor, " n_true"]
     """samples in which a feature and its latent both fire"""
     hits_with_child: Float[Tensor, " n_true"]
@@ -78,6 +85,7 @@ def collect(sae: SAE, world: World, n: int, seed: int) -> list[Evidence]:
     truth = world.truth
     device = sae.W_dec.device
     decoders = (sae.W_dec.detach().double().cpu() / float(sae.scale)).reshape(-1, sae.m, sae.d)
+    biases = (sae.b_dec.detach().double().cpu() / float(sae.scale)).reshape(-1, sae.d)
     members = [_Counter(rows, truth) for rows in decoders]
     shared = _Truth(truth)
     was_training = sae.training
@@ -96,7 +104,10 @@ def collect(sae: SAE, world: World, n: int, seed: int) -> list[Evidence]:
             dense.scatter_add_(-1, batch.h.indices, batch.h.values)
         shared.add(batch.x, h)
         for i, member in enumerate(members):
-            member.add(batch.x, x_hat[i], _member_entries(codes, i), h, dense)
+            entries = _member_entries(codes, i)
+            member.add(batch.x, x_hat[i], entries, h, dense)
+            if not step:
+                member.first = first_samples(batch.x, x_hat[i], entries, decoders[i], biases[i])
         dense.scatter_(-1, batch.h.indices, 0.0)
     sae.train(was_training)
     groups, agreement = _same_settings(sae), {}
@@ -105,7 +116,8 @@ def collect(sae: SAE, world: World, n: int, seed: int) -> list[Evidence]:
     found = []
     for i, member in enumerate(members):
         others = {j: decoders[j] for j in range(len(members)) if j != i and groups[j] == groups[i]}
-        found.append(member.finish(n, shared, i, others, agreement, None if targets is None else targets[i]))
+        products = products_of(sae, i, member.geometry)
+        found.append(member.finish(n, shared, i, others, agreement, None if targets is None else targets[i], products))
     return found
 
 
@@ -169,7 +181,8 @@ class _Counter:
         self.strength = torch.zeros(m, dtype=torch.float64)
         self.strength[latent_of[found]] = decoder[latent_of[found]].norm(dim=1) * cosine_of[found].sign()
         self.has_parents = bool((truth.parents >= 0).any())
-        self.fires, self.hits_nearest, self.peak = (torch.zeros(m, dtype=torch.float64) for _ in range(3))
+        self.fires, self.positive, self.hits_nearest, self.peak = torch.zeros(4, m, dtype=torch.float64)
+        self.first: Samples
         self.length = decoder.norm(dim=1)
         self.sums = {name: torch.zeros(n_true, dtype=torch.float64) for name in _FEATURE_SUMS}
         self.residual = self.ratio = self.x_hat_square = self.x_dot = 0.0
@@ -180,6 +193,7 @@ class _Counter:
         device = rows.device
         m, n_true = len(self.fires), self.truth.n_true
         self.fires += _count(latent, m)
+        self.positive += _count(latent[value > 0], m)
         peak = torch.zeros(m, dtype=torch.float64, device=device)
         peak.scatter_reduce_(0, latent, value.double().abs(), "amax")
         self.peak = torch.maximum(self.peak, peak.cpu() * self.length)
@@ -218,6 +232,7 @@ class _Counter:
         others: dict[int, Tensor],
         agreement: dict[tuple[int, int], float],
         targets: Tensor | None,
+        products: Coefficients | None,
     ) -> Evidence:
         return Evidence(
             truth=self.truth,
@@ -228,7 +243,10 @@ class _Counter:
             agreement=agreement,
             n=n,
             fires=self.fires,
+            positive=self.positive,
             peak=self.peak,
+            products=products,
+            first=self.first,
             targets=targets,
             hits_nearest=self.hits_nearest,
             true_fires=shared.fires,

@@ -34,6 +34,8 @@ class Geometry:
     """largest |cos| of each latent"""
     best_signed: Float[Tensor, " n"]
     """largest cos of any latent with each feature"""
+    least_signed: Float[Tensor, " n"]
+    """least cos of any latent with each feature"""
     best_absolute: Float[Tensor, " n"]
     """largest |cos| of any latent with each feature"""
 
@@ -51,7 +53,7 @@ def match(rows: Float[Tensor, "m d"], features: Float[Tensor, "n d"]) -> Geometr
     """
     matrix = cosines(rows.cpu(), features.cpu())
     n = len(features)
-    best_signed, negative = matrix.amax(0), matrix.signbit()
+    best_signed, least_signed, negative = matrix.amax(0), matrix.amin(0), matrix.signbit()
     size = matrix.abs_()
     best_absolute, nearest = size.amax(0), size.argmax(1)
     top = size.topk(min(2, n), dim=1)
@@ -70,6 +72,7 @@ def match(rows: Float[Tensor, "m d"], features: Float[Tensor, "n d"]) -> Geometr
         second=torch.where(first == nearest, last, first),  # topk and argmax may order a tie differently
         nearest_cosine=top.values[:, 0],
         best_signed=best_signed,
+        least_signed=least_signed,
         best_absolute=best_absolute,
     )
 
