@@ -169,7 +169,7 @@ class SparseMixture:
             covariance=covariance,
             cofiring=statistics.cofiring,
             parents=self.firing.parents(self.n_true),
-            symmetries=("permutation", "sign") if float(self._law.mean.abs().max()) == 0 else ("permutation",),
+            symmetries=("permutation", "sign") if float(statistics.mean.abs().max()) == 0 else ("permutation",),
             requested=asked,
             realised=got | {"Welch bound": welch_bound(self.n_true, self.d)},
             open=reasons,

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from synthetic import structured_worlds
 from synthetic.copula import Copula, LowRankCopula, Phi
 from synthetic.errors import pick
 from synthetic.firing import Independent
@@ -58,6 +59,24 @@ def hierarchical(**changes: Any) -> SparseMixture:
 def noisy(**changes: Any) -> SparseMixture:
     """As `superposition`, with isotropic noise at 10 dB."""
     return superposition(**{"noise": Isotropic(snr_db=10.0), **changes})
+
+
+@_preset
+def concept_tree(**changes: Any) -> SparseMixture:
+    """Toy tree of 20 concepts with orthogonal levels and exclusive siblings, 1.36 firing."""
+    return replace(structured_worlds.concept_tree(), **changes)
+
+
+@_preset
+def bidirectional(**changes: Any) -> SparseMixture:
+    """24 random directions in d = 32, three firing, each with a fair sign."""
+    return replace(structured_worlds.signed_sparse(), **changes)
+
+
+@_preset
+def circles(**changes: Any) -> SparseMixture:
+    """8 two-dimensional features in d = 12, two firing, each on a circle."""
+    return replace(structured_worlds.circles(), **changes)
 
 
 @_preset

@@ -175,6 +175,45 @@ def _steep_enough(shape, n_true):
         exponent += 0.05
 
 
+@st.composite
+def concept_trees(draw):
+    n_true = draw(st.integers(1, 9))
+    parents = tuple(draw(st.integers(-1, i - 1)) for i in range(n_true))
+    weights = [draw(_floats(0.1, 1.0)) for _ in parents]
+    total = {p: sum(w for w, q in zip(weights, parents, strict=True) if q == p) for p in parents}
+    most = draw(_floats(0.5, 1.0))
+    shares = tuple(most * w / total[p] for w, p in zip(weights, parents, strict=True))
+    return n_true, S.ConceptTree(parents, shares, draw(st.sampled_from(["family", "depth"])))
+
+
+@st.composite
+def concept_dags(draw):
+    n_true = draw(st.integers(1, 8))
+    parents = tuple(tuple(sorted(draw(st.sets(st.integers(0, i - 1), max_size=3)))) if i else () for i in range(n_true))
+    coins = tuple(draw(st.lists(_floats(0.1, 1.0), min_size=n_true, max_size=n_true)))
+    return n_true, S.ConceptDag(parents, coins, draw(st.sampled_from(["any", "all"])))
+
+
+@st.composite
+def frequent_pairs(draw):
+    k, pairs = draw(st.integers(2, 4)), draw(st.integers(0, 3))
+    free = draw(st.integers(k - 2, 4))
+    n_true = max(2 * pairs + free, k) + draw(st.integers(0, 3))
+    return n_true, S.FrequentPairs(k, pairs, draw(_floats(0.0, 1 / max(pairs, 1))), free)
+
+
+@st.composite
+def subspaces(draw):
+    dim, groups = draw(st.integers(1, 3)), draw(st.integers(1, 4))
+    return dim * groups, S.Subspaces(dim, draw(st.integers(1, groups)))
+
+
+@st.composite
+def families(draw):
+    n_true = draw(st.integers(1, 12))
+    return n_true, S.Families(draw(rates(n_true)), draw(st.integers(1, n_true)))
+
+
 FIRING = {
     "independent": independent(),
     "exactly_k": exactly_k(),
@@ -183,6 +222,11 @@ FIRING = {
     "exclusive": exclusive(),
     "copula": copulas(),
     "low_rank_copula": low_rank_copulas(),
+    "concept_tree": concept_trees(),
+    "concept_dag": concept_dags(),
+    "frequent_pairs": frequent_pairs(),
+    "subspaces": subspaces(),
+    "families": families(),
     "forest_exact": forests("exact"),
     "forest_none": forests("none"),
     "forest_synthsaebench": forests("synthsaebench"),
@@ -195,14 +239,16 @@ light = st.one_of(
     st.builds(lambda low, width: S.Uniform(low, low + width), _floats(0.0, 2.0), _floats(0.1, 2.0)),
     st.builds(S.FoldedNormal, _floats(-2.0, 2.0), _floats(0.2, 2.0)),
     st.builds(S.LogNormal, _floats(0.2, 2.0), _floats(0.05, 0.4)),
+    st.builds(S.Normal, _floats(0.3, 2.0), _floats(0.0, 1.0)),
 )
 never_zero = light | st.builds(S.Exponential, _floats(0.2, 2.0))
 per_feature = st.builds(S.PerFeature, _floats(0.2, 2.0), _floats(0.2, 2.0), _floats(0.0, 1.0), _floats(0.0, 1.0))
 
 
 def magnitudes(plain, signed=True):
-    """A law of `plain`, bare or wrapped; `signed` False leaves Signed out."""
-    some = plain | st.builds(S.Signed, plain) if signed else plain
+    """A law of `plain`, bare or wrapped; `signed` False leaves both signs out."""
+    mixed = st.builds(S.MixedSigns, plain, _floats(0.0, 1.0), _floats(0.2, 0.8))
+    some = plain | st.builds(S.Signed, plain) | mixed if signed else plain
     return some | st.builds(S.SharedGain, some, _floats(0.05, 0.3))
 
 
@@ -233,6 +279,9 @@ def directions(draw, n_true, d):
     kinds += [S.Antipodal] if n_true % 2 == 0 else []
     kinds += [S.LowCoherence] if 2 <= n_true <= 2 * d and d >= 4 else []
     kinds += [S.Given] if n_true * d <= 40 else []
+    kinds += [S.ConditionallyOrthogonal, S.DisjointSupports] if n_true <= d else []
+    kinds += [S.LevelSubspaces, S.RandomFrames] if d >= 2 else []
+    kinds += [S.CoreExclusive] if n_true % 2 == 0 and d >= 3 * n_true // 2 else []
     kind = draw(st.sampled_from(kinds))
     if kind is S.Duplicates:
         return kind(draw(_floats(0.0, 0.5)))
@@ -245,6 +294,19 @@ def directions(draw, n_true, d):
         return kind(draw(_floats(-1 / (k - 1) if k > 1 else -1.0, 0.95)), k)
     if kind is S.LowCoherence:
         return kind(draw(_floats(0.6, 0.95)), draw(st.sampled_from(["max", "mean_max"])))
+    if kind is S.ConditionallyOrthogonal:
+        first = draw(st.integers(1, n_true))
+        sizes = (first, n_true - first) if first < n_true else (n_true,)
+        return kind(sizes, draw(_floats(0.0, 0.9)), 0.0)
+    if kind is S.LevelSubspaces:
+        return kind((1, n_true - 1), (1, d - 1)) if n_true > 1 else kind((1,), (d,))
+    if kind in (S.DisjointSupports, S.RandomFrames):
+        most = d // n_true if kind is S.DisjointSupports else d
+        return kind(
+            draw(st.sampled_from([k for k in range(1, most + 1) if kind is S.DisjointSupports or not n_true % k]))
+        )
+    if kind is S.CoreExclusive:
+        return kind(n_true // 2, 2, 1, 1, draw(_floats(0.5, 2.0)))
     if kind is S.Given:
         entry = st.integers(-3, 3).map(float)
         row = st.tuples(*[entry] * (d - 1), st.sampled_from([-1.0, 0.5, 2.0]))

@@ -12,6 +12,8 @@ from jaxtyping import config
 import synthetic as S
 
 MODULES = ("copula", "directions", "firing", "hierarchy", "low_coherence", "magnitudes", "mixture", "noise", "rates")
+MODULES += ("concept_dag", "concept_tree", "frequent_pairs", "interactions", "level_geometry", "mixed_signs")
+MODULES += ("neuron_rows", "nonlinear", "normal_magnitudes", "subspaces")
 
 
 def world(n_true=8, d=4, **fields):
@@ -29,6 +31,10 @@ def fired(law, n=8):
 
 def forest(rates, **fields):
     return fired(S.Forest(S.Independent(rates), **{"trees": 2, "branching": 2, "depth": 1, **fields}))
+
+
+def interactions(members=((0, 1),), **fields):
+    return S.Interactions(S.SparseMixture(n_true=4, d=5, directions=S.Orthonormal()), members, **fields)
 
 
 REFUSED = {
@@ -190,6 +196,120 @@ REFUSED = {
     "raise d or the overlap.": lambda: rows(S.LowCoherence(0.1)),
     "LowCoherence.overlap must be one that 1 steps reach (NUMBER here, Welch bound 0.3780); got 0.4: "
     "raise the overlap, d or steps.": lambda: rows(S.LowCoherence(0.4, steps=1)),
+    # trees and graphs of concepts
+    "ConceptTree.parents_of must be earlier features, or -1; got (1, -1): number parents before children.": (
+        lambda: S.ConceptTree((1, -1), (0.5, 0.5))
+    ),
+    "ConceptTree.shares must be a probability in (0, 1] for each parent; got (0.5,): give one a feature.": (
+        lambda: S.ConceptTree((-1, 0), (0.5,))
+    ),
+    "ConceptTree.shares must be at most 1 in sum over siblings; got 1.25: lower them.": (
+        lambda: S.ConceptTree((-1, 0, 0), (0.5, 0.75, 0.5))
+    ),
+    "ConceptTree.level must be 'family' or 'depth'; got 'row': choose one of these.": (
+        lambda: S.ConceptTree(level="row")
+    ),
+    "ConceptTree.parents_of must be as many as n_true=8; got 20: match the world.": lambda: fired(S.ConceptTree()),
+    "ConceptDag.parents_of must be sets of earlier features; got ((), (1,)): number parents before children.": (
+        lambda: S.ConceptDag(((), (1,)), (0.5, 0.5))
+    ),
+    "ConceptDag.coins must be a probability in (0, 1] for each feature; got (0.5, 1.5): give one a feature.": (
+        lambda: S.ConceptDag(((), (0,)), (0.5, 1.5))
+    ),
+    "ConceptDag.rule must be 'any' or 'all'; got 'none': choose one of these.": lambda: S.ConceptDag(rule="none"),
+    "ConceptDag.parents_of must be connected pieces of at most 14 features; got 15: "
+    "cut the graph: its statistics list all states.": (lambda: S.ConceptDag(((), *[(0,)] * 14), (0.5,) * 15)),
+    "ConceptDag.parents_of must be as many as n_true=8; got 3: match the world.": lambda: fired(S.ConceptDag()),
+    # pairs and subspaces
+    "FrequentPairs.k must be at least 2; got 1: a pair needs two places.": lambda: S.FrequentPairs(1),
+    "FrequentPairs.pairs must be at least 0; got -1: give a number of pairs.": lambda: S.FrequentPairs(pairs=-1),
+    "FrequentPairs.each must be at most 1 over all pairs; got 1.5: lower it.": lambda: S.FrequentPairs(3, 2, 0.75),
+    "FrequentPairs.free must be at least k-2=2; got 1: add free ones.": lambda: S.FrequentPairs(4, free=1),
+    "FrequentPairs must be used with n_true of at least 24; got 8: add features.": lambda: fired(S.FrequentPairs()),
+    "Subspaces.dim must be at least 1; got 0: raise it.": lambda: S.Subspaces(0),
+    "Subspaces.dim must be a divisor of n_true=8; got 3: change one of the two.": lambda: fired(S.Subspaces(3)),
+    "Subspaces.k must be in [1, n_true/dim=4]; got 5: lower k or add features.": lambda: fired(S.Subspaces(2, 5)),
+    "RandomFrames.dim must be a divisor of n_true=8; got 3: change one of the two.": lambda: rows(S.RandomFrames(3)),
+    "RandomFrames.dim must be at most d=4; got 8: raise d.": lambda: rows(S.RandomFrames(8)),
+    # geometry of levels and neurons
+    "ConditionallyOrthogonal.sizes must be numbers of at least 1; got (): list the rows of each level.": (
+        lambda: S.ConditionallyOrthogonal(())
+    ),
+    "ConditionallyOrthogonal.sizes must be n_true=8 in sum; got 20: match the world.": (
+        lambda: rows(S.ConditionallyOrthogonal())
+    ),
+    "ConditionallyOrthogonal must be used with n_true <= d=4; got 8: raise d or use LevelSubspaces.": (
+        lambda: rows(S.ConditionallyOrthogonal((5, 3)))
+    ),
+    "ConditionallyOrthogonal.within, across must be inner products of independent unit rows; "
+    "got (0.0, 0.6), whose Gram matrix has the eigenvalue -0.2: bring both nearer to 0.": (
+        lambda: rows(S.ConditionallyOrthogonal((2, 2), 0.0, 0.6), 4)
+    ),
+    "LevelSubspaces.sizes, dims must be as many numbers of at least 1; got ((3, 5), (2,)): give both for each level.": (
+        lambda: S.LevelSubspaces((3, 5), (2,))
+    ),
+    "LevelSubspaces.sizes must be n_true=8 in sum; got 9: match the world.": (
+        lambda: rows(S.LevelSubspaces((4, 5), (2, 2)))
+    ),
+    "LevelSubspaces.dims must be at most d=4 in sum; got 5: raise d or shrink the subspaces.": (
+        lambda: rows(S.LevelSubspaces((4, 4), (2, 3)))
+    ),
+    "DisjointSupports.size must be from 1 to d/n_true = 4; got 10: change it or raise d.": (
+        lambda: rows(S.DisjointSupports(), 8, 32)
+    ),
+    "CoreExclusive.leaves must be at least 1; got 0: raise it.": lambda: S.CoreExclusive(leaves=0),
+    "CoreExclusive.core must be at least 0; got -1: give a number of neurons.": lambda: S.CoreExclusive(core=-1),
+    "CoreExclusive.boost must be above 0; got 0.0: raise it or leaves coincide.": lambda: S.CoreExclusive(boost=0.0),
+    "CoreExclusive.overlap must be in [0, core // 2 = 6]; got 7: lower it.": lambda: S.CoreExclusive(overlap=7),
+    "CoreExclusive.leaves must be even where leaves are opposed; got 3: add or drop one leaf.": (
+        lambda: S.CoreExclusive(leaves=3, opposed=True)
+    ),
+    "CoreExclusive must be used with n_true = families x leaves = 16; got 8: match the world.": (
+        lambda: rows(S.CoreExclusive())
+    ),
+    "CoreExclusive must be used with d of at least 144; got 4: raise d.": lambda: rows(S.CoreExclusive(), 16),
+    "Families.size must be at least 1; got 0: raise it.": lambda: S.Families(size=0),
+    # signs and normals
+    "MixedSigns.share must be in [0, 1]; got 1.5: give a fraction of the features.": (
+        lambda: S.MixedSigns(S.Uniform(), 1.5)
+    ),
+    "MixedSigns.positive must be in [0, 1]; got -0.1: give a probability.": lambda: S.MixedSigns(
+        S.Uniform(), 1.0, -0.1
+    ),
+    "MixedSigns.inner must be without a shared gain or mixed signs; got SharedGain: wrap the plain law once.": (
+        lambda: S.MixedSigns(S.SharedGain(S.Uniform()))
+    ),
+    "Normal.sd must be at least 0; got -1.0: give standard deviations.": lambda: S.Normal(1.0, -1.0),
+    "Normal.mean must be nonzero; got (1.0, 0.0): a feature of mean 0 is not seen to fire.": (
+        lambda: S.Normal((1.0, 0.0))
+    ),
+    "Normal.mean must be one number or n_true=8; got 2: give one a feature.": (
+        lambda: world(magnitudes=S.Normal((1.0, 2.0)))
+    ),
+    # interactions and neurons
+    "Interactions.logic must be one of ('product', 'and', 'xor'); got 'or': choose one of these.": (
+        lambda: interactions(logic="or")
+    ),
+    "Interactions.targets must be one of ('outside', 'inside'); got 'random': choose one of these.": (
+        lambda: interactions(targets="random")
+    ),
+    "Interactions.members must be at least one set; got (): use the mixture itself.": lambda: interactions(()),
+    "Interactions.members must be sets of two or more distinct features below 4; got (0, 4): renumber.": (
+        lambda: interactions(((0, 4),))
+    ),
+    "Interactions.members must be sets of two or more distinct features below 4; got (1, 1): renumber.": (
+        lambda: interactions(((1, 1),))
+    ),
+    "Interactions.members must be pairs for 'xor'; got (0, 1, 2): use 'and' or 'product' for more.": (
+        lambda: interactions(((0, 1, 2),), logic="xor")
+    ),
+    "Interactions.members must be at most d - rank V = 1 sets where targets lie outside span(V); got 2: "
+    "raise d, drop some, or set targets='inside'.": lambda: interactions(((0, 1), (2, 3))).tensors,
+    "Nonlinear.width must be at least 1; got 0: add neurons.": lambda: S.Nonlinear(S.SparseMixture(), 0),
+    "Nonlinear.gain must be above 0; got 0.0: raise it.": lambda: S.Nonlinear(S.SparseMixture(), gain=0.0),
+    "Nonlinear.inner.magnitudes must be of nonzero nominal mean; got a zero: use MixedSigns for Signed.": (
+        lambda: S.Nonlinear(S.SparseMixture(magnitudes=S.Signed(S.Uniform()))).truth
+    ),
     # the world itself
     "SparseMixture.n_true must be at least 1; got 0: add features.": lambda: world(0),
     "SparseMixture.d must be at least 1; got 0: add dimensions.": lambda: world(d=0),
