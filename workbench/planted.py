@@ -20,10 +20,14 @@ def oracle(name: str, world: World, *, seed: int = 0, **settings: Any) -> SAE:
     sae = create(name, truth.d, truth.n_true, seed=seed, **settings)
     match_moments(sae, world, TrainConfig(centre=False), seed)
     with torch.no_grad():
-        sae.W_dec.copy_(truth.features)
+        if "W_dec" in sae._parameters:
+            sae.W_dec.copy_(truth.features)
+            sae.frozen = ("W_dec",)
+        else:  # made of other parameters
+            sae.plant(truth.features)
         sae.W_enc.copy_(truth.features.mT)
         sae.b_dec.copy_(truth.bias * sae.scale)
-    sae.frozen = ("W_dec", "b_dec")
+    sae.frozen = (*sae.frozen, "b_dec")
     return sae
 
 

@@ -147,6 +147,10 @@ class SAE(nn.Module, ABC):
     def activate(self, pre: Tensor) -> Latents:
         """Latents from what `pre` returned; `self.training` tells training from inference."""
 
+    def combine(self, codes: Latents) -> Float[Tensor, "*s n d"]:
+        """What latents add to b_dec: f W_dec."""
+        return kernels.decode(codes, self.W_dec)
+
     def loss(self, x: Float[Tensor, "*b n d"], out: Pass) -> dict[str, Float[Tensor, "*s"]]:
         """Loss terms by name, one number a member; their sum is minimised. Here sum_d (x - x_hat)^2, mean over rows."""
         return {"mse": squared_error(x, out.x_hat)}
@@ -157,12 +161,8 @@ class SAE(nn.Module, ABC):
     # what everyone calls -----------------------------------------------------------------------------------------
 
     def project(self, x: Float[Tensor, "*b n d"], bias: Float[Tensor, "*s m"] | None = None) -> Tensor:
-        """The product (x - b_dec) W_enc (*s, n, m), plus a bias.
-
-        b_dec enters the large product detached and its gradient through a term that is 0, (b_dec - b_dec) W_enc, so
-        that backward needs one product fewer.
-        """
-        fixed = self.b_dec.detach()
+        """The product (x - b_dec) W_enc (*s, n, m), plus a bias."""
+        fixed = self.b_dec.detach()  # its gradient comes through a term that is 0: backward needs a large product fewer
         product = (x - fixed[..., None, :]) @ self.W_enc
         if torch.is_grad_enabled():
             nothing = ((fixed - self.b_dec)[..., None, :] @ self.W_enc).squeeze(-2)
@@ -188,7 +188,7 @@ class SAE(nn.Module, ABC):
         else:
             pre = self.pre(seen)
             codes = self.activate(pre)
-        return Pass(x, pre, codes, kernels.decode(codes, self.W_dec) + self.b_dec[..., None, :], seen)
+        return Pass(x, pre, codes, self.combine(codes) + self.b_dec[..., None, :], seen)
 
     def select(self, seen: Tensor) -> tuple[Tensor, Codes]:
         """Pre-activations and sparse codes, without gradient; a variant whose kernel finds both overrides it."""
@@ -212,8 +212,8 @@ class SAE(nn.Module, ABC):
 
     def decode(self, latents: Float[Tensor, "*s n m"]) -> Float[Tensor, "*s n d"]:
         """Reconstruction in units of x of what `encode` returned."""
-        bias = self.b_dec / self.scale
-        return latents @ self.W_dec + (bias[..., None, :] if self.shape else bias)
+        bias = self.b_dec[..., None, :] if self.shape else self.b_dec
+        return (self.combine(latents * self.scale) + bias) / self.scale
 
     def forward(self, x: Float[Tensor, "*b n d"]) -> Float[Tensor, "*s n d"]:
         """Reconstruction of raw activations; takes the shapes `encode` takes."""

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from synthetic.errors import must
 from synthetic.world import Codes, places, slot_numbers
 from workbench import kernels
 
@@ -16,23 +17,40 @@ def top_k(pre: Float[Tensor, "*s n m"], k: Int[Tensor, "*s"]) -> Codes | Tensor:
 
     argmax_f <pre, f> over f >= 0 with at most k nonzeros on the support; any of equal entries may win.
     """
+    return _largest(pre, pre, k)
+
+
+def abs_top_k(pre: Float[Tensor, "*s n m"], k: Int[Tensor, "*s"]) -> Codes | Tensor:
+    """The k entries of largest magnitude of each row, signs kept, k per stack member; others 0.
+
+    argmin_f |pre - f|^2 over f with at most k nonzeros; any of equal magnitudes may win.
+
+    Source: Zhu, Khalili, Zhu (2025), AbsTopK, arXiv 2510.00404; the hard thresholding of compressed sensing.
+    """
+    return _largest(pre, pre.detach().abs(), k)
+
+
+def _largest(pre: Float[Tensor, "*s n m"], size: Float[Tensor, "*s n m"], k: Int[Tensor, "*s"]) -> Codes | Tensor:
+    """The entries of `pre` whose `size` is among the k largest positive ones of its row."""
     m, largest = pre.shape[-1], int(k.max())
-    varied = largest > int(k.min())
+    varied, seen = largest > int(k.min()), size.detach()
     if not kernels.sparse_pays(m):
         if varied:
-            cut = _falling(pre.detach()).gather(-1, (k[..., None, None] - 1).expand(*pre.shape[:-1], 1))
+            cut = _falling(seen).gather(-1, (k[..., None, None] - 1).expand(*pre.shape[:-1], 1))
         else:
-            cut = kernels.kth_largest(pre, largest)
-        mask = torch.ge(pre.detach(), cut, out=torch.empty_like(pre))  # 1. and 0.: booleans are slow to multiply by
+            cut = kernels.kth_largest(seen, largest)
+        mask = torch.ge(seen, cut, out=torch.empty_like(pre))  # 1. and 0.: booleans are slow to multiply by
         if bool((mask.sum(-1) == k[..., None]).all()):
-            return pre * (mask if bool((cut > 0).all()) else mask * (pre.detach() > 0))
+            return pre * (mask if bool((cut > 0).all()) else mask * (seen > 0))
         # equal entries at a cut
-    codes = kernels.top_k(pre, largest)
+    codes = kernels.top_k(size, largest)
     values, indices = codes.values, codes.indices
-    if pre.requires_grad:
+    if size is not pre:
+        values = torch.where(values > 0, pre.gather(-1, indices), 0.0)
+    elif pre.requires_grad:
         values = pre.gather(-1, indices).relu()
     if varied:
-        rank = values.argsort(-1, descending=True).argsort(-1)
+        rank = codes.values.argsort(-1, descending=True).argsort(-1)
         values = values * (rank < k[..., None, None])
     return Codes(indices, values, m)
 
@@ -138,6 +156,56 @@ def jump(pre: Tensor, threshold: Tensor, bandwidth: Tensor, *, through: bool = F
 def step(pre: Tensor, threshold: Tensor, bandwidth: Tensor, *, through: bool = False) -> Float[Tensor, "*s n m"]:
     """1[pre > threshold] with d/dthreshold estimated by -1/bandwidth inside the band; see `jump` (eq. 12)."""
     return _Jump.apply(pre, threshold[..., None, :], bandwidth[..., None, None], 0, through)
+
+
+def soft_threshold(u: Tensor, threshold: Tensor | float | int, nonnegative: bool = False) -> Tensor:
+    """sign(u) max(|u| - threshold, 0), or max(u - threshold, 0) where nonnegative: an entry shrinks or is 0.
+
+    argmin_z |z - u|^2 / 2 + threshold |z|_1, over z >= 0 where nonnegative (a ReLU with its bias lowered).
+
+    Args:
+        u: anything.
+        threshold: at least 0, broadcast against u.
+        nonnegative: rule out negative values.
+
+    Source: Daubechies, Defrise, De Mol (2004); ISTA.
+    """
+    return (u - threshold).relu() if nonnegative else (u - threshold).relu() - (-u - threshold).relu()
+
+
+def hard_threshold(u: Tensor, threshold: Tensor | float | int, nonnegative: bool = False) -> Tensor:
+    """u where |u| > threshold, or where u > threshold if nonnegative, else 0: JumpReLU, two-sided or not.
+
+    argmin_z |z - u|^2 / 2 + threshold^2 / 2 |z|_0, over z >= 0 where nonnegative. No gradient to the threshold: see
+    `jump` for an estimate.
+
+    Args:
+        u: anything.
+        threshold: at least 0, broadcast against u.
+        nonnegative: rule out negative values.
+
+    Source: Blumensath and Davies (2008), iterative hard thresholding.
+    """
+    return torch.where((u if nonnegative else u.abs()) > threshold, u, 0.0)
+
+
+def group_soft_threshold(u: Float[Tensor, "*b m"], threshold: Tensor | float | int, size: int) -> Float[Tensor, "*b m"]:
+    """u_g max(1 - threshold / |u_g|, 0) for each group u_g of `size` consecutive entries: a group shrinks or is 0.
+
+    argmin_z |z - u|^2 / 2 + threshold sum_g |z_g|.
+
+    Args:
+        u: m a multiple of `size`.
+        threshold: at least 0, broadcast against the groups' norms (*b, m / size).
+        size: entries of a group; 1 makes it `soft_threshold`.
+
+    Source: Yuan and Lin (2006), group lasso.
+    """
+    must(size >= 1 and u.shape[-1] % size == 0, "group_soft_threshold.size", "a divisor of m", size, "pad or regroup")
+    groups = u.unflatten(-1, (-1, size))
+    norm = groups.norm(dim=-1)
+    kept = (norm - threshold).relu() / norm.clamp_min(torch.finfo(u.dtype).tiny)
+    return (groups * kept[..., None]).flatten(-2)
 
 
 @torch.no_grad()

@@ -80,12 +80,15 @@ def test_the_table_says_what_is_not_as_promised(monkeypatch, capsys):
     assert "AFA-4" in said
 
 
+AREAS = ["afa", "bias_adaptation", "factorisation", "interactions", "proximal", "pursuit"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--id", "AFA-99"], "--id must be one of"),
         (["--id", "AF-20"], "perhaps you meant 'AFA-20'"),
-        (["--area", "aaf"], "--area must be one of ['afa', 'bias_adaptation']; got 'aaf': perhaps you meant 'afa'"),
+        (["--area", "aaf"], f"--area must be one of {AREAS}; got 'aaf': perhaps you meant 'afa'"),
         (["--examples", "0"], "--examples must be at least 1; got 0"),
         (["--seconds", "0"], "--seconds must be above 0"),
         (["--exmples", "9"], "--exmples"),

@@ -10,6 +10,7 @@ from torch import Tensor
 import synthetic as S
 import workbench as W
 from synthetic.world import Products
+from workbench.metrics import collect
 from workbench.metrics.certificates import certificates
 from workbench.metrics.samples import Samples, first_samples
 
@@ -73,6 +74,8 @@ def test_true_correlations_inside_and_across_levels_are_no_error():
     features = [turned(0, 1, 40), EYE[0], turned(2, 0, 60), EYE[3]]
     found = scores(features, torch.zeros(4, 4).tolist(), ON, features, **LEVELS)
     check(found, flat_mse=0.0, hier_mse=0.0, absorption_cosine=0.0)
+    flipped = [[-v for v in features[0]], *features[1:]]
+    check(scores(flipped, torch.zeros(4, 4).tolist(), ON, features, **LEVELS), flat_mse=0.0, hier_mse=0.0)
 
 
 def test_a_child_of_two_parents_counts_once_for_each():
@@ -121,6 +124,9 @@ def test_triples_are_read_with_padding():
     three = Products(torch.tensor([[0, 1, 2], [0, 1, -1]]), torch.tensor([12.0, 4.0]), torch.tensor([EYE[3]] * 2))
     found = W.evaluate(Polynomial(EYE, h), Replay(h, products=three), n=4)
     check(found, product_error=0.0, product_cosine=1.0)
+    longer = [[3.0, 0, 0, 0], *EYE[1:]]
+    f = [[1 / 3, 0, 0, 0], *EYE[1:]]
+    check(W.evaluate(Polynomial(longer, f), Replay(h, products=three), n=4), product_error=(64 + 64 / 9) / 160)
 
 
 def test_a_linear_decoder_has_atoms_alone():
@@ -181,6 +187,18 @@ def test_shares_of_certified_codes_on_the_shelf():
     check(
         scores(rows, [[0.0] * 3] * 3, h, torch.eye(3).tolist()), kkt=1.0, recovery_condition=0.0, dual_certificate=0.0
     )
+
+
+def test_each_member_of_a_stack_keeps_its_own_samples():
+    sae = W.create("relu", 32, 40, seed=[0, 1])
+    with torch.no_grad():
+        sae.b_dec.copy_(torch.tensor([[1.0], [2.0]]).expand(2, 32))
+        sae.scale.fill_(2.0)
+    world = S.SparseMixture()
+    for i, found in enumerate(collect(sae, world, 100, 1)):
+        x = world.sample(100, S.stream(1, "evaluate", 0)).x[:64].double()
+        torch.testing.assert_close(found.first.x, x - (i + 1) / 2)
+        torch.testing.assert_close(found.first.x_hat, found.first.f @ found.first.rows, atol=1e-5, rtol=0)
 
 
 def test_first_samples_are_centred_and_dense():

@@ -6,14 +6,14 @@ from torch import Tensor
 
 from synthetic.streams import stream
 from synthetic.world import Codes
-from workbench import kernels
 from workbench.sae import SAE, Pass, squared_error
 
 
 def aux_k_loss(sae: SAE, out: Pass, dead: Bool[Tensor, "*s m"], k: int) -> Float[Tensor, "*s"]:
     """AuxK: squared error of the residual x - x_hat explained by its k largest dead pre-activations.
 
-    sum_d, mean over rows, like the main error; 0 for members without dead latents.
+    sum_d, mean over rows, like the main error; 0 for members without dead latents. Where a variant selects signed
+    latents: the k of largest magnitude. What they add is `sae.combine` of them, without b_dec.
 
     Source: Gao et al. (2024), arXiv 2406.04093, section 2.4 and appendix A.2.
     """
@@ -22,15 +22,15 @@ def aux_k_loss(sae: SAE, out: Pass, dead: Bool[Tensor, "*s m"], k: int) -> Float
         most = int(dead.sum(-1).max())
         order = dead.to(torch.uint8).sort(dim=-1, descending=True, stable=True).indices
         first = order[..., :most]  # dead latents, then others where a member has fewer
-        among = out.pre.take_along_dim(first[..., None, :], -1)
+        size = out.pre.abs() if sae.selects and not sae.nonnegative else out.pre
+        among = size.take_along_dim(first[..., None, :], -1)
         among = among.masked_fill(~dead.gather(-1, first)[..., None, :], -torch.inf)
         values, at = among.topk(min(k, most), dim=-1)
         indices = first[..., None, :].expand_as(among).gather(-1, at)
-    if out.pre.requires_grad:
-        codes = Codes(indices, out.pre.gather(-1, indices).relu() * (values > 0), sae.m)
-    else:
-        codes = sae.entries(out.seen, Codes(indices, values.relu(), sae.m))
-    return squared_error(residual, kernels.decode(codes, sae.W_dec)) * dead.any(-1)
+    codes = Codes(indices, torch.where(values > 0, out.pre.gather(-1, indices), 0.0), sae.m)
+    if not out.pre.requires_grad:
+        codes = sae.entries(out.seen, codes)
+    return squared_error(residual, sae.combine(codes)) * dead.any(-1)
 
 
 @torch.no_grad()
@@ -41,7 +41,7 @@ def resample(
 
     Decoder row = the direction of the centred input; encoder column = .2 times the mean norm of live columns along it;
     biases 0, thresholds the mean of the live ones; Adam's moments cleared. More dead latents than rows: the rest wait.
-    Returns how many each member resampled.
+    A variant whose W_dec is made of other parameters keeps it. Returns how many each member resampled.
 
     Source: Bricken et al. (2023), Towards Monosemanticity, appendix "Neuron Resampling".
     """
