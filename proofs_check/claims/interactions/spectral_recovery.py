@@ -1,0 +1,147 @@
+"""PO-7: the quadratic map gives back the columns of U, up to sign and order, where their vectors differ."""
+
+from dataclasses import dataclass
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, digits, equal
+from proofs_check.draw import SEEDS
+from proofs_check.engines import smt, symbolic
+from proofs_check.interaction_cases import ORTHONORMAL, orthonormal
+from proofs_check.interaction_exact import rational_orthonormal
+from synthetic.streams import stream
+from workbench.theory import interactions as theory
+
+
+@dataclass(frozen=True, eq=False)
+class Quadratic:
+    """U (m, R), C2 (d, R), a covector phi (d,)."""
+
+    U: Tensor
+    C2: Tensor
+    phi: Tensor
+
+    def __str__(self) -> str:
+        return f"U {digits(self.U)}, C2 {digits(self.C2)}, φ {digits(self.phi)}"
+
+    @property
+    def weights(self) -> Tensor:
+        """<phi, c_r>."""
+        return self.phi @ self.C2
+
+
+def _conclusion(case: Quadratic) -> dict[str, Part]:
+    given = (case.U.tolist(), case.C2.tolist(), case.phi.tolist())
+    form = torch.tensor(theory.contracted_form(*given), dtype=torch.float64)
+    values, vectors = torch.linalg.eigh(form)
+    kept = values.abs().topk(case.U.shape[1]).indices
+    overlap = (case.U.T @ vectors[:, kept]).abs()
+    f = torch.linspace(1, 2, len(case.U), dtype=torch.float64)
+    y = torch.tensor(theory.degree_part(f.tolist(), case.U.tolist(), case.C2.tolist(), 2), dtype=torch.float64)
+    return {
+        "columns": equal(overlap.amax(1), 1.0),
+        "each once": equal(overlap.amax(0), 1.0),
+        "along φ": equal(case.phi @ y, f @ form @ f, unit=1 + float(case.weights.abs().sum()) * float(f @ f)),
+    }
+
+
+def _eigen(symbols, ops):
+    """M u_s = sum_r w_r <u_r, u_s> u_r, for every U: w_s u_s where orthonormal."""
+    for m, columns, d in ((2, 1, 1), (3, 2, 2), (2, 2, 1)):
+        U = [symbols(f"u{i}_:{columns}") for i in range(m)]
+        C2 = [symbols(f"c{c}_:{columns}") for c in range(d)]
+        phi = symbols(f"p:{d}")
+        form = theory.contracted_form(U, C2, phi)
+        w = [sum(p * row[r] for p, row in zip(phi, C2, strict=True)) for r in range(columns)]
+        for s in range(columns):
+            inner = [sum(row[r] * row[s] for row in U) for r in range(columns)]
+            for i in range(m):
+                yield (
+                    sum(form[i][j] * U[j][s] for j in range(m)),
+                    sum(w[r] * inner[r] * U[i][r] for r in range(columns)),
+                )
+
+
+def _equal_columns(symbols, ops):
+    """Two equal c: rotating the two columns changes nothing, along any phi."""
+    t, c, phi = symbols("t"), symbols("c"), symbols("p")
+    U = [list(symbols(f"u{i}_:2")) for i in range(2)]
+    turn = rational_orthonormal(t)
+    turned = [[sum(row[k] * turn[k][r] for k in range(2)) for r in range(2)] for row in U]
+    plain = theory.contracted_form(U, [[c, c]], [phi])
+    other = theory.contracted_form(turned, [[c, c]], [phi])
+    yield from ((a, b) for one, two in zip(plain, other, strict=True) for a, b in zip(one, two, strict=True))
+
+
+def _unique(unknowns, ops):
+    """In the basis of the columns M is diagonal: an eigenvector has one coordinate, if weights differ and are not 0."""
+    w = unknowns("w0 w1 w2")
+    v, value = unknowns("v0 v1 v2"), unknowns("value")
+    given = [w[0] != w[1], w[1] != w[2], w[0] != w[2], *(a * b == value * b for a, b in zip(w, v, strict=True))]
+    return given, [v[i] * v[j] == 0 for i in range(3) for j in range(i)]
+
+
+DISTINCT = Hypothesis("c_r pairwise distinct along φ", lambda case: float(_gap(case.weights) < 1e-3))
+NONZERO = Hypothesis("c_r not 0 along φ", lambda case: float(case.weights.abs().min() < 1e-3))
+
+
+def _gap(weights: Tensor) -> float:
+    return float(weights.sort().values.diff().min()) if len(weights) > 1 else 1.0
+
+
+@st.composite
+def _quadratics(draw, equal_columns=False, zero=False, skew=False):
+    columns, spare = draw(st.integers(2, 4)), draw(st.integers(1, 2))
+    rng = stream(draw(SEEDS), "claim")
+    U = orthonormal(columns + spare, columns, draw(SEEDS))
+    d = draw(st.integers(1, 3))
+    order = torch.tensor(draw(st.permutations([1.0, -2.0, 3.0, -4.5][:columns])), dtype=torch.float64)
+    C2 = torch.ones(d, 1, dtype=torch.float64) * order + 0.02 * torch.rand(d, columns, generator=rng).double()
+    if equal_columns:
+        C2[:, 1] = C2[:, 0]
+    if zero:
+        C2[:, 0] = 0.0
+    if skew:
+        U = U + 0.5 * U[:, :1]
+        U = U / U.norm(dim=0)
+    return Quadratic(U, C2, torch.ones(d, dtype=torch.float64))
+
+
+CLAIM = Claim(
+    id="PO-7",
+    statement=(
+        "With UᵀU = I the quadratic map determines u_1..u_R2 up to sign and order if the c_r are not 0 and pairwise "
+        "distinct: along a generic φ it is Σ⟨φ, c_r⟩u_r u_rᵀ, with these as eigenvectors. Columns with equal c_r "
+        "rotate freely."
+    ),
+    tex=r"\langle\varphi,\mathcal B\rangle=\textstyle\sum_r\langle\varphi,c_r\rangle\,u_ru_r^\top",
+    source="ours; spectral theorem",
+    kind="recovery",
+    promised=Verdict.PROVED,
+    hypotheses=(ORTHONORMAL, DISTINCT, NONZERO),
+    instances=_quadratics(),
+    conclusion=_conclusion,
+    controls=(
+        Control(ORTHONORMAL.name, _quadratics(skew=True), "a common part in all columns"),
+        Control(DISTINCT.name, _quadratics(equal_columns=True), "two equal columns"),
+        Control(NONZERO.name, _quadratics(zero=True), "a column that does nothing"),
+    ),
+    proofs=(
+        symbolic.identity("M u_s, for every U", "m ≤ 3, R ≤ 2, d ≤ 2", _eigen),
+        symbolic.identity("equal columns rotate", "m = 2, all angles but π", _equal_columns),
+        smt.implies("no other eigenvectors", "R = 3 distinct weights", _unique),
+    ),
+    mutants=(
+        Mutant(
+            "squares of weights",
+            theory.contracted_form,
+            lambda U, C2, phi: _form(U, [[c * c for c in row] for row in C2], phi),
+        ),
+        Mutant("sum of powers", theory.degree_part, lambda f, U, C, q, scale=1: [0.0 for _ in C]),
+    ),
+    note="All of it given f. That (f, U, C) are identifiable together is open, and no easier than for a linear SAE.",
+)
+
+_form = theory.contracted_form
