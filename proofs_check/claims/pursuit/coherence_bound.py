@@ -1,0 +1,145 @@
+"""MP-5: below the coherence bound pursuit picks nothing but the true support, and OMP finds the code."""
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, Void, at_most
+from proofs_check.claims.pursuit.shares import SHARES
+from proofs_check.engines import smt, symbolic
+from proofs_check.mixture import EXACT, UNIT_ROWS, Mixture
+from proofs_check.pursuit_cases import BELOW, below_bound, beside, dense, omp, outside
+from proofs_check.witnesses import orthonormal_with_rest
+from workbench import pursuit
+from workbench.theory import coherence
+from workbench.theory import pursuit as theory
+from workbench.theory.ops import FLOAT
+
+_LISTED = 12
+"""rows up to which sums of the Gram matrix are taken by the shipped loop"""
+
+
+def _shares(case: Mixture) -> Tensor:
+    """Max over j outside S of |G_S^-1 W_S w_j|_1, by sample; 0 where nothing is outside."""
+    used = (case.active != 0)[..., None]
+    own = case.rows[case.slots] * used
+    inner = own @ own.mT + torch.diag_embed((~used[..., 0]).double())
+    share = torch.linalg.solve(inner, own @ case.rows.T).abs().sum(1)
+    return torch.where(case.h == 0, share, 0.0).amax(1)
+
+
+def _conclusion(case: Mixture) -> dict[str, Part]:
+    c, mu, k = (case.x @ case.rows.T).abs(), case.coherence, case.k
+    inside, off = (torch.where(at, c, 0.0).amax(1) for at in (case.h != 0, case.h == 0))
+    share, flat = _shares(case), theory.outside_share((k - 1) * mu, k * mu)
+    path, size = omp(case, "abs"), case.h.abs().amax(1).clamp_min(1e-300)
+    found: dict[str, Part] = {
+        "outside ≤ share of inside": at_most(off, share * inside, unit=inside.clamp_min(1e-300)),
+        "share ≤ kμ/(1 − (k − 1)μ)": at_most(share, flat),
+        "k ≤ (1 + 1/μ)/2": at_most(k, theory.largest_support(mu)),
+        "MP in S": at_most(outside(case, pursuit.matching_pursuit(case.x, case.rows, 2 * int(k.max()))), 0.0),
+        "OMP in S": at_most(outside(case, path), 0.0),
+        "OMP finds h": at_most((dense(path, case.m) - case.h).abs().amax(1), 0.0, unit=size),
+        "share ≤ μ₁ form": Void(f"more than {_LISTED} rows"),
+    }
+    if case.m <= _LISTED:
+        products = coherence.gram(case.rows.tolist())
+        sums = [theory.cumulative_coherence(products, r) for r in range(int(k.max()) + 1)]
+        by_sums = torch.tensor([theory.outside_share(sums[int(r) - 1], sums[int(r)]) for r in k], dtype=torch.float64)
+        found["share ≤ μ₁ form"] = at_most(share, by_sums)
+        found["μ₁ form ≤ μ form"] = at_most(by_sums, flat)
+    return found
+
+
+def _transposed(symbols, ops):
+    """c_j = <w_j, D b> for r = D b equals <G_S^-1 D^T w_j, c_S>: two and three rows, by Cramer's rule."""
+    b, g = symbols("b:2"), symbols("g:2")
+    p = symbols("p")
+    inner = [b[0] + p * b[1], p * b[0] + b[1]]
+    share = [(g[0] - p * g[1]) / (1 - p * p), (g[1] - p * g[0]) / (1 - p * p)]
+    yield sum(x * y for x, y in zip(share, inner, strict=True)), sum(x * y for x, y in zip(g, b, strict=True))
+
+
+def _bound(unknowns, ops):
+    """The share is below 1 just where k is below the bound."""
+    k, mu = unknowns("k mu")
+    share = theory.outside_share((k - 1) * mu, k * mu)
+    small = ops.where(share < 1, 1, 0)
+    given = [k >= 1, mu > 0, (k - 1) * mu < 1]
+    return given, [small == ops.where(k < theory.largest_support(mu, ops=ops), 1, 0)]
+
+
+def _new_pick(unknowns, ops):
+    """Outside |c_j| <= share max |c_S| < max |c_S|: the pick is in S; picked rows have c = 0, so it is a new one."""
+    out, best, share, old = unknowns("out best share old")
+    return [out <= share * best, share < 1, best > 0, old == 0], [out < best, old < best]
+
+
+def _attained(symbols, ops):
+    """Equal codes on k rows with products -mu, one row with products mu to each of them."""
+    k, mu = symbols("k mu", positive=True)
+    yield k * mu / (1 - (k - 1) * mu), theory.outside_share((k - 1) * mu, k * mu)
+
+
+@st.composite
+def _hardest(draw):
+    k = draw(st.integers(2, 6))
+    return beside(k, draw(st.sampled_from([0.1, 0.5, 0.99])) / (2 * k - 1), factor=draw(st.sampled_from([1.0, 3.0])))
+
+
+SHORT = Mixture.exact([[0.5, 0], [0.6, 0.8]], [[1.0, 0]])
+"""x = (.5, 0) correlates .25 with its own short row and .3 with the other"""
+UNEVEN = st.just(
+    Mixture.exact([[1.0, 0, 0, 0], [0, 1, 0, 0], [0.3, 0.3, 0.82**0.5, 0], [0, 0, 0, 1]], [[1.0, 1, 0, 0]])
+)
+"""the last row is orthogonal to all"""
+ABOVE = st.integers(2, 5).map(lambda k: beside(k, 0.5 * (1 / (2 * k - 1) + 1 / k)))
+
+CLAIM = Claim(
+    id="MP-5",
+    statement=(
+        "For unit rows and x = hV with k nonzeros, k < (1 + 1/μ)/2, no row outside the support S correlates with a "
+        "residual in span S as much as the best row of S: matching pursuit by |c| stays in S, and orthogonal matching "
+        "pursuit finds h in k steps. So it is wherever max_{j∉S}|W_S⁺w_j|₁ < 1; μ₁(k)/(1 − μ₁(k − 1)) bounds that."
+    ),
+    tex=r"k<\tfrac12\left(1+\tfrac1\mu\right)\;\Rightarrow\;\max_{j\notin S}|c_j|<\max_{i\in S}|c_i|",
+    source="Tropp (2004), Greed is good, theorems 3.1, 3.5 and corollary 3.6",
+    kind="tight",
+    promised=Verdict.PROVED,
+    hypotheses=(UNIT_ROWS, EXACT, BELOW),
+    instances=below_bound(),
+    conclusion=_conclusion,
+    extremal=dict.fromkeys(("outside ≤ share of inside", "share ≤ kμ/(1 − (k − 1)μ)", "share ≤ μ₁ form"), _hardest()),
+    controls=(
+        Control("unit rows", st.just(SHORT), "a row of norm .5 beside one of norm 1"),
+        Control("exact: x = hV", orthonormal_with_rest(), "V = I, x = h + ρ"),
+        Control(BELOW.name, ABOVE, "k rows with products −μ, one with products μ, (2k − 1)μ > 1"),
+    ),
+    proofs=(
+        symbolic.identity("c_j = ⟨W_S⁺w_j, c_S⟩", "two rows in S; in general D b = D G⁻¹ Dᵀ D b", _transposed),
+        *SHARES,
+        smt.implies("share < 1 just where k < (1 + 1/μ)/2", "all real k ≥ 1, μ", _bound),
+        smt.implies("each pick is a new row of S", "all steps: induction", _new_pick),
+        symbolic.identity("attained", "all k, μ", _attained),
+    ),
+    mutants=(
+        Mutant("1 + (k − 1)μ", theory.outside_share, lambda before, full: full / (1 + before)),
+        Mutant("(1 + 1/μ)/3", theory.largest_support, lambda mu, *, ops=FLOAT: (1 + ops.ratio(1, mu)) / 3),
+        Mutant("the smallest row", theory.cumulative_coherence, lambda g, r, *, ops=None: _smallest(g, r), UNEVEN),
+        Mutant("one step too few", pursuit.orthogonal_matching_pursuit, lambda x, w, t, **s: _short(x, w, t, **s)),
+    ),
+    note="Steps are by induction: a residual of OMP or MP stays in span S as long as picks do.",
+    reads=Mixture,
+)
+
+
+def _smallest(products, count):
+    sizes = [sorted((abs(g) for j, g in enumerate(row) if j != i), reverse=True) for i, row in enumerate(products)]
+    return min(sum(row[:count]) for row in sizes)
+
+
+_omp = pursuit.orthogonal_matching_pursuit
+
+
+def _short(x, rows, steps, **settings):
+    return _omp(x, rows, max(1, steps - 1), **settings)

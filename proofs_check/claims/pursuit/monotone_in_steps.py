@@ -1,0 +1,75 @@
+"""MP-3: the error falls with every step of one pursuit, by the square of the increment."""
+
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.engines import smt, symbolic
+from proofs_check.pursuit_cases import UNIT, Greedy, greedy, pursued
+from workbench.theory import coherence
+from workbench.theory import pursuit as theory
+
+STEPWISE = Hypothesis("coefficients taken one after the other", lambda case: float(case.one_shot))
+
+
+def _conclusion(case: Greedy) -> dict[str, Part]:
+    a, left = case.picked[0], case.energies
+    return {
+        "never rises": at_most(left[:, 1:].flatten(), left[:, :-1].flatten(), unit=case.per_step(case.size)),
+        "|r_T|² = |x|² − Σa²": equal(left[:, -1], theory.energy_left(left[:, 0], a.unbind(1)), unit=case.size),
+    }
+
+
+def _start(unknowns, ops):
+    x2 = unknowns("x2")
+    return [x2 >= 0], [theory.energy_left(x2, []) == x2]
+
+
+def _step(unknowns, ops):
+    """One more unit row; what the earlier steps took is carried as its root."""
+    x2, spent, a = unknowns("x2 spent a")
+    before = theory.energy_left(x2, [spent])
+    after = theory.energy_after(before, a, 1)
+    return [x2 >= 0], [after == theory.energy_left(x2, [spent, a]), after <= before]
+
+
+def _three_steps(symbols, ops):
+    """Three unit rows in a plane, by the shipped sum: angles given by their half-angle tangents."""
+    x = symbols("x:2")
+    angles = symbols("t:3")
+    rows = [((1 - t * t) / (1 + t * t), 2 * t / (1 + t * t)) for t in angles]
+    r, increments = list(x), []
+    for w in rows:
+        a = r[0] * w[0] + r[1] * w[1]
+        r, increments = [p - a * q for p, q in zip(r, w, strict=True)], [*increments, a]
+        yield coherence.square_norm(r), theory.energy_left(coherence.square_norm(x), increments)
+
+
+CLAIM = Claim(
+    id="MP-3",
+    statement=(
+        "With unit rows and any rule of picking, |r_T|² = |x|² − Σ_t a_t², so the error never rises with the number of "
+        "steps. The sum runs over steps: where a row is picked twice it is not |f|². A one-shot code, such as top-k "
+        "read with another k, has no such law."
+    ),
+    tex=r"\|r_T\|^2=\|x\|^2-\sum_{t\leq T}a_t^2",
+    source="Mallat and Zhang (1993); Costa et al. (2025), arXiv 2506.03093, proposition C.2",
+    kind="identity",
+    promised=Verdict.PROVED,
+    hypotheses=(UNIT, STEPWISE),
+    instances=pursued(),
+    conclusion=_conclusion,
+    controls=(
+        Control("unit rows", greedy([[1.5, 0], [0, 1.5]], [1.0, 0.5]), "norm 1.5"),
+        Control(
+            STEPWISE.name,
+            greedy([[1.0, 0], [0.8, 0.6]], [1.0, 0], steps=2, one_shot=True),
+            "tied top-k read with k = 2 in place of 1: the error rises from 0",
+        ),
+    ),
+    proofs=(
+        smt.induction("|r_T|² = |x|² − Σa² and no step raises it", "all T, d, any rule: induction", _start, _step),
+        symbolic.identity("the shipped sum, step by step", "three steps in a plane, all rows", _three_steps),
+    ),
+    mutants=(
+        Mutant("the square of the sum", theory.energy_left, lambda x2, a: x2 - sum(a) ** 2),
+        Mutant("the last step alone", theory.energy_left, lambda x2, a: x2 - (a[-1] ** 2 if len(a) else 0)),
+    ),
+)

@@ -1,0 +1,71 @@
+"""MP-12: the published convergence fails for the rules of released code, which pick max c_j or its positive part."""
+
+import torch
+from hypothesis import strategies as st
+
+from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most
+from proofs_check.draw import numbers
+from proofs_check.engines import smt
+from proofs_check.mixture import Mixture
+from proofs_check.pursuit_cases import IN_SPAN, UNIT, Greedy, greedy, of
+from workbench.theory import pursuit as theory
+
+
+def _conclusion(case: Greedy) -> Part:
+    values = torch.linalg.eigvalsh(case.rows @ case.rows.T)
+    lowest = values[values > 1e-12 * len(values)].min()
+    bound = theory.rate(lowest, len(case.rows)) ** case.steps * case.energies[:, 0]
+    return at_most(case.energies[:, -1], bound, unit=case.size)
+
+
+def _moves(unknowns, ops):
+    """Rows (1, 0) and (3/5, 4/5): at every r other than 0 some row correlates above 0."""
+    r1, r2 = unknowns("r1 r2")
+    largest = ops.larger(r1, ops.num("3/5") * r1 + ops.num("4/5") * r2)
+    return [r1 * r1 + r2 * r2 > 0], [largest > 0]
+
+
+def _reached(unknowns, ops):
+    """From x = w_1 + e w_2, in their cone, two steps lead to a residual at which no correlation is above 0."""
+    e, c = unknowns("e c")
+    first = theory.correlation_after(1 + e * c, 1 + e * c, 1), theory.correlation_after(e + c, 1 + e * c, c)
+    second = theory.correlation_after(first[0], first[1], c), theory.correlation_after(first[1], first[1], 1)
+    return [e > 0, e <= 1, c > 0, c < 1, first[1] > 0], [ops.larger(*second) > 0]
+
+
+@st.composite
+def cones(draw):
+    """x = w_1 + e w_2 on two rows with product c."""
+    c, e = draw(st.just(0.5) | numbers(0.1, 0.9)), draw(st.just(0.5) | numbers(0.1, 1.0))
+    mixture = Mixture.exact([[1.0, 0], [c, (1 - c * c) ** 0.5]], [[1.0, e]])
+    return of(mixture, 200, select=draw(st.sampled_from(["relu", "max"])))
+
+
+HOLDS = of(Mixture.exact(torch.eye(3), [[1.0, 1, 1]]), 1, select="relu")
+"""orthonormal rows, equal codes"""
+
+CLAIM = Claim(
+    id="MP-12",
+    statement=(
+        "Published: the encoder as released converges to the projection of x, then at the rate 1 − λ/m of claim MP-4, "
+        "which picks max |c_j|. Released rules pick max relu(c_j) or max c_j. Both stop where max c_j = 0, at r ≠ 0 "
+        "even for x in the cone of the rows."
+    ),
+    tex=r"\|r_T\|^2\leq(1-\lambda/m)^T\|x\|^2\ \text{ for }\ j=\arg\max_jc_j",
+    source="Costa et al. (2025), arXiv 2506.03093, proposition C.3, read with the selection rule of the reference code",
+    kind="refuted",
+    promised=Verdict.REFUTED,
+    hypotheses=(UNIT, IN_SPAN),
+    instances=cones(),
+    conclusion=_conclusion,
+    controls=(
+        Control("unit rows", greedy([[1.5, 0], [0, 1.5]], [1.0, 0.5], select="relu"), "rows of norm 1.5"),
+        Control(IN_SPAN.name, greedy([[1.0, 0]], [1.0, 1], select="relu"), "x half outside the span"),
+    ),
+    proofs=(
+        smt.implies("some row correlates above 0 at every r ≠ 0", "two rows with product 3/5", _moves),
+        smt.implies("the third step from x = w₁ + e w₂ moves", "two rows", _reached),
+    ),
+    mutants=(Mutant("twice as fast", theory.rate, lambda lowest, count: 1 - 2 * lowest / count, st.just(HOLDS)),),
+    note="max c_j still moves where all c_j < 0, relu does not; neither moves from the residual of claim MP-16.",
+)

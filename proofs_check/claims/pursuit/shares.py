@@ -1,0 +1,87 @@
+"""The share |u|_1, G_S u = g, that the correlations of rows outside a support have in those inside, for all k.
+
+Entry by entry u_i = g_i - sum_{l != i} G_il u_l, with |G_il| <= mu and |g_i| <= mu; U = |u|_1.
+"""
+
+from proofs_check.engines import smt
+from workbench.theory import pursuit as theory
+
+
+def _first_entry(unknowns, ops):
+    g, mu = unknowns("g mu")
+    return [ops.absolute(g) <= mu], [ops.absolute(g) <= ops.absolute(g) + mu * 0]
+
+
+def _entry(unknowns, ops):
+    """One more term of u_i = g_i - sum G_il u_l, `rest` the sum of the |u_l| so far."""
+    u, g, rest, new, product, mu = unknowns("u g rest new product mu")
+    size = ops.absolute
+    given = [size(u) <= size(g) + mu * rest, size(product) <= mu, mu >= 0]
+    return given, [size(u - product * new) <= size(g) + mu * (rest + size(new))]
+
+
+def _first_sum(unknowns, ops):
+    u, mu, total = unknowns("u mu U")
+    return [u >= 0, u <= mu + mu * (total - u)], [u <= 1 * mu + mu * (1 * total - u)]
+
+
+def _sum(unknowns, ops):
+    """Entries 1..i add up to P <= i mu + mu (i U - P); one more entry of size u."""
+    partial, u, i, mu, total = unknowns("P u i mu U")
+    given = [partial <= i * mu + mu * (i * total - partial), u >= 0, u <= mu + mu * (total - u)]
+    return given, [partial + u <= (i + 1) * mu + mu * ((i + 1) * total - (partial + u))]
+
+
+def _whole(unknowns, ops):
+    """All k entries: P = U."""
+    total, k, mu = unknowns("U k mu")
+    given = [total <= k * mu + mu * (k * total - total), k >= 1, mu >= 0, (k - 1) * mu < 1]
+    return given, [total <= theory.outside_share((k - 1) * mu, k * mu)]
+
+
+def _by_sums(unknowns, ops):
+    """The same from sums of columns: U <= mu_1(k) + mu_1(k - 1) U, mu_1(r) <= r mu."""
+    total, before, full, k, mu = unknowns("U before full k mu")
+    given = [total >= 0, total <= full + before * total, before >= 0, before <= (k - 1) * mu, full <= k * mu]
+    share = theory.outside_share(before, full)
+    given += [k >= 1, mu >= 0, (k - 1) * mu < 1]
+    return given, [total <= share, share <= theory.outside_share((k - 1) * mu, k * mu)]
+
+
+def _hoelder_first(unknowns, ops):
+    u, c, best = unknowns("u c best")
+    return [ops.absolute(c) <= best], [ops.absolute(u * c) <= ops.absolute(u) * best]
+
+
+def _hoelder(unknowns, ops):
+    total, share, u, c, best = unknowns("total share u c best")
+    size = ops.absolute
+    return [size(total) <= share * best, size(c) <= best], [size(total + u * c) <= (share + size(u)) * best]
+
+
+def _largest(count):
+    """The shipped sum is at least the sum of any `count` off-diagonal sizes of its first row."""
+
+    def problem(unknowns, ops):
+        row = [1, *unknowns("a b c")]
+        found = theory.cumulative_coherence([row], count, ops=ops)
+        sizes = [ops.absolute(g) for g in row[1:]]
+        pairs = [sizes[0] + sizes[1], sizes[0] + sizes[2], sizes[1] + sizes[2]]
+        each = {1: sizes, 2: pairs, 3: [sum(sizes[1:], sizes[0])]}[count]
+        met = each[0] == found
+        for total in each[1:]:
+            met = ops.where(met, 1, ops.where(total == found, 1, 0)) == 1
+        return [], [*(total <= found for total in each), met]
+
+    return problem
+
+
+ENTRIES = "all k: induction over entries"
+SHARES = (
+    smt.induction("|⟨u, c⟩| ≤ |u|₁ max|c|", ENTRIES, _hoelder_first, _hoelder),
+    smt.induction("|u_i| ≤ |g_i| + μ Σ_{l≠i}|u_l|", ENTRIES, _first_entry, _entry),
+    smt.induction("the entries' sum", ENTRIES, _first_sum, _sum),
+    smt.implies("|u|₁ ≤ kμ/(1 − (k − 1)μ)", "all k", _whole),
+    smt.implies("|u|₁ ≤ μ₁(k)/(1 − μ₁(k − 1)) ≤ the same of μ", "all k: from sums of columns", _by_sums),
+    *(smt.implies("the shipped μ₁ is the largest sum", f"μ₁({r}) of four rows", _largest(r)) for r in (1, 2, 3)),
+)

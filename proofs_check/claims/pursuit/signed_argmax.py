@@ -1,0 +1,133 @@
+"""MP-6: for nonnegative codes OMP may pick the largest signed correlation below the same bound."""
+
+import torch
+from hypothesis import strategies as st
+
+from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, Void, at_most
+from proofs_check.draw import codes, numbers
+from proofs_check.engines import smt
+from proofs_check.mixture import EXACT, NONNEGATIVE, UNIT_ROWS, Mixture
+from proofs_check.pursuit_cases import BELOW, below_bound, beside, dense, from_gram, omp, outside
+from proofs_check.witnesses import orthonormal_with_rest
+from workbench import pursuit
+from workbench.theory import pursuit as theory
+
+
+def _conclusion(case: Mixture) -> dict[str, Part]:
+    path, mu = omp(case, "positive"), case.coherence
+    found: dict[str, Part] = {
+        "picks in S": at_most(outside(case, path), 0.0),
+        "h found": at_most((dense(path, case.m) - case.h).abs().amax(1), 0.0, unit=case.h.abs().amax(1)),
+    }
+    off = [_off(case, q) for q in range(1, int(case.k.max()))]
+    if not off:
+        return found | dict.fromkeys(("least |Pw|²", "largest |⟨Pw, Pw'⟩|"), Void("k = 1"))
+    energies = torch.stack([rest.square().sum(1).min() for rest in off])
+    products = torch.stack([(rest @ rest.T).fill_diagonal_(0).abs().max() for rest in off])
+    steps = range(1, len(off) + 1)
+    return found | {
+        "least |Pw|²": at_most([theory.projected_energy(mu, q) for q in steps], energies),
+        "largest |⟨Pw, Pw'⟩|": at_most(products, [theory.projected_product(mu, q) for q in steps]),
+    }
+
+
+def _off(case: Mixture, q: int) -> torch.Tensor:
+    """All other rows, projected off the first q of the support."""
+    first = case.slots[0, :q]
+    basis = torch.linalg.qr(case.rows[first].T).Q
+    rest = torch.ones(case.m, dtype=torch.bool)
+    rest[first] = False
+    rows = case.rows[rest]
+    return rows - rows @ basis @ basis.T
+
+
+def _first(unknowns, ops):
+    e, g, mu = unknowns("e g mu")
+    return [e == 1, ops.absolute(g) <= mu, mu >= 0, mu < 1], [
+        e >= theory.projected_energy(mu, 0),
+        ops.absolute(g) <= theory.projected_product(mu, 0),
+    ]
+
+
+def _schur(unknowns, ops):
+    """One more row of energy D eliminated: E - p² / D and g - p p' / D, with the bounds at q for all of them."""
+    e, d, p, p2, g, mu, q = unknowns("E D p p2 g mu q")
+    least, most = theory.projected_energy(mu, q), theory.projected_product(mu, q)
+    size = ops.absolute
+    given = [mu > 0, q >= 0, (q + 1) * mu < 1, e >= least, d >= least]
+    given += [size(p) <= most, size(p2) <= most, size(g) <= most]
+    ratio = ops.num("1") * most * most / least  # what elimination can take or add at most
+    gone = [p * p <= most * most, size(p * p2) <= most * most, most * most == ratio * least, ratio >= 0]
+    return given + gone, [
+        e - ratio >= theory.projected_energy(mu, q + 1),
+        most + ratio <= theory.projected_product(mu, q + 1),
+        ratio * d >= p * p,
+        ratio * d >= size(p * p2),
+    ]
+
+
+def _pick(unknowns, ops):
+    """l has the largest of the remaining k - q codes: c_l against c_j of a row outside.
+
+    c_l >= h_l least - (k - q - 1) h_l most; |c_j| <= (k - q) h_l most.
+    """
+    h, k, q, mu = unknowns("h k q mu")
+    least, most = theory.projected_energy(mu, q), theory.projected_product(mu, q)
+    given = [h > 0, q >= 0, k >= q + 1, mu > 0, (2 * k - 1) * mu < 1]
+    return given, [h * least - (k - q - 1) * h * most > (k - q) * h * most]
+
+
+@st.composite
+def _opposed(draw):
+    """Rows with all products -mu."""
+    k = draw(st.integers(2, 4))
+    mu = draw(numbers(0.1, 0.9)) / (2 * k - 1)
+    products = torch.full((k + 2, k + 2), -mu, dtype=torch.float64).fill_diagonal_(1.0)
+    code = draw(codes(k, nonnegative=True, active=k))
+    return Mixture.exact(from_gram(products), torch.cat((code, torch.zeros(2, dtype=torch.float64))))
+
+
+ABOVE = st.integers(2, 5).map(lambda k: beside(k, 0.5 * (1 / (2 * k - 1) + 1 / k)))
+
+CLAIM = Claim(
+    id="MP-6",
+    statement=(
+        "For h ≥ 0, unit rows, x = hV and k < (1 + 1/μ)/2, orthogonal matching pursuit that picks the largest signed "
+        "correlation finds h in k steps. Off q rows the others keep |Pw|² ≥ (1 + μ)(1 − qμ)/(1 − (q − 1)μ) and have "
+        "products of at most μ(1 + μ)/(1 − (q − 1)μ)."
+    ),
+    tex=r"(2k-q-1)\mu<1\;\Rightarrow\;c_l>|c_j|,\quad l=\arg\max h,\;j\notin S",
+    source="ours; the same bound for nonnegative OMP is stated in Nguyen et al. (2019)",
+    kind="tight",
+    promised=Verdict.PROVED,
+    hypotheses=(UNIT_ROWS, EXACT, NONNEGATIVE, BELOW),
+    instances=below_bound(nonnegative=True),
+    conclusion=_conclusion,
+    extremal={"least |Pw|²": _opposed(), "largest |⟨Pw, Pw'⟩|": _opposed()},
+    controls=(
+        Control("unit rows", st.just(Mixture.exact([[0.5, 0], [0.6, 0.8]], [[1.0, 0]])), "a row of norm .5"),
+        Control("exact: x = hV", orthonormal_with_rest(), "V = I, x = h + ρ"),
+        Control(NONNEGATIVE.name, st.just(Mixture.exact(torch.eye(3), [[1.0, -1, 0]])), "V = I, one code below 0"),
+        Control(BELOW.name, ABOVE, "k rows with products −μ, one with products μ, (2k − 1)μ > 1"),
+    ),
+    proofs=(
+        smt.implies("nothing eliminated", "q = 0", _first),
+        smt.implies("one more row eliminated", "all q: induction over Schur complements", _schur),
+        smt.implies("the row of largest h beats all outside", "all real k, q, μ", _pick),
+    ),
+    mutants=(
+        Mutant("1 + qμ", theory.projected_energy, lambda mu, q: (1 + mu) * (1 + q * mu) / (1 - (q - 1) * mu)),
+        Mutant("μ alone", theory.projected_product, lambda mu, q: mu + 0 * q),
+        Mutant("one step too few", pursuit.orthogonal_matching_pursuit, lambda x, w, t, **s: _short(x, w, t, **s)),
+    ),
+    note=(
+        "Least squares here may give either sign. That its coefficients stay nonnegative on the way, so that "
+        "nonnegative least squares would be the same, is not proved."
+    ),
+)
+
+_omp = pursuit.orthogonal_matching_pursuit
+
+
+def _short(x, rows, steps, **settings):
+    return _omp(x, rows, max(1, steps - 1), **settings)

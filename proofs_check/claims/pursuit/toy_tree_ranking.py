@@ -1,0 +1,61 @@
+"""MP-10: on the toy tree pursuit keeps levels apart and siblings as they are, and one-shot encoders do not."""
+
+from dataclasses import replace
+
+from hypothesis import strategies as st
+
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
+from proofs_check.pursuit_runs import RIVALS, SEEDS, Toy
+from workbench import pursuit
+
+SPREAD = Hypothesis("magnitudes vary: sd .25", lambda case: abs(case.sd - 0.25))
+STOPS = Hypothesis("pursuit stops by itself", lambda case: float(not case.stops))
+
+
+def _conclusion(case: Toy) -> dict[str, Part]:
+    flat, between = case.figures("matching_pursuit")
+    found: dict[str, Part] = {}
+    for rival in RIVALS:
+        other = case.figures(rival)
+        found[f"within levels, {rival}"] = at_most(flat, 0.75 * other[0])
+        found[f"between levels, {rival}"] = at_most(between, 0.75 * other[1])
+    return found
+
+
+_pursuit = pursuit.matching_pursuit
+
+
+def _one_step(x, rows, steps, **settings):
+    return _pursuit(x, rows, 1, **settings)
+
+
+EACH = [Toy(seed=seed) for seed in SEEDS]
+
+CLAIM = Claim(
+    id="MP-10",
+    statement=(
+        "On the published toy tree, siblings at inner product .3, matching pursuit by relu that stops at |r| < .05 or "
+        "when a row comes again keeps products inside levels and between them nearer to the truth than ReLU, BatchTopK "
+        "and Matryoshka do: both mean squared errors are at most .75 of theirs."
+    ),
+    tex=r"E_{\mathrm{MP}}\leq.75\,E_{\mathrm{other}},\quad E=\overline{(\hat G_{ij}-G_{ij})^2}",
+    source="Costa et al. (2025), arXiv 2506.03093, toy experiment, as reported; formulas of the errors and .75 ours",
+    kind="recovery",
+    promised=Verdict.SUPPORTED,
+    hypotheses=(SPREAD, STOPS),
+    instances=st.sampled_from(EACH),
+    conclusion=_conclusion,
+    controls=(
+        Control(
+            SPREAD.name, st.sampled_from([replace(case, sd=0.0) for case in EACH]), "sd 0: absorption pays (MP-15)"
+        ),
+        Control(STOPS.name, st.sampled_from([replace(case, stops=False) for case in EACH]), "always two steps"),
+    ),
+    mutants=(Mutant("one step in training", pursuit.matching_pursuit, _one_step, st.just(Toy())),),
+    note=(
+        "Measured, 500 of the published 15,000 steps, three seeds, sd .25: errors inside levels .016-.029 (pursuit), "
+        ".077 (ReLU), .063-.067 (BatchTopK), .13-.15 (Matryoshka); between levels .0008-.0017, .021, .025-.042, "
+        ".009-.016. Pursuit uses 2.0-2.4 latents a sample, the others 1.3-1.4. At product 0, 800 steps: 0 in both. "
+        "With sd 0 between levels .011-.023 against Matryoshka's .010-.026. Trained, so not proved."
+    ),
+)

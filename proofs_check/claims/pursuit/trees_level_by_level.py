@@ -1,0 +1,122 @@
+"""MP-7: on a tree of orthogonal levels pursuit is exact however alike siblings are; one top-k is not."""
+
+from dataclasses import replace
+
+import torch
+from hypothesis import strategies as st
+
+from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, Void, at_most, equal
+from proofs_check.engines import smt
+from proofs_check.pursuit_cases import UNIT, dense, outside
+from proofs_check.pursuit_trees import APART, EXCLUSIVE, LEVELS, POSITIVE, Tree, tree, trees
+from workbench import pursuit
+from workbench.theory import pursuit as theory
+
+
+def _conclusion(case: Tree) -> dict[str, Part]:
+    active = int((case.h != 0).sum())
+    g, size, h = float(case.within.abs().max()), case.h.abs().max(), case.h[case.h != 0]
+    found: dict[str, Part] = {}
+    for rule in ("relu", "abs"):
+        path = pursuit.matching_pursuit(case.x, case.rows, active, select=rule)
+        found[f"{rule}: f = h"] = equal((dense(path, case.m) - case.h).abs().max() / size, 0.0)
+    if g < 1 and float(h.min()) > theory.tree_noise_floor(g, float((case.noise @ case.rows.T).abs().max())):
+        noisy = replace(case, x=case.x + case.noise)
+        path = pursuit.matching_pursuit(noisy.x, case.rows, active, select="abs")
+        found["picks under noise"] = at_most(outside(noisy, path), 0.0)
+    else:
+        found["picks under noise"] = Void("noise above its floor")
+    same = case.level[:, None] == case.level
+    products = case.within[same & ~torch.eye(case.m, dtype=torch.bool)]
+    if not len(products) or float((products - products.mean()).abs().max()) > 1e-9 or float(products.mean()) <= 0:
+        return found | {"one shot": Void("products in a level differ, or are not above 0")}
+    c = (case.x @ case.rows.T)[0]
+    left = theory.one_shot_margin(h.min(), h.max(), products.mean())
+    kept = set(c.topk(active).indices.tolist()) == set(case.h[0].nonzero().flatten().tolist())
+    said = float(left > 0) if abs(float(left)) > 1e-9 else float(kept)  # a tie may go either way
+    return found | {
+        "one shot": equal(c[case.h[0] != 0].min() - c[case.h[0] == 0].max(), left, unit=size),
+        "one shot keeps S just where the margin is above 0": equal(float(kept), said),
+    }
+
+
+def _largest_first(unknowns, ops):
+    """The level l of the largest h: its row against a sibling, another level's active row and that one's sibling."""
+    h, other, g, g2, size = unknowns("h other g g2 size")
+    given = [h > 0, other > 0, other <= h, size < 1, ops.absolute(g) <= size, ops.absolute(g2) <= size]
+    left = theory.correlation_after(h, h, 1), theory.correlation_after(h * g, h, g)
+    return given, [
+        h > ops.absolute(h * g),
+        h >= other,
+        h > ops.absolute(other * g2),
+        *(value == 0 for value in left),
+        theory.correlation_after(other, h, 0) == other,
+    ]
+
+
+def _margin(unknowns, ops):
+    """Two levels: active rows correlate h and t, their siblings g h and g t, rows of silent levels 0."""
+    h, t, g = unknowns("h t g")
+    least, largest = -ops.larger(-h, -t), ops.larger(h, t)
+    idle = ops.larger(ops.larger(g * h, g * t), 0)
+    return [h > 0, t > 0, g > 0, g < 1], [least - idle == theory.one_shot_margin(least, largest, g)]
+
+
+def _add_level(unknowns, ops):
+    """One more active level moves the least and the largest alone."""
+    least, largest, new, g = unknowns("least largest new g")
+    low, high = -ops.larger(-least, -new), ops.larger(largest, new)
+    idle = ops.larger(g * largest, g * new)
+    return [least > 0, least <= largest, new > 0, g > 0], [low - idle == theory.one_shot_margin(low, high, g)]
+
+
+def _noise(unknowns, ops):
+    """e_j = <w_j, e> within ±n. Unfinished level: h + e_l against g h + e_j. Finished: e_j - g (h + e_l) + g h."""
+    h, g, n, own, sibling, done, beside = unknowns("h g n own sibling done beside")
+    size, bound = ops.absolute, unknowns("bound")
+    given = [size(v) <= n for v in (own, sibling, done, beside)] + [bound >= 0, bound < 1, size(g) <= bound]
+    given += [h > theory.tree_noise_floor(bound, n, ops=ops)]
+    finished = theory.correlation_after(h * g + beside, h + done, g)
+    return given, [h + own > size(h * g + sibling), h + own > size(finished)]
+
+
+TWO = tree([[1.0, 0, 0], [0.6, 0.8, 0], [0, 0, 1]], [[1.0, 1, 0]], [0, 0, 1])
+
+CLAIM = Claim(
+    id="MP-7",
+    statement=(
+        "If levels are orthogonal, |products| in a level at most g < 1, h ≥ 0 and at most one row of a level active, "
+        "matching pursuit finds h in as many steps as rows are active; under noise e it finds the rows where min h > "
+        "max(2/(1 − g), 2 + g) max|We|. Tied top-k, all products in levels g > 0, does just where min h > g max h."
+    ),
+    tex=r"|\langle w,w'\rangle|\leq g<1\;\Rightarrow\;f=h;\qquad\mathrm{TopK}:\ \min h>g\max h",
+    source="ours; the setting is that of Costa et al. (2025), arXiv 2506.03093",
+    kind="recovery",
+    promised=Verdict.PROVED,
+    hypotheses=(UNIT, LEVELS, EXCLUSIVE, POSITIVE, APART),
+    instances=trees() | trees(alike=True),
+    conclusion=_conclusion,
+    controls=(
+        Control("unit rows", st.just(tree([[0.5, 0], [0, 0.5]], [[1.0, 1]], [0, 1])), "rows of norm .5"),
+        Control(
+            LEVELS.name, st.just(tree([[1.0, 0], [0.2, 0.96**0.5]], [[1.0, 1]], [0, 1])), "levels leak: product .2"
+        ),
+        Control(EXCLUSIVE.name, st.just(TWO), "two siblings at once"),
+        Control(POSITIVE.name, st.just(tree(torch.eye(2), [[1.0, -1]], [0, 1])), "relu never takes −1"),
+        Control(APART.name, st.just(tree([[1.0, 0], [1.0, 0]], [[0.0, 1]], [0, 0])), "two equal siblings"),
+    ),
+    proofs=(
+        smt.implies(
+            "the level of the largest h goes first, and whole", "all levels, sizes, g: induction", _largest_first
+        ),
+        smt.implies("min h − g max h, two levels", "top-k: two levels", _margin),
+        smt.implies("min h − g max h, one more level", "top-k: all levels: induction", _add_level),
+        smt.implies("under noise, finished and unfinished levels", "noise: all g, h, e", _noise),
+    ),
+    mutants=(
+        Mutant("sum for difference", theory.one_shot_margin, lambda least, largest, g: least + g * largest),
+        Mutant("1/(1 − g)", theory.tree_noise_floor, lambda g, n, *, ops=None: n / (1 - g)),
+        Mutant("2 alone", theory.tree_noise_floor, lambda g, n, *, ops=None: 2 * n),
+        Mutant("nothing taken", theory.correlation_after, lambda c, a, product: c),
+    ),
+)
