@@ -20,7 +20,6 @@ import tyro
 from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.table import Table
-from scipy.stats import t as student
 
 from proofs_check.factor_scores import Seen, families, supports
 from synthetic import structured_worlds
@@ -29,6 +28,7 @@ from synthetic.mixture import SparseMixture
 from synthetic.streams import stream
 from workbench import TrainConfig, create, evaluate, train
 from workbench.metrics.matching import match
+from workbench.paired import interval
 from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
 from workbench.results import Run, revived
 from workbench.semi_nmf import Factors, fit
@@ -47,7 +47,7 @@ METHODS = {
 }
 """what fits, its settings, colour"""
 OVER_CORES = ("dense", "WTA", "TopK")
-SHOWN = ("cosine", "support", "f1", "fvu", "l0", "J / |X|²", "J / floor", "stable", "rises", "leaves")
+SHOWN = ("cosine", "support", "f1", "l0", "J / floor", "stable", "leaves")
 PAIRED = ("cosine", "support", "f1", "stable", "leaves")
 
 
@@ -240,12 +240,6 @@ def draw(frame: pl.DataFrame, settings: Factorise, stem: Path) -> list[Path]:
         return finish(figure, caption, stem)
 
 
-def paired(differences: np.ndarray) -> str:
-    """Mean and half-width of its 95 % interval."""
-    half = student.ppf(0.975, len(differences) - 1) * differences.std(ddof=1) / len(differences) ** 0.5
-    return f"{differences.mean():+.3f} ± {half:.3f}"
-
-
 def tables_of(frame: pl.DataFrame, settings: Factorise) -> Iterator[Table]:
     """Medians over starts of every method; then differences from TopK, paired by seed."""
     for world in ("D1", "D2"):
@@ -256,7 +250,8 @@ def tables_of(frame: pl.DataFrame, settings: Factorise) -> Iterator[Table]:
             table.add_row(method, *(f"{np.median(v):.3g}" if v else "" for v in values.values()))
             if method != "TopK":
                 base = {name: starts(frame, world, "TopK", name) for name in PAIRED}
-                against.add_row(method, *(paired(np.subtract(values[n], base[n])) if base[n] else "" for n in PAIRED))
+                known = [name for name in PAIRED if base[name]]
+                against.add_row(method, *(str(interval(np.subtract(values[n], base[n]))) for n in known))
         nulls = {name: starts(frame, world, "TopK", name) for name in ("chance", "f1_null", "leaves_null")}
         table.caption = "chance: " + ", ".join(f"{name} {np.mean(v):.2g}" for name, v in nulls.items() if v)
         yield table

@@ -11,7 +11,7 @@ import synthetic as S
 import workbench as W
 from synthetic.world import Products
 from workbench.metrics import collect
-from workbench.metrics.certificates import certificates
+from workbench.metrics.certificates import certificates, shuffled
 from workbench.metrics.samples import Samples, first_samples
 
 EYE = torch.eye(4).tolist()
@@ -174,7 +174,11 @@ def test_dependent_supports_are_not_certified_and_silent_samples_left_out():
     f = torch.tensor([[1.0, 1, 1], [0, 0, 0], [1, 1, 0]], dtype=torch.float64)
     found = certificates(samples(rows, f))
     assert len(found.kkt) == 2
-    assert found.recovery.tolist() == [0.0, pytest.approx(1.4)]  # nothing is outside the first support
+    assert found.recovery.tolist() == [math.inf, pytest.approx(1.4)]
+    everyone = certificates(samples(rows, torch.ones(1, 3, dtype=torch.float64)))
+    assert everyone.recovery.tolist() == everyone.dual.tolist() == [math.inf]
+    alone = certificates(samples(rows[:2], torch.ones(1, 2, dtype=torch.float64)))
+    assert alone.recovery.tolist() == alone.dual.tolist() == [0.0]
     twice = torch.tensor([[1.0, 0], [1, 0], [0, 1]], dtype=torch.float64)
     assert certificates(samples(twice, f[2:])).recovery.tolist() == [math.inf]
 
@@ -199,6 +203,38 @@ def test_each_member_of_a_stack_keeps_its_own_samples():
         x = world.sample(100, S.stream(1, "evaluate", 0)).x[:64].double()
         torch.testing.assert_close(found.first.x, x - (i + 1) / 2)
         torch.testing.assert_close(found.first.x_hat, found.first.f @ found.first.rows, atol=1e-5, rtol=0)
+
+
+def test_chance_of_certificates_keeps_the_number_of_signs_and_is_blind_to_labels():
+    f = torch.zeros(50, 20, dtype=torch.float64)
+    f[:, :2], f[:, 2] = 3.0, -1.0
+    one = samples(torch.randn(20, 24, generator=S.stream(0, "test"), dtype=torch.float64), f)
+    chance = shuffled(one)
+    assert bool(((chance.f == 1).sum(1) == 2).all())
+    assert bool(((chance.f == -1).sum(1) == 1).all())
+    assert len(chance.f.abs().unique(dim=0)) > 40
+    turned = samples(one.rows.flip(0), f.flip(1))
+    assert torch.equal(shuffled(turned).f, chance.f)
+    found = certificates(chance).recovery
+    assert 0 < float((found < 1).double().mean()) < 1
+
+
+def test_nothing_found_is_no_perfect_score():
+    h = torch.eye(4).tolist()
+    found = scores(EYE[:1], [[row[0]] for row in h], h, levels=torch.tensor([0, 0, 1, 1]), parents=[-1, -1, 0, 1])
+    assert all(math.isnan(found[name]) for name in ("flat_mse", "hier_mse", "absorption_cosine"))
+    pair = Products(torch.tensor([[0, 1]]), torch.tensor([1.0]), torch.tensor([[0.0, 0, 1]]))
+    two = Replay([[1.0, 1.0]], [[1.0, 0, 0], [0, 1, 0]], products=pair)
+    found = W.evaluate(PairDecoder([[1.0, 0, 0], [0, 1, 0]], [[1.0, 1.0]]), two, n=1)
+    assert math.isnan(found["product_auroc"])
+    assert found["product_error"] == pytest.approx(0.0)
+
+
+class PairDecoder(Table):
+    """e_3 on every product."""
+
+    def interactions(self, members: Tensor) -> Tensor:
+        return torch.tensor([0.0, 0, 1]).expand(len(members), 3)
 
 
 def test_first_samples_are_centred_and_dense():

@@ -16,7 +16,8 @@ MINORITY = 0.05
 def fragmentation(evidence: Evidence) -> Values:
     """Share of axes +-v_i along both of whose ends a latent points: one with cos > .9 and another with cos < -.9.
 
-    A feature whose opposite is a feature too is left out: two latents are right there. Random rows split next to none.
+    A feature whose opposite is a feature too is left out: two latents are right there. Random rows split next to none,
+    and so does whoever finds nothing: read it beside a recall.
 
     Source: ours, after the story of Zhu et al. (2025), arXiv 2510.00404.
     """

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from synthetic.streams import stream
 from workbench.metrics.evidence import Evidence
 from workbench.metrics.samples import Samples
 from workbench.metrics.shelf import Values, metric
@@ -52,32 +53,42 @@ def certificates(samples: Samples) -> Certificates:
 
 
 def _conditions(inside: Tensor, outside: Tensor, sign: Tensor) -> tuple[float, float]:
-    if not len(outside):
-        return 0.0, 0.0
     factor, failed = torch.linalg.cholesky_ex(inside @ inside.T)
     if len(inside) > inside.shape[1] or int(failed) or float(factor.diagonal().min()) < 1e-6:
         return float("inf"), float("inf")
+    if not len(outside):
+        return 0.0, 0.0
     shares = torch.cholesky_solve(inside @ outside.T, factor)
     return float(shares.abs().sum(0).max()), float((sign @ shares).abs().max())
 
 
-@metric(kkt=0.0, recovery_condition=1.0, dual_certificate=1.0)
+@metric(kkt=0.0, recovery_condition=1.0, recovery_condition_null=None, dual_certificate=1.0, dual_certificate_null=None)
 def certified(evidence: Evidence) -> Values:
-    """Of 64 samples' codes f on the SAE's own unit rows W. kkt: median violation of optimality, see below, over |x|.
+    """Of 64 samples' codes f on the SAE's own unit rows W. kkt: median violation of optimality over |x|, see below.
 
     The conditions are those of |x - f W|^2 / 2 + lam |f|_1 at the lam that the support itself shows; 0 for optimal
-    codes and for least squares on a support that leaves nothing to find. recovery_condition: share of codes with
-    max_{j outside S} |W_S^+ w_j|_1 < 1, so that pursuit finds every x in the span of that support. dual_certificate:
-    share whose signs have a dual certificate, so that basis pursuit finds the code. Silent samples are left out; all
-    are 0, and kkt 1, where every sample is silent.
+    codes, for least squares on a support that leaves nothing to find, and for too small a code on the best row: a large
+    lam's optimum. recovery_condition: share of codes with max_{j outside S} |W_S^+ w_j|_1 < 1, so that pursuit finds
+    every x in the span of that support; 1 where one latent fires. dual_certificate: share whose signs have a dual
+    certificate, so that basis pursuit finds the code. Nulls: as many signs on random rows, which pass where few latents
+    fire. Silent samples are left out; all are 0, and kkt 1, where every sample is silent.
 
     Source: Tropp (2004), theorem 3.1; Fuchs (2004), theorem 2; the kkt figure is ours.
     """
-    found = certificates(evidence.first)
-    if not len(found.kkt):
-        return {"kkt": 1.0, "recovery_condition": 0.0, "dual_certificate": 0.0}
-    return {
-        "kkt": float(found.kkt.median()),
-        "recovery_condition": float((found.recovery < 1).double().mean()),
-        "dual_certificate": float((found.dual < 1).double().mean()),
-    }
+    values = {"kkt": 1.0}
+    for ending, samples in (("", evidence.first), ("_null", shuffled(evidence.first))):
+        found = certificates(samples)
+        if len(found.kkt) and not ending:
+            values["kkt"] = float(found.kkt.median())
+        for name, share in (("recovery_condition", found.recovery), ("dual_certificate", found.dual)):
+            values[name + ending] = float((share < 1).double().mean()) if len(share) else 0.0
+    return values
+
+
+def shuffled(samples: Samples) -> Samples:
+    """Codes with as many entries of each sign, anywhere, on random rows; the same for latents in any order."""
+    rng = stream(0, "null/certificates")
+    rows = torch.randn(samples.rows.shape, generator=rng, dtype=torch.float64)
+    order = torch.rand(samples.f.shape, generator=rng, dtype=torch.float64).argsort(1)
+    signs = samples.f.sign().sort(1).values.gather(1, order)
+    return Samples(signs @ rows, signs @ rows, signs, rows)

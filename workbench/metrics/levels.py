@@ -27,11 +27,11 @@ def recall_by_level(evidence: Evidence) -> dict[int, float]:
 @metric(**{"worst_level_recall@.9": 1.0, "flat_mse": 0.0, "hier_mse": 0.0})
 @only_if(lambda evidence: evidence.truth.levels is not None)
 def levels(evidence: Evidence) -> Values:
-    """worst_level_recall@.9: share of features with a latent at |cos| >= .9, in the level where it is smallest.
+    """worst_level_recall@.9: share of features whose own latent has |cos| >= .9, in the level where it is smallest.
 
     With G the cosines of true features and G' those of their latents, flat_mse is the mean of (G'_ij - G_ij)^2 over
     pairs of one level and hier_mse that over pairs of different levels, mean G'_ij^2 where levels are orthogonal. Pairs
-    without two latents are left out, so read them beside a recall.
+    without two latents are left out, so read both beside a recall; NaN without any.
 
     Source: the names are those of Costa et al. (2025), arXiv 2506.03093; the formulas are ours.
     """
@@ -49,7 +49,7 @@ def levels(evidence: Evidence) -> Values:
 
 
 def _mean(values: Tensor) -> float:
-    return float(values.mean()) if len(values) else 0.0
+    return float(values.mean()) if len(values) else float("nan")
 
 
 def edges_of(evidence: Evidence) -> Int[Tensor, "e 2"]:
@@ -76,7 +76,7 @@ def edges(evidence: Evidence) -> Values:
     """edge_recall@.9: share of parent-child pairs whose two features both have a latent at |cos| >= .9.
 
     absorption_cosine: mean over pairs of cos(latent of the child, parent) less the cosine of the two features, above 0
-    where the child's latent has taken up the parent. 0 for random rows.
+    where the child's latent has taken up the parent; NaN without any. 0 for random rows where the two are orthogonal.
 
     Source: ours; the tilt is the absorption score of Costa et al. (2025), arXiv 2506.03093.
     """

@@ -43,7 +43,8 @@ def strengths(read: Coefficients, products: Products, n_true: int) -> tuple[Floa
     else:
         sets = torch.rand(4 * _OTHERS, n_true, generator=stream(0, "metrics/products")).topk(order).indices
     others = [row for row in sets.tolist() if tuple(sorted(row)) not in taken]
-    kept = torch.tensor(others)[torch.linspace(0, len(others) - 1, min(_OTHERS, len(others))).long()]
+    kept = torch.tensor(others).reshape(-1, order)
+    kept = kept[torch.linspace(0, max(len(others) - 1, 0), min(_OTHERS, len(others))).long()]
     return read(products.members).norm(dim=1), read(kept).norm(dim=1)
 
 
@@ -53,7 +54,8 @@ def products(evidence: Evidence) -> Values:
     """A polynomial decoder's coefficients B_t on products of matched latents, per unit of h, against the true g_t b_t.
 
     product_error: sum_t |B_t - g_t b_t|^2 / sum_t g_t^2 (1 for B = 0). product_cosine: mean cos(B_t, b_t), 0 for B = 0.
-    product_auroc: P(|B| of a true product > |B| of another set of as many features), ties half; .5 by chance.
+    product_auroc: P(|B| of a true product > |B| of another set of as many features), ties half; .5 by chance, NaN where
+    there is no other set.
 
     Source: ours.
     """
@@ -61,9 +63,9 @@ def products(evidence: Evidence) -> Values:
     found, wanted = read(truth.members), truth.gains[:, None].double() * truth.targets.double()
     own, others = strengths(read, truth, evidence.truth.n_true)
     ranks = torch.from_numpy(rankdata(torch.cat((own, others)).numpy()))[: len(own)]
-    size = len(own)
+    size, pairs = len(own), len(own) * len(others)
     return {
         "product_error": float((found - wanted).square().sum() / wanted.square().sum()),
         "product_cosine": float(torch.nn.functional.cosine_similarity(found, wanted, eps=1e-12).mean()),
-        "product_auroc": float((ranks.sum() - size * (size + 1) / 2) / (size * len(others))),
+        "product_auroc": float((ranks.sum() - size * (size + 1) / 2) / pairs) if pairs else float("nan"),
     }

@@ -41,7 +41,7 @@ class MatchingPursuit(SAE):
         select: Literal["abs", "relu", "max"] = "abs"
         """what makes a row best: |<w, r>|, <w, r> where positive, or <w, r>"""
         tol: float = 0.0
-        """a sample stops once |r| < tol, in units where E|x|^2 = d; the largest of a stack counts for all members"""
+        """a sample stops once |r| < tol, in units where E|x|^2 = d; the same for all members"""
         stop_on_repeat: bool = False
         """a sample stops after a step that took a latent it already had"""
 
