@@ -177,10 +177,20 @@ def test_aux_k_explains_the_residual_by_the_polynomial_without_its_bias():
 def test_the_oracle_holds_the_truth_and_learns_the_rest():
     sae = oracle("polysae", WORLD, k=2)
     assert_close(sae.W_dec, WORLD.truth.features)
-    assert set(sae.frozen) == {"U", "C1", "b_dec"}
-    W.train(sae, WORLD, W.TrainConfig(steps=3, batch=8, normalise=False))
-    assert_close(sae.W_dec, WORLD.truth.features)
+    assert set(sae.frozen) == {"C1", "b_dec"}
+    frame = sae.U.detach().clone()
+    W.train(sae, WORLD, W.TrainConfig(steps=30, batch=8, normalise=False))
+    assert_close(sae.W_dec, WORLD.truth.features, atol=1e-5, rtol=0)
+    assert_close(sae.U.mT @ sae.U, torch.eye(sae.U.shape[1]), atol=1e-5, rtol=0)
     assert bool((sae.C2 != 0).any())
+    assert float((sae.U - frame).detach().abs().max()) > 0.01
+
+
+def test_the_oracle_of_more_features_than_dimensions_holds_the_truth_too():
+    world = S.SparseMixture(n_true=12, d=5, firing=S.ExactlyK(2))
+    sae = oracle("polysae", world, k=2)
+    W.train(sae, world, W.TrainConfig(steps=10, batch=8, lr=1e-2, normalise=False))
+    assert_close(sae.W_dec, world.truth.features, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("settings", [{"k": 0}, {"rank2": -1}, {"rank1": [2, 3]}, {"rank2": [1, 2]}, {"rank1": -1}])

@@ -43,7 +43,7 @@ def strengths(read: Coefficients, products: Products, n_true: int) -> tuple[Floa
     else:
         sets = torch.rand(4 * _OTHERS, n_true, generator=stream(0, "metrics/products")).topk(order).indices
     others = [row for row in sets.tolist() if tuple(sorted(row)) not in taken]
-    kept = torch.tensor(others).reshape(-1, order)
+    kept = torch.tensor(others, dtype=torch.long).reshape(-1, order)
     kept = kept[torch.linspace(0, max(len(others) - 1, 0), min(_OTHERS, len(others))).long()]
     return read(products.members).norm(dim=1), read(kept).norm(dim=1)
 

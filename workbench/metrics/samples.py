@@ -58,7 +58,7 @@ def products_of(sae: SAE, member: int, geometry: Geometry) -> Coefficients | Non
     interactions = getattr(sae, "interactions", None)
     if interactions is None:
         return None
-    found = geometry.latent_of >= 0
+    found, stack = geometry.latent_of >= 0, sae.W_dec.shape[:-2].numel()
     length = sae.W_dec.detach().double().cpu().reshape(-1, sae.m, sae.d)[member].norm(dim=1)
     unit = torch.where(found, length[geometry.latent_of] * geometry.cosine_of.sign(), 1.0)
 
@@ -66,7 +66,7 @@ def products_of(sae: SAE, member: int, geometry: Geometry) -> Coefficients | Non
         padding, of = members < 0, members.clamp_min(0)
         known = (found[of] | padding).all(1, keepdim=True)
         latents = torch.where(padding, -1, geometry.latent_of[of].clamp_min(0))
-        vectors = interactions(latents).detach().double().cpu().reshape(-1, len(members), sae.d)[member]
-        return known * vectors / torch.where(padding, 1.0, unit[of]).prod(1, keepdim=True)
+        every = interactions(latents).detach().double().cpu().reshape(stack, len(members), sae.d)
+        return known * every[member] / torch.where(padding, 1.0, unit[of]).prod(1, keepdim=True)
 
     return vectors

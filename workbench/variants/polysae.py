@@ -7,7 +7,6 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from synthetic.errors import must
-from synthetic.world import Codes
 from workbench import kernels
 from workbench.polynomial import Terms, coefficients, common_ranks, orthonormal, power_terms
 from workbench.sae import SAE, Latents, Pass, register
@@ -48,6 +47,7 @@ class PolySAE(SAE):
     rank2: Tensor
     rank3: Tensor
     terms: Terms
+    _planted: tuple[Tensor, Tensor] | None = None
 
     def setup(self) -> None:
         """Check settings; factor the drawn rows."""
@@ -68,16 +68,11 @@ class PolySAE(SAE):
         return factors["U"] @ factors["C1"] if made else super().__getattr__(name)
 
     def plant(self, rows: Float[Tensor, "m d"]) -> None:
-        """Put the linear part to given rows, and freeze it."""
-        self.U.copy_(orthonormal(rows[:, : self.U.shape[-1]]))
+        """Put the linear part to given rows and keep it there; the frame may still turn inside their span."""
+        self._planted = orthonormal(rows[:, : self.U.shape[-1]]), rows
+        self.U.copy_(self._planted[0])
         self.C1.copy_(self.U.mT @ rows)
-        self.frozen = ("U", "C1")
-
-    def select(self, seen: Tensor) -> tuple[Tensor, Codes]:
-        """Both at once."""
-        if bool((self.k != self.k.view(-1)[0]).any()):
-            return super().select(seen)
-        return kernels.encode_top_k(seen - self.b_dec[..., None, :], self.W_enc, self.b_enc, int(self.k.view(-1)[0]))
+        self.frozen = ("C1",)
 
     def activate(self, pre: Tensor) -> Latents:
         """Keep the k largest."""
@@ -94,9 +89,8 @@ class PolySAE(SAE):
     def interactions(self, members: Int[Tensor, "t order"]) -> Float[Tensor, "*s t d"]:
         """Coefficients in `decode(f)` of products of 2 or 3 latents a row, -1 for none.
 
-        In units of x for f as `encode` gives it: scale 2 sum_r U_ir U_jr c_r for i, j; scale^2 6 sum_r U_ir U_jr U_lr
-        c_r for i, j, l; 0 for different latents with terms "self". Of contributions f_i |w_i| along unit rows: these
-        over the norms of the rows of W_dec.
+        For f of `encode`: scale 2 sum_r U_ir U_jr c_r for i, j; scale^2 6 sum_r U_ir U_jr U_lr c_r for i, j, l;
+        0 for different latents with terms "self". For contributions f_i |w_i| along unit rows divide by the norms.
         """
         out = self.b_dec.new_zeros(*self.shape, len(members), self.d)
         for q, C in ((2, self.C2), (3, self.C3)):
@@ -106,5 +100,9 @@ class PolySAE(SAE):
 
     def after_step(self, out: Pass) -> None:
         """Back to U^T U = I."""
-        if "U" not in self.frozen:
-            self.U.copy_(orthonormal(self.U))
+        if "U" in self.frozen:
+            return
+        frame, rows = self._planted or (None, None)
+        self.U.copy_(orthonormal(self.U if frame is None else frame @ (frame.mT @ self.U)))
+        if rows is not None:
+            self.C1.copy_(self.U.mT @ rows)
