@@ -41,10 +41,11 @@ def measure(sae: SAE, world: Interactions, roles: Roles, against: str, n: int = 
     """Scores of a stack, one number a member.
 
     Those of `SHELF`, and "mcc of activations": mean |r| of f and h over the assignment of latents to features that
-    maximises it. By role: "own latent", the share of pairs with a latent of r >= .9 with what the pair does together;
-    "parts", the share with such a latent for each of the two; "|B|", the mean norm of the decoder's coefficient on
-    h_i h_j. For polynomial decoders also "crossed auroc", P(|B| of a pair that interacts > |B| of one `against`), ties
-    half, in which co-occurrence cannot help if these come often; "r of |B| and co-firing", over all pairs of latents.
+    maximises it. By role: "own latent", the share of pairs with a latent of r >= .9 with what the pair does together
+    and less with each of the two; "parts", the share with such a latent for each of the two; "|B|", the mean norm of
+    the decoder's coefficient on h_i h_j. For polynomial decoders also "crossed auroc", P(|B| of a pair that interacts >
+    |B| of one `against`), ties half, in which co-occurrence cannot help if these come often; "r of |B| and co-firing",
+    over all pairs of latents.
 
     Args:
         sae: a stack with one axis.
@@ -65,8 +66,9 @@ def measure(sae: SAE, world: Interactions, roles: Roles, against: str, n: int = 
     found["mcc of activations"] = [float(r[linear_sum_assignment(-r)].mean()) for r in alone]
     for role, pairs in roles.items():
         at = torch.tensor(pairs)
-        compound = correlation(f, acting(world, h, at)).amax(-2)
-        found[f"own latent: {role}"] = (compound >= TRACKED).double().mean(-1).tolist()
+        compound, part = correlation(f, acting(world, h, at)), alone[..., at].amax(-1)
+        own = ((compound >= TRACKED) & (compound > part)).any(-2)
+        found[f"own latent: {role}"] = own.double().mean(-1).tolist()
         found[f"parts: {role}"] = (alone.amax(-2)[:, at].amin(-1) >= TRACKED).double().mean(-1).tolist()
     if isinstance(sae, PolySAE):
         readers = [cast(Coefficients, member.products) for member in collect(sae, world, n, seed=1)]
@@ -74,13 +76,14 @@ def measure(sae: SAE, world: Interactions, roles: Roles, against: str, n: int = 
         found |= {f"|B|: {role}": [float(size.mean()) for size in own] for role, own in sizes.items()}
         true = [role for role, pairs in roles.items() if set(pairs) <= set(world.members)]
         found["crossed auroc"] = [
-            _above(torch.cat([sizes[role][i] for role in true]), other) for i, other in enumerate(sizes[against])
+            auroc(torch.cat([sizes[role][i] for role in true]), other) for i, other in enumerate(sizes[against])
         ]
         found["r of |B| and co-firing"] = _with_cofiring(sae, f)
     return found
 
 
-def _above(a: Tensor, b: Tensor) -> float:
+def auroc(a: Tensor, b: Tensor) -> float:
+    """P(one of a > one of b), ties half."""
     return float(((a[:, None] > b).double() + (a[:, None] == b) / 2).mean())
 
 

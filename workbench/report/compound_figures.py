@@ -10,7 +10,7 @@ from workbench.report.compounds import ACTIVATIONS, ARMS, AUROC, BY_LOGIC, FULL,
 from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
 
 
-def marks(panel: Axes, at: float, values: np.ndarray, colour: str, label: str | None = None) -> None:
+def marks(panel: Axes, at: float | int, values: np.ndarray, colour: str, label: str | None = None) -> None:
     """Points of all seeds in a row, and their median."""
     if len(values):
         panel.plot(values, np.full(len(values), at), ".", color=colour, markersize=4, alpha=0.5, markeredgewidth=0)
@@ -37,12 +37,15 @@ def draw_arms(get: Values, caption: str, stem: Path) -> list[Path]:
         panels[3].axvline(1.5, color="0.45", linestyle=":", linewidth=1.2, label="true coefficient")
         panels[0].set(xlabel="fraction of variance unexplained", xscale="log")
         panels[1].set(xlabel="mean correlation with true features")
-        panels[2].set(xlabel="share of pairs with a latent of their own\n(r ≥ .9 with the product)", xlim=(-0.04, 1.04))
+        panels[2].set(
+            xlabel="share of pairs with a latent of their own\n(r ≥ .9 with the product, less with a part)",
+            xlim=(-0.04, 1.04),
+        )
         panels[3].set(xlabel="mean |B| of a pair, per unit of h")
         panels[0].set_yticks(range(len(ARMS)), list(reversed(ARMS)))
         for panel in panels:
             panel.axhline(2.5, color="0.7", linewidth=0.8)
-        shared_legend(figure, panels, columns=5)
+        shared_legend(figure, list(panels), columns=5)
         return finish(figure, caption + " Below the line: without k falling. Points: seeds; bars: medians.", stem)
 
 
@@ -52,14 +55,14 @@ def draw_sweeps(get: Values, caption: str, stem: Path) -> list[Path]:
         figure, panels = plt.subplots(2, 2, figsize=(9.6, 7.8), layout="constrained")
         p, ranks = get.products, get.ranks
         lines = ((FULL, "varying", COLOURS[1]), (PURE, "varying", COLOURS[0]), (FULL, "constant", COLOURS[4]))
-        for arm, law, colour in (*lines, (PURE, "constant", COLOURS[5])):
+        for arm, law, colour in lines:
             name = f"{arm}, {law} h"
             trained = [get(arm, "fvu", "codes given", law, rank2=r).clip(1e-9).tolist() for r in ranks]
             draw_band(panels[0, 0], ranks, trained, colour, name, marker="o", markersize=3)
             best = [float(get(arm, "fvu", "planted", law, rank2=r)[0].clip(1e-9)) for r in ranks]
             panels[0, 0].plot(ranks, best, ":", color=colour, linewidth=1.4)
             if law == "varying":
-                learned = [get(arm, "fvu", "rank", law, rank2=r).tolist() for r in ranks]
+                learned = [get(arm, "fvu", "arms" if r == 2 * p else "rank", law, rank2=r).tolist() for r in ranks]
                 draw_band(panels[0, 1], ranks, learned, colour, name, marker="o", markersize=3)
                 steps = [max(step, 0.5) for step in get.steps]
                 r = [get(arm, R, "training", step=step).tolist() for step in get.steps]
@@ -83,8 +86,10 @@ def draw_sweeps(get: Values, caption: str, stem: Path) -> list[Path]:
         panels[1, 0].set_title("|B| through training, published start")
         _logic(panels[1, 1], get)
         for panel in panels.flat:
-            panel.legend(frameon=False, fontsize=7)
-        return finish(figure, caption + " Median, 10-90 % band, points. Errors below 1e-9 drawn there.", stem)
+            panel.legend(fontsize=7, framealpha=0.85, edgecolor="none")
+        return finish(
+            figure, caption + " Median, 10-90 % band, points. Errors below 1e-9 drawn there. Left: k fixed.", stem
+        )
 
 
 def _columns(panel: Axes, p: int) -> None:

@@ -1,13 +1,13 @@
 """Tables and verdicts on compounds and their parts, from the table of a run alone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from rich.table import Table
-from scipy.stats import t as student
 
+from workbench.paired import Interval, interval, verdict
 from workbench.report.figure import COLOURS
 
 OFTEN, ONLY, RARE, NEITHER = "interacting, frequent", "frequent only", "interacting, rare", "neither"
@@ -35,29 +35,21 @@ class Claim:
     """... or below it"""
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """Mean and half-width of its 95 % interval (Student's t); 0 for a single number."""
-        mean, n = float(self.values.mean()), len(self.values)
-        return mean, float(student.ppf(0.975, n - 1) * self.values.std(ddof=1) / n**0.5) if n > 1 else 0.0
+    def lead(self) -> Interval:
+        """By how much the mean is on the claimed side; of no width for a single number."""
+        lead = (self.level - self.values) if self.below else (self.values - self.level)
+        return interval(lead) if len(lead) > 1 else Interval(float(lead[0]), 0.0)
 
     @property
     def verdict(self) -> str:
-        """CONFIRMED or REFUTED where the interval lies on one side of the level, else UNDECIDED."""
-        mean, half = self.interval
-        lead = (self.level - mean) if self.below else (mean - self.level)
-        return "CONFIRMED" if lead > half else "REFUTED" if lead < -half else "UNDECIDED"
+        """CONFIRMED, REFUTED or UNDECIDED."""
+        return verdict([self.lead])
 
     @property
     def cells(self) -> tuple[str, str, str, str]:
         """A row of a table."""
-        mean, half = self.interval
-        return self.statement, f"{mean:+.3g} ± {half:.2g}", f"{'<' if self.below else '>'} {self.level:g}", self.verdict
-
-
-def together(parts: Sequence[Claim]) -> str:
-    """Verdict on a statement that needs all of its parts."""
-    found = {part.verdict for part in parts}
-    return "CONFIRMED" if found == {"CONFIRMED"} else "REFUTED" if "REFUTED" in found else "UNDECIDED"
+        said = f"{self.values.mean():+.3g} ± {self.lead.half:.2g}"
+        return self.statement, said, f"{'<' if self.below else '>'} {self.level:g}", self.verdict
 
 
 @dataclass(frozen=True)
@@ -91,7 +83,7 @@ class Values:
     @property
     def ranks(self) -> list[int]:
         """Columns of the sweep."""
-        return sorted(self.frame.filter(pl.col("part") == "rank")["rank2"].unique().to_list())
+        return sorted(self.frame.filter(pl.col("part") == "codes given")["rank2"].unique().to_list())
 
     @property
     def steps(self) -> list[int]:
@@ -104,9 +96,10 @@ def published(get: Values) -> list[Claim]:
     return [
         Claim("a linear SAE gives compounds latents of their own (share)", get(LINEAR, OWN + OFTEN), 0.5),
         Claim("PolySAE gives fewer (share, linear less PolySAE)", get(LINEAR, OWN + OFTEN) - get(FULL, OWN + OFTEN)),
-        Claim("PolySAE gives hardly any (share)", get(FULL, OWN + OFTEN), 0.1, below=True),
-        Claim("PolySAE finds the parts better: MCC of rows", get(FULL, "mcc") - get(LINEAR, "mcc")),
-        Claim("... MCC of activations", get(FULL, ACTIVATIONS) - get(LINEAR, ACTIVATIONS)),
+        Claim("PolySAE finds parts better: MCC of rows, all features", get(FULL, "mcc") - get(LINEAR, "mcc")),
+        Claim(
+            "... latents for both parts of these pairs (share)", get(FULL, PARTS + OFTEN) - get(LINEAR, PARTS + OFTEN)
+        ),
     ]
 
 
@@ -115,6 +108,8 @@ def on_compounds(get: Values) -> Iterator[Claim]:
     often = get(LINEAR, OWN + OFTEN)
     yield Claim("linear: more own latents for interacting than only frequent pairs", often - get(LINEAR, OWN + ONLY))
     yield Claim("linear: cos with b ≥ .9 finds these latents (share)", get(LINEAR, "compound_atoms"), 0.5)
+    for arm in (FULL, PURE, SELF):
+        yield Claim(f"{arm}: hardly any own latents for these (share)", get(arm, OWN + OFTEN), 0.1, below=True)
     for arm in (FULL, PURE):
         for other in (LINEAR, EQUAL, MORE):
             yield Claim(f"{arm} over {other}: MCC of rows", get(arm, "mcc") - get(other, "mcc"))
@@ -129,6 +124,7 @@ def on_compounds(get: Values) -> Iterator[Claim]:
 def on_reading(get: Values) -> Iterator[Claim]:
     """What |B| tells, and what the controls say of it."""
     yield Claim("PolySAE over self terms alone: FVU", get(FULL, "fvu") - get(SELF, "fvu"), below=True)
+    yield Claim("... MCC of activations", get(FULL, ACTIVATIONS) - get(SELF, ACTIVATIONS))
     yield Claim("self terms alone over linear: FVU", get(SELF, "fvu") - get(LINEAR, "fvu"), below=True)
     for arm in (FULL, PURE):
         yield Claim(f"{arm}: |B| tells interacting from only frequent pairs, AUROC", get(arm, AUROC), 0.5)
@@ -224,6 +220,6 @@ def tables_of(get: Values) -> Iterator[Table]:
     for claim in (parts := published(get)):
         table.add_row(*claim.cells)
     table.add_section()
-    table.add_row(f"[bold]{said}", "", "all", f"[bold]{together(parts)}")
+    table.add_row(f"[bold]{said}", "", "all", f"[bold]{verdict(part.lead for part in parts)}")
     table.caption = "pairs that interact and come often; differences paired by seed of weights"
     yield table
