@@ -1,4 +1,4 @@
-"""Speed: a training step against one product x @ W_enc, its floor; stacks; worlds; matching; other libraries.
+"""Speed: a training step against one product x @ W_enc, its floor; stacks; worlds; matching; pursuit; other libraries.
 
 Equality with plain dense autograd is asserted before any time is taken. Times are medians of repeats that alternate
 between all that is compared, in one process.
@@ -21,6 +21,7 @@ from rich.table import Table
 
 from synthetic import presets, stream
 from synthetic.copula import LowRankCopula
+from synthetic.directions import unit
 from synthetic.errors import guarded, must, pick
 from synthetic.firing import Independent
 from synthetic.mixture import SparseMixture
@@ -30,6 +31,7 @@ from workbench import variant_shelf
 from workbench.interop.rivals import rival_step, saelens_sampler
 from workbench.machine import Work, alternate, keep_freed_memory, seconds, set_threads
 from workbench.metrics.matching import match
+from workbench.pursuit import clear_picks, matching_pursuit
 from workbench.report.figure import COLOURS, STYLE, finish, shared_legend
 from workbench.results import Run
 from workbench.timing import Shape, Step, assert_equal, peak_bytes
@@ -44,6 +46,8 @@ GROWTH: dict[str, tuple[int, ...]] = {
 }
 """what is varied, one at a time, around `BASE`"""
 BASE = Shape(d=256, m=2048, k=16, batch=1024)
+BATCHES = (256, 1024, 4096)
+"""batches of a pursuit at the other sizes of `BASE`"""
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,9 @@ class Benchmark:
     """threads of torch, the same for all; 0 for the fastest number at the time"""
     against: tuple[Literal["saelens", "dictionary_learning", "sparsify"], ...] = ()
     """other libraries, where installed, that train a TopK SAE of the same shape on the same batches"""
-    parts: tuple[Literal["steps", "worlds", "matching", "growth"], ...] = ("steps",)
-    """training steps; sampling of the 16k world; MCC at 16384 features by 4096 latents; how cost grows, as a figure"""
+    parts: tuple[Literal["steps", "worlds", "matching", "growth", "pursuit"], ...] = ("steps",)
+    """training steps; sampling of the 16k world; MCC at 16384 features by 4096 latents; how cost grows, as a figure;
+    matching pursuit by Gram rows against one product a step"""
     device: str = field(default_factory=lambda: "cuda" if torch.cuda.is_available() else "cpu")
     """where"""
     json: bool = False
@@ -148,6 +153,47 @@ def matching(settings: Benchmark) -> list[Row]:
     return found
 
 
+def plain_pursuit(x: torch.Tensor, rows: torch.Tensor, steps: int) -> torch.Tensor:
+    """Codes of matching pursuit as it is commonly written: one product r W^T a step, dense codes."""
+    f, r = x.new_zeros(len(x), len(rows)), x
+    for _ in range(steps):
+        j = (r @ rows.T).abs().argmax(-1)
+        w = rows[j]
+        a = (r * w).sum(-1, keepdim=True)
+        f.scatter_add_(1, j[:, None], a)
+        r = r - a * w
+    return f
+
+
+def pursuit(settings: Benchmark) -> list[Row]:
+    """Matching pursuit of random rows: plain torch, ours by residuals, ours by Gram rows, and that with G made anew."""
+    shape, found, rng = BASE, [], stream(0, "pursuit", 0, settings.device)
+    rows = unit(torch.randn(shape.m, shape.d, generator=rng, device=settings.device))
+    gram = rows @ rows.T
+    for batch in BATCHES:
+        x = torch.randn(batch, shape.d, generator=rng, device=settings.device)
+        run = partial(matching_pursuit, x, rows, shape.k)
+        works: dict[str, Work] = {
+            "plain torch": partial(plain_pursuit, x, rows, shape.k),
+            "ours, residuals": torch.no_grad()(run),
+            "ours, Gram rows": partial(run, gram=gram),
+            "ours, Gram rows, G made": lambda run=run: run(gram=rows @ rows.T),
+        }
+        quick = run(gram=gram).codes(shape.m).dense()
+        clear = clear_picks(x, rows, shape.k)
+        torch.testing.assert_close(quick[clear], plain_pursuit(x, rows, shape.k)[clear], atol=1e-5, rtol=0)
+        threads = set_threads(settings.threads, works["ours, Gram rows"])
+        times = alternate(works, settings.repeats)
+        for name, spent in times.items():
+            middle = statistics.median(spent)
+            what = f"pursuit d {shape.d}, m {shape.m}, {shape.k} steps, batch {batch}"
+            row = {"what": what, "library": name, "threads": threads, "ms": 1e3 * middle}
+            ratios = [a / b for a, b in zip(times["ours, residuals"], spent, strict=True)]
+            row |= {"speed_up": statistics.median(ratios), "speed_up_range": [min(ratios), max(ratios)]}
+            found.append(row | {"batch": batch, "samples_per_s": batch / middle})
+    return found
+
+
 def growth(settings: Benchmark) -> list[Row]:
     """Time of a TopK step, its floor and its data while one size grows."""
     found = []
@@ -203,11 +249,13 @@ def show(rows: list[Row], console: Console) -> None:
         table.add_row(size, row["variant"], row["library"], f"{row['ms']:.2f}", speed, ratio, share, data, memory)
     if steps:
         console.print(table)
-    other = Table("what", "library", "threads", "ms", "samples/s")
+    other = Table("what", "library", "threads", "ms", "samples/s", "over residuals")
     for row in rows:
         if "what" in row:
             speed = f"{row['samples_per_s']:,.0f}" if "samples_per_s" in row else ""
-            other.add_row(row["what"], row["library"], str(row["threads"]), f"{row['ms']:,.1f}", speed)
+            low, high = row.get("speed_up_range", (0, 0))
+            ratio = f"{row['speed_up']:.2f} [{low:.2f}, {high:.2f}]" if "speed_up" in row else ""
+            other.add_row(row["what"], row["library"], str(row["threads"]), f"{row['ms']:,.1f}", speed, ratio)
     if other.rows:
         console.print(other)
 
@@ -227,6 +275,8 @@ def main() -> int:
         rows += worlds(settings)
     if "matching" in settings.parts:
         rows += matching(settings)
+    if "pursuit" in settings.parts:
+        rows += pursuit(settings)
     if "growth" in settings.parts:
         grown = growth(settings)
         run = Run.start(settings.out, "benchmark", json.loads(json.dumps(asdict(settings), default=str)))

@@ -21,12 +21,12 @@ from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.table import Table
 
-from proofs_check.factor_scores import Seen, families, supports
 from synthetic import structured_worlds
 from synthetic.errors import guarded, must
 from synthetic.mixture import SparseMixture
 from synthetic.streams import stream
 from workbench import TrainConfig, create, evaluate, train
+from workbench.factor_scores import Seen, families, supports
 from workbench.metrics.matching import match
 from workbench.paired import interval
 from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend

@@ -1,4 +1,4 @@
-"""Polynomial decoders of low rank and codes for them: what the claims on interactions are about."""
+"""Polynomial decoders of low rank, their linear parts, codes for them: what the claims on interactions are about."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +42,37 @@ class Polynomial:
         """Of x_hat and of its parts."""
         a = (self.f.abs() @ self.U.abs()).clamp_min(1.0)
         return 1.0 + float(sum((c.abs() @ a[: c.shape[1]] ** q).max() for q, c in enumerate(self.C, 1)))
+
+
+@dataclass(frozen=True, eq=False)
+class Factored:
+    """A matrix W (m, d) to be the linear part, R1 columns, scale of the square.
+
+    Beside them samples (n, d) of zero mean, the columns orthogonal and of sizes that differ; orthonormal columns to
+    project on, `image` (d, R1).
+    """
+
+    W: Tensor
+    rank: int
+    scale: float
+    f: Tensor
+    samples: Tensor
+    image: Tensor
+
+    def __str__(self) -> str:
+        given = f"W {digits(self.W)}, R1 = {self.rank}, λ2 = {self.scale:g}, f {digits(self.f)}"
+        return f"{given}, samples {digits(self.samples)}, image {digits(self.image)}"
+
+    @property
+    def factors(self) -> tuple[Tensor, Tensor]:
+        """U and C1 of the QR of W, its first R1 columns moved in front of the rest."""
+        Q, R = torch.linalg.qr(self.W)
+        return Q[:, : self.rank], R[: self.rank].T
+
+    @property
+    def variances(self) -> Tensor:
+        """Principal variances of the samples."""
+        return torch.linalg.eigvalsh(self.samples.T @ self.samples / len(self.samples)).clamp_min(0)
 
 
 ORTHONORMAL = Hypothesis("orthonormal U", lambda case: off_orthonormal(case.U))

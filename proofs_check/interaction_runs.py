@@ -11,6 +11,7 @@ from torch import Tensor
 
 from proofs_check.proximal_runs import SEEDS, Trained
 from synthetic.structured_worlds import pair_roles
+from workbench import compounds
 
 STEPS = 1000
 
@@ -35,17 +36,14 @@ class Decoder(Trained):
         return {role: read(torch.tensor(pairs)).norm(dim=1) for role, pairs in pair_roles().items()}
 
     @property
-    def auroc(self) -> float:
-        """P(|B| of a pair that interacts > |B| of one that does not), ties half."""
-        sizes = self.strengths
-        own = torch.cat([sizes["interacting, frequent"], sizes["interacting, rare"]])
-        return auroc(own, torch.cat([sizes["frequent only"], sizes["neither"]]))
+    def interacting(self) -> Tensor:
+        """|B_ij| of the pairs that interact, come they often or not."""
+        return torch.cat([self.strengths["interacting, frequent"], self.strengths["interacting, rare"]])
 
-
-def auroc(own: Tensor, others: Tensor) -> float:
-    """P(one of `own` > one of `others`), ties half."""
-    above = (own[:, None] > others).double() + 0.5 * (own[:, None] == others).double()
-    return float(above.mean())
+    @property
+    def crossed(self) -> float:
+        """P(|B| of a pair that interacts > |B| of one that only comes together), ties half."""
+        return compounds.auroc(self.interacting, self.strengths["frequent only"])
 
 
 def decoders(**changes: Any) -> SearchStrategy[Decoder]:

@@ -35,6 +35,8 @@ class Trained:
     steps: int = 800
     lr: float = 5e-3
     aux_k: int = 0
+    frozen: tuple[str, ...] = ()
+    """parameters left as drawn"""
 
     def __str__(self) -> str:
         shown = [f for f in fields(self) if getattr(self, f.name) != f.default or f.name in ("world", "variant")]
@@ -96,6 +98,7 @@ class Trained:
 def _trained(run: Trained, seeds: tuple[int, ...]) -> tuple[SAE, list[Evidence]]:
     world = run.place
     sae = create(run.variant, world.d, run.m, seed=list(seeds), k=run.k, **dict(run.settings))
+    sae.frozen = (*sae.frozen, *run.frozen)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -113,6 +116,11 @@ def each_seed(**changes: Any) -> SearchStrategy[Trained]:
 def one(**changes: Any) -> SearchStrategy[Trained]:
     """A member trained alone, which is cheaper: for controls and mutants."""
     return st.just(Trained(seed=len(SEEDS), **changes))
+
+
+def more_dead(signed: Trained, plain: Trained) -> float:
+    """Share of dead latents of signed codes less that of nonnegative ones."""
+    return signed.dead - plain.dead
 
 
 def gain(signed: Trained, plain: Trained) -> float:

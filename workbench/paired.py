@@ -61,19 +61,17 @@ def verdict(intervals: Iterable[Interval]) -> str:
 
 
 def sign_change(x: Sequence[float], intervals: Sequence[Interval]) -> tuple[float, float, float]:
-    """First x at which the mean rises through 0, by straight lines, and where the upper and the lower end do.
+    """Where the mean last rises through 0 to stay above it, by straight lines, and where the upper and lower end do.
 
-    The last two enclose the place: below the first of them the intervals lie under 0, beyond the second above it. NaN
-    where a line never rises through 0; an end that starts above 0 has its place at the first x.
+    The last two enclose the place: beyond the second of them the intervals lie above 0, and short of the first at least
+    one of them lies under 0. The first x where a line is above 0 all along, NaN where it ends at 0 or below.
     """
 
     def rise(y: list[float]) -> float:
-        if y[0] > 0:
+        low = [i for i, value in enumerate(y) if value <= 0]
+        if not low:
             return x[0]
-        for i in range(1, len(x)):
-            if y[i] > 0:
-                share = -y[i - 1] / (y[i] - y[i - 1])
-                return x[i - 1] + share * (x[i] - x[i - 1])
-        return math.nan
+        i = low[-1]
+        return math.nan if i == len(y) - 1 else x[i] + (x[i + 1] - x[i]) * y[i] / (y[i] - y[i + 1])
 
     return rise([one.mean for one in intervals]), rise([i.high for i in intervals]), rise([i.low for i in intervals])

@@ -1,8 +1,9 @@
 """Activations as proximal maps: what each one minimises, prox_R(u) = argmin_z |z - u|^2 / 2 + R(z).
 
 An encoder f = prox_R(x W_enc + b_enc) is one step of length 1 of proximal gradient descent on |x - z W|^2 / 2 + R(z)
-from z = 0, with its own weights in the place of W^T: to choose an activation is to choose R. From z, with a step s <=
-1 / lambda_max(W W^T), z <- prox_{sR}(z - s (z W - x) W^T) never raises that objective; s = 1 may diverge.
+from z = 0, with its own weights in the place of W^T: to choose an activation is to choose R. From a z that R allows
+(counts: at most k nonzeros; nonnegative where R asks it), with a step s <= 1 / lambda_max(W W^T),
+z <- prox_{sR}(z - s (z W - x) W^T) never raises that objective; s = 1 may diverge.
 
 Source: Moreau (1962); Zhu, Khalili, Zhu (2025), arXiv 2510.00404, lemma 1. Checked by brute force over supports.
 """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from synthetic.errors import must, pick
@@ -152,6 +152,20 @@ def _by_residual(x: Tensor, rows: Tensor, limits: Tensor, select: str, tol: floa
     if not indices:
         indices, values = [torch.zeros_like(taken)], [torch.zeros_like(r[..., 0])]
     return Path(torch.stack(indices, -1), torch.stack(values, -1), r, taken, stopped)
+
+
+@torch.no_grad()
+def clear_picks(
+    x: Float[Tensor, "n d"], rows: Float[Tensor, "m d"], steps: int, gap: float = 1e-5
+) -> Bool[Tensor, " n"]:
+    """Rows of x at none of whose steps the two largest |<w_j, r>| are within `gap`: round-off changes no pick there."""
+    r, rows, clear = x.double(), rows.double(), torch.ones(len(x), dtype=torch.bool, device=x.device)
+    for _ in range(steps):
+        c = r @ rows.T
+        (first, second), j = c.abs().topk(2).values.T, best(c, signed=False)[0][:, None]
+        clear &= first - second > gap
+        r = r - c.gather(1, j) * rows[j.squeeze(1)]
+    return clear
 
 
 @torch.no_grad()

@@ -48,13 +48,13 @@ CHAPTERS = {
         Verdict.VACUOUS: (18,),
     },
     "pursuit": {
-        Verdict.PROVED: (*range(1, 10), 14, 15, 16),
+        Verdict.PROVED: (*range(1, 10), *range(14, 18)),
         Verdict.SUPPORTED: (10, 11),
         Verdict.REFUTED: (12, 13),
     },
     "proximal": {
-        Verdict.PROVED: (*range(1, 9), 12),
-        Verdict.SUPPORTED: (9, 14),
+        Verdict.PROVED: (*range(1, 9), 12, 15),
+        Verdict.SUPPORTED: (9, 14, 16),
         Verdict.REFUTED: (10, 11, 13),
     },
     "interactions": {

@@ -42,6 +42,8 @@ def test_no_interval_no_verdict():
 def test_sign_change_by_hand():
     means = [Interval(v, 0.5) for v in (-2.0, 0.0, 2.0)]
     assert sign_change([0.0, 1.0, 2.0], means) == pytest.approx((1.0, 0.75, 1.25))
+    dips = [Interval(v, 0.5) for v in (0.25, -1.0, 1.0)]
+    assert sign_change([0.0, 1.0, 2.0], dips) == pytest.approx((1.5, 1.25, 1.75))
     above = [Interval(1.0, 0.5), Interval(2.0, 0.5)]
     assert sign_change([0.0, 1.0], above) == (0.0, 0.0, 0.0)
     below = [Interval(-1.0, 0.5), Interval(0.25, 0.5)]

@@ -7,7 +7,7 @@ from torch.testing import assert_close
 import synthetic as S
 from workbench import TrainConfig, create, gram_pursuit, train
 from workbench.gram_pursuit import best
-from workbench.pursuit import REASONS, matching_pursuit, orthogonal_matching_pursuit
+from workbench.pursuit import REASONS, clear_picks, matching_pursuit, orthogonal_matching_pursuit
 
 rng = S.stream(0, "tests/pursuit")
 _START = rng.get_state()
@@ -187,6 +187,13 @@ def test_gram_rows_give_the_residuals_picks_in_float32_and_over_blocks(monkeypat
     assert_close(quick.residual, plain.residual, atol=1e-5, rtol=0)
 
 
+def test_rows_with_a_tie_at_any_step_are_not_clear():
+    rows = torch.eye(3, dtype=torch.float64)
+    x = torch.tensor([[3.0, 2, 1], [3.0, -3, 1], [3.0, 1, 1 + 1e-7], [3.0, 1, 1.1]], dtype=torch.float64)
+    assert clear_picks(x, rows, 2).tolist() == [True, False, False, True]
+    assert clear_picks(x, rows, 1).tolist() == [True, False, True, True]
+
+
 def test_the_first_of_equal_entries_is_taken():
     c = torch.tensor([[1.0, 3, -3, 3], [0, -2, 2, 1], [-5, -4, -3, -3]])
     assert [part.tolist() for part in best(c, signed=False)] == [[1, 1, 0], [3, -2, -5]]
@@ -213,6 +220,16 @@ def test_omp_is_least_squares_on_what_it_picked(dtype, atol):
     first = (rows[early.indices[:, 0]] * early.residual).sum(-1).abs()
     assert float(first.max()) > 0.1  # pursuit keeps the last atom orthogonal, not the first
     assert mp.residual.norm() > path.residual.norm()
+
+
+def test_omp_stays_orthogonal_to_nearly_parallel_atoms():
+    rows = torch.ones(12, 64) + 2e-3 * normal(12, 64, dtype=torch.float32)
+    rows = rows / rows.norm(dim=1, keepdim=True)
+    x = normal(30, 64, dtype=torch.float32)
+    path = orthogonal_matching_pursuit(x, rows, 10)
+    assert int(path.steps.min()) == 10
+    own = torch.stack([rows[picked] for picked in path.indices])
+    assert float((own @ path.residual[..., None]).abs().max()) < 5e-6
 
 
 @pytest.mark.parametrize("flat", [True, False])

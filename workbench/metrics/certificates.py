@@ -47,12 +47,18 @@ def certificates(samples: Samples) -> Certificates:
         lam = signed.mean().clamp_min(0)
         off = (c[~on].abs() - lam).amax() if bool((~on).any()) else lam.new_zeros(())
         kkt = torch.maximum((signed - lam).abs().amax(), off.clamp_min(0)) / x.norm().clamp_min(1e-12)
-        found.append((float(kkt), *_conditions(rows[on], rows[~on], code[on].sign())))
+        found.append((float(kkt), *conditions(rows[on], rows[~on], code[on].sign())))
     columns = torch.tensor(found, dtype=torch.float64).reshape(-1, 3).unbind(1)
     return Certificates(*columns)
 
 
-def _conditions(inside: Tensor, outside: Tensor, sign: Tensor) -> tuple[float, float]:
+def conditions(
+    inside: Float[Tensor, "k d"], outside: Float[Tensor, "r d"], sign: Float[Tensor, " k"]
+) -> tuple[float, float]:
+    """`recovery` and `dual` of one support: its unit rows, all other rows, and the signs of its codes.
+
+    Source: Tropp (2004), theorem 3.1; Fuchs (2004), theorem 2.
+    """
     factor, failed = torch.linalg.cholesky_ex(inside @ inside.T)
     if len(inside) > inside.shape[1] or int(failed) or float(factor.diagonal().min()) < 1e-6:
         return float("inf"), float("inf")

@@ -78,10 +78,8 @@ def verdicts(frame: pl.DataFrame) -> Table:
     counts = [f"{word}: {total[f'{rule} fails']} {of}" for word, rule in zip(fails, ("relu", "abs"), strict=True)]
     table.add_row("with the true rows MP never fails", "tree, true rows", *counts)
     left = frame.filter(pl.col("metric") == "linear floor")
-    words = ", ".join(
-        f"{part} {value:.2f}"
-        for part, value in left.group_by("part").agg(pl.col("value").max()).sort("part").iter_rows()
-    )
+    worst = left.group_by("part").agg(pl.col("value").max()).sort("part")
+    words = ", ".join(f"{part} {value:.2f}" for part, value in worst.iter_rows())
     table.caption = (
         "CONFIRMED: ahead of all four one-pass arms; REFUTED: not ahead of the one shown; UNDECIDED: perhaps. First "
         f"number: median of MP itself. Share of the codes' variance that the best linear map of x leaves: {words}."
@@ -175,7 +173,7 @@ def _dots(panel: Axes, runs: Runs) -> None:
     panel.set_yticks(range(len(COLOUR)), list(COLOUR))
     panel.set(xlabel="share found, |cos| ≥ .9", xlim=(-0.03, 1.03))
     panel.invert_yaxis()
-    panel.legend(frameon=False, fontsize=8)
+    panel.legend(frameon=False, fontsize=8, loc="lower right")
 
 
 def _exact(frame: pl.DataFrame, metric: str) -> tuple[np.ndarray, np.ndarray]:

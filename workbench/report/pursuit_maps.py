@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from jaxtyping import Float
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from scipy.stats import t as student
 
+from workbench.paired import interval
 from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
 from workbench.report.heat import heat
 from workbench.theory.pursuit import largest_support
@@ -99,11 +98,11 @@ def draw_interference(frame: pl.DataFrame, settings: dict[str, Any], stem: Path)
             "noise": "the true dictionary",
             "trained": f"SAEs with m = n_true after {settings['train_steps']} steps",
         }
-        rows = "; below: ".join(names[part] for part in parts)
+        rows = ("Above: " if len(parts) == 2 else "Left: ") + "; below: ".join(names[part] for part in parts)
         caption = (
             f"d = {settings['d']}, {settings['active']} features a sample at magnitudes in [.5, 1.5], random "
             f"directions; medians, 10-90 % bands and points of {settings['seeds']} seeds of world, data and weights. "
-            f"Above: {rows}. Line styles: steps of pursuit or k of TopK. Right: all settings, larger marks have larger "
+            f"{rows}. Line styles: steps of pursuit or k of TopK. Right: all settings, larger marks have larger "
             "n_true / d."
         )
         return finish(figure, caption, stem), found
@@ -177,16 +176,10 @@ def _paired(frame: pl.DataFrame, settings: dict[str, Any]) -> list[tuple[str, st
                     np.array(_values(frame, *at, metric)) for at in ((rule, k, high), ("TopK", k, high), (rule, k, low))
                 )
                 if len(own) > 1 and len(own) == len(other) == len(few):
-                    words.append(f"{name} {_interval(own - other)} over TopK, {_interval(own - few)} over d x {low}")
+                    words.append(f"{name} {interval(own - other)} over TopK, {interval(own - few)} over d x {low}")
             if words:
                 found.append((f"trained, n_true / d = {high}: {rule}, {k}, paired", "; ".join(words)))
     return found
-
-
-def _interval(differences: Float[np.ndarray, " seeds"]) -> str:
-    """Mean and half-width of its 95 % interval."""
-    half = student.ppf(0.975, len(differences) - 1) * differences.std(ddof=1) / len(differences) ** 0.5
-    return f"{differences.mean():+.3f} ± {half:.3f}"
 
 
 def draw_timing(frame: pl.DataFrame, settings: dict[str, Any], stem: Path) -> Drawn:

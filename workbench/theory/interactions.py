@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from workbench.theory.ops import FLOAT, Number, Ops
+from workbench.theory.proximal import abs_top_k
 
 Matrix = Sequence[Sequence[Number]]
 """a list of rows"""
@@ -81,12 +82,12 @@ def effective_atom(
     return [sum(term[c] for term in terms) for c in range(d)]
 
 
-def variance_tail(variances: Sequence[Number], rank: int) -> Number:
-    """Least mean square error of an image of this many dimensions: the smallest principal variances, summed.
+def variance_tail(variances: Sequence[Number], rank: int, *, ops: Ops = FLOAT) -> Number:
+    """Least mean square error of an image of this many dimensions: all principal variances but the largest, summed.
 
     Source: Eckart and Young (1936).
     """
-    return sum(sorted(variances)[: max(len(variances) - rank, 0)])
+    return sum(v - kept for v, kept in zip(variances, abs_top_k(variances, rank, ops=ops), strict=True))
 
 
 def pair_form(gains: Sequence[Number]) -> list[list[Number]]:

@@ -152,6 +152,6 @@ CLAIM = Claim(
         Mutant("one more singular value", theory.rank_floor, lambda squares, m: sum(squares[m - 1 :])),
         Mutant("half the threshold", theory.lift_threshold, lambda left, y: _threshold(left, y) / 2 - 0.5),
     ),
-    note="The threshold is tight; activations with a common mean meet the condition, centred ones do not.",
+    note="The threshold is tight; activations with a large common mean can meet the condition, centred ones do not.",
     shown_by="experiments/factors.py",
 )

@@ -1,10 +1,12 @@
 """SN-11: that the loss goes on falling when rows keep only their largest entries."""
 
+from dataclasses import replace
+
 import torch
 from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict
-from proofs_check.factor_runs import COUNTED, POSITIVE_START, Alternation, start
+from proofs_check.factor_runs import POSITIVE_START, Alternation, start
 from synthetic.structured_worlds import disjoint_factors
 from workbench import semi_nmf
 
@@ -24,7 +26,7 @@ def _worlds(share: float, rounds: int = 40):
         )
         codes = torch.rand(60, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
         cases.append(Alternation(x.double(), codes, share=share, rounds=rounds))
-    return st.sampled_from(cases)
+    return st.sampled_from(cases).map(replace)  # a copy: what is computed of an instance stays with it
 
 
 PAIR = {"x": [[-2, 0], [2, 2], [-2, -2]], "codes": [[3, 3], [2, 2], [3, 2]], "share": 0.5}
@@ -40,13 +42,10 @@ CLAIM = Claim(
     source="the guarantee of Ding, Li, Jordan (2010) read into the method of Shafran et al. (2025), arXiv 2506.10920",
     kind="refuted",
     promised=Verdict.REFUTED,
-    hypotheses=(POSITIVE_START, COUNTED),
+    hypotheses=(POSITIVE_START,),
     instances=start(**PAIR) | _worlds(0.1),
     conclusion=_conclusion,
-    controls=(
-        Control(POSITIVE_START.name, start([[0], [-1]], [[-1], [-2]], rounds=2), "codes below 0"),
-        Control(COUNTED.name, start(**PAIR, ridge=1.0), "J alone under a ridge"),
-    ),
+    controls=(Control(POSITIVE_START.name, start([[0], [-1]], [[-1], [-2]], rounds=2), "codes below 0, no mask"),),
     mutants=(
         Mutant(
             "the code's step upside down",
@@ -57,7 +56,7 @@ CLAIM = Claim(
     ),
     note=(
         "Without the mask J falls (SN-1); for a mask that stays, least squares on it never raises J (SN-9); the "
-        " published code returns the best pair seen, and so does ours."
+        "published code returns the best pair seen, and so does ours."
     ),
     shown_by="experiments/factors.py",
 )

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, Void, at_most
-from proofs_check.claims.pursuit.shares import SHARES
+from proofs_check.claims.pursuit.shares import NEW_PICK, SHARES, TRANSPOSED
 from proofs_check.engines import smt, symbolic
 from proofs_check.mixture import EXACT, UNIT_ROWS, Mixture
 from proofs_check.pursuit_cases import BELOW, below_bound, beside, dense, omp, outside
@@ -51,15 +51,6 @@ def _conclusion(case: Mixture) -> dict[str, Part]:
     return found
 
 
-def _transposed(symbols, ops):
-    """c_j = <w_j, D b> for r = D b equals <G_S^-1 D^T w_j, c_S>: two and three rows, by Cramer's rule."""
-    b, g = symbols("b:2"), symbols("g:2")
-    p = symbols("p")
-    inner = [b[0] + p * b[1], p * b[0] + b[1]]
-    share = [(g[0] - p * g[1]) / (1 - p * p), (g[1] - p * g[0]) / (1 - p * p)]
-    yield sum(x * y for x, y in zip(share, inner, strict=True)), sum(x * y for x, y in zip(g, b, strict=True))
-
-
 def _bound(unknowns, ops):
     """The share is below 1 just where k is below the bound."""
     k, mu = unknowns("k mu")
@@ -69,16 +60,13 @@ def _bound(unknowns, ops):
     return given, [small == ops.where(k < theory.largest_support(mu, ops=ops), 1, 0)]
 
 
-def _new_pick(unknowns, ops):
-    """Outside |c_j| <= share max |c_S| < max |c_S|: the pick is in S; picked rows have c = 0, so it is a new one."""
-    out, best, share, old = unknowns("out best share old")
-    return [out <= share * best, share < 1, best > 0, old == 0], [out < best, old < best]
-
-
 def _attained(symbols, ops):
-    """Equal codes on k rows with products -mu, one row with products mu to each of them."""
-    k, mu = symbols("k mu", positive=True)
-    yield k * mu / (1 - (k - 1) * mu), theory.outside_share((k - 1) * mu, k * mu)
+    """Equal codes h on k rows with products -mu, one row with products mu to each of them: c from rows of G."""
+    h, mu = symbols("h mu", positive=True)
+    for k in range(1, 7):
+        inside = [[1 if i == j else -mu for j in range(k)] for i in range(k)]
+        *own, out = (sum(g * h for g in row) for row in (*inside, [mu] * k))
+        yield from ((out, theory.outside_share((k - 1) * mu, k * mu) * c) for c in own)
 
 
 @st.composite
@@ -116,11 +104,11 @@ CLAIM = Claim(
         Control(BELOW.name, ABOVE, "k rows with products −μ, one with products μ, (2k − 1)μ > 1"),
     ),
     proofs=(
-        symbolic.identity("c_j = ⟨W_S⁺w_j, c_S⟩", "two rows in S; in general D b = D G⁻¹ Dᵀ D b", _transposed),
+        TRANSPOSED,
         *SHARES,
         smt.implies("share < 1 just where k < (1 + 1/μ)/2", "all real k ≥ 1, μ", _bound),
-        smt.implies("each pick is a new row of S", "all steps: induction", _new_pick),
-        symbolic.identity("attained", "all k, μ", _attained),
+        NEW_PICK,
+        symbolic.identity("attained: c_j = share · c_i by rows of G", "k = 1..6, all μ", _attained),
     ),
     mutants=(
         Mutant("1 + (k − 1)μ", theory.outside_share, lambda before, full: full / (1 + before)),

@@ -3,7 +3,7 @@
 Entry by entry u_i = g_i - sum_{l != i} G_il u_l, with |G_il| <= mu and |g_i| <= mu; U = |u|_1.
 """
 
-from proofs_check.engines import smt
+from proofs_check.engines import smt, symbolic
 from workbench.theory import pursuit as theory
 
 
@@ -76,9 +76,27 @@ def _largest(count):
     return problem
 
 
+def _transposed(symbols, ops):
+    """<w_j, D b> = <u, D^T D b> with u = D^+ w_j, whose normal equations are G u = D^T w_j, G symmetric."""
+    for k in (1, 2, 3, 4):
+        u, b = symbols(f"u:{k}"), symbols(f"b:{k}")
+        g = [[symbols(f"g{min(i, j)}{max(i, j)}") for j in range(k)] for i in range(k)]
+        outside, inside = ([sum(p * v for p, v in zip(row, values, strict=True)) for row in g] for values in (u, b))
+        yield sum(p * v for p, v in zip(outside, b, strict=True)), sum(p * v for p, v in zip(u, inside, strict=True))
+
+
+def _new_pick(unknowns, ops):
+    """Outside |c_j| <= share max |c_S| < max |c_S|: the pick is in S; picked rows have c = 0, so it is a new one."""
+    out, best, share, old = unknowns("out best share old")
+    return [out <= share * best, share < 1, best > 0, old == 0], [out < best, old < best]
+
+
 ENTRIES = "all k: induction over entries"
+TRANSPOSED = symbolic.identity("⟨w_j, Db⟩ = ⟨W_S⁺w_j, W_S Db⟩", "k = 1..4; in general G is symmetric", _transposed)
+HOELDER = smt.induction("|⟨u, c⟩| ≤ |u|₁ max|c|", ENTRIES, _hoelder_first, _hoelder)
+NEW_PICK = smt.implies("each pick is a new row of S", "all steps: induction", _new_pick)
 SHARES = (
-    smt.induction("|⟨u, c⟩| ≤ |u|₁ max|c|", ENTRIES, _hoelder_first, _hoelder),
+    HOELDER,
     smt.induction("|u_i| ≤ |g_i| + μ Σ_{l≠i}|u_l|", ENTRIES, _first_entry, _entry),
     smt.induction("the entries' sum", ENTRIES, _first_sum, _sum),
     smt.implies("|u|₁ ≤ kμ/(1 − (k − 1)μ)", "all k", _whole),

@@ -73,7 +73,7 @@ def _pick(unknowns, ops):
     """
     h, k, q, mu = unknowns("h k q mu")
     least, most = theory.projected_energy(mu, q), theory.projected_product(mu, q)
-    given = [h > 0, q >= 0, k >= q + 1, mu > 0, (2 * k - 1) * mu < 1]
+    given = [h > 0, q >= 0, k >= q + 1, mu > 0, (2 * k - q - 1) * mu < 1]
     return given, [h * least - (k - q - 1) * h * most > (k - q) * h * most]
 
 
