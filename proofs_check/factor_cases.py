@@ -129,10 +129,8 @@ class Factors:
 
     def error(self, codes: Any = None, rows: Any = None) -> float:
         """J, of these factors or of others."""
-        lists = [t.tolist() if isinstance(t, Tensor) else t for t in (self.codes, self.rows)]
-        lists[0] = lists[0] if codes is None else codes
-        lists[1] = lists[1] if rows is None else rows
-        return theory.square_error(self.x.tolist(), *lists)
+        both = self.codes if codes is None else codes, self.rows if rows is None else rows
+        return theory.square_error(self.x.tolist(), *(t.tolist() if isinstance(t, Tensor) else t for t in both))
 
 
 CODES = Hypothesis("codes at least 0", lambda case: float((-case.codes.min()).clamp_min(0)))

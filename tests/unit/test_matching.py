@@ -41,6 +41,7 @@ def by_definition(rows, features):
         second=order[:, min(1, len(features) - 1)],
         nearest_cosine=size.max(1).values,
         best_signed=cosine.max(0).values,
+        least_signed=cosine.min(0).values,
         best_absolute=size.max(0).values,
     )
 
@@ -49,7 +50,7 @@ def by_definition(rows, features):
 def test_every_field_is_what_it_says(m, n):
     rows, features = dictionary(m, n, 24)
     found, expected = match(rows, features), by_definition(rows, features)
-    for name in ("cosine_of", "nearest_cosine", "best_signed", "best_absolute"):
+    for name in ("cosine_of", "nearest_cosine", "best_signed", "least_signed", "best_absolute"):
         assert_close(getattr(found, name), getattr(expected, name), rtol=0, atol=1e-14, msg=lambda m, n=name: n + m)
     some = rows.norm(dim=1) > 0  # a zero row is as near to one feature as to another
     assert_close(found.nearest[some], expected.nearest[some])

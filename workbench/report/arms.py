@@ -30,8 +30,9 @@ def places_of(runs: Runs, part: str) -> list[float]:
 
 
 def short(value: float) -> str:
-    """A score in four characters, five where it is negative: .123, 1.23, -.123."""
-    return f"{value:.3f}".replace("0.", ".", 1) if abs(value) < 0.9995 else f"{value:.2f}"
+    """A score in at most four characters: .12, .012, -.12, 1.23."""
+    digits = 3 if 0 <= value < 0.0995 else 2
+    return f"{value:.{digits}f}".replace("0.", ".", 1) if abs(value) < 0.995 else f"{value:.2f}"
 
 
 def median_table(names: tuple[str, ...]) -> Table:

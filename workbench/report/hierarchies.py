@@ -97,15 +97,15 @@ def _cell(leads: dict[str, Interval], own: list[float]) -> str:
 
 def medians(frame: pl.DataFrame) -> Table:
     """Every arm in every world: medians over seeds."""
-    table = median_table((*SHOWN, "true L0"))
+    table = median_table(tuple(SHOWN))
     for (part, x, arm), scores in runs_of(frame).items():
-        cells = [short(float(np.median(scores[name]))) for name in SHOWN.values()]
-        first, last = arm == ONE_PASS[0], arm == PURSUIT[-1]
         own = {"tree": f"tree {x:g}", "absorption": f"weak {x:g}"}.get(part, part)
-        table.add_row(own if first else "", arm, *cells, f"{scores['expected_l0'][0]:.2f}", end_section=last)
+        heads = {ONE_PASS[0]: own, ONE_PASS[1]: f"L0 {scores['expected_l0'][0]:.2f}"}
+        cells = [short(float(np.median(scores[name]))) for name in SHOWN.values()]
+        table.add_row(heads.get(arm, ""), arm, *cells, end_section=arm == PURSUIT[-1])
     table.caption = (
         "found: share of features whose own latent has |cos| ≥ .9; flat, hier: squared error of cosines in a level and "
-        "across; tilt: cosine of child latents with the parent; pairs: both ends found; ReLU: penalty of nearest L0"
+        "across; tilt: cosine of child latents with the parent; pairs: both ends found; left: true L0"
     )
     return table
 
@@ -129,7 +129,7 @@ def draw(frame: pl.DataFrame, caption: str, stem: Path) -> list[Path]:
         _one_pass(panels[1, 1], frame)
         _dots(panels[1, 2], runs)
         panels[0, 0].plot([], [], color=COLOURS[6], label="true rows, one pass (theory)")
-        shared_legend(figure, (panels[0, 0], panels[1, 0], panels[1, 1]), columns=6)
+        shared_legend(figure, (panels[0, 0], panels[1, 0], panels[1, 1], panels[1, 2]), columns=6)
         return finish(figure, caption, stem)
 
 
@@ -160,7 +160,10 @@ def _one_pass(panel: Axes, frame: pl.DataFrame) -> None:
 
 def _dots(panel: Axes, runs: Runs) -> None:
     """Features found in the crowded tree and pairs found in the graph, an arm a line."""
-    kinds = (("crowded", "found", -0.17, "features, n_true > d"), ("graph", "edge_recall@.9", 0.17, "pairs, graph"))
+    kinds = (
+        ("crowded", "found", -0.17, "features, n_true > d"),
+        ("graph", "edge_recall@.9", 0.17, "pairs, graph"),
+    )
     for part, metric, shift, label in kinds:
         for i, (arm, colour) in enumerate(COLOUR.items()):
             for x in places_of(runs, part):
@@ -173,7 +176,6 @@ def _dots(panel: Axes, runs: Runs) -> None:
     panel.set_yticks(range(len(COLOUR)), list(COLOUR))
     panel.set(xlabel="share found, |cos| ≥ .9", xlim=(-0.03, 1.03))
     panel.invert_yaxis()
-    panel.legend(frameon=False, fontsize=8, loc="lower right")
 
 
 def _exact(frame: pl.DataFrame, metric: str) -> tuple[np.ndarray, np.ndarray]:
