@@ -6,10 +6,9 @@ by the highest target. Run `python experiments/bias_phase.py`; results go to `ru
 goes on; `--help` lists the flags.
 """
 
-import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,8 +23,8 @@ from synthetic.errors import guarded, must
 from synthetic.unit_norm import UnitNorm
 from workbench import TrainConfig, create, evaluate, train
 from workbench.report.bias_maps import draw_frequency, draw_groups, draw_partners, draw_widths, middle
-from workbench.results import Run, revived
-from workbench.sweep import Cell, Report, finish_cells
+from workbench.study import carry_out
+from workbench.sweep import Cell, Report
 
 METRICS = ("recall@.9", "recall@.9_null", "recall@.8", "f1", "fvu", "l0", "dead", "above_target")
 Map = Literal["frequency", "width", "partners", "groups"]
@@ -193,22 +192,18 @@ def caption(settings: BiasPhase) -> str:
 DRAWN = {"frequency": draw_frequency, "width": draw_widths, "partners": draw_partners, "groups": draw_groups}
 
 
+def told(cell: Cell) -> str:
+    """A cell in one line."""
+    return f"{cell['id']:40} {cell['size']:,} samples"
+
+
 def experiment(settings: BiasPhase, console: Console) -> int:
     """Plan, run, write, draw, show; returns the exit code."""
-    settings.check()
-    run = Run(settings.resume) if settings.resume else None
-    settings = revived(settings, run.config) if run else settings
-    cells = plan(settings)
-    if settings.dry_run:
-        console.print_json(json.dumps(asdict(settings), default=str))
-        for cell in cells:
-            console.print(f"{cell['id']:40} {cell['size']:,} samples", highlight=False)
-        return 0
-    run = run or Run.start(settings.out, "bias_phase", json.loads(json.dumps(asdict(settings), default=str)))
-    results, failed = finish_cells(work, cells, run, console, "python experiments/bias_phase.py", jobs=settings.jobs)
-    if failed:
-        return 1
-    frame = run.write_table(list(rows(cells, results)))
+    done = carry_out(settings, "bias_phase", plan, work, console, told)
+    if isinstance(done, int):
+        return done
+    settings, run = done.settings, done.run
+    frame = run.write_table(list(rows(done.cells, done.results)))
     table = Table("finding", "figure", title="phase diagrams of bias adaptation")
     for name in settings.maps:
         own = frame.filter(pl.col("map").is_in(["frequency", "row"] if name == "frequency" else [name]))

@@ -7,7 +7,6 @@ paired by seed. Run `python experiments/bidirectional.py`; results go to `runs/b
 goes on; `--help` lists the flags.
 """
 
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -22,11 +21,9 @@ from synthetic.errors import guarded, must
 from synthetic.mixture import SparseMixture
 from synthetic.structured_worlds import exclusive_pairs, mixed_signs, signed_sparse, unipolar_sparse
 from workbench import TrainConfig, create, evaluate, train
-from workbench.metrics import collect
-from workbench.metrics.levels import FOUND
 from workbench.report.signs import ARMS, MIXED, WORLDS, draw, drawn_part, medians, verdicts
-from workbench.results import Run, revived
-from workbench.sweep import Cell, Report, finish_cells
+from workbench.study import carry_out
+from workbench.sweep import Cell, Report
 
 Part = Literal["signed", "unipolar", "pairs", "mixed"]
 METRICS = (
@@ -148,8 +145,7 @@ def work(cell: Cell, report: Report) -> dict[str, Any]:
     )
     train(sae, world, config, on_step=lambda now: report(now.step * cell["batch"], "training"))
     found = {name: np.asarray(v) for name, v in evaluate(sae, world, cell["samples"], seed=1).items()}
-    kept = [float((e.geometry.cosine_of.abs() >= FOUND).double().mean()) for e in collect(sae, world, 256, seed=1)]
-    scores = {name: found[name] for name in METRICS} | {"found": np.array(kept).reshape(sae.shape)}
+    scores = {name: found[name] for name in METRICS} | {"found": found["matched_recall@.9"]}
     return {name: np.broadcast_to(values, sae.shape).tolist() for name, values in scores.items()}
 
 
@@ -175,23 +171,18 @@ def caption(settings: Bidirectional) -> str:
     ).format(**asdict(settings))
 
 
+def told(cell: Cell) -> str:
+    """A cell in one line."""
+    return f"{cell['id']:32} {cell['size']:,} samples x {len(cell['seeds'])} seeds"
+
+
 def experiment(settings: Bidirectional, console: Console) -> int:
     """Plan, run, write, draw, show; returns the exit code."""
-    settings.check()
-    run = Run(settings.resume) if settings.resume else None
-    settings = revived(settings, run.config) if run else settings
-    cells = plan(settings)
-    if settings.dry_run:
-        console.print_json(json.dumps(asdict(settings), default=str))
-        for cell in cells:
-            console.print(f"{cell['id']:32} {cell['size']:,} samples x {len(cell['seeds'])} seeds", highlight=False)
-        return 0
-    run = run or Run.start(settings.out, "bidirectional", json.loads(json.dumps(asdict(settings), default=str)))
-    again = "python experiments/bidirectional.py"
-    results, failed = finish_cells(work, cells, run, console, again, jobs=settings.jobs)
-    if failed:
-        return 1
-    frame = run.write_table(list(rows(cells, results)))
+    done = carry_out(settings, "bidirectional", plan, work, console, told)
+    if isinstance(done, int):
+        return done
+    settings, run = done.settings, done.run
+    frame = run.write_table(list(rows(done.cells, done.results)))
     paths = draw(frame, caption(settings), run.folder / "figures/bidirectional")
     for table in (medians(frame), verdicts(frame)):
         console.print(table)

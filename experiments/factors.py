@@ -6,7 +6,6 @@ them (SN-6, SN-9, SN-11) and where not (SN-13), and what a second level makes of
 `python experiments/factors.py`; results go to `runs/factors/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -30,9 +29,9 @@ from workbench.factor_scores import Seen, families, supports
 from workbench.metrics.matching import match
 from workbench.paired import interval
 from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
-from workbench.results import Run, revived
 from workbench.semi_nmf import Factors, fit
-from workbench.sweep import Cell, Report, finish_cells
+from workbench.study import carry_out
+from workbench.sweep import Cell, Report
 from workbench.theory.factorisation import rank_floor
 from workbench.variants.semi_nmf import SemiNmf
 
@@ -258,22 +257,18 @@ def tables_of(frame: pl.DataFrame, settings: Factorise) -> Iterator[Table]:
         yield against
 
 
+def told(cell: Cell) -> str:
+    """A cell in one line."""
+    return f"{cell['id']:20} {cell['size']:,} samples, {len(cell['seeds'])} starts"
+
+
 def experiment(settings: Factorise, console: Console) -> int:
     """Plan, run, write, draw, show; returns the exit code."""
-    settings.check()
-    run = Run(settings.resume) if settings.resume else None
-    settings = revived(settings, run.config) if run else settings
-    cells = plan(settings)
-    if settings.dry_run:
-        console.print_json(json.dumps(asdict(settings), default=str))
-        for cell in cells:
-            console.print(f"{cell['id']:20} {cell['size']:,} samples, {len(cell['seeds'])} starts", highlight=False)
-        return 0
-    run = run or Run.start(settings.out, "factors", json.loads(json.dumps(asdict(settings), default=str)))
-    results, failed = finish_cells(work, cells, run, console, "python experiments/factors.py", jobs=settings.jobs)
-    if failed:
-        return 1
-    frame = run.write_table(list(rows(cells, results)))
+    done = carry_out(settings, "factors", plan, work, console, told)
+    if isinstance(done, int):
+        return done
+    settings, run = done.settings, done.run
+    frame = run.write_table(list(rows(done.cells, done.results)))
     paths = draw(frame, settings, run.folder / "figures/factors")
     for table in tables_of(frame, settings):
         console.print(table)

@@ -6,7 +6,6 @@ BA-12 (an output without bias), BA-13 (two frequencies), BA-14 (latents a group)
 Run `python experiments/gba.py`; results go to `runs/gba/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -20,7 +19,6 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from rich.console import Console
 from rich.table import Table
-from scipy.stats import t as student
 
 from synthetic.bias_worlds import two_frequencies, unbalanced, uniform
 from synthetic.errors import guarded, must
@@ -29,9 +27,10 @@ from workbench.metrics import collect
 from workbench.metrics.evidence import Evidence
 from workbench.metrics.recall import best
 from workbench.metrics.survival import survivors
+from workbench.paired import interval
 from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
-from workbench.results import Run, revived
-from workbench.sweep import Cell, Report, finish_cells
+from workbench.study import carry_out
+from workbench.sweep import Cell, Report
 
 SCORES = ("recall@.9", "recall@.8", "f1", "mcs@.9", "fvu", "l0", "dead", "above_target", "frequency_error")
 NULLS = ("recall@.9_null", "recall@.8_null", "f1_null", "mcs@.9_null")
@@ -193,12 +192,6 @@ def chosen(runs: Runs, world: str, near: float | None = None) -> dict[str, Any]:
     return {method: max((k for k in runs if k[:2] == (world, method)), key=worth) for method in METHODS}
 
 
-def paired(differences: np.ndarray) -> str:
-    """Mean and half-width of its 95 % interval."""
-    half = student.ppf(0.975, len(differences) - 1) * differences.std(ddof=1) / len(differences) ** 0.5
-    return f"{differences.mean():+.3f} ± {half:.3f}"
-
-
 def draw(frame: pl.DataFrame, settings: GBA, stem: Path) -> list[Path]:
     """Recovery and error against L0, and survival across seeds, a column a world; from the table alone."""
     runs = runs_of(frame, "grid")
@@ -261,28 +254,24 @@ def tables_of(frame: pl.DataFrame, settings: GBA) -> Iterator[Table]:
         near = chosen(runs, world, float(np.median(gba["l0"])))
         for method in [name for name in METHODS if name != "GBA"]:
             for at, key in (("best", at_best[method]), ("nearest L0", near[method])):
-                cells = [paired(np.subtract(gba[name], runs[key][name])) for name in PAIRED]
+                cells = [str(interval(np.subtract(gba[name], runs[key][name]))) for name in PAIRED]
                 table.add_row(method, at, key[2], f"{np.median(runs[key]['l0']):.3g}", *cells)
         table.caption = f"GBA at {at_best['GBA'][2]}, L0 {np.median(gba['l0']):.3g}; seeds of weights, the same data"
         yield table
 
 
+def told(cell: Cell) -> str:
+    """A cell in one line."""
+    return f"{cell['id']:50} {cell['size']:,} samples x {len(cell['seeds'])} seeds"
+
+
 def experiment(settings: GBA, console: Console) -> int:
     """Plan, run, write, draw, show; returns the exit code."""
-    settings.check()
-    run = Run(settings.resume) if settings.resume else None
-    settings = revived(settings, run.config, {"ranges": lambda v: tuple(map(tuple, v))}) if run else settings
-    cells = plan(settings)
-    if settings.dry_run:
-        console.print_json(json.dumps(asdict(settings), default=str))
-        for cell in cells:
-            console.print(f"{cell['id']:50} {cell['size']:,} samples x {len(cell['seeds'])} seeds", highlight=False)
-        return 0
-    run = run or Run.start(settings.out, "gba", json.loads(json.dumps(asdict(settings), default=str)))
-    results, failed = finish_cells(work, cells, run, console, "python experiments/gba.py", jobs=settings.jobs)
-    if failed:
-        return 1
-    frame = run.write_table(list(rows(cells, results)))
+    done = carry_out(settings, "gba", plan, work, console, told, convert={"ranges": lambda v: tuple(map(tuple, v))})
+    if isinstance(done, int):
+        return done
+    settings, run = done.settings, done.run
+    frame = run.write_table(list(rows(done.cells, done.results)))
     paths = draw(frame, settings, run.folder / "figures/gba")
     for table in tables_of(frame, settings):
         console.print(table)

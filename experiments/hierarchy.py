@@ -7,13 +7,12 @@ and MP do with the true rows. Run `python experiments/hierarchy.py`; results go 
 `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
-import json
 import math
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import NormalDist, fmean
+from statistics import NormalDist
 from typing import Any, Literal
 
 import numpy as np
@@ -26,13 +25,10 @@ from synthetic.mixture import SparseMixture
 from synthetic.streams import stream
 from synthetic.structured_worlds import concept_dag, concept_tree, crowded_tree
 from workbench import TrainConfig, create, evaluate, train
-from workbench.metrics import collect
-from workbench.metrics.levels import FOUND
-from workbench.metrics.matching import Geometry, random_geometries
 from workbench.pursuit import matching_pursuit
 from workbench.report.hierarchies import COLOUR, ONE_PASS, draw, medians, verdicts
-from workbench.results import Run, revived
-from workbench.sweep import Cell, Report, finish_cells
+from workbench.study import carry_out
+from workbench.sweep import Cell, Report
 from workbench.theory.pursuit import one_shot_margin
 
 Part = Literal["tree", "absorption", "crowded", "graph"]
@@ -161,16 +157,9 @@ def work(cell: Cell, report: Report) -> dict[str, Any]:
     )
     train(sae, world, config, on_step=lambda now: report(now.step * cell["batch"], "training"))
     found = {name: np.asarray(v) for name, v in evaluate(sae, world, cell["samples"], seed=1).items()}
-    kept = [share_found(member.geometry) for member in collect(sae, world, 256, seed=1)]
-    chance = fmean(share_found(geometry) for geometry in random_geometries(m, features_of(world)))
-    scores = {name: found[name] for name in METRICS} | {"found": np.array(kept).reshape(sae.shape)}
-    scores["found_null"] = np.full(sae.shape, chance)
+    scores = {name: found[name] for name in METRICS}
+    scores |= {name: found[f"matched_recall@.9{end}"] for name, end in (("found", ""), ("found_null", "_null"))}
     return {name: np.broadcast_to(values, sae.shape).tolist() for name, values in scores.items()}
-
-
-def share_found(geometry: Geometry) -> float:
-    """Share of features whose own latent has |cos| >= .9 with them, whichever way it points."""
-    return float((geometry.cosine_of.abs() >= FOUND).double().mean())
 
 
 def features_of(world: SparseMixture) -> torch.Tensor:
@@ -243,22 +232,18 @@ def caption(settings: Hierarchy) -> str:
     ).format(**asdict(settings))
 
 
+def told(cell: Cell) -> str:
+    """A cell in one line."""
+    return f"{cell['id']:32} {cell['size']:,} samples x {len(cell['seeds'])} seeds"
+
+
 def experiment(settings: Hierarchy, console: Console) -> int:
     """Plan, run, write, draw, show; returns the exit code."""
-    settings.check()
-    run = Run(settings.resume) if settings.resume else None
-    settings = revived(settings, run.config) if run else settings
-    cells = plan(settings)
-    if settings.dry_run:
-        console.print_json(json.dumps(asdict(settings), default=str))
-        for cell in cells:
-            console.print(f"{cell['id']:32} {cell['size']:,} samples x {len(cell['seeds'])} seeds", highlight=False)
-        return 0
-    run = run or Run.start(settings.out, "hierarchy", json.loads(json.dumps(asdict(settings), default=str)))
-    results, failed = finish_cells(work, cells, run, console, "python experiments/hierarchy.py", jobs=settings.jobs)
-    if failed:
-        return 1
-    frame = run.write_table(list(rows(cells, results)))
+    done = carry_out(settings, "hierarchy", plan, work, console, told)
+    if isinstance(done, int):
+        return done
+    settings, run = done.settings, done.run
+    frame = run.write_table(list(rows(done.cells, done.results)))
     paths = draw(frame, caption(settings), run.folder / "figures/hierarchy")
     for table in (medians(frame), verdicts(frame)):
         console.print(table)

@@ -7,10 +7,9 @@ Run `python experiments/interactions.py`; results go to `runs/interactions/...`;
 lists the flags.
 """
 
-import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +43,8 @@ from workbench.report.compounds import (
     Values,
     tables_of,
 )
-from workbench.results import Run, revived
-from workbench.sweep import Cell, Report, finish_cells
+from workbench.study import carry_out
+from workbench.sweep import Cell, Report
 from workbench.theory.interactions import decoder_parameters
 
 
@@ -240,23 +239,18 @@ def rows(cells: list[Cell], results: dict[str, Any], settings: InteractionRun) -
                 yield about | {"metric": "fvu", "value": planted(world, rank2, terms, settings.samples)}
 
 
+def told(cell: Cell) -> str:
+    """A cell in one line."""
+    return f"{cell['id']:50} {cell['size']:,} samples x {len(cell['seeds'])} seeds"
+
+
 def experiment(settings: InteractionRun, console: Console) -> int:
     """Plan, run, write, draw, show; returns the exit code."""
-    settings.check()
-    run = Run(settings.resume) if settings.resume else None
-    settings = revived(settings, run.config) if run else settings
-    cells = plan(settings)
-    if settings.dry_run:
-        console.print_json(json.dumps(asdict(settings), default=str))
-        for cell in cells:
-            console.print(f"{cell['id']:50} {cell['size']:,} samples x {len(cell['seeds'])} seeds", highlight=False)
-        return 0
-    run = run or Run.start(settings.out, "interactions", json.loads(json.dumps(asdict(settings), default=str)))
-    again = "python experiments/interactions.py"
-    results, failed = finish_cells(work, cells, run, console, again, jobs=settings.jobs)
-    if failed:
-        return 1
-    values = Values(run.write_table(list(rows(cells, results, settings))), 2 * settings.pairs)
+    done = carry_out(settings, "interactions", plan, work, console, told)
+    if isinstance(done, int):
+        return done
+    settings, run = done.settings, done.run
+    values = Values(run.write_table(list(rows(done.cells, done.results, settings))), 2 * settings.pairs)
     for draw, name in ((draw_arms, "arms"), (draw_sweeps, "sweeps")):
         paths = draw(values, caption(settings), run.folder / "figures" / name)
         console.print(f"figure {paths[0]}", soft_wrap=True, highlight=False)

@@ -6,7 +6,6 @@ against recovery of SAEs as features outnumber dimensions; `timing`, correlation
 `python experiments/pursuit.py`; results go to `runs/pursuit/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
-import json
 import statistics
 import sys
 from collections.abc import Iterator
@@ -29,8 +28,8 @@ from workbench import TrainConfig, create, evaluate, train
 from workbench.machine import Work, alternate
 from workbench.pursuit import clear_picks, matching_pursuit, orthogonal_matching_pursuit
 from workbench.report.pursuit_maps import draw_interference, draw_phase, draw_timing
-from workbench.results import Run, revived
-from workbench.sweep import Cell, Report, finish_cells
+from workbench.study import carry_out
+from workbench.sweep import Cell, Report
 
 Part = Literal["phase", "noise", "trained", "timing"]
 RULES = ("OMP", "OMP, signed", "MP, abs", "MP, relu", "TopK", "AbsTopK")
@@ -248,29 +247,18 @@ def rows(cells: list[Cell], results: dict[str, Any]) -> Iterator[dict[str, Any]]
                     yield about | {"rule": rule, "k": entry["k"], "metric": metric, "value": entry[metric]}
 
 
+def told(cell: Cell) -> str:
+    """A cell in one line."""
+    return f"{cell['id']:28} {cell['size']:,} samples"
+
+
 def experiment(settings: Pursuit, console: Console) -> int:
     """Plan, run, write, draw, show; returns the exit code."""
-    settings.check()
-    run = Run(settings.resume) if settings.resume else None
-    settings = revived(settings, run.config) if run else settings
-    cells = plan(settings)
-    if settings.dry_run:
-        console.print_json(json.dumps(asdict(settings), default=str))
-        for cell in cells:
-            console.print(f"{cell['id']:28} {cell['size']:,} samples", highlight=False)
-        return 0
-    run = run or Run.start(settings.out, "pursuit", json.loads(json.dumps(asdict(settings), default=str)))
-    results: dict[str, Any] = {}
-    for alone in (False, True):
-        own = [cell for cell in cells if (cell["part"] == "timing") == alone]
-        jobs = 1 if alone else settings.jobs
-        done, failed = (
-            finish_cells(work, own, run, console, "python experiments/pursuit.py", jobs=jobs) if own else ({}, {})
-        )
-        results |= done
-        if failed:
-            return 1
-    frame = run.write_table(sorted(rows(cells, results), key=str))
+    done = carry_out(settings, "pursuit", plan, work, console, told, alone=lambda cell: cell["part"] == "timing")
+    if isinstance(done, int):
+        return done
+    settings, run = done.settings, done.run
+    frame = run.write_table(sorted(rows(done.cells, done.results), key=str))
     table = Table("finding", "figure", title="what a pursuit picks")
     for parts, draw in (
         (("phase",), draw_phase),

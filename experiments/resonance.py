@@ -6,7 +6,6 @@ what the same SAE does without steering. Run `python experiments/resonance.py`; 
 `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
-import json
 import math
 import sys
 from collections.abc import Iterator
@@ -30,8 +29,8 @@ from workbench.metrics import collect
 from workbench.metrics.matching import random_geometries
 from workbench.metrics.resonance import tuning
 from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
-from workbench.results import Run, revived
-from workbench.sweep import Cell, Report, finish_cells
+from workbench.study import carry_out
+from workbench.sweep import Cell, Report
 
 METRICS = (
     *("recall@.9", "recall@.8", "f1", "fvu", "l0", "dead", "above_target", "frequency_error", "resonance"),
@@ -222,23 +221,18 @@ def table_of(frame: pl.DataFrame, settings: Resonance) -> Table:
     return table
 
 
+def told(cell: Cell) -> str:
+    """A cell in one line."""
+    return f"{cell['id']:20} {cell['size']:,} samples x {len(cell['seeds'])} seeds"
+
+
 def experiment(settings: Resonance, console: Console) -> int:
     """Plan, run, write, draw, show; returns the exit code."""
-    settings.check()
-    run = Run(settings.resume) if settings.resume else None
-    settings = revived(settings, run.config) if run else settings
-    cells = plan(settings)
-    if settings.dry_run:
-        console.print_json(json.dumps(asdict(settings), default=str))
-        for cell in cells:
-            console.print(f"{cell['id']:20} {cell['size']:,} samples x {len(cell['seeds'])} seeds", highlight=False)
-        return 0
-    run = run or Run.start(settings.out, "resonance", json.loads(json.dumps(asdict(settings), default=str)))
-    again = "python experiments/resonance.py"
-    results, failed = finish_cells(work, cells, run, console, again, jobs=settings.jobs)
-    if failed:
-        return 1
-    frame = run.write_table(list(rows(cells, results)))
+    done = carry_out(settings, "resonance", plan, work, console, told)
+    if isinstance(done, int):
+        return done
+    settings, run = done.settings, done.run
+    frame = run.write_table(list(rows(done.cells, done.results)))
     paths = draw(frame, settings, run.folder / "figures/resonance")
     console.print(table_of(frame, settings))
     console.print(f"figure {paths[0]}\nresults {run.folder}", soft_wrap=True, highlight=False)

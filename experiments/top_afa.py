@@ -4,7 +4,6 @@ Also starts both variants at the true dictionary and watches them leave it or st
 experiments/top_afa.py`; results go to `runs/top_afa/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -29,8 +28,8 @@ from synthetic.streams import stream
 from synthetic.world import World
 from workbench import SAE, TrainConfig, create, evaluate, train
 from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
-from workbench.results import Run, revived
-from workbench.sweep import Cell, Report, finish_cells
+from workbench.study import carry_out
+from workbench.sweep import Cell, Report
 
 METRICS = ("recovered", "l0", "fvu", "corr(L0, K)", "saturated", "mcc", "chance")
 _SAMPLES = 4096
@@ -265,23 +264,18 @@ def table_of(frame: pl.DataFrame, settings: TopAFA) -> Table:
     return table
 
 
+def told(cell: Cell) -> str:
+    """A cell in one line."""
+    return f"{cell['id']:32} {cell['size']:,} samples x {len(cell['seeds'])} seeds"
+
+
 def experiment(settings: TopAFA, console: Console) -> int:
     """Plan, run, write, draw, show; returns the exit code."""
-    settings.check()
-    run = Run(settings.resume) if settings.resume else None
-    settings = revived(settings, run.config) if run else settings
-    cells = plan(settings)
-    if settings.dry_run:
-        console.print_json(json.dumps(asdict(settings), default=str))
-        for cell in cells:
-            console.print(f"{cell['id']:32} {cell['size']:,} samples x {len(cell['seeds'])} seeds", highlight=False)
-        return 0
-    run = run or Run.start(settings.out, "top_afa", json.loads(json.dumps(asdict(settings), default=str)))
-    again = "python experiments/top_afa.py"
-    results, failed = finish_cells(work, cells, run, console, again, jobs=settings.jobs)
-    if failed:
-        return 1
-    frame = run.write_table(list(rows(cells, results)))
+    done = carry_out(settings, "top_afa", plan, work, console, told)
+    if isinstance(done, int):
+        return done
+    settings, run = done.settings, done.run
+    frame = run.write_table(list(rows(done.cells, done.results)))
     paths = draw(frame, settings, run.folder / "figures/top_afa")
     console.print(table_of(frame, settings))
     console.print(f"figure {paths[0]}\nresults {run.folder}", soft_wrap=True, highlight=False)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from proofs_check.proximal_runs import SEEDS, Trained
 from synthetic.structured_worlds import pair_roles
-from workbench import compounds
+from workbench.metrics import products
 
 STEPS = 1000
 
@@ -43,7 +43,7 @@ class Decoder(Trained):
     @property
     def crossed(self) -> float:
         """P(|B| of a pair that interacts > |B| of one that only comes together), ties half."""
-        return compounds.auroc(self.interacting, self.strengths["frequent only"])
+        return products.auroc(self.interacting, self.strengths["frequent only"])
 
 
 def decoders(**changes: Any) -> SearchStrategy[Decoder]:

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from synthetic.interactions import Interactions
 from synthetic.streams import stream
-from workbench.metrics import collect, evaluate
-from workbench.metrics.products import TRACKED
-from workbench.metrics.samples import Coefficients
+from workbench.metrics import evaluate
+from workbench.metrics.matching import match
+from workbench.metrics.products import TRACKED, auroc
+from workbench.metrics.samples import Coefficients, products_of
 from workbench.polynomial import Terms, power_terms
 from workbench.sae import SAE
 from workbench.variants.polysae import PolySAE
@@ -71,7 +72,8 @@ def measure(sae: SAE, world: Interactions, roles: Roles, against: str, n: int = 
         found[f"own latent: {role}"] = own.double().mean(-1).tolist()
         found[f"parts: {role}"] = (alone.amax(-2)[:, at].amin(-1) >= TRACKED).double().mean(-1).tolist()
     if isinstance(sae, PolySAE):
-        readers = [cast(Coefficients, member.products) for member in collect(sae, world, n, seed=1)]
+        geometries = (match(rows, world.truth.features) for rows in sae.W_dec)
+        readers = [cast(Coefficients, products_of(sae, i, geometry)) for i, geometry in enumerate(geometries)]
         sizes = {role: [read(torch.tensor(pairs)).norm(dim=1) for read in readers] for role, pairs in roles.items()}
         found |= {f"|B|: {role}": [float(size.mean()) for size in own] for role, own in sizes.items()}
         true = [role for role, pairs in roles.items() if set(pairs) <= set(world.members)]
@@ -80,11 +82,6 @@ def measure(sae: SAE, world: Interactions, roles: Roles, against: str, n: int = 
         ]
         found["r of |B| and co-firing"] = _with_cofiring(sae, f)
     return found
-
-
-def auroc(a: Tensor, b: Tensor) -> float:
-    """P(one of a > one of b), ties half."""
-    return float(((a[:, None] > b).double() + (a[:, None] == b) / 2).mean())
 
 
 def _with_cofiring(sae: PolySAE, f: Float[Tensor, "s n m"]) -> list[float]:

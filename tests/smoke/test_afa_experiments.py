@@ -1,23 +1,12 @@
 """The experiments of the AFA chapter end to end at toy size: the shape of their results, resuming, bad input."""
 
-import sys
-
 import polars as pl
 import pytest
+from toys import run
 
 import synthetic as S
 import workbench as W
 from experiments import afa_bounds, top_afa, top_afa_rule, zf_plot
-
-
-def run(monkeypatch, capsys, module, *flags):
-    """Exit code and output of an experiment in this process."""
-    monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, flags)])
-    try:
-        code = module.main()
-    except SystemExit as leaving:
-        code = int(leaving.code or 0)
-    return code, "".join(capsys.readouterr())
 
 
 def only_run(out):

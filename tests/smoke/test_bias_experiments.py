@@ -1,9 +1,8 @@
 """The experiments of bias adaptation end to end at toy size: the shape of their results, resuming, bad input."""
 
-import sys
-
 import polars as pl
 import pytest
+from toys import run, starter
 
 from experiments import bias_phase, gba, resonance
 from workbench.report import bias_maps
@@ -25,33 +24,10 @@ TOY = {
 """flags that make each experiment a matter of seconds"""
 
 
-def run(monkeypatch, capsys, module, *flags):
-    """Exit code and output of an experiment in this process."""
-    monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, flags)])
-    try:
-        code = module.main()
-    except SystemExit as leaving:
-        code = int(leaving.code or 0)
-    return code, "".join(capsys.readouterr())
-
-
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
     """Runs an experiment at toy size, once for all tests: its folder and its table."""
-    done = {}
-
-    def start(module):
-        if module not in done:
-            out = tmp_path_factory.mktemp("toy")
-            with pytest.MonkeyPatch.context() as patch:
-                flags = [*TOY[module], "--out", out, "--jobs", 1]
-                patch.setattr(sys, "argv", [module.__name__, *map(str, flags)])
-                assert module.main() == 0
-            (folder,) = next(path for path in out.iterdir() if path.is_dir()).iterdir()
-            done[module] = folder, pl.read_parquet(folder / "metrics.parquet")
-        return done[module]
-
-    return start
+    return starter(tmp_path_factory, TOY)
 
 
 def test_resonance_is_lost_far_above_the_features_rate(toy):
@@ -122,7 +98,7 @@ def test_every_method_is_scored_and_compared_on_the_same_seeds(toy):
 
 
 def test_paired_interval_by_hand():
-    assert gba.paired(pl.Series([0.0, 1.0, 2.0]).to_numpy()) == "+1.000 ± 2.484"  # 4.303 / sqrt(3)
+    assert str(gba.interval(pl.Series([0.0, 1.0, 2.0]).to_numpy())) == "+1.000 ± 2.484"  # 4.303 / sqrt(3)
 
 
 @pytest.mark.parametrize("module", TOY)

@@ -1,39 +1,23 @@
 """The experiment on factors, end to end at toy size: the shape of its result, resuming, and its refusals."""
 
-import sys
-
 import polars as pl
 import pytest
 import torch
+from toys import run, starter
 
 from experiments import factors
 from workbench.factor_scores import leaf_accuracy, supports
 
 TOY = [
     *("--samples", "300", "--iterations", "80", "--steps", "60", "--batch", "64", "--seeds", "2"),
-    *("--ratios", "0.5", "1.0", "--cores", "0", "12", "--jobs", "1"),
+    *("--ratios", "0.5", "1.0", "--cores", "0", "12"),
 ]
-
-
-def run(monkeypatch, capsys, *flags):
-    """The experiment in this process."""
-    monkeypatch.setattr(sys, "argv", ["factors", *map(str, flags)])
-    try:
-        code = factors.main()
-    except SystemExit as leaving:
-        code = int(leaving.code or 0)
-    return code, "".join(capsys.readouterr())
 
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
     """A run at toy size: its folder and its table."""
-    out = tmp_path_factory.mktemp("toy")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["factors", *TOY, "--out", str(out)])
-        assert factors.main() == 0
-    (folder,) = (out / "factors").iterdir()
-    return folder, pl.read_parquet(folder / "metrics.parquet")
+    return starter(tmp_path_factory, {factors: TOY})(factors)
 
 
 def test_winner_take_all_finds_factors_that_a_better_fit_does_not(toy):
@@ -71,10 +55,10 @@ def test_resuming_gives_the_same_table(toy, monkeypatch, capsys):
     folder, frame = toy
     records = folder / "records.jsonl"
     records.write_text("\n".join(records.read_text().splitlines()[:-2]))
-    code, said = run(monkeypatch, capsys, "--resume", folder, "--jobs", 1)
+    code, said = run(monkeypatch, capsys, factors, "--resume", folder, "--jobs", 1)
     assert code == 0, said
     assert pl.read_parquet(folder / "metrics.parquet").equals(frame)
-    code, said = run(monkeypatch, capsys, "--resume", folder, "--steps", 99)
+    code, said = run(monkeypatch, capsys, factors, "--resume", folder, "--steps", 99)
     assert code == 2
     assert "--steps must be left alone with --resume; got 99: a run keeps its settings" in " ".join(said.split())
 
@@ -92,14 +76,14 @@ def test_resuming_gives_the_same_table(toy, monkeypatch, capsys):
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(monkeypatch, capsys, tmp_path, flags, message):
-    code, said = run(monkeypatch, capsys, *flags, "--out", tmp_path)
+    code, said = run(monkeypatch, capsys, factors, *flags, "--out", tmp_path)
     assert code == 2
     assert message in " ".join(said.split())
     assert not list(tmp_path.iterdir())
 
 
 def test_dry_run_writes_nothing(monkeypatch, capsys, tmp_path):
-    code, said = run(monkeypatch, capsys, "--dry-run", "--out", tmp_path)
+    code, said = run(monkeypatch, capsys, factors, "--dry-run", "--out", tmp_path)
     assert code == 0
     assert "samples" in said
     assert not list(tmp_path.iterdir())

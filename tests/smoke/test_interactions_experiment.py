@@ -1,11 +1,10 @@
 """The experiment on interactions end to end at toy size: its results, resuming, bad input, verdicts."""
 
-import sys
-
 import numpy as np
 import polars as pl
 import pytest
 import torch
+import toys
 
 from experiments import interactions
 from synthetic.magnitudes import ConstantMagnitude
@@ -22,24 +21,15 @@ TOY = [
 
 
 def run(monkeypatch, capsys, *flags):
-    """Exit code and output of the experiment in this process."""
-    monkeypatch.setattr(sys, "argv", ["interactions", *map(str, flags)])
-    try:
-        code = interactions.main()
-    except SystemExit as leaving:
-        code = int(leaving.code or 0)
-    return code, " ".join("".join(capsys.readouterr()).split())
+    """Exit code and output of the experiment, in one line."""
+    code, said = toys.run(monkeypatch, capsys, interactions, *flags)
+    return code, " ".join(said.split())
 
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
     """Its folder and its table."""
-    out = tmp_path_factory.mktemp("toy")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["interactions", *map(str, [*TOY, "--out", out, "--jobs", 1])])
-        assert interactions.main() == 0
-    (folder,) = (out / "interactions").iterdir()
-    return folder, pl.read_parquet(folder / "metrics.parquet")
+    return toys.starter(tmp_path_factory, {interactions: TOY})(interactions)
 
 
 def test_every_arm_is_scored_before_and_after_on_the_same_seeds(toy):

@@ -5,6 +5,7 @@ import sys
 
 import polars as pl
 import pytest
+from toys import run, starter
 
 from experiments import benchmark, pursuit
 from workbench.timing import Shape
@@ -16,25 +17,10 @@ TOY = [
 """flags that make the experiment a matter of seconds"""
 
 
-def run(monkeypatch, capsys, *flags):
-    """Exit code and output of the experiment in this process."""
-    monkeypatch.setattr(sys, "argv", ["pursuit.py", *map(str, flags)])
-    try:
-        code = pursuit.main()
-    except SystemExit as leaving:
-        code = int(leaving.code or 0)
-    return code, "".join(capsys.readouterr())
-
-
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
     """Folder and table of one run at toy size."""
-    out = tmp_path_factory.mktemp("toy")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["pursuit.py", *map(str, TOY), "--out", str(out), "--jobs", "1"])
-        assert pursuit.main() == 0
-    (folder,) = (out / "pursuit").iterdir()
-    return folder, pl.read_parquet(folder / "metrics.parquet")
+    return starter(tmp_path_factory, {pursuit: TOY})(pursuit)
 
 
 def values(frame, metric, **wanted):
@@ -79,7 +65,7 @@ def test_resuming_gives_the_same_table(toy, monkeypatch, capsys):
     records = folder / "records.jsonl"
     lines = records.read_text().splitlines()
     records.write_text("\n".join(line for line in lines if '"id": "noise' not in line))
-    code, said = run(monkeypatch, capsys, "--resume", folder, "--jobs", 1)
+    code, said = run(monkeypatch, capsys, pursuit, "--resume", folder, "--jobs", 1)
     assert code == 0, said
     assert "MP, relu, 8" in said
     assert pl.read_parquet(folder / "metrics.parquet").equals(frame)
@@ -97,14 +83,14 @@ def test_resuming_gives_the_same_table(toy, monkeypatch, capsys):
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(monkeypatch, capsys, tmp_path, flags, message):
-    code, said = run(monkeypatch, capsys, *flags, "--out", tmp_path)
+    code, said = run(monkeypatch, capsys, pursuit, *flags, "--out", tmp_path)
     assert code == 2
     assert message in " ".join(said.split())
     assert not list(tmp_path.iterdir())
 
 
 def test_dry_run_writes_nothing(monkeypatch, capsys, tmp_path):
-    code, said = run(monkeypatch, capsys, "--dry-run", "--parts", "phase", "--out", tmp_path)
+    code, said = run(monkeypatch, capsys, pursuit, "--dry-run", "--parts", "phase", "--out", tmp_path)
     assert code == 0
     assert "phase/worst/14/0" in said
     assert "noise" not in said.split("}")[-1]

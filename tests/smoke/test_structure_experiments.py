@@ -1,9 +1,8 @@
 """The experiments on concept levels and on signed axes end to end at toy size: results, resuming, bad input."""
 
-import sys
-
 import polars as pl
 import pytest
+from toys import run, starter
 
 from experiments import bidirectional, hierarchy
 from workbench.report import hierarchies, signs
@@ -24,32 +23,10 @@ ROWS = {hierarchy: 7, bidirectional: 3 * 5 + 2 * 3 + 2 * 3}
 """worlds times arms"""
 
 
-def run(monkeypatch, capsys, module, *flags):
-    """Exit code and output of an experiment in this process."""
-    monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, flags)])
-    try:
-        code = module.main()
-    except SystemExit as leaving:
-        code = int(leaving.code or 0)
-    return code, "".join(capsys.readouterr())
-
-
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
     """Runs an experiment at toy size, once for all tests: its folder and its table."""
-    done = {}
-
-    def start(module):
-        if module not in done:
-            out = tmp_path_factory.mktemp("toy")
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(sys, "argv", [module.__name__, *map(str, [*TOY[module], "--out", out, "--jobs", 1])])
-                assert module.main() == 0
-            (folder,) = next(path for path in out.iterdir() if path.is_dir()).iterdir()
-            done[module] = folder, pl.read_parquet(folder / "metrics.parquet")
-        return done[module]
-
-    return start
+    return starter(tmp_path_factory, TOY)
 
 
 def cells_of(table):

@@ -4,7 +4,6 @@ from typing import cast
 
 import torch
 from jaxtyping import Float
-from scipy.stats import rankdata
 from torch import Tensor
 
 from synthetic.streams import stream
@@ -48,6 +47,11 @@ def strengths(read: Coefficients, products: Products, n_true: int) -> tuple[Floa
     return read(products.members).norm(dim=1), read(kept).norm(dim=1)
 
 
+def auroc(a: Float[Tensor, " n"], b: Float[Tensor, " m"]) -> float:
+    """P(one of a > one of b), ties half; NaN where one of them is empty."""
+    return float(((a[:, None] > b).double() + (a[:, None] == b) / 2).mean())
+
+
 @metric(product_error=0.0, product_cosine=1.0, product_auroc=1.0)
 @only_if(lambda evidence: evidence.truth.products is not None and evidence.products is not None)
 def products(evidence: Evidence) -> Values:
@@ -62,10 +66,8 @@ def products(evidence: Evidence) -> Values:
     truth, read = cast(Products, evidence.truth.products), cast(Coefficients, evidence.products)
     found, wanted = read(truth.members), truth.gains[:, None].double() * truth.targets.double()
     own, others = strengths(read, truth, evidence.truth.n_true)
-    ranks = torch.from_numpy(rankdata(torch.cat((own, others)).numpy()))[: len(own)]
-    size, pairs = len(own), len(own) * len(others)
     return {
         "product_error": float((found - wanted).square().sum() / wanted.square().sum()),
         "product_cosine": float(torch.nn.functional.cosine_similarity(found, wanted, eps=1e-12).mean()),
-        "product_auroc": float((ranks.sum() - size * (size + 1) / 2) / pairs) if pairs else float("nan"),
+        "product_auroc": auroc(own, others),
     }

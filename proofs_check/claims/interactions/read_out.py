@@ -5,7 +5,7 @@ from dataclasses import replace
 from proofs_check import interaction_runs
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
 from proofs_check.interaction_runs import Decoder, decoders, one_decoder, terms
-from workbench import compounds
+from workbench.metrics import products
 
 
 def _conclusion(case: Decoder) -> dict[str, Part]:
@@ -48,7 +48,7 @@ CLAIM = Claim(
         ),
         Control(TRAINED.name, one_decoder(steps=3), "three steps"),
     ),
-    mutants=(Mutant("the other way round", compounds.auroc, lambda a, b: 1 - _auroc(a, b)),),
+    mutants=(Mutant("the other way round", products.auroc, lambda a, b: 1 - _auroc(a, b)),),
     note=(
         "Measured, not proved: 32 features, d = 64, k = 3, P = 8 pairs that interact, 4 that only come together, 1000 "
         "steps of 256, three seeds. AUROC .88-.97 (products alone .88-.97); with U left at random .69-.88, and .50 in "
@@ -59,4 +59,4 @@ CLAIM = Claim(
     ),
 )
 
-_auroc = compounds.auroc
+_auroc = products.auroc
