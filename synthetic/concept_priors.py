@@ -5,6 +5,7 @@ from typing import Protocol
 
 import torch
 from jaxtyping import Float
+from scipy.special import gammaincinv
 from torch import Tensor
 
 from synthetic.concepts import configurations
@@ -25,8 +26,9 @@ class Prior(Protocol):
 
 def dirichlet(shape: tuple[int, ...], concentration: float, rng: torch.Generator) -> Float[Tensor, "*rows n"]:
     """Rows from the symmetric Dirichlet law, float64."""
-    draws = torch._standard_gamma(torch.full(shape, concentration, dtype=torch.float64), generator=rng)
-    return draws.clamp_min(1e-300) / draws.clamp_min(1e-300).sum(-1, keepdim=True)
+    uniform = torch.rand(shape, generator=rng, dtype=torch.float64)
+    gamma = torch.from_numpy(gammaincinv(concentration, uniform.numpy())).clamp_min(1e-300)
+    return gamma / gamma.sum(-1, keepdim=True)
 
 
 def _mixed(log_p: Float[Tensor, " l"]) -> Float[Tensor, " l"]:
@@ -113,7 +115,8 @@ class IndependentPrior:
     def draw(self, sizes: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, " l"]:
         """See `Prior`."""
         c = configurations(sizes)
-        return torch.stack([dirichlet((n,), self.concentration, rng).log()[c[:, k]] for k, n in enumerate(sizes)]).sum(0)
+        own = [dirichlet((n,), self.concentration, rng).log()[c[:, k]] for k, n in enumerate(sizes)]
+        return torch.stack(own).sum(0)
 
 
 @knob

@@ -39,9 +39,10 @@ class ConceptModel:
     """p(y|c)"""
 
     def __post_init__(self) -> None:
-        l, shapes = len(configurations(self.sizes)), (tuple(self.log_joint.shape), tuple(self.tokens.shape))
-        fits = shapes[0][1:] == (l,) and shapes[1][:1] == (l,) and min(*shapes[0], *shapes[1]) >= 1
-        must(fits, "ConceptModel.log_joint, tokens", f"of shapes (contexts, {l}) and ({l}, tokens)", shapes, "match")
+        cells, shapes = len(configurations(self.sizes)), (tuple(self.log_joint.shape), tuple(self.tokens.shape))
+        fits = shapes[0][1:] == (cells,) and shapes[1][:1] == (cells,) and min(*shapes[0], *shapes[1]) >= 1
+        wanted = f"of shapes (contexts, {cells}) and ({cells}, tokens)"
+        must(fits, "ConceptModel.log_joint, tokens", wanted, shapes, "match them")
         double = self.log_joint.dtype == self.tokens.dtype == torch.float64
         must(double, "ConceptModel.log_joint, tokens", "float64", (self.log_joint.dtype, self.tokens.dtype), "convert")
         must(bool(self.log_joint.isfinite().all()), "ConceptModel.log_joint", "finite", "-inf or NaN", "mix with 1 %")

@@ -50,9 +50,9 @@ class JointRevealing(_Joint):
 
     def draw(self, sizes: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, "l t"]:
         """See `NextTokens`."""
-        l = math.prod(sizes)
-        shares = dirichlet((l, self.copies), 5.0, rng)
-        return (torch.eye(l, dtype=torch.float64)[:, :, None] * shares[:, None]).flatten(1)
+        cells = math.prod(sizes)
+        shares = dirichlet((cells, self.copies), 5.0, rng)
+        return (torch.eye(cells, dtype=torch.float64)[:, :, None] * shares[:, None]).flatten(1)
 
 
 @knob
@@ -76,9 +76,11 @@ class ConceptTyped:
     def draw(self, sizes: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, "l t"]:
         """See `NextTokens`."""
         weights = self.weights or (1.0,) * len(sizes)
-        must(len(weights) == len(sizes), "ConceptTyped.weights", f"one for each of {len(sizes)} concepts", weights, "match")
+        one_each = f"one for each of {len(sizes)} concepts"
+        must(len(weights) == len(sizes), "ConceptTyped.weights", one_each, weights, "match the sizes")
         c = configurations(sizes)
-        typed = [w / sum(weights) * torch.eye(n).double()[c[:, k]] for k, (n, w) in enumerate(zip(sizes, weights)) if w]
+        known = [(k, n, w / sum(weights)) for k, (n, w) in enumerate(zip(sizes, weights, strict=True)) if w]
+        typed = [share * torch.eye(n).double()[c[:, k]] for k, n, share in known]
         return torch.cat(typed, 1)
 
 
@@ -99,16 +101,16 @@ class Homonyms(_Joint):
 
     def draw(self, sizes: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, "l t"]:
         """See `NextTokens`."""
-        l = math.prod(sizes)
+        cells = math.prod(sizes)
         shares = dirichlet((self.partitions,), 5.0, rng)
-        events = [torch.randperm(l, generator=rng) // self.block for _ in range(self.partitions)]
+        events = [torch.randperm(cells, generator=rng) // self.block for _ in range(self.partitions)]
         return torch.cat([a * torch.eye(int(e.max()) + 1).double()[e] for a, e in zip(shares, events, strict=True)], 1)
 
 
 @knob
 @dataclass(frozen=True)
 class Weak(_Joint):
-    """Tokens tell little: p(y|c) = q_y (1 + eta r_cy), sum_y q_y r_cy = 0, max |r| = 1: linear in p(c|s) as eta -> 0."""
+    """Tokens tell little: p(y|c) = q_y (1 + eta r_cy), sum_y q_y r_cy = 0, max |r| = 1; eta -> 0: linear in p(c|s)."""
 
     eta: float = 0.1
     tokens: int = 16
@@ -154,5 +156,6 @@ class Leak(_Joint):
 
     def draw(self, sizes: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, "l t"]:
         """See `NextTokens`."""
-        l = math.prod(sizes)
-        return (1 - self.eps) * torch.eye(l, dtype=torch.float64) + self.eps * dirichlet((l, l), 1.0, rng)
+        cells = math.prod(sizes)
+        said = torch.eye(cells, dtype=torch.float64)
+        return (1 - self.eps) * said + self.eps * dirichlet((cells, cells), 1.0, rng)

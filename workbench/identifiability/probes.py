@@ -20,7 +20,7 @@ _STEPS = 200
 def logistic(
     x: Float[Tensor, "*b s q"], p: Float[Tensor, " s"], weights: Float[Tensor, " s"], ridge: float = 0.0
 ) -> Float[Tensor, "*b q1"]:
-    """Coefficients, intercept last, that minimise sum_s weights (log-loss of p at the logit) + ridge |coefficients|^2 / 2.
+    """Coefficients, intercept last, with the least sum_s weights (log-loss of p at the logit) + ridge |beta|^2 / 2.
 
     Args:
         x: regressors; leading axes are problems of their own.
@@ -28,7 +28,7 @@ def logistic(
         weights: of the contexts, summing to 1.
         ridge: weight of the penalty, which leaves the intercept alone; in scikit-learn's terms 1 / (C n).
 
-    Newton's method with halved steps; where the minimum is at infinity (separable labels, no ridge) it stops on the way.
+    Newton's method with halved steps; where the minimum is at infinity (separable labels, no ridge) it stops short.
     """
     z = torch.cat((x, torch.ones_like(x[..., :1])), -1)
     size = (weights @ z.square()).sqrt().clamp_min(1e-300)
@@ -48,7 +48,7 @@ def logistic(
         slope = z.mT @ (weights * (share - p))[..., None] + (held * beta)[..., None]
         bend = (z * (weights * share * t.neg().sigmoid())[..., None]).mT @ z + torch.diag_embed(held)
         step = (torch.linalg.pinv(bend, hermitian=True, rtol=1e-14) @ slope).squeeze(-1)
-        length = torch.ones_like(now)
+        length, worse = torch.ones_like(now), torch.zeros_like(now, dtype=torch.bool)
         for _ in range(30):
             worse = value(beta - length[..., None] * step) > now
             if not bool(worse.any()):
@@ -67,16 +67,12 @@ def logits(x: Float[Tensor, "*b s q"], coefficients: Float[Tensor, "*b q1"]) -> 
     return (x @ coefficients[..., :-1, None]).squeeze(-1) + coefficients[..., -1:]
 
 
-def log_loss(
-    said: Float[Tensor, "*b s"], p: Float[Tensor, " s"], weights: Float[Tensor, " s"]
-) -> Float[Tensor, "*b"]:
+def log_loss(said: Float[Tensor, "*b s"], p: Float[Tensor, " s"], weights: Float[Tensor, " s"]) -> Float[Tensor, "*b"]:
     """E[-log q(c|s)], nats, of logits `said`."""
     return (F.softplus(said) - p * said) @ weights
 
 
-def accuracy(
-    said: Float[Tensor, "*b s"], p: Float[Tensor, " s"], weights: Float[Tensor, " s"]
-) -> Float[Tensor, "*b"]:
+def accuracy(said: Float[Tensor, "*b s"], p: Float[Tensor, " s"], weights: Float[Tensor, " s"]) -> Float[Tensor, "*b"]:
     """P(the label is the likelier one under the logits `said`)."""
     return torch.where(said > 0, p, 1 - p) @ weights
 
