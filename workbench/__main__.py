@@ -1,4 +1,4 @@
-"""`python -m workbench list | check | train | eval | audit | check-claim`."""
+"""`python -m workbench list | check | train | eval | audit | check-claim | identify`."""
 
 import json
 import sys
@@ -104,6 +104,17 @@ class CheckClaim:
     """of what is drawn"""
     json: bool = False
     """print one JSON list"""
+
+
+@dataclass(frozen=True)
+class Identify:
+    """Say what activations know of the concepts of a model given as JSON; refuses what its tables cannot say."""
+
+    file: tyro.conf.Positional[Path]
+    """{"sizes": [2, 2], "prior": [p(c)], "contexts": [[p(s|c)] for c], "tokens": [[p(y|c)] for c]}, last concept first to
+    change; "activations" [[x] for s] and "unembedding" [[u] for y] where they are not to be those of a perfect predictor"""
+    json: bool = False
+    """print one JSON object"""
 
 
 def _list(command: List, console: Console) -> int:
@@ -256,6 +267,12 @@ def _check_claim(command: CheckClaim, console: Console) -> int:
     return judge_file(command.file, console, as_json=command.json, **budget)
 
 
+def _identify(command: Identify, console: Console) -> int:
+    from workbench.identifiability.model_file import identify
+
+    return identify(command.file, console, as_json=command.json)
+
+
 _Command = (
     Annotated[List, tyro.conf.subcommand("list")]
     | Annotated[Check, tyro.conf.subcommand("check")]
@@ -263,6 +280,7 @@ _Command = (
     | Annotated[Eval, tyro.conf.subcommand("eval")]
     | Annotated[Audit, tyro.conf.subcommand("audit")]
     | Annotated[CheckClaim, tyro.conf.subcommand("check-claim")]
+    | Annotated[Identify, tyro.conf.subcommand("identify")]
 )
 
 
@@ -276,6 +294,7 @@ def main() -> int:
         Eval: _eval,
         Audit: _audit,
         CheckClaim: _check_claim,
+        Identify: _identify,
     }
 
     def stopped() -> str:

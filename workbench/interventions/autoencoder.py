@@ -67,6 +67,10 @@ class InvariantAutoencoder(nn.Module):
     are trained side by side and chosen afterwards (`chosen`); sizes are ours.
     """
 
+    penalties: Tensor
+    centre: Tensor
+    size: Tensor
+
     def __init__(self, d: int, n_latents: int, *, seeds: Sequence[int], penalties: Sequence[float], width: int) -> None:
         super().__init__()
         must(1 <= n_latents <= d, "InvariantAutoencoder.n_latents", f"in [1, d={d}]", n_latents, "lower it")
