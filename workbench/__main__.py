@@ -111,8 +111,8 @@ class Identify:
     """Say what activations know of the concepts of a model given as JSON; refuses what its tables cannot say."""
 
     file: tyro.conf.Positional[Path]
-    """{"sizes": [2, 2], "prior": [p(c)], "contexts": [[p(s|c)] for c], "tokens": [[p(y|c)] for c]}, last concept first to
-    change; "activations" [[x] for s] and "unembedding" [[u] for y] where they are not to be those of a perfect predictor"""
+    """{"sizes": [2, 2], "prior": [p(c)], "contexts": [[p(s|c)] for c], "tokens": [[p(y|c)] for c]}, last concept
+    fastest; "activations" [[x] for s] with "unembedding" [[u] for y], where not those of a perfect predictor"""
     json: bool = False
     """print one JSON object"""
 
