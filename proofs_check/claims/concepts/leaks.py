@@ -1,0 +1,91 @@
+"""DC-9: a leak spoils linearity unless it is rare against the smallest posterior that matters."""
+
+from dataclasses import dataclass, replace
+
+from hypothesis import strategies as st
+
+import synthetic as S
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
+from proofs_check.concept_cases import Predicted, predicted
+from proofs_check.engines import balls, smt
+from workbench.theory import concepts as theory
+
+
+@dataclass(frozen=True)
+class Leaking:
+    """A model whose tokens reveal the configuration, and leak."""
+
+    base: Predicted
+    eps: float | None = None
+    """of the leak; a hundredth of the smallest posterior where None"""
+
+    def __str__(self) -> str:
+        return f"{self.base}, eps {self.size:.3g}"
+
+    @property
+    def least(self) -> float:
+        """min p(c|s)."""
+        return float(self.base.model.log_posterior.min().exp())
+
+    @property
+    def size(self) -> float:
+        """eps."""
+        return 0.01 * self.least if self.eps is None else self.eps
+
+    @property
+    def leaking(self) -> Predicted:
+        """The model with its leak."""
+        return Predicted(replace(self.base.concepts, tokens=S.Leak(self.size)))
+
+
+def _conclusion(case: Leaking) -> dict[str, Part]:
+    one = case.leaking
+    shift = (one.model.log_next - one.model.log_posterior).max()  # beyond log(1 - eps), which is below 0
+    return {
+        "R² of log p(c|s)": at_most(0.999, one.log_r2),
+        "shift of log p(y|s)": at_most(shift, theory.leak_shift(case.size, case.least)),
+    }
+
+
+def _share(unknowns, ops):
+    eps, p, d = unknowns("eps p d")
+    return [eps > 0, eps < 1, p > 0, d >= 0, d <= 1], [eps * d / ((1 - eps) * p) <= theory.leak_shift(eps, p)]
+
+
+RARE = Hypothesis("ε ≤ .01 min p(c|s)", lambda case: max(0.0, case.size - 0.01 * case.least * (1 + 1e-9)))
+
+
+def _cases(sharpness, eps=None):
+    contexts = st.sampled_from([S.Energy(64, t) for t in sharpness])
+    made = predicted(
+        st.just(S.JointRevealing()), contexts, priors=[S.Potts(0.0, 0.0), S.Potts(1.0)], sizes=[(2, 2), (2, 2, 2)]
+    )
+    return made.map(lambda base: Leaking(base, eps))
+
+
+CLAIM = Claim(
+    id="DC-9",
+    statement=(
+        "Tokens that reveal c but for a leak ε: log p(y|s) exceeds log((1 − ε) p(c(y)|s)) by at most "
+        "ε/((1 − ε) p(c(y)|s)). So R² of x ~ log p(c|s) stays above .999 for ε ≤ .01 min p(c|s), and sharp contexts "
+        "need ever smaller leaks."
+    ),
+    tex=r"0\leq\log p(y|s)-\log(1-\varepsilon)p(c(y)|s)\leq\frac{\varepsilon}{(1-\varepsilon)\,p(c(y)|s)}",
+    source="ours",
+    promised=Verdict.PROVED,
+    hypotheses=(RARE,),
+    instances=_cases((0.5, 1.0, 2.0, 4.0)),
+    conclusion=_conclusion,
+    controls=(Control(RARE.name, _cases((4.0,), 0.1), "ε = .1 where some p(c|s) are 1e-9"),),
+    proofs=(
+        balls.positive(
+            "the shift, all of the leak on one token",
+            "ε in [.01, .5], p(c(y)|s) in [.05, 1]; R² is sampled",
+            {"eps": ("1/100", "1/2"), "p": ("1/20", "1")},
+            lambda eps, p, ops: theory.leak_shift(eps, p) - ops.log(1 + eps / ((1 - eps) * p)),
+        ),
+        smt.implies("less of it shifts less", "all ε, p(c(y)|s), shares", _share),
+    ),
+    mutants=(Mutant("free of p", theory.leak_shift, lambda eps, p: eps / (1 - eps) * p),),
+    shown_by="experiments/concepts.py",
+)

@@ -1,0 +1,62 @@
+"""DC-5: with typed tokens, a concept's log-odds are linear in the joint log-posterior only if that factorises."""
+
+from hypothesis import strategies as st
+
+import synthetic as S
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
+from proofs_check.concept_cases import Predicted, predicted
+from workbench.tensors import TENSOR
+from workbench.theory import concepts as theory
+
+
+def _odds(case: Predicted):
+    """Log-odds of the first concept, by the shipped formula."""
+    model = case.model
+    return theory.log_odds(list(model.log_posterior.exp().T), model.has_value[1].tolist(), ops=TENSOR)[:, None]
+
+
+def _conclusion(case: Predicted) -> dict[str, Part]:
+    odds = _odds(case)
+    return {
+        "log-odds ~ log p(c|s): R²": at_most(case.r2(case.model.log_posterior, odds), 0.99),
+        "x ~ log p(c|s): R²": at_most(case.log_r2, 0.99),
+        "log-odds ~ x: 1 − R²": at_most(case.left(case.x, odds).max(), 1e-10),
+    }
+
+
+DEPENDENT = Hypothesis("posteriors do not factorise", lambda case: float(case.concepts.contexts.factorised))
+TYPED = st.just(S.ConceptTyped())
+BINARY = [(2, 2), (2, 2, 2)]
+
+CLAIM = Claim(
+    id="DC-5",
+    statement=(
+        "With a token for each value, binary concepts, Potts priors of strength 1, 2 and random contexts of sharpness 2: "
+        "the regression of a concept's log-odds on log p(c|s) has R² below .99, that on x is exact. Where p(c|s) "
+        "factorises the log-odds are exactly linear in log p(c|s); x, with its log-marginals, is not even then."
+    ),
+    tex=r"p(c|s)=\prod_kp(c_k|s)\ \Leftrightarrow\ \lambda_k=\tfrac{2}{l}\sum_c\pm\log p(c|s)\ \text{for all}\ k",
+    source="ours; of the joint form of Liu et al. (2025), arXiv 2503.08980",
+    promised=Verdict.SUPPORTED,
+    hypotheses=(DEPENDENT,),
+    instances=predicted(TYPED, S.Energy(128, 2.0), priors=[S.Potts(1.0), S.Potts(2.0)], sizes=BINARY),
+    conclusion=_conclusion,
+    controls=(
+        Control(
+            DEPENDENT.name,
+            predicted(TYPED, S.Energy(128, 2.0, factorised=True), priors=[S.IndependentPrior()], sizes=BINARY),
+            "independent concepts and contexts: log-odds ~ log p(c|s) is exact",
+        ),
+    ),
+    mutants=(
+        Mutant(
+            "mean logarithms in place of sums",
+            theory.log_odds,
+            lambda p, has, *, ops=theory.FLOAT: sum(
+                (1 if one else -1) * ops.log(q) for q, one in zip(p, has, strict=True)
+            ),
+        ),
+    ),
+    note="How far below 1 R² lies depends on the law of priors and contexts: sampled, not proved.",
+    shown_by="experiments/concepts.py",
+)

@@ -1,0 +1,36 @@
+"""DC-18: "if L is invertible, l x l, x determines log p(c|s)": no model has such an L."""
+
+from hypothesis import strategies as st
+
+import synthetic as S
+from proofs_check.claim import Claim, Control, Mutant, Part, Verdict
+from proofs_check.claims.concepts.diversity_matrix import DISTRIBUTIONS, PROOFS, Diversity, diverse
+from proofs_check.claims.concepts.diversity_matrix import _conclusion as _rank
+from workbench.theory import concepts as theory
+
+
+def _conclusion(case: Diversity) -> dict[str, Part]:
+    return {"rank L, of l": _rank(case)["rank L"]}
+
+
+CLAIM = Claim(
+    id="DC-18",
+    statement=(
+        "As published: for l + 1 tokens with L̂ and L invertible, x = A log p(c|s) + b with an invertible A. True and "
+        "never binding: L has rank l − 1 at most (DC-2), so no model meets the condition. What holds in its place: "
+        "DC-2, DC-3, DC-4."
+    ),
+    tex=r"L\in\mathbb R^{l\times l}\ \text{invertible}\Rightarrow\dots,\qquad\text{but }\mathrm{rank}\,L\leq l-1",
+    source="Liu et al. (2025), arXiv 2503.08980, Theorem 3.1 and its diversity condition, as reported by readers",
+    kind="vacuous",
+    promised=Verdict.VACUOUS,
+    hypotheses=(DISTRIBUTIONS,),
+    instances=diverse(),
+    conclusion=_conclusion,
+    extremal={"rank L, of l": diverse(st.just(S.JointRevealing()))},
+    controls=(Control(DISTRIBUTIONS.name, diverse(st.just(S.Generic(20)), scaled=True), "rows of any length"),),
+    proofs=PROOFS,
+    mutants=(Mutant("rank l − 2", theory.largest_rank, lambda cells: cells - 2),),
+    witness="tokens that reveal the configuration: rank l − 1, one short",
+    note="v1 to v3 of the paper say invertible in the abstract, v4 does not.",
+)

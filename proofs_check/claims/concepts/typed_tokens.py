@@ -1,0 +1,86 @@
+"""DC-4: where each value of a concept has its token, activations are affine in log-marginals, for any dependence."""
+
+from hypothesis import strategies as st
+
+import synthetic as S
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.concept_cases import Predicted, predicted
+from proofs_check.engines import symbolic
+from workbench.tensors import TENSOR
+from workbench.theory import concepts as theory
+
+
+def prediction_error(case: Predicted) -> float:
+    """Largest |log p(y|s)| that the formula of event tokens misses, over all contexts and tokens."""
+    model, worst = case.model, 0.0
+    for token in range(model.n_tokens):
+        own = model.tokens[:, token] > 0
+        share = model.tokens[own, token][0]
+        said = theory.event_prediction(share, list(model.log_posterior[:, own].exp().T), ops=TENSOR)
+        worst = max(worst, float((said - model.log_next[:, token]).abs().max()))
+    return worst
+
+
+def _conclusion(case: Predicted) -> dict[str, Part]:
+    model = case.model
+    parts: dict[str, Part] = {
+        "x ~ log p(c_k|s): 1 − R²": at_most(case.left(model.log_marginals, case.x).max(), 1e-10),
+        "log p(y|s)": equal(prediction_error(case), 0.0),
+        "width": at_most(case.x.shape[1], len(model.values)),
+    }
+    if model.log_odds.numel():
+        parts["log-odds of binary concepts ~ x: 1 − R²"] = at_most(case.left(case.x, model.log_odds).max(), 1e-10)
+    return parts
+
+
+def events(symbols, ops):
+    """Events of one to three configurations."""
+    a = symbols("a", positive=True)
+    for size in (1, 2, 3):
+        p = symbols(f"p:{size}", positive=True)
+        yield ops.exp(theory.event_prediction(a, list(p), ops=ops)), sum(a * one for one in p)
+
+
+EVERY = Hypothesis("a token for each value of each concept", lambda case: sum(w == 0 for w in _weights(case)))
+
+
+def _weights(case: Predicted) -> tuple[float, ...]:
+    return getattr(case.concepts.tokens, "weights", None) or ()
+
+
+CLAIM = Claim(
+    id="DC-4",
+    statement=(
+        "If token (k, v) has p(y|c) = a_k 1[c_k = v], then log p(y|s) = log a_k + log p(c_k = v|s): x is affine in the "
+        "D log-marginals and each binary concept's log-odds are affine in x, however concepts depend on one another. The "
+        "width is D − 1, or D where weights differ, in place of l = Π n_k."
+    ),
+    tex=r"p(y|c)=a_k\mathbf 1[c_k=v]\ \Rightarrow\ x=\sum_{k,v}\log p(c_k=v|s)\,a_{kv}+b",
+    source="ours; the marginal form is that of Liu et al. (2026), arXiv 2601.20420, as reported by readers",
+    kind="identity",
+    promised=Verdict.PROVED,
+    hypotheses=(EVERY,),
+    instances=predicted(st.sampled_from([S.ConceptTyped(), S.ConceptTyped((1.0, 3.0))]), sizes=[(2, 2), (3, 2), (3, 3)])
+    | predicted(st.just(S.ConceptTyped((3.0, 1.0, 2.0))), sizes=[(2, 2, 2)]),
+    conclusion=_conclusion,
+    controls=(
+        Control(
+            EVERY.name,
+            predicted(st.just(S.ConceptTyped((1.0, 1.0, 0.0))), sizes=[(2, 2, 2)]),
+            "no tokens of the third concept: its log-odds are lost, the others stay",
+        ),
+    ),
+    proofs=(symbolic.identity("log p(y|s)", "events of 1 to 3 configurations", events),),
+    mutants=(
+        Mutant(
+            "probability in place of its logarithm", theory.event_prediction, lambda a, p, *, ops=None: sum(p) + 0 * a
+        ),
+        Mutant(
+            "likeliest configuration alone",
+            theory.event_prediction,
+            lambda a, p, *, ops=theory.FLOAT: ops.log(a) + ops.log(p[0]),
+        ),
+    ),
+    note="R² and width are sampled; they follow, since x Uᵀ = log p(y|s) up to a constant a context.",
+    shown_by="experiments/concepts.py",
+)
