@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 import synthetic as S
-from synthetic.concept_activations import exact_activations
+from synthetic.concept_activations import centred, exact_activations
 from synthetic.concept_contexts import Contexts
 from synthetic.concept_priors import Prior
 from synthetic.concepts import ConceptModel
@@ -43,7 +43,7 @@ class Predicted:
         """Activations."""
         return _made(self.concepts)[1]
 
-    @cached_property
+    @property
     def u(self) -> Float[Tensor, "t d"]:
         """Unembedding."""
         return _made(self.concepts)[2]
@@ -53,24 +53,19 @@ class Predicted:
         return r_squared(regressors, targets, self.model.weights)
 
     @property
-    def log_r2(self) -> float:
-        """R^2 of x ~ log p(c|s)."""
-        return self.r2(self.model.log_posterior, self.x)
+    def logits(self) -> Float[Tensor, "s t"]:
+        """Token-centred log p(y|s): free of the gauge of x, on which R^2 depends where short of 1."""
+        return centred(self.model.log_next)
 
     @property
-    def marginal_r2(self) -> float:
-        """R^2 of x ~ log p(c_k|s)."""
-        return self.r2(self.model.log_marginals, self.x)
+    def log_r2(self) -> float:
+        """R^2 of logits ~ log p(c|s)."""
+        return self.r2(self.model.log_posterior, self.logits)
 
     @property
     def probability_r2(self) -> float:
-        """R^2 of x ~ p(c|s)."""
-        return self.r2(self.model.log_posterior.exp(), self.x)
-
-    @property
-    def event_r2(self) -> float:
-        """R^2 of x ~ log p(E_y|s), tokens of one event taken once."""
-        return self.r2(self.model.log_events.T.unique(dim=0).T, self.x)
+        """R^2 of logits ~ p(c|s)."""
+        return self.r2(self.model.log_posterior.exp(), self.logits)
 
     def left(self, regressors: Tensor, targets: Tensor) -> Float[Tensor, " q"]:
         """1 - R^2 of each target."""

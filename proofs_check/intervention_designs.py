@@ -11,6 +11,7 @@ from torch import Tensor
 
 from proofs_check.claim import Hypothesis
 from proofs_check.draw import numbers
+from workbench.interventions.control_function import ControlFunction
 from workbench.theory import interventions as theory
 
 LEVELS = {
@@ -115,23 +116,8 @@ def _matrix(rows: Any) -> Tensor:
 
 
 def predicted(codes: Tensor, actions: Tensor, y: Tensor, target: Tensor, controlled: bool = True) -> float:
-    """mean f(W a* + alpha + V) - (mean f(phi) - mean y), f the part in phi of a fit quadratic in phi and in V."""
-    ones = torch.ones(len(codes), 1, dtype=torch.float64)
-    basis = torch.cat((ones, actions), 1)
-    fit = torch.linalg.lstsq(basis, codes, driver="gelsd").solution
-    left = codes - basis @ fit
-    own = _powers(codes)
-    columns = (ones, own, _powers(left)) if controlled else (ones, own)
-    weights = torch.linalg.lstsq(torch.cat(columns, 1), y[:, None], driver="gelsd").solution
-    f = weights[1 : 1 + own.shape[1]]
-    moved = _powers(torch.cat((ones[0], target)) @ fit + left)
-    return float((moved @ f).mean() - (own @ f).mean() + y.mean())
-
-
-def _powers(values: Tensor) -> Tensor:
-    """Degree 1 and 2."""
-    rows, columns = torch.triu_indices(values.shape[1], values.shape[1])
-    return torch.cat((values, values[:, rows] * values[:, columns]), 1)
+    """At one action, by the shipped control function of degree 2."""
+    return float(ControlFunction.fit(codes, actions, y, control=controlled).predict(target[None])[0])
 
 
 DEFAULT = Design(

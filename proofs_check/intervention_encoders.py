@@ -11,7 +11,7 @@ from torch import Tensor
 from proofs_check.claim import digits
 from proofs_check.draw import numbers, rows_of
 from proofs_check.intervention_cases import Noise, legendre
-from workbench.theory import interventions as theory
+from workbench.interventions import mmr as restriction
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,9 @@ class Sample:
     factors: Tensor
     """of each latent"""
 
+    def __str__(self) -> str:
+        return f"codes {digits(self.codes)}, a {digits(self.actions)}, s {self.width:g}, factors {digits(self.factors)}"
+
     @property
     def scaled(self) -> "Sample":
         """Each latent times its factor."""
@@ -81,9 +84,8 @@ class Sample:
 
     @property
     def left(self) -> Tensor:
-        """Residuals of the affine fit on the actions."""
-        basis = torch.cat((torch.ones(len(self.codes), 1, dtype=torch.float64), self.actions), 1)
-        return self.codes - basis @ torch.linalg.lstsq(basis, self.codes, driver="gelsd").solution
+        """Residuals of the shipped affine fit on the actions."""
+        return restriction.linear_part(self.codes, self.actions)[2]
 
     @property
     def size(self) -> float:
@@ -95,24 +97,25 @@ class Sample:
         """Trace of the covariance."""
         return float((self.codes - self.codes.mean(0)).square().sum(1).mean())
 
-    def mmr(self) -> float:
-        """By the formula."""
-        return theory.mmr(self.left.tolist(), self.actions.tolist(), self.width)
+    def mmr(self, *, unbiased: bool = False) -> float:
+        """As shipped."""
+        return float(restriction.mmr(self.left, self.actions, self.width, unbiased=unbiased))
 
     def relative(self) -> float:
-        """By the formula."""
-        lists = (self.codes.tolist(), self.left.tolist(), self.actions.tolist())
-        return theory.relative_mmr(*lists, self.width)
+        """As shipped."""
+        return float(restriction.relative_mmr(self.codes, self.actions, self.width))
 
-    def __str__(self) -> str:
-        return f"codes {digits(self.codes)}, a {digits(self.actions)}, s {self.width:g}, factors {digits(self.factors)}"
+    @property
+    def lists(self) -> tuple[list[list[float]], list[list[float]], list[list[float]]]:
+        """Codes, residuals and actions as the closed forms take them."""
+        return self.codes.tolist(), self.left.tolist(), self.actions.tolist()
 
 
 @st.composite
 def samples(draw, uneven=False):
     """A few codes of two latents, one factor for both or not."""
-    n, q = draw(st.integers(4, 7)), draw(st.integers(1, 2))
-    codes = draw(rows_of(st.integers(-3, 3).map(float) | numbers(-3, 3), n, 2))
+    n, q = draw(st.integers(4, 5)), draw(st.integers(1, 2))
+    codes = draw(rows_of(numbers(-3, 3), n, 2))
     codes[-1] = codes[0] + 1  # not all alike
     factor = draw(st.sampled_from([0.5, -1.0, 2.0, 1e-3]) | numbers(0.1, 5))
     factors = torch.tensor([factor, 2 * factor if uneven else factor], dtype=torch.float64)

@@ -3,6 +3,8 @@
 from jaxtyping import Float
 from torch import Tensor, linalg
 
+from workbench.theory import concept_probes as theory
+
 Thin = tuple[Float[Tensor, "*s n r"], Float[Tensor, "*s r"], Float[Tensor, "*s r m"]]
 
 
@@ -31,7 +33,7 @@ def factored_norm(left: Float[Tensor, "*s n r"], right: Float[Tensor, "*s r m"])
 
     Source: Srebro, Rennie, Jaakkola (2004), maximum-margin matrix factorization.
     """
-    return (left.square().sum((-1, -2)) + right.square().sum((-1, -2))) / 2
+    return theory.factored(left.square().sum((-1, -2)), right.square().sum((-1, -2)))
 
 
 def balanced(

@@ -31,7 +31,8 @@ def logistic(
     Newton's method with halved steps; where the minimum is at infinity (separable labels, no ridge) it stops short.
     """
     z = torch.cat((x, torch.ones_like(x[..., :1])), -1)
-    size = (weights @ z.square()).sqrt().clamp_min(1e-300)
+    size = (weights @ z.square()).sqrt()
+    size = torch.where(size > 0, size, 1.0)
     z = z / size[..., None, :]
     held = ridge / size.square()
     held[..., -1] = 0.0

@@ -59,6 +59,9 @@ def concept_report(model: ConceptModel, readout: Readout | None = None) -> Conce
         model: tables of contexts, concepts, tokens.
         readout: activations of each context and the unembedding; those of a perfect predictor where None.
 
+    Short of 1, a pooled R^2 of x depends on the gauge of x: an invertible map weighs its coordinates anew. That of a
+    perfect predictor is taken where it equals the R^2 of its logits.
+
     Regressions are weighted by p(s), have an intercept, and are refused where there are fewer than 4 distinct contexts
     a regressor, or where a log-posterior is below log 1e-12.
     """

@@ -80,8 +80,8 @@ CLAIM = Claim(
     proofs=(
         balls.positive(
             "the shift, all of the leak on one token",
-            "ε in [.01, .5], p(c(y)|s) in [.05, 1]; R² is sampled",
-            {"eps": ("1/100", "1/2"), "p": ("1/20", "1")},
+            "ε in [.05, .5], p(c(y)|s) in [.05, 1]; R² is sampled",
+            {"eps": ("1/20", "1/2"), "p": ("1/20", "1")},
             lambda eps, p, ops: theory.leak_shift(eps, p) - ops.log(1 + eps / ((1 - eps) * p)),
         ),
         smt.implies("less of it shifts less", "all ε, p(c(y)|s), shares", _share),

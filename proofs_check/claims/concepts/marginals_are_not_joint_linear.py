@@ -19,7 +19,7 @@ def _conclusion(case: Predicted) -> dict[str, Part]:
     odds = _odds(case)
     return {
         "log-odds ~ log p(c|s): R²": at_most(case.r2(case.model.log_posterior, odds), 0.99),
-        "x ~ log p(c|s): R²": at_most(case.log_r2, 0.99),
+        "logits ~ log p(c|s): R²": at_most(case.log_r2, 0.99),
         "log-odds ~ x: 1 − R²": at_most(case.left(case.x, odds).max(), 1e-10),
     }
 
@@ -31,7 +31,7 @@ BINARY = [(2, 2), (2, 2, 2)]
 CLAIM = Claim(
     id="DC-5",
     statement=(
-        "With a token for each value, binary concepts, Potts priors of strength 1, 2 and random contexts of sharpness 2: "
+        "With a token for each value, binary concepts, Potts priors of strength 1, 2 and random contexts, sharpness 2: "
         "the regression of a concept's log-odds on log p(c|s) has R² below .99, that on x is exact. Where p(c|s) "
         "factorises the log-odds are exactly linear in log p(c|s); x, with its log-marginals, is not even then."
     ),

@@ -35,7 +35,7 @@ CLAIM = Claim(
     statement=(
         "If every token belongs to one configuration, then log p(y|s) = log p(y|c(y)) + log p(c(y)|s): x is affine in "
         "log p(c|s) and the log-odds are affine in x, for any prior and contexts; the width is l − 1, or l where "
-        "tokens of one configuration differ in probability. log p(c|s) itself is not affine in x: its normaliser is not."
+        "tokens of one configuration differ in probability. log p(c|s) itself is not affine in x: its norm is not."
     ),
     tex=r"p(y|c)=0\ (c\neq c(y))\ \Rightarrow\ x=A\log p(c|s)+b",
     source="ours; corrected from Liu et al. (2025), arXiv 2503.08980, Theorem 3.1, as reported by readers",

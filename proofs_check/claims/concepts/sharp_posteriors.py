@@ -15,7 +15,7 @@ def _conclusion(case: Predicted) -> dict[str, Part]:
     e = [v.expand(model.n_contexts) for v in model.tokens[:, 0].clamp_min(1e-300)]
     said = theory.log_prediction(w, list(model.log_posterior.exp().clamp_min(1e-300).T), e, ops=TENSOR)
     return {
-        "R² of x ~ log p(c|s)": at_most(0.9, case.log_r2),
+        "R² of logits ~ log p(c|s)": at_most(0.9, case.log_r2),
         "log p(y|s), DC-1": equal((said - model.log_next[:, 0]).abs().max(), 0.0, unit=1e3),
     }
 
@@ -31,8 +31,8 @@ CLAIM = Claim(
     id="DC-19",
     statement=(
         "As said: as p(c|s, y) concentrates on one configuration, the error of non-invertibility going to 0, "
-        "activations become linear in log p(c|s). Where it is the context that is sharp they do not: with the error below "
-        ".05 R² is about .4. What counts is what a token leaves open: DC-3, DC-7."
+        "activations become linear in log p(c|s). Where it is the context that is sharp they do not: with that error "
+        "below .05 R² is about .4. What counts is what a token leaves open: DC-3, DC-7."
     ),
     tex=r"\mathbb E[1-\max_cp(c|s,y)]\to0\ \Rightarrow\ x\to A\log p(c|s)+b",
     source="Liu et al. (2025), arXiv 2503.08980, as reported by readers; refuted here, ours",

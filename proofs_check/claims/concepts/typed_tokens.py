@@ -52,7 +52,7 @@ CLAIM = Claim(
     id="DC-4",
     statement=(
         "If token (k, v) has p(y|c) = a_k 1[c_k = v], then log p(y|s) = log a_k + log p(c_k = v|s): x is affine in the "
-        "D log-marginals and each binary concept's log-odds are affine in x, however concepts depend on one another. The "
+        "D log-marginals and each binary concept's log-odds are affine in x, however concepts depend on others. The "
         "width is D − 1, or D where weights differ, in place of l = Π n_k."
     ),
     tex=r"p(y|c)=a_k\mathbf 1[c_k=v]\ \Rightarrow\ x=\sum_{k,v}\log p(c_k=v|s)\,a_{kv}+b",

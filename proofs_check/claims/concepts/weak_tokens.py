@@ -76,8 +76,8 @@ CLAIM = Claim(
     proofs=(
         balls.positive(
             "the remainder",
-            "η in [1/20, 9/10], |u| ≤ η; slopes and R² are sampled",
-            {"eta": ("1/20", "9/10"), "v": ("-1", "1")},
+            "η in [1/5, 9/10], |u| ≤ η; slopes and R² are sampled",
+            {"eta": ("1/5", "9/10"), "v": ("-1", "1")},
             lambda eta, v, ops: theory.weak_remainder(eta) - ops.absolute(ops.log(1 + eta * v) - eta * v),
         ),
     ),

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import torch
 from hypothesis import strategies as st
 
 from proofs_check import intervention_designs
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.intervention_designs import AFFINE, CONTROLLED, DEFAULT, INVERTIBLE, Design, designs
+from workbench.interventions import control_function as shipped
 from workbench.theory import interventions as theory
 
 
@@ -101,6 +103,9 @@ CLAIM = Claim(
         smt.implies("f is unique up to a constant", "n = q = 1, quadratics", _unique),
     ),
     mutants=(
+        Mutant(
+            "products left out", shipped.monomials, lambda z, degree: torch.cat([z**k for k in range(1, degree + 1)], 1)
+        ),
         Mutant("without mean y", intervention_designs.predicted, _without_level),
         Mutant("without tr(QS)", theory.mean_outcome, lambda Q, q, m, S: _mean(Q, q, m, [[0.0] * len(q)] * len(q))),
     ),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import sympy
+import torch
 from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
@@ -10,6 +11,7 @@ from proofs_check.draw import numbers
 from proofs_check.engines import balls, symbolic
 from proofs_check.intervention_cases import Noise
 from proofs_check.intervention_encoders import Encoder, Sample, samples
+from workbench.interventions import mmr as restriction
 from workbench.theory import interventions as theory
 
 
@@ -26,11 +28,15 @@ class Restricted:
 
 def _conclusion(case: Restricted) -> dict[str, Part]:
     curved, sample = case.encoder, case.sample
+    (_, left, actions), n, v = sample.lists, len(sample.codes), sample.mmr()
+    own = float(sample.left.square().sum() / n)
     known = theory.curved_mmr(curved.curvature, curved.effect, curved.width)
     return {
         "closed form": equal(curved.mmr, known, unit=curved.curvature**2 * curved.effect**4),
         "affine κ": equal(replace(curved, curvature=0.0).mmr, 0.0, unit=1e-3),
-        "at least 0": at_most(0.0, sample.mmr(), unit=sample.size),
+        "at least 0": at_most(0.0, v, unit=sample.size),
+        "as shipped": equal(v, theory.mmr(left, actions, sample.width), unit=sample.size),
+        "less pairs i = j": equal(sample.mmr(unbiased=True) * n * (n - 1), (v * n - own) * n, unit=n * n * sample.size),
     }
 
 
@@ -89,6 +95,11 @@ def _lonely(left, actions, width, *, ops=None):
     return _mmr(left, actions, width) - sum(_dot(r, r) for r in left) / len(left) ** 2
 
 
+def _flat(residual, a, width, *, unbiased=False):
+    near = (-torch.cdist(a, a) / (2 * width**2)).exp()
+    return (residual * (near @ residual)).sum() / len(a) ** 2
+
+
 KERNEL = Hypothesis("a Gaussian kernel", lambda case: float(case.encoder.kernel != "gaussian"))
 SPREAD = Hypothesis("a uniform on [−1, 1]", lambda case: float(case.encoder.ends))
 
@@ -129,6 +140,7 @@ CLAIM = Claim(
     ),
     mutants=(
         Mutant("without i = j", theory.mmr, _lonely),
+        Mutant("k at the distance, unsquared", restriction.mmr, _flat),
         Mutant("M² for M⁴", theory.curved_mmr, lambda c, m, s, *, ops=None: _curved_mmr(c, m**0.5, s)),
         Mutant("half the width", theory.curved_mmr, lambda c, m, s, *, ops=None: _curved_mmr(c, m, s / 2)),
     ),

@@ -9,6 +9,7 @@ from proofs_check.draw import numbers
 from proofs_check.engines import symbolic
 from proofs_check.intervention_cases import Noise
 from proofs_check.intervention_encoders import Encoder, Sample, samples, unexplained
+from workbench.interventions import mmr as restriction
 from workbench.theory import interventions as theory
 
 
@@ -26,11 +27,12 @@ class Scaled:
 def _conclusion(case: Scaled) -> dict[str, Part]:
     sample, factor = case.sample, float(case.sample.factors[0])
     curved, whole = case.encoder, replace(case.encoder, scale=1.0)
-    relative = curved.mmr / curved.variance
+    relative, size = curved.mmr / curved.variance, sample.size / sample.spread
     share = theory.curved_share(relative, curved.effect, curved.noise.size**2, curved.width)
     return {
         "MMR(cφ) = c² MMR(φ)": equal(sample.scaled.mmr() / factor**2, sample.mmr(), unit=sample.size),
-        "relative MMR": equal(sample.scaled.relative(), sample.relative(), unit=sample.size / sample.spread),
+        "relative MMR": equal(sample.scaled.relative(), sample.relative(), unit=size),
+        "as shipped": equal(sample.relative(), theory.relative_mmr(*sample.lists, sample.width), unit=size),
         "in the population": equal(curved.mmr / curved.scale**2, whole.mmr),
         "share beyond affine": equal(share, unexplained(curved)),
     }
@@ -86,6 +88,10 @@ def _scaled(draw, law="gaussian", uneven=False):
     return Scaled(draw(samples(uneven=uneven)), Encoder(c, m, noise, width, t))
 
 
+def _plain(z, a, width, *, unbiased=False):
+    return restriction.mmr(restriction.linear_part(z, a)[2], a, width)
+
+
 _relative, _share = theory.relative_mmr, theory.curved_share
 
 CLAIM = Claim(
@@ -114,6 +120,7 @@ CLAIM = Claim(
     ),
     mutants=(
         Mutant("over the squared trace", theory.relative_mmr, lambda z, r, a, s, *, ops=None: _squared(z, r, a, s)),
+        Mutant("plain MMR", restriction.relative_mmr, _plain),
         Mutant("no level in the fit", theory.residuals, lambda z, a: [[v for v in row] for row in z]),
         Mutant("variances alone", theory.curved_share, lambda r, m, v, s, *, ops=None: _share(r, m, 0.0, s)),
     ),

@@ -1,0 +1,102 @@
+"""DC-11: two optima of one prediction problem differ by a matrix, where unembeddings span the width."""
+
+from dataclasses import dataclass
+
+import torch
+from hypothesis import strategies as st
+from jaxtyping import Float
+from torch import Tensor
+
+import synthetic as S
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
+from proofs_check.concept_cases import predicted
+from proofs_check.engines import symbolic
+from synthetic.concept_activations import Readout, exact_activations, numerical_rank
+from workbench.identifiability import gauge
+from workbench.identifiability.regression import r_squared
+from workbench.theory import concept_probes as theory
+
+
+@dataclass(frozen=True, eq=False)
+class Optima:
+    """Two readouts of one model."""
+
+    one: Readout
+    other: Readout
+    weights: Float[Tensor, " s"]
+    said: str = ""
+
+    def __str__(self) -> str:
+        return self.said
+
+    @property
+    def spare(self) -> int:
+        """Dimensions that no logit depends on."""
+        return sum(
+            r.u.shape[1] - numerical_rank(torch.linalg.svdvals(gauge.differences(r.u))) for r in (self.one, self.other)
+        )
+
+
+def _conclusion(case: Optima) -> dict[str, Part]:
+    ways = (case.one.x, case.other.x), (case.other.x, case.one.x)
+    found: dict[str, Part] = {
+        name: at_most(1 - r_squared(a, b, case.weights), 1e-10)
+        for name, (a, b) in zip(("x' ~ x", "x ~ x'"), ways, strict=True)
+    }
+    if not case.spare:
+        found["|x' − x Gᵀ|"] = at_most(gauge.align(case.one, case.other, case.weights).error, 1e-7)
+    return found
+
+
+def _moved(symbols, ops):
+    import sympy
+
+    one, other = (sympy.Matrix(2, 2, symbols(f"{name}:4")) for name in "ab")
+    x = sympy.Matrix(symbols("x:2"))
+    there = (other.inv() * one * x).T.tolist()[0]
+    for left, right in zip(theory.products(other.tolist(), there), theory.products(one.tolist(), list(x)), strict=True):
+        yield sympy.cancel(left), right
+
+
+SPAN = Hypothesis("differences of unembeddings span the width", lambda case: case.spare)
+
+
+@st.composite
+def _pairs(draw, extra=0):
+    case = draw(predicted(st.sampled_from([S.JointRevealing(), S.ConceptTyped(), S.Generic(12), S.Homonyms()])))
+    rng = S.stream(case.concepts.seed, "claim/gauge")
+    one, other = exact_activations(case.model, rng), exact_activations(case.model, rng)
+    if extra:
+        size = float(other.x.std())
+        x = torch.cat((other.x, size * torch.randn(len(other.x), extra, generator=rng, dtype=torch.float64)), 1)
+        other = Readout(x, torch.cat((other.u, torch.zeros(len(other.u), extra, dtype=torch.float64)), 1))
+    return Optima(one, other, case.model.weights, str(case))
+
+
+_gauge = gauge.gauge
+
+CLAIM = Claim(
+    id="DC-11",
+    statement=(
+        "Two optima with one p(y|s) satisfy (u_j − u_0)·x = (u'_j − u'_0)·x'. If both sets of differences span the "
+        "width, x' = Gx with G = (L̂'ᵀ)⁺L̂ᵀ up to a constant, and R² is 1 both ways. In wider models the rest of x is "
+        "arbitrary: always report the readout's part."
+    ),
+    tex=r"x'=(\hat L'^\top)^+\hat L^\top x",
+    source="ours; softmax readouts up to a linear map: Roeder, Metz, Kingma (2021), arXiv 2007.00810",
+    kind="identity",
+    promised=Verdict.PROVED,
+    hypotheses=(SPAN,),
+    instances=_pairs(),
+    conclusion=_conclusion,
+    controls=(Control(SPAN.name, _pairs(extra=3), "three more dimensions of noise, which no logit sees"),),
+    proofs=(symbolic.identity("logits agree under G", "d = 2, any invertible L̂, L̂'", _moved),),
+    mutants=(
+        Mutant("the other way round", gauge.gauge, lambda one, other: _gauge(other, one)),
+        Mutant(
+            "products reversed",
+            theory.products,
+            lambda rows, x: [sum(a * b for a, b in zip(row, x[::-1], strict=True)) for row in rows],
+        ),
+    ),
+)

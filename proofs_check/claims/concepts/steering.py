@@ -1,0 +1,87 @@
+"""DC-16: along the image of 1[c_k = 1], steering multiplies the odds of c_k and leaves the rest as it was."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from hypothesis import strategies as st
+
+import synthetic as S
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
+from proofs_check.concept_cases import Predicted, predicted
+from proofs_check.engines import symbolic
+from workbench.identifiability.regression import affine_fit
+from workbench.theory import concept_probes as theory
+
+
+@dataclass(frozen=True)
+class Steering:
+    """A predictor whose activations are moved by alpha v_k."""
+
+    base: Predicted
+    alpha: float
+
+    def __str__(self) -> str:
+        return f"{self.base}, alpha {self.alpha:g}"
+
+
+def _conclusion(case: Steering) -> dict[str, Part]:
+    model, x, u = case.base.model, case.base.x, case.base.u
+    has = model.has_value[1]  # the first concept's value 1
+    a, _ = affine_fit(model.log_posterior, x, model.weights)
+    moved = x + case.alpha * (has.double() @ a)
+    owner = model.token_posterior.argmax(1)
+
+    def configurations(at: torch.Tensor) -> torch.Tensor:
+        shares = (at @ u.T).softmax(1)
+        return torch.zeros(len(at), model.n_configurations, dtype=torch.float64).index_add(1, owner, shares)
+
+    wanted = torch.stack(theory.steered(list(configurations(x).T), has.tolist(), math.exp(case.alpha)), 1)
+    return {"|p(c) after, by the law|": at_most((configurations(moved) - wanted).abs().max(), 1e-8)}
+
+
+def _laws(symbols, ops):
+    p, g = symbols("p:4", positive=True), symbols("g", positive=True)
+    after = theory.steered(p, [False, False, True, True], g)
+    yield (after[2] + after[3]) / (after[0] + after[1]), g * (p[2] + p[3]) / (p[0] + p[1])
+    yield after[2] / after[3], p[2] / p[3]
+    yield after[0] / after[1], p[0] / p[1]
+    a, b = symbols("a b", positive=True)
+    free = theory.steered([a * b, a, b, 1], [False, True, False, True], g)  # a product: the other concept's odds stay
+    yield (free[0] + free[1]) / (free[2] + free[3]), a
+
+
+REVEALING = Hypothesis("y determines c", lambda case: case.base.model.token_ambiguity)
+
+
+def _cases(tokens):
+    made = predicted(
+        st.just(tokens), st.sampled_from([S.Energy(64, 0.5), S.Energy(64, 1.0)]), sizes=[(2, 2), (2, 3), (2, 2, 2)]
+    )
+    return st.builds(Steering, made, st.sampled_from([-2.0, 0.5, 1.0, 3.0]))
+
+
+CLAIM = Claim(
+    id="DC-16",
+    statement=(
+        "With tokens that reveal configurations, adding α v_k, v_k the image of 1[c_k = 1] under the fit of x on "
+        "log p(c|s), multiplies the odds of c_k by e^α in what the model then predicts and leaves p(c_-k | c_k) alone, "
+        "for any dependence. Marginals of other concepts stay only where p(c|s) factorises."
+    ),
+    tex=r"\frac{p'(c_k=1)}{p'(c_k\neq1)}=e^\alpha\frac{p(c_k=1)}{p(c_k\neq1)},\quad p'(c_{-k}|c_k)=p(c_{-k}|c_k)",
+    source="ours, of linear concept directions in Liu et al. (2025), arXiv 2503.08980",
+    kind="identity",
+    promised=Verdict.PROVED,
+    hypotheses=(REVEALING,),
+    instances=_cases(S.JointRevealing()),
+    conclusion=_conclusion,
+    controls=(Control(REVEALING.name, _cases(S.Leak(0.3)), "tokens that leak"),),
+    proofs=(symbolic.identity("odds and conditionals", "two binary concepts, any p(c)", _laws),),
+    mutants=(
+        Mutant(
+            "every configuration raised",
+            theory.steered,
+            lambda p, has, factor: [q * factor / sum(p) for q in p],
+        ),
+    ),
+)
