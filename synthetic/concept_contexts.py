@@ -3,7 +3,7 @@
 import itertools
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -18,6 +18,7 @@ LARGEST = 100_000
 """contexts that are enumerated, at most"""
 
 
+@runtime_checkable
 class Contexts(Protocol):
     """A law of p(s, c)."""
 

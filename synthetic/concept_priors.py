@@ -1,7 +1,7 @@
 """How concepts depend on one another: laws of the prior p(c) over all configurations."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -16,6 +16,7 @@ UNIFORM = 0.01
 """share of the uniform law in priors that could leave a configuration without mass"""
 
 
+@runtime_checkable
 class Prior(Protocol):
     """A law of p(c)."""
 

@@ -5,7 +5,7 @@ Source: ours, except where said; the regimes of Liu et al. (2025), arXiv 2503.08
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -17,6 +17,7 @@ from synthetic.errors import must
 from synthetic.storage import knob
 
 
+@runtime_checkable
 class NextTokens(Protocol):
     """A law of p(y|c)."""
 

@@ -67,6 +67,17 @@ CHAPTERS = {
         Verdict.SUPPORTED: (10,),
         Verdict.REFUTED: (11, 12),
     },
+    "concepts": {
+        Verdict.PROVED: (1, 2, 3, 4, 6, 8, 9, 11, 13, 14, 15, 16, 17),
+        Verdict.SUPPORTED: (5, 7, 10, 12),
+        Verdict.VACUOUS: (18,),
+        Verdict.REFUTED: (19, 20, 21),
+    },
+    "interventions": {
+        Verdict.PROVED: (*range(1, 8), 10, 12),
+        Verdict.SUPPORTED: (8, 9),
+        Verdict.REFUTED: (11,),
+    },
 }
 """numbers of each chapter's claims by verdict"""
 

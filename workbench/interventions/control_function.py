@@ -42,7 +42,7 @@ class ControlFunction:
     degree: int
     f: Float[Tensor, " terms"]
     """coefficients of the monomials of z"""
-    k: Float[Tensor, " terms"]
+    k: Float[Tensor, " rest_terms"]
     """of those of v; 0 without control"""
     mean_y: float
 

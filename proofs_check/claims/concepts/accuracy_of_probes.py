@@ -27,7 +27,7 @@ OPEN = Hypothesis("tokens leave the configuration open", lambda case: float(case
 def cases(tokens, lengths=(8, 24)):
     """Three binary concepts behind a random DAG, contexts of 8 or 24 observed tokens."""
     contexts = st.sampled_from([S.Observations(n, 5) for n in lengths])
-    return predicted(st.just(tokens), contexts, priors=PRIORS[:2], sizes=[(2, 2, 2)], seeds=st.integers(0, 30))
+    return predicted(st.just(tokens), contexts, priors=PRIORS[1:2], sizes=[(2, 2, 2)], seeds=st.integers(0, 60))
 
 
 _logistic = probes.logistic
@@ -36,8 +36,8 @@ _logistic = probes.logistic
 CLAIM = Claim(
     id="DC-10",
     statement=(
-        "Three binary concepts behind ER-1 and ER-2 priors, contexts of 8 or 24 observed tokens of 5, generic next "
-        "tokens, 31 seeds: the population's logistic probe is within .02 of the Bayes accuracy, while R² of "
+        "Three binary concepts behind a complete random DAG, contexts of 8 or 24 observed tokens of 5, generic next "
+        "tokens, 61 seeds: the population's logistic probe is within .02 of the Bayes accuracy, while R² of "
         "logits ~ log p(c|s) is below .95. Accuracy follows the sharpness of contexts, not linearity."
     ),
     tex=r"\mathrm{acc}_{\mathrm{probe}}\geq\mathrm{acc}_{\mathrm{Bayes}}-.02\quad\text{and}\quad R^2_{\log}\leq.95",

@@ -85,7 +85,7 @@ CLAIM = Claim(
         "fit y ~ f(φ) + k(V), V what is left of φ given a, predicts mean f(Wa* + α + V) − (mean f(φ) − mean y) = "
         "E[y | do(a*)] at every a*, the same for all H and c."
     ),
-    tex=r"E[y\mid do(a^*)]=\tfrac1N\sum_i f(Wa^*+\alpha+V_i)-(\bar f-\bar y)",
+    tex=r"E[y\mid do(a^*)]=\frac{1}{N}\sum_i f(Wa^*+\alpha+V_i)-(\bar f-\bar y)",
     source="Saengkyongam et al. (2024), arXiv 2310.04295, theorem 4; exact form for quadratics ours",
     kind="identity",
     promised=Verdict.PROVED,

@@ -79,7 +79,7 @@ CLAIM = Claim(
         "terms of highest degree as they are, and the same with −S undoes it: so no κ but the affine has affine "
         "conditional means."
     ),
-    tex=r"E\,\kappa(m+\nu)=e^{\frac12 S:\nabla\nabla}\kappa\,(m)",
+    tex=r"E\,\kappa(m+\nu)=e^{S:\nabla\nabla/2}\kappa\,(m)",
     source="ours; behind theorem 6 of Saengkyongam et al. (2024), arXiv 2310.04295",
     kind="identity",
     promised=Verdict.PROVED,

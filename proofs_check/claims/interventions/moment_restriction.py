@@ -119,7 +119,7 @@ CLAIM = Claim(
         "For κ = h + ch², h = Ma + ν, a uniform on [−1, 1] and any ν it is c²M⁴Q_s > 0, Q_.3 = .0151245, Q_1 = "
         ".0030779 for a kernel of width s."
     ),
-    tex=r"\mathrm{MMR}(h+ch^2)=c^2M^4Q_s,\quad Q_s=E\bigl[(a^2-\tfrac13)(a'^2-\tfrac13)e^{-(a-a')^2/2s^2}\bigr]",
+    tex=r"\mathrm{MMR}(h+ch^2)=c^2M^4Q_s,\quad Q_s=E[(a^2-\frac{1}{3})(a'^2-\frac{1}{3})e^{-(a-a')^2/2s^2}]",
     source="ours; the penalty of Saengkyongam et al. (2024), arXiv 2310.04295",
     kind="identity",
     promised=Verdict.PROVED,

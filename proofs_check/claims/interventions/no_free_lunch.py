@@ -118,7 +118,7 @@ CLAIM = Claim(
         "at a* from what is seen, for one of them it is off by at least half of what their E[y | do(a*)] differ. Only "
         "an assumption on m, such as linearity, tells them apart."
     ),
-    tex=r"\max_i|\hat y-E_i[y\mid do(a^*)]|\geq\tfrac12\bigl|E_1[y\mid do(a^*)]-E_2[y\mid do(a^*)]\bigr|",
+    tex=r"\max_i|\hat y-E_i[y\mid do(a^*)]|\geq\frac{1}{2}|E_1[y\mid do(a^*)]-E_2[y\mid do(a^*)]|",
     source="Saengkyongam et al. (2024), arXiv 2310.04295, proposition 1; the amount is ours",
     kind="tight",
     promised=Verdict.PROVED,

@@ -76,7 +76,7 @@ CLAIM = Claim(
         "max over a ∈ [−1, 1] of |E[κ | a] − Wa − α| is at least |c_D| r^D / 2^(D−1). So E[κ | a] is affine in a just "
         "where κ is affine."
     ),
-    tex=r"\max_{|a|\leq1}\bigl|E[\kappa\mid a]-Wa-\alpha\bigr|\geq\frac{|c_D|\,r^D}{2^{D-1}}",
+    tex=r"\max_{|a|\leq1}|E[\kappa\mid a]-Wa-\alpha|\geq\frac{|c_D|\,r^D}{2^{D-1}}",
     source="ours; theorem 6 of Saengkyongam et al. (2024), arXiv 2310.04295, for polynomials, with an amount",
     kind="tight",
     promised=Verdict.PROVED,
