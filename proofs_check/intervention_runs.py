@@ -9,14 +9,15 @@ from unittest.mock import patch
 import torch
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
-from torch import Tensor, nn
+from torch import Tensor
 
 from proofs_check.claim import Hypothesis
 from synthetic.interventions import Interventions, Rows, Steered
 from synthetic.streams import stream
 from workbench.interventions import autoencoder
 from workbench.interventions import mmr as restriction
-from workbench.interventions.control_function import ControlFunction, monomials
+from workbench.interventions.baselines import Predictor, fit_network, fit_polynomial
+from workbench.interventions.control_function import ControlFunction
 
 SEEDS = (0, 1, 2)
 """of initial weights; a stack of these shares its batches"""
@@ -83,10 +84,7 @@ class Steering:
     def from_actions(self) -> tuple[float, float]:
         """The same of y ~ a: a network, and a quadratic."""
         at, true = self.targets
-        basis, there = monomials(self.data.a, 2), monomials(at, 2)
-        centre = basis.mean(0)
-        fit = torch.linalg.lstsq(basis - centre, (self.data.y - self.data.y.mean())[:, None], driver="gelsd").solution
-        quadratic = ((there - centre) @ fit)[:, 0] + self.data.y.mean()
+        quadratic = fit_polynomial(self.data.a, self.data.y)(at)
         return missed(_network(replace(self, seed=0, held=True))(at), true), missed(quadratic, true)
 
 
@@ -123,31 +121,10 @@ def _trained(run: Steering, seeds: tuple[int, ...], penalise: Callable) -> Tenso
 
 
 @lru_cache(maxsize=16)
-def _network(run: Steering) -> Callable[[Tensor], Tensor]:
-    """Y ~ a, two layers of 32."""
-    data, rng = _drawn(run), stream(0, "interventions/network")
-    a, size = data.a.float(), data.y.std()
-    y = (data.y / size).float()
-    weights = [torch.randn(i, o, generator=rng) * (2 / i) ** 0.5 for i, o in ((a.shape[1], 32), (32, 32), (32, 1))]
-    layers = [nn.Parameter(w) for w in weights]
-    biases = [nn.Parameter(torch.zeros(w.shape[1])) for w in weights]
-
-    def value(at: Tensor) -> Tensor:
-        hidden = at.float()
-        for i, (w, b) in enumerate(zip(layers, biases, strict=True)):
-            hidden = hidden @ w + b
-            hidden = nn.functional.leaky_relu(hidden, 0.2) if i < 2 else hidden
-        return hidden[:, 0]
-
-    adam = torch.optim.Adam([*layers, *biases], lr=5e-3)
-    falling = torch.optim.lr_scheduler.CosineAnnealingLR(adam, 800)
-    for step in range(800):
-        which = torch.randint(len(a), (256,), generator=stream(0, "interventions/network", step))
-        adam.zero_grad()
-        (value(a[which]) - y[which]).square().mean().backward()
-        adam.step()
-        falling.step()
-    return lambda at: value(at).detach().double() * size
+def _network(run: Steering) -> Predictor:
+    """The outcome from actions, by a network."""
+    data = _drawn(run)
+    return fit_network(data.a, data.y)
 
 
 def each_seed(**changes: Any) -> SearchStrategy[Steering]:

@@ -13,7 +13,7 @@ from synthetic.errors import must
 from synthetic.streams import stream
 from workbench.interventions.mmr import linear_part, median_width, mmr
 
-PENALTIES = (0.0, 0.01, 0.1, 1.0, 10.0, 100.0)
+PENALTIES = (0.0, 0.1, 1.0, 10.0, 30.0, 100.0)
 """weights of the restriction that are tried"""
 
 
@@ -36,7 +36,7 @@ class AutoencoderConfig:
         must(self.lr > 0, "AutoencoderConfig.lr", "above 0", self.lr, "raise it")
 
 
-class _Mlp(nn.Module):
+class Mlp(nn.Module):
     """A stack of networks with two hidden layers of leaky ReLU."""
 
     def __init__(self, sizes: Sequence[int], seeds: Sequence[int], name: str) -> None:
@@ -49,6 +49,7 @@ class _Mlp(nn.Module):
         self.biases = nn.ParameterList([nn.Parameter(torch.zeros(len(seeds), 1, out)) for out in sizes[1:]])
 
     def forward(self, x: Tensor) -> Tensor:
+        """Outputs of all members (members, n, out) of shared or own inputs."""
         layers = list(zip(self.weights, self.biases, strict=True))
         for i, (weight, bias) in enumerate(layers):
             x = x @ weight + bias
@@ -77,8 +78,8 @@ class InvariantAutoencoder(nn.Module):
         must(len(seeds) == len(penalties) >= 1, "InvariantAutoencoder.penalties", f"one for each of {len(seeds)} seeds",
              len(penalties), "repeat seeds for several penalties")  # fmt: skip
         must(min(penalties) >= 0, "InvariantAutoencoder.penalties", "at least 0", list(penalties), "0 is none")
-        self.encoder = _Mlp((d, width, width, n_latents), seeds, "encoder")
-        self.decoder = _Mlp((n_latents, width, width, d), seeds, "decoder")
+        self.encoder = Mlp((d, width, width, n_latents), seeds, "encoder")
+        self.decoder = Mlp((n_latents, width, width, d), seeds, "decoder")
         self.register_buffer("penalties", torch.tensor([float(p) for p in penalties]))
         self.register_buffer("centre", torch.zeros(d))
         self.register_buffer("size", torch.ones(()))

@@ -88,6 +88,6 @@ def draw_concepts(frame: pl.DataFrame, settings: Any, reference: Reference, stem
         caption = (
             f"Three binary concepts, l = 8; {settings.models} random models a point: median, 10-90 % band, points. "
             f"R² of a perfect predictor's logits, weighted by p(s). {settings.tokens} generic tokens and "
-            f"{settings.contexts} contexts above, 16 and 160 tokens below; diamonds: an independent run, sizes unrecorded."
+            f"{settings.contexts} contexts above, 16 and 160 tokens below; diamonds: another run, sizes unrecorded."
         )
         return finish(figure, caption, stem)
