@@ -44,17 +44,8 @@ ARMS: dict[str, tuple[str, dict[str, Any], str]] = {
 }
 """variant, settings, colour"""
 RIVALS = ("TopK", "BatchTopK", "ReLU", "p-annealing")
-SHOWN = {
-    "corr": "correlation",
-    "chance": "correlation_null",
-    "info": "information",
-    "chance ": "information_null",
-    "MCC": "mcc",
-    "chance  ": "mcc_null",
-    "L0": "l0",
-    "FVU": "fvu",
-}
-"""heading -> score"""
+SHOWN = {"correlation": "corr (chance)", "information": "info (chance)", "mcc": "MCC (chance)"}
+"""score -> heading"""
 SCORES = ("correlation", "information", "mcc")
 
 
@@ -233,18 +224,21 @@ def draw(frame: pl.DataFrame, settings: ConceptSae, stem: Path) -> list[Path]:
 
 def tables_of(runs: Runs, settings: ConceptSae) -> Iterator[Table]:
     """Medians of every arm; then the structured SAE's leads, paired by seed, and what they say."""
-    table = median_table(tuple(SHOWN))
+    table = median_table((*SHOWN.values(), "L0", "FVU"))
     for (part, x, arm), scores in sorted(runs.items(), key=lambda item: (item[0][:2], list(ARMS).index(item[0][2]))):
-        table.add_row(f"{part}, {x:g}", arm, *(short(float(np.median(scores[name]))) for name in SHOWN.values()))
+        middle = {name: float(np.median(values)) for name, values in scores.items()}
+        beside = [f"{short(middle[name])} ({short(middle[f'{name}_null'])})" for name in SHOWN]
+        table.add_row(f"{part}, {x:g}", arm, *beside, f"{middle['l0']:.1f}", short(middle["fvu"]))
     yield table
-    table = Table("world", "score", *RIVALS, "ahead of all", title="structured less rival: mean ± 95 %, paired by seed")
+    table = Table(
+        "world", "score", *RIVALS, "chance", "of rivals", title="structured less rival: mean ± 95 %, paired by seed"
+    )
     for part, x in dict.fromkeys(key[:2] for key in sorted(runs)):
+        own = runs[part, x, "structured"]
         for score in SCORES:
-            leads = [
-                interval(np.subtract(runs[part, x, "structured"][score], runs[part, x, rival][score]))
-                for rival in RIVALS
-            ]
-            table.add_row(f"{part}, {x:g}", score, *map(str, leads), verdict(leads))
+            leads = [interval(np.subtract(own[score], runs[part, x, rival][score])) for rival in RIVALS]
+            over = interval(np.subtract(own[score], own[f"{score}_null"]))
+            table.add_row(f"{part}, {x:g}", score, *map(str, leads), str(over), f"ahead {verdict(leads)}")
     yield table
 
 

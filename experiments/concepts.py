@@ -63,6 +63,10 @@ class Concepts:
     """contexts where their number is free"""
     models: int = 20
     """random models of each kind"""
+    trained: int = 3
+    """of them, those that predictors are trained on"""
+    polish: int = 2000
+    """steps of L-BFGS behind Adam's, at most"""
     jobs: int = 0
     """processes; 0 for one a core"""
     out: Path = Path("runs")
@@ -84,13 +88,15 @@ class Concepts:
         must(good, "--observed", "from 7, for contexts enough, to 24", self.observed, "change them")
         must(self.tokens >= 2, "--tokens", "at least 2", self.tokens, "add tokens")
         must(self.contexts >= 32, "--contexts", "at least 32, 4 a configuration", self.contexts, "add contexts")
+        for name in ("trained", "polish"):
+            must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
         must(self.models >= 2, "--models", "at least 2", self.models, "a spread needs two")
         must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
 
 
 def plan(settings: Concepts) -> list[Cell]:
     """One cell a point of each axis."""
-    common = {"models": settings.models, "tokens": settings.tokens, "contexts": settings.contexts}
+    common = {name: getattr(settings, name) for name in ("models", "tokens", "contexts", "trained", "polish")}
     points: list[tuple[str, float, float]] = [("sharpness", t, 0.0) for t in settings.sharpness]
     points += [("leak", eps, t) for eps in settings.leaks for t in settings.sharpness]
     points += [("weak", eta, 0.0) for eta in settings.weak]
@@ -154,7 +160,7 @@ def measure(cell: Cell, seed: int) -> dict[str, float]:
 def trained(cell: Cell, seed: int) -> dict[str, float]:
     """Two predictors trained from different weights, against each other and the exact optimum."""
     model = _model(seed, S.Potts(1.0), S.Energy(64, 1.0), list(MODES.values())[int(cell["x"])])
-    config = PredictorConfig(d=exact_activations(model).x.shape[1])
+    config = PredictorConfig(d=exact_activations(model).x.shape[1], polish=cell["polish"])
     (one, loss), (other, again) = (train_predictor(model, config, seed=s) for s in (0, 1))
     aligned = align(one, other, model.weights)
     forms = {"joint": model.log_posterior, "marginal": model.log_marginals}
@@ -166,7 +172,7 @@ def trained(cell: Cell, seed: int) -> dict[str, float]:
 
 def work(cell: Cell, report: Report) -> list[dict[str, float]]:
     """All models of a cell; runs in a process of the pool."""
-    few = min({"trained": 3, "observed": 6}.get(cell["part"], cell["models"]), cell["models"])
+    few = min({"trained": cell["trained"], "observed": 6}.get(cell["part"], cell["models"]), cell["models"])
     found = []
     for seed in range(few):
         found.append((trained if cell["part"] == "trained" else measure)(cell, seed))
@@ -184,7 +190,7 @@ def rows(cells: list[Cell], results: dict[str, Any]) -> Iterator[dict[str, Any]]
 
 
 def tables_of(frame: pl.DataFrame, settings: Concepts) -> Iterator[Table]:
-    """The sharpness table beside the published run; observed tokens; trained predictors."""
+    """The sharpness table beside a reference run; observed tokens; trained predictors."""
     table = Table("t", *REFERENCE, title="mean ± sd over models; a reference run, and its distance in sd")
     for t in settings.sharpness:
         cells = []

@@ -127,7 +127,7 @@ def linear(cell: Cell) -> list[dict[str, Any]]:
     truth = world.expected(at)
     effect, noise = [list(row) for row in world.effect], [list(row) for row in world.noise]
     variance = [[1 / 3, 0.0], [0.0, 1 / 3]]
-    bias = [naive_bias(list(world.confounding), effect, variance, noise, row) for row in at.tolist()]
+    bias = [naive_bias(list(world.confounding), noise, effect, variance, row) for row in at.tolist()]
     made = {name: ControlFunction.fit(z, data.a, data.y, control=name == "control") for name in ("control", "none")}
     found = {name: one.predict(at) for name, one in made.items()}
     found |= {"truth": truth, "truth + bias": truth + torch.tensor(bias, dtype=torch.float64)}
@@ -192,7 +192,7 @@ def learned(cell: Cell, report: Report) -> list[dict[str, Any]]:
             judge("restricted", predicted, **more)
             judge("restricted, no control", naive)
     judge("latents", ControlFunction.fit(data.h, data.a, data.y).predict(GRID))
-    judge("y ~ a, network", fit_network(data.a, data.y, seed=cell["seed"])(GRID))
+    judge("y ~ a, network", fit_network(data.a, data.y, seed=cell["seed"], steps=cell["steps"])(GRID))
     judge("y ~ a, quadratic", fit_polynomial(data.a, data.y)(GRID))
     return found
 

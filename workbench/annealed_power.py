@@ -37,7 +37,7 @@ class AnnealedPower(nn.Module):
     def __init__(self, weight: Float[Tensor, "*s"], start: Tensor, every: Tensor, owner: str) -> None:
         super().__init__()
         rules = (
-            ("weight", "at least 0", weight >= 0, weight),
+            ("l1", "at least 0", weight >= 0, weight),
             ("start", f"at least {RECENT}", start >= RECENT, start),
             ("every", f"at least {RECENT}", every >= RECENT, every),
         )

@@ -5,7 +5,7 @@ from torch import Tensor, linalg
 
 from workbench.theory import concept_probes as theory
 
-Thin = tuple[Float[Tensor, "*s n r"], Float[Tensor, "*s r"], Float[Tensor, "*s r m"]]
+Thin = tuple[Float[Tensor, "*s n k"], Float[Tensor, "*s k"], Float[Tensor, "*s k m"]]
 
 
 def thin_svd(left: Float[Tensor, "*s n r"], right: Float[Tensor, "*s r m"]) -> Thin:

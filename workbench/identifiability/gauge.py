@@ -15,7 +15,7 @@ def differences(u: Float[Tensor, "t d"]) -> Float[Tensor, "d t1"]:
     return (u[1:] - u[0]).T
 
 
-def gauge(one: Float[Tensor, "t d"], other: Float[Tensor, "t d"]) -> Float[Tensor, "d d"]:
+def gauge(one: Float[Tensor, "t d"], other: Float[Tensor, "t e"]) -> Float[Tensor, "e d"]:
     """G with x' = x G^T for two optima with unembeddings `one` (of x) and `other` (of x'): G = (Lhat'^T)^+ Lhat^T.
 
     Raises:

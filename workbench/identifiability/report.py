@@ -78,7 +78,11 @@ def concept_report(model: ConceptModel, readout: Readout | None = None) -> Conce
                 raise NotIdentifiable(
                     f"{name} must have log p(c|s) >= log 1e-12; got {least}: make contexts less sharp."
                 )
-            kept = regressors[:, (regressors - regressors[0]).abs().amax(0) > 0]
+            kept = regressors[:, (regressors - regressors[0]).abs().amax(0) > 1e-12]
+            if not kept.shape[1]:
+                raise NotIdentifiable(
+                    f"{name} must have a regressor that varies; got constants: no token excludes anything."
+                )
             must_be_enough(enough, kept.shape[1], name)
             return r_squared(kept, targets, w, name)
 

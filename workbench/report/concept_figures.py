@@ -13,7 +13,7 @@ from workbench.report.heat import heat
 Reference = dict[str, dict[float, float]]
 
 
-def values(frame: pl.DataFrame, part: str, metric: str, x: float, y: float | None = None) -> list[float]:
+def values(frame: pl.DataFrame, part: str, metric: str, x: float | int, y: float | int | None = None) -> list[float]:
     """One number a model."""
     own = frame.filter(pl.col("part") == part, pl.col("metric") == metric, pl.col("x") == x)
     return (own if y is None else own.filter(pl.col("y") == y))["value"].to_list()
@@ -35,7 +35,7 @@ def draw_concepts(frame: pl.DataFrame, settings: Any, reference: Reference, stem
 
         def lines(panel: Any, part: str, x: tuple, metrics: dict[str, tuple[str, str]], y: float | None = None) -> None:
             for metric, (colour, label) in metrics.items():
-                draw_band(panel, x, [values(frame, part, metric, v, y) for v in x], colour, label)
+                draw_band(panel, x, [values(frame, part, metric, float(v), y) for v in x], colour, label)
 
         fit = {"R2_log": (log, "R², log p(c|s)"), "R2_prob": (prob, "R², p(c|s)")}
         lines(sharp, "sharpness", settings.sharpness, {**fit, "ambiguity": (other, "ambiguity ε")})

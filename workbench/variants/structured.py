@@ -68,14 +68,13 @@ class Structured(SAE):
         self.Q = nn.Parameter(self.drawn("Q", lambda rng: torch.randn(r, wide, generator=rng) / 10 / wide**0.5))
         self.penalty = AnnealedPower(self.l1, self.start, self.every, "Structured")
 
-    def factors(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(x - b_dec) P over sqrt(n), and Q: their product is R over sqrt(n)."""
-        return (x - self.b_dec[..., None, :]) @ self.P / x.shape[-2] ** 0.5, self.Q
+    def narrow(self, x: Tensor) -> Tensor:
+        """(x - b_dec) P: R is this times Q."""
+        return (x - self.b_dec[..., None, :]) @ self.P
 
     def pre(self, x: Tensor) -> Tensor:
         """Pre-activations of S beside R."""
-        left, right = self.factors(x)
-        return torch.cat((self.project(x, self.b_enc), left @ right * x.shape[-2] ** 0.5), -1)
+        return torch.cat((self.project(x, self.b_enc), self.narrow(x) @ self.Q), -1)
 
     def sparse_part(self, pre: Tensor) -> Tensor:
         """S, of what `pre` returned."""
@@ -93,8 +92,8 @@ class Structured(SAE):
     def loss(self, x: Tensor, out: Pass) -> dict[str, Tensor]:
         """Squared error, the power of S, the norm of R."""
         size = nuclear_norm if self.norm == "nuclear" else factored_norm
-        power = self.penalty(self.sparse_part(out.pre))
-        return {"mse": squared_error(x, out.x_hat), "power": power, "norm": self.gamma * size(*self.factors(x))}
+        power, left = self.penalty(self.sparse_part(out.pre)), self.narrow(x) / x.shape[-2] ** 0.5
+        return {"mse": squared_error(x, out.x_hat), "power": power, "norm": self.gamma * size(left, self.Q)}
 
     def after_step(self, out: Pass) -> None:
         """Anneal."""
