@@ -200,7 +200,8 @@ def draw(frame: pl.DataFrame, settings: ConceptSae, stem: Path) -> list[Path]:
                 draw_band(panel, places, values, colour, arm, marker="o", markersize=3)
             null = [float(np.mean(runs[part, x, "TopK"][f"{score}_null"])) for x in places]
             panel.plot(places, null, "--", color="0.45", linewidth=1.2, label="chance")
-            panel.axhline(1.0, color="black", linestyle=":", linewidth=1.2, label="supervised probe")
+            if score != "mcc":
+                panel.axhline(1.0, color="black", linestyle=":", linewidth=1.2, label="supervised probe")
             panel.set(xlabel="strength of Potts couplings", ylabel=labels[score], ylim=(0, 1.04))
         leads = panels.flat[3]
         at = 1.0 if 1.0 in places else places[-1]

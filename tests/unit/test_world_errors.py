@@ -10,10 +10,12 @@ import torch
 from jaxtyping import config
 
 import synthetic as S
+from synthetic.interventions import Interventions
 
 MODULES = ("copula", "directions", "firing", "hierarchy", "low_coherence", "magnitudes", "mixture", "noise", "rates")
 MODULES += ("concept_dag", "concept_tree", "frequent_pairs", "interactions", "level_geometry", "mixed_signs")
-MODULES += ("neuron_rows", "nonlinear", "normal_magnitudes", "subspaces")
+MODULES += ("neuron_rows", "nonlinear", "normal_magnitudes", "subspaces", "concepts", "concept_priors")
+MODULES += ("concept_contexts", "next_tokens", "latent_concepts", "concept_world", "interventions")
 
 
 def world(n_true=8, d=4, **fields):
@@ -35,6 +37,21 @@ def forest(rates, **fields):
 
 def interactions(members=((0, 1),), **fields):
     return S.Interactions(S.SparseMixture(n_true=4, d=5, directions=S.Orthonormal()), members, **fields)
+
+
+def concept_model(log_joint=None, tokens=None, sizes=(2,)):
+    """A model of one binary concept, two contexts and two tokens, unless said otherwise."""
+    even = torch.full((2, 2), 0.25, dtype=torch.float64).log()
+    half = torch.full((2, 2), 0.5, dtype=torch.float64)
+    return S.ConceptModel(sizes, even if log_joint is None else log_joint, half if tokens is None else tokens)
+
+
+def drawn(law, sizes=(2, 2)):
+    return law.draw(sizes, S.stream(0, "test"))
+
+
+def concepts(**fields):
+    return S.LatentConcepts(contexts=S.Energy(60, 1.0), **fields)
 
 
 REFUSED = {
@@ -309,6 +326,101 @@ REFUSED = {
     "Nonlinear.gain must be above 0; got 0.0: raise it.": lambda: S.Nonlinear(S.SparseMixture(), gain=0.0),
     "Nonlinear.inner.magnitudes must be of nonzero nominal mean; got a zero: use MixedSigns for Signed.": (
         lambda: S.Nonlinear(S.SparseMixture(magnitudes=S.Signed(S.Uniform()))).truth
+    ),
+    # concepts
+    "concepts.sizes must be values of each concept, 2 or more, at most 4096 in product; got (2, 1): change it.": (
+        lambda: drawn(S.Potts(), (2, 1))
+    ),
+    "ConceptModel.log_joint, tokens must be of shapes (contexts, 2) and (2, tokens); got ((2, 3), (2, 2)): "
+    "match them.": lambda: concept_model(torch.zeros(2, 3).double()),
+    "ConceptModel.log_joint, tokens must be float64; got (torch.float32, torch.float64): convert.": (
+        lambda: concept_model(torch.zeros(2, 2))
+    ),
+    "ConceptModel.log_joint must be finite; got -inf or NaN: mix with 1 %.": (
+        lambda: concept_model(torch.tensor([[-torch.inf, 0.0]]).double())
+    ),
+    "ConceptModel.log_joint must be that of probabilities with sum 1; got 4.0: normalise.": (
+        lambda: concept_model(torch.zeros(2, 2).double())
+    ),
+    "ConceptModel.tokens must be a distribution in each row; got a row off by 1: normalise rows.": (
+        lambda: concept_model(tokens=torch.ones(2, 2).double())
+    ),
+    "ConceptModel.tokens must be without empty columns; got one: drop it.": (
+        lambda: concept_model(tokens=torch.tensor([[1.0, 0.0], [1.0, 0.0]]).double())
+    ),
+    "ErDag.degree must be at least 0; got -1.0: expected parents a concept.": lambda: S.ErDag(-1.0),
+    "ErDag.concentration must be above 0; got 0.0: 1 is uniform.": lambda: S.ErDag(1.0, 0.0),
+    "Potts.strength must be at least 0; got -1.0: the sd of the couplings.": lambda: S.Potts(-1.0),
+    "Potts.field must be at least 0; got -1.0: the sd of the fields.": lambda: S.Potts(1.0, -1.0),
+    "IndependentPrior.concentration must be above 0; got 0.0: 1 is uniform.": lambda: S.IndependentPrior(0.0),
+    "TreePrior.branching must be at least 1; got 0: children of a concept.": lambda: S.TreePrior(0),
+    "TreePrior.concentration must be above 0; got 0.0: 1 is uniform.": lambda: S.TreePrior(2, 0.0),
+    "Table.contexts must be at least 1 and at most 100000; got 0: every context is enumerated.": lambda: S.Table(0),
+    "Table.concentration must be above 0; got 0.0: 1 is uniform.": lambda: S.Table(9, 0.0),
+    "Observations.length must be at least 1; got 0: observe a token.": lambda: S.Observations(0),
+    "Observations.vocabulary must be at least 2; got 1: one says nothing.": lambda: S.Observations(3, 1),
+    "Observations.concentration must be above 0; got 0.0: 1 is uniform.": lambda: S.Observations(3, 3, 0.0),
+    "Observations' count vectors must be at least 1 and at most 100000; got 435897: every context is enumerated.": (
+        lambda: S.Observations(32, 6)
+    ),
+    "Energy.contexts must be at least 1 and at most 100000; got 0: every context is enumerated.": lambda: S.Energy(0),
+    "Energy.sharpness must be at least 0; got -1.0: 0 says nothing of c.": lambda: S.Energy(9, -1.0),
+    "JointRevealing.copies must be at least 1; got 0: tokens of each configuration.": lambda: S.JointRevealing(0),
+    "ConceptTyped.weights must be at least 0, not all 0; got (0.0, 0.0): give one a concept.": (
+        lambda: S.ConceptTyped((0.0, 0.0))
+    ),
+    "ConceptTyped.weights must be one for each of 2 concepts; got (1.0,): match the sizes.": (
+        lambda: drawn(S.ConceptTyped((1.0,)))
+    ),
+    "Homonyms.partitions must be at least 1; got 0: 1 merges configurations.": lambda: S.Homonyms(0),
+    "Homonyms.block must be at least 1; got 0: configurations of an event.": lambda: S.Homonyms(1, 0),
+    "Weak.eta must be in (0, 1); got 1.0: the share that c moves a token by.": lambda: S.Weak(1.0),
+    "Weak.tokens must be at least 2; got 1: add tokens.": lambda: S.Weak(0.1, 1),
+    "Generic.tokens must be at least 2; got 1: add tokens.": lambda: S.Generic(1),
+    "Generic.concentration must be above 0; got 0.0: 1 is uniform.": lambda: S.Generic(4, 0.0),
+    "Leak.eps must be in [0, 1]; got 1.5: 0 reveals the configuration.": lambda: S.Leak(1.5),
+    "LatentConcepts.contexts must be at least 32, 4 for each number that activations are compared with; got 20: "
+    "add contexts.": lambda: S.LatentConcepts(contexts=S.Energy(20), tokens=S.Generic()),
+    "ConceptWorld.form must be one for any number of values; got 'softplus' with sizes (3, 2): "
+    "use surprisal or prob, or binary concepts.": lambda: S.ConceptWorld(concepts=concepts(sizes=(3, 2))),
+    "ConceptWorld.dim must be at least 1; got 0: add dimensions.": lambda: S.ConceptWorld(dim=0),
+    "ConceptWorld.concepts.tokens must be ConceptTyped, all weights above 0, for 'exact'; got "
+    "Generic(tokens=16, concentration=1.0): nothing else is linear in marginals.": (
+        lambda: S.ConceptWorld(concepts=concepts(tokens=S.Generic()), form="exact")
+    ),
+    "ConceptWorld.dim must be None where form is 'exact'; got 4: prediction sets it.": (
+        lambda: S.ConceptWorld(form="exact", dim=4)
+    ),
+    "ConceptWorld.sample.n must be at least 1; got 0: draw at least one sample.": (
+        lambda: S.ConceptWorld().sample(0, S.stream(0, "test"))
+    ),
+    # interventions
+    "Interventions.effect must be rows of one length; got ((1.0,), (1.0, 2.0)): give M row by row.": (
+        lambda: Interventions(effect=((1.0,), (1.0, 2.0)))
+    ),
+    "Interventions.noise must be 2 rows of 2; got ((1.0,),): one for each row of effect.": (
+        lambda: Interventions(noise=((1.0,),))
+    ),
+    "Interventions.quadratic must be symmetric; got ((0.0, 1.0), (2.0, 0.0)): mirror it.": (
+        lambda: Interventions(quadratic=((0.0, 1.0), (2.0, 0.0)))
+    ),
+    "Interventions.linear must be 2 numbers; got (1.0,): give one for each latent.": (
+        lambda: Interventions(linear=(1.0,))
+    ),
+    "Interventions.noise must be a covariance; got an eigenvalue -1: lower its off-diagonal.": (
+        lambda: Interventions(noise=((1.0, 2.0), (2.0, 1.0)))
+    ),
+    "Interventions.d must be at least 2, the number of latents; got 1: g must be injective.": (
+        lambda: Interventions(d=1)
+    ),
+    "Interventions.bend must be in [0, 1]; got 2.0: a share of a^3.": lambda: Interventions(bend=2.0),
+    "Interventions.zero must be in [0, 1); got 1.0: a probability.": lambda: Interventions(zero=1.0),
+    "Interventions.outcome_sd must be at least 0; got -1.0: give a deviation.": lambda: Interventions(outcome_sd=-1.0),
+    "Interventions.draw.n must be at least 1; got 0: draw at least one sample.": (
+        lambda: Interventions().draw(0, S.stream(0, "test"))
+    ),
+    "Interventions.mixing must be 'linear' for directions to exist; got 'leaky': use draw().": (
+        lambda: Interventions(mixing="leaky").truth
     ),
     # the world itself
     "SparseMixture.n_true must be at least 1; got 0: add features.": lambda: world(0),

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from matplotlib import pyplot as plt
 
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish
+from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
 
 LEARNED = {
     "latents": COLOURS[7],
@@ -67,7 +67,6 @@ def draw_extrapolation(frame: pl.DataFrame, settings: Any, line: list[float], st
         by_noise.set_xticks(settings.noise, [f"{v:g}" for v in settings.noise])
         by_noise.minorticks_off()
         by_noise.set_title("nonlinear mixing: unseen actions")
-        by_noise.legend(frameon=False, fontsize=7)
         by_zero.set(yscale="log", xlabel="P(h_i = 0): outside of the theorem", ylabel=ylabel)
         own = frame.filter(pl.col("method") == "penalty", pl.col("noise") == settings.base, pl.col("zero") == 0)
         penalties = sorted(own["penalty"].unique().to_list())
@@ -76,6 +75,7 @@ def draw_extrapolation(frame: pl.DataFrame, settings: Any, line: list[float], st
             values = [numbers(own, penalty=p, what=what) for p in penalties]
             draw_band(by_penalty, places, values, colour, label, marker="o", markersize=3)
         by_penalty.set(xscale="log", yscale="log", xlabel="weight of the restriction", ylabel="R², error / variance")
+        by_penalty.set_title("what the restriction does")
         by_penalty.set_xticks(places, [f"{p:g}" for p in penalties])
         by_penalty.minorticks_off()
         by_penalty.legend(frameon=False, fontsize=7.5)
@@ -85,6 +85,7 @@ def draw_extrapolation(frame: pl.DataFrame, settings: Any, line: list[float], st
         chart.plot([-1, 1, 1, -1, -1], [-1, -1, 1, 1, -1], color="white", linewidth=1.5)
         chart.set(xlabel="a*_1 (white: seen)", ylabel="a*_2", title="restricted: |error| / sd")
         chart.grid(visible=False)
+        shared_legend(figure, (by_noise,), columns=6)
         figure.colorbar(image, ax=chart, shrink=0.8)
         caption = (
             f"Two latents, d = 10, two actions; {settings.samples} samples; {settings.seeds} worlds and seeds: median, "
