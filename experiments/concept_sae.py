@@ -2,10 +2,10 @@
 
 Six binary concepts under a Potts prior, typed tokens: every concept's log-odds are affine in the activations, a linear
 probe is Bayes, and so the ceiling of each score is 1 (DC-4, DC-13, DC-14). Arms: TopK, BatchTopK, ReLU, p-annealing and
-the structured SAE of Liu et al. (2025) in its two readings, penalties chosen so that as many latents are active, of the
-structured one in its sparse part. Each seed draws world and weights; differences are paired by seed. Run
-`python experiments/concept_sae.py`; results go to `runs/concept_sae/...`; `--resume FOLDER` goes on; `--help` lists the
-flags.
+the structured SAE of Liu et al. (2025) in its two readings (DC-17), penalties chosen so that as many latents are active:
+of the structured one in its sparse part, which is scored alone too, for its whole code is dense. Each seed draws world
+and weights; differences are paired by seed. Run `python experiments/concept_sae.py`; results go to
+`runs/concept_sae/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
 import math
@@ -34,6 +34,8 @@ from workbench.study import carry_out
 from workbench.sweep import Cell, Report
 from workbench.variants.structured import Structured
 
+SPARSE = "structured, S alone"
+"""the sparse part of the structured arm, not trained again"""
 ARMS: dict[str, tuple[str, dict[str, Any], str]] = {
     "TopK": ("topk", {}, COLOURS[1]),
     "BatchTopK": ("batch_topk", {}, COLOURS[4]),
@@ -41,6 +43,7 @@ ARMS: dict[str, tuple[str, dict[str, Any], str]] = {
     "p-annealing": ("p_annealing", {}, COLOURS[2]),
     "structured": ("structured", {"reading": "latents"}, COLOURS[0]),
     "structured, residual": ("structured", {"reading": "residual"}, COLOURS[5]),
+    SPARSE: ("structured", {}, COLOURS[3]),
 }
 """variant, settings, colour"""
 RIVALS = ("TopK", "BatchTopK", "ReLU", "p-annealing")
@@ -64,7 +67,7 @@ class ConceptSae:
     """of contexts"""
     m: int = 24
     """latents"""
-    l1: tuple[float, ...] = (0.03, 0.1, 0.3, 1.0, 2.0)
+    l1: tuple[float, ...] = (0.03, 0.1, 0.2, 0.3, 1.0)
     """penalties tried where a variant has one"""
     gamma: float = 0.1
     """weight of the low-rank part's nuclear norm"""
@@ -110,7 +113,7 @@ def plan(settings: ConceptSae) -> list[Cell]:
     places += [("softplus", 1.0)] if "softplus" in settings.forms else []
     cells = []
     for form, strength in places:
-        for arm in ARMS:
+        for arm in (arm for arm in ARMS if arm != SPARSE):
             for seed in range(settings.seeds):
                 about = {"form": form, "strength": strength, "arm": arm, "seed": seed}
                 size = settings.steps * settings.batch * (1 if "TopK" in arm else len(settings.l1))
@@ -167,10 +170,15 @@ def work(cell: Cell, report: Report) -> dict[str, list[float]]:
         latents = sae.encode(world.activations).double()
         if isinstance(sae, Structured):
             sparse = sae.sparse_part(sae.pre(world.activations * sae.scale))
+            found["whole_l0"] = found["l0"]
             found["l0"] = ((sparse > 0).double().sum(-1) @ model.weights).tolist()
+            for one in sparse:
+                for name, value in read(model, one.double()).items():
+                    found.setdefault(f"S/{name}", []).append(value)
     for one in latents:
         for name, value in read(model, one).items():
             found.setdefault(name, []).append(value)
+    found.setdefault("whole_l0", found["l0"])
     known = {"l1": grid, "expected_l0": [k] * len(grid)}
     return found | known | {f"{name}_null": [value] * len(grid) for name, value in chance.items()}
 
@@ -180,10 +188,14 @@ def rows(cells: list[Cell], results: dict[str, Any]) -> Iterator[dict[str, Any]]
     for cell in cells:
         about = {"part": cell["form"], "x": float(cell["strength"]), "arm": cell["arm"], "seed": cell["seed"]}
         found = dict(results[cell["id"]])
-        grid = found.pop("l1")
-        for metric, values in found.items():
-            for l1, value in zip(grid, values, strict=True):
-                yield about | {"l1": l1, "metric": metric, "value": value}
+        grid, alone = found.pop("l1"), {name: found.pop(f"S/{name}", None) for name in ("correlation", "information")}
+        arms = {cell["arm"]: found}
+        if cell["arm"] == "structured":
+            arms[SPARSE] = found | alone | {"whole_l0": found["l0"]}
+        for arm, own in arms.items():
+            for metric, values in own.items():
+                for l1, value in zip(grid, values, strict=True):
+                    yield about | {"arm": arm, "l1": l1, "metric": metric, "value": value}
 
 
 def draw(frame: pl.DataFrame, settings: ConceptSae, stem: Path) -> list[Path]:
@@ -216,7 +228,7 @@ def draw(frame: pl.DataFrame, settings: ConceptSae, stem: Path) -> list[Path]:
         shared_legend(figure, list(panels.flat)[:3], columns=4)
         caption = (
             "{concepts} binary concepts, activations of a perfect predictor with typed tokens, d = {d}; {contexts} "
-            "contexts, m = {m}; as many active latents as half the concepts, of the structured SAE in its sparse part. "
+            "contexts, m = {m}; as many active latents as half the concepts, of the structured SAE in its sparse part S; its whole code is dense. "
             "Chance: random linear latents, random rows. {steps} steps of {batch}; {seeds} worlds and seeds: median, "
             "10-90 % band, points."
         ).format(**asdict(settings), d=2 * settings.concepts - 1)
@@ -225,21 +237,23 @@ def draw(frame: pl.DataFrame, settings: ConceptSae, stem: Path) -> list[Path]:
 
 def tables_of(runs: Runs, settings: ConceptSae) -> Iterator[Table]:
     """Medians of every arm; then the structured SAE's leads, paired by seed, and what they say."""
-    table = median_table((*SHOWN.values(), "L0", "FVU"))
+    table = median_table((*SHOWN.values(), "L0 of S", "of f", "FVU"))
     for (part, x, arm), scores in sorted(runs.items(), key=lambda item: (item[0][:2], list(ARMS).index(item[0][2]))):
         middle = {name: float(np.median(values)) for name, values in scores.items()}
         beside = [f"{short(middle[name])} ({short(middle[f'{name}_null'])})" for name in SHOWN]
-        table.add_row(f"{part}, {x:g}", arm, *beside, f"{middle['l0']:.1f}", short(middle["fvu"]))
+        table.add_row(
+            f"{part}, {x:g}", arm, *beside, f"{middle['l0']:.1f}", f"{middle['whole_l0']:.1f}", short(middle["fvu"])
+        )
     yield table
-    table = Table(
-        "world", "score", *RIVALS, "chance", "of rivals", title="structured less rival: mean ± 95 %, paired by seed"
-    )
+    title = "less rival: mean ± 95 %, paired by seed"
+    table = Table("world", "score", "arm", *RIVALS, "chance", "of rivals", "of chance", title=title)
     for part, x in dict.fromkeys(key[:2] for key in sorted(runs)):
-        own = runs[part, x, "structured"]
-        for score in SCORES:
+        for arm, score in ((arm, score) for arm in ("structured", SPARSE) for score in SCORES[: 3 - (arm == SPARSE)]):
+            own = runs[part, x, arm]
             leads = [interval(np.subtract(own[score], runs[part, x, rival][score])) for rival in RIVALS]
             over = interval(np.subtract(own[score], own[f"{score}_null"]))
-            table.add_row(f"{part}, {x:g}", score, *map(str, leads), str(over), f"ahead {verdict(leads)}")
+            said = f"ahead {verdict(leads)}", f"ahead {verdict([over])}"
+            table.add_row(f"{part}, {x:g}", score, arm, *map(str, leads), str(over), *said)
     yield table
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from proofs_check.claim import Hypothesis
 from synthetic.interventions import Interventions, Rows, Steered
 from synthetic.streams import stream
+from workbench.identifiability.regression import r_squared
 from workbench.interventions import autoencoder
 from workbench.interventions import mmr as restriction
 from workbench.interventions.baselines import Predictor, fit_network, fit_polynomial
@@ -90,9 +91,7 @@ class Steering:
 
 def explained(h: Tensor, z: Tensor) -> float:
     """R² of h on z, with a constant."""
-    basis = torch.cat((torch.ones(len(z), 1, dtype=torch.float64), z.double()), 1)
-    left = h - basis @ torch.linalg.lstsq(basis, h, driver="gelsd").solution
-    return 1 - float(left.square().sum() / (h - h.mean(0)).square().sum())
+    return r_squared(z.double(), h, torch.full((len(z),), 1 / len(z), dtype=torch.float64))
 
 
 def missed(found: Tensor, true: Tensor) -> float:

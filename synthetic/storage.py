@@ -116,7 +116,13 @@ def save_world(world: Any, folder: str | Path) -> Path:
 
 def load_world(folder: str | Path) -> Any:
     """Read a world written by `save_world`: same settings, same drawn tensors to the last bit."""
-    for name in ("presets", "standardised", "bias_worlds", "concept_world"):  # put every knob of ours on the shelf
+    for name in (
+        "presets",
+        "standardised",
+        "bias_worlds",
+        "concept_world",
+        "interventions",
+    ):  # put every knob of ours on the shelf
         importlib.import_module(f"synthetic.{name}")
     folder = Path(folder)
     text = read(folder / "world.json", Path.read_text, "world folder")

@@ -10,6 +10,8 @@ __getattr__, __dir__ = attach(
         "workbench.training.loop": ("train",),
         "workbench.metrics": ("evaluate", "null"),
         "workbench.planted": ("ceiling", "oracle"),
+        "workbench.identifiability.report": ("concept_report",),
+        "workbench.identifiability.regression": ("NotIdentifiable",),
         "workbench.recipes": ("RECIPES", "Recipe", "recipe"),
         "synthetic.world": ("Codes",),
         "synthetic.errors": ("must",),

@@ -111,8 +111,7 @@ class Identify:
     """Say what activations know of the concepts of a model given as JSON; refuses what its tables cannot say."""
 
     file: tyro.conf.Positional[Path]
-    """{"sizes": [2, 2], "prior": [p(c)], "contexts": [[p(s|c)] for c], "tokens": [[p(y|c)] for c]}, last concept
-    fastest; "activations" [[x] for s] with "unembedding" [[u] for y], where not those of a perfect predictor"""
+    """JSON with sizes, prior, contexts, tokens, as in docs/concepts.json; see `workbench.identifiability.model_file`"""
     json: bool = False
     """print one JSON object"""
 
@@ -181,13 +180,10 @@ def _train(command: Train, console: Console) -> int:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from synthetic.presets import find_world
-    from workbench.plugins import load_plugin
     from workbench.sae import create
     from workbench.training.loop import train
 
     torch.set_num_threads(command.threads)
-    if command.plugin is not None:
-        load_plugin(command.plugin)
     must(not (command.out / "cfg.json").exists(), "out", "a folder without an SAE", command.out, "choose another name")
     world = find_world(command.world)
     config = command.config
@@ -225,12 +221,9 @@ def _setting(text: str) -> tuple[str, Any]:
 def _eval(command: Eval, console: Console) -> int:
     from synthetic.presets import find_world
     from workbench.metrics import evaluate
-    from workbench.plugins import load_plugin
     from workbench.sae import load
     from workbench.settings import plain
 
-    if command.plugin is not None:
-        load_plugin(command.plugin)
     scores = evaluate(load(command.sae), find_world(command.world), command.n, command.seed)
     shown = {name: plain(value) for name, value in scores.items()}
     if command.json:
@@ -251,10 +244,7 @@ def _text(value: Any) -> str:
 
 def _audit(command: Audit, console: Console) -> int:
     from proofs_check.targets import audit_target
-    from workbench.plugins import load_plugin
 
-    if command.plugin is not None:
-        load_plugin(command.plugin)
     return audit_target(command.target, command.world, command.n, command.seed, console, as_json=command.json)
 
 
@@ -287,21 +277,22 @@ _Command = (
 def main() -> int:
     """Run one command; bad input ends with one line and exit code 2."""
     command = tyro.cli(_Command, prog="python -m workbench", description=__doc__)  # type: ignore[arg-type]
-    doers: dict[type, Any] = {
-        List: _list,
-        Check: _check,
-        Train: _train,
-        Eval: _eval,
-        Audit: _audit,
-        CheckClaim: _check_claim,
-        Identify: _identify,
-    }
+    doers: dict[type, Any] = {List: _list, Check: _check, Train: _train, Eval: _eval, Audit: _audit}
+    doers |= {CheckClaim: _check_claim, Identify: _identify}
+
+    def body() -> int:
+        plugin: Path | None = getattr(command, "plugin", None)
+        if plugin is not None:
+            from workbench.plugins import load_plugin
+
+            load_plugin(plugin)
+        return doers[type(command)](command, Console())
 
     def stopped() -> str:
         kept = isinstance(command, Train) and (command.out / "checkpoint.safetensors").exists()
         return f"stopped{'; the same command goes on from the last checkpoint' if kept else ''}"
 
-    return guarded(lambda: doers[type(command)](command, Console()), also=(Diverged,), stopped=stopped)
+    return guarded(body, also=(Diverged,), stopped=stopped)
 
 
 if __name__ == "__main__":

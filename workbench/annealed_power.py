@@ -29,6 +29,8 @@ class AnnealedPower(nn.Module):
     Source: Karvonen et al. (2024), arXiv 2408.00113, p-annealing; values of p as in their public code.
     """
 
+    start: Tensor
+    every: Tensor
     p: Tensor
     weight: Tensor
     step: Tensor
@@ -43,10 +45,11 @@ class AnnealedPower(nn.Module):
         )
         for name, rule, good, value in rules:
             must(bool(good.all()), f"{owner}.{name}", rule, value.tolist(), "change it")
-        self.start, self.every = start, every
+        self.register_buffer("start", start.clone(), False)
+        self.register_buffer("every", every.clone(), False)
         self.register_buffer("p", torch.ones_like(weight))
         self.register_buffer("weight", weight.clone())
-        self.register_buffer("step", torch.zeros_like(start))
+        self.register_buffer("step", torch.zeros_like(weight))
         self.register_buffer("recent", torch.ones(*weight.shape, RECENT, 2))
 
     def forward(self, f: Float[Tensor, "*s n m"]) -> Float[Tensor, "*s"]:

@@ -67,8 +67,8 @@ def test_sharp_contexts_cost_linearity_and_leaks_too(toy):
     assert mean("observed", "typed: R2_marg", 7, 2) == pytest.approx(1, abs=1e-10)
     assert mean("observed", "R2_log", 7, 2) < 0.9
     assert mean("strength", "typed: log-loss gap", 2) < 1e-12 < mean("strength", "revealing: log-loss gap", 2)
-    assert min(values(frame, "trained", "joint 0", 0.0)) > 0.99
-    assert min(values(frame, "trained", "marginal 1", 1.0)) > 0.99
+    assert min(values(frame, "trained", "joint 0", 0.0)) > 0.95 > max(values(frame, "trained", "joint 0", 1.0))
+    assert min(values(frame, "trained", "marginal 1", 1.0)) > 0.95 > max(values(frame, "trained", "marginal 1", 0.0))
     assert max(values(frame, "trained", "divergence", 2.0)) < 1e-4
 
 
@@ -79,7 +79,7 @@ def test_every_arm_is_scored_below_the_ceiling(toy):
     for scores in runs.values():
         assert all(0 < v <= 1 + 1e-9 for v in (*scores["correlation"], *scores["information"], *scores["mcc"]))
     tables = list(concept_sae.tables_of(runs, concept_sae.ConceptSae(seeds=2)))
-    assert [table.row_count for table in tables] == [len(concept_sae.ARMS), len(concept_sae.SCORES)]
+    assert [table.row_count for table in tables] == [len(concept_sae.ARMS), 2 * len(concept_sae.SCORES) - 1]
 
 
 def test_the_bias_without_control_is_the_closed_form(toy):

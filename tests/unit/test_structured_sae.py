@@ -126,7 +126,7 @@ def test_both_readings_by_hand():
     assert sae.encode(x).tolist() == [[3.0, 6.0], [0.0, -3.0]]
     assert sae(x).tolist() == [[3.0, 6.0], [0.0, -3.0]]
     out = sae.trace(x)
-    losses = {name: float(value) for name, value in sae.loss(x, out).items()}
+    losses = {name: float(value.detach()) for name, value in sae.loss(x, out).items()}
     assert losses["mse"] == pytest.approx((49 + 16 + 64) / 2)
     assert losses["power"] == pytest.approx((3 + 5) / 2)
     assert losses["norm"] == pytest.approx(0.5 * 10 / 2**0.5)  # |R|_* = |(6, -8)|
@@ -134,13 +134,14 @@ def test_both_readings_by_hand():
     assert aside.encode(x).tolist() == [[3.0, 0.0], [0.0, 5.0]]
     assert aside(x).tolist() == [[3.0, 6.0], [0.0, -3.0]]
     factored = by_hand(norm="factored")
-    assert float(factored.loss(x, factored.trace(x))["norm"]) == pytest.approx(0.5 * (25 / 2 + 4) / 2)
+    assert float(factored.loss(x, factored.trace(x))["norm"].detach()) == pytest.approx(0.5 * (25 / 2 + 4) / 2)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"rank": 0}, "Structured.rank must be one number, at least 1; got 0"),
+        ({"rank": 0}, "Structured.rank must be at least 1, the same for all members; got 0"),
+        ({"rank": [2, 4]}, "the same for all members; got [2, 4]"),
         ({"gamma": -1.0}, "Structured.gamma must be at least 0; got -1.0"),
         ({"start": 3}, "Structured.start must be at least 10; got 3"),
         ({"every": 1}, "Structured.every must be at least 10; got 1"),

@@ -44,7 +44,7 @@ def change_rank(values: int, *, revealing: bool) -> int:
     return values - 1 if revealing else values
 
 
-def pull(labels: Sequence[int], values: Row) -> Number:
+def pull(labels: Row, values: Row) -> Number:
     """sum_i (y_i - mean y) x_i of one coordinate: the direction of a logistic fit as its inverse penalty C goes to 0.
 
     It is n_1 n_0 / n times the difference of class means, for any labels whatever.

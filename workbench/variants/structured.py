@@ -47,6 +47,8 @@ class Structured(SAE):
         norm: Literal["nuclear", "factored"] = "nuclear"
         """what gamma weighs"""
 
+    same = ("rank",)
+    """settings that members share"""
     penalties = ("power", "norm")
     linear_pre = False
     nonnegative = False
@@ -61,7 +63,8 @@ class Structured(SAE):
     def setup(self) -> None:
         """Add the factors of R and the penalty."""
         r = int(self.rank.max())
-        must(r >= 1 and bool((self.rank == r).all()), "Structured.rank", "one number, at least 1", r, "change it")
+        same = r >= 1 and bool((self.rank == r).all())
+        must(same, "Structured.rank", "at least 1, the same for all members", self.settings["rank"], "change it")
         must(bool((self.gamma >= 0).all()), "Structured.gamma", "at least 0", self.settings["gamma"], "change it")
         wide = self.m if self.reading == "latents" else self.d
         self.P = nn.Parameter(self.drawn("P", lambda rng: torch.randn(self.d, r, generator=rng) / 10 / self.d**0.5))

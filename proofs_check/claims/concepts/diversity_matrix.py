@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 import synthetic as S
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits
 from proofs_check.concept_cases import predicted
 from proofs_check.engines import smt, symbolic
 from synthetic.concept_activations import numerical_rank
@@ -34,14 +34,20 @@ class Diversity:
 def _conclusion(case: Diversity) -> dict[str, Part]:
     found, cells = case.matrix, case.rows.shape[1]
     return {
-        "1ᵀL = 0, so A1 = 0": equal(found.sum(1).abs().max(), 0.0),
+        "1ᵀL = 0, so A1 = 0": at_most(found.sum(1).abs().max(), 1e-14, unit=1e-14),
         "rank L": at_most(numerical_rank(torch.linalg.svdvals(found)), theory.largest_rank(cells)),
     }
 
 
-def _zero_sum(unknowns, ops):
-    a, b, c, d, e, f = unknowns("a b c d e f")
-    return [a + b + c == 1, d + e + f == 1], [sum(theory.difference([a, b, c], [d, e, f])) == 0]
+def _no_entry(unknowns, ops):
+    total = unknowns("total")
+    return [total == sum(theory.difference([], []))], [total == 0]
+
+
+def _entry(unknowns, ops):
+    """Sums a, b of two rows so far and `total` of their difference; entries x, y come."""
+    a, b, total, x, y = unknowns("a b total x y")
+    return [total == a - b], [total + theory.difference([x], [y])[0] == (a + x) - (b + y)]
 
 
 def _singular(symbols, ops):
@@ -72,7 +78,7 @@ def diverse(tokens=TOKENS, scaled=False):
 
 
 PROOFS = (
-    smt.implies("columns sum to 0", "l = 3, any p(c|y)", _zero_sum),
+    smt.induction("a column sums to 1 − 1", "all l: induction over entries", _no_entry, _entry),
     symbolic.identity("det L = 0", "l = 2, 3 from l + 1 tokens", _singular),
 )
 

@@ -54,7 +54,8 @@ def _moved(symbols, ops):
     one, other = (sympy.Matrix(2, 2, symbols(f"{name}:4")) for name in "ab")
     x = sympy.Matrix(symbols("x:2"))
     there = (other.inv() * one * x).T.tolist()[0]
-    for left, right in zip(theory.products(other.tolist(), there), theory.products(one.tolist(), list(x)), strict=True):
+    before = theory.products(one.tolist(), x.T.tolist()[0])
+    for left, right in zip(theory.products(other.tolist(), there), before, strict=True):
         yield sympy.cancel(left), right
 
 

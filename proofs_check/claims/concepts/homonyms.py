@@ -19,7 +19,7 @@ def _uneven(case: Predicted) -> float:
 def _conclusion(case: Predicted) -> dict[str, Part]:
     model = case.model
     parts: dict[str, Part] = {
-        "x ~ log p(E_y|s): 1 − R²": at_most(case.left(model.log_events, case.x).max(), 1e-10),
+        "x ~ log p(E_y|s): 1 − R²": at_most(case.left(model.log_events, case.x).max(), 1e-10, unit=1e-10),
         "x ~ log p(c|s): R²": at_most(case.log_r2, 1 - 1e-6),
     }
     if _uneven(case) < 1e-9:

@@ -1,9 +1,11 @@
 """DC-5: with typed tokens, a concept's log-odds are linear in the joint log-posterior only if that factorises."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 import synthetic as S
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.concept_cases import Predicted, predicted
 from workbench.tensors import TENSOR
 from workbench.theory import concepts as theory
@@ -15,12 +17,22 @@ def _odds(case: Predicted):
     return theory.log_odds(list(model.log_posterior.exp().T), model.has_value[1].tolist(), ops=TENSOR)[:, None]
 
 
+def _twin(case: Predicted) -> Predicted:
+    """The case with independent concepts and contexts: posteriors factorise."""
+    contexts = S.Energy(case.model.n_contexts, 2.0, factorised=True)
+    return Predicted(replace(case.concepts, prior=S.IndependentPrior(), contexts=contexts))
+
+
 def _conclusion(case: Predicted) -> dict[str, Part]:
-    odds = _odds(case)
+    odds, twin = _odds(case), _twin(case)
+    signs = 2 * twin.model.has_value[1].double() - 1
+    mean = twin.model.log_posterior @ signs * 2 / twin.model.n_configurations
     return {
         "log-odds ~ log p(c|s): R²": at_most(case.r2(case.model.log_posterior, odds), 0.99),
         "logits ~ log p(c|s): R²": at_most(case.log_r2, 0.99),
-        "log-odds ~ x: 1 − R²": at_most(case.left(case.x, odds).max(), 1e-10),
+        "log-odds ~ x: 1 − R²": at_most(case.left(case.x, odds).max(), 1e-10, unit=1e-10),
+        "factorised: log-odds": equal((_odds(twin)[:, 0] - mean).abs().max(), 0.0),
+        "factorised: logits ~ log p(c|s): R²": at_most(twin.log_r2, 1 - 1e-6),
     }
 
 
@@ -35,7 +47,7 @@ CLAIM = Claim(
         "the regression of a concept's log-odds on log p(c|s) has R² below .99, that on x is exact. Where p(c|s) "
         "factorises the log-odds are exactly linear in log p(c|s); x, with its log-marginals, is not even then."
     ),
-    tex=r"p(c|s)=\prod_kp(c_k|s)\ \Leftrightarrow\ \lambda_k=\tfrac{2}{l}\sum_c\pm\log p(c|s)\ \text{for all}\ k",
+    tex=r"p(c|s)=\prod_kp(c_k|s)\ \Rightarrow\ \lambda_k=\tfrac{2}{l}\sum_c(2c_k-1)\log p(c|s)",
     source="ours; of the joint form of Liu et al. (2025), arXiv 2503.08980",
     promised=Verdict.SUPPORTED,
     hypotheses=(DEPENDENT,),

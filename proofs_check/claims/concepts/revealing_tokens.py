@@ -4,21 +4,20 @@ from hypothesis import strategies as st
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claims.concepts.typed_tokens import prediction_error
 from proofs_check.concept_cases import Predicted, predicted
 from proofs_check.engines import symbolic
-from workbench.tensors import TENSOR
 from workbench.theory import concepts as theory
 
 
 def _conclusion(case: Predicted) -> dict[str, Part]:
     model = case.model
     odds = model.log_posterior[:, 1:] - model.log_posterior[:, :1]
-    share, cell = model.tokens[:, 0].max(0)
-    said = theory.event_prediction(share, [model.log_posterior[:, cell].exp()], ops=TENSOR)
     return {
-        "x ~ log p(c|s): 1 − R²": at_most(case.left(model.log_posterior, case.x).max(), 1e-10),
-        "log-odds ~ x: 1 − R²": at_most(case.left(case.x, odds).max(), 1e-10),
-        "log p(y|s)": equal((said - model.log_next[:, 0]).abs().max(), 0.0),
+        "x ~ log p(c|s): 1 − R²": at_most(case.left(model.log_posterior, case.x).max(), 1e-10, unit=1e-10),
+        "log-odds ~ x: 1 − R²": at_most(case.left(case.x, odds).max(), 1e-10, unit=1e-10),
+        "log p(c|s) ~ x: R²": at_most(case.r2(case.x, model.log_posterior), 1 - 1e-6),
+        "log p(y|s)": equal(prediction_error(case), 0.0),
         "width": at_most(case.x.shape[1], model.n_configurations),
     }
 

@@ -38,10 +38,10 @@ def _conclusion(case: Sharpened) -> dict[str, Part]:
     own = w[best].clamp(1e-12, 1 - 1e-12)
     whole = theory.divergence([v.expand(len(given)) for v in w.clamp_min(1e-300)], list(given.T), ops=TENSOR)
     return {
+        "R² of log p(c|s) falls by .1": at_most(last.log_r2, first.log_r2 - 0.1),
         "ambiguity falls": at_most(last.model.ambiguity, first.model.ambiguity - 0.1),
         "|h| grows, 1 to 4": at_most(sizes[0], sizes[1]),
         "|h| grows, 4 to 16": at_most(sizes[1], sizes[2]),
-        "R² of log p(c|s) falls by .1": at_most(last.log_r2, first.log_r2 - 0.1),
         "divergence": at_most(theory.coarse_divergence(own, share, ops=TENSOR), whole + 1e-9),
     }
 

@@ -1,5 +1,7 @@
 """DC-15: as C goes to 0 a logistic probe becomes the difference of class means, whatever the labels."""
 
+from typing import Any
+
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.concept_probe_cases import Labelled, labelled
 from proofs_check.engines import symbolic
@@ -35,7 +37,8 @@ def _slope(symbols, ops):
         base = ops.log(ops.num(f"{sum(labels)}/{3 - sum(labels)}"))
         loss = sum(theory.log_loss(base + w * v, y, ops=ops) for v, y in zip(x, labels, strict=True))
         exact = [ops.num(str(y)) for y in labels]
-        yield sympy.simplify(-sympy.diff(loss, w).subs(w, 0)), theory.pull(exact, x)
+        slope: Any = sympy.diff(loss, w)
+        yield sympy.simplify(-slope.subs(w, 0)), theory.pull(exact, x)
 
 
 SMALL_C = Hypothesis("C ≤ 1e-6", lambda case: max(0.0, case.C - 1e-6))

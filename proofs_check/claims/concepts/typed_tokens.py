@@ -24,12 +24,13 @@ def prediction_error(case: Predicted) -> float:
 def _conclusion(case: Predicted) -> dict[str, Part]:
     model = case.model
     parts: dict[str, Part] = {
-        "x ~ log p(c_k|s): 1 − R²": at_most(case.left(model.log_marginals, case.x).max(), 1e-10),
+        "x ~ log p(c_k|s): 1 − R²": at_most(case.left(model.log_marginals, case.x).max(), 1e-10, unit=1e-10),
         "log p(y|s)": equal(prediction_error(case), 0.0),
-        "width": at_most(case.x.shape[1], len(model.values)),
+        "width": at_most(case.x.shape[1], len(model.values) - 1),
     }
     if model.log_odds.numel():
-        parts["log-odds of binary concepts ~ x: 1 − R²"] = at_most(case.left(case.x, model.log_odds).max(), 1e-10)
+        left = case.left(case.x, model.log_odds).max()
+        parts["log-odds of binary concepts ~ x: 1 − R²"] = at_most(left, 1e-10, unit=1e-10)
     return parts
 
 
@@ -53,7 +54,7 @@ CLAIM = Claim(
     statement=(
         "If token (k, v) has p(y|c) = a_k 1[c_k = v], then log p(y|s) = log a_k + log p(c_k = v|s): x is affine in the "
         "D log-marginals and each binary concept's log-odds are affine in x, however concepts depend on others. The "
-        "width is D − 1, or D where weights differ, in place of l = Π n_k."
+        "width is at most D − 1, one less than tokens, and is that in general: in place of l = Π n_k."
     ),
     tex=r"p(y|c)=a_k\mathbf 1[c_k=v]\ \Rightarrow\ x=\sum_{k,v}\log p(c_k=v|s)\,a_{kv}+b",
     source="ours; the marginal form is that of Liu et al. (2026), arXiv 2601.20420, as reported by readers",
@@ -63,6 +64,9 @@ CLAIM = Claim(
     instances=predicted(st.sampled_from([S.ConceptTyped(), S.ConceptTyped((1.0, 3.0))]), sizes=[(2, 2), (3, 2), (3, 3)])
     | predicted(st.just(S.ConceptTyped((3.0, 1.0, 2.0))), sizes=[(2, 2, 2)]),
     conclusion=_conclusion,
+    extremal={
+        "width": predicted(st.sampled_from([S.ConceptTyped(), S.ConceptTyped((1.0, 3.0))]), sizes=[(2, 2), (3, 2)])
+    },
     controls=(
         Control(
             EVERY.name,

@@ -3,12 +3,13 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import sympy
 from hypothesis import strategies as st
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
 from proofs_check.concept_cases import PRIORS, SMALL, Predicted, predicted
-from proofs_check.engines import balls
+from proofs_check.engines import smt, symbolic
 from workbench.theory import concepts as theory
 
 ETAS = (0.005, 0.01, 0.02, 0.05, 0.3)
@@ -49,6 +50,22 @@ def _conclusion(case: Faint) -> dict[str, Part]:
     return found
 
 
+def _slopes(symbols, ops):
+    """Of η²/(2(1 − η)), of η − log(1 + η) and of −log(1 − η) − η; all three are 0 at η = 0."""
+    eta = symbols("eta", positive=True)
+    yield theory.weak_remainder(ops.num("0")), 0
+    yield sympy.diff(theory.weak_remainder(eta), eta), eta * (2 - eta) / (2 * (1 - eta) ** 2)
+    yield sympy.diff(eta - ops.log(1 + eta), eta), eta / (1 + eta)
+    yield sympy.diff(-ops.log(1 - eta) - eta, eta), eta / (1 - eta)
+
+
+def _ordered(unknowns, ops):
+    """The bound's slope is the largest; those of |log(1 + u) − u| are above 0, so |u| = η is the worst."""
+    eta = unknowns("eta")
+    up, down, bound = eta / (1 + eta), eta / (1 - eta), eta * (2 - eta) / (2 * (1 - eta) * (1 - eta))
+    return [eta > 0, eta < 1], [up > 0, down > 0, up <= bound, down <= bound]
+
+
 WEAK = Hypothesis(
     "p(y|c) = q_y (1 + η r_cy), |r| ≤ 1", lambda case: float(not isinstance(case.base.concepts.tokens, S.Weak))
 )
@@ -74,12 +91,8 @@ CLAIM = Claim(
     conclusion=_conclusion,
     controls=(Control(WEAK.name, _faint(S.JointRevealing()), "tokens that reveal c: log-posteriors fit, p does not"),),
     proofs=(
-        balls.positive(
-            "the remainder",
-            "η in [1/5, 9/10], |u| ≤ η; slopes and R² are sampled",
-            {"eta": ("1/5", "9/10"), "v": ("-1", "1")},
-            lambda eta, v, ops: theory.weak_remainder(eta) - ops.absolute(ops.log(1 + eta * v) - eta * v),
-        ),
+        symbolic.identity("slopes in η of the remainder and of its bound", "all η in (0, 1)", _slopes),
+        smt.implies("order of the slopes", "all η in (0, 1); slope of 1 − R² is sampled", _ordered),
     ),
     mutants=(Mutant("a third", theory.weak_remainder, lambda eta: eta * eta / 6),),
     shown_by="experiments/concepts.py",
