@@ -2,7 +2,7 @@
 
 Six binary concepts under a Potts prior, typed tokens: every concept's log-odds are affine in the activations, a linear
 probe is Bayes, and so the ceiling of each score is 1 (DC-4, DC-13, DC-14). Arms: TopK, BatchTopK, ReLU, p-annealing and
-the structured SAE of Liu et al. (2025) in its two readings (DC-17), penalties chosen so that as many latents are active:
+the structured SAE of Liu et al. (2025) in its two readings (DC-17); penalties are chosen so that as many latents fire:
 of the structured one in its sparse part, which is scored alone too, for its whole code is dense. Each seed draws world
 and weights; differences are paired by seed. Run `python experiments/concept_sae.py`; results go to
 `runs/concept_sae/...`; `--resume FOLDER` goes on; `--help` lists the flags.
@@ -228,9 +228,9 @@ def draw(frame: pl.DataFrame, settings: ConceptSae, stem: Path) -> list[Path]:
         shared_legend(figure, list(panels.flat)[:3], columns=4)
         caption = (
             "{concepts} binary concepts, activations of a perfect predictor with typed tokens, d = {d}; {contexts} "
-            "contexts, m = {m}; as many active latents as half the concepts, of the structured SAE in its sparse part S; its whole code is dense. "
-            "Chance: random linear latents, random rows. {steps} steps of {batch}; {seeds} worlds and seeds: median, "
-            "10-90 % band, points."
+            "contexts, m = {m}; as many active latents as half the concepts, of the structured SAE in its sparse part: "
+            "its whole code is dense. Chance: random linear latents, which are dense; random rows. {steps} steps of "
+            "{batch}; {seeds} worlds and seeds: median, 10-90 % band, points."
         ).format(**asdict(settings), d=2 * settings.concepts - 1)
         return finish(figure, caption, stem)
 
@@ -248,7 +248,8 @@ def tables_of(runs: Runs, settings: ConceptSae) -> Iterator[Table]:
     title = "less rival: mean ± 95 %, paired by seed"
     table = Table("world", "score", "arm", *RIVALS, "chance", "of rivals", "of chance", title=title)
     for part, x in dict.fromkeys(key[:2] for key in sorted(runs)):
-        for arm, score in ((arm, score) for arm in ("structured", SPARSE) for score in SCORES[: 3 - (arm == SPARSE)]):
+        both = [("structured", score) for score in SCORES] + [(SPARSE, score) for score in SCORES[:2]]
+        for arm, score in both:
             own = runs[part, x, arm]
             leads = [interval(np.subtract(own[score], runs[part, x, rival][score])) for rival in RIVALS]
             over = interval(np.subtract(own[score], own[f"{score}_null"]))
