@@ -40,7 +40,7 @@ class Optima:
 def _conclusion(case: Optima) -> dict[str, Part]:
     ways = (case.one.x, case.other.x), (case.other.x, case.one.x)
     found: dict[str, Part] = {
-        name: at_most(1 - r_squared(a, b, case.weights), 1e-10)
+        name: at_most(1 - r_squared(a, b, case.weights), 1e-10, unit=1e-10)
         for name, (a, b) in zip(("x' ~ x", "x ~ x'"), ways, strict=True)
     }
     if not case.spare:

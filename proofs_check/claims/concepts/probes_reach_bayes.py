@@ -21,7 +21,10 @@ def _conclusion(case: Predicted) -> dict[str, Part]:
         loss = model.weights @ theory.log_loss(said, p, ops=TENSOR)
         gaps.append(float(loss - model.weights @ theory.entropy(p, ops=TENSOR)))
         off.append(float((said - lam).abs().max()))
-    return {"log-loss − H(c_k|s)": at_most(max(map(abs, gaps)), 1e-10), "|logit − λ|": at_most(max(off), 1e-4)}
+    return {
+        "log-loss − H(c_k|s)": at_most(max(map(abs, gaps)), 1e-10, unit=1e-10),
+        "|logit − λ|": at_most(max(off), 1e-4),
+    }
 
 
 def least(symbols, ops):
