@@ -20,6 +20,7 @@ import polars as pl
 import torch
 import tyro
 from matplotlib import pyplot as plt
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -28,13 +29,13 @@ from synthetic.errors import guarded, must
 from workbench import TrainConfig, create, evaluate, train
 from workbench.identifiability.probes import bayes, best_latents
 from workbench.paired import interval, verdict
-from workbench.report.arms import Runs, median_table, places_of, runs_of, short
+from workbench.report.arms import Runs, places_of, runs_of, short
 from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
 from workbench.study import carry_out
 from workbench.sweep import Cell, Report
 from workbench.variants.structured import Structured
 
-SPARSE = "structured, S alone"
+SPARSE = "S alone"
 """the sparse part of the structured arm, not trained again"""
 ARMS: dict[str, tuple[str, dict[str, Any], str]] = {
     "TopK": ("topk", {}, COLOURS[1]),
@@ -42,12 +43,12 @@ ARMS: dict[str, tuple[str, dict[str, Any], str]] = {
     "ReLU": ("relu", {}, COLOURS[7]),
     "p-annealing": ("p_annealing", {}, COLOURS[2]),
     "structured": ("structured", {"reading": "latents"}, COLOURS[0]),
-    "structured, residual": ("structured", {"reading": "residual"}, COLOURS[5]),
+    "residual reading": ("structured", {"reading": "residual"}, COLOURS[5]),
     SPARSE: ("structured", {}, COLOURS[3]),
 }
 """variant, settings, colour"""
-RIVALS = ("TopK", "BatchTopK", "ReLU", "p-annealing")
-SHOWN = {"correlation": "corr (chance)", "information": "info (chance)", "mcc": "MCC (chance)"}
+RIVALS = ("TopK", "BatchTopK", "p-annealing")
+SHOWN = {"correlation": "corr (null)", "information": "info (null)", "mcc": "MCC (null)"}
 """score -> heading"""
 SCORES = ("correlation", "information", "mcc")
 
@@ -220,7 +221,7 @@ def draw(frame: pl.DataFrame, settings: ConceptSae, stem: Path) -> list[Path]:
         for i, score in enumerate(SCORES):
             for j, rival in enumerate(RIVALS):
                 lead = interval(np.subtract(runs[part, at, "structured"][score], runs[part, at, rival][score]))
-                place = i + (j - 1.5) / 6
+                place = i + (j - 1) / 6
                 leads.errorbar(place, lead.mean, lead.half, fmt="o", color=ARMS[rival][2], capsize=3, markersize=4)
         leads.axhline(0, color="black", linewidth=0.8)
         leads.set_xticks(range(len(SCORES)), list(SCORES))
@@ -236,26 +237,28 @@ def draw(frame: pl.DataFrame, settings: ConceptSae, stem: Path) -> list[Path]:
 
 
 def tables_of(runs: Runs, settings: ConceptSae) -> Iterator[Table]:
-    """Medians of every arm; then the structured SAE's leads, paired by seed, and what they say."""
-    table = median_table((*SHOWN.values(), "L0 of S", "of f", "FVU"))
-    for (part, x, arm), scores in sorted(runs.items(), key=lambda item: (item[0][:2], list(ARMS).index(item[0][2]))):
-        middle = {name: float(np.median(values)) for name, values in scores.items()}
-        beside = [f"{short(middle[name])} ({short(middle[f'{name}_null'])})" for name in SHOWN]
-        table.add_row(
-            f"{part}, {x:g}", arm, *beside, f"{middle['l0']:.1f}", f"{middle['whole_l0']:.1f}", short(middle["fvu"])
-        )
-    yield table
-    title = "less rival: mean ± 95 %, paired by seed"
-    table = Table("world", "score", "arm", *RIVALS, "chance", "of rivals", "of chance", title=title)
+    """For each world the medians of every arm; then the structured SAE's leads, paired by seed, and what they say."""
+    look: dict[str, Any] = {"box": SIMPLE, "collapse_padding": True, "pad_edge": False}
+    both = [("structured", score) for score in SCORES] + [(SPARSE, score) for score in SCORES[:2]]
     for part, x in dict.fromkeys(key[:2] for key in sorted(runs)):
-        both = [("structured", score) for score in SCORES] + [(SPARSE, score) for score in SCORES[:2]]
+        where = f"{part}, strength {x:g}"
+        table = Table("arm", *SHOWN.values(), "L0 of S", "of f", "FVU", title=f"{where}: medians over seeds", **look)
+        for arm in ARMS:
+            middle = {name: float(np.median(values)) for name, values in runs[part, x, arm].items()}
+            beside = [f"{short(middle[name])} ({short(middle[f'{name}_null'])})" for name in SHOWN]
+            active = (f"{middle[name]:.1f}" for name in ("l0", "whole_l0"))
+            table.add_row(arm, *beside, *active, short(middle["fvu"]))
+        yield table
+        title = f"{where}: structured less rival, mean ± 95 %, paired by seed"
+        table = Table("", *RIVALS, "null", "of all", "of null", title=title, **look)
         for arm, score in both:
             own = runs[part, x, arm]
             leads = [interval(np.subtract(own[score], runs[part, x, rival][score])) for rival in RIVALS]
             over = interval(np.subtract(own[score], own[f"{score}_null"]))
-            said = f"ahead {verdict(leads)}", f"ahead {verdict([over])}"
-            table.add_row(f"{part}, {x:g}", score, arm, *map(str, leads), str(over), *said)
-    yield table
+            cells = (f"{short(one.mean)} ± {short(one.half)}" for one in (*leads, over))
+            name = SHOWN[score].split()[0] + (" of S" if arm == SPARSE else "")
+            table.add_row(name, *cells, verdict(leads), verdict([over]))
+        yield table
 
 
 def experiment(settings: ConceptSae, console: Console) -> int:

@@ -57,11 +57,11 @@ def test_the_weight_follows_the_last_ten_batches():
 
 @pytest.mark.parametrize("variant", ["p_annealing", "structured"])
 def test_resuming_keeps_the_bits_of_an_unbroken_run(variant, tmp_path):
-    settings = {"start": 10, "every": 10}
+    settings = {"start": 12, "every": 10}  # p falls at 12, 22, 32, 42; resumed at 26, amid ten batches
 
     def trained(steps, path, resume):
         sae = W.create(variant, 6, 12, seed=[0, 1], **settings)
-        config = W.TrainConfig(steps=steps, batch=32, checkpoint_every=15, decay=0.0, warm_up=0.0, penalty_warm_up=0.0)
+        config = W.TrainConfig(steps=steps, batch=32, checkpoint_every=13, decay=0.0, warm_up=0.0, penalty_warm_up=0.0)
         W.train(sae, WORLD, config, checkpoint=path, resume=resume)
         return sae
 
@@ -76,7 +76,7 @@ def test_resuming_keeps_the_bits_of_an_unbroken_run(variant, tmp_path):
             raise Enough
 
     sae = W.create(variant, 6, 12, seed=[0, 1], **settings)
-    config = W.TrainConfig(steps=45, batch=32, checkpoint_every=15, decay=0.0, warm_up=0.0, penalty_warm_up=0.0)
+    config = W.TrainConfig(steps=45, batch=32, checkpoint_every=13, decay=0.0, warm_up=0.0, penalty_warm_up=0.0)
     with pytest.raises(Enough):
         W.train(sae, WORLD, config, checkpoint=half, on_step=stop)
     again = trained(45, half, True)
@@ -135,6 +135,29 @@ def test_both_readings_by_hand():
     assert aside(x).tolist() == [[3.0, 6.0], [0.0, -3.0]]
     factored = by_hand(norm="factored")
     assert float(factored.loss(x, factored.trace(x))["norm"].detach()) == pytest.approx(0.5 * (25 / 2 + 4) / 2)
+
+
+def test_both_parts_look_from_b_dec():
+    x, shift = torch.tensor([[3.0, -1.0], [-4.0, 5.0]]), torch.tensor([1.0, -2.0])
+    for reading in ("latents", "residual"):
+        sae = by_hand(reading=reading)
+        with torch.no_grad():
+            f, x_hat = sae.encode(x), sae(x)
+            sae.b_dec.copy_(shift)
+            torch.testing.assert_close(sae.encode(x + shift), f)
+            torch.testing.assert_close(sae(x + shift), x_hat + shift)
+
+
+def test_the_sparse_part_alone_sets_the_penalty():
+    sae = by_hand()
+    sae.after_step(sae.trace(torch.tensor([[3.0, -1.0], [-4.0, 5.0]])))
+    assert float(sae.penalty.recent[0, 0]) == pytest.approx((3 + 5) / 2)  # of S + R it would be (9 + 3) / 2
+    assert float(sae.penalty.recent[0, 1]) == pytest.approx((3**0.9 + 5**0.9) / 2)
+
+
+def test_the_penalty_goes_where_the_sae_goes():
+    penalty = W.create("p_annealing", 4, 8, seed=[0, 1], start=[10, 20]).to("meta").penalty
+    assert {value.device.type for value in (penalty.start, penalty.every, *penalty.buffers())} == {"meta"}
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,8 @@ def _conclusion(case: Predicted) -> dict[str, Part]:
     signs = 2 * twin.model.has_value[1].double() - 1
     mean = twin.model.log_posterior @ signs * 2 / twin.model.n_configurations
     return {
-        "log-odds ~ log p(c|s): R²": at_most(case.r2(case.model.log_posterior, odds), 0.99),
-        "logits ~ log p(c|s): R²": at_most(case.log_r2, 0.99),
+        "log-odds ~ log p(c|s): R²": at_most(case.r2(case.model.log_posterior, odds), 1 - 1e-6),
+        "logits ~ log p(c|s): R²": at_most(case.log_r2, 1 - 1e-6),
         "log-odds ~ x: 1 − R²": at_most(case.left(case.x, odds).max(), 1e-10, unit=1e-10),
         "factorised: log-odds": equal((_odds(twin)[:, 0] - mean).abs().max(), 0.0),
         "factorised: logits ~ log p(c|s): R²": at_most(twin.log_r2, 1 - 1e-6),
@@ -44,7 +44,7 @@ CLAIM = Claim(
     id="DC-5",
     statement=(
         "With a token for each value, binary concepts, Potts priors of strength 1, 2 and random contexts, sharpness 2: "
-        "the regression of a concept's log-odds on log p(c|s) has R² below .99, that on x is exact. Where p(c|s) "
+        "the regression of a concept's log-odds on log p(c|s) is never exact, that on x always is. Where p(c|s) "
         "factorises the log-odds are exactly linear in log p(c|s); x, with its log-marginals, is not even then."
     ),
     tex=r"p(c|s)=\prod_kp(c_k|s)\ \Rightarrow\ \lambda_k=\tfrac{2}{l}\sum_c(2c_k-1)\log p(c|s)",
@@ -69,6 +69,6 @@ CLAIM = Claim(
             ),
         ),
     ),
-    note="How far below 1 R² lies depends on the law of priors and contexts: sampled, not proved.",
+    note="How far below 1 R² lies depends on the law of priors and contexts: .8 to .9 mostly, and .996 was seen.",
     shown_by="experiments/concepts.py",
 )
