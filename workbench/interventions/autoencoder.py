@@ -66,6 +66,8 @@ class InvariantAutoencoder(nn.Module):
 
     Source: Saengkyongam et al. (2024), arXiv 2310.04295, as quoted by its reviewers. Differs: relative MMR; penalties
     are trained side by side and chosen afterwards (`chosen`); sizes are ours.
+    Fails when: batches are small; W and alpha are fitted to the batch itself, which makes its MMR too low by about
+    E|r|^2 / batch and rewards noise. Take 512 or more.
     """
 
     penalties: Tensor
