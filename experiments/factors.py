@@ -28,7 +28,7 @@ from workbench import TrainConfig, create, evaluate, train
 from workbench.factor_scores import Seen, families, supports
 from workbench.metrics.matching import match
 from workbench.paired import interval
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
+from workbench.report.figure import COLOURS, STYLE, draw_band, finish, numbers, shared_legend
 from workbench.semi_nmf import Factors, fit
 from workbench.study import carry_out
 from workbench.sweep import Cell, Report
@@ -184,8 +184,7 @@ def rows(cells: list[Cell], results: dict[str, Any]) -> Iterator[dict[str, Any]]
 def starts(frame: pl.DataFrame, world: str, method: str, metric: str, **at: float | int) -> list[float]:
     """One number a start, on D2 with a core of 12 and at the method's own share unless said otherwise."""
     at = ({"core": 12} if world == "D2" else {}) | ({"ratio": r} if (r := METHODS[method][1].get("ratio")) else {}) | at
-    own = frame.filter(pl.col("world") == world, pl.col("method") == method, pl.col("metric") == metric)
-    return own.filter(*(pl.col(name) == value for name, value in at.items())).sort("seed")["value"].to_list()
+    return numbers(frame, world=world, method=method, metric=metric, **at)
 
 
 def draw(frame: pl.DataFrame, settings: Factorise, stem: Path) -> list[Path]:

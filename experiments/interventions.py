@@ -30,7 +30,8 @@ from workbench.interventions.baselines import fit_network, fit_polynomial
 from workbench.interventions.control_function import ControlFunction
 from workbench.interventions.mmr import linear_part, median_width, mmr
 from workbench.paired import interval, verdict
-from workbench.report.extrapolation import LEARNED, draw_extrapolation, numbers
+from workbench.report.extrapolation import LEARNED, draw_extrapolation
+from workbench.report.figure import numbers
 from workbench.study import carry_out
 from workbench.sweep import Cell, Report
 from workbench.theory.interventions import naive_bias

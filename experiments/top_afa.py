@@ -27,7 +27,7 @@ from synthetic.standardised import Standardised
 from synthetic.streams import stream
 from synthetic.world import World
 from workbench import SAE, TrainConfig, create, evaluate, train
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
+from workbench.report.figure import COLOURS, STYLE, draw_band, finish, numbers, shared_legend
 from workbench.study import carry_out
 from workbench.sweep import Cell, Report
 
@@ -204,7 +204,7 @@ def draw(frame: pl.DataFrame, settings: TopAFA, stem: Path) -> list[Path]:
     places = list(range(len(settings.afa)))
 
     def seeds_of(**wanted: Any) -> list[float]:
-        return frame.filter(*(pl.col(name) == value for name, value in wanted.items()))["value"].to_list()
+        return numbers(frame, **wanted)
 
     with plt.rc_context(STYLE):
         size = (3.0 * columns + 0.8, 6.0)

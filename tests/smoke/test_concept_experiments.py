@@ -8,7 +8,7 @@ from toys import run, starter
 from experiments import concept_sae, concepts, interventions
 from workbench.report.arms import runs_of
 from workbench.report.concept_figures import values
-from workbench.report.extrapolation import numbers
+from workbench.report.figure import numbers
 
 TOY = {
     concepts: [

@@ -2,19 +2,19 @@
 
 import itertools
 import json
-import sys
 
 import numpy as np
 import pytest
 import torch
 from scipy.optimize import minimize
 from torch.nn import functional as F
+from toys import run
 
 import synthetic as S
 from workbench import __main__ as front
 from workbench.identifiability import probes
-from workbench.identifiability.diversity import conditions, difference_matrix, distinct_contexts
-from workbench.identifiability.gauge import align, gauge
+from workbench.identifiability.diversity import conditions, distinct_contexts
+from workbench.identifiability.gauge import align, differences, gauge
 from workbench.identifiability.model_file import load_model
 from workbench.identifiability.regression import NotIdentifiable, affine_fit, r_squared, unexplained
 from workbench.identifiability.report import concept_report, residual_size
@@ -130,7 +130,7 @@ def test_conditions_name_what_is_met():
     assert met["a token for each value c_k = v"]
     assert not met["tokens tell configurations apart: rank L = l - 1"]
     assert not met["log p(c|s) at least log 1e-12"]
-    assert difference_matrix(torch.eye(3).double()).tolist() == [[-1, -1], [1, 0], [0, 1]]
+    assert differences(torch.eye(3).double()).tolist() == [[-1, -1], [1, 0], [0, 1]]
 
 
 def test_the_size_of_the_residual_by_hand():
@@ -228,21 +228,12 @@ def test_a_trained_predictor_reaches_the_exact_optimum():
         PredictorConfig(d=0)
 
 
-def say(monkeypatch, capsys, *words):
-    monkeypatch.setattr(sys, "argv", ["workbench", *map(str, words)])
-    try:
-        code = front.main()
-    except SystemExit as leaving:
-        code = int(leaving.code or 0)
-    return code, "".join(capsys.readouterr())
-
-
 def test_the_example_file_gives_numbers(monkeypatch, capsys):
-    code, said = say(monkeypatch, capsys, "identify", "docs/concepts.json", "--json")
+    code, said = run(monkeypatch, capsys, front, "identify", "docs/concepts.json", "--json")
     assert code == 0
     numbers = json.loads(said)["numbers"]
     assert numbers["R² x ~ log p(c_k|s)"] == pytest.approx(1, abs=1e-10)
-    code, said = say(monkeypatch, capsys, "identify", "docs/concepts.json")
+    code, said = run(monkeypatch, capsys, front, "identify", "docs/concepts.json")
     assert code == 0
     assert "R² x ~ log p(c|s)" in said
 
@@ -272,17 +263,17 @@ WRONG = {
 def test_files_that_are_no_model_are_refused(monkeypatch, capsys, tmp_path, message):
     path = tmp_path / "model.json"
     path.write_text(json.dumps(WRONG[message]))
-    code, said = say(monkeypatch, capsys, "identify", path)
+    code, said = run(monkeypatch, capsys, front, "identify", path)
     assert code == 2
     assert message in said
 
 
 def test_files_that_cannot_be_read_are_refused(monkeypatch, capsys, tmp_path):
-    code, said = say(monkeypatch, capsys, "identify", tmp_path / "none.json")
+    code, said = run(monkeypatch, capsys, front, "identify", tmp_path / "none.json")
     assert code == 2
     assert "none.json" in said
     (tmp_path / "half.json").write_text('{"sizes": [2')
-    code, said = say(monkeypatch, capsys, "identify", tmp_path / "half.json")
+    code, said = run(monkeypatch, capsys, front, "identify", tmp_path / "half.json")
     assert code == 2
     assert "half.json" in said
 

@@ -217,3 +217,33 @@ def test_refusals(make, message):
     with pytest.raises(ValueError) as refusal:  # noqa: PT011
         make()
     assert message in str(refusal.value)
+
+
+def test_both_parts_of_a_control_function_by_hand():
+    a, nu = normal(400, 1), normal(400, 1, seed=1)
+    z = a + nu
+    v = linear_part(z, a)[2]
+    made = ControlFunction.fit(z, a, (z**2 + 3 * v**2 + 7)[:, 0])
+    at = torch.tensor([2.0]).double()
+    torch.testing.assert_close(
+        made.predict_given(z, at), (z**2 + 3 * (z - at @ made.W - made.alpha) ** 2 + 7)[:, 0], atol=1e-8, rtol=0
+    )
+    moved = (at @ made.W + made.alpha + v) ** 2
+    torch.testing.assert_close(made.predict(at[None])[0], moved.mean() + 3 * (v**2).mean() + 7, atol=1e-8, rtol=0)
+
+
+def test_effective_samples_are_kish_of_gaussian_densities():
+    a, nu = normal(500, 2), normal(500, 2, seed=1)
+    made = ControlFunction.fit(a + nu, a, a[:, 0])
+    at = torch.tensor([0.5, -1.0]).double()
+    seen, there = (
+        torch.distributions.MultivariateNormal(cloud.mean(0), torch.cov(cloud.T)) for cloud in (made.z, made.moved(at))
+    )
+    w = (there.log_prob(made.z) - seen.log_prob(made.z)).exp()
+    assert made.effective_samples(at) == pytest.approx(float(w.sum() ** 2 / (w**2).sum()))
+
+
+def test_a_polynomial_of_actions_keeps_its_constant():
+    a = normal(60, 2)
+    y = 5 + a[:, 0] - 2 * a[:, 0] * a[:, 1]
+    torch.testing.assert_close(fit_polynomial(a, y)(AT), 5 + AT[:, 0] - 2 * AT[:, 0] * AT[:, 1], atol=1e-8, rtol=0)

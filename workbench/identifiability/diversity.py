@@ -10,6 +10,7 @@ from torch import Tensor
 from synthetic.concept_activations import centred, numerical_rank
 from synthetic.concepts import ConceptModel
 from synthetic.latent_concepts import ENOUGH
+from workbench.identifiability.gauge import differences
 
 LEAST = math.log(1e-12)
 """log-posteriors below this make regressions on them unsafe"""
@@ -24,27 +25,21 @@ class Condition:
     said: str
 
 
-def difference_matrix(token_posterior: Float[Tensor, "t l"]) -> Float[Tensor, "l t1"]:
-    """L: columns p(c|y_j) - p(c|y_0). Its columns sum to 0, so that no l x l part of it is invertible.
-
-    Source: Liu et al. (2025), arXiv 2503.08980, diversity condition, as reported by readers; the rank is ours.
-    """
-    return (token_posterior[1:] - token_posterior[0]).T
-
-
-def distinct_contexts(model: ConceptModel, tol: float = 1e-9) -> int:
-    """Contexts that differ in log p(c|s): copies of one context say nothing new."""
-    grid = (model.log_posterior / tol).round() if tol else model.log_posterior
-    return len(grid.unique(dim=0))
+def distinct_contexts(model: ConceptModel) -> int:
+    """Contexts that differ in log p(c|s) by 1e-9 or more: copies of one context say nothing new."""
+    return len((model.log_posterior / 1e-9).round().unique(dim=0))
 
 
 def conditions(model: ConceptModel) -> list[Condition]:
     """What a model's tables allow, before any regression: tokens, contexts, width, positivity.
 
-    Source: ours; the first is what Liu et al. (2025) ask for, which no model meets.
+    The first is the diversity condition of Liu et al. (2025), arXiv 2503.08980, as reported by readers: L has
+    the columns p(c|y_j) - p(c|y_0), which sum to 0, so that no l x l part of it is invertible.
+
+    Source: ours, but for that one.
     """
     cells, values, contexts = model.n_configurations, len(model.values), distinct_contexts(model)
-    rank = _rank(difference_matrix(model.token_posterior))
+    rank = _rank(differences(model.token_posterior))
     events = {tuple(row) for row in (model.tokens > 0).T.tolist()}
     known = sum(tuple(row) in events for row in model.has_value.tolist())
     width, least = _rank(centred(model.log_next)), float(model.log_posterior.min())

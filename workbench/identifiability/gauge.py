@@ -11,7 +11,7 @@ from workbench.identifiability.regression import NotIdentifiable, r_squared
 
 
 def differences(u: Float[Tensor, "t d"]) -> Float[Tensor, "d t1"]:
-    """Lhat: columns u_j - u_0."""
+    """Columns u_j - u_0: Lhat of unembeddings, L of the p(c|y)."""
     return (u[1:] - u[0]).T
 
 

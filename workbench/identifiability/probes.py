@@ -118,22 +118,9 @@ def _tables(model: ConceptModel) -> tuple[Float[Tensor, "s k"], Float[Tensor, "s
     return model.log_odds, model.log_odds.sigmoid(), model.weights / model.weights.sum()
 
 
-def bayes(model: ConceptModel) -> Extraction:
-    """The best that any function of the context does: the true log-odds."""
+def _scored(model: ConceptModel, said: list[Float[Tensor, " s"]]) -> Extraction:
+    """Scores of one logit for each concept."""
     lam, p, w = _tables(model)
-    each = range(lam.shape[1])
-    return Extraction(
-        [float(accuracy(lam[:, k], p[:, k], w)) for k in each],
-        [float(log_loss(lam[:, k], p[:, k], w)) for k in each],
-        [1.0 for _ in each],
-        [float(auroc(lam[:, k, None], p[:, k], w)[0]) for k in each],
-    )
-
-
-def probe(model: ConceptModel, x: Float[Tensor, "s d"]) -> Extraction:
-    """The population's logistic probe on activations, concept by concept: the ceiling of a linear reading."""
-    lam, p, w = _tables(model)
-    said = [logits(x, logistic(x, p[:, k], w)) for k in range(lam.shape[1])]
     each = list(enumerate(said))
     return Extraction(
         [float(accuracy(t, p[:, k], w)) for k, t in each],
@@ -141,6 +128,17 @@ def probe(model: ConceptModel, x: Float[Tensor, "s d"]) -> Extraction:
         [float(correlation(t[:, None], lam[:, k, None], w).abs()) for k, t in each],
         [float(auroc(t[:, None], p[:, k], w)[0]) for k, t in each],
     )
+
+
+def bayes(model: ConceptModel) -> Extraction:
+    """The best that any function of the context does: the true log-odds."""
+    return _scored(model, list(model.log_odds.T))
+
+
+def probe(model: ConceptModel, x: Float[Tensor, "s d"]) -> Extraction:
+    """The population's logistic probe on activations, concept by concept: the ceiling of a linear reading."""
+    lam, p, w = _tables(model)
+    return _scored(model, [logits(x, logistic(x, p[:, k], w)) for k in range(lam.shape[1])])
 
 
 def best_latents(model: ConceptModel, f: Float[Tensor, "s m"]) -> Extraction:

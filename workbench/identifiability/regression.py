@@ -28,9 +28,7 @@ def unexplained(
     regressors: Float[Tensor, "s p"], targets: Float[Tensor, "s q"], weights: Float[Tensor, " s"]
 ) -> Float[Tensor, " q"]:
     """1 - R^2 of each target, NaN where it is constant; no check that there are contexts enough."""
-    a, b = affine_fit(regressors, targets, weights)
-    left = weights @ (targets - regressors @ a - b).square()
-    total = weights @ (targets - weights @ targets / weights.sum()).square()
+    left, total = _squares(regressors, targets, weights)
     return torch.where(total > 0, left / total, torch.nan)
 
 
@@ -43,11 +41,16 @@ def r_squared(
         NotIdentifiable: fewer than 4 contexts for each regressor; with one more than regressors any target fits.
     """
     must_be_enough(len(regressors), regressors.shape[1], what)
-    a, b = affine_fit(regressors, targets, weights)
-    left = weights @ (targets - regressors @ a - b).square()
-    total = weights @ (targets - weights @ targets / weights.sum()).square()
+    left, total = _squares(regressors, targets, weights)
     must(float(total.sum()) > 0, f"{what}'s targets", "of some variance", "constants", "vary the contexts")
     return float(1 - left.sum() / total.sum())
+
+
+def _squares(regressors: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Weighted squares of each target that the fit leaves, and those about its mean."""
+    a, b = affine_fit(regressors, targets, weights)
+    left = weights @ (targets - regressors @ a - b).square()
+    return left, weights @ (targets - weights @ targets / weights.sum()).square()
 
 
 def must_be_enough(contexts: int, regressors: int, what: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from synthetic.concept_activations import Readout, exact_activations
+from synthetic.concept_activations import Readout, centred, exact_activations
 from synthetic.concepts import ConceptModel
 from synthetic.errors import must
 from workbench.identifiability.diversity import LEAST, Condition, conditions, distinct_contexts
@@ -89,8 +89,6 @@ def concept_report(model: ConceptModel, readout: Readout | None = None) -> Conce
         return _line(name, meaning, value)
 
     odds = model.log_posterior[:, 1:] - model.log_posterior[:, :1]
-    logits = readout.x @ readout.u.T
-    centred = model.log_next - model.log_next.mean(1, keepdim=True)
     lines = [
         r2("R² x ~ log p(c|s)", "linear in the joint log-posterior, as published", model.log_posterior, x),
         r2("R² x ~ log p(c_k|s)", "in log-marginals", model.log_marginals, x),
@@ -99,8 +97,8 @@ def concept_report(model: ConceptModel, readout: Readout | None = None) -> Conce
         r2("R² log-odds ~ x", "joint log-odds can be read from x", x, odds),
         r2("R² log p(c|s) ~ x", "log-posteriors can, their normaliser included", x, model.log_posterior),
         r2("R² concept log-odds ~ x", "binary concepts can", x, model.log_odds) if model.log_odds.numel() else None,
-        r2("R² logits ~ x", "next-token logits: 1 for any optimum", x, centred, False),
-        _line("max |softmax(xU) - p(y|s)|", "0 at the optimum", lambda: _fit_error(logits, model)),
+        r2("R² logits ~ x", "next-token logits: 1 for any optimum", x, centred(model.log_next), False),
+        _line("max |softmax(xU) - p(y|s)|", "0 at the optimum", lambda: _fit_error(readout.logits, model)),
         _line("ambiguity E[1 - max p(c|s,y)]", "error of non-invertibility", lambda: model.ambiguity),
         _line("token ambiguity E[1 - max p(c|y)]", "the part that matters", lambda: model.token_ambiguity),
         _line("mean |h_y - h_0|", "what the linear form leaves out, nats", lambda: residual_size(model)),

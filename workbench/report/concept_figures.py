@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from matplotlib import pyplot as plt
 
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish
+from workbench.report.figure import COLOURS, STYLE, draw_band, finish, numbers
 from workbench.report.heat import heat
 
 Reference = dict[str, dict[float, float]]
@@ -15,8 +15,7 @@ Reference = dict[str, dict[float, float]]
 
 def values(frame: pl.DataFrame, part: str, metric: str, x: float | int, y: float | int | None = None) -> list[float]:
     """One number a model."""
-    own = frame.filter(pl.col("part") == part, pl.col("metric") == metric, pl.col("x") == x)
-    return (own if y is None else own.filter(pl.col("y") == y))["value"].to_list()
+    return numbers(frame, part=part, metric=metric, x=x, **({} if y is None else {"y": y}))
 
 
 def draw_concepts(frame: pl.DataFrame, settings: Any, reference: Reference, stem: Path) -> list[Path]:

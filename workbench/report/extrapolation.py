@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from matplotlib import pyplot as plt
 
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
+from workbench.report.figure import COLOURS, STYLE, draw_band, finish, numbers, shared_legend
 
 LEARNED = {
     "latents": COLOURS[7],
@@ -18,11 +18,6 @@ LEARNED = {
     "y ~ a, quadratic": COLOURS[2],
 }
 """method -> colour"""
-
-
-def numbers(frame: pl.DataFrame, **at: Any) -> list[float]:
-    """One number a seed."""
-    return frame.filter(*(pl.col(name) == value for name, value in at.items())).sort("seed")["value"].to_list()
 
 
 def draw_extrapolation(frame: pl.DataFrame, settings: Any, line: list[float], stem: Path) -> list[Path]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import polars as pl
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -49,6 +50,11 @@ def draw_band(
     panel.plot(x, middle, **{"color": colour, "linewidth": 1.6, "label": label, **line})
     spread = [(at, v) for at, own in zip(x, values, strict=True) for v in own]
     panel.plot(*zip(*spread, strict=True), ".", color=colour, markersize=2.5, alpha=0.55)
+
+
+def numbers(frame: pl.DataFrame, **at: Any) -> list[float]:
+    """One number a seed, in order: the values of a tidy table where its columns hold what `at` says."""
+    return frame.filter(*(pl.col(name) == value for name, value in at.items())).sort("seed")["value"].to_list()
 
 
 def shared_legend(figure: Figure, panels: Sequence[Axes], columns: int) -> None:

@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from workbench.paired import interval
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
+from workbench.report.figure import COLOURS, STYLE, draw_band, finish, numbers, shared_legend
 from workbench.report.heat import heat
 from workbench.theory.pursuit import largest_support
 
@@ -109,9 +109,7 @@ def draw_interference(frame: pl.DataFrame, settings: dict[str, Any], stem: Path)
 
 
 def _values(frame: pl.DataFrame, rule: str, k: int, ratio: int, metric: str) -> list[float]:
-    """One number a seed, in order."""
-    at = (pl.col("rule") == rule, pl.col("k") == k, pl.col("ratio") == ratio, pl.col("metric") == metric)
-    return frame.filter(*at).sort("seed")["value"].to_list()
+    return numbers(frame, rule=rule, k=k, ratio=ratio, metric=metric)
 
 
 def _curves(panel: Axes, frame: pl.DataFrame, metric: str, settings: dict[str, Any]) -> None:

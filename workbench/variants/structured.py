@@ -71,13 +71,9 @@ class Structured(SAE):
         self.Q = nn.Parameter(self.drawn("Q", lambda rng: torch.randn(r, wide, generator=rng) / 10 / wide**0.5))
         self.penalty = AnnealedPower(self.l1, self.start, self.every, "Structured")
 
-    def narrow(self, x: Tensor) -> Tensor:
-        """(x - b_dec) P: R is this times Q."""
-        return (x - self.b_dec[..., None, :]) @ self.P
-
     def pre(self, x: Tensor) -> Tensor:
-        """Pre-activations of S beside R."""
-        return torch.cat((self.project(x, self.b_enc), self.narrow(x) @ self.Q), -1)
+        """Pre-activations of S beside (x - b_dec) P."""
+        return torch.cat((self.project(x, self.b_enc), (x - self.b_dec[..., None, :]) @ self.P), -1)
 
     def sparse_part(self, pre: Tensor) -> Tensor:
         """S, of what `pre` returned."""
@@ -85,17 +81,17 @@ class Structured(SAE):
 
     def activate(self, pre: Tensor) -> Tensor:
         """S + R, or S alone."""
-        return self.sparse_part(pre) + (pre[..., self.m :] if self.reading == "latents" else 0.0)
+        return self.sparse_part(pre) + (pre[..., self.m :] @ self.Q if self.reading == "latents" else 0.0)
 
     def trace(self, x: Tensor) -> Pass:
         """Forward pass; R joins the output where no latent carries it."""
         out = super().trace(x)
-        return out if self.reading == "latents" else replace(out, x_hat=out.x_hat + out.pre[..., self.m :])
+        return out if self.reading == "latents" else replace(out, x_hat=out.x_hat + out.pre[..., self.m :] @ self.Q)
 
     def loss(self, x: Tensor, out: Pass) -> dict[str, Tensor]:
         """Squared error, the power of S, the norm of R."""
         size = nuclear_norm if self.norm == "nuclear" else factored_norm
-        power, left = self.penalty(self.sparse_part(out.pre)), self.narrow(x) / x.shape[-2] ** 0.5
+        power, left = self.penalty(self.sparse_part(out.pre)), out.pre[..., self.m :] / x.shape[-2] ** 0.5
         return {"mse": squared_error(x, out.x_hat), "power": power, "norm": self.gamma * size(left, self.Q)}
 
     def after_step(self, out: Pass) -> None:
