@@ -76,7 +76,7 @@ class SAE(nn.Module, ABC):
     """what is minimised, or the encoder itself, prefers sparse codes, and latents that differ"""
     nonnegative: ClassVar[bool] = True
     """latents are never negative"""
-    architecture: ClassVar[str | None] = None
+    architecture: str | None = None
     """SAELens architecture whose inference equals this variant's, if any"""
     surrogate: ClassVar[tuple[str, ...]] = ()
     """parameters whose gradient is deliberately not that of the loss (straight-through, stop-gradient)"""
@@ -94,6 +94,7 @@ class SAE(nn.Module, ABC):
         for setting in settings:
             pick(setting, fields, f"setting of {owner}")
         self.d, self.m, self.seed = d, m, plain(seed)
+        self.metadata: dict[str, Any] = {}  # model_name, hook_name, ...: goes into `cfg.json` and comes back
         self.settings = {name: given(settings.get(name, f.default), f.default) for name, f in fields.items()}
         lists = [v for v in (self.seed, *self.settings.values()) if isinstance(v, list)]
         try:
@@ -116,8 +117,7 @@ class SAE(nn.Module, ABC):
 
     def drawn(self, name: str, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
         """One draw a member from the named stream of its seed, stacked: (*s, ...)."""
-        seeds = np.broadcast_to(np.asarray(self.seed), self.shape)
-        members = torch.stack([draw(stream(int(seed), name)) for seed in seeds.flat])
+        members = torch.stack([draw(stream(int(seed), name)) for seed in np.broadcast_to(self.seed, self.shape).flat])
         return members.view(*self.shape, *members.shape[1:])
 
     def _draw_parameters(self) -> None:
@@ -295,5 +295,5 @@ def create(name: str, d: int, m: int, *, seed: int | list[Any] = 0, **settings: 
 
 
 def load(folder: str | Path) -> SAE:
-    """An SAE from a folder written by `SAE.save` or by SAELens (standard, topk, jumprelu, gated)."""
+    """An SAE from a folder that `SAE.save` or SAELens wrote (its temporal SAEs and transcoders excepted)."""
     return importlib.import_module("workbench.interop.saelens").load(Path(folder))

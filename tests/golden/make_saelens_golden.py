@@ -6,6 +6,7 @@ read the files do not. `inputs` is shared with those tests.
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -112,42 +113,105 @@ def measure(tensors: dict[str, Tensor]) -> dict[str, float]:
     }
 
 
-# name -> (SAELens training or inference class, its config's settings)
+_NESTED = {"k": 2.5, "matryoshka_widths": [3, 10]}
+_SCALED = {"normalize_activations": "expected_average_only_in"}
+_WHITENED = {"normalize_activations": "covariance_whitening"}
+_RAW = {"apply_b_dec_to_input": False}
+# name -> (SAELens class, its config's settings); training classes are saved for inference unless the name says training
 ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
+    "batchtopk": ("BatchTopKTrainingSAE", {"k": 2.5, "rescale_acts_by_decoder_norm": False}),
+    "batchtopk_rescaled": ("BatchTopKTrainingSAE", {"k": 2.5}),
+    "gated": ("GatedSAE", {}),
+    "gated_raw_input": ("GatedSAE", _RAW),
+    "jumprelu": ("JumpReLUSAE", {}),
     "standard": ("StandardSAE", {}),
-    "standard_raw_input": ("StandardSAE", {"apply_b_dec_to_input": False}),
+    "standard_raw_input": ("StandardSAE", _RAW),
     "topk": ("TopKSAE", {"k": 3}),
     "topk_rescaled": ("TopKSAE", {"k": 3, "rescale_acts_by_decoder_norm": True}),
-    "jumprelu": ("JumpReLUSAE", {}),
-    "gated": ("GatedSAE", {}),
-    "gated_raw_input": ("GatedSAE", {"apply_b_dec_to_input": False}),
-    "batchtopk": ("BatchTopKTrainingSAE", {"k": 2.5}),
-    "batchtopk_rescaled": ("BatchTopKTrainingSAE", {"k": 2.5, "rescale_acts_by_decoder_norm": True}),
+    # a name's place seeds its numbers
+    "abstopk": ("AbsTopKSAE", {"k": 3}),
+    "abstopk_rescaled": ("AbsTopKSAE", {"k": 3, "rescale_acts_by_decoder_norm": True}),
+    "abstopk_training": ("AbsTopKTrainingSAE", {"k": 3, **_RAW}),
+    "batchtopk_training": ("BatchTopKTrainingSAE", {"k": 2.5, "rescale_acts_by_decoder_norm": False}),
+    "batchtopk_training_rescaled": ("BatchTopKTrainingSAE", {"k": 2.5, "topk_threshold_lr": 0.02, **_RAW}),
+    "batchtopk_training_scaled": ("BatchTopKTrainingSAE", {"k": 2.5, **_SCALED}),
+    "batchtopk_training_whitened": ("BatchTopKTrainingSAE", {"k": 2.5, **_WHITENED}),
+    "gated_training_scaled": ("GatedTrainingSAE", {**_SCALED, **_RAW}),
+    "gated_training_whitened": ("GatedTrainingSAE", {**_WHITENED, **_RAW}),
+    "jumprelu_training_scaled": ("JumpReLUTrainingSAE", _SCALED),
+    "matching_pursuit": ("MatchingPursuitSAE", {"residual_threshold": 1.5, "stop_on_duplicate_support": False}),
+    "matching_pursuit_once": ("MatchingPursuitSAE", {"residual_threshold": 0.0, "max_iterations": 4}),
+    "matching_pursuit_raw_input": ("MatchingPursuitSAE", {"max_iterations": 3, **_RAW}),
+    "matching_pursuit_training_scaled": ("MatchingPursuitTrainingSAE", {"residual_threshold": 1.0, **_SCALED}),
+    "matryoshka_batchtopk": ("MatryoshkaBatchTopKTrainingSAE", _NESTED),
+    "matryoshka_batchtopk_training": ("MatryoshkaBatchTopKTrainingSAE", _NESTED),
+    "standard_bfloat16": ("StandardSAE", {"dtype": "bfloat16"}),
+    "standard_hook_z": ("StandardSAE", {"reshape_activations": "hook_z"}),
+    "standard_old": ("StandardSAE", {"reshape_activations": "hook_z"}),
+    "topk_old": ("TopKSAE", {"k": 3}),
+    "topk_training_scaled": ("TopKTrainingSAE", {"k": 3, **_SCALED}),
 }
+SCALE = 0.6
+"""factor of inputs in folders whose name ends in scaled"""
+_OLD = {
+    "standard": {"hook_point": "blocks.1.attn.hook_z", "normalize_activations": False},
+    "topk": {"activation_fn_str": "topk", "activation_fn_kwargs": {"k": 3}, "hook_name": "blocks.1.hook_resid_pre"},
+}
+"""what SAELens 5 and older wrote, beside sizes; the first has no architecture"""
+
+
+def _draw(sae: Any, rng: np.random.Generator) -> None:
+    for key, parameter in sorted(sae.named_parameters()):
+        drawn = torch.from_numpy(rng.standard_normal(parameter.shape)).float()
+        spread = 0.3 if "MatchingPursuit" in type(sae).__name__ else 0.5  # steps with longer rows would not converge
+        parameter.copy_(0.5 + 0.2 * drawn.abs() if key == "threshold" else spread * drawn)
+    if hasattr(sae, "topk_threshold"):
+        sae.topk_threshold.fill_(0.45)
+
+
+def _whitening(rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, matrix and its inverse, in float64."""
+    matrix = np.eye(6) + 0.3 * rng.standard_normal((6, 6))
+    return tuple(torch.from_numpy(v) for v in (0.5 * rng.standard_normal(6), matrix, np.linalg.inv(matrix)))
 
 
 def write_folder(name: str) -> None:
-    """A folder saved by SAELens, with `expected.safetensors`: x and SAELens's latents and x_hat after loading it."""
+    """A folder saved by SAELens, with `expected.safetensors`: x and SAELens's latents and x_hat after loading it.
+
+    Where training was not over, they are those of the SAE that SAELens would save for inference in the end.
+    """
     import sae_lens
+    from sae_lens.training.activation_scaler import ActivationScaler, ActivationWhitening
     from safetensors.torch import save_file
 
     kind, settings = ARCHITECTURES[name]
-    if kind.startswith("BatchTopK"):
-        settings = {"rescale_acts_by_decoder_norm": False, **settings}
-    rng = np.random.default_rng([65412, 100 + sorted(ARCHITECTURES).index(name)])
+    rng = np.random.default_rng([65412, 100 + list(ARCHITECTURES).index(name)])
     sae = getattr(sae_lens, kind)(getattr(sae_lens, f"{kind}Config")(d_in=6, d_sae=10, **settings))
-    with torch.no_grad():
-        for key, parameter in sorted(sae.named_parameters()):
-            drawn = torch.from_numpy(rng.standard_normal(parameter.shape)).float()
-            parameter.copy_(0.5 + 0.2 * drawn.abs() if key == "threshold" else 0.5 * drawn)
-        if hasattr(sae, "topk_threshold"):
-            sae.topk_threshold.fill_(0.45)
+    folder, final = FOLDERS / name, FOLDERS / name
+    with torch.no_grad(), TemporaryDirectory() as elsewhere:
+        _draw(sae, rng)
         x = torch.from_numpy(rng.standard_normal((40, 6))).float()
-        folder = FOLDERS / name
-        (sae.save_inference_model if hasattr(sae, "save_inference_model") else sae.save_model)(folder)
-        loaded = sae_lens.SAE.load_from_disk(folder)
-        latents = loaded.encode(x)
-        save_file({"x": x, "latents": latents, "x_hat": loaded.decode(latents)}, folder / "expected.safetensors")
+        if "training" in name:
+            sae.save_model(folder)
+            final = Path(elsewhere)
+            scaler = ActivationScaler()
+            if name.endswith("scaled") and "rescaled" not in name:
+                scaler = ActivationScaler(scaling_factor=SCALE)
+                sae.fold_activation_norm_scaling_factor(SCALE)
+            if name.endswith("whitened"):
+                mean, matrix, inverse = _whitening(rng)
+                scaler = ActivationScaler(whitening=ActivationWhitening(mean, matrix, inverse))
+                sae.fold_activation_whitening(mean, matrix, inverse)
+            scaler.save(str(folder / "activation_scaler.json"))
+        (sae.save_inference_model if hasattr(sae, "save_inference_model") else sae.save_model)(final)
+        if name.endswith("old"):
+            config = {"d_in": 6, "d_sae": 10, "dtype": "torch.float32", "model_name": "gpt2-small"}
+            (folder / "cfg.json").write_text(json.dumps(config | _OLD[name.split("_")[0]]))
+        loaded = sae_lens.SAE.load_from_disk(final, dtype="float32")
+        heads = loaded.cfg.reshape_activations == "hook_z"
+        latents = loaded.encode(x.view(40, 2, 3) if heads else x)
+        expected = {"x": x, "latents": latents, "x_hat": loaded.decode(latents).flatten(1)}
+        save_file({key: value.contiguous() for key, value in expected.items()}, folder / "expected.safetensors")
 
 
 def main() -> None:

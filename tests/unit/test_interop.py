@@ -76,6 +76,8 @@ def test_what_is_saved_comes_back(tmp_path, name, shape):
     back = W.load(sae.save(tmp_path / "deep" / "sae"))
     assert not back.training
     agree(sae, back)
+    again = W.load(back.save(tmp_path / "again"))  # what was read is written without loss
+    assert all(torch.equal(value, again.state_dict()[key]) for key, value in back.state_dict().items())
     W.train(back, S.SparseMixture(n_true=8, d=6), W.TrainConfig(steps=2, batch=8))  # and it can be trained on
 
 
@@ -97,8 +99,9 @@ def test_members_are_folders_of_their_own(tmp_path):
 
 def test_the_folder_speaks_raw_units(tmp_path):
     """Without our own file it is a SAELens folder: latents over the scale, the same reconstruction."""
-    for name in ("relu", "topk", "batch_topk", "matryoshka", "jumprelu", "gated"):
-        sae = disturbed(name)
+    own = {"matching_pursuit": {"k": 5, "select": "relu", "tol": 0.9}}
+    for name in ("relu", "topk", "abs_topk", "batch_topk", "matryoshka", "jumprelu", "gated", "matching_pursuit"):
+        sae = disturbed(name, **own.get(name, {}))
         folder = sae.save(tmp_path / name)
         (folder / OURS).unlink()
         back = W.load(folder)
@@ -107,6 +110,53 @@ def test_the_folder_speaks_raw_units(tmp_path):
             assert_close(dense(back.encode(X)), dense(sae.encode(X)))
             assert_close(back(X), sae(X))
             assert dense(sae.encode(X)).count_nonzero() > 10
+
+
+@pytest.mark.parametrize("stop_on_repeat", [False, True])
+@pytest.mark.parametrize("k", [5, [2, 5], [[2], [5]]])
+def test_the_authors_matching_pursuit_comes_back(tmp_path, k, stop_on_repeat):
+    """With their rule it is saved as SAELens's, in raw units."""
+    sae = disturbed("matching_pursuit", k=k, select="relu", tol=0.9, stop_on_repeat=stop_on_repeat)
+    folder = sae.save(tmp_path / "sae")
+    config = json.loads(next(folder.rglob(CONFIG)).read_text())
+    assert config["architecture"] == "matching_pursuit"
+    assert config["residual_threshold"] == pytest.approx(0.9 / 1.7)
+    assert config["stop_on_duplicate_support"] == stop_on_repeat
+    agree(sae, W.load(folder))
+
+
+@pytest.mark.parametrize("name", ["abs_topk", "matching_pursuit"])
+def test_folders_from_before_these_had_an_architecture_are_whole(tmp_path, name):
+    sae = disturbed(name, k=3, **({"select": "relu"} if name == "matching_pursuit" else {}))
+    folder = sae.save(tmp_path / "sae")
+    storage.write_tensors(folder / WEIGHTS, {key: v for key, v in sae.state_dict().items() if key != "scale"})
+    config = json.loads((folder / CONFIG).read_text()) | {"architecture": name}
+    new = ("k", "rescale_acts_by_decoder_norm", "max_iterations", "residual_threshold", "stop_on_duplicate_support")
+    (folder / CONFIG).write_text(json.dumps({key: value for key, value in config.items() if key not in new}))
+    agree(sae, W.load(folder))
+
+
+@pytest.mark.parametrize("seed", [0, [0, 1], [[0], [1]]])
+@pytest.mark.parametrize("name", ["topk", "omp", "batch_topk"])
+def test_metadata_comes_back(tmp_path, name, seed):
+    sae = disturbed(name, seed=seed)
+    assert W.load(sae.save(tmp_path / "none")).metadata == {} == W.create("relu", 2, 2).metadata
+    about = {"hook_name": "blocks.0.attn.hook_z", "reshape_activations": "hook_z", "l0": 3.5, "notes": {"a": [1, 2]}}
+    sae.metadata = about.copy()
+    folder = sae.save(tmp_path / "sae")
+    assert W.load(folder).metadata == about == sae.metadata
+    config = json.loads(next(folder.rglob(CONFIG)).read_text())
+    assert config["reshape_activations"] == "hook_z"
+    assert config["metadata"]["hook_name"] == "blocks.0.attn.hook_z"
+    assert config["metadata"]["training_architecture"] == name
+
+
+def test_metadata_that_json_cannot_hold_is_refused(tmp_path):
+    sae = disturbed("topk")
+    sae.metadata["rows"] = torch.zeros(2)
+    with pytest.raises(ValueError, match=r"SAE\.metadata must be plain JSON values; got .* Tensor"):
+        sae.save(tmp_path / "sae")
+    assert files(tmp_path) == {}
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ class AbsTopK(SAE):
         k: int = 4
         """active latents a sample"""
 
+    architecture = "abstopk"
     selects = True
     nonnegative = False
     k: Tensor
