@@ -4,10 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: recovery test check proofs bench fix clean
+.PHONY: recovery lm test check proofs bench fix clean
 
 recovery: $(READY)
 	$(BIN)/python experiments/recovery.py
+
+lm: $(READY)
+	$(BIN)/python experiments/gpt2.py
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
@@ -32,7 +35,7 @@ fix: $(READY)
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,proofs]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,proofs,lm]'
 	touch $(READY)
 
 clean:

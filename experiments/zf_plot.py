@@ -14,26 +14,21 @@ import numpy as np
 import polars as pl
 import torch
 import tyro
-from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.table import Table
 
-from proofs_check.auditor import views
-from proofs_check.mixture import Mixture
 from proofs_check.targets import members_of, sae_folders, world_of
 from synthetic.errors import guarded, must, pick
 from synthetic.presets import find_world
 from synthetic.progress import track
 from synthetic.storage import save_world
+from synthetic.streams import stream
 from synthetic.world import World
 from workbench import SAE, TrainConfig, create, load, train, variant_shelf
-from workbench.report.figure import COLOURS, STYLE, finish
+from workbench.report.zf import draw_zf
 from workbench.results import Run
-from workbench.tensors import TENSOR
-from workbench.theory import afa
+from workbench.zf import norms, zf_figures, zf_points
 
-PARTS = {"interference": COLOURS[0], "residual": COLOURS[4], "shrinkage": COLOURS[2]}
-BANDS = (0.25, 0.5, 1.0)
 SHOWN = 400
 """samples of a group in the scatter"""
 
@@ -103,67 +98,11 @@ def measure(group: Group, settings: ZF) -> tuple[list[dict[str, Any]], list[dict
     figures: list[dict[str, Any]] = []
     points: list[dict[str, Any]] = []
     for seed, sae in enumerate(members):
-        case = dict(views(sae, world, settings.samples, seed=1))["activation"]
-        if not isinstance(case, Mixture):
-            continue
-        rest = case.x - case.x_hat
-        total = float(case.h2.sum())
-        size, norm = case.x2.sqrt(), case.h2.sqrt()
-        mismatch = afa.norm_mismatch(case.x2, case.h2, ops=TENSOR)
-        values = {
-            "interference": float(case.interference.sum()) / total,
-            "residual": float(rest.square().sum()) / total,
-            "shrinkage": float(2 * (case.x_hat * rest).sum()) / total,
-            "mismatch": float((case.x2 - case.h2).sum()) / total,
-            "correlation": float(np.corrcoef(size, norm)[0, 1]),
-            "over-activated": float((norm > size).double().mean()),
-            "median r": float(mismatch.median()),
-            "median eps_LBO": float(mismatch.median()) / (case.m - 1),
-        }
-        figures += [{"group": name, "seed": seed, "metric": m, "value": v} for m, v in values.items()]
+        own = norms(sae, world.sample(settings.samples, stream(1, "audit")).x)
+        figures += [{"group": name, "seed": seed, "metric": m, "value": v} for m, v in zf_figures(own).items()]
         if seed == 0:
-            some = zip(size[:SHOWN].tolist(), norm[:SHOWN].tolist(), strict=True)
-            points += [{"group": name, "z": z, "f": f} for z, f in some]
+            points += [{"group": name, "z": z, "f": f} for z, f in zf_points(own, SHOWN)]
     return figures, points
-
-
-def draw(figures: pl.DataFrame, points: pl.DataFrame, caption: str, stem: Path) -> list[Path]:
-    """The scatter and the bars, from the tables alone."""
-    names = figures["group"].unique(maintain_order=True).to_list()
-    with plt.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(
-            1, 2, figsize=(10.5, 4.6), layout="constrained", gridspec_kw={"width_ratios": [1.1, 1]}
-        )
-        top = 1.08 * points[["z", "f"]].to_numpy().max()
-        reach = np.linspace(0, top, 200)
-        for band in BANDS:
-            low, high = afa.zf_slopes(band) if band < 1 else (0.5**0.5, 1e9)  # at c = 1 there is no upper slope
-            above = np.minimum(high * reach, 2 * top)
-            left.fill_between(reach, low * reach, above, color="0.5", alpha=0.1, linewidth=0)
-            left.text(top, low * top, f" c = {band:g}", fontsize=7, color="0.4", va="center")
-        left.plot(reach, reach, color="0.3", linestyle="--", linewidth=1)
-        for i, name in enumerate(names):
-            own = points.filter(pl.col("group") == name)
-            left.plot(own["z"], own["f"], ".", color=COLOURS[i % len(COLOURS)], markersize=3, alpha=0.6, label=name)
-        left.set(xlim=(0, top), ylim=(0, top), xlabel="Z = |x|", ylabel="F = |f|, bias included", title="ZF plot")
-        left.legend(frameon=False, markerscale=3, loc="upper left")
-        for i, name in enumerate(names):
-            base = {1: 0.0, -1: 0.0}
-            for part, colour in PARTS.items():
-                own = figures.filter((pl.col("group") == name) & (pl.col("metric") == part))["value"]
-                value = float(np.median(own.to_numpy()))
-                sign = 1 if value >= 0 else -1
-                right.bar(i, value, 0.55, bottom=base[sign], color=colour, label=part if i == 0 else None)
-                right.plot([i + 0.34] * len(own), base[sign] + own.to_numpy(), ".", color=colour, markersize=3)
-                base[sign] += value
-            own = figures.filter((pl.col("group") == name) & (pl.col("metric") == "mismatch"))["value"]
-            right.plot([i - 0.34, i + 0.34], [own.median()] * 2, color="black", linewidth=1.4)
-        right.plot([], [], color="black", linewidth=1.4, label="their sum, |x|² − |f|²")
-        right.axhline(0, color="0.3", linewidth=0.8)
-        right.set_xticks(range(len(names)), names, rotation=20 if len(names) > 4 else 0)
-        right.set(ylabel="share of Σ|f|²", title="What the mismatch is made of")
-        right.legend(frameon=False, fontsize=8)
-        return finish(figure, caption, stem)
 
 
 def experiment(settings: ZF, console: Console) -> int:
@@ -187,7 +126,7 @@ def experiment(settings: ZF, console: Console) -> int:
         f"{kind}; {worlds}; k = E[L0] of the world; {settings.samples} samples each. Scatter: first seed, {SHOWN} "
         "samples; bands: slopes 1/√(1 ± c). Bars: median over seeds, points seeds."
     )
-    paths = draw(figures, points, caption, run.folder / "figures/zf_plot")
+    paths = draw_zf(figures, points, caption, run.folder / "figures/zf_plot")
     table = Table("median over seeds [least, largest]", *(name for name, _, _ in found))
     for metric in figures["metric"].unique(maintain_order=True):
         cells = []

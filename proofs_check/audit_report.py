@@ -84,6 +84,45 @@ def print_audit(console: Console, audit: Audit) -> None:
                 console.print(f"  {status}: {', '.join(which)}: {why}{fails}", highlight=False, markup=False)
 
 
+def audit_summary(audits: dict[str, list[dict[str, Any]]], whose: str) -> Table:
+    """What each claim says of several SAEs: of how many it holds, is refused, or says nothing.
+
+    "holds" with the largest measured / bound of a part in all of them; "refused" where a hypothesis fails on every
+    sample, with the hypothesis; "void" where the claim says nothing.
+
+    Args:
+        audits: SAE -> rows of an `Audit`, as dictionaries.
+        whose: which SAEs these are, for the title.
+    """
+    table = Table(title=f"what the ledger's theorems say of {len(audits)} {whose}", box=SIMPLE, padding=(0, 1, 0, 0))
+    table.caption = f"tightest: largest measured / bound. SAEs: {', '.join(audits)}"
+    for heading in ("claim", "holds", "tightest", "void", "refused", "since it fails that"):
+        table.add_column(heading, justify="left" if heading in ("claim", "since it fails that") else "right")
+    for view, about in VIEWS.items():
+        places = dict.fromkeys(
+            (row["claim"], row["title"]) for rows in audits.values() for row in rows if row["view"] == view
+        )
+        if places:
+            table.add_row(f"[bold]{view}[/]: {about}")
+        for claim, title in places:
+            own = [[r for r in rows if (r["view"], r["claim"]) == (view, claim)] for rows in audits.values()]
+            said = [_status(rows) for rows in own if rows]
+            tight = [
+                r["tightest"] for rows in own for r in rows if r["status"] == "holds" and r["tightest"] is not None
+            ]
+            why = next((r["why"] for rows in own for r in rows if r["status"] == "refused"), "")
+            counts = [str(said.count(status) or "") for status in ("holds", "void", "refused")]
+            style = "bold red" if "VIOLATED" in said else ""
+            cells = (counts[0], _number(max(tight)) if tight else "", *counts[1:], why)
+            table.add_row(f" {claim} {title}", *cells, style=style)
+    return table
+
+
+def _status(rows: list[dict[str, Any]]) -> str:
+    """A claim's own, from those of its parts."""
+    return next(s for s in ("VIOLATED", "holds", "void", "refused") if any(row["status"] == s for row in rows))
+
+
 def _table(rows: list[Row]) -> Table:
     """Bounds stated; those of one bound by another ("order") are in the JSON alone."""
     table = Table(

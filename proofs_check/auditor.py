@@ -17,6 +17,7 @@ from synthetic.progress import track
 from synthetic.streams import stream
 from synthetic.world import World
 from workbench.sae import SAE
+from workbench.training.sources import Source
 
 TOLERANCE = 1e-6
 """relative; an SAE's weights are float32 and read in float64"""
@@ -80,7 +81,7 @@ class Audit:
     rows: list[Row]
 
 
-def views(sae: SAE, world: World, n: int, seed: int) -> Iterator[tuple[str, Case]]:
+def views(sae: SAE, world: Source, n: int, seed: int) -> Iterator[tuple[str, Case]]:
     """The ways a claim about (x, V, h) can be read off one SAE and n samples of a world (stream "audit").
 
     Decoder rows are scaled to norm 1 and latents by the norms; the bias b is one more row b/|b| with coefficient |b|.
@@ -100,9 +101,10 @@ def views(sae: SAE, world: World, n: int, seed: int) -> Iterator[tuple[str, Case
     rows, h = _with_bias(rows, f, bias)
     yield "reconstruction", Mixture(rows, h, h @ rows)
     yield "activation", Mixture(rows, h, x)
-    truth = world.truth
-    rows, true = _with_bias(truth.features.double(), batch.h.dense().double(), truth.bias.double())
-    yield "world", Mixture(rows, true, x)
+    if isinstance(world, World):
+        truth = world.truth
+        rows, true = _with_bias(truth.features.double(), batch.h.dense().double(), truth.bias.double())
+        yield "world", Mixture(rows, true, x)
     plain = {"target": "centred", "rule": "norm", "least": 1, "most": 0}
     if sae.name == "top_afa" and all(sae.settings[name] == value for name, value in plain.items()):
         with torch.no_grad():
@@ -122,7 +124,7 @@ def _with_bias(rows: Tensor, h: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     return rows[kept] / norm[kept, None], h[:, kept] * norm[kept]
 
 
-def audit(sae: SAE, world: World, n: int = 1000, seed: int = 1) -> Audit:
+def audit(sae: SAE, world: Source, n: int = 1000, seed: int = 1) -> Audit:
     """Judge every readable claim of the ledger on an SAE: which hypotheses hold, what the bounds give, how tight.
 
     Args:

@@ -39,7 +39,7 @@ class Train:
     out: tyro.conf.Positional[Path]
     """folder to write, without an SAE in it"""
     world: str = "superposition"
-    """preset name, or the folder of a saved world"""
+    """preset name, folder of a saved world, or folder of an activation store, with :hook where it has several"""
     m: int = 128
     """latents"""
     set: tuple[str, ...] = ()
@@ -177,22 +177,19 @@ def _check(command: Check, console: Console) -> int:
 
 def _train(command: Train, console: Console) -> int:
     import torch
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from synthetic.presets import find_world
+    from synthetic.progress import counted
+    from workbench.lm.sources import find_source
     from workbench.sae import create
     from workbench.training.loop import train
 
     torch.set_num_threads(command.threads)
     must(not (command.out / "cfg.json").exists(), "out", "a folder without an SAE", command.out, "choose another name")
-    world = find_world(command.world)
+    world = find_source(command.world)
     config = command.config
     config = replace(config, checkpoint_every=config.checkpoint_every or max(1, config.steps // 10))
     sae = create(command.variant, world.d, command.m, seed=command.seed, **dict(map(_setting, command.set)))
-    errors = Console(stderr=True)
-    columns = (TextColumn("step {task.completed} of {task.total}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task("", total=config.steps)
+    with counted("training", "steps") as count:
         checkpoint = command.out / "checkpoint.safetensors"
         train(
             sae,
@@ -201,7 +198,7 @@ def _train(command: Train, console: Console) -> int:
             seed=command.seed,
             checkpoint=checkpoint,
             resume=True,
-            on_step=lambda progress: bar.update(task, completed=progress.step),
+            on_step=lambda progress: count(progress.step, progress.steps),
         )
     console.print(f"saved {sae.save(command.out)}")
     checkpoint.unlink()

@@ -1,9 +1,10 @@
-"""The oracle: the true dictionary behind a variant's own encoder, the ceiling of every score."""
+"""SAEs that were not learned: the true dictionary, the ceiling of every score; and one that knows nothing of data."""
 
 from typing import Any
 
 import torch
 
+from synthetic.streams import stream
 from synthetic.world import World
 from workbench.metrics import evaluate
 from workbench.sae import SAE, create
@@ -28,6 +29,21 @@ def oracle(name: str, world: World, *, seed: int = 0, **settings: Any) -> SAE:
         sae.W_enc.copy_(truth.features.mT)
         sae.b_dec.copy_(truth.bias * sae.scale)
     sae.frozen = (*sae.frozen, "b_dec")
+    return sae
+
+
+def sign_split(d: int, seed: int = 0) -> SAE:
+    """Encoder [A, -A] and decoder [A^T; -A^T] for a random orthogonal A: reconstructs every x with d latents.
+
+    Error 0, |f| = |x| and loss recovered 1 on all data, so that figures of merit which it wins say nothing of features.
+
+    Source: ours, claim AFA-16.
+    """
+    basis = torch.linalg.qr(torch.randn(d, d, generator=stream(seed, "sign split"))).Q
+    sae = create("top_afa", d, 2 * d, seed=seed).eval()
+    with torch.no_grad():
+        sae.W_enc.copy_(torch.cat((basis, -basis), 1))
+        sae.W_dec.copy_(sae.W_enc.mT)
     return sae
 
 

@@ -60,6 +60,15 @@ class Run:
             except json.JSONDecodeError:
                 continue
 
+    def once(self, id: str, make: Callable[[], Any]) -> Any:
+        """A result among the records, made and recorded where it is not there yet. Results are JSON values."""
+        for record in self.records():
+            if record.get("id") == id:
+                return record["result"]
+        result = make()
+        self.append({"id": id, "result": result})
+        return result
+
     def write_table(self, rows: list[dict[str, Any]]) -> pl.DataFrame:
         """Write metrics.parquet, one row a number."""
         frame = pl.DataFrame(rows, infer_schema_length=None)

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from synthetic.storage import read, read_tensors, to_json, write_tensors
-from synthetic.world import World
 from workbench.sae import SAE
 from workbench.training.config import TrainConfig
+from workbench.training.sources import Source
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
-def identity(sae: SAE, config: TrainConfig, world: World, seed: int) -> dict[str, Any]:
+def identity(sae: SAE, config: TrainConfig, world: Source, seed: int) -> dict[str, Any]:
     """What must agree for a checkpoint to be continued; a world by its class and a hash of its settings."""
     plain = {"variant": sae.name, "d": sae.d, "m": sae.m, "init_seed": sae.seed, "settings": sae.settings}
     plain["frozen"] = list(sae.frozen)

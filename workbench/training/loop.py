@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from workbench.training.checkpoint import identity, load_checkpoint, save_checkp
 from workbench.training.config import Diverged, TrainConfig
 from workbench.training.optimiser import Optimiser
 from workbench.training.revival import aux_k_loss, resample
+from workbench.training.sources import Source, training_batch
 
 _MOMENT_SAMPLES = 8192  # samples behind E[x] and E|x|^2
 
@@ -40,27 +42,29 @@ class Progress:
 
 def train(
     sae: SAE,
-    world: World,
+    world: Source,
     config: TrainConfig | None = None,
     *,
     seed: int = 0,
     checkpoint: str | Path | None = None,
     resume: bool = False,
     on_step: Callable[[Progress], None] | None = None,
+    score: Callable[[SAE], dict[str, Any]] | None = None,
 ) -> list[Record]:
-    """Train a stack in place on fresh samples of a world; all members see the same batches.
+    """Train a stack in place on fresh samples of a world, or on a store; all members see the same batches.
 
     Batch t is a function of (seed, "train", t); the moments of x come from stream "moments", evaluations from
     "evaluate", initial weights from "init", so none share samples.
 
     Args:
         sae: an SAE or a stack, on the device to train on.
-        world: where activations come from.
+        world: where activations come from, a world or `workbench.lm.activations.Activations`.
         config: settings; defaults where None.
         seed: of the data.
         checkpoint: file to keep the run's state in, every `config.checkpoint_every` steps and at the end.
         resume: continue from `checkpoint` if it exists; the result has the same bits as an unbroken run.
         on_step: called after each step, for progress display.
+        score: what an evaluation measures; every metric of the shelf on `world` where None.
 
     Returns:
         Records at each evaluation and at the end: the losses of that step's batch, and metrics.
@@ -79,6 +83,10 @@ def train(
         config.aux_k,
         "drop it",
     )
+    if score is None and isinstance(world, World):
+        score = partial(evaluate, world=world, n=config.evaluation_samples, seed=seed)
+    known = score or not config.evaluations
+    must(known, "train.score", "given for activations of unknown causes", "none", "pass it, or set evaluations=0")
     device = sae.W_dec.device
     optimiser = Optimiser(sae, config)
     about = identity(sae, config, world, seed)
@@ -99,7 +107,7 @@ def train(
     for step in range(start, config.steps):
         if final_k is not None:
             _anneal_k(sae, final_k, config, step)
-        x = world.sample(config.batch, stream(seed, "train", step, device)).x * sae.scale
+        x = training_batch(world, config.batch, seed, step, device) * sae.scale
         out, terms = gradients(sae, x, silent >= config.dead_after, config, step, finite)
         finite = {"step": step, **terms}
         optimiser.step(config.rate_at(step))
@@ -114,9 +122,8 @@ def train(
             seconds = time.perf_counter() - clock
             record: Record = {"step": done, "samples": done * config.batch, "seconds": seconds}
             record |= {f"loss/{name}": plain(t) for name, t in terms.items()}
-            if done in evaluate_at:
-                scores = evaluate(sae, world, n=config.evaluation_samples, seed=seed)
-                record |= {name: plain(value) for name, value in scores.items()}
+            if score and done in evaluate_at:
+                record |= {name: plain(value) for name, value in score(sae).items()}
                 clock = time.perf_counter() - seconds  # evaluation is not training time
             records.append(record)
         if path is not None and (done == config.steps or done % (config.checkpoint_every or config.steps) == 0):
@@ -156,7 +163,7 @@ def _terms(sae: SAE, out: Pass, dead: Tensor, config: TrainConfig) -> dict[str, 
 
 
 @torch.no_grad()
-def match_moments(sae: SAE, world: World, config: TrainConfig, seed: int) -> None:
+def match_moments(sae: SAE, world: Source, config: TrainConfig, seed: int) -> None:
     """Set a fresh SAE's scale to E|x * scale|^2 = d and its b_dec to E[x]; leave one that was trained or loaded."""
     if float(sae.scale) != 1 or bool((sae.b_dec != 0).any()):
         return

@@ -1,0 +1,1 @@
+"""Language models: loading, hook points, text, activations on disk, fidelity."""

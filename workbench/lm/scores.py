@@ -1,0 +1,114 @@
+"""What can be said of SAEs on activations of unknown causes: error, sparsity, dead latents, norms, losses."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from workbench.lm.activations import Activations, standardised
+from workbench.lm.fidelity import Change, measure_fidelity
+from workbench.lm.hooks import HookPoint
+from workbench.lm.models import LanguageModel
+from workbench.sae import SAE
+from workbench.zf import Norms, norms, zf_figures, zf_points
+
+POINTS = 400
+"""samples of the ZF plot's scatter"""
+_MEAN_SAMPLES = 16_384
+"""behind E[x] of mean ablation"""
+
+
+def held_out_scores(own: Norms) -> dict[str, float]:
+    """Scores of a single SAE on activations that it was not trained on.
+
+    fvu: sum |x - x_hat|² / sum |x - mean x|². nmse: mean of |x - x_hat|² / |x|², uncentred, as studies of published
+    SAEs report it. l0, l0 max: active latents, mean and most (there the bias counts); l0/d: per
+    dimension of x. dead: share of latents that fire on none of the
+    samples. Then those of `workbench.zf.zf_figures`.
+
+    Args:
+        own: what `workbench.zf.norms` found on the activations.
+    """
+    error, size = (own.x - own.x_hat).square().sum(1), own.x.square().sum(1)
+    l0 = float(own.fires.sum()) / len(own.x)
+    return {
+        "fvu": float(error.sum()) / spread(own.x),
+        "nmse": float((error / size.clamp_min(1e-12)).mean()),
+        "l0": l0,
+        "l0 max": float(own.k.max()),
+        "l0/d": l0 / own.x.shape[1],
+        "dead": float((own.fires == 0).double().mean()),
+        **zf_figures(own),
+    }
+
+
+def spread(x: Float[Tensor, "n d"]) -> float:
+    """Sum |x - mean x|²."""
+    return max(float((x - x.mean(0)).square().sum()), 1e-300)
+
+
+def fvu_by_position(own: Norms, position: Int[Tensor, " n"]) -> Mapping[str, float]:
+    """fvu at positions of the sequence in octaves, "4-7" and so on; NaN where fewer than 2 samples are."""
+    error = (own.x - own.x_hat).square().sum(1)
+    octave = position.clamp_min(1).double().log2().floor().long()
+    found = {}
+    for at in range(int(octave.max()) + 1):
+        here = octave == at
+        label = f"{2**at}-{2 ** (at + 1) - 1}" if at else "0-1"
+        found[label] = float(error[here].sum()) / spread(own.x[here]) if int(here.sum()) > 1 else math.nan
+    return found
+
+
+def scored(saes: Sequence[SAE], test: Activations, samples: int) -> list[dict[str, Any]]:
+    """Scores of single SAEs on held-out rows, fvu by position, and points of the ZF plot.
+
+    Args:
+        saes: single SAEs, on the CPU.
+        test: rows they were not trained on.
+        samples: how many of them to use, spread over the text, at most twice as many.
+    """
+    index = torch.arange(test.n)[:: max(1, test.n // samples)]
+    x, positions, found = test.rows(index), test.positions[index], []
+    for sae in saes:
+        own = norms(sae, x)
+        points = zf_points(own, POINTS)
+        found.append({"scores": held_out_scores(own), "positions": fvu_by_position(own, positions), "points": points})
+    return found
+
+
+def losses(lm: LanguageModel, test: Activations, saes: Mapping[str, SAE], tokens: int) -> dict[str, dict[str, float]]:
+    """Next-token losses of a model on held-out text with activations replaced by SAEs' reconstructions.
+
+    Args:
+        lm: the model.
+        test: held-out rows of the hook point; their store's text is used.
+        saes: single SAEs on the model's device, by name; where `test` standardises, so is their input, and their
+            output is put back into the units of x.
+        tokens: of text, rounded up to whole sequences.
+
+    Returns:
+        name -> the figures of `Fidelity`, with the shares recovered.
+    """
+    plain = Activations(test.store, test.hook, test.documents, test.skip)
+    mean = plain.rows(torch.arange(min(plain.n, _MEAN_SAMPLES))).mean(0)
+    changes = {name: _standardising(sae) if test.standardise else sae for name, sae in saes.items()}
+    context = int(test.store.about["settings"]["context"])
+    sequences = test.sequences()[: -(-tokens // context)]
+    point = HookPoint.of(test.hook)
+    found = measure_fidelity(lm, point, sequences, changes, mean=mean.to(lm.device), skip=test.skip)
+    return {
+        name: asdict(own) | {"recovered": own.recovered, "recovered from mean": own.recovered_from_mean}
+        for name, own in found.items()
+    }
+
+
+def _standardising(sae: SAE) -> Change:
+    def change(x: Tensor) -> Tensor:
+        z, mean, spread = standardised(x)
+        return sae(z) * spread + mean
+
+    return change

@@ -1,0 +1,38 @@
+"""Where training takes its activations from: a world, or a finite store read in epochs."""
+
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from synthetic.streams import stream
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Activations of width d; every `synthetic.World` is one."""
+
+    @property
+    def d(self) -> int:
+        """Width."""
+        ...
+
+    def sample(self, n: int, rng: torch.Generator) -> Any:
+        """An object with n independent draws as its `x`, on the generator's device."""
+        ...
+
+
+@runtime_checkable
+class Finite(Source, Protocol):
+    """A source with finitely many activations, each of which is seen once an epoch."""
+
+    def batch(self, n: int, seed: int, step: int) -> Tensor:
+        """The n activations of a step, a function of (n, seed, step)."""
+        ...
+
+
+def training_batch(source: Source, n: int, seed: int, step: int, device: torch.device) -> Tensor:
+    """The n activations (n, d) of a training step."""
+    if isinstance(source, Finite):
+        return source.batch(n, seed, step).to(device)
+    return source.sample(n, stream(seed, "train", step, device)).x

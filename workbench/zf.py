@@ -1,0 +1,90 @@
+"""ZF figures: |f| against |x|, what their mismatch is made of, and the lower bounds of coherence read off it."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from workbench.sae import SAE
+from workbench.tensors import TENSOR
+from workbench.theory import afa
+
+
+@dataclass(frozen=True)
+class Norms:
+    """Of n samples: activations, reconstructions, and latents along unit rows with the bias as one latent more."""
+
+    x: Float[Tensor, "n d"]
+    x_hat: Float[Tensor, "n d"]
+    f2: Float[Tensor, " n"]
+    """|f|²"""
+    l1: Float[Tensor, " n"]
+    """sum |f_i|"""
+    k: Float[Tensor, " n"]
+    """nonzeros, the bias among them"""
+    fires: Float[Tensor, " m"]
+    """samples in which each latent fires, the bias not among them"""
+
+    @property
+    def m(self) -> int:
+        """Latents, the bias not among them."""
+        return len(self.fires)
+
+
+@torch.no_grad()
+def norms(sae: SAE, x: Float[Tensor, "n d"], chunk: int = 2048) -> Norms:
+    """Norms of a single SAE on activations, float64."""
+    length = sae.W_dec.double().norm(dim=-1)
+    bias = float((sae.b_dec.double() / sae.scale).norm())
+    fires = torch.zeros_like(length)
+    parts: list[tuple[Tensor, ...]] = []
+    for rows in x.split(chunk):
+        f = sae.encode(rows)
+        fires += (f != 0).sum(0)
+        size = f.double().abs() * length
+        parts.append((sae.decode(f).double(), size.square().sum(-1), size.sum(-1), (f != 0).sum(-1).double()))
+    x_hat, f2, l1, k = (torch.cat(part) for part in zip(*parts, strict=True))
+    return Norms(x.double(), x_hat, f2 + bias**2, l1 + bias, k + float(bias > 0), fires)
+
+
+def zf_figures(own: Norms) -> dict[str, float]:
+    """What norms say of an SAE.
+
+    interference, residual, shrinkage: shares of sum |f|² that add up to mismatch, sum |x|² - |f|² (`theory.afa`).
+    correlation: of |x| and |f|. over-activated: share of samples with |f| > |x|. median r: of ||x|²/|f|² - 1|. The
+    eps_LBO are medians of lower bounds on coherence: over m - 1 as the paper has it, over k - 1, and from |f|_1.
+    certified eps_LBO: the last with x_hat in the place of x, a true bound also where x is not reconstructed exactly.
+    """
+    rest, total = own.x - own.x_hat, float(own.f2.sum())
+    x2, x_hat2 = own.x.square().sum(1), own.x_hat.square().sum(1)
+    r = afa.norm_mismatch(x2, own.f2, ops=TENSOR)
+    many = own.k > 1
+    return {
+        "interference": float((x_hat2 - own.f2).sum()) / total,
+        "residual": float(rest.square().sum()) / total,
+        "shrinkage": float(2 * (own.x_hat * rest).sum()) / total,
+        "mismatch": float((x2 - own.f2).sum()) / total,
+        "correlation": _correlation(x2.sqrt(), own.f2.sqrt()),
+        "over-activated": float((own.f2 > x2).double().mean()),
+        "median r": _median(r),
+        "median eps_LBO": _median(r) / (own.m - 1),
+        "median eps_LBO over k": _median(afa.lbo_k(x2, own.f2, own.k, ops=TENSOR)[many]),
+        "median eps_LBO from |f|_1": _median(afa.lbo_1(x2, own.f2, own.l1, ops=TENSOR)[many]),
+        "certified eps_LBO": _median(afa.lbo_1(x_hat2, own.f2, own.l1, ops=TENSOR)[many]),
+    }
+
+
+def zf_points(own: Norms, count: int) -> list[tuple[float, float]]:
+    """(|x|, |f|) of the first samples."""
+    return list(zip(own.x[:count].norm(dim=1).tolist(), own.f2[:count].sqrt().tolist(), strict=True))
+
+
+def _median(values: Tensor) -> float:
+    return float(values.median()) if len(values) else float("nan")
+
+
+def _correlation(a: Tensor, b: Tensor) -> float:
+    a, b = a - a.mean(), b - b.mean()
+    size = a.norm() * b.norm()
+    return float((a @ b) / size) if float(size) > 0 else float("nan")
