@@ -13,9 +13,9 @@ from proofs_check.ledger import judge
 from proofs_check.report import print_ledger
 from proofs_check.shelf import claims_of_file
 from synthetic.errors import must
-from synthetic.presets import find_world
 from synthetic.progress import track
 from synthetic.storage import load_world
+from workbench.lm.sources import find_source
 from workbench.sae import SAE, load
 
 
@@ -56,9 +56,9 @@ def sae_folders(target: Path) -> list[Path]:
 
 
 def world_of(folder: Path, named: str | None) -> Any:
-    """The world that was named, else that of the run the folder stands in."""
+    """The world or activation store that was named, else the world of the run the folder stands in."""
     if named is not None:
-        return find_world(named)
+        return find_source(named)
     worlds = folder.parent.parent / "worlds"
     fitting = [w for w in worlds.glob("*") if folder.name.startswith(f"{w.name}-")] if worlds.is_dir() else []
     must(fitting, "--world", "given for an SAE outside a run folder", "none", "name a preset or a saved world's folder")

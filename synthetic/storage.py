@@ -78,9 +78,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file whole or not at all."""
+    """Write a safetensors file whole or not at all; a full disk is an OSError."""
     with replacing(path) as temporary:
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata)
+        try:
+            save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata)
+        except SafetensorError as error:
+            raise OSError(f"{path} must fit on its disk; got {error}: make room and run it again.") from error
 
 
 def read(path: Path, reader: Callable[[Path], Any], owner: str) -> Any:
@@ -122,6 +125,7 @@ def load_world(folder: str | Path) -> Any:
         "bias_worlds",
         "concept_world",
         "interventions",
+        "attention",
     ):  # put every knob of ours on the shelf
         importlib.import_module(f"synthetic.{name}")
     folder = Path(folder)

@@ -10,12 +10,13 @@ import torch
 from jaxtyping import config
 
 import synthetic as S
+from synthetic.attention import PlantedAttention
 from synthetic.interventions import Interventions
 
 MODULES = ("copula", "directions", "firing", "hierarchy", "low_coherence", "magnitudes", "mixture", "noise", "rates")
 MODULES += ("concept_dag", "concept_tree", "frequent_pairs", "interactions", "level_geometry", "mixed_signs")
 MODULES += ("neuron_rows", "nonlinear", "normal_magnitudes", "subspaces", "concepts", "concept_priors")
-MODULES += ("concept_contexts", "next_tokens", "latent_concepts", "concept_world", "interventions")
+MODULES += ("concept_contexts", "next_tokens", "latent_concepts", "concept_world", "interventions", "attention")
 
 
 def world(n_true=8, d=4, **fields):
@@ -421,6 +422,32 @@ REFUSED = {
     ),
     "Interventions.mixing must be 'linear' for directions to exist; got 'leaky': use draw().": (
         lambda: Interventions(mixing="leaky").truth
+    ),
+    # attention
+    "PlantedAttention.d_head must be at least 1; got 0: raise it.": lambda: PlantedAttention(d_head=0),
+    "PlantedAttention.patterns must be a divisor of heads=8; got 3: change one of the two.": (
+        lambda: PlantedAttention(patterns=3)
+    ),
+    "PlantedAttention.split must be shares that sum to 1; got (0.5, 0.6): divide by their sum.": (
+        lambda: PlantedAttention(split=(0.5, 0.6))
+    ),
+    "PlantedAttention.split must be for at most 2 heads, those of one pattern; got (0.5, 0.3, 0.2): "
+    "lower patterns or add heads.": lambda: PlantedAttention(patterns=4),
+    "PlantedAttention.uneven must be in [0, 1); got 1.0: use 0 for equal amplitudes.": (
+        lambda: PlantedAttention(uneven=1.0)
+    ),
+    "PlantedAttention.sources must be in [1, length=8]; got 9: change one of the two.": (
+        lambda: PlantedAttention(sources=9)
+    ),
+    "PlantedAttention.rate must be in (0, 1]; got 0.0: a probability.": lambda: PlantedAttention(rate=0.0),
+    "PlantedAttention.mixing must be at least 1, or None for x = z; got 0.5: use 1.0 for a rotation.": (
+        lambda: PlantedAttention(mixing=0.5)
+    ),
+    "PlantedAttention.sample.n must be at least 1; got 0: draw at least one sample.": (
+        lambda: PlantedAttention().sample(0, S.stream(0, "test"))
+    ),
+    "PlantedAttention.attend.n must be at least 1; got 0: draw at least one sequence.": (
+        lambda: PlantedAttention().attend(0, S.stream(0, "test"))
     ),
     # the world itself
     "SparseMixture.n_true must be at least 1; got 0: add features.": lambda: world(0),

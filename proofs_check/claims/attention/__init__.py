@@ -1,0 +1,1 @@
+"""Claims on SAEs of attention outputs."""
