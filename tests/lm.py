@@ -35,8 +35,7 @@ def configuration(kind, **more):
     own |= {"hidden_size": D, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "intermediate_size": 24}
     own |= {"max_position_embeddings": 64}
     if kind == "gpt_neox":
-        rotary = {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5}
-        return transformers.GPTNeoXConfig(**own | {"rope_parameters": rotary} | more)
+        return transformers.GPTNeoXConfig(**own | {"rotary_pct": 0.5} | more)
     return transformers.LlamaConfig(**own | {"num_key_value_heads": 2, "head_dim": 6} | more)
 
 

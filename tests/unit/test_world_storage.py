@@ -1,6 +1,8 @@
 """Worlds on disk: settings and drawn tensors come back to the last bit, or a message says what is wrong."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -212,3 +214,21 @@ def test_settings_edited_after_saving_are_refused(folder):
     (folder / "world.json").write_text(text.replace('"seed": ', '"seed": 1'))
     with pytest.raises(ValueError, match=r"the one saved with world\.json; got another world's.*save the world"):
         load_world(folder)
+
+
+def test_a_full_disk_is_an_os_error_and_leaves_nothing(tmp_path):
+    """A limit on the size of files stands for the disk's end, in a process of its own, which it binds for good."""
+    code = f"""
+import resource, signal, torch
+from pathlib import Path
+from synthetic.storage import write_tensors
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    write_tensors(Path({str(tmp_path)!r}) / "x.safetensors", {{"a": torch.zeros(100_000)}})
+except OSError as error:
+    print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "x.safetensors must fit on its disk; got" in said
+    assert not list(tmp_path.iterdir())

@@ -15,34 +15,44 @@ from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_le
 SPLIT = "sign split"
 """the arm that was not trained"""
 PANELS = {"fvu": "held-out fvu", "lost": "loss not recovered"}
-COLUMNS = {
+Columns = dict[str, tuple[str, str]]
+"""metric -> head and format of a column"""
+SCORES: Columns = {
     "l0": ("L0", "{:.1f}"), "l0/d": ("L0/d", "{:.2f}"), "fvu": ("fvu", "{:.4f}"), "dead": ("dead", "{:.2f}"),
     "recovered": ("CE, 0", "{:.4f}"), "recovered from mean": ("CE, mean", "{:.4f}"), "kl": ("KL", "{:.3f}"),
-    "median r": ("r", "{:.3f}"), "against TopK": ("/TopK", "{:.2f}"),
+    "against TopK": ("/TopK", "{:.2f}"),
 }  # fmt: skip
-"""metric -> head and format of a column"""
+SAID_OF_SCORES = (
+    "medians over seeds, held-out text. CE: share of the next-token loss recovered, against 0 and the mean in place of "
+    "activations; KL in nats; /TopK: fvu over TopK's at this L0, between the grid's k; L0 below k: k does not bind"
+)
+NORMS: Columns = {
+    "median r": ("r", "{:.3f}"), "median eps_LBO": ("/(m-1)", "{:.0e}"), "median eps_LBO over k": ("/(k-1)", "{:.3f}"),
+    "median eps_LBO from |f|_1": ("|f|1", "{:.3f}"), "certified eps_LBO": ("cert", "{:.3f}"),
+    "interference": ("int", "{:.2f}"), "residual": ("res", "{:.2f}"), "shrinkage": ("shr", "{:.2f}"),
+    "correlation": ("cor", "{:.2f}"), "over-activated": ("over", "{:.2f}"),
+}  # fmt: skip
+SAID_OF_NORMS = (
+    "medians over seeds. r: median ||x|²/|f|² - 1|; eps_LBO, lower bounds of coherence: r over m - 1 and k - 1, from "
+    "|f|_1, and certified (of x_hat); int, res, shr: shares of Σ|f|² that are interference, residual, shrinkage; cor: "
+    "correlation of |x| and |f|; over: share with |f| > |x|"
+)
 
 
-def score_rows(frame: pl.DataFrame, hook: str) -> Table:
-    """One row an arm: medians over seeds."""
-    table = Table(title=hook, caption=LEGEND, box=None, padding=(0, 1), title_justify="left")
+def score_rows(frame: pl.DataFrame, hook: str, columns: Columns, legend: str | None) -> Table:
+    """One row an arm at a hook point: medians over seeds of some metrics."""
+    table = Table(title=hook, caption=legend, box=None, padding=(0, 1, 0, 0), title_justify="left")
     table.add_column("SAE", no_wrap=True)
-    for head, _ in COLUMNS.values():
+    for head, _ in columns.values():
         table.add_column(head, justify="right")
     own = frame.filter(pl.col("hook") == hook)
     for arm in own["arm"].unique(maintain_order=True):
         cells = []
-        for metric, (_, shape) in COLUMNS.items():
+        for metric, (_, shape) in columns.items():
             values = own.filter((pl.col("arm") == arm) & (pl.col("metric") == metric))["value"]
             cells.append(shape.format(values.median()) if len(values) and values.is_not_nan().all() else "")
         table.add_row(arm, *cells)
     return table
-
-
-LEGEND = (
-    "medians over seeds, held-out text. CE: share of the next-token loss recovered, against 0 and the mean in place of "
-    "activations; KL in nats; r: median ||x|²/|f|² - 1|; /TopK: fvu over that of TopK at this L0, between the grid's k"
-)
 
 
 def against_topk(frame: pl.DataFrame) -> list[dict[str, Any]]:

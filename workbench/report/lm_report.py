@@ -8,7 +8,17 @@ import polars as pl
 from rich.console import Console, RenderableType
 
 from synthetic.storage import write_text
-from workbench.report.lm_figures import SPLIT, against_topk, draw_positions, draw_sparsity, score_rows
+from workbench.report.lm_figures import (
+    NORMS,
+    SAID_OF_NORMS,
+    SAID_OF_SCORES,
+    SCORES,
+    SPLIT,
+    against_topk,
+    draw_positions,
+    draw_sparsity,
+    score_rows,
+)
 from workbench.report.zf import draw_zf
 from workbench.results import Run
 
@@ -57,8 +67,9 @@ def tell(
         )
         paths += draw_zf(named, own, f"{hook}; {about}", figures / f"zf-{hook}".replace(".", "-"))
     for screen in (console, paper):
-        for hook in hooks:
-            screen.print(score_rows(frame, hook))
+        for columns, legend in ((SCORES, SAID_OF_SCORES), (NORMS, SAID_OF_NORMS)):
+            for hook in hooks:
+                screen.print(score_rows(frame, hook, columns, legend if hook == hooks[-1] else None))
         for part in more:
             screen.print(part)
     write_text(run.folder / "report.txt", f"{about}\n\n{paper.export_text()}")
