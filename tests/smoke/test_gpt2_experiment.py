@@ -1,10 +1,13 @@
 """From a tiny model's folder to a report: what it says, that it resumes, how it refuses."""
 
+import io
 import json
 import re
+from dataclasses import replace
 
 import polars as pl
 import pytest
+from rich.console import Console
 from toys import run
 
 pytest.importorskip("transformers", reason="language models need it: pip install 'sae-workbench[lm]'")
@@ -57,7 +60,7 @@ def at(folder, **wanted):
 
 def test_a_stopped_run_keeps_its_stacks(whole):
     folder, before = whole
-    assert {"resid_pre.1/topk k=6", "resid_pre.1/top_afa afa=1/32", "hook_z.1/topk k=3"} <= before
+    assert {"resid_pre.1/topk k=6", "resid_pre.1/top_afa afa=0.03125", "hook_z.1/topk k=3"} <= before
     ids = [record["id"] for record in Run(folder).records()]
     assert len(ids) == len(set(ids))
     assert not list((folder / "checkpoints").iterdir())
@@ -75,11 +78,12 @@ def test_the_sign_split_wins_every_figure_and_knows_nothing(whole):
 
 def test_more_latents_explain_more(whole):
     folder, _ = whole
-    for metric in ("fvu", "l0"):
+    for metric, order in (("fvu", 1), ("l0", -1)):
         sparse, dense = (at(folder, hook="resid_pre.1", arm=f"topk k={k}", metric=metric) for k in (2, 6))
         assert len(sparse) == 2
-        assert (min(sparse) > max(dense)) == (metric == "fvu")
+        assert min(order * v for v in sparse) > max(order * v for v in dense)
     ratio = at(folder, variant="batch_topk", metric="against TopK")
+    assert ratio
     assert all(0.3 < r < 3 for r in ratio)
     own = {name: at(folder, hook="resid_pre.1", arm="topk k=6", metric=name)[0] for name in PARTS}
     assert sum(own.values()) == pytest.approx(2 * own["mismatch"], abs=1e-6)
@@ -104,6 +108,8 @@ def test_its_store_and_saes_serve_elsewhere(whole):
     rows = find_source(f"{folder / 'store'}:resid_pre.1")
     sae = load(folder / "saes" / "resid_pre.1-topk-k=6" / "member-000")
     assert (sae.d, sae.metadata["hook_name"]) == (rows.d, "blocks.1.hook_resid_pre")
+    heads = load(folder / "saes" / "hook_z.1-topk-k=3" / "member-000")
+    assert heads.metadata["reshape_activations"] == "hook_z"
     with pytest.raises(ValueError, match=r"--world must be a store and hook point, FOLDER:HOOK"):
         find_source(str(folder / "store"))
 
@@ -117,6 +123,8 @@ def test_its_store_and_saes_serve_elsewhere(whole):
         (["--held-out", 1.5], r"--held-out must be a share in \(0, 1\)"),
         (["--text", "nowhere.txt"], "text must be a file, a folder or hub:<data set>; got nowhere.txt"),
         (["--dtype", "float8"], "StoreConfig.dtype must be one of"),
+        (["--skip", 32], "--skip must be from 0 to context - 1 = 31"),
+        (["--k", 2, 2], "--k must be without repeats"),
         (["--resume", "nowhere"], "--resume must be a run folder"),
     ],
 )
@@ -129,12 +137,31 @@ def test_bad_input_ends_with_one_line(monkeypatch, capsys, source, tmp_path, fla
 
 
 def test_a_dry_run_of_the_paper_says_what_it_would_do(monkeypatch, capsys, source, tmp_path):
-    flags = ["--preset", "paper", *source, "--layers", 1, "--dry-run", "--out", tmp_path]
+    own = ["--skip", 2, "--dtype", "float32", "--train.lr", 0.002]  # the laptop's, and yet what is given wins
+    flags = ["--preset", "paper", *source, "--layers", 1, *own, "--dry-run", "--out", tmp_path]
     code, said = run(monkeypatch, capsys, gpt2, *flags)
     assert code == 0
     plain = json.loads(said[said.index("{") : said.rindex("}") + 1])
     assert (plain["m"], plain["train"]["steps"], plain["train"]["batch"]) == (12288, 20001, 4096)
+    assert (plain["skip"], plain["dtype"], plain["train"]["lr"], plain["train"]["clip"]) == (2, "float32", 0.002, None)
     assert plain["train"]["steps"] * plain["train"]["batch"] <= plain["tokens"]
     assert plain["layers"] == [1]
     assert said.count("samples") >= 2 * len(plain["k"]) + len(plain["afa"])
     assert not list(tmp_path.iterdir())
+
+
+def test_every_arm_of_the_paper_trains(source, tmp_path):
+    """Two layers, standardised, its own training; small."""
+    small = replace(gpt2.PAPER.train, steps=2, batch=16)
+    names = {"model": str(source[1]), "text": str(source[3]), "tokens": 2000, "context": 32, "held_out": 0.3, "m": 40}
+    few = {"k": (2, 6), "seeds": 2, "layers": (1, 2), "fidelity_tokens": 32, "samples": 64, "audit_samples": 0}
+    settings = replace(gpt2.PAPER, **names, **few, train=small, jobs=1, out=tmp_path)
+    assert gpt2.experiment(settings, Console(file=io.StringIO())) == 0
+    (folder,) = (tmp_path / "gpt2").iterdir()
+    arms = set(pl.read_parquet(folder / "metrics.parquet").select("hook", "arm").iter_rows())
+    assert len(arms) == 2 * (2 * 2 + 5 + 1)
+    assert at(folder, hook="resid_pre.2", arm="sign split", metric="kl")[0] == pytest.approx(0, abs=1e-5)
+    sae = load(folder / "saes" / "resid_pre.2-topk-k=2" / "member-001")
+    assert sae.metadata["normalize_activations"] == "layer_norm"
+    again = load(sae.save(tmp_path / "again"))
+    assert again.metadata == sae.metadata

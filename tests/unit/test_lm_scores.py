@@ -24,7 +24,7 @@ from workbench.lm import packaged
 from workbench.lm.activations import Activations, standardised
 from workbench.lm.attention import attributed
 from workbench.lm.hooks import HookPoint, capture, width
-from workbench.lm.scores import fvu_by_position, held_out_scores, losses, scored
+from workbench.lm.scores import fvu_by_position, held_out_scores, losses, saturation, scored
 from workbench.lm.store import StoreConfig, write_store
 from workbench.planted import sign_split
 from workbench.zf import norms, zf_figures
@@ -55,8 +55,16 @@ def test_norms_are_those_the_auditor_reads():
     figures = zf_figures(own)
     parts = [figures[name] for name in ("interference", "residual", "shrinkage")]
     assert sum(parts) == pytest.approx(figures["mismatch"], abs=1e-9)
-    # the certified bound is one: no dictionary's coherence on any support lies below its median on all of them
-    assert figures["certified eps_LBO"] <= case.coherence
+    x_hat2 = own.x_hat.square().sum(1)
+    certified = (x_hat2 - own.f2).abs() / (own.l1**2 - own.f2)
+    assert figures["certified eps_LBO"] == pytest.approx(float(certified.median()))
+    assert figures["certified eps_LBO over k"] == pytest.approx(
+        float(((x_hat2 / own.f2 - 1).abs() / (own.k - 1)).median())
+    )
+    assert figures["log mismatch"] == pytest.approx(float((own.f2.sqrt() / own.x.norm(dim=1)).log().abs().median()))
+    assert figures["bias floor"] == pytest.approx(
+        float((sae.b_dec.detach().norm() / sae.scale).double() / own.f2.sqrt().median()), rel=1e-5
+    )
     assert figures["median eps_LBO"] == pytest.approx(figures["median r"] / 19)
 
 
@@ -73,6 +81,18 @@ def test_scores_by_hand():
     assert own["l0/d"] == pytest.approx(own["l0"] / 8)
     assert own["l0 max"] == int((f != 0).sum(1).max()) + 1
     assert own["dead"] == pytest.approx(float((f == 0).all(0).double().mean()))
+
+
+def test_a_saturated_top_afa_selects_nothing():
+    sae = W.create("top_afa", 8, 12)
+    x = torch.randn(50, 8, generator=S.stream(0, "tests/saturated"))
+    with torch.no_grad():
+        sae.W_enc.mul_(0.01)
+    assert saturation(sae, x) == {"saturated": 1.0}
+    with torch.no_grad():
+        sae.W_enc.mul_(1e4)
+    assert saturation(sae, x) == {"saturated": 0.0}
+    assert saturation(W.create("topk", 8, 12), x) == {}
 
 
 def test_error_by_position():
@@ -126,6 +146,13 @@ def test_attributions_to_heads_and_sources_are_the_pre_activation(kind):
     second = 1.7 * z[..., e : 2 * e] @ sae.W_enc.detach()[e : 2 * e, latents]
     torch.testing.assert_close(parts[:, 1].sum(2), second, atol=1e-5, rtol=1e-4)
     assert attributed(lm, sae, ids, 2, latents)[1] < 1e-5
+
+
+def test_only_linear_pre_activations_are_attributed():
+    lm = tiny.language_model()
+    sae = W.create("top_afa", width(lm, HookPoint(1, "hook_z")), 30)
+    with pytest.raises(ValueError, match=r"attributed\.sae must be one whose pre-activations are"):
+        attributed(lm, sae, tiny.tokens(), 1, torch.arange(3))
 
 
 def main(monkeypatch, capsys, *words):
@@ -191,15 +218,21 @@ def registries(monkeypatch):
     return asked
 
 
-def test_packaged_files_are_fetched_once_and_checked(tmp_path, registries):
+def test_packaged_files_are_fetched_once_and_checked(tmp_path, registries, monkeypatch):
     gguf, corpus = packaged.packaged(tmp_path)
     assert gguf.read_bytes() == b"weights"
     assert (corpus / "ca01").exists()
     assert packaged.packaged(tmp_path) == (gguf, corpus)
     assert len(registries) == 2
-    assert packaged.located("gpt2", "packaged", tmp_path) == ("gpt2", str(corpus))
-    assert packaged.located("gpt2", "a.txt", tmp_path / "nowhere") == ("gpt2", "a.txt")
-    assert not (tmp_path / "nowhere").exists()
+    asked = []
+    monkeypatch.setattr(packaged, "load_model", lambda name, device: asked.append(name) or tiny.language_model())
+    for model, text in (("gpt2", "packaged"), ("packaged", str(corpus))):
+        lm, where = packaged.model_and_text(model, text, tmp_path)
+        assert (lm, where) == (tiny.language_model(), str(corpus))
+    assert asked == ["gpt2", str(gguf)]
+    with pytest.raises(ValueError, match="text must be a file"):
+        packaged.model_and_text("gpt2", "nowhere", tmp_path)
+    assert len(asked) == 2  # no model is loaded for a text that is not there
     gguf.write_bytes(b"others")
     with pytest.raises(ValueError, match=r"SHA-256 of .*gguf must be \w{64}; got .*: delete it and fetch it again"):
         packaged.packaged(tmp_path)

@@ -290,7 +290,7 @@ def test_a_damaged_shard_is_told_and_written_again(finished, passes, unbroken, h
     if how == "another byte":
         message = r"shard-00003\.safetensors must be as it was written; got another checksum: delete it and write the"
     with pytest.raises(ValueError, match=message):
-        store.shard(3)
+        dict(store.shard(3))
     path.unlink()
     same_bits(everything(write(finished)), unbroken)
     assert passes == [(3, 6), (1, 6)]
@@ -323,7 +323,7 @@ def test_no_changed_byte_goes_unnoticed(tmp_path, dtype):
             path.unlink()  # else the map of the last one would change, too
             path.write_bytes(content[:at] + bytes([content[at] ^ change]) + content[at + 1 :])
             with pytest.raises(ValueError, match=r"shard-00000\.safetensors"):
-                open_store(tmp_path).shard(0)
+                dict(open_store(tmp_path).shard(0))
 
 
 def test_a_shard_of_another_store_is_refused(finished, tmp_path_factory):
@@ -458,3 +458,24 @@ def test_shards_are_mapped_and_read_once(finished):
     first = store.shard(1)
     assert store.shard(1) is first
     assert_close(first, load_file(finished / "shard-00001.safetensors"))
+
+
+def test_a_tensor_is_checked_when_it_is_asked_for(finished):
+    """Tokens can be read, and the rest left, where activations are damaged."""
+    path = finished / "shard-00001.safetensors"
+    content = path.read_bytes()
+    value = open_store(finished).shard(1)["resid_post.1"].contiguous().view(torch.uint8).numpy().tobytes()
+    at = content.index(value)
+    path.unlink()
+    path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+    store = open_store(finished)
+    assert sum(len(own) for own in store.sequences()) > 0
+    with pytest.raises(ValueError, match="got another checksum"):
+        store.shard(1)["resid_post.1"]
+
+
+def test_another_text_under_the_same_name_is_refused(finished):
+    unfinished(finished)
+    (finished / "shard-00004.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"store\.text must be what it was begun with; got other tokens at shard 0"):
+        write_store(finished, language_model(), texts(*LENGTHS, seed=9), CONFIG)

@@ -3,7 +3,7 @@
 Ours also holds `workbench.json` (variant, settings, seed, scale) and, where training keeps more than SAELens knows,
 `workbench.safetensors`; SAELens ignores both and `load` uses them to give back the same object. Variants without a
 SAELens architecture are saved whole under a name that SAELens refuses. `SAE.metadata` is the `metadata` of `cfg.json`,
-and its `reshape_activations`.
+and its `reshape_activations` and, for an SAE whose inputs are standardised beforehand, `normalize_activations`.
 """
 
 import json
@@ -87,6 +87,7 @@ def _member(value: Any, at: tuple[int, ...], shape: tuple[int, ...]) -> Any:
 def _config(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, Any]:
     """What `cfg.json` says of one SAE."""
     about = _written(sae.metadata)
+    heads = "hook_z" if str(about.get("hook_name", "")).endswith("hook_z") else "none"
     own = f"{sae.name}_workbench" if sae.name in ARCHITECTURES else sae.name  # SAELens must not take it for its own
     return {
         "architecture": sae.architecture or own,
@@ -95,8 +96,8 @@ def _config(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, Any]:
         "dtype": "float32",
         "device": "cpu",
         "apply_b_dec_to_input": True,
-        "normalize_activations": "none",
-        "reshape_activations": about.pop("reshape_activations", "none"),
+        "normalize_activations": about.pop("normalize_activations", "none"),
+        "reshape_activations": about.pop("reshape_activations", heads),
         **_selection(sae, settings, scale),
         "metadata": {
             "training_architecture": sae.name,

@@ -121,6 +121,8 @@ def metadata_of(config: dict[str, Any], variant: str) -> dict[str, Any]:
     about = {name: config[name] for name in _ABOUT if name in config} | (config.get("metadata") or {})
     ours = {"library": "sae-workbench", "training_architecture": variant}
     about = {name: v for name, v in about.items() if v != ours.get(name) and name != "sae_lens_version"}
+    if config["normalize_activations"] == "layer_norm":  # of ours: done before the SAE, not by it
+        about["normalize_activations"] = "layer_norm"
     shape = config.get("reshape_activations", "none")
     return about if shape == "none" else about | {"reshape_activations": shape}
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor
 
 from synthetic.errors import must, pick
 from synthetic.streams import stream
+from workbench.lm.hooks import HookPoint
 from workbench.lm.packing import PAD, Sequences
 from workbench.lm.store import ActivationStore
 
@@ -106,7 +109,25 @@ class Activations:
             context = own.ids.shape[1]
             some = torch.from_numpy(np.bincount(kept // context, minlength=len(own)) > 0)
             found.append(own.ids[some & (self._inside(own) | (own.ids == PAD)).all(1)])
-        return torch.cat(found)
+        whole_ones = torch.cat(found)
+        must(
+            len(whole_ones), "Activations.documents", "a share that holds a whole sequence", self.documents, "widen it"
+        )
+        return whole_ones
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What SAELens's users expect the folder of an SAE trained on these rows to say; for `SAE.metadata`."""
+        settings, name = self.store.about["settings"], self.store.about["name"]
+        own = {
+            "model_name": Path(name).stem if name.endswith(".gguf") else name,
+            "hook_name": HookPoint.of(self.hook).long_name,
+            "context_size": settings["context"],
+            "prepend_bos": True,
+            "dataset_path": settings["text"].removeprefix("hub:"),
+            "model_from_pretrained_kwargs": {"center_writing_weights": False},
+        }
+        return own | ({"normalize_activations": "layer_norm"} if self.standardise else {})
 
     @property
     def positions(self) -> Int[Tensor, " n"]:

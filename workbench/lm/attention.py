@@ -91,6 +91,14 @@ def attributed(
         parts (b, heads, t, source, latents) in the SAE's own units; and by how much their sum over heads and sources,
         with the constant, misses the pre-activation, in units of the largest of them.
     """
+    linear = sae.linear_pre and "b_enc" in dict(sae.named_parameters())
+    must(
+        linear,
+        "attributed.sae",
+        "one whose pre-activations are (x - b_dec) W_enc + b_enc",
+        sae.name,
+        "use topk or relu",
+    )
     patterns, values = attention_parts(lm, ids, layer)
     columns = sae.W_enc[:, latents]
     parts = by_source(patterns, values, columns, sae.scale)

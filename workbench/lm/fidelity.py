@@ -21,7 +21,7 @@ Change = Callable[[Float[Tensor, "n w"]], Float[Tensor, "n w"]]
 
 @dataclass(frozen=True)
 class Fidelity:
-    """Next-token losses in nats a token, and what follows from them."""
+    """Next-token losses in nats a token, and what follows from them. The first tokens, left as they are, count too."""
 
     clean: float
     """of the model as it is"""

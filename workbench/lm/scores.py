@@ -67,17 +67,31 @@ def scored(saes: Sequence[SAE], test: Activations, samples: int) -> list[dict[st
     """Scores of single SAEs on held-out rows, fvu by position, and points of the ZF plot.
 
     Args:
-        saes: single SAEs, on the CPU.
+        saes: single SAEs.
         test: rows they were not trained on.
-        samples: how many of them to use, spread over the text, at most twice as many.
+        samples: how many of them to use at most, spread over the text.
     """
-    index = torch.arange(test.n)[:: max(1, test.n // samples)]
+    index = torch.arange(test.n)[:: -(-test.n // samples)]
     x, positions, found = test.rows(index), test.positions[index], []
     for sae in saes:
         own = norms(sae, x)
         points = zf_points(own, POINTS)
-        found.append({"scores": held_out_scores(own), "positions": fvu_by_position(own, positions), "points": points})
+        scores = held_out_scores(own) | saturation(sae, x)
+        found.append({"scores": scores, "positions": fvu_by_position(own, positions), "points": points})
     return found
+
+
+@torch.no_grad()
+def saturation(sae: SAE, x: Float[Tensor, "n d"], chunk: int = 2048) -> dict[str, float]:
+    """Of a top-AFA SAE, the share of samples whose latents together fall short of the target: none is left out."""
+    if sae.name != "top_afa":
+        return {}
+    short = 0
+    for rows in x.split(chunk):
+        pre = sae.pre(rows.to(sae.W_dec.device) * sae.scale)
+        total = ((pre @ sae.W_enc).relu() * sae.W_dec.norm(dim=-1)).norm(dim=-1)
+        short += int((total < pre.norm(dim=-1)).sum())
+    return {"saturated": short / len(x)}
 
 
 def losses(lm: LanguageModel, test: Activations, saes: Mapping[str, SAE], tokens: int) -> dict[str, dict[str, float]]:

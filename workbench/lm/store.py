@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -117,6 +117,10 @@ def write_store(
             break
         if i not in done:
             _write_shard(folder, i, mark, lm, sequences, points, config)
+        elif not torch.equal(Shard(_shard(folder, i), mark)["ids"].long(), sequences.ids):
+            raise ValueError(
+                f"store.text must be what it was begun with; got other tokens at shard {i}: write it anew."
+            )
         count = i + 1
         if on_shard is not None:
             on_shard(count, config.shards)
@@ -149,56 +153,66 @@ def _write_shard(
             "keep them in bfloat16 or float32",
         )
     tensors |= {"ids": sequences.ids.int(), "document": sequences.document.int()}
-    write_tensors(_shard(folder, i), tensors, {"mark": mark, "checksum": _checksum(tensors)})
+    sums = json.dumps({name: _checksum(name, value) for name, value in tensors.items()})
+    write_tensors(_shard(folder, i), tensors, {"mark": mark, "checksums": sums})
 
 
 def _shard(folder: Path, i: int) -> Path:
     return folder / f"shard-{i:05d}.safetensors"
 
 
-def _checksum(tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for name in sorted(tensors):
-        digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)} ".encode())
-        digest.update(tensors[name].contiguous().view(torch.uint8).numpy().data)
+def _checksum(name: str, value: Tensor) -> str:
+    digest = hashlib.blake2b(f"{name} {value.dtype} {tuple(value.shape)} ".encode(), digest_size=16)
+    digest.update(value.contiguous().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
 def _whole(folder: Path, i: int, mark: str) -> bool:
     """Whether a shard is there and as it was written."""
     try:
-        _mapped(folder, i, mark)
+        dict(Shard(_shard(folder, i), mark))
     except (FileNotFoundError, ValueError):
         return False
     return True
 
 
-def _mapped(folder: Path, i: int, mark: str) -> dict[str, Tensor]:
-    """A shard's tensors, mapped into memory, once their checksum was found right.
+class Shard(Mapping):  # type arguments would have beartype read it
+    """A shard's tensors by name, mapped into memory; each is held against its checksum when it is first asked for.
 
     Raises:
         ValueError: damaged, or of another store.
     """
 
-    def load(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-        if not path.exists():
-            raise FileNotFoundError(path)
-        with safe_open(path, "pt") as stored:
-            return {name: stored.get_tensor(name) for name in stored.keys()}, stored.metadata() or {}  # noqa: SIM118
+    def __init__(self, path: Path, mark: str) -> None:
+        def load(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+            if not path.exists():
+                raise FileNotFoundError(path)
+            with safe_open(path, "pt") as stored:
+                return {name: stored.get_tensor(name) for name in stored.keys()}, stored.metadata() or {}  # noqa: SIM118
 
-    path = _shard(folder, i)
-    tensors, metadata = read(path, load, "activation store")
-    good = metadata.get("mark") == mark
-    must(good, path.name, "a shard of its store", "one of another store", "write the store again")
-    good = metadata.get("checksum") == _checksum(tensors)
-    must(
-        good,
-        f"{path}",
-        "as it was written",
-        "another checksum",
-        "delete it and write the store again: the rest is kept",
-    )
-    return tensors
+        self._path, self._sound = path, set()
+        self._tensors, metadata = read(path, load, "activation store")
+        good = metadata.get("mark") == mark
+        must(good, path.name, "a shard of its store", "one of another store", "write the store again")
+        self._sums = read(path, lambda _: json.loads(metadata.get("checksums", "{}")), "activation store")
+        self._must_be_sound(set(self._sums) == set(self._tensors))
+
+    def _must_be_sound(self, good: bool) -> None:
+        advice = "delete it and write the store again: the rest is kept"
+        must(good, str(self._path), "as it was written", "another checksum", advice)
+
+    def __getitem__(self, name: str) -> Tensor:
+        value = self._tensors[name]
+        if name not in self._sound:
+            self._must_be_sound(self._sums[name] == _checksum(name, value))
+            self._sound.add(name)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
 
 
 def _about(folder: Path) -> dict[str, Any]:
@@ -228,14 +242,14 @@ class ActivationStore:
         """Hook points kept, and numbers a token at each."""
         return self.about["widths"]
 
-    def shard(self, i: int) -> dict[str, Tensor]:
+    def shard(self, i: int) -> Shard:
         """Tensors of a shard: ids and document (b, t) int32, each hook point (b, t, width)."""
         if i not in self._open:
-            self._open[i] = _mapped(self.folder, i, self.mark)
+            self._open[i] = Shard(_shard(self.folder, i), self.mark)
         return self._open[i]
 
     @cached_property
-    def _open(self) -> dict[int, dict[str, Tensor]]:
+    def _open(self) -> dict[int, Shard]:
         return {}
 
     def sequences(self) -> Iterator[Sequences]:
