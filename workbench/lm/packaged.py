@@ -61,7 +61,7 @@ def model_and_text(model: str, text: str, folder: str | Path, device: str = "cpu
         model, text = (str(gguf) if model == "packaged" else model), (str(corpus) if text == "packaged" else text)
     first = documents(text)  # refuses a wrong path before a model is loaded
     lm = load_model(model, device=device)
-    check_hook_points(lm, next(packed(lm, first, 16, batch=1)).ids)
+    check_hook_points(lm, next(packed(lm, first, 16, mix=False, batch=1)).ids.clamp_min(0))
     return lm, text
 
 
