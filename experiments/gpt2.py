@@ -181,7 +181,7 @@ def work(cell: Cell, report: Report) -> dict[str, Any]:
     """Train and score one stack; runs in a process of the pool."""
     folder = Path(cell["folder"])
     settings = revived(GPT2(), Run(folder).config, CONVERT)
-    store, config = open_store(folder / "store"), _train_config(cell["train"])
+    store, config = open_store(folder / "store"), TrainConfig.of(cell["train"])
     rows = settings.activations(store, cell["hook"], "train")
     sae = create(cell["variant"], rows.d, cell["m"], seed=cell["seeds"], **cell["set"]).to(settings.device)
     place = place_of(Run(folder), cell)
@@ -205,11 +205,7 @@ def place_of(run: Run, cell: Cell) -> Path:
     return run.folder / "saes" / cell["id"].replace("/", "-").replace(" ", "-")
 
 
-def _train_config(plain: dict[str, Any]) -> TrainConfig:
-    return TrainConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()})
-
-
-CONVERT: dict[str, Callable[[Any], Any]] = {"train": _train_config, "data": Path}
+CONVERT: dict[str, Callable[[Any], Any]] = {"train": TrainConfig.of, "data": Path}
 
 
 def judged(run: Run, settings: GPT2, cells: list[Cell], scores: Scores, lm: LanguageModel) -> dict[str, Any]:

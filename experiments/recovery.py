@@ -146,7 +146,7 @@ def work(cell: Cell, report: Report) -> dict[str, Any]:
         load_plugin(cell["plugin"])
     folder, name = Path(cell["folder"]), cell["id"].replace("/", "-")
     world = load_world(folder / "worlds" / cell["label"])
-    config = _train_config(cell["train"])
+    config = TrainConfig.of(cell["train"])
     truth, settings = world.truth, {}
     if "k" in variant_shelf()[cell["variant"]].Settings.__dataclass_fields__:
         most_frequent = truth.rates.sort(descending=True).values[: cell["m"]]
@@ -209,7 +209,7 @@ def experiment(settings: Recovery, console: Console) -> int:
     settings.check()
     run = Run(settings.resume) if settings.resume else None
     if run is not None:
-        convert = {"train": _train_config, "plugin": lambda path: Path(path) if path else None}
+        convert = {"train": TrainConfig.of, "plugin": lambda path: Path(path) if path else None}
         settings = revived(settings, run.config, convert)
     base = run.folder / "worlds" / "base" if run else None
     world = load_world(base) if base is not None and (base / "world.json").exists() else find_world(settings.world)
@@ -247,10 +247,6 @@ def experiment(settings: Recovery, console: Console) -> int:
     console.print(score_table(final, TABLE, rates, "base world, last step"))
     console.print(f"figure {paths[0]}\nresults {run.folder}", soft_wrap=True, highlight=False)
     return 1 if failed else 0
-
-
-def _train_config(plain: dict[str, Any]) -> TrainConfig:
-    return TrainConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()})
 
 
 def main() -> int:

@@ -1,6 +1,7 @@
 """Settings of a training run, and how it can fail."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -70,6 +71,12 @@ class TrainConfig:
             "use None for none",
         )
         must(self.clip is None or self.clip > 0, "TrainConfig.clip", "above 0", self.clip, "use None for no clipping")
+
+    @classmethod
+    def of(cls, plain: dict[str, Any]) -> "TrainConfig":
+        """From the values `dataclasses.asdict` gave, after JSON."""
+        own: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in plain.items()}
+        return cls(**own)
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step as a share of `lr`: linear warm-up, constant, linear decay."""
