@@ -59,7 +59,7 @@ class GPT2:
     """layers to look at, counted from 0; the middle one by default"""
     hook: str = "resid_pre"
     """kind of hook point: resid_pre, resid_post, mlp_out or attn_out"""
-    tokens: int = 150_000
+    tokens: int = 120_000
     """tokens to keep activations of"""
     context: int = 128
     """tokens a sequence"""
@@ -81,7 +81,7 @@ class GPT2:
     """k of TopK SAEs on the heads' outputs (hook_z) of the first layer; 0 for none"""
     seeds: int = 3
     """members of each stack, which differ in initial weights"""
-    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=400, lr=2e-3))
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=300, lr=2e-3))
     """training"""
     fidelity_tokens: int = 1024
     """held-out tokens behind the loss recovered"""
