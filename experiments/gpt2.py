@@ -269,15 +269,15 @@ def experiment(settings: GPT2, console: Console) -> int:
     more: list[Any] = [f"{hook}: {own}" for hook, own in found["heads"].items()]
     if found["audits"]:
         more.append(audit_summary(found["audits"], f"SAEs with at most {AUDITED} active latents a sample"))
-    tell(run, scores, found["losses"], more, caption(settings), console)
+    tell(run, scores, found["losses"], more, caption(settings, lm.name), console)
     return 0
 
 
-def caption(settings: GPT2) -> str:
-    """What figures must say of the settings."""
-    train = settings.train
+def caption(settings: GPT2, name: str) -> str:
+    """What figures must say of the settings, and of the model by name."""
+    train, text = settings.train, "Brown corpus" if settings.text == "packaged" else settings.text
     return (
-        f"model {settings.model}, text {settings.text}: {settings.tokens:,} tokens; m = {settings.m}; {train.steps} "
+        f"model {Path(name).name}, text {text}: {settings.tokens:,} tokens; m = {settings.m}; {train.steps} "
         f"steps of {train.batch}, lr {train.lr}; {'standardised' if settings.standardise else 'raw'} activations, "
         f"first {settings.skip} tokens of {settings.context} left out; {settings.seeds} seeds (initial weights): "
         f"median, 10-90 % band, points; {settings.held_out:.0%} of documents held out"

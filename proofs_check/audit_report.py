@@ -96,8 +96,10 @@ def audit_summary(audits: dict[str, list[dict[str, Any]]], whose: str) -> Table:
     """
     table = Table(title=f"what the ledger's theorems say of {len(audits)} {whose}", box=SIMPLE, padding=(0, 1, 0, 0))
     table.caption = f"tightest: largest measured / bound. SAEs: {', '.join(audits)}"
-    for heading in ("claim", "holds", "tightest", "void", "refused", "VIOLATED", "refused since it fails that"):
-        table.add_column(heading, justify="left" if heading in ("claim", "refused since it fails that") else "right")
+    broken = any(row["status"] == "VIOLATED" for rows in audits.values() for row in rows)
+    statuses = ("holds", "void", "refused", *(["VIOLATED"] if broken else []))
+    for heading in ("claim", "holds", "tightest", *statuses[1:], "why refused"):
+        table.add_column(heading, justify="left" if heading in ("claim", "why refused") else "right")
     for view, about in VIEWS.items():
         places = dict.fromkeys(
             (row["claim"], row["title"]) for rows in audits.values() for row in rows if row["view"] == view
@@ -111,7 +113,7 @@ def audit_summary(audits: dict[str, list[dict[str, Any]]], whose: str) -> Table:
                 r["tightest"] for rows in own for r in rows if r["status"] == "holds" and r["tightest"] is not None
             ]
             why = next((r["why"] for rows in own for r in rows if r["status"] == "refused"), "")
-            counts = [str(said.count(status) or "") for status in ("holds", "void", "refused", "VIOLATED")]
+            counts = [str(said.count(status) or "") for status in statuses]
             style = "bold red" if "VIOLATED" in said else ""
             cells = (counts[0], _number(max(tight)) if tight else "", *counts[1:], why)
             table.add_row(f" {claim} {title}", *cells, style=style)

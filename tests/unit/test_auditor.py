@@ -1,5 +1,6 @@
 """The auditor on SAEs whose truth is planted: what it states holds, what fails is named, what is wrong shows."""
 
+import io
 import json
 
 import pytest
@@ -8,7 +9,7 @@ from rich.console import Console
 
 import synthetic as S
 import workbench as W
-from proofs_check.audit_report import merged, print_audit
+from proofs_check.audit_report import audit_summary, merged, print_audit
 from proofs_check.auditor import TOLERANCE, Audit, Row, audit, views
 from proofs_check.mixture import Mixture
 from proofs_check.targets import members_of, sae_folders, world_of
@@ -229,3 +230,23 @@ def test_targets_find_saes_and_their_worlds(tmp_path):
 
 def test_the_tolerance_is_that_of_float32():
     assert 1e-7 < TOLERANCE < 1e-5
+
+
+def test_a_summary_of_several_says_a_violation_in_words():
+    row = {"view": "activation", "claim": "X-1", "title": "a bound", "part": "", "why": "", "tightest": 0.5}
+    audits = {"one": [row | {"status": "holds"}], "two": [row | {"status": "refused", "why": "unit rows"}]}
+
+    def said(audits):
+        console = Console(width=120, file=io.StringIO())
+        console.print(audit_summary(audits, "SAEs"))
+        return console.file.getvalue()
+
+    text = said(audits)
+    assert "2 SAEs" in text
+    (line,) = [line.split() for line in text.splitlines() if "X-1" in line]
+    assert line[3:] == ["1", "0.5", "1", "unit", "rows"]
+    assert "VIOLATED" not in text
+    text = said(audits | {"three": [row | {"status": "holds"}, row | {"status": "VIOLATED"}]})
+    assert "VIOLATED" in text
+    (line,) = [line.split() for line in text.splitlines() if "X-1" in line]
+    assert line[3:] == ["1", "0.5", "1", "1", "unit", "rows"]

@@ -122,12 +122,13 @@ def draw_positions(frame: pl.DataFrame, caption: str, stem: Path) -> list[Path]:
         caption: what the figure must say of its settings.
         stem: path without ending.
     """
+    frame = frame.filter(~pl.col("value").is_nan())  # positions left out
     arms, positions = (frame[name].unique(maintain_order=True).to_list() for name in ("arm", "position"))
     with plt.rc_context(STYLE):
         figure, panel = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
         for i, arm in enumerate(arms):
             own = frame.filter(pl.col("arm") == arm)
-            values = [own.filter(pl.col("position") == at)["value"].drop_nans().to_list() for at in positions]
+            values = [own.filter(pl.col("position") == at)["value"].to_list() for at in positions]
             used = [(x, v) for x, v in enumerate(values) if v]
             draw_band(panel, [x for x, _ in used], [v for _, v in used], COLOURS[i % len(COLOURS)], arm)
         panel.set_xticks(range(len(positions)), positions)
