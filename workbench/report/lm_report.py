@@ -56,9 +56,9 @@ def tell(
     paper = Console(record=True, width=100, file=io.StringIO())
     figures, hooks = run.folder / "figures", frame["hook"].unique(maintain_order=True).to_list()
     paths = draw_sparsity(frame, about, figures / "sparsity")
-    paths += draw_positions(
-        pl.DataFrame(positions).filter(hook=hooks[0]), f"{hooks[0]}; {about}", figures / "positions"
-    )
+    shown = pl.col("variant").is_in([SPLIT, "batch_topk"]).not_()  # one is 0, the other lies where topk does
+    first = pl.DataFrame(positions).filter(pl.col("hook") == hooks[0], shown)
+    paths += draw_positions(first, f"{hooks[0]}; {about}", figures / "positions")
     for hook in hooks:
         named = frame.filter(hook=hook).rename({"arm": "group"})
         named = named.filter(pl.col("variant") != "batch_topk")  # lies where topk does, and would hide it
