@@ -479,3 +479,9 @@ def test_another_text_under_the_same_name_is_refused(finished):
     (finished / "shard-00004.safetensors").unlink()
     with pytest.raises(ValueError, match=r"store\.text must be what it was begun with; got other tokens at shard 0"):
         write_store(finished, language_model(), texts(*LENGTHS, seed=9), CONFIG)
+
+
+def test_a_context_longer_than_the_models_is_refused_first(tmp_path):
+    with pytest.raises(ValueError, match=r"StoreConfig\.context must be at most 64, the model's; got 65: lower it"):
+        write(tmp_path / "store", replace(CONFIG, context=65))
+    assert not (tmp_path / "store").exists()

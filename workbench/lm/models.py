@@ -79,6 +79,11 @@ class LanguageModel:
         return int(self.model.config.num_attention_heads)
 
     @property
+    def context(self) -> int:
+        """Most tokens a sequence."""
+        return int(getattr(self.model.config, "max_position_embeddings", 2**31))
+
+    @property
     def device(self) -> torch.device:
         """Where it runs."""
         return self.model.device

@@ -91,6 +91,8 @@ def write_store(
     """
     folder = Path(folder)
     points = known_points(lm, config.hooks)
+    fits = config.context <= lm.context
+    must(fits, "StoreConfig.context", f"at most {lm.context}, the model's", config.context, "lower it")
     settings = asdict(config) | {"hooks": [str(point) for point in points], "text": text, "model": lm.fingerprint}
     settings = {name: value for name, value in settings.items() if name != "batch"}
     mark = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=8).hexdigest()
