@@ -208,9 +208,11 @@ def place_of(run: Run, cell: Cell) -> Path:
 CONVERT: dict[str, Callable[[Any], Any]] = {"train": TrainConfig.of, "data": Path}
 
 
-def judged(run: Run, settings: GPT2, cells: list[Cell], scores: Scores, lm: LanguageModel) -> dict[str, Any]:
+def judged(
+    run: Run, store: ActivationStore, settings: GPT2, cells: list[Cell], scores: Scores, lm: LanguageModel
+) -> dict[str, Any]:
     """What is measured after training, each kept among the run's records: sign splits, losses, heads, theorems."""
-    store, found = open_store(run.folder / "store"), {"losses": {}, "heads": {}, "audits": {}}
+    found: dict[str, Any] = {"losses": {}, "heads": {}, "audits": {}}
     for hook in settings.store.hooks:
         test = settings.activations(store, hook, "test")
         own = {cell["id"]: members_of(place_of(run, cell)) for cell in cells if cell["hook"] == hook}
@@ -263,7 +265,7 @@ def experiment(settings: GPT2, console: Console) -> int:
         if failed:
             return 1
         scores = {id: result["scores"] for id, result in results.items()}
-        found = judged(run, settings, cells, scores, lm)
+        found = judged(run, store, settings, cells, scores, lm)
     except KeyboardInterrupt as stop:
         raise Stopped(f"stopped; go on with: {again} --resume {run.folder}", 130) from stop
     more: list[Any] = [f"{hook}: {own}" for hook, own in found["heads"].items()]

@@ -161,15 +161,22 @@ class Activations:
 
     def _windows(self, seed: int, epoch: int) -> tuple[np.ndarray, list[list[int]]]:
         """First row of each window in an epoch, and the shards of each."""
-        windows: list[list[int]] = []
-        sizes: list[int] = []
-        for i in torch.randperm(self.store.shards, generator=stream(seed, "store/shards", epoch)).tolist():
-            if not windows or sizes[-1] >= self.window:
-                windows.append([])
-                sizes.append(0)
-            windows[-1].append(i)
-            sizes[-1] += len(self._kept[i])
-        return np.cumsum([0, *sizes[:-1]]), windows
+        if (seed, epoch) not in self._epochs:
+            windows: list[list[int]] = []
+            sizes: list[int] = []
+            for i in torch.randperm(self.store.shards, generator=stream(seed, "store/shards", epoch)).tolist():
+                if not windows or sizes[-1] >= self.window:
+                    windows.append([])
+                    sizes.append(0)
+                windows[-1].append(i)
+                sizes[-1] += len(self._kept[i])
+            self._epochs.clear()  # thousands of shards, and the next step asks for the same
+            self._epochs[seed, epoch] = np.cumsum([0, *sizes[:-1]]), windows
+        return self._epochs[seed, epoch]
+
+    @cached_property
+    def _epochs(self) -> dict[tuple[int, int], tuple[np.ndarray, list[list[int]]]]:
+        return {}
 
     def _order(self, seed: int, epoch: int, w: int, shards: list[int]) -> tuple[np.ndarray, np.ndarray]:
         """Rows of a window in their random order: shard and place in it."""

@@ -23,7 +23,7 @@ _LONG = {
 """kind -> TransformerLens' name, with the layer"""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class HookPoint:
     """A place in a layer.
 

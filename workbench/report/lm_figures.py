@@ -14,7 +14,7 @@ from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_le
 
 SPLIT = "sign split"
 """the arm that was not trained"""
-PANELS = {"fvu": "held-out fvu", "lost": "loss not recovered"}
+PANELS = ("held-out fvu", "loss not recovered")
 Columns = dict[str, tuple[str, str]]
 """metric -> head and format of a column"""
 SCORES: Columns = {
@@ -91,7 +91,7 @@ def draw_sparsity(frame: pl.DataFrame, caption: str, stem: Path) -> list[Path]:
                 arms = own.filter(pl.col("variant") == variant)
                 _curve(panels[0, column], arms, "fvu", COLOURS[i], variant, lambda v: v)
                 _curve(panels[1, column], arms, "recovered from mean", COLOURS[i], variant, lambda v: 1 - v)
-            for panel, label in zip(panels[:, column], PANELS.values(), strict=True):
+            for panel, label in zip(panels[:, column], PANELS, strict=True):
                 panel.axvline(1, color="0.3", linestyle="--", linewidth=1)
                 at = {"transform": panel.get_xaxis_transform(), "clip_on": False, "linestyle": ""}
                 panel.plot([1], [0], "v", color="black", markersize=6, label=f"{SPLIT}: 0", **at)

@@ -51,21 +51,18 @@ def tell(
             both = own["scores"] | {k: v for k, v in losses[f"{id} {seed}"].items() if k != "tokens"}
             rows += [place | {"seed": seed, "metric": name, "value": float(value)} for name, value in both.items()]
             positions += [place | {"position": at, "value": value} for at, value in own["positions"].items()]
-        points += [{"hook": hook, "group": arm, "z": z, "f": f} for z, f in members[0]["points"]]
+        points += [place | {"group": arm, "z": z, "f": f} for z, f in members[0]["points"]]
     frame = run.write_table(rows + against_topk(pl.DataFrame(rows)))
     paper = Console(record=True, width=100, file=io.StringIO())
     figures, hooks = run.folder / "figures", frame["hook"].unique(maintain_order=True).to_list()
     paths = draw_sparsity(frame, about, figures / "sparsity")
-    shown = pl.col("variant").is_in([SPLIT, "batch_topk"]).not_()  # one is 0, the other lies where topk does
-    first = pl.DataFrame(positions).filter(pl.col("hook") == hooks[0], shown)
+    apart = pl.col("variant") != "batch_topk"  # lies where topk does, and would hide it
+    first = pl.DataFrame(positions).filter(pl.col("hook") == hooks[0], pl.col("variant") != SPLIT, apart)
     paths += draw_positions(first, f"{hooks[0]}; {about}", figures / "positions")
     for hook in hooks:
-        named = frame.filter(hook=hook).rename({"arm": "group"})
-        named = named.filter(pl.col("variant") != "batch_topk")  # lies where topk does, and would hide it
-        own = pl.DataFrame(points).filter(
-            pl.col("hook") == hook, pl.col("group").is_in(named["group"].unique().to_list())
-        )
-        paths += draw_zf(named, own, f"{hook}; {about}", figures / f"zf-{hook}".replace(".", "-"))
+        own, dots = (table.filter(pl.col("hook") == hook, apart) for table in (frame, pl.DataFrame(points)))
+        named = own.rename({"arm": "group"})
+        paths += draw_zf(named, dots, f"{hook}; {about}", figures / f"zf-{hook}".replace(".", "-"))
     for screen in (console, paper):
         for columns, legend in ((SCORES, SAID_OF_SCORES), (NORMS, SAID_OF_NORMS)):
             for hook in hooks:

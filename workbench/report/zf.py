@@ -56,6 +56,8 @@ def draw_zf(figures: pl.DataFrame, points: pl.DataFrame, caption: str, stem: Pat
         right.axhline(0, color="0.3", linewidth=0.8)
         tilted: dict[str, Any] = {"rotation": 25, "ha": "right"} if len(names) > 4 else {}
         right.set_xticks(range(len(names)), names, **tilted)
+        if len(names) < 3:  # a lone bar would lie under the legend
+            right.set_xlim(-0.6, 2.6)
         right.set(ylabel="share of Σ|f|²", title="What the mismatch is made of")
         right.legend(frameon=False, fontsize=8)
         return finish(figure, caption, stem)
