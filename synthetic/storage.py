@@ -74,7 +74,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     with replacing(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
@@ -112,7 +112,7 @@ def save_world(world: Any, folder: str | Path) -> Path:
     folder = Path(folder)
     text = json.dumps(to_json(world), indent=1) + "\n"
     with replacing(folder / "world.json") as settings:  # in place last; the mark tells a mixture of two worlds
-        settings.write_text(text)
+        settings.write_text(text, encoding="utf-8", newline="\n")
         write_tensors(folder / "world.safetensors", world.tensors, {"settings": _mark(text)})
     return folder
 
@@ -129,7 +129,7 @@ def load_world(folder: str | Path) -> Any:
     ):  # put every knob of ours on the shelf
         importlib.import_module(f"synthetic.{name}")
     folder = Path(folder)
-    text = read(folder / "world.json", Path.read_text, "world folder")
+    text = read(folder / "world.json", lambda path: path.read_text("utf-8"), "world folder")
     settings = read(folder / "world.json", lambda path: json.loads(text), "world folder")
     tensors, about = read(folder / "world.safetensors", read_tensors, "world folder")
     world = from_json(settings)
