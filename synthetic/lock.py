@@ -39,7 +39,7 @@ def locked(folder: Path, doing: str) -> Iterator[None]:
     if key in _held:
         yield
         return
-    made = not folder.exists()
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     handle = _taken(folder, doing)
     _held.add(key)
@@ -53,9 +53,9 @@ def locked(folder: Path, doing: str) -> Iterator[None]:
                     (folder / LOCK).unlink()
         finally:  # the lock goes with the handle, whatever became of the file
             os.close(handle)
-        if made:  # by this block, which wrote nothing
+        for path in made:  # where this block wrote nothing
             with suppress(OSError):
-                folder.rmdir()
+                path.rmdir()
 
 
 def in_use(folder: Path) -> bool:
