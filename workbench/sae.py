@@ -64,8 +64,14 @@ class SAE(nn.Module, ABC):
     """part of the default experiment, set by `register`"""
     penalties: ClassVar[tuple[str, ...]] = ()
     """loss terms that training warms up"""
-    unit_decoder: ClassVar[bool] = True
-    """decoder rows are kept at norm 1 and the radial part of their gradient is removed"""
+    unit_decoder: bool = True
+    """decoder rows are kept at norm 1 and the radial part of their gradient is removed; False on an SAE whose rows have
+    norms of their own that nothing can make up for (see `workbench.row_norms.fold_row_norms`)"""
+    latent_scale: tuple[str, ...] | None = None
+    """parameters and buffers that are multiplied by c where a latent is to be c times as large; None where no such ones
+    would leave f W_dec as it is with rows c times as short"""
+    compares_latents: ClassVar[bool] = False
+    """latents are selected by comparing them with one another or with a number they share: one c for all of a member"""
     rowwise: ClassVar[bool] = True
     """in eval mode a row's latents depend on that row alone"""
     linear_pre: ClassVar[bool] = True
@@ -225,6 +231,16 @@ class SAE(nn.Module, ABC):
         right = x.shape[-1:] == (self.d,)
         must(right, f"{type(self).__name__}.x", f"of width d={self.d} on its last axis", tuple(x.shape), "transpose it")
         return x.reshape(-1, self.d) if not self.shape and x.ndim != 2 else x
+
+    @torch.no_grad()
+    def rescale_latents(self, factor: Float[Tensor, "*s m"]) -> None:
+        """Multiply latents and divide their rows of W_dec by positive factors, in place; rows of factor 0 stay."""
+        divisor = factor.where(factor > 0, 1.0)[..., None]
+        self.W_dec.copy_(self.W_dec.double() / divisor)
+        for name in self.latent_scale or ():
+            value: Tensor = getattr(self, name)
+            own = {0: factor[..., 0], 1: factor, 2: factor[..., None, :]}[value.ndim - len(self.shape)]
+            value.copy_(value.double() * own)
 
     @torch.no_grad()
     def remove_radial_gradient(self) -> None:

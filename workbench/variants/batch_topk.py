@@ -30,6 +30,8 @@ class BatchTopK(SAE):
 
     architecture = "jumprelu"
     selects = True
+    latent_scale = ("W_enc", "b_enc", "threshold")
+    compares_latents = True
     k: Tensor
     threshold: Tensor
     threshold_rate: Tensor

@@ -46,6 +46,8 @@ class Ista(SAE):
         """weight of the newest batch in the running thresholds"""
 
     selects = True
+    latent_scale = ("W_enc", "b_enc", "guess_threshold", "threshold")
+    compares_latents = True
     k: Tensor
     eta: Tensor
     prefixes: tuple[float, ...]

@@ -38,6 +38,8 @@ class Matryoshka(SAE):
 
     architecture = "jumprelu"
     selects = True
+    latent_scale = ("W_enc", "b_enc", "threshold")
+    compares_latents = True
     k: Tensor
     prefixes: tuple[float, ...]
     detach: Detach

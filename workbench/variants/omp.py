@@ -36,6 +36,8 @@ class OMP(SAE):
         """what makes a row best: |<w, r>|, or <w, r> where positive"""
 
     linear_pre = False
+    latent_scale = ()
+    compares_latents = True
     nonnegative = False
     k: Tensor
 

@@ -48,6 +48,7 @@ class SemiNmf(SAE):
         )
         for name, rule, good in rules:
             must(bool(good.all()), f"SemiNmf.{name}", rule, self.settings[name], "change it")
+        self.latent_scale = None if bool((self.l1 > 0).any()) else ()  # a fixed weight of |f|_1 would act otherwise
         del self.b_enc
         del self.W_enc
 

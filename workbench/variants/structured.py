@@ -69,6 +69,7 @@ class Structured(SAE):
         wide = self.m if self.reading == "latents" else self.d
         self.P = nn.Parameter(self.drawn("P", lambda rng: torch.randn(self.d, r, generator=rng) / 10 / self.d**0.5))
         self.Q = nn.Parameter(self.drawn("Q", lambda rng: torch.randn(r, wide, generator=rng) / 10 / wide**0.5))
+        self.latent_scale = ("W_enc", "b_enc", *(("Q",) if self.reading == "latents" else ()))
         self.penalty = AnnealedPower(self.l1, self.start, self.every, "Structured")
 
     def pre(self, x: Tensor) -> Tensor:

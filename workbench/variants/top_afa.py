@@ -50,6 +50,7 @@ class TopAFA(SAE):
         """select in float64"""
 
     linear_pre = False
+    latent_scale = ("W_enc",)
     sparse_objective = False
     afa: Tensor
     aux: Tensor
