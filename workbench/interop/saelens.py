@@ -21,6 +21,7 @@ from synthetic.errors import must, pick
 from synthetic.storage import read, replacing, write_tensors, write_text
 from workbench.interop.saelens_foreign import ARCHITECTURES, CONFIG, LENGTHS, WEIGHTS, fitted, foreign, metadata_of
 from workbench.sae import SAE, variant_shelf
+from workbench.settings import plain
 
 _OURS, _EXTRA, _STACK = "workbench.json", "workbench.safetensors", "stack.json"
 _FORMAT = 1
@@ -45,7 +46,7 @@ def save(sae: SAE, folder: Path) -> Path:
         for place, index in places.items():
             _save_member(sae, index, place, put)
         if sae.shape:
-            about = {"shape": list(sae.shape), "seed": sae.seed, "settings": sae.settings, "members": len(places)}
+            about = {"shape": list(sae.shape), "seed": sae.seed, "settings": sae.settings_now(), "members": len(places)}
             write_text(put(folder / _STACK), json.dumps(about, indent=1) + "\n")
     stale = [folder / name for name in ((CONFIG, WEIGHTS, _OURS, _EXTRA) if sae.shape else (_STACK,))]  # other kind
     if sae.architecture is None or not set(sae.state_dict()) - _THEIRS - {"scale"}:
@@ -57,7 +58,7 @@ def save(sae: SAE, folder: Path) -> Path:
 
 def _save_member(sae: SAE, at: tuple[int, ...], folder: Path, put: Callable[[Path], Path]) -> None:
     state = {name: (value if name == "scale" else value[at]).clone() for name, value in sae.state_dict().items()}
-    settings = {name: _member(value, at, sae.shape) for name, value in sae.settings.items()}
+    settings = {name: _member(value, at, sae.shape) for name, value in sae.settings_now().items()}
     scale = float(state.pop("scale"))
     config, extra = _config(sae, settings, scale), {}
     if sae.architecture is not None:
@@ -71,6 +72,7 @@ def _save_member(sae: SAE, at: tuple[int, ...], folder: Path, put: Callable[[Pat
         "seed": int(_member(sae.seed, at, sae.shape)),
         "settings": settings,
         "scale": scale,
+        **sae.marks(at),
     }
     write_tensors(put(folder / WEIGHTS), state)
     if extra:
@@ -111,7 +113,7 @@ def _config(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, Any]:
 def _written(metadata: dict[str, Any]) -> dict[str, Any]:
     """A copy of what JSON can hold."""
     try:
-        return json.loads(json.dumps(metadata))
+        return json.loads(json.dumps(plain(metadata)))
     except TypeError as error:
         raise ValueError(f"SAE.metadata must be plain JSON values; got one that is not: {error}.") from None
 
@@ -122,7 +124,7 @@ def _selection(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, An
         return {"k": int(settings["k"]), "rescale_acts_by_decoder_norm": False}
     if sae.architecture == "matching_pursuit":
         return {
-            "max_iterations": int(settings["k"]),
+            "max_iterations": int(sae.marks()["steps"] or settings["k"]),
             "residual_threshold": settings["tol"] / scale,
             "stop_on_duplicate_support": settings["stop_on_repeat"],
         }
@@ -134,7 +136,13 @@ def _to_saelens(sae: SAE, state: dict[str, Tensor], scale: float) -> dict[str, T
 
     A latent is then its contribution along its row in units of x, our latent over the scale.
     """
-    must(sae.unit_decoder, f"{type(sae).__name__}.unit_decoder", "True where `architecture` is set", False, "unset one")
+    must(
+        type(sae).unit_decoder,
+        f"{type(sae).__name__}.unit_decoder",
+        "True where `architecture` is set",
+        False,
+        "unset one",
+    )
     out = {name: value / scale if name in LENGTHS else value for name, value in state.items()}
     if sae.architecture == "jumprelu":
         out["threshold"] = out["threshold"].expand(sae.m).clone()
@@ -150,13 +158,16 @@ def load(folder: Path) -> SAE:
     extra = read(folder / _EXTRA, load_file, "SAE folder") if (folder / _EXTRA).exists() else {}
     config = _json(folder / CONFIG)
     if not (folder / _OURS).exists():
-        return foreign(config, state, folder).eval()
+        sae = foreign(config, state, folder).eval()
+        sae.fresh = False
+        return sae
     ours = _json(folder / _OURS)
     must(ours.get("format") == _FORMAT, f"{_OURS}.format", str(_FORMAT), ours.get("format"), "update sae-workbench")
     shelf = variant_shelf()
     cls = shelf[pick(ours["variant"], shelf, "variant of the folder (import its plug-in first)")]
     sae = cls(ours["d"], ours["m"], seed=ours["seed"], **ours["settings"])
     sae.metadata = metadata_of(config, sae.name)
+    sae.set_marks(ours, str(folder / _OURS))
     scale = ours["scale"]
     known = _selection(sae, ours["settings"], scale).keys() <= config.keys()
     whole = sae.architecture is None or (config.get("architecture") == sae.name and not known)  # the latter: once so
@@ -178,6 +189,8 @@ def _load_stack(folder: Path) -> SAE:
     }
     sae.load_state_dict(stacked)
     sae.metadata = first.metadata
+    rates = [rate for member in members for rate in member.rates or ()]
+    sae.set_marks(first.marks() | {"rates": rates if len(rates) == len(members) else None}, str(folder / _STACK))
     return sae.eval()
 
 
