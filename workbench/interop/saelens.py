@@ -22,6 +22,7 @@ from synthetic.schema import OBJECT, TEXT, optional, shown
 from synthetic.storage import file_sum, put_tensors, read, read_sealed, sealed, settled, together, unchanged
 from workbench.interop.saelens_foreign import ARCHITECTURES, CONFIG, LENGTHS, WEIGHTS, fitted, foreign, metadata_of
 from workbench.sae import SAE, variant_shelf
+from workbench.settings import plain
 
 _OURS, _EXTRA, _STACK = "workbench.json", "workbench.safetensors", "stack.json"
 _FORMAT = 2
@@ -48,7 +49,7 @@ def save(sae: SAE, folder: Path) -> Path:
         for number, index in enumerate(np.ndindex(sae.shape)):
             name = f"member-{number:03d}"
             ties[name] = _save_member(sae, index, place / name)
-        about = {"format": _FORMAT, "shape": list(sae.shape), "seed": sae.seed, "settings": sae.settings}
+        about = {"format": _FORMAT, "shape": list(sae.shape), "seed": sae.seed, "settings": sae.settings_now()}
         _write(place / _STACK, sealed(about | {"members": len(ties), "ties": ties}))
     return folder
 
@@ -56,7 +57,7 @@ def save(sae: SAE, folder: Path) -> Path:
 def _save_member(sae: SAE, at: tuple[int, ...], folder: Path) -> str:
     """Write one SAE's files; returns the checksum that ties them."""
     state = {name: (value if name == "scale" else value[at]).clone() for name, value in sae.state_dict().items()}
-    settings = {name: _member(value, at, sae.shape) for name, value in sae.settings.items()}
+    settings = {name: _member(value, at, sae.shape) for name, value in sae.settings_now().items()}
     scale = float(state.pop("scale"))
     config, extra = _config(sae, settings, scale), {}
     if sae.architecture is not None:
@@ -76,6 +77,7 @@ def _save_member(sae: SAE, at: tuple[int, ...], folder: Path) -> str:
         "settings": settings,
         "scale": scale,
         "files": {path.name: file_sum(path) for path in sorted(folder.iterdir())},
+        **sae.marks(at),
     }
     text = sealed(ours)
     _write(folder / _OURS, text)
@@ -118,7 +120,7 @@ def _config(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, Any]:
 def _written(metadata: dict[str, Any]) -> dict[str, Any]:
     """A copy of what JSON can hold."""
     try:
-        return json.loads(json.dumps(metadata))
+        return json.loads(json.dumps(plain(metadata)))
     except TypeError as error:
         raise ValueError(f"SAE.metadata must be plain JSON values; got one that is not: {error}.") from None
 
@@ -129,7 +131,7 @@ def _selection(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, An
         return {"k": int(settings["k"]), "rescale_acts_by_decoder_norm": False}
     if sae.architecture == "matching_pursuit":
         return {
-            "max_iterations": int(settings["k"]),
+            "max_iterations": int(sae.marks()["steps"] or settings["k"]),
             "residual_threshold": settings["tol"] / scale,
             "stop_on_duplicate_support": settings["stop_on_repeat"],
         }
@@ -137,11 +139,14 @@ def _selection(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, An
 
 
 def _to_saelens(sae: SAE, state: dict[str, Tensor], scale: float) -> dict[str, Tensor]:
-    """Raw units. Decoder rows are unit, so only lengths change: biases and thresholds are divided by the scale.
-
-    A latent is then its contribution along its row in units of x, our latent over the scale.
-    """
-    must(sae.unit_decoder, f"{type(sae).__name__}.unit_decoder", "True where `architecture` is set", False, "unset one")
+    """Raw units: weights stay, biases and thresholds are divided by the scale. A latent is then ours over the scale."""
+    must(
+        type(sae).unit_decoder,
+        f"{type(sae).__name__}.unit_decoder",
+        "True where `architecture` is set",
+        False,
+        "unset one",
+    )
     out = {name: value / scale if name in LENGTHS else value for name, value in state.items()}
     if sae.architecture == "jumprelu":
         out["threshold"] = out["threshold"].expand(sae.m).clone()
@@ -199,7 +204,9 @@ def _load_single(folder: Path) -> SAE:
     extra = read(folder / _EXTRA, load_file, "SAE folder") if (folder / _EXTRA).exists() else {}
     config = _json(folder / CONFIG)
     if not (folder / _OURS).exists():
-        return foreign(config, state, folder).eval()
+        sae = foreign(config, state, folder).eval()
+        sae.fresh = False
+        return sae
     ours = _json(folder / _OURS)
     format = ours.get("format")
     must(format in (1, _FORMAT), f"{_OURS}.format", f"at most {_FORMAT}", format, "update sae-workbench")
@@ -207,6 +214,7 @@ def _load_single(folder: Path) -> SAE:
     cls = shelf[pick(ours["variant"], shelf, "variant of the folder (import its plug-in first)")]
     sae = cls(ours["d"], ours["m"], seed=ours["seed"], **ours["settings"])
     sae.metadata = metadata_of(config, sae.name)
+    sae.set_marks(ours, str(folder / _OURS))
     scale = ours["scale"]
     known = _selection(sae, ours["settings"], scale).keys() <= config.keys()
     whole = sae.architecture is None or (config.get("architecture") == sae.name and not known)  # the latter: once so
@@ -228,6 +236,8 @@ def _load_stack(folder: Path) -> SAE:
     }
     sae.load_state_dict(stacked)
     sae.metadata = first.metadata
+    rates = [rate for member in members for rate in member.rates or ()]
+    sae.set_marks(first.marks() | {"rates": rates if len(rates) == len(members) else None}, str(folder / _STACK))
     return sae.eval()
 
 

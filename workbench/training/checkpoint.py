@@ -57,7 +57,7 @@ class Identity:
 
 def identity(sae: SAE, config: TrainConfig, world: Source, seed: int) -> Identity:
     """Who trains what on what."""
-    plain = {"variant": sae.name, "d": sae.d, "m": sae.m, "init_seed": sae.seed, "settings": sae.settings}
+    plain = {"variant": sae.name, "d": sae.d, "m": sae.m, "init_seed": sae.seed, "settings": sae.settings_now()}
     plain |= {"frozen": list(sae.frozen), "config": dataclasses.asdict(config), "world": world, "seed": seed}
     return Identity({name: exact(value) for name, value in plain.items()}, world, int(seed), config.batch)
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from synthetic.streams import stream
+from synthetic.world import rows_given
 
 
 @runtime_checkable
@@ -31,8 +32,10 @@ class Finite(Source, Protocol):
         ...
 
 
-def training_batch(source: Source, n: int, seed: int, step: int, device: torch.device) -> Tensor:
-    """The n activations (n, d) of a training step."""
-    if isinstance(source, Finite):
-        return source.batch(n, seed, step).to(device)
-    return source.sample(n, stream(seed, "train", step, device)).x
+def training_batch(
+    source: Source, n: int, seed: int, step: int, device: torch.device, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """The n activations (n, d) of a training step, without gradient."""
+    finite = isinstance(source, Finite)
+    x = source.batch(n, seed, step) if finite else source.sample(n, stream(seed, "train", step, device)).x
+    return rows_given(x, n, source.d).to(device, dtype)

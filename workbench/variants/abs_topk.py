@@ -30,6 +30,8 @@ class AbsTopK(SAE):
 
     architecture = "abstopk"
     selects = True
+    latent_scale = ("W_enc", "b_enc")
+    compares_latents = True
     nonnegative = False
     k: Tensor
 

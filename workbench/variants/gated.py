@@ -26,6 +26,7 @@ class Gated(SAE):
 
     penalties = ("l1",)
     architecture = "gated"
+    latent_scale = ("W_enc", "b_gate", "b_mag")
     surrogate = ("W_dec", "b_dec")
     l1: Tensor
 

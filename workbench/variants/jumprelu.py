@@ -41,6 +41,7 @@ class JumpReLU(SAE):
 
     penalties = ("l0",)
     architecture = "jumprelu"
+    latent_scale = ("W_enc", "b_enc", "threshold")
     surrogate = ("threshold",)
     l0: Tensor
     bandwidth: Tensor

@@ -39,6 +39,7 @@ class Lista(SAE):
 
     penalties = ("l1",)
     linear_pre = False
+    latent_scale = ("W_enc",)
     nonnegative = False
     steps: Tensor
     l1: Tensor
@@ -58,7 +59,9 @@ class Lista(SAE):
             must(bool(good.all()), f"Lista.{name}", rule, self.settings[name], "change it")
         del self.b_enc
         self.log_theta = nn.Parameter((self.l1 / 2).log()[..., None].expand(*self.shape, self.m).clone())
-        self.register_buffer("direction", self.drawn("power", lambda rng: torch.randn(self.d, generator=rng)))
+        self.register_buffer(
+            "direction", self.drawn("power", lambda rng: torch.randn(self.d, generator=rng, dtype=torch.float32))
+        )
         self.register_buffer("largest", torch.ones(self.shape))
         self._iterate(30)
 
@@ -71,6 +74,16 @@ class Lista(SAE):
             v = v / v.norm(dim=-2, keepdim=True).clamp_min(1e-30)
         self.direction.copy_(v.squeeze(-1))
         self.largest.copy_((self.W_dec @ v).square().sum((-1, -2)))
+
+    @torch.no_grad()
+    def rescale_latents(self, factor: Tensor) -> None:
+        """Thresholds grow with latents; weights and thresholds also take up the change of L that other rows bring."""
+        before = self.largest.clone()
+        super().rescale_latents(factor)
+        self._iterate(1000)
+        share = (self.largest / before)[..., None]
+        self.W_enc.mul_(share[..., None])
+        self.log_theta.add_((factor.where(factor > 0, 1.0) * share).log())
 
     def pre(self, x: Tensor) -> Tensor:
         """What is to be explained: x - b_dec."""

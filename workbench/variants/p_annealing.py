@@ -30,6 +30,7 @@ class PAnnealing(SAE):
 
     penalties = ("power",)
     architecture = "standard"
+    latent_scale = ("W_enc", "b_enc")
     l1: Tensor
     start: Tensor
     every: Tensor

@@ -23,6 +23,7 @@ class ReLU(SAE):
 
     penalties = ("l1",)
     architecture = "standard"
+    latent_scale = ("W_enc", "b_enc")
     l1: Tensor
 
     def activate(self, pre: Tensor) -> Tensor:

@@ -27,6 +27,8 @@ class TopK(SAE):
 
     architecture = "topk"
     selects = True
+    latent_scale = ("W_enc", "b_enc")
+    compares_latents = True
     k: Tensor
 
     def setup(self) -> None:

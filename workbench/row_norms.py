@@ -1,0 +1,49 @@
+"""Lengths of decoder rows: moved into the encoder where that leaves every reconstruction as it is."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from workbench.sae import SAE
+
+TOLERANCE = 1e-5
+"""rows whose norm is nearer to 1 count as unit; to bring those to 1 moves no reconstruction by more than that share"""
+
+
+@torch.no_grad()
+def fold_row_norms(sae: SAE) -> bool:
+    """Bring the rows of W_dec to norm 1, in place, if latents can grow by what rows lose: x_hat stays.
+
+    Whether it can be done is the variant's to say (`SAE.latent_scale`, `SAE.compares_latents`): a latent's weights,
+    biases and threshold are multiplied by its row's norm. Where latents are compared with one another or with a number
+    that they share, all norms of a member have to be equal. Where nothing makes up for a norm, or what would is frozen,
+    the SAE stays as it is and `sae.unit_decoder` becomes False: training then leaves the norms of its rows alone.
+
+    A row of norm 0 becomes a unit row along its column of W_enc, and its latent silent.
+
+    Returns:
+        Whether the rows have norm 1 now; also True where training would not touch them, W_dec being frozen.
+    """
+    if not sae.unit_decoder:
+        return False
+    norms = sae.W_dec.double().norm(dim=-1)
+    if "W_dec" in sae.frozen or bool(((norms - 1).abs() <= TOLERANCE).all()):
+        return True
+    names, least = sae.latent_scale, norms.amin(-1, keepdim=True)
+    equal = bool((norms <= least * (1 + TOLERANCE)).all()) and bool((least > 0).all())
+    bound = sae.compares_latents or (names is not None and "W_enc" not in names and bool((norms == 0).any()))
+    if names is None or set(names) & set(sae.frozen) or (bound and not equal):
+        sae.unit_decoder = False
+        return False
+    silent = (norms == 0)[..., None]
+    sae.W_dec.copy_(torch.where(silent, _directions(sae.W_enc.mT), sae.W_dec))
+    sae.rescale_latents(norms)
+    return True
+
+
+def _directions(columns: Float[Tensor, "*s m d"]) -> Float[Tensor, "*s m d"]:
+    """Unit vectors along columns, along the first axis where a column is 0."""
+    first = torch.zeros_like(columns)
+    first[..., 0] = 1
+    norms = columns.norm(dim=-1, keepdim=True)
+    return torch.where(norms > 0, columns / norms.where(norms > 0, 1.0), first)
