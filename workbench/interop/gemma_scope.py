@@ -27,15 +27,17 @@ def load(folder: Path) -> SAE:
     advice = "SAEs are read, which reconstruct what they encode"
     must("affine_skip_connection" not in content, file, "an SAE's", "a transcoder's", advice)
     names = {name: name for name in ("W_enc", "W_dec", "b_enc", "b_dec", "threshold")}
-    state, path = floats(content, names, file), folder.resolve().as_posix()
-    must("transcoder" not in path, file, "an SAE's", "a transcoder's, as its folder's name says", advice)
-    if "embedding" in path:
+    state, path = floats(content, names, file), folder.resolve()
+    named = re.search(r"gemma-scope-[\w-]+-transcoders", path.as_posix())
+    must(not named, file, "an SAE's", "a transcoder's, as its repository's name says", advice)
+    embedding = "embedding" in path.parts[-3:]  # embedding/width_4k/average_l0_6
+    if embedding:
         d = shape_of(state["W_dec"], f"{file}: W_dec")[1]
         state |= {"W_enc": state["W_enc"] / d**0.5, "W_dec": state["W_dec"] * d**0.5}
-    return assembled("jumprelu", state, file, applied=False, metadata=_metadata(path))
+    return assembled("jumprelu", state, file, applied=False, metadata=_metadata(path.as_posix(), embedding))
 
 
-def _metadata(path: str) -> dict[str, Any]:
+def _metadata(path: str, embedding: bool) -> dict[str, Any]:
     """Model and hook point, as far as the folder's path has the names of the published repositories."""
     about = {}
     found = re.search(r"gemma-scope-(2b|9b|27b)-(pt|it)-(res|mlp|att)", path)
@@ -43,7 +45,7 @@ def _metadata(path: str) -> dict[str, Any]:
     if found:
         about["model_name"] = f"gemma-2-{found[1]}" + ("-it" if found[2] == "it" else "")
         about["dataset_path"] = "monology/pile-uncopyrighted"
-    if found and "embedding" in path:
+    if found and embedding:
         about["hook_name"] = "hook_embed"
     elif found and layer:
         about["hook_name"] = _PLACES[found[3]].format(layer[1])

@@ -87,7 +87,7 @@ def _scale(config: dict[str, Any]) -> float:
     must(kind == "dataset-wise", f"{CONFIG}: norm_activation", "dataset-wise or inference", kind, advice)
     where = f"{CONFIG}: dataset_average_activation_norm"
     norms = config.get("dataset_average_activation_norm") or {}
-    norms = checked_fields(norms, where, {"in": above(0.0), "out": optional(above(0))}, "copy the folder whole")
+    norms = checked_fields(norms, where, {"in": above(0.0), "out": optional(above(0.0))}, "copy the folder whole")
     same = norms.get("out") in (None, norms["in"])
     must(
         same, f"{where}: out", f"{norms['in']}, that of the inputs", norms.get("out"), "SAEs are read, not transcoders"
