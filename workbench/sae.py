@@ -17,11 +17,13 @@ from synthetic.errors import must, pick
 from synthetic.streams import stream
 from synthetic.world import Codes
 from workbench import kernels
-from workbench.settings import checked, given, plain
+from workbench.settings import checked, given, memory_for, must_be_seeds, plain, whole_number
 from workbench.sparsifiers import packed
 
 Latents = Codes | Tensor
 """latents of a batch, sparse or dense"""
+Seeds = int | np.integer | list[Any] | np.ndarray
+"""a seed, or a (nested) list of them"""
 
 
 @dataclass(frozen=True)
@@ -91,27 +93,38 @@ class SAE(nn.Module, ABC):
     rates: list[float] | None = None
     """learning rates of the members in the last training, where they differed"""
 
-    def __init__(self, d: int, m: int, *, seed: int | list[Any] = 0, **settings: Any) -> None:
+    fresh: bool = True
+    """made by the constructor and neither trained since nor read from another tool's file: training starts by setting
+    `scale` and b_dec; False leaves both as they are"""
+
+    def __init__(self, d: int | np.integer, m: int | np.integer, *, seed: Seeds = 0, **settings: Any) -> None:
         super().__init__()
         owner = type(self).__name__
-        must(d >= 1, f"{owner}.d", "at least 1", d, "give the width of the activations")
-        must(m >= 1, f"{owner}.m", "at least 1", m, "give the number of latents")
         fields = {f.name: f for f in dataclasses.fields(self.Settings)}
         for setting in settings:
             pick(setting, fields, f"setting of {owner}")
-        self.d, self.m, self.seed = d, m, plain(seed)
+        self.d = whole_number(f"{owner}.d", d, "give the width of the activations")
+        self.m = whole_number(f"{owner}.m", m, "give the number of latents; all members of a stack have as many")
+        self.seed = plain(seed)
+        must_be_seeds(f"{owner}.seed", self.seed)
         self.metadata: dict[str, Any] = {}  # model_name, hook_name, ...: goes into `cfg.json` and comes back
+        self.annealed: dict[str, Tensor] = {}
+        """settings that training moves for a while, as they were set"""
         self.settings = {name: given(settings.get(name, f.default), f.default) for name, f in fields.items()}
         lists = [v for v in (self.seed, *self.settings.values()) if isinstance(v, list)]
         try:
             self.shape = np.broadcast_shapes(*(np.asarray(v).shape for v in lists))
         except ValueError:
             must(False, f"{owner}'s lists", "of shapes that broadcast", lists, "make them equally long or nest them")
-        for name, value in self.settings.items():
-            self._keep_setting(name, value, fields[name].default)
-        self.register_buffer("scale", torch.ones(()))
-        self._draw_parameters()
-        self.setup()
+        must(0 not in self.shape, f"{owner}'s lists", "of at least one entry", lists, "leave out what is empty")
+        # whatever the caller's defaults are, weights are float32 on the CPU
+        with memory_for(owner, self.d, self.m, self.shape), torch.inference_mode(False), torch.device("cpu"):
+            for name, value in self.settings.items():
+                self._keep_setting(name, value, fields[name].default)
+            self.register_buffer("scale", torch.ones(()))
+            self._draw_parameters()
+            self.setup()
+        self.float()
 
     def _keep_setting(self, name: str, value: Any, default: Any) -> None:
         where, hint = f"{type(self).__name__}.{name}", get_type_hints(self.Settings)[name]
@@ -123,11 +136,12 @@ class SAE(nn.Module, ABC):
 
     def drawn(self, name: str, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
         """One draw a member from the named stream of its seed, stacked: (*s, ...)."""
-        members = torch.stack([draw(stream(int(seed), name)) for seed in np.broadcast_to(self.seed, self.shape).flat])
+        seeds = np.broadcast_to(np.asarray(self.seed, dtype=np.int64), self.shape).ravel().tolist()
+        members = torch.stack([draw(stream(seed, name)) for seed in seeds])
         return members.view(*self.shape, *members.shape[1:])
 
     def _draw_parameters(self) -> None:
-        decoder = self.drawn("init", lambda rng: torch.randn(self.m, self.d, generator=rng))
+        decoder = self.drawn("init", lambda rng: torch.randn(self.m, self.d, generator=rng, dtype=torch.float32))
         decoder = decoder / decoder.norm(dim=-1, keepdim=True)
         self.W_dec = nn.Parameter(decoder)
         self.W_enc = nn.Parameter(decoder.clone().mT)  # columns lie together, as sparse gradients come
@@ -164,6 +178,34 @@ class SAE(nn.Module, ABC):
     def after_step(self, out: Pass) -> None:
         """Update buffers or project parameters after an optimiser step, without gradient."""
 
+    # what it is ------------------------------------------------------------------------------------------------------
+
+    def settings_now(self) -> dict[str, Any]:
+        """Settings as they are in force, such as a k that was changed by hand; training's own annealing left out."""
+        current = dict(self.settings)
+        for name, setting in self.settings.items():
+            held = self.annealed.get(name, getattr(self, name))
+            if isinstance(held, Tensor):
+                made = torch.from_numpy(np.broadcast_to(np.asarray(setting), self.shape).copy())
+                made = (made.float() if held.is_floating_point() else made).to(held)
+                current[name] = setting if torch.equal(made, held) else plain(held)
+        return current
+
+    def members(self) -> list[dict[str, Any]]:
+        """Seed and settings of each member of a stack, in the order of a flattened array; of a single SAE its own."""
+        varied = {"seed": self.seed, **self.settings_now()}
+        arrays = {name: np.broadcast_to(np.asarray(v), self.shape) for name, v in varied.items() if isinstance(v, list)}
+        return [
+            {name: arrays[name][index].item() if name in arrays else v for name, v in varied.items()}
+            for index in np.ndindex(self.shape)
+        ]
+
+    def __repr__(self) -> str:
+        """Variant and sizes; of a stack its shape, and what differs between members."""
+        parts = {"d": self.d, "m": self.m} | ({"shape": self.shape} if self.shape else {})
+        parts |= {name: v for name, v in {"seed": self.seed, **self.settings_now()}.items() if isinstance(v, list)}
+        return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in parts.items())})"
+
     # what everyone calls -----------------------------------------------------------------------------------------
 
     def project(self, x: Float[Tensor, "*b n d"], bias: Float[Tensor, "*s m"] | None = None) -> Tensor:
@@ -193,44 +235,96 @@ class SAE(nn.Module, ABC):
             codes = self.entries(seen, codes)
         else:
             pre = self.pre(seen)
-            codes = self.activate(pre)
+            codes = self._latents(pre, seen.shape[-2])
         return Pass(x, pre, codes, self.combine(codes) + self.b_dec[..., None, :], seen)
 
     def select(self, seen: Tensor) -> tuple[Tensor, Codes]:
         """Pre-activations and sparse codes, without gradient; a variant whose kernel finds both overrides it."""
         pre = self.pre(seen)
-        codes = self.activate(pre)
+        codes = self._latents(pre, seen.shape[-2])
         return pre, codes if isinstance(codes, Codes) else packed(codes, codes != 0)
 
     def entries(self, seen: Tensor, codes: Codes) -> Codes:
         """Codes made of pre-activations that were computed without gradient, with it."""
         return kernels.encoded(codes, seen, self.W_enc, self.b_enc, self.b_dec)
 
-    def encode(self, x: Float[Tensor, "*b n d"]) -> Float[Tensor, "*s n m"]:
+    def encode(self, x: Tensor | np.ndarray) -> Tensor:
         """Latents of raw activations, dense, in units of x: f W_dec + b_dec / scale reconstructs.
 
-        A single SAE takes any leading axes, such as (batch, sequence, d); a stack takes (n, d) or (*s, n, d).
+        Activations are floating-point numbers of any precision, brought to the SAE's own before anything else; latents
+        have it too. A row that is not finite has latents of NaN.
+
+        Args:
+            x: (..., d), with any leading axes, which latents keep behind those of a stack: (*s, ..., m). Of a stack,
+                (*s, n, d) are rows for each of its members.
         """
-        rows = self._rows(x)
-        codes = self.activate(self.pre(self.inputs(rows * self.scale)))
-        dense = (codes.dense() if isinstance(codes, Codes) else codes) / self.scale
-        return dense if rows is x else dense.view(*x.shape[:-1], self.m)
+        rows, lead = self._rows(x)
+        if rows.numel():
+            codes = self._latents(self.pre(self.inputs(rows * self.scale)), rows.shape[-2])
+            f = (codes.dense() if isinstance(codes, Codes) else codes) / self._divisor(rows)
+        else:
+            f = rows @ self.W_enc
+        return self._led(f, lead)
 
-    def decode(self, latents: Float[Tensor, "*s n m"]) -> Float[Tensor, "*s n d"]:
+    def decode(self, latents: Tensor | np.ndarray) -> Tensor:
         """Reconstruction in units of x of what `encode` returned."""
+        f = self._floats(latents, "latents", self.m)
         bias = self.b_dec[..., None, :] if self.shape else self.b_dec
-        return (self.combine(latents * self.scale) + bias) / self.scale
+        return (self.combine(f * self.scale) + bias) / self.scale
 
-    def forward(self, x: Float[Tensor, "*b n d"]) -> Float[Tensor, "*s n d"]:
-        """Reconstruction of raw activations; takes the shapes `encode` takes."""
-        rows = self._rows(x)
-        x_hat = self.trace(rows * self.scale).x_hat / self.scale
-        return x_hat if rows is x else x_hat.view(x.shape)
+    def forward(self, x: Tensor | np.ndarray) -> Tensor:
+        """Reconstruction (*s, ..., d) of raw activations; of what `encode` takes; NaN where a row is not finite."""
+        rows, lead = self._rows(x)
+        if rows.numel():
+            x_hat = self.trace(rows * self.scale).x_hat / self._divisor(rows)
+        else:
+            x_hat = rows @ self.W_enc @ self.W_dec
+        return self._led(x_hat, lead)
 
-    def _rows(self, x: Tensor) -> Tensor:
-        right = x.shape[-1:] == (self.d,)
-        must(right, f"{type(self).__name__}.x", f"of width d={self.d} on its last axis", tuple(x.shape), "transpose it")
-        return x.reshape(-1, self.d) if not self.shape and x.ndim != 2 else x
+    def own_units(self, x: Tensor | np.ndarray) -> Tensor:
+        """Raw activations as `trace` takes them: rows in the SAE's own dtype, times `scale`."""
+        return self._rows(x)[0] * self.scale
+
+    def _floats(self, x: Tensor | np.ndarray, what: str, width: int) -> Tensor:
+        """The numbers in the SAE's own dtype."""
+        where = f"{type(self).__name__}.{what}"
+        if isinstance(x, np.ndarray) and x.dtype in (np.float16, np.float32, np.float64):
+            x = torch.tensor(x, dtype=self.b_dec.dtype, device=self.b_dec.device)
+        floats = isinstance(x, Tensor) and x.is_floating_point()
+        kind = type(x).__name__ if not isinstance(x, Tensor | np.ndarray) else f"one of {x.dtype}"
+        must(floats, where, "a tensor or array of floating-point numbers", kind, "convert it, as x.float() does")
+        must(x.shape[-1:] == (width,), where, f"of width {width} on its last axis", tuple(x.shape), "transpose it")
+        here = self.b_dec.device
+        must(x.device == here, where, f"on {here}, as the SAE is", x.device, "move one to the other")
+        return x.to(self.b_dec.dtype)
+
+    def _rows(self, x: Tensor | np.ndarray) -> tuple[Tensor, tuple[int, ...] | None]:
+        """Rows (n, d), and the axes to give to what comes of them; or (*b, n, d), rows for each member, and None."""
+        rows = self._floats(x, "x", self.d)
+        if rows.ndim == 2 or (self.shape and rows.ndim > 2 and _broadcasts(rows.shape[:-2], self.shape)):
+            return rows, None
+        return rows.reshape(-1, self.d), rows.shape[:-1]
+
+    def _led(self, result: Tensor, lead: tuple[int, ...] | None) -> Tensor:
+        return (result if lead is None else result.unflatten(-2, lead) if lead else result.squeeze(-2)).to(
+            self.b_dec.dtype
+        )
+
+    def _divisor(self, rows: Tensor) -> Tensor:
+        """What results are divided by: the scale, and NaN for rows that are not finite, which no selection shows."""
+        return torch.where(rows.isfinite().all(-1, keepdim=True), self.scale, torch.nan)
+
+    def _latents(self, pre: Tensor, n: int) -> Latents:
+        """What `activate` returns, checked: a plug-in may return anything."""
+        codes = self.activate(pre)
+        values = codes.values if isinstance(codes, Codes) else codes
+        shape, where = (*self.shape, n, self.m), f"{self.name or type(self).__name__}.activate"
+        must(isinstance(values, Tensor), where, "a tensor of latents, or Codes", type(codes).__name__, "return them")
+        got = (*values.shape[:-1], codes.width) if isinstance(codes, Codes) else tuple(values.shape)
+        must(got == shape, where, f"latents of shape {shape}", got, "return one for each latent")
+        kinds = {self.b_dec.dtype, pre.dtype}
+        must(values.dtype in kinds, where, f"latents of dtype {self.b_dec.dtype}", values.dtype, "keep that of `pre`")
+        return codes
 
     @torch.no_grad()
     def rescale_latents(self, factor: Float[Tensor, "*s m"]) -> None:
@@ -264,6 +358,13 @@ class SAE(nn.Module, ABC):
         return importlib.import_module("workbench.interop.saelens").save(self, Path(folder))
 
 
+def _broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes(shape, target) == target
+    except ValueError:
+        return False
+
+
 def squared_error(x: Tensor, x_hat: Tensor) -> Float[Tensor, "*s"]:
     """sum_d (x - x_hat)^2, mean over rows."""
     return (x_hat - x).square().sum(-1).mean(-1)
@@ -293,18 +394,23 @@ def variant_shelf() -> dict[str, type[SAE]]:
     return dict(sorted(_VARIANTS.items()))
 
 
-def create(name: str, d: int, m: int, *, seed: int | list[Any] = 0, **settings: Any) -> SAE:
+def create(name: str, d: int | np.integer, m: int | np.integer, *, seed: Seeds = 0, **settings: Any) -> SAE:
     """A new SAE, or a stack of them where `seed` or a setting is a list.
+
+    Lists broadcast as numpy arrays do: lists of equal length go together, and nested ones make a grid.
+    `k=[2, 4, 8], seed=[0, 1, 2]` is three SAEs, k = 2 with seed 0 and so on; `k=[[2], [4], [8]], seed=[0, 1, 2]` is
+    nine, every k with every seed. `SAE.members` says which is which.
 
     Args:
         name: variant on the shelf (`python -m workbench list`).
         d: width of the activations.
         m: number of latents.
-        seed: of the initial weights; a list makes a stack.
+        seed: of the initial weights, in [0, 2^63); a list makes a stack.
         settings: the variant's `Settings` by name; lists broadcast to the stack's shape.
 
     Raises:
-        ValueError: unknown variant or setting (the nearest name is suggested), or a setting out of range.
+        ValueError: unknown variant or setting (the nearest name is suggested), a setting or seed out of range, lists
+            that do not broadcast, or weights larger than memory.
     """
     shelf = variant_shelf()
     return shelf[pick(name, shelf, "variant")](d, m, seed=seed, **settings)

@@ -1,5 +1,9 @@
 """Settings of a variant: what may be given, and what a stack keeps of it."""
 
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
@@ -7,11 +11,59 @@ import torch
 from torch import Tensor
 
 from synthetic.errors import must
+from synthetic.streams import seed_of
 
 
 def plain(value: Any) -> Any:
-    """Numbers and lists of Python's own in place of numpy's and torch's."""
-    return value.tolist() if isinstance(value, np.ndarray | np.generic | Tensor) else value
+    """Numbers, lists, tuples and dictionaries of Python's own in place of numpy's and torch's, however nested."""
+    if isinstance(value, np.ndarray | np.generic | Tensor):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {plain(key): plain(entry) for key, entry in value.items()}
+    return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
+
+
+def whole_number(where: str, value: Any, advice: str, least: int = 1) -> int:
+    """A size as Python's integer.
+
+    Raises:
+        ValueError: no whole number of at least `least`.
+    """
+    number = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    must(number, where, f"a whole number of at least {least}", repr(value), advice)
+    must(value >= least, where, f"at least {least}", value, advice)
+    return int(value)
+
+
+def must_be_seeds(where: str, value: Any) -> None:
+    """Refuse what is neither a seed nor a (nested) list of seeds."""
+    if isinstance(value, list):
+        for entry in value:
+            must_be_seeds(where, entry)
+    else:
+        seed_of(where, value)
+
+
+@contextmanager
+def memory_for(owner: str, d: int, m: int, shape: tuple[int, ...]) -> Iterator[None]:
+    """Refuse, before anything is allocated, weights that this machine's memory cannot hold.
+
+    Raises:
+        ValueError: W_enc and W_dec of all members are larger than the memory, or memory ran out inside the block.
+    """
+    numbers = 2 * d * m * math.prod(shape)
+    names = getattr(os, "sysconf_names", {})
+    known = "SC_PHYS_PAGES" in names and "SC_PAGE_SIZE" in names
+    most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4 if known else 2**46
+    size, advice = f"d={d} x m={m} x {math.prod(shape)} members", "lower d, m or the number of members"
+    rule = "such that its weights fit into memory"
+    must(numbers <= most, f"{owner}'s size", rule, f"{size}, {4e-9 * numbers:.3g} GB", advice)
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, MemoryError) or "memory" in str(error).lower():
+            must(False, f"{owner}'s size", rule, f"{size}, and no memory was left", advice)
+        raise
 
 
 def given(value: Any, default: Any) -> Any:
@@ -30,7 +82,10 @@ def checked(where: str, value: Any, default: Any, hint: Any, shape: tuple[int, .
     must(named, where, f"one of {get_args(hint)}", repr(value), "choose one")
     switch = not isinstance(default, bool) or isinstance(value, bool)
     must(switch, where, "the same for all members, True or False", value, "give one")
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # rows of different lengths
+        must(False, where, "a list whose rows are equally long", value, "fill it up")
     number = isinstance(default, int | float) and not isinstance(default, bool)
     must(not number or array.dtype.kind in "iuf", where, "a number", value, "give one")
     if array.dtype.kind in "iuf" and not isinstance(value, tuple):

@@ -59,7 +59,9 @@ class Lista(SAE):
             must(bool(good.all()), f"Lista.{name}", rule, self.settings[name], "change it")
         del self.b_enc
         self.log_theta = nn.Parameter((self.l1 / 2).log()[..., None].expand(*self.shape, self.m).clone())
-        self.register_buffer("direction", self.drawn("power", lambda rng: torch.randn(self.d, generator=rng)))
+        self.register_buffer(
+            "direction", self.drawn("power", lambda rng: torch.randn(self.d, generator=rng, dtype=torch.float32))
+        )
         self.register_buffer("largest", torch.ones(self.shape))
         self._iterate(30)
 

@@ -67,8 +67,12 @@ class Structured(SAE):
         must(same, "Structured.rank", "at least 1, the same for all members", self.settings["rank"], "change it")
         must(bool((self.gamma >= 0).all()), "Structured.gamma", "at least 0", self.settings["gamma"], "change it")
         wide = self.m if self.reading == "latents" else self.d
-        self.P = nn.Parameter(self.drawn("P", lambda rng: torch.randn(self.d, r, generator=rng) / 10 / self.d**0.5))
-        self.Q = nn.Parameter(self.drawn("Q", lambda rng: torch.randn(r, wide, generator=rng) / 10 / wide**0.5))
+        self.P = nn.Parameter(
+            self.drawn("P", lambda rng: torch.randn(self.d, r, generator=rng, dtype=torch.float32) / 10 / self.d**0.5)
+        )
+        self.Q = nn.Parameter(
+            self.drawn("Q", lambda rng: torch.randn(r, wide, generator=rng, dtype=torch.float32) / 10 / wide**0.5)
+        )
         self.latent_scale = ("W_enc", "b_enc", *(("Q",) if self.reading == "latents" else ()))
         self.penalty = AnnealedPower(self.l1, self.start, self.every, "Structured")
 

@@ -72,7 +72,9 @@ class TopAFA(SAE):
         del self.b_enc
         self.register_buffer("silent", torch.zeros(*self.shape, self.m))
         if self.init == "kaiming":
-            unit = self.drawn("init/kaiming", lambda rng: torch.rand(self.d, self.m, generator=rng))
+            unit = self.drawn(
+                "init/kaiming", lambda rng: torch.rand(self.d, self.m, generator=rng, dtype=torch.float32)
+            )
             self.W_enc.copy_((6 / self.m) ** 0.5 * (2 * unit - 1))
             self.W_dec.copy_(self.W_enc.mT / self.W_enc.mT.norm(dim=-1, keepdim=True))
 
