@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from workbench import kernels
+
 
 def ceilings(
     m: int, groups: Int[Tensor, "*s"], high: Float[Tensor, "*s"], low: Float[Tensor, "*s"]
@@ -49,4 +51,6 @@ def group_mean(peak: Float[Tensor, "*s m"], group: Int[Tensor, "*s m"], groups: 
 
 def positive(pre: Tensor) -> Tensor:
     """1 where above 0, else 0, as numbers: booleans are ten times as slow to make and multiply by."""
+    if kernels.transformed():
+        return (pre > 0).to(pre.dtype)
     return torch.gt(pre.detach(), 0, out=torch.empty_like(pre))

@@ -15,7 +15,7 @@ BLOCK = 1 << 18
 
 def best(c: Float[Tensor, "*s n m"], signed: bool) -> tuple[Int[Tensor, "*s n"], Float[Tensor, "*s n"]]:
     """Place and value of each row's entry of largest value, or largest magnitude; the first of equal ones."""
-    if c.device.type != "cpu" or c.dtype not in (torch.float32, torch.float64):
+    if kernels.transformed() or c.device.type != "cpu" or c.dtype not in (torch.float32, torch.float64):
         j = (c if signed else c.abs()).argmax(-1)
         return j, c.gather(-1, j[..., None]).squeeze(-1)
     own = c.detach().numpy().reshape(-1, c.shape[-1])  # numpy's search is a vectorised pass, torch's is not
@@ -33,7 +33,7 @@ def best(c: Float[Tensor, "*s n m"], signed: bool) -> tuple[Int[Tensor, "*s n"],
 
 def stop(now: Bool[Tensor, "*s n"], why: int, alive: Bool[Tensor, "*s n"], stopped: Int[Tensor, "*s n"]) -> None:
     """Take rows out of a loop, in place, and note why."""
-    stopped[now] = why
+    stopped.masked_fill_(now, why)
     alive &= ~now
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from synthetic.errors import must, pick
 from synthetic.world import Codes
+from workbench import kernels
 from workbench.gram_pursuit import best, by_gram, stop
 
 REASONS = ("steps", "tolerance", "repeat", "nothing left", "dependent")
@@ -36,7 +37,7 @@ class Path:
         """Sparse latents. The increments of an atom that was picked again are added up in its first slot."""
         ordered, order = self.indices.sort(dim=-1, stable=True)
         repeated = ordered[..., 1:] == ordered[..., :-1]
-        if not bool(repeated.any()):
+        if kernels.transformed() or not bool(repeated.any()):  # a dense form adds them up too
             return Codes(self.indices, self.values, m)
         place = torch.arange(1, ordered.shape[-1], device=ordered.device).expand_as(repeated)
         run = torch.where(repeated, 0, place).cummax(-1).values
@@ -124,7 +125,7 @@ def _by_residual(x: Tensor, rows: Tensor, limits: Tensor, select: str, tol: floa
     r = x.expand(*stack, *x.shape[-2:])
     with torch.no_grad():
         floor = _floor(r, rows)
-    stopped = torch.zeros(r.shape[:-1], dtype=torch.long, device=x.device)
+    stopped = torch.zeros_like(r[..., 0], dtype=torch.long)
     taken, alive = torch.zeros_like(stopped), torch.ones_like(stopped, dtype=torch.bool)
     indices: list[Tensor] = []
     values: list[Tensor] = []
@@ -132,8 +133,8 @@ def _by_residual(x: Tensor, rows: Tensor, limits: Tensor, select: str, tol: floa
         with torch.no_grad():
             j, c = best(r.detach() @ rows.detach().mT, select != "abs")
             alive &= t < limits[..., None]
-            stop(alive & ~((c if select == "relu" else c.abs()) > floor), 3, alive, stopped)
-        if not bool(alive.any()):
+            stop(alive & ((c if select == "relu" else c.abs()) <= floor), 3, alive, stopped)  # NaN goes on, and shows
+        if not kernels.transformed() and not bool(alive.any()):
             break
         w = _rows_at(rows, j)
         a = (r * w).sum(-1) * alive.to(r.dtype)
@@ -215,7 +216,7 @@ def orthogonal_matching_pursuit(
             c.scatter_(-1, indices[..., :t], 0.0)
         j, top = best(c, select == "positive")
         alive &= t < limits[..., None]
-        stop(alive & ~((top if select == "positive" else top.abs()) > floor), 3, alive, stopped)
+        stop(alive & ((top if select == "positive" else top.abs()) <= floor), 3, alive, stopped)
         w = _rows_at(rows, j)
         own = basis[..., :t, :]
         v = (own @ w[..., None]).squeeze(-1)
@@ -223,7 +224,7 @@ def orthogonal_matching_pursuit(
         again = (own @ q[..., None]).squeeze(-1)  # once more, against round-off
         v, q = v + again, q - (again[..., None, :] @ own).squeeze(-2)
         height = q.norm(dim=-1)
-        stop(alive & ~(height > torch.finfo(x.dtype).eps ** 0.5 * w.norm(dim=-1)), 4, alive, stopped)
+        stop(alive & (height <= torch.finfo(x.dtype).eps ** 0.5 * w.norm(dim=-1)), 4, alive, stopped)
         if not bool(alive.any()):
             break
         live = alive.to(x.dtype)[..., None]

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from synthetic.errors import must, pick
+from synthetic.schema import NUMBER, SWITCH, TEXT, checked_fields, list_of, optional, whole
 from synthetic.streams import stream
 from synthetic.world import Codes
 from workbench import kernels
@@ -90,6 +91,8 @@ class SAE(nn.Module, ABC):
     """parameters whose gradient is deliberately not that of the loss (straight-through, stop-gradient)"""
     frozen: tuple[str, ...] = ()
     """parameters that training leaves alone"""
+    inference: ClassVar[tuple[str, ...]] = ()
+    """attributes that may be set for inference, whole numbers or None, which saved folders keep"""
     rates: list[float] | None = None
     """learning rates of the members in the last training, where they differed"""
 
@@ -199,6 +202,29 @@ class SAE(nn.Module, ABC):
             {name: arrays[name][index].item() if name in arrays else v for name, v in varied.items()}
             for index in np.ndindex(self.shape)
         ]
+
+    def marks(self, at: tuple[int, ...] = ()) -> dict[str, Any]:
+        """What is set on a member beside settings and tensors, as a saved folder keeps it."""
+        marks = {"fresh": self.fresh, "unit_decoder": self.unit_decoder, "frozen": list(self.frozen)}
+        if self.rates is not None:
+            marks["rates"] = [float(np.reshape(self.rates, self.shape)[at])] if self.shape else self.rates
+        return marks | {name: plain(getattr(self, name)) for name in self.inference}
+
+    def set_marks(self, marks: dict[str, Any], where: str) -> None:
+        """What `marks` gave, checked; a folder that says nothing of `fresh` is of an SAE that was trained.
+
+        Raises:
+            ValueError: a mark of another kind, or a frozen parameter that there is not; `where` names the file.
+        """
+        kinds = dict.fromkeys(("fresh", "unit_decoder"), optional(SWITCH)) | {"rates": optional(list_of(NUMBER))}
+        kinds |= {"frozen": optional(list_of(TEXT))} | dict.fromkeys(self.inference, optional(whole(1)))
+        marks = checked_fields(marks, where, kinds, "save the SAE again")
+        own = {name: marks[name] for name in kinds if marks.get(name) is not None}
+        for name in own.get("frozen", ()):
+            pick(name, dict(self.named_parameters()), f"{where}: frozen")
+        self.fresh = False
+        for name, value in own.items():
+            setattr(self, name, tuple(value) if name == "frozen" else value)
 
     def __repr__(self) -> str:
         """Variant and sizes; of a stack its shape, and what differs between members."""

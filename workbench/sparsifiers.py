@@ -33,6 +33,10 @@ def abs_top_k(pre: Float[Tensor, "*s n m"], k: Int[Tensor, "*s"]) -> Codes | Ten
 def _largest(pre: Float[Tensor, "*s n m"], size: Float[Tensor, "*s n m"], k: Int[Tensor, "*s"]) -> Codes | Tensor:
     """The entries of `pre` whose `size` is among the k largest positive ones of its row."""
     m, largest = pre.shape[-1], int(k.max())
+    if kernels.transformed():  # one plain sort, whatever the values are
+        order = size.detach().topk(largest, dim=-1).indices
+        values = torch.where(torch.arange(largest, device=k.device) < k[..., None, None], pre.gather(-1, order), 0.0)
+        return torch.zeros_like(pre).scatter(-1, order, values.relu() if size is pre else values)
     varied, seen = largest > int(k.min()), size.detach()
     if not kernels.sparse_pays(m):
         if varied:
@@ -46,7 +50,7 @@ def _largest(pre: Float[Tensor, "*s n m"], size: Float[Tensor, "*s n m"], k: Int
     codes = kernels.top_k(size, largest)
     values, indices = codes.values, codes.indices
     if size is not pre:
-        values = torch.where(values > 0, pre.gather(-1, indices), 0.0)
+        values = torch.where(values != 0, pre.gather(-1, indices), 0.0)
     elif pre.requires_grad:
         values = pre.gather(-1, indices).relu()
     if varied:
@@ -72,12 +76,17 @@ def batch_top_k(pre: Float[Tensor, "*s n m"], k: Float[Tensor, "*s"]) -> Codes |
 
 def _kth_largest(row: Float[Tensor, " n"], k: int) -> Tensor:
     """The k-th largest entry. A strided sample bounds it from below, so that only what lies above is searched."""
-    if len(row) > max(64 * k, 100_000):
+    if not kernels.transformed() and len(row) > max(64 * k, 100_000):
         step = len(row) // (16 * 1024) + 1
         sample = row[::step]
         upper = row[row >= kernels.kth_largest(sample, min(len(sample), 2 * k // step + 16))]
         row = upper if len(upper) >= k else row
     return kernels.kth_largest(row, k).squeeze(0)
+
+
+def above(pre: Float[Tensor, "*s n m"], threshold: Tensor) -> Codes | Tensor:
+    """The entries above a threshold, and those that are NaN; others 0."""
+    return masked(pre, ~(pre <= threshold))
 
 
 def masked(pre: Float[Tensor, "*s n m"], mask: Tensor) -> Codes | Tensor:
@@ -120,12 +129,17 @@ def fired(codes: Codes | Tensor, m: int) -> Bool[Tensor, "*s m"]:
 class _Jump(torch.autograd.Function):
     """x 1[x > t] (`power` 1) or 1[x > t] (`power` 0), with a rectangle-kernel estimate of the gradient in t."""
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx, x, threshold, bandwidth, power, through):
-        ctx.save_for_backward(x, threshold, bandwidth)
-        ctx.power, ctx.through = power, through
+    def forward(x, threshold, bandwidth, power, through):
         open_ = x > threshold
         return x * open_ if power else open_.to(x.dtype)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, threshold, bandwidth, ctx.power, ctx.through = inputs
+        ctx.save_for_backward(x, threshold, bandwidth)
 
     @staticmethod
     def backward(ctx, *gradients):
@@ -252,14 +266,16 @@ def norm_match(
     count = torch.minimum(torch.maximum(count, low), high)[..., None]
     cut = ordered.gather(-1, (count - 1).clamp_min(0))
     mask = (size >= cut) & (size > 0) & (count > 0)
-    if bool((mask.sum(-1, keepdim=True) > count).any()):  # equal contributions at the cut: the first ones are kept
+    if kernels.transformed() or bool(
+        (mask.sum(-1, keepdim=True) > count).any()
+    ):  # equal contributions at the cut: the first ones are kept
         rank = size.sort(dim=-1, descending=True, stable=True).indices.argsort(-1)
         mask = (rank < count) & (size > 0)
-    return mask
+    return mask | size.isnan()
 
 
 def _falling(rows: Float[Tensor, "*b m"]) -> Float[Tensor, "*b m"]:
     """Entries of each row from largest to smallest; numpy's sort is 10 to 25 times the faster one on a CPU."""
-    if rows.device.type == "cpu":
+    if rows.device.type == "cpu" and not kernels.transformed():
         return -torch.from_numpy(np.sort(-rows.numpy(), axis=-1))
     return rows.sort(-1, descending=True).values

@@ -9,6 +9,7 @@ in units of x (what one unit of a latent adds to x_hat).
 """
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,7 @@ def dictionary_learning(name: str) -> None:
 
 def sparsify() -> None:
     """A run of sparsify's with one hook point, with what its class gives; and one of old whose latents are signed."""
+    os.environ.setdefault("SPARSIFY_DISABLE_TRITON", "1")  # else decoding fails where triton is installed without a GPU
     from sparsify import SparseCoder, SparseCoderConfig
 
     rng, run = _rng("sparsify"), FOLDERS / "sparsify"

@@ -23,6 +23,7 @@ from synthetic.storage import replacing, write_tensors, write_text
 from workbench.interop.assembly import LENGTHS, content_of, fitted, float_scale, made
 from workbench.interop.saelens_foreign import ARCHITECTURES, CONFIG, FIELDS, WEIGHTS, foreign, metadata_of
 from workbench.sae import SAE, variant_shelf
+from workbench.settings import plain
 
 _OURS, _EXTRA, _STACK = "workbench.json", "workbench.safetensors", "stack.json"
 _FORMAT = 1
@@ -55,7 +56,7 @@ def save(sae: SAE, folder: Path) -> Path:
         for place, index in places.items():
             _save_member(sae, index, place, put)
         if sae.shape:
-            about = {"shape": list(sae.shape), "seed": sae.seed, "settings": sae.settings, "members": len(places)}
+            about = {"shape": list(sae.shape), "seed": sae.seed, "settings": sae.settings_now(), "members": len(places)}
             write_text(put(folder / _STACK), json.dumps(about, indent=1) + "\n")
     stale = [folder / name for name in ((CONFIG, WEIGHTS, _OURS, _EXTRA) if sae.shape else (_STACK,))]  # other kind
     if sae.architecture is None or not set(sae.state_dict()) - _THEIRS - {"scale"}:
@@ -67,7 +68,7 @@ def save(sae: SAE, folder: Path) -> Path:
 
 def _save_member(sae: SAE, at: tuple[int, ...], folder: Path, put: Callable[[Path], Path]) -> None:
     state = {name: (value if name == "scale" else value[at]).clone() for name, value in sae.state_dict().items()}
-    settings = {name: _member(value, at, sae.shape) for name, value in sae.settings.items()}
+    settings = {name: _member(value, at, sae.shape) for name, value in sae.settings_now().items()}
     scale = float(state.pop("scale"))
     config, extra = _config(sae, settings, scale), {}
     if sae.architecture is not None:
@@ -81,6 +82,7 @@ def _save_member(sae: SAE, at: tuple[int, ...], folder: Path, put: Callable[[Pat
         "seed": int(_member(sae.seed, at, sae.shape)),
         "settings": settings,
         "scale": scale,
+        **sae.marks(at),
     }
     write_tensors(put(folder / WEIGHTS), state)
     if extra:
@@ -121,7 +123,7 @@ def _config(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, Any]:
 def _written(metadata: dict[str, Any]) -> dict[str, Any]:
     """A copy of what JSON can hold."""
     try:
-        return json.loads(json.dumps(metadata))
+        return json.loads(json.dumps(plain(metadata)))
     except TypeError as error:
         raise ValueError(f"SAE.metadata must be plain JSON values; got one that is not: {error}.") from None
 
@@ -132,7 +134,7 @@ def _selection(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, An
         return {"k": int(settings["k"]), "rescale_acts_by_decoder_norm": False}
     if sae.architecture == "matching_pursuit":
         return {
-            "max_iterations": int(settings["k"]),
+            "max_iterations": int(sae.marks()["steps"] or settings["k"]),
             "residual_threshold": settings["tol"] / scale,
             "stop_on_duplicate_support": settings["stop_on_repeat"],
         }
@@ -185,6 +187,7 @@ def _load_ours(folder: Path) -> SAE:
         "save it again",
     )
     sae.metadata = metadata_of(config, sae.name)
+    sae.set_marks(ours, str(folder / _OURS))
     known = _selection(sae, ours["settings"], scale).keys() <= config.keys()
     in_own_units = sae.architecture is None or (config.get("architecture") == sae.name and not known)  # once so
     sae.load_state_dict(fitted(sae, everything, scale, WEIGHTS, raw=not in_own_units))
@@ -225,4 +228,6 @@ def _load_stack(folder: Path) -> SAE:
         )
     sae.load_state_dict(state)
     sae.metadata = first.metadata
+    rates = [rate for member in members for rate in member.rates or ()]
+    sae.set_marks(first.marks() | {"rates": rates if len(rates) == len(members) else None}, str(folder / _STACK))
     return sae.eval()

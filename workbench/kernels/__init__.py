@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from synthetic.errors import pick
+from synthetic.errors import must, pick
 from synthetic.world import Codes
 
 IMPLEMENTATIONS = ("reference", "cpu", "cuda")
@@ -47,9 +47,20 @@ def using(name: str | None = None, *, sparse: bool | None = None) -> Iterator[No
         _sparse.reset(tokens[1])
 
 
+def transformed() -> bool:
+    """Whether this runs inside a transform of `torch.func`: neither numpy nor an entry's value can be had there."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
+
+
+def must_be_plain(where: str) -> None:
+    """Refuse transforms of `torch.func` where codes carry no gradient, so that a Jacobian would be silently 0."""
+    advice = "take differences of encode, or gradients of a loss with respect to parameters"
+    must(not transformed(), where, "called outside torch.func", "a transform of codes without gradient", advice)
+
+
 def chosen(like: Tensor) -> Any:
     """The implementation for tensors of this device and dtype, a module."""
-    name = _forced.get()
+    name = "reference" if transformed() else _forced.get()
     if name is None:
         real = like.dtype in (torch.float32, torch.float64)
         name = "cpu" if like.device.type == "cpu" and real else "reference"
@@ -64,7 +75,9 @@ def _has_triton() -> bool:
 
 
 def sparse_pays(width: int) -> bool:
-    """Whether latents of this many columns are kept sparse in training."""
+    """Whether latents of this many columns are kept sparse in training; dense inside transforms of `torch.func`."""
+    if transformed():
+        return False
     forced = _sparse.get()
     return width > DENSE_BELOW if forced is None else forced
 

@@ -19,7 +19,7 @@ _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 def identity(sae: SAE, config: TrainConfig, world: Source, seed: int) -> dict[str, Any]:
     """What must agree for a checkpoint to be continued; a world by its class and a hash of its settings."""
-    plain = {"variant": sae.name, "d": sae.d, "m": sae.m, "init_seed": sae.seed, "settings": sae.settings}
+    plain = {"variant": sae.name, "d": sae.d, "m": sae.m, "init_seed": sae.seed, "settings": sae.settings_now()}
     plain["frozen"] = list(sae.frozen)
     settings = json.dumps(to_json(world), default=lambda other: type(other).__name__)
     name = f"{type(world).__name__}-{hashlib.blake2b(settings.encode(), digest_size=4).hexdigest()}"

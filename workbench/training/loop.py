@@ -9,21 +9,24 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from synthetic.errors import must
-from synthetic.streams import stream
+from synthetic.schema import shown
+from synthetic.streams import seed_of, stream
 from synthetic.world import World, must_be_finite
 from workbench.machine import keep_freed_memory
 from workbench.metrics import evaluate
+from workbench.row_norms import fold_row_norms
 from workbench.sae import SAE, Pass
 from workbench.settings import plain
 from workbench.sparsifiers import fired
 from workbench.training.checkpoint import identity, load_checkpoint, save_checkpoint
 from workbench.training.config import Diverged, TrainConfig
-from workbench.training.optimiser import Optimiser
+from workbench.training.optimiser import Optimiser, spread
 from workbench.training.revival import aux_k_loss, resample
-from workbench.training.sources import Source, training_batch
+from workbench.training.sources import Source, rows_given, training_batch
 
 _MOMENT_SAMPLES = 8192  # samples behind E[x] and E|x|^2
 
@@ -45,7 +48,7 @@ def train(
     world: Source,
     config: TrainConfig | None = None,
     *,
-    seed: int = 0,
+    seed: int | np.integer = 0,
     checkpoint: str | Path | None = None,
     resume: bool = False,
     on_step: Callable[[Progress], None] | None = None,
@@ -55,6 +58,10 @@ def train(
 
     Batch t is a function of (seed, "train", t); the moments of x come from stream "moments", evaluations from
     "evaluate", initial weights from "init", so none share samples.
+
+    Decoder rows that are not of norm 1 at the start, as in an SAE of another tool, are brought to it where that leaves
+    x_hat as it is, and keep their norms elsewhere (`workbench.row_norms`): a step of size 0 changes nothing. However
+    training ends, by itself, by an error or by Ctrl-C, the SAE is then in evaluation mode and has its own k.
 
     Args:
         sae: an SAE or a stack, on the device to train on.
@@ -70,69 +77,147 @@ def train(
         Records at each evaluation and at the end: the losses of that step's batch, and metrics.
 
     Raises:
-        Diverged: a member's loss is not finite.
+        Diverged: a member's loss is not finite, in a step or after the last one before an evaluation, a checkpoint or
+            the end. Members that diverged then have the parameters of the last such point before, or of the start.
         ValueError: world and SAE do not fit, or the checkpoint belongs to another run.
     """
-    config = config or TrainConfig()
+    config, seed = config or TrainConfig(), seed_of("train.seed", seed)
+    rule = "activations: an object with a width `d` and a method `sample`"
+    must(isinstance(world, Source), "train.world", rule, shown(world), "make one, or look it up by its name first")
     must(world.d == sae.d, "train.world", f"of dimension {sae.d}, the SAE's", world.d, "create the SAE with d=world.d")
+    lasting = not any(value.is_inference() for value in sae.state_dict().values())
+    must(lasting, "train.sae", "made outside torch.inference_mode", "inference tensors", "make or load it outside")
     aux = not config.aux_k or sae.linear_pre
-    must(
-        aux,
-        "TrainConfig.aux_k",
-        f"0 for {sae.name}, whose latents are no function of m numbers",
-        config.aux_k,
-        "drop it",
-    )
+    rule = f"0 for {sae.name}, whose latents are no function of m numbers"
+    must(aux, "TrainConfig.aux_k", rule, config.aux_k, "drop it")
     if score is None and isinstance(world, World):
         score = partial(evaluate, world=world, n=config.evaluation_samples, seed=seed)
     known = score or not config.evaluations
     must(known, "train.score", "given for activations of unknown causes", "none", "pass it, or set evaluations=0")
-    device = sae.W_dec.device
-    optimiser = Optimiser(sae, config)
-    about = identity(sae, config, world, seed)
-    silent = torch.zeros(*sae.shape, sae.m, dtype=torch.long, device=device)
-    final_k = _own_k(sae) if config.k_start is not None and isinstance(getattr(sae, "k", None), Tensor) else None
-    start, records, spent = 0, [], 0.0
-    path = Path(checkpoint) if checkpoint else None
-    if resume and path is not None and path.exists():
-        silent, saved = load_checkpoint(path, sae, optimiser.adam, about)
-        start, records, spent = saved["step"], saved["records"], saved["seconds"]
-    else:
-        match_moments(sae, world, config, seed)
-    finite: dict[str, Any] = {}
-    clock = time.perf_counter() - spent
-    evaluate_at = config.evaluate_at()
-    keep_freed_memory()
-    sae.train()
-    for step in range(start, config.steps):
-        if final_k is not None:
-            _anneal_k(sae, final_k, config, step)
-        x = training_batch(world, config.batch, seed, step, device) * sae.scale
-        out, terms = gradients(sae, x, silent >= config.dead_after, config, step, finite)
-        finite = {"step": step, **terms}
-        optimiser.step(config.rate_at(step))
+    try:
+        with torch.inference_mode(False), torch.enable_grad():  # whatever the caller's mode is
+            run = _Run(sae, world, config, seed, Path(checkpoint) if checkpoint else None, score)
+            run.begin(resume)
+            while run.done < config.steps:
+                run.step()
+                if on_step is not None:
+                    on_step(Progress(run.done, config.steps, run.records[-1] if run.records else {}))
+    finally:
+        for name, value in sae.annealed.items():
+            sae.get_buffer(name).copy_(value)
+        sae.annealed = {}
+        sae.eval()
+    return run.records
+
+
+class _Run:
+    """A training run: its place, and what it goes on from."""
+
+    def __init__(
+        self,
+        sae: SAE,
+        world: Source,
+        config: TrainConfig,
+        seed: int,
+        path: Path | None,
+        score: Callable[[SAE], dict[str, Any]] | None,
+    ) -> None:
+        self.sae, self.world, self.config, self.seed, self.path, self.score = sae, world, config, seed, path, score
+        self.device = sae.W_dec.device
+        self.optimiser = Optimiser(sae, config)
+        self.about = identity(sae, config, world, seed)
+        self.silent = torch.zeros(*sae.shape, sae.m, dtype=torch.long, device=self.device)
+        self.done, self.records = 0, []
+        self.finite: dict[str, Any] = {}
+        """loss terms of the last step"""
+        self.evaluate_at = config.evaluate_at()
+
+    def begin(self, resume: bool) -> None:
+        """Load the checkpoint to resume, or match the moments of x."""
+        sae, config, spent = self.sae, self.config, 0.0
+        if resume and self.path is not None and self.path.exists():
+            self.silent, saved = load_checkpoint(self.path, sae, self.optimiser.adam, self.about)
+            self.done, self.records, spent = saved["step"], saved["records"], saved["seconds"]
+            fold_row_norms(sae)  # marks rows that have norms of their own
+        else:
+            fold_row_norms(sae)
+            match_moments(sae, self.world, config, self.seed)
+        if config.k_start is not None and isinstance(getattr(sae, "k", None), Tensor):
+            sae.annealed = {"k": sae.get_buffer("k").clone()}
+        self.last = {name: value.clone() for name, value in sae.state_dict().items()}
+        """parameters and buffers where they were last found finite"""
+        self.clock = time.perf_counter() - spent
+        keep_freed_memory()
+        sae.train()
+
+    def step(self) -> None:
+        """One step, and what is due after it."""
+        sae, config = self.sae, self.config
+        if "k" in sae.annealed:
+            _anneal_k(sae, sae.annealed["k"], config, self.done)
+        x = training_batch(self.world, config.batch, self.seed, self.done, self.device, sae.W_dec.dtype) * sae.scale
+        dead = self.silent >= config.dead_after
+        try:
+            out, terms = gradients(sae, x, dead, config, self.done, self.finite)
+        except Diverged as error:
+            self._restore(error.members)
+            raise
+        self.finite = {"step": self.done, **terms}
+        self.optimiser.step(config.rate_at(self.done))
         sae.finish_step(out)
-        silent = torch.where(fired(out.codes, sae.m), 0, silent + 1)
-        done = step + 1
-        if config.resample_every and done % config.resample_every == 0 and done < config.steps:
-            dead = silent >= config.dead_after
-            resample(sae, out, dead, optimiser.adam, seed, step)
-            silent = torch.where(dead, 0, silent)
-        if done in evaluate_at or done == config.steps:
-            seconds = time.perf_counter() - clock
-            record: Record = {"step": done, "samples": done * config.batch, "seconds": seconds}
+        self.silent = torch.where(fired(out.codes, sae.m), 0, self.silent + 1)
+        self.done += 1
+        if config.resample_every and self.done % config.resample_every == 0 and self.done < config.steps:
+            dead = self.silent >= config.dead_after
+            resample(sae, out, dead, self.optimiser.adam, self.seed, self.done - 1)
+            self.silent = torch.where(dead, 0, self.silent)
+        self._note(x, terms)
+
+    def _note(self, x: Tensor, terms: dict[str, Tensor]) -> None:
+        """Check, evaluate, record and save what is due after a step."""
+        config, last = self.config, self.done == self.config.steps
+        evaluated = self.done in self.evaluate_at
+        saved = self.path is not None and (last or self.done % (config.checkpoint_every or config.steps) == 0)
+        if last or evaluated or saved:
+            self._check(x)
+        if last or evaluated:
+            seconds = time.perf_counter() - self.clock
+            record: Record = {"step": self.done, "samples": self.done * config.batch, "seconds": seconds}
             record |= {f"loss/{name}": plain(t) for name, t in terms.items()}
-            if score and done in evaluate_at:
-                record |= {name: plain(value) for name, value in score(sae).items()}
-                clock = time.perf_counter() - seconds  # evaluation is not training time
-            records.append(record)
-        if path is not None and (done == config.steps or done % (config.checkpoint_every or config.steps) == 0):
-            state = {"step": done, "records": records, "seconds": time.perf_counter() - clock}
-            save_checkpoint(path, sae, optimiser.adam, silent, about, state)
-        if on_step is not None:
-            on_step(Progress(done, config.steps, records[-1] if records else {}))
-    sae.eval()
-    return records
+            if self.score and evaluated:
+                record |= {name: plain(value) for name, value in self.score(self.sae).items()}
+                self.clock = time.perf_counter() - seconds  # evaluation is not training time
+            self.records.append(record)
+        if saved and self.path is not None:
+            state = {"step": self.done, "records": self.records, "seconds": time.perf_counter() - self.clock}
+            save_checkpoint(self.path, self.sae, self.optimiser.adam, self.silent, self.about, state)
+
+    @torch.no_grad()
+    def _check(self, x: Tensor) -> None:
+        """Note parameters and buffers if they, and the loss that they give on the last batch, are finite.
+
+        Raises:
+            Diverged: they are not.
+        """
+        sae, config = self.sae, self.config
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=config.bf16):
+            terms = _terms(sae, sae.trace(x), self.silent >= config.dead_after, config)
+        total = torch.stack(list(terms.values())).sum(0)
+        broken = ~total.isfinite()
+        for parameter in sae.parameters():
+            broken |= ~parameter.isfinite().flatten(len(sae.shape)).all(-1) if parameter.ndim else ~parameter.isfinite()
+        if bool(broken.any()):
+            self._restore(broken)
+            _explain(torch.where(broken, torch.nan, total), x, self.done, self.finite)
+        for name, value in sae.state_dict().items():
+            self.last[name].copy_(value)
+
+    @torch.no_grad()
+    def _restore(self, broken: Bool[Tensor, "*s"]) -> None:
+        """Give members that diverged what they had where they were last found finite."""
+        for name, value in self.sae.state_dict().items():
+            if name != "scale":
+                value.copy_(torch.where(spread(broken, value), self.last[name], value))
 
 
 def gradients(
@@ -157,27 +242,40 @@ def gradients(
 def _terms(sae: SAE, out: Pass, dead: Tensor, config: TrainConfig) -> dict[str, Tensor]:
     """The variant's own loss terms, and AuxK."""
     terms = sae.loss(out.x, out)
+    _must_be_terms(sae, terms)
     if config.aux_k and bool(dead.any()):
         terms["aux_k"] = config.aux_weight * aux_k_loss(sae, out, dead, config.aux_k)
     return terms
 
 
+def _must_be_terms(sae: SAE, terms: Any) -> None:
+    """Refuse what a plug-in's `loss` may have returned in place of loss terms."""
+    where, advice = f"{sae.name or type(sae).__name__}.loss", 'return {"mse": squared_error(x, out.x_hat), ...}'
+    rule = f"a dictionary of at least one term, each a tensor of shape {tuple(sae.shape)}"
+    must(isinstance(terms, dict) and terms, where, rule, shown(terms), advice)
+    for name, term in terms.items():
+        got = tuple(term.shape) if isinstance(term, Tensor) else type(term).__name__
+        must(got == tuple(sae.shape), where, rule, f"{got} for {name!r}", advice)
+
+
 @torch.no_grad()
 def match_moments(sae: SAE, world: Source, config: TrainConfig, seed: int) -> None:
     """Set a fresh SAE's scale to E|x * scale|^2 = d and its b_dec to E[x]; leave one that was trained or loaded."""
-    if float(sae.scale) != 1 or bool((sae.b_dec != 0).any()):
+    if not sae.fresh:
         return
-    x = world.sample(_MOMENT_SAMPLES, stream(seed, "moments", 0, sae.W_dec.device)).x
+    drawn = world.sample(_MOMENT_SAMPLES, stream(seed, "moments", 0, sae.W_dec.device)).x
+    x = rows_given(drawn, _MOMENT_SAMPLES, sae.d).to(sae.W_dec.device, sae.W_dec.dtype)
     must_be_finite(x)
     if config.normalise:
-        sae.scale.copy_((sae.d / x.double().square().sum(-1).mean()).sqrt().float())
+        size = x.double().square().sum(-1).mean()
+        must(size > 0, "world.x", "other than 0", f"{len(x)} rows of zeros", "repair the data source")
+        scale = (sae.d / size).sqrt().float()
+        normal = bool(scale.isfinite()) and float(scale) >= torch.finfo(scale.dtype).tiny
+        must(normal, "world.x", "of a size that float32 can rescale", f"E|x|^2 = {float(size):.3g}", "rescale the data")
+        sae.scale.copy_(scale)
     if config.centre and "b_dec" not in sae.frozen:
         sae.b_dec.copy_((x.mean(0) * sae.scale).expand_as(sae.b_dec))
-
-
-def _own_k(sae: SAE) -> Tensor:
-    """The variant's k as it was set, wherever an interrupted annealing left `sae.k`."""
-    return torch.from_numpy(np.broadcast_to(np.asarray(sae.settings["k"]), sae.shape).copy()).to(sae.get_buffer("k"))
+    sae.fresh = False
 
 
 @torch.no_grad()
@@ -192,7 +290,9 @@ def _explain(total: Tensor, x: Tensor, step: int, finite: dict[str, Any]) -> Non
     must_be_finite(x)
     whom = f" for members {(~total.isfinite()).nonzero().tolist()}" if total.ndim else ""
     last = {name: plain(value) for name, value in finite.items()} or "none yet"
-    raise Diverged(
+    error = Diverged(
         f"train.loss must be finite; got {total[~total.isfinite()][0].item()} at step {step}{whom}; "
         f"last finite record: {last}: lower lr or the sparsity coefficient, or set clip."
     )
+    error.members = ~total.isfinite()
+    raise error

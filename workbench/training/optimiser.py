@@ -1,11 +1,13 @@
 """Adam for a stack: gradient clipping and learning rates of each member's own."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from synthetic.errors import must
 from workbench.sae import SAE
 from workbench.training.config import TrainConfig
 
@@ -40,7 +42,7 @@ class Optimiser:
     """
 
     def __init__(self, sae: SAE, config: TrainConfig) -> None:
-        rates = np.broadcast_to(np.asarray(config.lr, dtype=np.float64), sae.shape)
+        rates = rates_of(config.lr, sae.shape)
         self.sae, self.config, self.rate = sae, config, float(rates.max())
         self.parameters = [p for name, p in sae.named_parameters() if name not in sae.frozen]
         self.adam = MemoryOrderAdam(self.parameters, lr=self.rate, betas=config.betas, fused=True)
@@ -60,7 +62,22 @@ class Optimiser:
         self.sae.zero_grad(set_to_none=True)
         if self.own is not None and before is not None:
             for p, old in zip(self.parameters, before, strict=True):
-                p.copy_(old.lerp(p, _spread(self.own, p)))
+                p.copy_(old.lerp(p, spread(self.own, p)))
+
+
+def rates_of(lr: float | tuple[float, ...], shape: tuple[int, ...]) -> np.ndarray:
+    """The learning rate of each member; a tuple goes along the last stack axis.
+
+    Raises:
+        ValueError: a tuple of another length than that axis.
+    """
+    given = np.asarray(lr, dtype=np.float64)
+    given = given.reshape(()) if given.size == 1 else given
+    fits = not given.ndim or (bool(shape) and given.shape == (shape[-1],))
+    several = f"or {math.prod(shape[-1:])} of them, one for each along the last axis of the stack {tuple(shape)}"
+    advice = "give as many, or nest the other lists so that the last axis is that of the rates"
+    must(fits, "TrainConfig.lr", f"one number, {several}" if shape else "one number for a single SAE", lr, advice)
+    return np.broadcast_to(given, shape)
 
 
 def clip_gradients(parameters: Sequence[Tensor], limit: float, stack_axes: int) -> None:
@@ -71,9 +88,9 @@ def clip_gradients(parameters: Sequence[Tensor], limit: float, stack_axes: int) 
     factor = (limit / (torch.linalg.vector_norm(torch.stack(norms), dim=0) + 1e-6)).clamp_max(1.0)
     if bool((factor < 1).any()):
         for g in gradients:
-            g *= _spread(factor, g)
+            g *= spread(factor, g)
 
 
-def _spread(per_member: Tensor, like: Tensor) -> Tensor:
+def spread(per_member: Tensor, like: Tensor) -> Tensor:
     """One number a member, shaped to multiply a parameter."""
     return per_member.view(*per_member.shape, *[1] * (like.ndim - per_member.ndim))

@@ -40,7 +40,8 @@ def resample(
     """Point dead latents at rows of the batch, drawn without replacement by the square of |x - x_hat|^2.
 
     Decoder row = the direction of the centred input; encoder column = .2 times the mean norm of live columns along it;
-    biases 0, thresholds the mean of the live ones; Adam's moments cleared. More dead latents than rows: the rest wait.
+    biases 0, thresholds the mean of the live ones; Adam's moments cleared. More dead latents than rows: the rest wait,
+    and so does a latent that drew an input equal to b_dec.
     A variant whose W_dec is made of other parameters keeps it. Returns how many each member resampled.
 
     Source: Bricken et al. (2023), Towards Monosemanticity, appendix "Neuron Resampling".
@@ -54,7 +55,10 @@ def resample(
     chosen = order.gather(-1, turn.clamp(0, error.shape[-1] - 1))
     rows = out.x.expand_as(out.x_hat) - sae.b_dec[..., None, :]
     target = rows.gather(-2, chosen[..., None].expand(*chosen.shape, sae.d))
-    target = target / target.norm(dim=-1, keepdim=True).clamp_min(1e-8)
+    length = target.norm(dim=-1)
+    low = 16 * torch.finfo(rows.dtype).eps * out.x.norm(dim=-1).amax(-1).expand(sae.shape)[..., None]
+    dead = dead & (length > low)  # a row that is b_dec, but for round-off, has no direction
+    target = target / length.clamp_min(1e-30)[..., None]
     norms = sae.W_enc.norm(dim=-2)
     mean_norm = (norms * ~dead).sum(-1, keepdim=True) / (~dead).sum(-1, keepdim=True).clamp_min(1)
     mean_norm = torch.where(mean_norm > 0, mean_norm, torch.ones_like(mean_norm))

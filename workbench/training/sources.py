@@ -2,9 +2,11 @@
 
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from synthetic.errors import must
 from synthetic.streams import stream
 
 
@@ -31,8 +33,26 @@ class Finite(Source, Protocol):
         ...
 
 
-def training_batch(source: Source, n: int, seed: int, step: int, device: torch.device) -> Tensor:
-    """The n activations (n, d) of a training step."""
-    if isinstance(source, Finite):
-        return source.batch(n, seed, step).to(device)
-    return source.sample(n, stream(seed, "train", step, device)).x
+def training_batch(
+    source: Source, n: int, seed: int, step: int, device: torch.device, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """The n activations (n, d) of a training step, without gradient."""
+    finite = isinstance(source, Finite)
+    x = source.batch(n, seed, step) if finite else source.sample(n, stream(seed, "train", step, device)).x
+    return rows_given(x, n, source.d).to(device, dtype)
+
+
+def rows_given(x: Any, n: int, d: int) -> Tensor:
+    """What a source returned when it was asked for n activations, as (n, d) and without gradient.
+
+    Raises:
+        ValueError: no floating-point numbers, or another number of rows.
+    """
+    x = torch.from_numpy(x) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+    floats = isinstance(x, Tensor) and x.is_floating_point()
+    kind = f"one of {x.dtype}" if isinstance(x, Tensor | np.ndarray) else type(x).__name__
+    must(floats, "world.x", "a tensor of floating-point numbers", kind, "convert it, as x.float() does")
+    right = x.shape[-1:] == (d,) and x.numel() == n * d
+    must(right, "world.x", f"{n} rows of width {d}", f"shape {tuple(x.shape)}", "return as many as were asked for")
+    x = x.detach().reshape(n, d)
+    return x.clone() if x.is_inference() else x

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from synthetic.errors import must
 from workbench.sae import SAE, Latents, Pass, register
-from workbench.sparsifiers import batch_top_k, masked, track_smallest
+from workbench.sparsifiers import above, batch_top_k, track_smallest
 
 
 @register("batch_topk", core=True)
@@ -46,7 +46,7 @@ class BatchTopK(SAE):
         """Select over the batch in training, by threshold at inference."""
         if self.training:
             return batch_top_k(pre, self.k)
-        return masked(pre, pre > self.threshold[..., None, None])
+        return above(pre, self.threshold[..., None, None])
 
     def after_step(self, out: Pass) -> None:
         """Follow the smallest kept value; the first batch sets it."""

@@ -56,7 +56,9 @@ class BiasAdaptation(SAE):
         self.register_buffer("t", -torch.special.ndtri(self.rate)[..., None, None], persistent=False)
 
     def pre(self, x: Tensor) -> Tensor:
-        """The product u; b_dec is 0."""
+        """The product u; b_dec is 0. Training notes the rows it is taken with."""
+        if self.training:
+            self.row.copy_(self.W_dec.detach())
         return self.project(x)
 
     def activate(self, pre: Tensor) -> Tensor:
@@ -65,14 +67,19 @@ class BiasAdaptation(SAE):
         return self.a[..., None, None] * phi
 
     def after_step(self, out: Pass) -> None:
-        """The spherical step, from the rows that the batch was seen with; a row that fired nowhere stays."""
+        """The spherical step, from the rows that the batch was seen with; a row that fired nowhere stays.
+
+        Rows whose norms the SAE keeps (`unit_decoder` False) stay on spheres of those norms.
+        """
         if "W_dec" in self.frozen:
             return
-        u = out.pre
+        u = out.pre.to(out.x.dtype)
         g = ((2 * u - self.t) if self.output == "relu" else 2 * u) * (u > self.t)
         ascent = g.mT @ out.x / out.x.shape[-2]
         step = self.step[..., None, None]
         moved = torch.where(step > 0, self.row + step * ascent, ascent)
         norm = moved.norm(dim=-1, keepdim=True)
+        if not self.unit_decoder:
+            norm = norm / self.row.norm(dim=-1, keepdim=True)
         self.row.copy_(torch.where(norm > 0, moved / norm.clamp_min(1e-30), self.row))
         self.W_dec.copy_(self.row)

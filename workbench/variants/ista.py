@@ -10,7 +10,7 @@ from synthetic.world import Codes
 from workbench import kernels
 from workbench.prefixes import Detach, prefix_loss, track_frequency, widths_of
 from workbench.sae import SAE, Latents, Pass, register
-from workbench.sparsifiers import batch_top_k, masked, track_smallest
+from workbench.sparsifiers import above, batch_top_k, track_smallest
 
 
 @register("ista")
@@ -78,7 +78,8 @@ class Ista(SAE):
             guess = self._select(self.pre(x), self.guess_threshold)
         if self.sparse_now and isinstance(guess, Codes):
             guess = self.entries(x, guess)
-        self._guess = guess.detach() if isinstance(guess, Tensor) else guess.values.detach()
+        if self.training:
+            self._guess = guess.detach() if isinstance(guess, Tensor) else guess.values.detach()
         left = x - self.b_dec[..., None, :] - kernels.decode(guess, self.W_dec)
         return x + self.eta[..., None, None] * left
 
@@ -87,7 +88,7 @@ class Ista(SAE):
         return self._select(pre, self.threshold)
 
     def _select(self, pre: Tensor, threshold: Tensor) -> Latents:
-        return batch_top_k(pre, self.k) if self.training else masked(pre, pre > threshold[..., None, None])
+        return batch_top_k(pre, self.k) if self.training else above(pre, threshold[..., None, None])
 
     def loss(self, x: Tensor, out: Pass) -> dict[str, Tensor]:
         """Squared error, a mean over prefixes."""

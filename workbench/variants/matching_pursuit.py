@@ -47,8 +47,9 @@ class MatchingPursuit(SAE):
 
     linear_pre = False
     nonnegative = False
+    inference = ("steps",)
     steps: int | None = None
-    """steps at inference in place of k; not saved"""
+    """steps at inference in place of k"""
     k: Tensor
     tol: Tensor
     stop_on_repeat: bool

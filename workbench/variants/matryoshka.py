@@ -8,7 +8,7 @@ from torch import Tensor
 from synthetic.errors import must
 from workbench.prefixes import Detach, prefix_loss, track_frequency, widths_of
 from workbench.sae import SAE, Latents, Pass, register
-from workbench.sparsifiers import batch_top_k, masked, track_smallest
+from workbench.sparsifiers import above, batch_top_k, track_smallest
 
 
 @register("matryoshka")
@@ -63,7 +63,7 @@ class Matryoshka(SAE):
         """As BatchTopK."""
         if self.training:
             return batch_top_k(pre, self.k)
-        return masked(pre, pre > self.threshold[..., None, None])
+        return above(pre, self.threshold[..., None, None])
 
     def loss(self, x: Tensor, out: Pass) -> dict[str, Tensor]:
         """Mean squared error over prefixes."""

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from synthetic.errors import must
 from synthetic.world import Codes
+from workbench import kernels
 from workbench.pursuit import orthogonal_matching_pursuit
 from workbench.sae import SAE, register
 
@@ -39,6 +40,9 @@ class OMP(SAE):
     latent_scale = ()
     compares_latents = True
     nonnegative = False
+    inference = ("steps",)
+    steps: int | None = None
+    """steps at inference in place of k"""
     k: Tensor
 
     def setup(self) -> None:
@@ -54,5 +58,7 @@ class OMP(SAE):
 
     def activate(self, pre: Tensor) -> Codes:
         """Coefficients on the picked rows, without gradient."""
-        path = orthogonal_matching_pursuit(pre, self.W_dec, self.k, select=self.settings["select"])
+        kernels.must_be_plain("OMP.activate")
+        steps = self.k if self.steps is None or self.training else self.steps
+        path = orthogonal_matching_pursuit(pre, self.W_dec, steps, select=self.settings["select"])
         return path.codes(self.m)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from synthetic.errors import must
+from workbench import kernels
 from workbench.sae import SAE, Pass, register, squared_error
 from workbench.semi_nmf import Factors, best_codes, winner_take_all
 
@@ -59,6 +60,7 @@ class SemiNmf(SAE):
         sae = cls(rows.shape[1], len(rows), l1=0.0)
         with torch.no_grad():
             sae.W_dec.copy_(rows / rows.norm(dim=-1, keepdim=True).clamp_min(1e-8))
+        sae.fresh = False
         return sae.eval()
 
     def pre(self, x: Tensor) -> Tensor:
@@ -67,6 +69,7 @@ class SemiNmf(SAE):
 
     def activate(self, pre: Tensor) -> Tensor:
         """The optimal codes, without gradient."""
+        kernels.must_be_plain("SemiNmf.activate")
         return best_codes(pre.detach(), self.W_dec.detach(), l1=self.l1 / 2, iterations=self.iterations)
 
     def loss(self, x: Tensor, out: Pass) -> dict[str, Tensor]:
@@ -74,7 +77,7 @@ class SemiNmf(SAE):
         return {"mse": squared_error(x, out.x_hat), "l1": self.l1 * out.dense().sum(-1).mean(-1)}
 
     def after_step(self, out: Pass) -> None:
-        """The largest entries of each row, at norm 1 again."""
+        """The largest entries of each row, at norm 1 again unless rows have norms of their own."""
         if "W_dec" not in self.frozen and bool((self.share > 0).any()):
             kept = winner_take_all(self.W_dec, torch.where(self.share > 0, self.share, 1.0))
-            self.W_dec.copy_(kept / kept.norm(dim=-1, keepdim=True).clamp_min(1e-8))
+            self.W_dec.copy_(kept / kept.norm(dim=-1, keepdim=True).clamp_min(1e-8) if self.unit_decoder else kept)
