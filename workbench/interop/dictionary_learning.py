@@ -89,7 +89,7 @@ def _settings(variant: str, trainer: dict[str, Any], content: dict[str, Any], m:
     if variant == "topk":
         return {"k": k}
     beta = trainer.get("threshold_beta")
-    settings = {"k": float(k or 0)} | ({} if beta is None else {"threshold_rate": 1 - beta})
+    settings: dict[str, Any] = {"k": float(k or 0), "threshold_rate": 1 - (0.999 if beta is None else float(beta))}
     return settings | ({"prefixes": _prefixes(content.get("group_sizes"), m)} if variant == "matryoshka" else {})
 
 
