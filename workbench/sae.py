@@ -442,6 +442,24 @@ def create(name: str, d: int | np.integer, m: int | np.integer, *, seed: Seeds =
     return shelf[pick(name, shelf, "variant")](d, m, seed=seed, **settings)
 
 
-def load(folder: str | Path) -> SAE:
-    """An SAE from a folder that `SAE.save` or SAELens wrote (its temporal SAEs and transcoders excepted)."""
-    return importlib.import_module("workbench.interop.saelens").load(Path(folder))
+def load(name: str | Path) -> SAE:
+    """An SAE from a folder or file that `SAE.save` or another library wrote, told apart by the files that it holds.
+
+    Forms: SAELens (its temporal SAEs and transcoders excepted), dictionary_learning, sparsify, Gemma Scope, Llama
+    Scope, OpenAI's, Goodfire's, and files of hook_z; see `workbench.interop`. No code of a folder's runs.
+
+    Rows of W_dec are brought to norm 1 wherever that leaves every reconstruction as it is, and a latent is then its
+    contribution along a unit row: another library's latent times the norm of its row, as after SAELens's
+    `fold_W_dec_norm`. Where it is not so (latents compared with one another, unequal norms), the SAE keeps rows and
+    latents as they are, and training leaves the norms alone. Where `metadata["normalize_activations"]` is
+    "layer_norm", the SAE takes and returns rows that are standardised already (`Activations(standardise=True)`).
+
+    Args:
+        name: a folder, a file of weights in one, or `hub:owner/repository[/folder][@revision]`.
+
+    Raises:
+        ValueError: no such folder, no form that is known, or a file that is not what its form says.
+        FileNotFoundError: a file that the form needs is missing.
+        OSError: the hub cannot be reached.
+    """
+    return importlib.import_module("workbench.interop.forms").load(name)

@@ -7,6 +7,7 @@ and its `reshape_activations` and, for an SAE whose inputs are standardised befo
 """
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,15 +15,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from synthetic.errors import must, pick
-from synthetic.schema import OBJECT, TEXT, optional, shown
-from synthetic.storage import file_sum, put_tensors, read, read_sealed, sealed, settled, together, unchanged
-from workbench.interop.saelens_foreign import ARCHITECTURES, CONFIG, LENGTHS, WEIGHTS, fitted, foreign, metadata_of
+from synthetic.schema import OBJECT, TEXT, Kind, above, list_of, optional, read_json, shown, whole
+from synthetic.storage import file_sum, put_tensors, read_sealed, sealed, settled, together, unchanged
+from workbench.interop.assembly import LENGTHS, content_of, fitted, float_scale, made
+from workbench.interop.saelens_foreign import ARCHITECTURES, CONFIG, FIELDS, WEIGHTS, foreign, metadata_of
 from workbench.sae import SAE, variant_shelf
-from workbench.settings import plain
 
 _OURS, _EXTRA, _STACK = "workbench.json", "workbench.safetensors", "stack.json"
 _FORMAT = 2
@@ -33,6 +33,14 @@ _VERSION = "6.54.12"
 """SAELens whose format is written; folders without a version are older than 6, and lose their metadata there"""
 _THEIRS = {"W_enc", "W_dec", "r_mag", *LENGTHS}
 """tensors that SAELens knows; what training keeps beside them goes into a file of its own"""
+_FIELDS = {"format": whole(), "variant": TEXT, "d": whole(1), "m": whole(1), "seed": whole(), "settings": OBJECT}
+_FIELDS |= {"scale": above(0.0)}
+_STACK_FIELDS = {
+    "shape": list_of(whole(1)),
+    "seed": Kind("a whole number, or lists of them", lambda v: isinstance(v, int | list) and not isinstance(v, bool)),
+    "settings": OBJECT,
+    "members": whole(1),
+}
 
 
 def save(sae: SAE, folder: Path) -> Path:
@@ -118,9 +126,15 @@ def _config(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, Any]:
 
 
 def _written(metadata: dict[str, Any]) -> dict[str, Any]:
-    """A copy of what JSON can hold."""
+    """A copy of what JSON can hold, numpy's numbers and arrays included."""
+
+    def numbers(value: Any) -> Any:
+        if isinstance(value, np.generic | np.ndarray):
+            return value.tolist()
+        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
     try:
-        return json.loads(json.dumps(plain(metadata)))
+        return json.loads(json.dumps(metadata, default=numbers))
     except TypeError as error:
         raise ValueError(f"SAE.metadata must be plain JSON values; got one that is not: {error}.") from None
 
@@ -139,7 +153,10 @@ def _selection(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, An
 
 
 def _to_saelens(sae: SAE, state: dict[str, Tensor], scale: float) -> dict[str, Tensor]:
-    """Raw units: weights stay, biases and thresholds are divided by the scale. A latent is then ours over the scale."""
+    """Raw units: only lengths change, biases and thresholds are divided by the scale.
+
+    A latent is then in units of x, our latent over the scale: its contribution along its row where rows are unit.
+    """
     must(
         type(sae).unit_decoder,
         f"{type(sae).__name__}.unit_decoder",
@@ -163,10 +180,10 @@ def _load(folder: Path) -> SAE:
     if (folder / _STACK).exists():
         with _sound_stack(folder):
             return _load_stack(folder)
-    if (folder / _OURS).exists():
-        with _sound(folder):
-            return _load_single(folder)
-    return _load_single(folder)
+    if not (folder / _OURS).exists():
+        return foreign(folder).eval()
+    with _sound(folder):
+        return _load_ours(folder).eval()
 
 
 @contextmanager
@@ -199,47 +216,69 @@ def _sound_stack(folder: Path) -> Iterator[None]:
             must(found == expected, str(member), "as it was saved with its stack", "another member", _SAVE_AGAIN)
 
 
-def _load_single(folder: Path) -> SAE:
-    state = read(folder / WEIGHTS, load_file, "SAE folder")
-    extra = read(folder / _EXTRA, load_file, "SAE folder") if (folder / _EXTRA).exists() else {}
-    config = _json(folder / CONFIG)
-    if not (folder / _OURS).exists():
-        sae = foreign(config, state, folder).eval()
-        sae.fresh = False
-        return sae
-    ours = _json(folder / _OURS)
-    format = ours.get("format")
-    must(format in (1, _FORMAT), f"{_OURS}.format", f"at most {_FORMAT}", format, "update sae-workbench")
+def _load_ours(folder: Path) -> SAE:
+    state = content_of(folder / WEIGHTS)
+    extra = content_of(folder / _EXTRA) if (folder / _EXTRA).exists() else {}
+    config = read_json(folder / CONFIG, "SAE folder", FIELDS)
+    ours = read_json(folder / _OURS, "SAE folder", _FIELDS)
+    must(
+        ours["format"] in (1, _FORMAT), f"{_OURS}.format", f"at most {_FORMAT}", ours["format"], "update sae-workbench"
+    )
     shelf = variant_shelf()
     cls = shelf[pick(ours["variant"], shelf, "variant of the folder (import its plug-in first)")]
-    sae = cls(ours["d"], ours["m"], seed=ours["seed"], **ours["settings"])
+    d, m, scale = ours["d"], ours["m"], float_scale(float(ours["scale"]), f"{_OURS}: scale")
+    everything = state | extra
+    _must_be_stored(d, m, everything)
+    sae = made(cls, d, m, ours["seed"], ours["settings"], everything, WEIGHTS)
+    must(
+        not sae.shape,
+        f"{_OURS}: settings",
+        "those of one SAE, not of a stack",
+        shown(ours["settings"]),
+        "save it again",
+    )
     sae.metadata = metadata_of(config, sae.name)
     sae.set_marks(ours, str(folder / _OURS))
-    scale = ours["scale"]
     known = _selection(sae, ours["settings"], scale).keys() <= config.keys()
-    whole = sae.architecture is None or (config.get("architecture") == sae.name and not known)  # the latter: once so
-    sae.load_state_dict({**state, "scale": torch.tensor(scale)} if whole else fitted(sae, state | extra, scale))
-    return sae.eval()
+    in_own_units = sae.architecture is None or (config.get("architecture") == sae.name and not known)  # once so
+    sae.load_state_dict(fitted(sae, everything, scale, WEIGHTS, raw=not in_own_units))
+    return sae
+
+
+def _must_be_stored(d: int, m: int, state: dict[str, Tensor]) -> None:
+    """Widths are those of the tensors, before anything of these sizes is made."""
+    advice = "the folder's workbench.json and weights do not belong together"
+    if "W_dec" in state:
+        real = tuple(state["W_dec"].shape)
+        must(real == (m, d), f"{WEIGHTS}.W_dec", f"of shape {(m, d)}", real, advice)
+    axes = {size for value in state.values() for size in value.shape}
+    must({d, m} <= axes, f"{_OURS}: d and m", "widths of the tensors", (d, m), advice)
 
 
 def _load_stack(folder: Path) -> SAE:
-    about = _json(folder / _STACK)
-    members = [_load(folder / f"member-{i:03d}") for i in range(about["members"])]
+    about = read_json(folder / _STACK, "SAE folder", _STACK_FIELDS)
+    count, shape = about["members"], tuple(about["shape"])
+    whole_stack = math.prod(shape) == count and bool(shape)
+    must(whole_stack, f"{_STACK}: members", f"the number in a stack of shape {list(shape)}", count, "save it again")
+    members = [_load(folder / f"member-{i:03d}") for i in range(count)]
     first = members[0]
-    sae = type(first)(first.d, first.m, seed=about["seed"], **about["settings"])
-    states = [member.state_dict() for member in members]
-    stacked = {
-        name: states[0][name]
-        if name == "scale"
-        else torch.stack([state[name] for state in states]).reshape(target.shape)
-        for name, target in sae.state_dict().items()
-    }
-    sae.load_state_dict(stacked)
+    for number, member in enumerate(members):
+        kind, own = (type(first), first.d, first.m, first.scale), (type(member), member.d, member.m, member.scale)
+        where = f"member-{number:03d}"
+        must(own == kind, where, "of the variant, widths and scale of member-000", member.name, "save the stack again")
+    state = {name: torch.stack([member.state_dict()[name] for member in members]) for name in first.state_dict()}
+    state = {name: v[0] if name == "scale" else v.reshape(*shape, *v.shape[1:]) for name, v in state.items()}
+    sae = made(type(first), first.d, first.m, about["seed"], about["settings"], state, _STACK)
+    must(
+        sae.shape == shape, f"{_STACK}: shape", f"that of its settings, {list(sae.shape)}", list(shape), "save it again"
+    )
+    for member, at in zip(members, np.ndindex(shape), strict=True):
+        settings = {name: _member(value, at, shape) for name, value in sae.settings.items()}
+        must(
+            member.settings == settings, f"{_STACK}: settings", "those of its members", settings, "save the stack again"
+        )
+    sae.load_state_dict(state)
     sae.metadata = first.metadata
     rates = [rate for member in members for rate in member.rates or ()]
     sae.set_marks(first.marks() | {"rates": rates if len(rates) == len(members) else None}, str(folder / _STACK))
     return sae.eval()
-
-
-def _json(path: Path) -> dict[str, Any]:
-    return read(path, lambda p: json.loads(p.read_text()), "SAE folder")

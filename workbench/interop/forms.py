@@ -1,0 +1,171 @@
+"""The forms of SAE folders that are read, ours and other libraries', told apart by the files that a folder holds."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from synthetic.errors import must
+from workbench.interop import dictionary_learning, gemma_scope, goodfire, hook_z, llama_scope, openai, saelens, sparsify
+from workbench.interop.assembly import content_of
+from workbench.interop.hub import PREFIX, fetched, is_repository
+from workbench.row_norms import fold_row_norms
+from workbench.sae import SAE
+
+_WEIGHTS = (".pt", ".pth", ".npz", ".safetensors")
+_SHOWN = 12
+"""names that an error lists"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder, or one file in it that was named."""
+
+    path: Path
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where files are read from."""
+        if self.path.is_dir():
+            return self.path
+        return self.path.parent.parent if self.path.parent.name == "checkpoints" else self.path.parent
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Files that say what form it is: all of a folder, or the one that was named if it holds weights."""
+        if self.path.is_file() and self.path.suffix in _WEIGHTS:
+            return frozenset({self.path.relative_to(self.folder).as_posix()})
+        found = {path.name for path in self.folder.iterdir()}
+        return frozenset(found | {f"checkpoints/{path.name}" for path in self.folder.glob("checkpoints/*")})
+
+    @cached_property
+    def torch_file(self) -> Path | None:
+        """The torch file that was named, or the folder's only one."""
+        found = sorted(name for name in self.names if Path(name).suffix in (".pt", ".pth"))
+        return self.folder / found[0] if len(found) == 1 else None
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """What that torch file holds."""
+        return content_of(self.torch_file) if self.torch_file is not None else {}
+
+
+@dataclass(frozen=True)
+class Form:
+    """A library's layout: its name, the files that are read, those of them that mark it, and what reads it."""
+
+    name: str
+    files: tuple[str, ...]
+    marks: frozenset[str]
+    load: Callable[[Path], SAE]
+    keys: frozenset[str] = frozenset()
+    """tensors that mark a torch file of any name; `load` then takes the file"""
+
+    def fits(self, place: Place) -> bool:
+        """Whether a place holds this form, by its files."""
+        return bool(self.marks & place.names) or (bool(self.keys) and self.keys <= place.content.keys())
+
+    def read(self, place: Place) -> SAE:
+        """The SAE."""
+        return self.load(place.torch_file if self.keys and place.torch_file is not None else place.folder)
+
+
+def _form(name: str, files: tuple[str, ...], load: Callable[[Path], SAE], *marks: str) -> Form:
+    return Form(name, files, frozenset(marks or files[:1]), load)
+
+
+_SAELENS = ("cfg.json", "sae_weights.safetensors", "activation_scaler.json", "activation_whitening.safetensors")
+_SAELENS += ("workbench.json", "workbench.safetensors", "stack.json")
+FORMS = (
+    _form("dictionary_learning", ("ae.pt", "config.json"), dictionary_learning.load),
+    _form("sparsify", ("sae.safetensors", "cfg.json"), sparsify.load),
+    _form("Gemma Scope", ("params.npz", "params.safetensors"), gemma_scope.load, *gemma_scope.WEIGHTS),
+    _form(
+        "Llama Scope",
+        ("hyperparams.json", "checkpoints/final.safetensors"),
+        llama_scope.load,
+        *("hyperparams.json", "checkpoints/final.safetensors"),
+    ),
+    _form(
+        "SAELens and this library",
+        _SAELENS,
+        saelens.load,
+        "cfg.json",
+        "sae_weights.safetensors",
+        "workbench.json",
+        "stack.json",
+    ),
+    Form("OpenAI's TopK", ("*.pt",), frozenset(), openai.load, openai.KEYS),
+    Form("Goodfire", ("*.pt", "*.pth"), frozenset(), goodfire.load, goodfire.KEYS),
+    Form("hook_z", ("*.pt", "*_cfg.json"), frozenset(), hook_z.load, hook_z.KEYS),
+)
+"""in the order they are tried; a torch file of any name is opened last"""
+
+
+def load(name: str | Path) -> SAE:
+    """An SAE of any form; see `workbench.load`.
+
+    Raises:
+        ValueError: no such folder, no form that is known, or a file that is not what its form says.
+        FileNotFoundError: a file of the form is missing.
+    """
+    path = fetched(str(name), read_of) if str(name).startswith(PREFIX) else Path(name)
+    if not path.exists():
+        hub = f", or write hub:{name} for the repository of the Hugging Face hub" if is_repository(str(name)) else ""
+        must(False, "load.folder", "an existing folder", path, f"check the path{hub}")
+    place = Place(path)
+    form = form_of(place)
+    if form is None:
+        must(
+            False, "load.folder", "an SAE in a form that is read", f"{path}, which holds {_held(place)}", _advice(place)
+        )
+        raise AssertionError
+    sae = form.read(place).eval()
+    fold_row_norms(sae)
+    return sae
+
+
+def form_of(place: Place) -> Form | None:
+    """The form that a place's files mark it as."""
+    return next((form for form in FORMS if form.fits(place)), None)
+
+
+def holds_sae(path: Path) -> bool:
+    """Whether a path is an SAE of some form; a torch file of any name counts, unopened."""
+    if not path.exists():
+        return False
+    place = Place(path)
+    return place.torch_file is not None or any(form.marks & place.names for form in FORMS)
+
+
+def read_of(files: Collection[str]) -> list[str]:
+    """Those of a folder's files, by their paths in it, that some form reads."""
+    known = {file for form in FORMS for file in form.files}
+    return sorted(
+        file
+        for file in files
+        if file in known
+        or ("/" not in file and (Path(file).suffix in (".pt", ".pth") or file.endswith("_cfg.json")))
+        or (file.startswith("member-") and Path(file).name in _SAELENS)
+    )
+
+
+def _held(place: Place) -> str:
+    names = sorted(place.names)
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    of = f" of {sorted(map(str, place.content))[:_SHOWN]}" if place.content else ""
+    return f"{names[:_SHOWN]}{of}{more}" if names else "nothing"
+
+
+def _advice(place: Place) -> str:
+    below = (
+        [] if place.path.is_file() else sorted(p.name for p in place.folder.iterdir() if p.is_dir() and holds_sae(p))
+    )
+    if below:
+        more = f" and {len(below) - _SHOWN} more" if len(below) > _SHOWN else ""
+        return f"name one of its folders, {below[:_SHOWN]}{more}"
+    files = sorted(name for name in place.names if Path(name).suffix in (".pt", ".pth"))
+    if len(files) > 1:
+        return f"name one of its files, {files[:_SHOWN]}"
+    return "forms are " + "; ".join(f"{form.name} ({', '.join(form.files)})" for form in FORMS)

@@ -1,0 +1,89 @@
+"""Folders of the Hugging Face hub by name, `hub:owner/repository[/folder][@revision]`.
+
+No more of a repository is fetched than is read.
+"""
+
+import importlib
+import re
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+from synthetic.errors import must
+
+PREFIX = "hub:"
+_NAME = re.compile(r"([\w.-]+/[\w.-]+)((?:/[^/@]+)*)/?(?:@(.+))?")
+
+
+def is_repository(name: str) -> bool:
+    """Whether a name could be a repository's, `owner/repository`."""
+    return re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name) is not None
+
+
+def fetched(name: str, needed: Callable[[Collection[str]], Collection[str]]) -> Path:
+    """The local folder, or file, of what a name stands for, downloaded once.
+
+    Args:
+        name: with or without "hub:".
+        needed: which of a folder's files, by their paths in it, are read.
+
+    Raises:
+        ValueError: no such name, folder or file, or `huggingface_hub` is not installed.
+        OSError: the hub cannot be reached, and keeps no such repository on this machine.
+    """
+    found = _NAME.fullmatch(name.removeprefix(PREFIX))
+    must(found, "load.folder", "hub:owner/repository[/folder][@revision]", repr(name), "write it so")
+    repository, inside, revision = found.groups() if found else ("", "", None)
+    inside = inside.strip("/")
+    hub, local = _client(), None
+    try:
+        files = hub.list_repo_files(repository, revision=revision)
+    except Exception as error:  # the client's errors are those of whatever it uses to reach the hub
+        local = _cached(hub, repository, revision, error)
+        files = [path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file()]
+    start = f"{inside}/" if inside else ""
+    held = [file.removeprefix(start) for file in files if file.startswith(start)]
+    one = [inside] if inside in files else []
+    must(one or held, f"hub:{repository}", "a repository with the folder or file named", repr(inside), _folders(files))
+    if local is not None:
+        return local / inside
+    wanted = [*(start + file for file in needed(held)), *one]
+    if one:  # what may lie beside a file that is read
+        start = f"{Path(inside).parent.as_posix()}/".removeprefix("./")
+        beside = [file.removeprefix(start) for file in files if file.startswith(start)]
+        wanted += [start + file for file in needed(beside) if Path(file).suffix == ".json"]
+    if not wanted:  # nothing here is read: the folder's listing is what the error tells
+        raise ValueError(f"hub:{repository} must hold an SAE at {inside or 'its top'}; got none: {_folders(held)}.")
+    try:
+        return Path(hub.snapshot_download(repository, revision=revision, allow_patterns=wanted)) / inside
+    except Exception as error:
+        raise _unreachable(repository, error) from None
+
+
+def _client() -> Any:
+    try:
+        return importlib.import_module("huggingface_hub")
+    except ImportError:
+        advice = "pip install huggingface_hub, or download the folder and name it"
+        must(False, "load.folder", "a folder where huggingface_hub is not installed", "a hub: name", advice)
+
+
+def _cached(hub: Any, repository: str, revision: str | None, error: Exception) -> Path:
+    """What an earlier download left on this machine."""
+    try:
+        return Path(hub.snapshot_download(repository, revision=revision, local_files_only=True))
+    except Exception:
+        raise _unreachable(repository, error) from None
+
+
+def _unreachable(repository: str, error: Exception) -> OSError:
+    said = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    advice = "check the name and the network, or download the folder and name it"
+    return OSError(f"hub:{repository} must be reachable; got {type(error).__name__}, {said}: {advice}.")
+
+
+def _folders(files: Collection[str]) -> str:
+    """Advice that names what is there."""
+    parents = sorted({Path(file).parent.as_posix() for file in files if Path(file).suffix not in ("", ".md")} - {"."})
+    more = f" and {len(parents) - 8} more" if len(parents) > 8 else ""
+    return f"name one of its folders, {parents[:8]}{more}" if parents else "it holds no folders; choose another"
