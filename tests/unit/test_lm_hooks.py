@@ -255,7 +255,9 @@ def test_hooks_are_gone_after_an_error(name):
     with pytest.raises(RuntimeError, match="within the pass"):
         logits(lm, ids, HookPoint(1, name), fail)
     assert not hooked(lm)
-    with pytest.raises(IndexError):
+    with pytest.raises(
+        ValueError, match=r"token ids must be in \[0, 40\), the model's vocabulary; got 40 to .*: use the"
+    ):
         capture(lm, ids + VOCABULARY, [HookPoint(1, name)])
     assert not hooked(lm)
 
@@ -346,7 +348,7 @@ def test_pattern_and_values_make_hook_z(kind, layer):
 def test_attention_is_restored_after_an_error():
     lm = language_model("llama")
     own = lm.model.config._attn_implementation
-    with pytest.raises(IndexError):
+    with pytest.raises(ValueError, match="token ids must be in"):
         attention_parts(lm, tokens() + VOCABULARY, 1)
     assert lm.model.config._attn_implementation == own
     assert not hooked(lm)

@@ -131,7 +131,7 @@ def test_a_hubs_data_set_is_streamed(monkeypatch):
     monkeypatch.setattr(text_module, "needed", {"datasets": SimpleNamespace(load_dataset=load_dataset)}.__getitem__)
     rows = documents("hub:some/data", seed=3)
     assert [next(rows) for _ in range(2)] == [Document("some/data-0", "row 0"), Document("some/data-1", "row 1")]
-    assert asked == [("some/data", {"split": "train", "streaming": True})]
+    assert asked == [("some/data", {"split": "train", "streaming": True, "trust_remote_code": False})]
     assert read == [0, 1]
 
     monkeypatch.setattr(text_module, "needed", lambda _: SimpleNamespace(load_dataset=lambda *_, **__: [{"image": 0}]))
@@ -149,7 +149,7 @@ def test_what_is_no_text_is_named(tmp_path):
             documents(str(tmp_path / name))
     (tmp_path / "other.txt").write_bytes(b"caf\xe9")
     for source in (tmp_path, tmp_path / "other.txt"):
-        with pytest.raises(ValueError, match=r"text must hold a readable other\.txt; got 'utf-8' codec"):
+        with pytest.raises(ValueError, match=r"text must be UTF-8; got .*other\.txt: 'utf-8' codec .*: save it as"):
             documents(str(source))
 
 
