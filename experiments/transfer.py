@@ -27,7 +27,7 @@ from synthetic.streams import stream
 from workbench import SAE, TrainConfig, create, evaluate, train, variant_shelf
 from workbench.calibration import Tried, calibrated, mean_l0, nearest
 from workbench.lm.activations import Activations
-from workbench.lm.hooks import known_points
+from workbench.lm.hooks import HookPoint, known_points
 from workbench.lm.models import LanguageModel, load_model
 from workbench.lm.packaged import model_and_text
 from workbench.lm.scores import losses
@@ -211,10 +211,11 @@ def prepared(settings: Transfer) -> tuple[LanguageModel, str, str]:
     model, text = settings.model, settings.text
     if settings.store is not None:
         store = open_store(settings.store)
-        hook = settings.hook or next(name for name in store.widths if not name.startswith("hook_z"))
+        first = min(store.widths, key=lambda name: name.startswith("hook_z"))
+        hook = str(HookPoint.of(settings.hook)) if settings.hook else first
         lm = load_model(store.about["name"] if model == "packaged" else model)
-        same = store.about["settings"]["model"] == lm.fingerprint
-        must(same, "--model", "the one whose activations the store holds", lm.name, "name that one")
+        other, rule = store.differing(lm), "the one whose activations the store holds"
+        must(not other, "--model", rule, f"{lm.name}, which differs in {' and '.join(other)}", "name that one")
         return lm, text, pick(hook, store.widths, "--hook")
     lm, text = model_and_text(model, text, settings.data)
     (point,) = known_points(lm, [settings.hook or f"resid_pre.{lm.layers // 2}"])

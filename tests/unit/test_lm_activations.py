@@ -1,5 +1,6 @@
 """Activations of a store as a source: epochs, splits, the same batch for the same step, training on them."""
 
+import shutil
 from collections import Counter
 from dataclasses import replace
 from itertools import combinations, pairwise
@@ -16,7 +17,7 @@ import synthetic as S  # noqa: E402
 import workbench as W  # noqa: E402
 from workbench.lm.activations import Activations  # noqa: E402
 from workbench.lm.packing import PAD  # noqa: E402
-from workbench.lm.sources import find_source  # noqa: E402
+from workbench.lm.sources import find_source, store_and_hook  # noqa: E402
 from workbench.lm.store import StoreConfig, open_store, write_store  # noqa: E402
 from workbench.training.sources import Finite, Source, training_batch  # noqa: E402
 
@@ -142,6 +143,67 @@ def test_a_source_by_name(store, tmp_path):
     assert find_source("superposition") == S.preset("superposition")
 
 
+def test_hook_points_by_transformer_lens_names(store):
+    """One parse at every door: settings, rows, the command line's names, what SAEs say of themselves."""
+    assert StoreConfig(hooks=("blocks.1.hook_resid_post",)).hooks == ("resid_post.1",)
+    own = Activations(store, "blocks.1.hook_resid_post")
+    assert own == Activations(store, "resid_post.1") == find_source(f"{store.folder}:blocks.1.hook_resid_post")
+    assert own.metadata["hook_name"] == "blocks.1.hook_resid_post"
+    assert find_source(f"{store.folder}:blocks.0.attn.hook_z") == Activations(store, "hook_z.0")
+    with pytest.raises(ValueError, match=r"hook point must be such as .*; got 'x': name kind and layer"):
+        Activations(store, "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "hook"),
+    [
+        ("acts:resid_pre.1", "acts", "resid_pre.1"),
+        ("run-12:30/acts:blocks.1.attn.hook_z", "run-12:30/acts", "blocks.1.attn.hook_z"),
+        (r"C:\acts:resid_pre.1", r"C:\acts", "resid_pre.1"),
+        (r"C:\acts", r"C:\acts", ""),
+        ("C:/acts", "C:/acts", ""),
+        ("run-12:30", "run-12:30", ""),
+        ("superposition", "superposition", ""),
+        (":resid_pre.1", ":resid_pre.1", ""),
+    ],
+)
+def test_a_name_is_parted_at_its_last_colon(name, folder, hook):
+    assert store_and_hook(name) == (folder, hook)
+
+
+def test_colons_in_a_stores_folder(store, tmp_path):
+    """A folder that is there as a whole wins over one that its name could mean with a hook point."""
+    folder = tmp_path / "run-12:30" / "acts:hook_z.0"
+    shutil.copytree(store.folder, folder)
+    shutil.copytree(store.folder, tmp_path / "run-12:30" / "acts")
+    own = find_source(f"{folder}:resid_post.1")
+    assert (own.store.folder, own.hook) == (folder, "resid_post.1")
+    with pytest.raises(
+        ValueError, match=r"--world must be a store and hook point, FOLDER:HOOK; got .*acts:hook_z\.0: its"
+    ):
+        find_source(str(folder))
+    with pytest.raises(
+        FileNotFoundError, match=r"activation store must hold store\.json; got no such file in .*nowhere"
+    ):
+        find_source(f"{tmp_path}/nowhere:hook_z.0")
+
+
+def test_a_users_default_type_and_device_change_nothing(store):
+    activations = Activations(store, "resid_post.1", standardise=True)
+    expected = activations.batch(20, 0, 3), next(activations.in_order(20))
+    fresh = Activations(open_store(store.folder), "resid_post.1", standardise=True)
+    try:
+        torch.set_default_dtype(torch.float64)
+        torch.set_default_device("meta")
+        found = fresh.batch(20, 0, 3), next(fresh.in_order(20))
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device("cpu")
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == torch.float32
+        assert torch.equal(one, other)
+
+
 def test_samples_are_rows_drawn_by_the_generator(store):
     activations = Activations(store, "hook_z.0")
     one, again, other = (activations.sample(500, S.stream(0, "t", step)).x for step in (0, 0, 1))
@@ -252,6 +314,8 @@ def test_a_batch_has_at_most_all_rows(store):
     message = f"batch must be at most the {activations.n} activations there are; got {activations.n + 1}: lower it"
     with pytest.raises(ValueError, match=message):
         activations.batch(activations.n + 1, 0, 0)
+    with pytest.raises(ValueError, match="batch must be at least 1; got 0: raise it"):
+        activations.batch(0, 0, 0)
 
 
 # --- training --------------------------------------------------------------------------------------------------------

@@ -1,10 +1,13 @@
 """Language models: loading through one path, hook points against each layer written out by hand, attention."""
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
 transformers = pytest.importorskip("transformers", reason="language models need it: pip install 'sae-workbench[lm]'")
@@ -82,7 +85,7 @@ def written_out(kind, ids):
     model = language_model(kind).model
     base = model.base_model
     x = model.get_input_embeddings()(ids)
-    if kind == "gpt2":
+    if kind != "own":
         x = x + base.wpe.weight[: ids.shape[1]]
     found, attention = {}, []
     for layer, block in enumerate(language_model(kind).blocks):
@@ -255,7 +258,9 @@ def test_hooks_are_gone_after_an_error(name):
     with pytest.raises(RuntimeError, match="within the pass"):
         logits(lm, ids, HookPoint(1, name), fail)
     assert not hooked(lm)
-    with pytest.raises(IndexError):
+    with pytest.raises(
+        ValueError, match=r"token ids must be in \[0, 40\), the model's vocabulary; got 40 to .*: use the"
+    ):
         capture(lm, ids + VOCABULARY, [HookPoint(1, name)])
     assert not hooked(lm)
 
@@ -346,7 +351,7 @@ def test_pattern_and_values_make_hook_z(kind, layer):
 def test_attention_is_restored_after_an_error():
     lm = language_model("llama")
     own = lm.model.config._attn_implementation
-    with pytest.raises(IndexError):
+    with pytest.raises(ValueError, match="token ids must be in"):
         attention_parts(lm, tokens() + VOCABULARY, 1)
     assert lm.model.config._attn_implementation == own
     assert not hooked(lm)
@@ -382,8 +387,37 @@ def test_fingerprints_tell_models_apart():
     assert len({language_model(kind, seed).fingerprint for kind in KINDS for seed in (0, 1)}) == 6
     lm = fresh("gpt2")
     before = lm.fingerprint
-    lm.model.transformer.h[2].mlp.c_proj.bias.add_(1)
-    assert fresh("gpt2").fingerprint == before != LanguageModel("x", lm.model, lm.tokenizer).fingerprint
+    lm.model.transformer.wte.weight.data[17, 5] += 1e-3  # past autograd's eyes
+    assert fresh("gpt2").fingerprint == before != lm.fingerprint
+    lm = fresh("llama")
+    before = lm.fingerprint
+    lm.model.model.rotary_emb.inv_freq[1] *= 1.001  # a buffer that no file holds
+    assert fresh("llama").fingerprint == before != lm.fingerprint
+
+
+def test_an_identity_is_of_what_acts(tmp_path):
+    """Where files lie, what tokens are for, and how a tokenizer pads, do not act."""
+    own = language_model()
+    lm = load_model(saved("gpt2", tmp_path))
+    lm.model.config.pad_token_id = 7
+    lm.tokenizer.pad_token = lm.tokenizer.eos_token
+    lm.tokenizer(["w2", "w3 w4"], padding=True, truncation=True, max_length=1)
+    assert lm.identity == own.identity
+    assert json.loads(json.dumps(own.identity)) == own.identity
+    lm.model.config.activation_function = "relu"
+    assert lm.identity["config"] == own.identity["config"] | {"activation_function": "relu"}
+    lm.tokenizer.add_tokens("w40")
+    assert lm.identity["tokenizer"] != own.identity["tokenizer"]
+
+
+def test_a_tokenizer_written_in_python_has_an_identity_too(tmp_path):
+    def identity(own):
+        return LanguageModel("x", language_model().model, own).identity["tokenizer"]
+
+    plain = transformers.ByT5Tokenizer(extra_ids=2)
+    plain.save_pretrained(tmp_path)
+    assert identity(plain) == identity(transformers.AutoTokenizer.from_pretrained(tmp_path))
+    assert identity(plain) != identity(transformers.ByT5Tokenizer(extra_ids=3))
 
 
 def test_bos_is_the_tokenizers_own_or_its_end_of_text():
@@ -411,6 +445,83 @@ def test_what_is_no_model_is_named(tmp_path, monkeypatch):
         with pytest.raises(ValueError, match=message + str(source)) as caught:
             load_model(source)
         assert "\n" not in str(caught.value)
+
+
+CODE = """
+open({ran!r}, "w")
+from transformers import GPT2Config, GPT2LMHeadModel, GPT2TokenizerFast
+class Config(GPT2Config): model_type = "own"
+class Model(GPT2LMHeadModel): config_class = Config
+class Tokenizer(GPT2TokenizerFast): pass
+"""
+
+
+@pytest.mark.parametrize("kind", ["own", "gpt2", "tokenizer"])
+def test_code_beside_a_model_is_not_run_and_nobody_is_asked(tmp_path, monkeypatch, kind):
+    """A type of its own is refused; types that transformers knows load as what they are."""
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("was asked"))
+    saved("gpt2", tmp_path)
+    (tmp_path / "code.py").write_text(CODE.format(ran=str(tmp_path / "ran")))
+    name = "tokenizer_config.json" if kind == "tokenizer" else "config.json"
+    own = {"auto_map": {"AutoConfig": "code.Config", "AutoModelForCausalLM": "code.Model"}}
+    if kind == "tokenizer":
+        own = {"auto_map": {"AutoTokenizer": ["code.Tokenizer", "code.Tokenizer"]}, "tokenizer_class": "Tokenizer"}
+    elif kind == "own":
+        own["model_type"] = kind
+    (tmp_path / name).write_text(json.dumps(json.loads((tmp_path / name).read_text()) | own))
+    if kind != "own":
+        assert torch.equal(logits(load_model(tmp_path), tokens()), logits(language_model(), tokens()))
+    else:
+        message = r"load_model\.source must be a model that needs no code of its own; got .*: code of its folder is not"
+        with pytest.raises(ValueError, match=message) as caught:
+            load_model(tmp_path)
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "ran").exists()
+
+
+class Payload:
+    """Runs when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_pickled_weights_run_nothing(tmp_path):
+    saved("gpt2", tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(weights, tmp_path / "pytorch_model.bin")
+    assert torch.equal(logits(load_model(tmp_path), tokens()), logits(language_model(), tokens()))
+    torch.save(weights | {"more": Payload(tmp_path / "ran")}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(ValueError, match=r"load_model\.source must be a hub name"):
+        load_model(tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_weights_that_lack_are_named(tmp_path):
+    """They would be drawn at random."""
+    path = Path(saved("llama", tmp_path)) / "model.safetensors"
+    weights = load_file(path)
+    del weights["model.layers.1.mlp.up_proj.weight"]
+    path.unlink()
+    save_file(weights, path, {"format": "pt"})
+    message = (
+        r"must be with every weight of its architecture; got .* without model\.layers\.1\.mlp\.up_proj\.weight: copy"
+    )
+    with pytest.raises(ValueError, match=message):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("device", ["nowhere", "cuda:99"])
+def test_a_device_that_is_not_there_is_named(tmp_path, device):
+    with pytest.raises(
+        ValueError, match=rf"load_model\.device must be one that torch finds here; got '{device}': "
+    ) as caught:
+        load_model(saved("gpt2", tmp_path), device=device)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_bad_gguf_file_is_named(tmp_path):

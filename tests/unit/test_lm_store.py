@@ -2,16 +2,20 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import asdict, replace
+from itertools import chain, repeat
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load, load_file, save_file
 from torch.testing import assert_close
 
 transformers = pytest.importorskip("transformers", reason="language models need it: pip install 'sae-workbench[lm]'")
@@ -23,6 +27,7 @@ from workbench.lm.hooks import HookPoint, capture  # noqa: E402
 from workbench.lm.models import LanguageModel  # noqa: E402
 from workbench.lm.packing import PAD, packed  # noqa: E402
 from workbench.lm.store import StoreConfig, open_store, store_size, write_store  # noqa: E402
+from workbench.lm.text import Document  # noqa: E402
 
 CONFIG = StoreConfig(hooks=("resid_post.1", "hook_z.0"), tokens=97, context=6, shard=4, batch=3)
 """5 shards of 4 sequences of 6 tokens, in 2 passes each"""
@@ -50,6 +55,21 @@ def files(folder):
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in Path(folder).iterdir()}
 
 
+def edited(**config):
+    """The usual model with one number of an embedding changed in memory, past autograd's eyes, or its settings."""
+    lm = LanguageModel("tiny", random_model("gpt2"), tokenizer())
+    if not config:
+        lm.model.transformer.wte.weight.data[17, 5] += 1e-3
+    lm.model.config.update(config)
+    return lm
+
+
+def with_a_word_more():
+    more = tokenizer()
+    more.add_tokens("w40")
+    return more
+
+
 @pytest.fixture
 def passes(monkeypatch):
     """Shape of the tokens of each forward pass."""
@@ -71,7 +91,8 @@ def unbroken(tmp_path_factory):
 def unfinished(folder):
     """The store as it is before its last shard is in place."""
     about = json.loads((folder / "store.json").read_text())
-    del about["shards"]
+    for name in ("shards", "marks", "documents"):
+        about.pop(name, None)
     (folder / "store.json").write_text(json.dumps(about))
 
 
@@ -149,6 +170,10 @@ def test_a_store_ends_with_its_text(tmp_path, passes):
     assert passes == []
     with pytest.raises(ValueError, match="texts must be at least one sequence of tokens; got none: give more text"):
         write_store(tmp_path / "none", language_model(), texts(3), CONFIG)
+    assert not (tmp_path / "none").exists()
+    for other in (texts(*LENGTHS, 1), texts(*LENGTHS[:-1])):
+        with pytest.raises(ValueError, match=r"store\.text must be what it was begun with; got other documents for"):
+            write_store(tmp_path, language_model(), other, config)
 
 
 # --- stops -----------------------------------------------------------------------------------------------------------
@@ -221,8 +246,9 @@ def test_a_kill_amid_writing_costs_one_shard(tmp_path, passes, unbroken):
         assert child.stdout.readline() == b"amid shard 2\n"
         child.send_signal(signal.SIGKILL)
     assert child.returncode == -signal.SIGKILL
-    (litter,) = (name for name in files(tmp_path) if name.startswith("."))
-    assert litter.startswith(".new-")
+    lock, litter = sorted(name for name in files(tmp_path) if name.startswith("."))
+    assert lock == ".lock"
+    assert "shard-00002.safetensors" in files(tmp_path / litter)
     same_bits(everything(write(tmp_path)), unbroken)
     assert passes == [(3, 6), (1, 6)] * 3
     assert sorted(files(tmp_path)) == [*(f"shard-{i:05d}.safetensors" for i in range(5)), "store.json"]
@@ -231,7 +257,8 @@ def test_a_kill_amid_writing_costs_one_shard(tmp_path, passes, unbroken):
 def test_litter_of_a_kill_is_removed_and_nothing_else(tmp_path):
     write(tmp_path)
     unfinished(tmp_path)
-    for name in (".shard-00001.safetensors.k2j3", ".store.json.a8s7", "notes.txt", ".hidden", "shard-00099.bak"):
+    litter = (".shard-00001.safetensors.k2j3_4aa", ".store.json.a8s7_4aa", ".tmpAbC123")  # of earlier versions
+    for name in (*litter, "notes.txt", ".hidden", "shard-00099.bak"):
         (tmp_path / name).write_text("x")
     write(tmp_path)
     shards = [f"shard-{i:05d}.safetensors" for i in range(5)]
@@ -317,23 +344,32 @@ def test_no_changed_byte_goes_unnoticed(tmp_path, dtype):
     """Header and tensors: F32 made I32, and I32 made U32, are one byte each."""
     write(tmp_path, StoreConfig(hooks=("resid_pre.0",), tokens=2, context=2, shard=1, dtype=dtype))
     path = tmp_path / "shard-00000.safetensors"
-    content = path.read_bytes()
+    content, store = path.read_bytes(), open_store(tmp_path)
     for at in range(len(content)):
         for change in (0x0F, 0x1C):
             path.unlink()  # else the map of the last one would change, too
             path.write_bytes(content[:at] + bytes([content[at] ^ change]) + content[at + 1 :])
             with pytest.raises(ValueError, match=r"shard-00000\.safetensors"):
-                dict(open_store(tmp_path).shard(0))
+                dict(store.shard(0))
 
 
-def test_a_shard_of_another_store_is_refused(finished, tmp_path_factory):
-    other = tmp_path_factory.mktemp("other")
-    write(other, text="another")
-    name = "shard-00002.safetensors"
-    (finished / name).unlink()
-    (finished / name).write_bytes((other / name).read_bytes())
-    with pytest.raises(ValueError, match=rf"{name} must be a shard of its store; got one of another store: write the"):
+@pytest.mark.parametrize("origin", ["another store", "other documents", "another place"])
+def test_a_shard_of_another_store_is_refused(finished, tmp_path_factory, origin):
+    source, name = finished, "shard-00000.safetensors"
+    if origin != "another place":
+        source, name, same = tmp_path_factory.mktemp("other"), "shard-00002.safetensors", origin == "other documents"
+        write_store(source, language_model(), texts(*LENGTHS, seed=int(same)), CONFIG, text="" if same else "another")
+    (finished / "shard-00002.safetensors").unlink()
+    (finished / "shard-00002.safetensors").write_bytes((source / name).read_bytes())
+    with pytest.raises(
+        ValueError, match=r"shard-00002\.safetensors must be a shard of its store, in its place; got one"
+    ):
         open_store(finished).shard(2)
+    unfinished(finished)
+    with pytest.raises(
+        ValueError, match=r"store\.text must be what it was begun with; got .*00002\.safetensors of other"
+    ):
+        write(finished)
 
 
 def test_what_is_no_store_is_named(tmp_path):
@@ -343,13 +379,8 @@ def test_what_is_no_store_is_named(tmp_path):
         open_store(tmp_path / "nowhere")
     (tmp_path / "store.json").write_text('{"settings": {"hoo')
     for call in (open_store, write):
-        with pytest.raises(ValueError, match=r"activation store must hold a readable store\.json; got "):
+        with pytest.raises(ValueError, match=r"store\.json must be readable JSON; got .*: write the store again"):
             call(tmp_path)
-    (tmp_path / "store.json").write_text("{}")
-    with pytest.raises(ValueError, match="store must be written to its end; got a part"):
-        open_store(tmp_path)
-    with pytest.raises(ValueError, match=r"store\.hooks must be what it was begun with, None; got "):
-        write(tmp_path)
 
 
 # --- other stores, too little room, values that do not fit -----------------------------------------------------------
@@ -366,15 +397,18 @@ def test_what_is_no_store_is_named(tmp_path):
         ("dtype", {"config": replace(CONFIG, dtype="float16")}),
         ("shard", {"config": replace(CONFIG, shard=5)}),
         ("text", {"text": "another"}),
-        ("model", {"lm": language_model("gpt2", 1)}),
-        ("model", {"lm": language_model("llama")}),
+        ("weights", {"lm": language_model("gpt2", 1)}),
+        ("weights", {"lm": language_model("llama")}),
+        ("weights", {"lm": edited()}),
+        ("config.layer_norm_epsilon", {"lm": edited(layer_norm_epsilon=0.1)}),
+        ("tokenizer", {"lm": LanguageModel("tiny", language_model().model, with_a_word_more())}),
     ],
 )
 def test_another_store_in_the_same_folder_is_refused(finished, passes, field, changed, done):
     if not done:
         unfinished(finished)
     before = files(finished)
-    message = rf"store\.{field} must be what it was begun with, .*; got .*: choose another folder"
+    message = rf"store\.{re.escape(field)} must be what it was begun with, .*; got .*: choose another folder"
     with pytest.raises(ValueError, match=message):
         write(finished, **changed)
     assert files(finished) == before
@@ -416,7 +450,8 @@ def test_activations_that_do_not_fit_are_refused(tmp_path):
     lm.model.transformer.wte.weight[6:, 3] = float("nan")
     with pytest.raises(ValueError, match=r"activations at resid_pre\.0 must be finite in float32; got NaN or inf"):
         write(tmp_path / "nan", config, LanguageModel("bad", lm.model, lm.tokenizer))
-    assert sorted(files(tmp_path / "nan")) == ["store.json"]
+    assert not (tmp_path / "half").exists()
+    assert not (tmp_path / "nan").exists()
 
 
 def test_padding_may_hold_anything(tmp_path):
@@ -477,7 +512,9 @@ def test_a_tensor_is_checked_when_it_is_asked_for(finished):
 def test_another_text_under_the_same_name_is_refused(finished):
     unfinished(finished)
     (finished / "shard-00004.safetensors").unlink()
-    with pytest.raises(ValueError, match=r"store\.text must be what it was begun with; got other tokens at shard 0"):
+    with pytest.raises(
+        ValueError, match=r"store\.text must be what it was begun with; got .*shard-00000\.safetensors of"
+    ):
         write_store(finished, language_model(), texts(*LENGTHS, seed=9), CONFIG)
 
 
@@ -485,3 +522,195 @@ def test_a_context_longer_than_the_models_is_refused_first(tmp_path):
     with pytest.raises(ValueError, match=r"StoreConfig\.context must be at most 64, the model's; got 65: lower it"):
         write(tmp_path / "store", replace(CONFIG, context=65))
     assert not (tmp_path / "store").exists()
+
+
+# --- identity --------------------------------------------------------------------------------------------------------
+
+
+def test_a_finished_store_is_compared_with_its_documents_and_reads_no_more(finished, passes):
+    own, read = texts(*LENGTHS), []
+
+    def endless():
+        for document in chain(own, repeat(own[0])):
+            read.append(document)
+            yield document
+
+    before, count = files(finished), json.loads((finished / "store.json").read_text())["documents"]
+    assert write_store(finished, language_model(), endless(), CONFIG) == open_store(finished)
+    assert len(read) == count < len(own)
+    renamed = [replace(document, name="x", label="y") for document in own]
+    assert write_store(finished, language_model(), renamed, CONFIG).shards == 5
+    others = [replace(own[0], text=own[0].text + " w2"), *own[1:]], [own[1], own[0], *own[2:]], own[: count - 1], []
+    for other in others:
+        with pytest.raises(
+            ValueError, match=r"store\.text must be what it was begun with; got other documents for .*: ch"
+        ):
+            write_store(finished, language_model(), other, CONFIG)
+    assert files(finished) == before
+    assert passes == []
+
+
+def test_a_lost_shard_is_not_replaced_by_one_of_other_documents(finished, passes):
+    (finished / "shard-00000.safetensors").unlink()
+    before = files(finished)
+    with pytest.raises(ValueError, match=r"store\.text must be what it was begun with; got other documents"):
+        write_store(finished, language_model(), texts(*LENGTHS, seed=1), CONFIG)
+    assert files(finished) == before
+    assert passes == []
+
+
+def test_two_texts_under_one_name_have_two_identities(finished, tmp_path_factory):
+    """What a checkpoint knows of the rows that it was trained on."""
+    other = write_store(tmp_path_factory.mktemp("other"), language_model(), texts(*LENGTHS, seed=1), CONFIG)
+    same = write(tmp_path_factory.mktemp("same"))
+    assert same.mark == open_store(finished).mark != other.mark
+
+
+def test_what_a_store_is_of_is_told_by_its_parts(finished):
+    store = open_store(finished)
+    assert store.differing(LanguageModel("elsewhere", random_model("gpt2"), tokenizer())) == []
+    assert store.differing(edited()) == ["weights"]
+    assert store.differing(edited(layer_norm_epsilon=0.1)) == ["config"]
+    assert store.differing(LanguageModel("x", language_model().model, with_a_word_more())) == ["tokenizer"]
+
+
+def as_earlier(folder):
+    """The store as earlier versions wrote it: one mark for all shards, a hash of a few weights."""
+    about = json.loads((folder / "store.json").read_text())
+    for name in ("weights", "config", "tokenizer"):
+        del about["settings"][name]
+    del about["marks"], about["documents"]
+    about["settings"]["model"] = "0123456789abcdef"
+    for path in folder.glob("shard-*"):
+        with safe_open(path, "pt") as stored:
+            metadata = stored.metadata()
+        content = load(path.read_bytes())
+        path.unlink()
+        save_file(content, path, metadata | {"mark": about["mark"]})
+    (folder / "store.json").write_text(json.dumps(about))
+
+
+def test_a_store_of_an_earlier_version_is_read_but_not_written(finished, unbroken):
+    as_earlier(finished)
+    same_bits(everything(open_store(finished)), unbroken)
+    assert open_store(finished).differing(language_model()) == ["weights", "config", "tokenizer"]
+    for _ in range(2):
+        with pytest.raises(
+            ValueError, match=r"store must be one that keeps hashes .*; got an older one in .*: open_store"
+        ):
+            write(finished)
+        unfinished(finished)
+
+
+def test_a_model_in_training_mode_is_refused(tmp_path):
+    """Dropout would draw its activations."""
+    lm = LanguageModel("x", random_model("gpt2").train(), tokenizer())
+    with pytest.raises(ValueError, match=r"model must be in eval mode; got one in training mode: call its eval\(\)"):
+        write(tmp_path / "store", lm=lm)
+    assert not (tmp_path / "store").exists()
+
+
+# --- writers ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_writer_is_refused_by_the_firsts_name(tmp_path, unbroken):
+    said = []
+
+    def attempt():
+        try:
+            write(tmp_path)
+        except ValueError as error:
+            said.append(str(error))
+
+    def amid(done, of):
+        second = threading.Thread(target=attempt)
+        second.start()
+        second.join()
+
+    same_bits(everything(write(tmp_path, on_shard=amid)), unbroken)
+    assert len(said) == 5
+    assert "must be written by one process at a time; got" in said[0]
+    assert f'"writes an activation store", "process": {os.getpid()}' in said[0]
+
+
+def test_an_overflow_later_on_leaves_no_begun_store(tmp_path):
+    """Its folder takes the same text in another dtype."""
+    lm = LanguageModel("loud", random_model("gpt2"), tokenizer())
+    lm.model.transformer.wte.weight[39] *= 1e6
+    own = [Document("quiet", "w2 " * 40), Document("loud", "w39 " * 40)]
+    config = replace(CONFIG, hooks=("resid_pre.0",), tokens=72, dtype="float16")
+    for _ in range(2):
+        with pytest.raises(
+            ValueError, match="got NaN or inf: keep them in bfloat16 or float32; no begun store is left"
+        ):
+            write_store(tmp_path, lm, own, config)
+        assert sorted(files(tmp_path)) == ["shard-00000.safetensors", "shard-00001.safetensors"]
+    store = write_store(tmp_path, lm, own, replace(config, dtype="float32"))
+    assert store.shards == 3
+    assert all(value["resid_pre.0"].dtype == torch.float32 for value in everything(store))
+
+
+# --- strangers' files ------------------------------------------------------------------------------------------------
+
+HOSTILE = {
+    "shards": [10**18, -1, 0, 2.5, "5", True, [5], 10**30],
+    "mark": [5, None, ["a"], ...],
+    "name": [5, None, {}],
+    "widths": [[], {}, 5, *({"resid_post.1": own, "hook_z.0": 16} for own in (1.5, -4, 2**70)), {"\x1b[31m": 16}],
+    "settings": [[], None, {}, 5],
+    "settings.context": [0, 1, 10**18, "6", 6.0, None, ...],
+    "settings.text": [5, None],
+    "settings.hooks": ["resid_post.1", [5], [], ["resid_post.01", "hook_z.0"]],
+    "settings.dtype": ["float8", 5, []],
+    "settings.shard": [0, 10**40],
+    "marks": [[], ["a"] * 5, 5, [5] * 5, None, ...],
+    "documents": [-1, "x", None, ..., 10**18],
+}
+
+
+def with_value(content, name, value):
+    content = json.loads(content)
+    *path, last = name.split(".")
+    place = content["settings"] if path else content
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return json.dumps(content)
+
+
+def test_a_strangers_store_ends_in_one_line(finished):
+    path = finished / "store.json"
+    before = path.read_text()
+    bad = [with_value(before, name, value) for name, values in HOSTILE.items() for value in values]
+    bad += ["[]", "null", "5", '"x"', "[" * 100_000, "{}", "1" * 5000, '{"settings":' * 5000, "NaN"]
+    for text in bad:
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r"must .*; got .*: .*\.$") as caught:
+            open_store(finished).shard(0)
+        assert "\n" not in str(caught.value), text
+        assert len(str(caught.value)) < 500
+    path.write_bytes(b"{}\xff")
+    with pytest.raises(ValueError, match=r"store\.json must be UTF-8 text; got "):
+        open_store(finished)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("settings.context", 7),
+        ("settings.shard", 3),
+        ("settings.dtype", "float16"),
+        ("widths", {"resid_post.1": 8, "hook_z.0": 16}),
+        ("widths", {"resid_post.1": 2**40, "hook_z.0": 16}),
+    ],
+)
+def test_sizes_of_shards_are_held_against_the_settings(finished, name, value):
+    path = finished / "store.json"
+    path.write_text(with_value(path.read_text(), name, value))
+    with pytest.raises(
+        ValueError, match=r"shard-00000\.safetensors must be of the sizes in store\.json; got .*: write the"
+    ):
+        open_store(finished).shard(0)
+    with pytest.raises(ValueError, match=r"store\..* must be what it was begun with"):
+        write(finished)

@@ -131,12 +131,46 @@ def test_a_hubs_data_set_is_streamed(monkeypatch):
     monkeypatch.setattr(text_module, "needed", {"datasets": SimpleNamespace(load_dataset=load_dataset)}.__getitem__)
     rows = documents("hub:some/data", seed=3)
     assert [next(rows) for _ in range(2)] == [Document("some/data-0", "row 0"), Document("some/data-1", "row 1")]
-    assert asked == [("some/data", {"split": "train", "streaming": True})]
+    assert asked == [("some/data", {"split": "train", "streaming": True, "trust_remote_code": False})]
     assert read == [0, 1]
 
     monkeypatch.setattr(text_module, "needed", lambda _: SimpleNamespace(load_dataset=lambda *_, **__: [{"image": 0}]))
     with pytest.raises(ValueError, match=r"hub:pictures must be a data set with a column text; got \['image'\]"):
         next(documents("hub:pictures"))
+
+
+def test_a_hub_that_fails_is_told_in_one_line(monkeypatch):
+    """A network that is away while a name is looked up or rows come; a row without text; a package that lacks."""
+
+    class AwayError(Exception):
+        pass
+
+    def load_dataset(name, **_):
+        if name == "away":
+            raise AwayError("no route to host\nTraceback ...")
+        yield {"text": "row 0"}
+        if name == "empty row":
+            yield {"text": None}
+        raise AwayError
+
+    monkeypatch.setattr(text_module, "needed", lambda _: SimpleNamespace(load_dataset=load_dataset))
+    message = r"text must be a data set on the Hugging Face hub with a split train; got hub:"
+    with pytest.raises(ValueError, match=message + "away: no route to host$"):
+        next(documents("hub:away"))
+    rows = documents("hub:later")
+    assert next(rows).text == "row 0"
+    with pytest.raises(ValueError, match=message + "later: AwayError$"):
+        next(rows)
+    with pytest.raises(ValueError, match="row 1 of hub:empty row must be a text; got None: choose another data set"):
+        list(documents("hub:empty row"))
+
+
+def test_marks_of_utf_8_are_no_text_and_halves_of_characters_are_refused(tmp_path):
+    (tmp_path / "book.txt").write_bytes(b"\xef\xbb\xbfw3 caf\xc3\xa9")
+    assert [own.text for own in documents(str(tmp_path / "book.txt"))] == ["w3 caf\xe9"]
+    broken = [Document("emoji", "w3 \ud83d w4")]
+    with pytest.raises(ValueError, match=r"text of document 'emoji' must be of Unicode characters; got 'utf-8' codec"):
+        next(packed(language_model(), broken, 8))
 
 
 def test_what_is_no_text_is_named(tmp_path):
@@ -149,7 +183,7 @@ def test_what_is_no_text_is_named(tmp_path):
             documents(str(tmp_path / name))
     (tmp_path / "other.txt").write_bytes(b"caf\xe9")
     for source in (tmp_path, tmp_path / "other.txt"):
-        with pytest.raises(ValueError, match=r"text must hold a readable other\.txt; got 'utf-8' codec"):
+        with pytest.raises(ValueError, match=r"text must be UTF-8; got .*other\.txt: 'utf-8' codec .*: save it as"):
             documents(str(source))
 
 

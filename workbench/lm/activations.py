@@ -36,6 +36,7 @@ class Activations:
 
     store: ActivationStore
     hook: str
+    """hook point, as resid_pre.6 or blocks.6.hook_resid_pre"""
     documents: tuple[float, float] = (0.0, 1.0)
     """share of the documents to use, such as (0, .9) to train and (.9, 1) to test: none is in both"""
     skip: int = 1
@@ -46,6 +47,7 @@ class Activations:
     """rows to shuffle at a time"""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "hook", str(HookPoint.of(self.hook)))  # from TransformerLens' names, too
         pick(self.hook, self.store.widths, "Activations.hook")
         low, high = self.documents
         must(0 <= low < high <= 1, "Activations.documents", "shares 0 <= from < to <= 1", self.documents, "widen them")
@@ -95,7 +97,7 @@ class Activations:
 
     def _gather(self, shard: np.ndarray, place: np.ndarray) -> Float[Tensor, "n d"]:
         """Activations by shard and place among its rows that are used."""
-        out = torch.empty(len(shard), self.d)
+        out = torch.empty(len(shard), self.d, dtype=torch.float32, device="cpu")
         for i in np.unique(shard):
             at = np.flatnonzero(shard == i)
             flat = self.store.shard(int(i))[self.hook].flatten(0, 1)
@@ -142,11 +144,12 @@ class Activations:
 
     def in_order(self, n: int) -> Iterator[Float[Tensor, "n d"]]:
         """All rows once, in the order of the text, n at a time."""
-        for index in torch.arange(self.n).split(n):
+        for index in torch.arange(self.n, device="cpu").split(n):
             yield self.rows(index)
 
     def batch(self, n: int, seed: int, step: int) -> Float[Tensor, "n d"]:
         """The rows of a training step; steps 0 to self.n // n - 1 are the first epoch."""
+        must(n >= 1, "batch", "at least 1", n, "raise it")
         must(n <= self.n, "batch", f"at most the {self.n} activations there are", n, "lower it or keep more tokens")
         epoch, within = divmod(step, self.n // n)
         first, parts = within * n, []
@@ -164,7 +167,8 @@ class Activations:
         if (seed, epoch) not in self._epochs:
             windows: list[list[int]] = []
             sizes: list[int] = []
-            for i in torch.randperm(self.store.shards, generator=stream(seed, "store/shards", epoch)).tolist():
+            rng = stream(seed, "store/shards", epoch)
+            for i in torch.randperm(self.store.shards, generator=rng, device="cpu").tolist():
                 if not windows or sizes[-1] >= self.window:
                     windows.append([])
                     sizes.append(0)
@@ -185,7 +189,7 @@ class Activations:
             shard = np.concatenate([np.full(len(self._kept[i]), i, np.int32) for i in shards])
             place = np.concatenate([np.arange(len(self._kept[i]), dtype=np.int32) for i in shards])
             rng = stream(seed, f"store/rows {epoch}", w)
-            order = torch.randperm(len(shard), generator=rng).numpy()
+            order = torch.randperm(len(shard), generator=rng, device="cpu").numpy()
             while len(self._orders) > 1:  # a batch may lie in two windows
                 self._orders.pop(next(iter(self._orders)))
             self._orders[key] = shard[order], place[order]

@@ -41,7 +41,7 @@ class HookPoint:
     @classmethod
     def of(cls, name: str) -> "HookPoint":
         """From `resid_pre.6`, or TransformerLens' `blocks.6.hook_resid_pre`."""
-        found = re.fullmatch(r"(?:blocks\.(\d+)\.(?:attn\.)?)?([a-z_]+?)(?:\.(\d+))?", name)
+        found = re.fullmatch(r"(?:blocks\.(\d{1,6})\.(?:attn\.)?)?([a-z_]+?)(?:\.(\d{1,6}))?", name)
         before, kind, after = found.groups() if found else (None, "", None)
         layer = before or after
         once = layer and not (before and after)
@@ -55,6 +55,15 @@ class HookPoint:
     def long_name(self) -> str:
         """TransformerLens' name, which SAELens writes into its folders."""
         return _LONG[self.kind].format(self.layer)
+
+
+def is_point(name: str) -> bool:
+    """Whether a hook point has this name."""
+    try:
+        HookPoint.of(name)
+    except ValueError:
+        return False
+    return True
 
 
 class _Reached(Exception):  # noqa: N818
@@ -99,7 +108,7 @@ def capture(lm: LanguageModel, ids: Int[Tensor, "b t"], points: Sequence[HookPoi
         for point in points:
             hooked.enter_context(_hooked(lm, point, keeper(point)))
         with suppress(_Reached):
-            lm.model(input_ids=ids.to(lm.device), use_cache=False)
+            lm.model(input_ids=_known_tokens(lm, ids), use_cache=False)
     return {point: found[point] for point in points}
 
 
@@ -117,7 +126,16 @@ def logits(
     with ExitStack() as hooked:
         if point is not None and change is not None:
             hooked.enter_context(_hooked(lm, point, change))
-        return lm.model(input_ids=ids.to(lm.device), use_cache=False).logits
+        return lm.model(input_ids=_known_tokens(lm, ids), use_cache=False).logits
+
+
+def _known_tokens(lm: LanguageModel, ids: Int[Tensor, "b t"]) -> Int[Tensor, "b t"]:
+    """Token ids on the model's device; an id that it has no embedding of would end in an error of the device."""
+    low, high = (int(end) for end in ids.aminmax())
+    rule = f"in [0, {lm.vocabulary}), the model's vocabulary"
+    known = low >= 0 and high < lm.vocabulary
+    must(known, "token ids", rule, f"{low} to {high}", "use the tokenizer that the model was trained with")
+    return ids.to(lm.device)
 
 
 @contextmanager
@@ -159,7 +177,7 @@ def check_hook_points(lm: LanguageModel, ids: Int[Tensor, "b t"], tol: float = 1
     Raises:
         ValueError: one of them differs by more than `tol`: an architecture whose layers are not what they seem.
     """
-    hidden = lm.model(input_ids=ids.to(lm.device), use_cache=False, output_hidden_states=True)
+    hidden = lm.model(input_ids=_known_tokens(lm, ids), use_cache=False, output_hidden_states=True)
     worst = 0.0
     for layer, block in enumerate(lm.blocks):
         points = {kind: HookPoint(layer, kind) for kind in _LONG}

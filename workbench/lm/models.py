@@ -3,15 +3,19 @@
 import hashlib
 import importlib
 import io
+import json
 import sys
+import tempfile
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
+from rich.text import Text
 from torch import nn
 
 from synthetic.errors import must
@@ -22,6 +26,11 @@ _PLACES = {
     "model.layers": ("self_attn", "o_proj"),
 }
 """where the blocks are -> names of a block's attention and of its output projection; the MLP is always `mlp`"""
+_IDLE = (
+    *("transformers_version", "architectures", "dtype", "torch_dtype", "use_cache"),
+    *("name_or_path", "_name_or_path", "is_local", "model_max_length"),
+)
+"""fields of a model's or tokenizer's settings that say where it comes from, not what it computes"""
 
 
 @dataclass(frozen=True)
@@ -96,13 +105,46 @@ class LanguageModel:
         must(own is not None, "tokenizer.bos_token_id", "set", None, "set tokenizer.bos_token")
         return int(own)
 
-    @cached_property
+    @property
+    def vocabulary(self) -> int:
+        """Number of tokens that it has embeddings of."""
+        return int(self.model.get_input_embeddings().weight.shape[0])
+
+    @property
     def fingerprint(self) -> str:
-        """Hash of the architecture and of a few entries of every weight, wherever the model was loaded from."""
-        digest = hashlib.blake2b(type(self.model).__name__.encode(), digest_size=8)
-        for name, weight in self.model.named_parameters():
-            some = weight.detach().flatten()[:: max(1, weight.numel() // 16)][:16]
-            digest.update(f"{name} {tuple(weight.shape)} {some.float().tolist()}".encode())
+        """Hash of every parameter and buffer as they are now, wherever the model was loaded from; a second a GB."""
+        digest = hashlib.blake2b(digest_size=8)
+        for name, weight in chain(self.model.named_parameters(), self.model.named_buffers()):
+            digest.update(f"{name} {weight.dtype} {tuple(weight.shape)} ".encode())
+            digest.update(weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What activations on a text follow from: a hash of the weights, settings that act, a hash of the tokenizer."""
+        return {"weights": self.fingerprint, "config": self._config, "tokenizer": self._tokenizer_hash}
+
+    @property
+    def _config(self) -> dict[str, Any]:
+        fields = json.loads(json.dumps(self.model.config.to_diff_dict(), default=str))
+        return {name: own for name, own in fields.items() if name not in _IDLE and not name.endswith("_token_id")}
+
+    @property
+    def _tokenizer_hash(self) -> str:
+        """Of its own serialised form; truncation and padding are set by each call."""
+        special = f"{self.bos} {getattr(self.tokenizer, 'split_special_tokens', False)} "
+        digest = hashlib.blake2b(special.encode(), digest_size=8)
+        if hasattr(self.tokenizer, "backend_tokenizer"):
+            parts = json.loads(self.tokenizer.backend_tokenizer.to_str()) | {"truncation": None, "padding": None}
+            digest.update(json.dumps(parts, sort_keys=True).encode())
+            return digest.hexdigest()
+        with tempfile.TemporaryDirectory() as place:  # one that is written in Python
+            for path in sorted(map(Path, self.tokenizer.save_pretrained(place))):
+                content = path.read_bytes()
+                if path.name == "tokenizer_config.json":
+                    acts = {name: own for name, own in json.loads(content).items() if own and name not in _IDLE}
+                    content = json.dumps(acts, sort_keys=True).encode()
+                digest.update(f"{path.name} ".encode() + content)
         return digest.hexdigest()
 
 
@@ -118,26 +160,50 @@ def load_model(source: str | Path, *, device: str = "cpu", dtype: torch.dtype = 
         ValueError: no such file, folder or model, or an architecture whose hook points are not known.
         ImportError: transformers is not installed (`pip install 'sae-workbench[lm]'`).
     """
-    transformers = needed("transformers")
     path = Path(source)
     where: dict[str, Any] = {"pretrained_model_name_or_path": str(source)}
     if path.suffix == ".gguf":
         must(path.is_file(), "load_model.source", "an existing GGUF file", source, "check the path")
         where = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
-    console = Console(file=sys.stderr)
+    _must_be_there(device)
     try:
-        with console.status(f"loading {path.name}"), redirect_stderr(io.StringIO()):  # bars of other libraries
-            tokenizer = transformers.AutoTokenizer.from_pretrained(**where)
-            model = transformers.AutoModelForCausalLM.from_pretrained(**where, dtype=dtype)
+        model, tokenizer, lacking = _loaded(where, dtype)
     except ImportError:  # of a package of theirs, which it names
         raise
     except Exception as error:  # damaged files raise whatever their readers do
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        said = str(error).strip()
+        own = "trust_remote_code" not in said
+        must(own, "load_model.source", "a model that needs no code of its own", source, "code of its folder is not run")
+        first = next(iter(said.splitlines()), type(error).__name__)
         known = "a hub name, a folder that save_pretrained wrote, or a .gguf file"
         raise ValueError(f"load_model.source must be {known}; got {source}: {first}") from error
+    whole = "with every weight of its architecture"
+    must(not lacking, "load_model.source", whole, f"{source} without {', '.join(lacking[:3])}", "copy it whole")
     loaded = LanguageModel(str(source), model.to(device).eval().requires_grad_(False), tokenizer)
     must(loaded.layers >= 1, "model.layers", "at least 1", loaded.layers, "choose another model")
     return loaded
+
+
+def _loaded(where: dict[str, Any], dtype: torch.dtype) -> tuple[Any, Any, list[str]]:
+    """The model, its tokenizer, and names of weights that its files lack; code that lies beside them is not run."""
+    transformers = needed("transformers")
+    name = where.get("gguf_file", Path(where["pretrained_model_name_or_path"]).name)
+    safe = where | {"trust_remote_code": False}
+    console = Console(file=sys.stderr)
+    with console.status(Text(f"loading {name}")), redirect_stderr(io.StringIO()):  # bars of other libraries
+        tokenizer = transformers.AutoTokenizer.from_pretrained(**safe)
+        model, report = transformers.AutoModelForCausalLM.from_pretrained(
+            **safe, dtype=dtype, weights_only=True, output_loading_info=True
+        )
+    return model, tokenizer, sorted(report["missing_keys"])
+
+
+def _must_be_there(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        first = str(error).splitlines()[0]
+        raise ValueError(f"load_model.device must be one that torch finds here; got {device!r}: {first}") from None
 
 
 def needed(package: str) -> Any:

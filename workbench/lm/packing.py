@@ -48,7 +48,7 @@ def packed(
     ids: list[int] = []
     owners: list[int] = []
     for number, document in enumerate(texts):
-        tokens, at = [lm.bos, *_tokens(lm, document.text)], 0
+        tokens, at = [lm.bos, *_tokens(lm, document)], 0
         while at < len(tokens):
             if not ids and tokens[at] != lm.bos:
                 ids, owners = [lm.bos], [number]
@@ -65,10 +65,15 @@ def packed(
         yield _stacked(sequences)
 
 
-def _tokens(lm: LanguageModel, text: str) -> list[int]:
-    return lm.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+def _tokens(lm: LanguageModel, document: Document) -> list[int]:
+    try:
+        document.text.encode()
+    except UnicodeEncodeError as error:
+        advice = "drop the document, or replace what is no character"
+        must(False, f"text of document {document.name!r}", "of Unicode characters", error, advice)
+    return lm.tokenizer(document.text, add_special_tokens=False, verbose=False)["input_ids"]
 
 
 def _stacked(sequences: list[tuple[list[int], list[int]]]) -> Sequences:
-    ids, owners = (torch.tensor([pair[i] for pair in sequences]) for i in (0, 1))
+    ids, owners = (torch.tensor([pair[i] for pair in sequences], device="cpu") for i in (0, 1))
     return Sequences(ids, owners)

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,22 @@ from safetensors import safe_open
 from torch import Tensor
 
 from synthetic.errors import must, pick
-from synthetic.storage import read, write_tensors, write_text
-from workbench.lm.hooks import HookPoint, capture, known_points, width
+from synthetic.lock import locked
+from synthetic.schema import (
+    OBJECT,
+    SWITCH,
+    TEXT,
+    Kind,
+    checked_fields,
+    list_of,
+    optional,
+    parsed,
+    read_json,
+    shown,
+    whole,
+)
+from synthetic.storage import clear_older_litter, read, tensor_sum, tensor_sums, write_tensors, write_text
+from workbench.lm.hooks import HookPoint, capture, is_point, known_points, width
 from workbench.lm.models import LanguageModel
 from workbench.lm.packing import PAD, Sequences, packed
 from workbench.lm.text import Document
@@ -49,6 +64,7 @@ class StoreConfig:
             must(getattr(self, name) >= 1, f"StoreConfig.{name}", "at least 1", getattr(self, name), "raise it")
         must(self.context >= 2, "StoreConfig.context", "at least 2", self.context, "128 is usual")
         must(self.hooks, "StoreConfig.hooks", "at least one hook point", "none", "name one, such as resid_pre.6")
+        object.__setattr__(self, "hooks", tuple(str(HookPoint.of(name)) for name in self.hooks))
         pick(self.dtype, DTYPES, "StoreConfig.dtype")
 
     @property
@@ -76,113 +92,198 @@ def write_store(
     """Run a model over text and keep its activations; called again after a stop, go on with the shards that lack.
 
     Each shard is written beside its place and renamed, with a checksum of its tensors, so a kill at any byte leaves
-    whole shards alone. A shard is a function of model, text and settings.
+    whole shards alone. A shard is a function of model, text and settings, and a store that is there is gone on with,
+    or returned, only where all of them are its own: hashes of weights, tokenizer and documents are kept and compared.
 
     Args:
         folder: where to; new, or what an earlier call with the same arguments began.
-        lm: the model.
-        texts: documents in a fixed order; where they end early, so does the store.
+        lm: the model, in eval mode.
+        texts: documents in a fixed order; where they end early, so does the store. Those it needs are read, no more.
         config: what to keep.
         text: name of the text; a store begun with another is refused.
         on_shard: called with shards done and shards in all.
 
     Raises:
-        ValueError: the folder holds another store, or the disk has too little room.
+        ValueError: the folder holds another store, or another process writes there; the disk has too little room; an
+            activation is not finite in the dtype asked for, which leaves no store begun.
     """
-    folder = Path(folder)
+    folder, documents = Path(folder), _Documents(texts)
     points = known_points(lm, config.hooks)
     fits = config.context <= lm.context
     must(fits, "StoreConfig.context", f"at most {lm.context}, the model's", config.context, "lower it")
-    settings = asdict(config) | {"hooks": [str(point) for point in points], "text": text, "model": lm.fingerprint}
+    must(not lm.model.training, "model", "in eval mode", "one in training mode", "call its eval()")
+    settings = asdict(config) | {"hooks": [str(point) for point in points], "text": text} | lm.identity
     settings = {name: value for name, value in settings.items() if name != "batch"}
-    mark = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=8).hexdigest()
-    about = {"settings": settings, "mark": mark, "name": lm.name, "widths": {str(p): width(lm, p) for p in points}}
-    folder.mkdir(parents=True, exist_ok=True)
-    if (folder / _ABOUT).exists():
-        stored = _about(folder)
-        old = stored.get("settings", {})
-        for name, value in settings.items():
-            begun = f"what it was begun with, {old.get(name)}"
-            must(old.get(name) == value, f"store.{name}", begun, value, "choose another folder")
-        if "shards" in stored and all(_shard(folder, i).exists() for i in range(stored["shards"])):
-            return open_store(folder)
-    for litter in [*folder.glob(".shard-*"), *folder.glob(f".{_ABOUT}.*")]:  # of a kill amid writing
-        litter.unlink()
-    done = {i for i in range(config.shards) if _whole(folder, i, mark)}
-    need, free = store_size(lm, config) * (config.shards - len(done)) // config.shards, shutil.disk_usage(folder).free
-    more = f"{free / 1e9:.2f} GB; keep fewer tokens or hook points, or a smaller dtype"
-    must(need <= free, "store.folder", f"on a disk with {need / 1e9:.2f} GB free", more, "or choose another folder")
-    write_text(folder / _ABOUT, json.dumps(about, indent=1) + "\n")
-    count = 0
-    for i, sequences in enumerate(packed(lm, texts, config.context, mix=config.mix, batch=config.shard)):
-        if i == config.shards:
-            break
-        if i not in done:
-            _write_shard(folder, i, mark, lm, sequences, points, config)
-        elif not torch.equal(Shard(_shard(folder, i), mark)["ids"].long(), sequences.ids):
-            raise ValueError(
-                f"store.text must be what it was begun with; got other tokens at shard {i}: write it anew."
-            )
-        count = i + 1
-        if on_shard is not None:
-            on_shard(count, config.shards)
-    must(count, "texts", "at least one sequence of tokens", "none", "give more text")
-    write_text(folder / _ABOUT, json.dumps(about | {"shards": count}, indent=1) + "\n")
+    about = {"settings": settings, "mark": _hash(json.dumps(settings, sort_keys=True)), "name": lm.name}
+    about["widths"] = {str(point): width(lm, point) for point in points}
+    if store := _finished(folder, about, documents):
+        return store
+    with locked(folder, "writes an activation store"):
+        clear_older_litter(folder)
+        if store := _finished(folder, about, documents):  # by whoever held the folder until now
+            return store
+        _write(folder, about, lm, documents, config, points, on_shard or (lambda done, of: None))
     return open_store(folder)
 
 
-def _write_shard(
+class _Documents:
+    """Documents as they come, and a running hash of the texts of those that were read."""
+
+    def __init__(self, texts: Iterable[Document]) -> None:
+        self._texts, self._digest, self.read = iter(texts), hashlib.blake2b(digest_size=8), 0
+
+    def __iter__(self) -> Iterator[Document]:
+        return self
+
+    def __next__(self) -> Document:
+        document = next(self._texts)
+        content = document.text.encode("utf-8", "surrogatepass")
+        self._digest.update(f"{len(content)} ".encode() + content)
+        self.read += 1
+        return document
+
+    def mark(self, store: str, i: int) -> str:
+        """The mark of a store's shard that these documents fill."""
+        return _hash(f"{store} {i} {self._digest.hexdigest()}")
+
+
+def _hash(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _finished(folder: Path, about: dict[str, Any], documents: _Documents) -> "ActivationStore | None":
+    """The store in a folder if all its shards are there; None where it is to be written or gone on with.
+
+    Raises:
+        ValueError: it is another one than that asked for.
+    """
+    if not (folder / _ABOUT).exists():
+        return None
+    stored, asked = _about(folder), about["settings"]
+    _must_agree(folder, stored["settings"] | {"widths": stored["widths"]}, asked | {"widths": about["widths"]})
+    count = stored.get("shards")
+    if count is None or not all(_shard(folder, i).exists() for i in range(count)):
+        return None
+    for _ in islice(documents, stored["documents"]):
+        pass
+    same = documents.mark(stored["mark"], count - 1) == stored["marks"][-1]
+    if same and count * asked["shard"] * asked["context"] < asked["tokens"]:  # it ended with its text
+        same = next(documents, None) is None
+    _must_be_begun_with(same, f"other documents for {folder}")
+    return open_store(folder)
+
+
+def _must_be_begun_with(same: bool, got: str) -> None:
+    must(same, "store.text", "what it was begun with", got, "choose another folder")
+
+
+def _must_agree(folder: Path, stored: dict[str, Any], asked: dict[str, Any]) -> None:
+    """Refuse settings other than those that a store was begun with."""
+    known = "one that keeps hashes of its model's weights, tokenizer and documents"
+    advice = "open_store reads it as before; to write, choose another folder"
+    must(asked.keys() <= stored.keys(), "store", known, f"an older one in {folder}", advice)
+    for name, old, new in _differing("store", stored, asked):
+        must(False, name, f"what it was begun with, {shown(old)}", shown(new), "choose another folder")
+
+
+def _differing(place: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Where settings differ, and how; what only one has came or went with a version of transformers."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in (name for name in new if name in old):
+            yield from _differing(f"{place}.{name}", old[name], new[name])
+    elif old != new:
+        yield place, old, new
+
+
+def _write(
     folder: Path,
-    i: int,
-    mark: str,
+    about: dict[str, Any],
     lm: LanguageModel,
-    sequences: Sequences,
-    points: list[HookPoint],
+    documents: _Documents,
     config: StoreConfig,
+    points: list[HookPoint],
+    on_shard: Callable[[int, int], None],
 ) -> None:
+    """Write the shards that lack, and that the store is whole."""
+    stored = _about(folder) if (begun := (folder / _ABOUT).exists()) else about
+    about, known = {name: stored[name] for name in about}, stored.get("marks", [])
+    marks: list[str] = []
+    here = sum(_shard(folder, i).exists() for i in range(config.shards)) if begun else 0
+    need, free = store_size(lm, config) * (config.shards - here) // config.shards, shutil.disk_usage(folder).free
+    more = f"{free / 1e9:.2f} GB; keep fewer tokens or hook points, or a smaller dtype"
+    must(need <= free, "store.folder", f"on a disk with {need / 1e9:.2f} GB free", more, "or choose another folder")
+    sequences = packed(lm, documents, config.context, mix=config.mix, batch=config.shard)
+    for i, own in enumerate(islice(sequences, config.shards)):
+        marks.append(documents.mark(about["mark"], i))
+        _must_be_begun_with(not known or marks[i:] == known[i : i + 1], f"other documents for {folder}")
+        if not _whole(_shard(folder, i), marks[i], begun):
+            try:
+                tensors = _captured(lm, own, points, config)
+            except ValueError:  # a store that cannot be finished keeps nobody out of its folder
+                (folder / _ABOUT).unlink(missing_ok=True)
+                raise
+            if not (folder / _ABOUT).exists():
+                write_text(folder / _ABOUT, json.dumps(about, indent=1) + "\n")
+            write_tensors(_shard(folder, i), tensors, {"mark": marks[i]} | tensor_sums(tensors))
+        on_shard(i + 1, config.shards)
+    must(marks, "texts", "at least one sequence of tokens", "none", "give more text")
+    _must_be_begun_with(len(marks) >= len(known), f"fewer documents for {folder}")
+    finished = about | {"shards": len(marks), "documents": documents.read, "marks": marks}
+    write_text(folder / _ABOUT, json.dumps(finished, indent=1) + "\n")
+
+
+def _captured(
+    lm: LanguageModel, sequences: Sequences, points: list[HookPoint], config: StoreConfig
+) -> dict[str, Tensor]:
+    """The tensors of a shard."""
     kept: dict[str, list[Tensor]] = {str(point): [] for point in points}
     for ids in sequences.ids.split(config.batch):
+        used = ids != PAD
         for point, value in capture(lm, ids.clamp_min(0), points).items():
-            kept[str(point)].append(value.to(DTYPES[config.dtype]).cpu())
+            own = value.to(DTYPES[config.dtype]).cpu()
+            if not own[used].isfinite().all():
+                narrow = bool(value.cpu()[used].isfinite().all())
+                advice = "keep them in bfloat16 or float32" if narrow else "load the model in float32, or mend it"
+                rule = f"finite in {config.dtype}"
+                must(False, f"activations at {point}", rule, "NaN or inf", f"{advice}; no begun store is left")
+            kept[str(point)].append(own)
     tensors = {name: torch.cat(parts) for name, parts in kept.items()}
-    for name, value in tensors.items():
-        good = bool(value[sequences.ids != PAD].isfinite().all())
-        must(
-            good,
-            f"activations at {name}",
-            f"finite in {config.dtype}",
-            "NaN or inf",
-            "keep them in bfloat16 or float32",
-        )
-    tensors |= {"ids": sequences.ids.int(), "document": sequences.document.int()}
-    sums = json.dumps({name: _checksum(name, value) for name, value in tensors.items()})
-    write_tensors(_shard(folder, i), tensors, {"mark": mark, "checksums": sums})
+    return tensors | {"ids": sequences.ids.int(), "document": sequences.document.int()}
 
 
 def _shard(folder: Path, i: int) -> Path:
     return folder / f"shard-{i:05d}.safetensors"
 
 
-def _checksum(name: str, value: Tensor) -> str:
-    digest = hashlib.blake2b(f"{name} {value.dtype} {tuple(value.shape)} ".encode(), digest_size=16)
-    digest.update(value.contiguous().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+def _whole(path: Path, mark: str, begun: bool) -> bool:
+    """Whether a shard is there and as it was written.
 
-
-def _whole(folder: Path, i: int, mark: str) -> bool:
-    """Whether a shard is there and as it was written."""
+    Raises:
+        ValueError: it is there, in a store that was begun, and of other documents.
+    """
     try:
-        dict(Shard(_shard(folder, i), mark))
+        dict(Shard(path, mark))
+    except _Foreign:
+        _must_be_begun_with(not begun, f"{path} of other documents, or moved there")
+        return False
     except (FileNotFoundError, ValueError):
         return False
     return True
 
 
+class _Foreign(ValueError):  # noqa: N818
+    """A shard of another store, text or number."""
+
+
 class Shard(Mapping):  # type arguments would have beartype read it
     """A shard's tensors by name, mapped into memory; each is held against its checksum when it is first asked for.
 
+    Args:
+        path: its file.
+        mark: what it must bear: a hash of its store, its number and the documents up to it.
+
     Raises:
-        ValueError: damaged, or of another store.
+        ValueError: damaged, or of another store or place.
     """
 
     def __init__(self, path: Path, mark: str) -> None:
@@ -194,19 +295,28 @@ class Shard(Mapping):  # type arguments would have beartype read it
 
         self._path, self._sound = path, set()
         self._tensors, metadata = read(path, load, "activation store")
-        good = metadata.get("mark") == mark
-        must(good, path.name, "a shard of its store", "one of another store", "write the store again")
-        self._sums = read(path, lambda _: json.loads(metadata.get("checksums", "{}")), "activation store")
+        if metadata.get("mark") != mark:
+            rule = "a shard of its store, in its place"
+            message = f"{path} must be {rule}; got one of another store or place: write the store again."
+            raise _Foreign(message)
+        advice = "delete it and write the store again: the rest is kept"
+        sums = parsed(metadata.get("checksums", "{}"), f"{path}: checksums", advice)
+        self._sums = checked_fields(sums, f"{path}: checksums", dict.fromkeys(self._tensors, TEXT), advice)
         self._must_be_sound(set(self._sums) == set(self._tensors))
 
     def _must_be_sound(self, good: bool) -> None:
         advice = "delete it and write the store again: the rest is kept"
         must(good, str(self._path), "as it was written", "another checksum", advice)
 
+    @property
+    def shapes(self) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+        """Shape and type of each tensor."""
+        return {name: (tuple(value.shape), value.dtype) for name, value in self._tensors.items()}
+
     def __getitem__(self, name: str) -> Tensor:
         value = self._tensors[name]
         if name not in self._sound:
-            self._must_be_sound(self._sums[name] == _checksum(name, value))
+            self._must_be_sound(self._sums[name] == tensor_sum(name, value))
             self._sound.add(name)
         return value
 
@@ -217,8 +327,32 @@ class Shard(Mapping):  # type arguments would have beartype read it
         return len(self._tensors)
 
 
+_SETTINGS = {
+    "hooks": list_of(TEXT),
+    "text": TEXT,
+    "dtype": Kind(f"one of {list(DTYPES)}", lambda own: own in [*DTYPES]),
+}
+_SETTINGS |= {"context": whole(2), "shard": whole(1), "tokens": whole(1), "mix": SWITCH}
+_FIELDS = {"settings": OBJECT, "mark": TEXT, "name": TEXT, "widths": OBJECT, "shards": optional(whole(1))}
+_ADVICE = "write the store again"
+
+
 def _about(folder: Path) -> dict[str, Any]:
-    return read(folder / _ABOUT, lambda path: json.loads(path.read_text()), "activation store")
+    """What `store.json` says, checked."""
+    place = str(folder / _ABOUT)
+    about = read_json(folder / _ABOUT, "activation store", _FIELDS, _ADVICE)
+    checked_fields(about["settings"], f"{place}: settings", _SETTINGS, _ADVICE)
+    widths = checked_fields(about["widths"], f"{place}: widths", dict.fromkeys(about["widths"], whole(1)), _ADVICE)
+    hooks = about["settings"]["hooks"]
+    same = widths.keys() == set(hooks) and all(is_point(hook) and str(HookPoint.of(hook)) == hook for hook in hooks)
+    must(same and hooks, f"{place}: widths", "of the hook points kept", shown(list(widths)), _ADVICE)
+    if about.get("shards") and "weights" in about["settings"]:  # else it is an older one
+        tokens = about["shards"] * about["settings"]["shard"] * about["settings"]["context"]
+        documents = whole(1, tokens + about["settings"]["context"])  # of one token each, the last of them left over
+        checked_fields(about, place, {"marks": list_of(TEXT), "documents": documents}, _ADVICE)
+        same = len(about["marks"]) == about["shards"]
+        must(same, f"{place}: marks", f"{about['shards']}, one a shard", len(about["marks"]), _ADVICE)
+    return about
 
 
 @dataclass(frozen=True)
@@ -227,7 +361,7 @@ class ActivationStore:
 
     folder: Path
     mark: str
-    """hash of model, text and settings"""
+    """hash of model, documents and settings"""
 
     @cached_property
     def about(self) -> dict[str, Any]:
@@ -247,12 +381,30 @@ class ActivationStore:
     def shard(self, i: int) -> Shard:
         """Tensors of a shard: ids and document (b, t) int32, each hook point (b, t, width)."""
         if i not in self._open:
-            self._open[i] = Shard(_shard(self.folder, i), self.mark)
+            mark = self.about["marks"][i] if "marks" in self.about else self.about["mark"]
+            shard = Shard(_shard(self.folder, i), mark)
+            self._must_fit(i, shard)
+            self._open[i] = shard
         return self._open[i]
+
+    def _must_fit(self, i: int, shard: Shard) -> None:
+        """Refuse tensors of other shapes or types than the settings say."""
+        settings, shapes = self.about["settings"], shard.shapes
+        size = shapes.get("ids", ((0,), torch.int32))[0][:1]
+        lengths = (*size, settings["context"])
+        expected = dict.fromkeys(_TOKENS, (lengths, torch.int32))
+        expected |= {name: ((*lengths, own), DTYPES[settings["dtype"]]) for name, own in self.widths.items()}
+        good = shapes == expected and (1,) <= size <= (settings["shard"],)
+        must(good, str(_shard(self.folder, i)), "of the sizes in store.json", shown(shapes), _ADVICE)
 
     @cached_property
     def _open(self) -> dict[int, Shard]:
         return {}
+
+    def differing(self, lm: LanguageModel) -> list[str]:
+        """Which of weights, config and tokenizer are not known to be those that these activations are of."""
+        settings = self.about["settings"]
+        return [n for n, own in lm.identity.items() if n not in settings or [*_differing(n, settings[n], own)]]
 
     def sequences(self) -> Iterator[Sequences]:
         """Tokens of each shard, in order."""
@@ -262,12 +414,21 @@ class ActivationStore:
 
 
 def open_store(folder: str | Path) -> ActivationStore:
-    """A store that `write_store` finished.
+    """A store that `write_store` finished, also one of an older version.
 
     Raises:
-        ValueError: it was stopped before its end.
-        FileNotFoundError: none is there.
+        ValueError: it was stopped before its end, or its files are damaged.
+        FileNotFoundError: none is there, or a shard lacks.
     """
-    about = _about(Path(folder))
-    must("shards" in about, "store", "written to its end", f"a part, in {folder}", "run the same command again")
-    return ActivationStore(Path(folder), about["mark"])
+    folder = Path(folder)
+    about = _about(folder)
+    must(about.get("shards"), "store", "written to its end", f"a part, in {folder}", "run the same command again")
+    here = {path.name for path in folder.iterdir()}
+    for path in (_shard(folder, i) for i in range(about["shards"])):
+        if path.name not in here:
+            message = f"activation store must hold {path.name}; got no such file in {folder}: write the store again."
+            raise FileNotFoundError(message)
+    marks = about.get("marks", [about["mark"]])
+    store = ActivationStore(folder, marks[-1])
+    vars(store)["about"] = about  # read once
+    return store

@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from synthetic.errors import must
-from synthetic.storage import read
+from synthetic.schema import shown
 from synthetic.streams import stream
 from workbench.lm.models import needed
 
@@ -52,20 +53,37 @@ def documents(source: str, *, seed: int = 0) -> Iterator[Document]:
         found = [Document(p.stem, _read(p)) for p in sorted(path.rglob("*.txt"))]
     must(found, "text", "a source with documents", source, "use .txt files or Brown's ca01 ... cr09")
     if path.is_dir():  # genres come in blocks
-        order = torch.randperm(len(found), generator=stream(seed, "documents"))
+        order = torch.randperm(len(found), generator=stream(seed, "documents"), device="cpu")
         found = [found[i] for i in order.tolist()]
     return iter(found)
 
 
 def _read(path: Path) -> str:
-    return read(path, lambda path: path.read_text("utf-8"), "text")
+    try:
+        return path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"text must be UTF-8; got {path}: {error}: save it as UTF-8.") from None
 
 
 def _streamed(name: str) -> Iterator[Document]:
-    rows = needed("datasets").load_dataset(name, split="train", streaming=True)
-    for number, row in enumerate(rows):
+    for number, row in enumerate(_rows(name)):
         must("text" in row, f"hub:{name}", "a data set with a column text", sorted(row), "choose another")
+        here = isinstance(row["text"], str)
+        must(here, f"row {number} of hub:{name}", "a text", shown(row["text"]), "choose another data set")
         yield Document(f"{name}-{number}", row["text"])
+
+
+def _rows(name: str) -> Iterator[dict[str, Any]]:
+    """Rows of a data set as they come; code that lies beside them is not run."""
+    load = needed("datasets").load_dataset
+    try:
+        yield from load(name, split="train", streaming=True, trust_remote_code=False)
+    except ImportError:  # of a package of theirs, which it names
+        raise
+    except Exception as error:  # a network that is away, a name that no data set has, damaged files
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        known = "a data set on the Hugging Face hub with a split train"
+        raise ValueError(f"text must be {known}; got hub:{name}: {first}") from error
 
 
 def brown_document(path: Path) -> Document:
