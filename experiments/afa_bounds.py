@@ -14,7 +14,6 @@ from typing import Any
 import polars as pl
 import torch
 import tyro
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from rich.console import Console
 from rich.table import Table
@@ -26,7 +25,7 @@ from synthetic.directions import CommonMean, RandomSphere, TightFrame, unit
 from synthetic.errors import guarded, must
 from synthetic.progress import track
 from synthetic.streams import stream
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish
+from workbench.report.figure import COLOURS, draw_band, finish, styled, subplots
 from workbench.results import Run
 from workbench.tensors import TENSOR
 from workbench.theory import afa, average_case, coherence
@@ -199,8 +198,8 @@ def draw(frame: pl.DataFrame, settings: Bounds, stem: Path) -> list[Path]:
         places = own.group_by("x").agg(pl.col("value")).sort("x")
         draw_band(panel, places["x"].to_list(), places["value"].to_list(), colour, label or name, **style)
 
-    with plt.rc_context(STYLE):
-        figure, ((one, two), (three, four)) = plt.subplots(2, 2, figsize=(10.5, 7.8), layout="constrained")
+    with styled():
+        figure, ((one, two), (three, four)) = subplots(2, 2, figsize=(10.5, 7.8))
         for name, colour in LADDER.items():
             line(one, "ladder", name, colour, linestyle=":" if name.startswith("random") else "-")
         one.axhline((2 / settings.d) ** 0.5, color="0.5", linestyle="--", linewidth=1.2, label="√(2/d)")

@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import torch
 import tyro
-from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.table import Table
 
@@ -32,7 +31,7 @@ from workbench.interop.rivals import rival_step, saelens_sampler
 from workbench.machine import Work, alternate, keep_freed_memory, seconds, set_threads
 from workbench.metrics.matching import match
 from workbench.pursuit import clear_picks, matching_pursuit
-from workbench.report.figure import COLOURS, STYLE, finish, shared_legend
+from workbench.report.figure import COLOURS, finish, shared_legend, styled, subplots
 from workbench.results import Run
 from workbench.timing import Shape, Step, assert_equal, peak_bytes
 
@@ -215,8 +214,8 @@ def draw_growth(rows: list[Row], settings: Benchmark, stem: Path) -> list[Path]:
     """One panel a size that grows."""
     labels = {"m": "latents m", "k": "active latents k", "d": "dimension d", "n_true": "features n_true"}
     labels["stack"] = "SAEs of a stack"
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(1, len(GROWTH), figsize=(13, 3.4), layout="constrained", sharey=True)
+    with styled():
+        figure, panels = subplots(1, len(GROWTH), figsize=(13, 3.4), sharey=True)
         curves = list(dict.fromkeys(row["curve"] for row in rows))
         for panel, vary in zip(panels, GROWTH, strict=True):
             for curve in curves:

@@ -19,7 +19,6 @@ import numpy as np
 import polars as pl
 import torch
 import tyro
-from matplotlib import pyplot as plt
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -30,7 +29,7 @@ from workbench import TrainConfig, create, evaluate, train
 from workbench.identifiability.probes import bayes, best_latents
 from workbench.paired import interval, verdict
 from workbench.report.arms import Runs, places_of, runs_of, short
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
+from workbench.report.figure import COLOURS, draw_band, finish, shared_legend, styled, subplots
 from workbench.study import carry_out
 from workbench.sweep import Cell, Report
 from workbench.variants.structured import Structured
@@ -205,8 +204,8 @@ def draw(frame: pl.DataFrame, settings: ConceptSae, stem: Path) -> list[Path]:
     part = "exact" if "exact" in settings.forms else settings.forms[0]
     places = places_of(runs, part)
     labels = {"correlation": "best |corr| with log-odds", "information": "information, share of Bayes", "mcc": "MCC"}
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(2, 2, figsize=(8.6, 7.2), layout="constrained")
+    with styled():
+        figure, panels = subplots(2, 2, figsize=(8.6, 7.2))
         for panel, score in zip(panels.flat, SCORES, strict=False):
             for arm, (_, _, colour) in ARMS.items():
                 values = [runs[part, x, arm][score] for x in places]

@@ -16,7 +16,6 @@ import numpy as np
 import polars as pl
 import torch
 import tyro
-from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.table import Table
 
@@ -28,7 +27,7 @@ from workbench import TrainConfig, create, evaluate, train
 from workbench.factor_scores import Seen, families, supports
 from workbench.metrics.matching import match
 from workbench.paired import interval
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish, numbers, shared_legend
+from workbench.report.figure import COLOURS, draw_band, finish, numbers, shared_legend, styled, subplots
 from workbench.semi_nmf import Factors, fit
 from workbench.study import carry_out
 from workbench.sweep import Cell, Report
@@ -190,8 +189,8 @@ def starts(frame: pl.DataFrame, world: str, method: str, metric: str, **at: floa
 def draw(frame: pl.DataFrame, settings: Factorise, stem: Path) -> list[Path]:
     """Cosine against error, against the kept share and against the core; families found; from the table alone."""
     chance = {"color": "0.45", "linestyle": "--", "linewidth": 1.2}
-    with plt.rc_context(STYLE):
-        figure, ((by_error, by_ratio), (by_core, trees)) = plt.subplots(2, 2, figsize=(8.6, 7.2), layout="constrained")
+    with styled():
+        figure, ((by_error, by_ratio), (by_core, trees)) = subplots(2, 2, figsize=(8.6, 7.2))
         for method, (_, _, colour) in METHODS.items():
             for world, marker in (("D1", "o"), ("D2", "s")):
                 x, y = (starts(frame, world, method, name) for name in ("J / floor", "cosine"))

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import tyro
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from rich.console import Console
 from rich.table import Table
@@ -28,7 +27,7 @@ from workbench.metrics.evidence import Evidence
 from workbench.metrics.recall import best
 from workbench.metrics.survival import survivors
 from workbench.paired import interval
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
+from workbench.report.figure import COLOURS, draw_band, finish, shared_legend, styled, subplots
 from workbench.study import carry_out
 from workbench.sweep import Cell, Report
 
@@ -195,8 +194,8 @@ def chosen(runs: Runs, world: str, near: float | None = None) -> dict[str, Any]:
 def draw(frame: pl.DataFrame, settings: GBA, stem: Path) -> list[Path]:
     """Recovery and error against L0, and survival across seeds, a column a world; from the table alone."""
     runs = runs_of(frame, "grid")
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(3, 2, figsize=(8.6, 9.2), layout="constrained", sharey="row")
+    with styled():
+        figure, panels = subplots(3, 2, figsize=(8.6, 9.2), sharey="row")
         for (world, (active, title)), (top, middle, bottom) in zip(WORLDS.items(), panels.T, strict=True):
             own = {key: values for key, values in runs.items() if key[0] == world}
             for panel, metric in ((top, "recall@.9"), (middle, "fvu")):

@@ -17,7 +17,6 @@ import numpy as np
 import polars as pl
 import torch
 import tyro
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from rich.console import Console
 from rich.table import Table
@@ -28,7 +27,7 @@ from workbench import TrainConfig, create, evaluate, train
 from workbench.metrics import collect
 from workbench.metrics.matching import random_geometries
 from workbench.metrics.resonance import tuning
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
+from workbench.report.figure import COLOURS, draw_band, finish, shared_legend, styled, subplots
 from workbench.study import carry_out
 from workbench.sweep import Cell, Report
 
@@ -140,8 +139,8 @@ def rows(cells: list[Cell], results: dict[str, Any]) -> Iterator[dict[str, Any]]
 
 def draw(frame: pl.DataFrame, settings: Resonance, stem: Path) -> list[Path]:
     """Recovery, tuning, error and density; from the table alone."""
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(2, 2, figsize=(8.6, 6.8), layout="constrained")
+    with styled():
+        figure, panels = subplots(2, 2, figsize=(8.6, 6.8))
         over_ratio = {
             "recall@.9": (panels[0, 0], "share of features recovered, cos ≥ .9"),
             "fvu": (panels[1, 0], "fraction of variance unexplained"),

@@ -15,7 +15,6 @@ import numpy as np
 import polars as pl
 import torch
 import tyro
-from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.table import Table
 
@@ -27,7 +26,7 @@ from synthetic.standardised import Standardised
 from synthetic.streams import stream
 from synthetic.world import World
 from workbench import SAE, TrainConfig, create, evaluate, train
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish, numbers, shared_legend
+from workbench.report.figure import COLOURS, draw_band, finish, numbers, shared_legend, styled, subplots
 from workbench.study import carry_out
 from workbench.sweep import Cell, Report
 
@@ -206,9 +205,9 @@ def draw(frame: pl.DataFrame, settings: TopAFA, stem: Path) -> list[Path]:
     def seeds_of(**wanted: Any) -> list[float]:
         return numbers(frame, **wanted)
 
-    with plt.rc_context(STYLE):
+    with styled():
         size = (3.0 * columns + 0.8, 6.0)
-        figure, panels = plt.subplots(2, columns, figsize=size, layout="constrained", sharey="row")
+        figure, panels = subplots(2, columns, figsize=size, sharey="row")
         for j, k in enumerate(settings.k):
             for panel, metric in zip(panels[:, j], ("recovered", "l0"), strict=True):
                 for (init, normalise), colour in ARMS.items():

@@ -13,7 +13,6 @@ from typing import Any
 import polars as pl
 import torch
 import tyro
-from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -26,7 +25,7 @@ from synthetic.progress import track
 from synthetic.standardised import Standardised
 from synthetic.streams import stream
 from workbench import SAE, create, evaluate
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish
+from workbench.report.figure import COLOURS, draw_band, finish, styled, subplots
 from workbench.results import Run
 from workbench.sparsifiers import norm_match
 from workbench.tensors import TENSOR
@@ -177,8 +176,8 @@ def draw(frame: pl.DataFrame, settings: Rule, stem: Path) -> list[Path]:
         "start": ("encoder entries over √(6/m)", "share", "How it starts"),
         "target": ("quantile of samples", "target τ over its median", "What it aims at"),
     }
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(2, 3, figsize=(10.5, 6.2), layout="constrained")
+    with styled():
+        figure, panels = subplots(2, 3, figsize=(10.5, 6.2))
         for panel, (which, (across, up, title)) in zip(panels.flat, panels_of.items(), strict=False):
             own = frame.filter(pl.col("panel") == which)
             for i, name in enumerate(own["line"].unique(maintain_order=True)):
