@@ -4,10 +4,10 @@ Shows AFA-2, AFA-3, AFA-5, AFA-6, AFA-7, AFA-8 and AFA-10 of the ledger. Run `py
 results go to `runs/afa_bounds/...`; `--help` lists the flags.
 """
 
-import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,12 @@ from torch import Tensor
 
 from proofs_check.mixture import Mixture
 from synthetic.directions import CommonMean, RandomSphere, TightFrame, unit
-from synthetic.errors import guarded, must
+from synthetic.errors import must
 from synthetic.progress import track
 from synthetic.streams import stream
 from workbench.report.figure import COLOURS, draw_band, finish, styled, subplots
 from workbench.results import Run
+from workbench.study import commanded, config_of, opened, show_plan
 from workbench.tensors import TENSOR
 from workbench.theory import afa, average_case, coherence
 
@@ -251,11 +252,10 @@ def draw(frame: pl.DataFrame, settings: Bounds, stem: Path) -> list[Path]:
 
 def experiment(settings: Bounds, console: Console) -> int:
     """Measure, write, draw, show; returns the exit code."""
-    settings.check()
-    config = json.loads(json.dumps(asdict(settings), default=str))
+    settings, _ = opened(settings, "afa_bounds")
+    config = config_of(settings)
     if settings.dry_run:
-        console.print_json(json.dumps(config))
-        return 0
+        return show_plan(console, config, ())
     run = Run.start(settings.out, "afa_bounds", config)
     frame = run.write_table(measure(settings))
     paths = draw(frame, settings, run.folder / "figures/afa_bounds")
@@ -274,8 +274,7 @@ def experiment(settings: Bounds, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    settings = tyro.cli(Bounds, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("afa_bounds", partial(tyro.cli, Bounds, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

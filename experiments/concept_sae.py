@@ -12,6 +12,7 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,13 +25,13 @@ from rich.console import Console
 from rich.table import Table
 
 import synthetic as S
-from synthetic.errors import guarded, must
+from synthetic.errors import must
 from workbench import TrainConfig, create, evaluate, train
 from workbench.identifiability.probes import bayes, best_latents
 from workbench.paired import interval, verdict
 from workbench.report.arms import Runs, places_of, runs_of, short
 from workbench.report.figure import COLOURS, draw_band, finish, shared_legend, styled, subplots
-from workbench.study import carry_out
+from workbench.study import carry_out, commanded
 from workbench.sweep import Cell, Report
 from workbench.variants.structured import Structured
 
@@ -102,7 +103,6 @@ class ConceptSae:
         must(self.l1 and min(self.l1) > 0, "--l1", "above 0", self.l1, "a penalty is needed")
         for name in ("gamma", "lr", "sharpness"):
             must(getattr(self, name) > 0, f"--{name}", "above 0", getattr(self, name), "raise it")
-        must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
 
 
 def plan(settings: ConceptSae) -> list[Cell]:
@@ -268,7 +268,7 @@ def experiment(settings: ConceptSae, console: Console) -> int:
     if isinstance(done, int):
         return done
     settings, run = done.settings, done.run
-    frame = run.write_table(list(rows(done.cells, done.results)))
+    frame = done.table(rows)
     paths = draw(frame, settings, run.folder / "figures/concept_sae")
     for table in tables_of(runs_of(frame), settings):
         console.print(table)
@@ -278,8 +278,7 @@ def experiment(settings: ConceptSae, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    settings = tyro.cli(ConceptSae, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("concept_sae", partial(tyro.cli, ConceptSae, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,14 @@ from rich.table import Table
 
 import synthetic as S
 from synthetic.concept_activations import centred, exact_activations
-from synthetic.errors import guarded, must
+from synthetic.errors import must
 from workbench.identifiability import probes
 from workbench.identifiability.gauge import align
 from workbench.identifiability.regression import r_squared
 from workbench.identifiability.report import residual_size
 from workbench.identifiability.trained import PredictorConfig, train_predictor
 from workbench.report.concept_figures import draw_concepts, values
-from workbench.study import carry_out
+from workbench.study import carry_out, commanded
 from workbench.sweep import Cell, Report
 
 REFERENCE = {
@@ -91,7 +92,6 @@ class Concepts:
         for name in ("trained", "polish"):
             must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
         must(self.models >= 2, "--models", "at least 2", self.models, "a spread needs two")
-        must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
 
 
 def plan(settings: Concepts) -> list[Cell]:
@@ -220,7 +220,7 @@ def experiment(settings: Concepts, console: Console) -> int:
     if isinstance(done, int):
         return done
     settings, run = done.settings, done.run
-    frame = run.write_table(list(rows(done.cells, done.results)))
+    frame = done.table(rows)
     paths = draw_concepts(frame, settings, REFERENCE, run.folder / "figures/concepts")
     for table in tables_of(frame, settings):
         console.print(table)
@@ -230,8 +230,7 @@ def experiment(settings: Concepts, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    settings = tyro.cli(Concepts, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("concepts", partial(tyro.cli, Concepts, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ them (SN-6, SN-9, SN-11) and where not (SN-13), and what a second level makes of
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from synthetic import structured_worlds
-from synthetic.errors import guarded, must
+from synthetic.errors import must
 from synthetic.mixture import SparseMixture
 from synthetic.streams import stream
 from workbench import TrainConfig, create, evaluate, train
@@ -29,7 +30,7 @@ from workbench.metrics.matching import match
 from workbench.paired import interval
 from workbench.report.figure import COLOURS, draw_band, finish, numbers, shared_legend, styled, subplots
 from workbench.semi_nmf import Factors, fit
-from workbench.study import carry_out
+from workbench.study import carry_out, commanded
 from workbench.sweep import Cell, Report
 from workbench.theory.factorisation import rank_floor
 from workbench.variants.semi_nmf import SemiNmf
@@ -91,7 +92,6 @@ class Factorise:
         must(good, "--ratios", "from 0.1 to 12", self.ratios, "a row has 10 of 120 entries")
         good = self.cores and min(self.cores) >= 0 and max(self.cores) <= 17
         must(good, "--cores", "from 0 to 17", self.cores, "a leaf has 18 neurons, one its own")
-        must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
 
 
 def world_of(cell: Cell) -> SparseMixture:
@@ -266,7 +266,7 @@ def experiment(settings: Factorise, console: Console) -> int:
     if isinstance(done, int):
         return done
     settings, run = done.settings, done.run
-    frame = run.write_table(list(rows(done.cells, done.results)))
+    frame = done.table(rows)
     paths = draw(frame, settings, run.folder / "figures/factors")
     for table in tables_of(frame, settings):
         console.print(table)
@@ -276,8 +276,7 @@ def experiment(settings: Factorise, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    settings = tyro.cli(Factorise, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("factors", partial(tyro.cli, Factorise, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

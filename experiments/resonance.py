@@ -10,6 +10,7 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,13 @@ from rich.console import Console
 from rich.table import Table
 
 from synthetic.bias_worlds import uniform
-from synthetic.errors import guarded, must
+from synthetic.errors import must
 from workbench import TrainConfig, create, evaluate, train
 from workbench.metrics import collect
 from workbench.metrics.matching import random_geometries
 from workbench.metrics.resonance import tuning
 from workbench.report.figure import COLOURS, draw_band, finish, shared_legend, styled, subplots
-from workbench.study import carry_out
+from workbench.study import carry_out, commanded
 from workbench.sweep import Cell, Report
 
 METRICS = (
@@ -89,7 +90,6 @@ class Resonance:
         most = 1 / self.rate
         fits = self.ratios and min(self.ratios) > 0 and max(self.ratios) <= most
         must(fits, "--ratios", f"above 0 and at most {most:g}", self.ratios, "a rate p is at most 1")
-        must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
 
 
 def plan(settings: Resonance) -> list[Cell]:
@@ -231,7 +231,7 @@ def experiment(settings: Resonance, console: Console) -> int:
     if isinstance(done, int):
         return done
     settings, run = done.settings, done.run
-    frame = run.write_table(list(rows(done.cells, done.results)))
+    frame = done.table(rows)
     paths = draw(frame, settings, run.folder / "figures/resonance")
     console.print(table_of(frame, settings))
     console.print(f"figure {paths[0]}\nresults {run.folder}", soft_wrap=True, highlight=False)
@@ -240,8 +240,7 @@ def experiment(settings: Resonance, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    settings = tyro.cli(Resonance, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("resonance", partial(tyro.cli, Resonance, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from synthetic.errors import guarded, must
+from synthetic.errors import must
 from synthetic.firing import Independent
 from synthetic.presets import superposition
 from synthetic.rates import Constant
@@ -27,7 +28,7 @@ from synthetic.streams import stream
 from synthetic.world import World
 from workbench import SAE, TrainConfig, create, evaluate, train
 from workbench.report.figure import COLOURS, draw_band, finish, numbers, shared_legend, styled, subplots
-from workbench.study import carry_out
+from workbench.study import carry_out, commanded
 from workbench.sweep import Cell, Report
 
 METRICS = ("recovered", "l0", "fvu", "corr(L0, K)", "saturated", "mcc", "chance")
@@ -81,7 +82,6 @@ class TopAFA:
         must(self.afa and min(self.afa) >= 0, "--afa", "weights of at least 0", self.afa, "drop the negative ones")
         fits = self.k and min(self.k) >= 1 and max(self.k) <= min(self.n_true, self.m)
         must(fits, "--k", f"from 1 to {min(self.n_true, self.m)}", self.k, "change K, n_true or m")
-        must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
 
 
 def plan(settings: TopAFA) -> list[Cell]:
@@ -274,7 +274,7 @@ def experiment(settings: TopAFA, console: Console) -> int:
     if isinstance(done, int):
         return done
     settings, run = done.settings, done.run
-    frame = run.write_table(list(rows(done.cells, done.results)))
+    frame = done.table(rows)
     paths = draw(frame, settings, run.folder / "figures/top_afa")
     console.print(table_of(frame, settings))
     console.print(f"figure {paths[0]}\nresults {run.folder}", soft_wrap=True, highlight=False)
@@ -283,8 +283,7 @@ def experiment(settings: TopAFA, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    settings = tyro.cli(TopAFA, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("top_afa", partial(tyro.cli, TopAFA, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

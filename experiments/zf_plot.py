@@ -4,9 +4,9 @@ Run `python experiments/zf_plot.py` to train a few variants, or name SAE or run 
 `runs/zf_plot/...`; `--help` lists the flags.
 """
 
-import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from proofs_check.targets import members_of, sae_folders, world_of
-from synthetic.errors import guarded, must, pick
+from synthetic.errors import must, pick
 from synthetic.presets import find_world
 from synthetic.progress import track
 from synthetic.storage import save_world
@@ -27,6 +27,7 @@ from synthetic.world import World
 from workbench import SAE, TrainConfig, create, load, train, variant_shelf
 from workbench.report.zf import draw_zf
 from workbench.results import Run
+from workbench.study import commanded, config_of, opened, show_plan
 from workbench.zf import norms, zf_figures, zf_points
 
 SHOWN = 400
@@ -107,11 +108,10 @@ def measure(group: Group, settings: ZF) -> tuple[list[dict[str, Any]], list[dict
 
 def experiment(settings: ZF, console: Console) -> int:
     """Train or load, measure, write, draw, show; returns the exit code."""
-    settings.check()
-    config = json.loads(json.dumps(asdict(settings), default=str))
+    settings, _ = opened(settings, "zf_plot")
+    config = config_of(settings)
     if settings.dry_run:
-        console.print_json(json.dumps(config))
-        return 0
+        return show_plan(console, config, ())
     for target in settings.saes:
         sae_folders(target)  # refuse a wrong path before a run folder is made
     run = Run.start(settings.out, "zf_plot", config)
@@ -141,9 +141,8 @@ def experiment(settings: ZF, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    settings = tyro.cli(ZF, description=__doc__)
     torch.set_num_threads(1)  # stacks this small run slower on more
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("zf_plot", partial(tyro.cli, ZF, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

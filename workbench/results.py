@@ -5,17 +5,20 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields, replace
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, is_dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import polars as pl
 import torch
 
 from synthetic.errors import must
+from synthetic.schema import NUMBER, SWITCH, TEXT, Kind, checked_fields, shown
 from synthetic.storage import read, replacing, write_text
 
 _VERSIONS = ("sae-workbench", "torch", "numpy", "scipy", "polars", "safetensors")
@@ -41,6 +44,11 @@ class Run:
         write_text(folder / "env.json", json.dumps(environment(), indent=1) + "\n")
         return cls(folder)
 
+    @classmethod
+    def open(cls, folder: Path, experiment: str) -> "Run":  # TEMPORARY
+        must(folder.is_dir(), "--resume", "a run folder", folder, "check the path")
+        return cls(folder)
+
     @property
     def config(self) -> dict[str, Any]:
         """What `start` was given."""
@@ -52,13 +60,22 @@ class Run:
             file.write("\n" + json.dumps(record))
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """What was appended, in order; a last line cut off by a crash is skipped."""
+        """What was appended, in order; a line cut off by a crash is skipped.
+
+        Raises:
+            ValueError: a whole line that no run appends.
+        """
         path = self.folder / "records.jsonl"
-        for line in path.read_text().splitlines() if path.exists() else []:
+        lines = path.read_text("utf-8", errors="replace").splitlines() if path.exists() else []
+        for number, line in enumerate(lines, 1):
+            where, advice = f"{path}, line {number}", "take the line out, and its work is done again"
             try:
-                yield json.loads(line)
-            except json.JSONDecodeError:
+                record = json.loads(line)
+            except RecursionError:
+                must(False, where, "JSON of a moderate depth", "brackets nested too deep to read", advice)
+            except ValueError:
                 continue
+            yield checked_fields(record, where, {"id": TEXT, "result": _ANYTHING}, advice)
 
     def once(self, id: str, make: Callable[[], Any]) -> Any:
         """A result among the records, made and recorded where it is not there yet. Results are JSON values."""
@@ -77,32 +94,65 @@ class Run:
         return frame
 
 
+_ANYTHING = Kind("there", lambda v: True)
 S = TypeVar("S")
+_START_ANEW = "start a new run, or mend the file"
+_PLAIN = {
+    int: Kind("a whole number", lambda v: isinstance(v, int) and not isinstance(v, bool)),
+    float: NUMBER,
+    str: TEXT,
+    Path: TEXT,
+    bool: SWITCH,
+    NoneType: Kind("null", lambda v: v is None),
+}
 
 
-def revived(now: S, stored: dict[str, Any], convert: Mapping[str, Callable[[Any], Any]] | None = None) -> S:
-    """Settings a run was started with, from its config; only how to run it is taken from the command line, `now`.
+def revived(default: S, stored: Any, where: str) -> S:
+    """Settings from a run's config, each held against its annotation; one that is missing there is the default's.
 
     Args:
-        now: a settings dataclass with all defaults.
-        stored: the run's config.
-        convert: field -> its value from JSON; lists become tuples without.
+        default: a dataclass.
+        stored: its fields as JSON has them.
+        where: the file they stand in, for errors.
 
     Raises:
-        ValueError: `now` sets something that a resumed run keeps.
+        ValueError: a setting that the dataclass does not have, of another kind, or out of range.
     """
-    free = {name for name in ("resume", "jobs", "dry_run", "out") if hasattr(now, name)}
-    kept = {}
-    for field in fields(now):  # type: ignore[arg-type]
-        if field.name in free:
-            continue
-        default = field.default_factory() if field.default_factory is not MISSING else field.default
-        given, value = getattr(now, field.name), stored[field.name]
-        flag = f"--{field.name.replace('_', '-')}"
-        must(given == default, flag, "left alone with --resume", given, "a run keeps its settings; start a new one")
-        plain = tuple(value) if isinstance(value, list) else value
-        kept[field.name] = convert[field.name](value) if convert and field.name in convert else plain
-    return replace(now, **kept)  # type: ignore[type-var]
+    hints = get_type_hints(type(default))
+    for name in checked_fields(stored, where, {}, _START_ANEW):
+        must(
+            name in hints, where, f"settings of {type(default).__name__}", shown(name), "name the run's own experiment"
+        )
+    own = {
+        name: _of_kind(hints[name], value, getattr(default, name), f"{where}: {name}") for name, value in stored.items()
+    }
+    try:
+        return replace(default, **own)  # type: ignore[type-var]
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _of_kind(hint: Any, value: Any, default: Any, where: str) -> Any:
+    """A value of JSON as its annotation has it: lists as tuples, paths as such, dataclasses from objects."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        for each in inner:
+            with suppress(ValueError):
+                return _of_kind(each, value, default, where)
+    elif is_dataclass(hint):
+        return revived(default, value, where)
+    elif origin is tuple and isinstance(value, list):
+        kinds = inner[:1] * len(value) if inner[-1] is Ellipsis else inner
+        must(len(kinds) == len(value), where, f"a list of {len(kinds)}", shown(value), _START_ANEW)
+        return tuple(_of_kind(kind, each, None, where) for kind, each in zip(kinds, value, strict=True))
+    elif origin is Literal:
+        must(value in inner, where, f"one of {inner}", shown(value), _START_ANEW)
+        return value
+    elif hint in _PLAIN:
+        must(_PLAIN[hint].holds(value), where, _PLAIN[hint].rule, shown(value), _START_ANEW)
+        return Path(value) if hint is Path else value
+    kind = str(hint).replace("typing.", "")
+    raise ValueError(f"{where} must be of the kind {kind}; got {shown(value)}: {_START_ANEW}.")
 
 
 def environment() -> dict[str, Any]:
