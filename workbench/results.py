@@ -1,63 +1,105 @@
 """Run folders: config, environment, records that survive a crash, a tidy table at the end."""
 
+import dataclasses
 import hashlib
 import json
+import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, is_dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from weakref import WeakValueDictionary, finalize
 
 import polars as pl
 import torch
 
 from synthetic.errors import must
-from synthetic.schema import NUMBER, SWITCH, TEXT, Kind, checked_fields, shown
-from synthetic.storage import read, replacing, write_text
+from synthetic.lock import locked
+from synthetic.schema import NUMBER, SWITCH, TEXT, Kind, checked_fields, optional, read_json, shown
+from synthetic.storage import placing, replacing, write_text
 
 _VERSIONS = ("sae-workbench", "torch", "numpy", "scipy", "polars", "safetensors")
+
+
+_NAME = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}(-\d+)?")
+_ADVICE = "choose the folder of a run of this experiment"
+_holds: WeakValueDictionary[tuple[int, str], "_Hold"] = WeakValueDictionary()
 
 
 @dataclass(frozen=True)
 class Run:
     """Folder `runs/<experiment>/<UTC>-<8 hex of config>/`.
 
-    It holds config.json, env.json, records.jsonl, metrics.parquet and figures/.
+    It holds config.json, env.json, records.jsonl, metrics.parquet and figures/. `start` and `open` keep other processes
+    from writing there for as long as the run they return is alive; `Run(folder)` reads, and keeps nobody out.
     """
 
     folder: Path
+    _hold: "_Hold | None" = dataclasses.field(default=None, repr=False, compare=False)
 
     @classmethod
     def start(cls, root: Path, experiment: str, config: dict[str, Any]) -> "Run":
-        """A new folder holding the config and the environment."""
+        """A new folder holding the config and the environment; both are there as soon as it is."""
         text = json.dumps(config, indent=1, sort_keys=True)
         code = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
-        folder = root / experiment / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{code}"
-        folder.mkdir(parents=True)
-        write_text(folder / "config.json", text + "\n")
-        write_text(folder / "env.json", json.dumps(environment(), indent=1) + "\n")
-        return cls(folder)
+        about = {"experiment": experiment} | environment()
+        name, number = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{code}", 1
+        folder = root / experiment / name
+        while True:
+            try:
+                with placing(folder) as place:
+                    write_text(place / "config.json", text + "\n")
+                    write_text(place / "env.json", json.dumps(about, indent=1) + "\n")
+                return cls(folder, _hold_of(folder, f"running {experiment}"))
+            except FileExistsError:  # a run of the same second
+                number += 1
+                folder = folder.with_name(f"{name}-{number}")
 
     @classmethod
-    def open(cls, folder: Path, experiment: str) -> "Run":  # TEMPORARY
-        must(folder.is_dir(), "--resume", "a run folder", folder, "check the path")
-        return cls(folder)
+    def open(cls, folder: Path, experiment: str) -> "Run":
+        """A run to go on with, which nobody else is writing.
+
+        Raises:
+            ValueError: it is no run, or another experiment's; another process writes there; or a file in it is a link.
+        """
+        must((folder / "config.json").is_file(), "run folder", "one with a config.json", folder, _ADVICE)
+        other = cls(folder).experiment
+        same = other in (experiment, "")
+        must(same, "run folder", f"one of {experiment}", f"{folder}, one of {shown(other)}", _ADVICE)
+        hold = _hold_of(folder, f"running {experiment}")
+        for place, folders, files in os.walk(folder):
+            for name in (*folders, *files):
+                path = Path(place, name)  # what a run writes would land where a stranger's link points
+                must(not path.is_symlink(), "run folder", "free of links", path, "put what it points at in its place")
+        return cls(folder, hold)
+
+    @property
+    def experiment(self) -> str:
+        """Name of the experiment it was started by; empty where an older run lies elsewhere than it was made."""
+        path = self.folder / "env.json"
+        about = read_json(path, "run folder", {"experiment": optional(TEXT)}, _ADVICE) if path.exists() else {}
+        here = self.folder.resolve()
+        return about.get("experiment") or (here.parent.name if _NAME.fullmatch(here.name) else "")
 
     @property
     def config(self) -> dict[str, Any]:
         """What `start` was given."""
-        return read(self.folder / "config.json", lambda p: json.loads(p.read_text()), "run folder")
+        return read_json(self.folder / "config.json", "run folder", {}, _ADVICE)
 
     def append(self, record: dict[str, Any]) -> None:
         """Add one line to records.jsonl; a line is on disk whole or is ignored when read back."""
-        with (self.folder / "records.jsonl").open("a") as file:
-            file.write("\n" + json.dumps(record))
+        path, only = self.folder / "records.jsonl", getattr(os, "O_NOFOLLOW", 0)
+        must(not path.is_symlink(), str(path), "a file", "a link", "put what it points at in its place")
+        with open(path, "ab", opener=lambda name, flags: os.open(name, flags | only, 0o666)) as file:
+            file.write(f"\n{json.dumps(record)}".encode())
 
     def records(self) -> Iterator[dict[str, Any]]:
         """What was appended, in order; a line cut off by a crash is skipped.
@@ -66,16 +108,17 @@ class Run:
             ValueError: a whole line that no run appends.
         """
         path = self.folder / "records.jsonl"
-        lines = path.read_text("utf-8", errors="replace").splitlines() if path.exists() else []
-        for number, line in enumerate(lines, 1):
-            where, advice = f"{path}, line {number}", "take the line out, and its work is done again"
+        for number, line in enumerate(path.read_bytes().splitlines() if path.exists() else [], 1):
             try:
                 record = json.loads(line)
             except RecursionError:
-                must(False, where, "JSON of a moderate depth", "brackets nested too deep to read", advice)
-            except ValueError:
+                record = "brackets nested too deep to read"
+            except ValueError:  # cut off, even within a letter
                 continue
-            yield checked_fields(record, where, {"id": TEXT, "result": _ANYTHING}, advice)
+            advice = "take the line out, and its work is done again"
+            checked_fields(record, where := f"{path}, line {number}", {"id": TEXT}, advice)
+            must("result" in record, where, "a record with its result", shown(record), advice)
+            yield record
 
     def once(self, id: str, make: Callable[[], Any]) -> Any:
         """A result among the records, made and recorded where it is not there yet. Results are JSON values."""
@@ -94,7 +137,23 @@ class Run:
         return frame
 
 
-_ANYTHING = Kind("there", lambda v: True)
+class _Hold:
+    """Keeps a folder locked while somebody refers to it, and to the end of the process at most."""
+
+    def __init__(self, folder: Path, doing: str) -> None:
+        with ExitStack() as lock:
+            lock.enter_context(locked(folder, doing))
+            self.release = finalize(self, lock.pop_all().close)
+
+
+def _hold_of(folder: Path, doing: str) -> _Hold:
+    """This process's hold on a folder; one serves all its runs there."""
+    key = os.getpid(), str(folder.resolve())
+    hold = _holds.get(key) or _Hold(folder, doing)
+    _holds[key] = hold
+    return hold
+
+
 S = TypeVar("S")
 _START_ANEW = "start a new run, or mend the file"
 _PLAIN = {
@@ -120,9 +179,8 @@ def revived(default: S, stored: Any, where: str) -> S:
     """
     hints = get_type_hints(type(default))
     for name in checked_fields(stored, where, {}, _START_ANEW):
-        must(
-            name in hints, where, f"settings of {type(default).__name__}", shown(name), "name the run's own experiment"
-        )
+        rule, advice = f"settings of {type(default).__name__}", "resume it with the experiment that made it"
+        must(name in hints, where, rule, shown(name), advice)
     own = {
         name: _of_kind(hints[name], value, getattr(default, name), f"{where}: {name}") for name, value in stored.items()
     }

@@ -284,9 +284,9 @@ def full_disk(monkeypatch, write):
         step(path)
         whole(tensors, path, metadata)
 
-    def write_text(path, content):
+    def write_text(path, content, **how):
         step(path)
-        return text(path, content)
+        return text(path, content, **how)
 
     monkeypatch.setattr(storage, "save_file", save)
     monkeypatch.setattr(type(storage.Path()), "write_text", write_text)
