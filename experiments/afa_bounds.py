@@ -72,6 +72,7 @@ class Bounds:
         for name in ("d", "n", "samples", "steps", "seeds"):
             must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
         must(self.k and min(self.k) >= 2, "--k", "whole numbers from 2", self.k, "one active row has no interference")
+        must(self.dims and min(self.dims) >= 1, "--dims", "one or more, at least 1", self.dims, "raise them")
         must(max(self.k) <= self.n, "--k", f"at most n={self.n}", max(self.k), "lower k or raise n")
 
 

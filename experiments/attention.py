@@ -95,6 +95,8 @@ class Attention:
         must(rotates, "--condition", "1 first, none below", self.condition, "compare with a rotation")
         shares = self.split[:1] == (0,) and min(self.split) >= 0 and max(self.split) <= 1
         must(shares, "--split", "0 first, none above 1", self.split, "a share of the features")
+        must(self.owned, "--owned", "one or more", "none", "name some")
+        must(self.l1 >= 0, "--l1", "at least 0", self.l1, "raise it")
         must(0 < self.active <= least, "--active", f"in (0, {least}]", self.active, "the rate is active / n_true")
         must(self.seeds >= 2, "--seeds", "at least 2", self.seeds, "an interval needs two numbers")
         TrainConfig(steps=self.steps, batch=self.batch, lr=self.lr)

@@ -93,6 +93,7 @@ class ConceptSae:
         """Refuse impossible settings before any work."""
         for name in ("batch", "m"):
             must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
+        must(self.forms, "--forms", "one or more", "none", "name one")
         must(self.steps >= 30, "--steps", "at least 30, for nine changes of p", self.steps, "raise it")
         must(self.seeds >= 2, "--seeds", "at least 2", self.seeds, "a paired interval needs two differences")
         must(2 <= self.concepts <= 10, "--concepts", "from 2 to 10", self.concepts, "all configurations are enumerated")

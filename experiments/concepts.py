@@ -84,6 +84,7 @@ class Concepts:
             must(value and list(value) == sorted(value), f"--{name}", "ascending, one at least", value, "sort them")
         must(self.sharpness[0] > 0, "--sharpness", "above 0", self.sharpness[0], "0 says nothing of c")
         must(self.leaks[0] > 0 and self.leaks[-1] <= 1, "--leaks", "in (0, 1]", self.leaks, "they are shares")
+        must(self.strength[0] >= 0, "--strength", "at least 0", self.strength[0], "raise it")
         must(self.weak[0] > 0 and self.weak[-1] < 1, "--weak", "in (0, 1)", self.weak, "they are shares")
         good = self.observed[0] >= 7 and self.observed[-1] <= 24
         must(good, "--observed", "from 7, for contexts enough, to 24", self.observed, "change them")

@@ -87,6 +87,7 @@ class Factorise:
             must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
         must(self.samples >= 16, "--samples", "at least 16", self.samples, "D2 has 16 factors")
         must(self.seeds >= 2, "--seeds", "at least 2", self.seeds, "a paired interval needs two differences")
+        must(self.world >= 0, "--world", "a seed of at least 0", self.world, "raise it")
         must(self.lr > 0, "--lr", "above 0", self.lr, "raise it")
         good = self.ratios and min(self.ratios) >= 0.1 and max(self.ratios) <= 12
         must(good, "--ratios", "from 0.1 to 12", self.ratios, "a row has 10 of 120 entries")

@@ -124,6 +124,9 @@ class GPT2:
             own = getattr(self, name)
             must(len(set(own)) == len(own), f"--{name}", "without repeats", own, "drop them")
         must(all(w >= 0 for w in self.afa), "--afa", "weights of at least 0", self.afa, "drop the negative ones")
+        named = self.text == "packaged" or self.text.startswith("hub:") or Path(self.text).exists()
+        must(named, "--text", "a file, a folder or hub:<data set>", self.text, "check the path")
+        StoreConfig(("resid_pre.0",), self.tokens, self.context, True, self.dtype)
         must(not self.train.evaluations, "--train.evaluations", "0", self.train.evaluations, "the truth is not known")
 
     @property

@@ -78,6 +78,7 @@ class TopAFA:
         """Refuse impossible settings before any work."""
         for name in ("n_true", "d", "m", "steps", "batch", "seeds"):
             must(getattr(self, name) >= 1, f"--{name.replace('_', '-')}", "at least 1", getattr(self, name), "raise it")
+        must(self.lr > 0, "--lr", "above 0", self.lr, "raise it")
         must(self.aux >= 0, "--aux", "at least 0", self.aux, "use 0 for none")
         must(self.afa and min(self.afa) >= 0, "--afa", "weights of at least 0", self.afa, "drop the negative ones")
         fits = self.k and min(self.k) >= 1 and max(self.k) <= min(self.n_true, self.m)

@@ -25,7 +25,7 @@ from synthetic.streams import stream
 from workbench import SAE, TrainConfig, create, evaluate, train, variant_shelf
 from workbench.calibration import Tried, calibrated, mean_l0, nearest
 from workbench.lm.activations import Activations
-from workbench.lm.hooks import known_points
+from workbench.lm.hooks import known_points, width
 from workbench.lm.models import LanguageModel, load_model
 from workbench.lm.packaged import model_and_text
 from workbench.lm.scores import losses
@@ -121,6 +121,8 @@ class Transfer:
         must(0 < self.held_out < 1, "--held-out", "a share in (0, 1)", self.held_out, "0.1 is usual")
         plain = not (self.train.evaluations or self.train.aux_k)
         must(plain, "--train", "without evaluations and AuxK", "one of them", "some variants have no AuxK")
+        text = self.store or self.text == "packaged" or self.text.startswith("hub:") or Path(self.text).exists()
+        must(text, "--text", "a file, a folder or hub:<data set>", self.text, "check the path")
         must(self.store is None or self.store.is_dir(), "--store", "a folder", self.store, "check the path")
 
 
@@ -199,6 +201,11 @@ def work(cell: Cell, report: Report) -> dict[str, Any]:
     return {"k": k, "m": m, "setting": value, "tried": tried, "scores": scores}
 
 
+def _fits(settings: Transfer, d: int) -> None:
+    most = settings.expansion * d
+    must(settings.k <= most, "--k", f"at most {most}, the latents", settings.k, "lower it or raise --expansion")
+
+
 def prepared(settings: Transfer) -> tuple[LanguageModel, str, str]:
     """The model, where the text is, and the hook point."""
     model, text = settings.model, settings.text
@@ -208,9 +215,11 @@ def prepared(settings: Transfer) -> tuple[LanguageModel, str, str]:
         lm = load_model(store.about["name"] if model == "packaged" else model)
         same = store.about["settings"]["model"] == lm.fingerprint
         must(same, "--model", "the one whose activations the store holds", lm.name, "name that one")
-        return lm, text, pick(hook, store.widths, "--hook")
+        _fits(settings, store.widths[pick(hook, store.widths, "--hook")])
+        return lm, text, hook
     lm, text = model_and_text(model, text, settings.data)
     (point,) = known_points(lm, [settings.hook or f"resid_pre.{lm.layers // 2}"])
+    _fits(settings, width(lm, point))
     return lm, text, str(point)
 
 

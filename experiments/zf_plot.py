@@ -62,6 +62,9 @@ class ZF:
         for name in ("m", "steps", "seeds"):
             must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
         must(self.samples >= 10, "--samples", "at least 10", self.samples, "raise it")
+        must(self.saes or self.variants, "--variants", "one or more", "none", "name some, or --saes")
+        if self.world is not None or not self.saes:
+            find_world(self.world or "superposition")
         for name in self.variants:
             pick(name, variant_shelf(), "--variants")
 
@@ -70,17 +73,21 @@ Group = tuple[str, World, list[SAE]]
 """name, world, members"""
 
 
-def groups(settings: ZF, run: Run) -> list[Group]:
-    """What to plot: the SAEs named, or freshly trained ones, which are kept in the run folder."""
+def named(settings: ZF) -> list[Group]:
+    """The SAEs that --saes names."""
     folders = [folder for target in settings.saes for folder in sae_folders(target)]
-    if folders:
-        names = [folder.name for folder in folders]
-        if len(set(names)) < len(names):  # of several runs
-            names = [f"{folder.parent.parent.name}/{folder.name}" for folder in folders]
-        named = zip(names, folders, strict=True)
-        return [(name, world_of(folder, settings.world), members_of(folder)) for name, folder in named]
-    name = settings.world or "superposition"
-    world = find_world(name)
+    names = [folder.name for folder in folders]
+    if len(set(names)) < len(names):  # of several runs
+        names = [f"{folder.parent.parent.name}/{folder.name}" for folder in folders]
+    return [
+        (name, world_of(folder, settings.world), members_of(folder))
+        for name, folder in zip(names, folders, strict=True)
+    ]
+
+
+def trained(settings: ZF, run: Run) -> list[Group]:
+    """Freshly trained SAEs, which are kept in the run folder."""
+    world = find_world(settings.world or "superposition")
     save_world(world, run.folder / "worlds" / "base")
     k = max(1, round(world.truth.expected_l0))
     found: list[Group] = []
@@ -112,10 +119,9 @@ def experiment(settings: ZF, console: Console) -> int:
     config = config_of(settings)
     if settings.dry_run:
         return show_plan(console, config, ())
-    for target in settings.saes:
-        sae_folders(target)  # refuse a wrong path before a run folder is made
+    found = named(settings)  # refused, if at all, before a run folder is made
     run = Run.start(settings.out, "zf_plot", config)
-    found = groups(settings, run)
+    found = found or trained(settings, run)
     measured = [measure(group, settings) for group in track(found, "measuring")]
     figures = run.write_table([row for rows, _ in measured for row in rows])
     points = pl.DataFrame([row for _, rows in measured for row in rows])

@@ -110,7 +110,7 @@ class Run:
         path = self.folder / "records.jsonl"
         for number, line in enumerate(path.read_bytes().splitlines() if path.exists() else [], 1):
             try:
-                record = json.loads(line)
+                record: Any = json.loads(line)
             except RecursionError:
                 record = "brackets nested too deep to read"
             except ValueError:  # cut off, even within a letter

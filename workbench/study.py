@@ -152,14 +152,11 @@ def _check_plugin(given: Path | None, started: Any, where: str) -> None:
     about = {"path": started} if isinstance(started, str) else started  # as older versions kept it
     checked_fields(about, f"{where}: plugin", {"path": TEXT}, "start a new run")
     code = about.get("blake2b")
-    named = f"{shown(about['path'])}" + (f" of blake2b {shown(code)}" if code else "")
-    must(
-        given is not None, "--plugin", f"the file that this run was started with, {named}", "none", "add --plugin PATH"
-    )
+    named = shown(about["path"]) + (f", blake2b {shown(code)}" if code else "")
+    rule = f"the file that this run was started with, {named}"
+    must(given is not None, "--plugin", rule, "none", "add --plugin PATH, and it is run")
     same = given is None or code is None or _blake2b(given) == code
-    must(
-        same, "--plugin", f"the file that this run was started with, {named}", given, "undo its changes, or start anew"
-    )
+    must(same, "--plugin", rule, f"{given}, another content", "undo its changes, or start a new run")
 
 
 def _blake2b(path: Path) -> str:
@@ -202,6 +199,9 @@ def _check(settings: Any) -> None:
         if flag == "--train.lr":
             advice = "members of a stack differ in their seeds here; make a run for each rate"
             must(not isinstance(value, tuple), flag, "one rate", value, advice)
+    for name in ("seeds", "toy_seeds"):
+        value, most = getattr(settings, name, 1), 10_000
+        must(value <= most, f"--{name.replace('_', '-')}", f"at most {most:,}", value, "lower it")
     for name in ("jobs", "threads"):
         value = getattr(settings, name, 1)
         must(value >= 0, f"--{name}", "at least 0", value, "0 takes all cores")
