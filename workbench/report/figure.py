@@ -30,7 +30,9 @@ def styled() -> AbstractContextManager[None]:
     return mpl.rc_context(STYLE)
 
 
-def subplots(rows: int = 1, columns: int = 1, *, figsize: tuple[float, float], **shape: Any) -> tuple[Figure, Any]:
+def subplots(
+    rows: int = 1, columns: int = 1, *, figsize: tuple[float | int, float | int], **shape: Any
+) -> tuple[Figure, Any]:
     """A figure that is only ever written to files, which pyplot and its backend know nothing of, and its panels.
 
     Args:
