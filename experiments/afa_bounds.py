@@ -4,17 +4,16 @@ Shows AFA-2, AFA-3, AFA-5, AFA-6, AFA-7, AFA-8 and AFA-10 of the ledger. Run `py
 results go to `runs/afa_bounds/...`; `--help` lists the flags.
 """
 
-import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import torch
 import tyro
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from rich.console import Console
 from rich.table import Table
@@ -23,11 +22,12 @@ from torch import Tensor
 
 from proofs_check.mixture import Mixture
 from synthetic.directions import CommonMean, RandomSphere, TightFrame, unit
-from synthetic.errors import guarded, must
+from synthetic.errors import must
 from synthetic.progress import track
 from synthetic.streams import stream
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish
+from workbench.report.figure import COLOURS, draw_band, finish, styled, subplots
 from workbench.results import Run
+from workbench.study import commanded, config_of, opened, show_plan
 from workbench.tensors import TENSOR
 from workbench.theory import afa, average_case, coherence
 
@@ -72,6 +72,7 @@ class Bounds:
         for name in ("d", "n", "samples", "steps", "seeds"):
             must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
         must(self.k and min(self.k) >= 2, "--k", "whole numbers from 2", self.k, "one active row has no interference")
+        must(self.dims and min(self.dims) >= 1, "--dims", "one or more, at least 1", self.dims, "raise them")
         must(max(self.k) <= self.n, "--k", f"at most n={self.n}", max(self.k), "lower k or raise n")
 
 
@@ -199,8 +200,8 @@ def draw(frame: pl.DataFrame, settings: Bounds, stem: Path) -> list[Path]:
         places = own.group_by("x").agg(pl.col("value")).sort("x")
         draw_band(panel, places["x"].to_list(), places["value"].to_list(), colour, label or name, **style)
 
-    with plt.rc_context(STYLE):
-        figure, ((one, two), (three, four)) = plt.subplots(2, 2, figsize=(10.5, 7.8), layout="constrained")
+    with styled():
+        figure, ((one, two), (three, four)) = subplots(2, 2, figsize=(10.5, 7.8))
         for name, colour in LADDER.items():
             line(one, "ladder", name, colour, linestyle=":" if name.startswith("random") else "-")
         one.axhline((2 / settings.d) ** 0.5, color="0.5", linestyle="--", linewidth=1.2, label="√(2/d)")
@@ -252,11 +253,10 @@ def draw(frame: pl.DataFrame, settings: Bounds, stem: Path) -> list[Path]:
 
 def experiment(settings: Bounds, console: Console) -> int:
     """Measure, write, draw, show; returns the exit code."""
-    settings.check()
-    config = json.loads(json.dumps(asdict(settings), default=str))
+    settings, _ = opened(settings, "afa_bounds")
+    config = config_of(settings)
     if settings.dry_run:
-        console.print_json(json.dumps(config))
-        return 0
+        return show_plan(console, config, ())
     run = Run.start(settings.out, "afa_bounds", config)
     frame = run.write_table(measure(settings))
     paths = draw(frame, settings, run.folder / "figures/afa_bounds")
@@ -275,8 +275,7 @@ def experiment(settings: Bounds, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    settings = tyro.cli(Bounds, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("afa_bounds", partial(tyro.cli, Bounds, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ experiments/attention.py`; results go to `runs/attention/...`; `--resume FOLDER`
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,14 @@ from torch import Tensor
 
 from synthetic.attention import PlantedAttention
 from synthetic.directions import unit
-from synthetic.errors import guarded, must
+from synthetic.errors import must
 from synthetic.streams import stream
 from workbench import SAE, TrainConfig, create, train
 from workbench.attribution import by_head, has_one_role, head_share
 from workbench.metrics.matching import match, random_geometries
 from workbench.metrics.products import auroc
 from workbench.report.attention import ROTATED, draw, said, table_of
-from workbench.study import carry_out
+from workbench.study import carry_out, commanded
 from workbench.sweep import Cell, Report
 from workbench.theory.attention import one_role_chance, ranking_cosine
 
@@ -94,9 +95,10 @@ class Attention:
         must(rotates, "--condition", "1 first, none below", self.condition, "compare with a rotation")
         shares = self.split[:1] == (0,) and min(self.split) >= 0 and max(self.split) <= 1
         must(shares, "--split", "0 first, none above 1", self.split, "a share of the features")
+        must(self.owned, "--owned", "one or more", "none", "name some")
+        must(self.l1 >= 0, "--l1", "at least 0", self.l1, "raise it")
         must(0 < self.active <= least, "--active", f"in (0, {least}]", self.active, "the rate is active / n_true")
         must(self.seeds >= 2, "--seeds", "at least 2", self.seeds, "an interval needs two numbers")
-        must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
         TrainConfig(steps=self.steps, batch=self.batch, lr=self.lr)
 
 
@@ -276,7 +278,7 @@ def experiment(settings: Attention, console: Console) -> int:
     if isinstance(done, int):
         return done
     settings, run = done.settings, done.run
-    frame = run.write_table(list(rows(done.cells, done.results)))
+    frame = done.table(rows)
     paths = draw(frame, settings, run.folder / "figures/attention")
     console.print(table_of(frame, settings))
     for line in said(frame, settings):
@@ -287,8 +289,7 @@ def experiment(settings: Attention, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    settings = tyro.cli(Attention, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("attention", partial(tyro.cli, Attention, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

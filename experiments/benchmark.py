@@ -15,14 +15,13 @@ from typing import Any, Literal
 
 import torch
 import tyro
-from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.table import Table
 
 from synthetic import presets, stream
 from synthetic.copula import LowRankCopula
 from synthetic.directions import unit
-from synthetic.errors import guarded, must, pick
+from synthetic.errors import must, pick
 from synthetic.firing import Independent
 from synthetic.mixture import SparseMixture
 from synthetic.progress import track
@@ -32,8 +31,9 @@ from workbench.interop.rivals import rival_step, saelens_sampler
 from workbench.machine import Work, alternate, keep_freed_memory, seconds, set_threads
 from workbench.metrics.matching import match
 from workbench.pursuit import clear_picks, matching_pursuit
-from workbench.report.figure import COLOURS, STYLE, finish, shared_legend
+from workbench.report.figure import COLOURS, finish, shared_legend, styled, subplots
 from workbench.results import Run
+from workbench.study import commanded, config_of, opened
 from workbench.timing import Shape, Step, assert_equal, peak_bytes
 
 Row = dict[str, Any]
@@ -78,6 +78,8 @@ class Benchmark:
         """Refuse impossible settings before any work."""
         must(self.repeats >= 1, "--repeats", "at least 1", self.repeats, "raise it")
         must(self.threads >= 0, "--threads", "at least 0", self.threads, "use 0 for the fastest number")
+        for name in ("shapes", "variants", "parts"):
+            must(getattr(self, name), f"--{name}", "one or more", "none", "name some")
         for shape in self.shapes:
             Shape.read(shape)
         for name in self.variants:
@@ -215,8 +217,8 @@ def draw_growth(rows: list[Row], settings: Benchmark, stem: Path) -> list[Path]:
     """One panel a size that grows."""
     labels = {"m": "latents m", "k": "active latents k", "d": "dimension d", "n_true": "features n_true"}
     labels["stack"] = "SAEs of a stack"
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(1, len(GROWTH), figsize=(13, 3.4), layout="constrained", sharey=True)
+    with styled():
+        figure, panels = subplots(1, len(GROWTH), figsize=(13, 3.4), sharey=True)
         curves = list(dict.fromkeys(row["curve"] for row in rows))
         for panel, vary in zip(panels, GROWTH, strict=True):
             for curve in curves:
@@ -260,12 +262,10 @@ def show(rows: list[Row], console: Console) -> None:
         console.print(other)
 
 
-def main() -> int:
+def experiment(settings: Benchmark, console: Console) -> int:
     """Run and print."""
-    settings = tyro.cli(Benchmark, description=__doc__)
-    settings.check()
+    settings, _ = opened(settings, "benchmark")
     keep_freed_memory()  # as `train` does
-    console = Console()
     rows: list[Row] = []
     if "steps" in settings.parts:
         todo = [(Shape.read(shape), variant) for shape in settings.shapes for variant in settings.variants]
@@ -279,7 +279,7 @@ def main() -> int:
         rows += pursuit(settings)
     if "growth" in settings.parts:
         grown = growth(settings)
-        run = Run.start(settings.out, "benchmark", json.loads(json.dumps(asdict(settings), default=str)))
+        run = Run.start(settings.out, "benchmark", config_of(settings))
         run.write_table(grown)
         paths = draw_growth(grown, settings, run.folder / "figures" / "growth")
         rows += grown
@@ -292,5 +292,10 @@ def main() -> int:
     return 0
 
 
+def main() -> int:
+    """Parse and run."""
+    return commanded("benchmark", partial(tyro.cli, Benchmark, description=__doc__), experiment)
+
+
 if __name__ == "__main__":
-    sys.exit(guarded(main))
+    sys.exit(main())

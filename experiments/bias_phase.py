@@ -9,6 +9,7 @@ goes on; `--help` lists the flags.
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,11 +20,11 @@ from rich.console import Console
 from rich.table import Table
 
 from synthetic import bias_worlds, conditions
-from synthetic.errors import guarded, must
+from synthetic.errors import must
 from synthetic.unit_norm import UnitNorm
 from workbench import TrainConfig, create, evaluate, train
 from workbench.report.bias_maps import draw_frequency, draw_groups, draw_partners, draw_widths, middle
-from workbench.study import carry_out
+from workbench.study import carry_out, commanded
 from workbench.sweep import Cell, Report
 
 METRICS = ("recall@.9", "recall@.9_null", "recall@.8", "f1", "fvu", "l0", "dead", "above_target")
@@ -98,7 +99,6 @@ class BiasPhase:
         must(fits, "--ratios", "at most 8 nearest 1.41, for the map of partners", self.ratios, "add one near 1.41")
         least = min((*self.d, *self.row), default=0)
         must(self.d and least >= 2, "--d, --row", "dimensions of at least 2", least, "raise them")
-        must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
 
 
 def plan(settings: BiasPhase) -> list[Cell]:
@@ -203,7 +203,7 @@ def experiment(settings: BiasPhase, console: Console) -> int:
     if isinstance(done, int):
         return done
     settings, run = done.settings, done.run
-    frame = run.write_table(list(rows(done.cells, done.results)))
+    frame = done.table(rows)
     table = Table("finding", "figure", title="phase diagrams of bias adaptation")
     for name in settings.maps:
         own = frame.filter(pl.col("map").is_in(["frequency", "row"] if name == "frequency" else [name]))
@@ -218,8 +218,7 @@ def experiment(settings: BiasPhase, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    settings = tyro.cli(BiasPhase, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("bias_phase", partial(tyro.cli, BiasPhase, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

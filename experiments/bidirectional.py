@@ -10,6 +10,7 @@ goes on; `--help` lists the flags.
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,12 +18,12 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from synthetic.errors import guarded, must
+from synthetic.errors import must
 from synthetic.mixture import SparseMixture
 from synthetic.structured_worlds import exclusive_pairs, mixed_signs, signed_sparse, unipolar_sparse
 from workbench import TrainConfig, create, evaluate, train
 from workbench.report.signs import ARMS, MIXED, WORLDS, draw, drawn_part, medians, verdicts
-from workbench.study import carry_out
+from workbench.study import carry_out, commanded
 from workbench.sweep import Cell, Report
 
 Part = Literal["signed", "unipolar", "pairs", "mixed"]
@@ -96,7 +97,6 @@ class Bidirectional:
         must(rising, "--q", "two or more shares in [0, 1], ascending", self.q, "a crossing lies between two")
         given = self.p_plus and min(self.p_plus) >= 0 and max(self.p_plus) <= 1
         must(given, "--p-plus", "probabilities", self.p_plus, "give numbers in [0, 1]")
-        must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
 
 
 def plan(settings: Bidirectional) -> list[Cell]:
@@ -182,7 +182,7 @@ def experiment(settings: Bidirectional, console: Console) -> int:
     if isinstance(done, int):
         return done
     settings, run = done.settings, done.run
-    frame = run.write_table(list(rows(done.cells, done.results)))
+    frame = done.table(rows)
     paths = draw(frame, caption(settings), run.folder / "figures/bidirectional")
     for table in (medians(frame), verdicts(frame)):
         console.print(table)
@@ -192,8 +192,7 @@ def experiment(settings: Bidirectional, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    settings = tyro.cli(Bidirectional, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("bidirectional", partial(tyro.cli, Bidirectional, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

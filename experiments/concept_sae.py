@@ -12,6 +12,7 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,19 +20,18 @@ import numpy as np
 import polars as pl
 import torch
 import tyro
-from matplotlib import pyplot as plt
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 import synthetic as S
-from synthetic.errors import guarded, must
+from synthetic.errors import must
 from workbench import TrainConfig, create, evaluate, train
 from workbench.identifiability.probes import bayes, best_latents
 from workbench.paired import interval, verdict
 from workbench.report.arms import Runs, places_of, runs_of, short
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
-from workbench.study import carry_out
+from workbench.report.figure import COLOURS, draw_band, finish, shared_legend, styled, subplots
+from workbench.study import carry_out, commanded
 from workbench.sweep import Cell, Report
 from workbench.variants.structured import Structured
 
@@ -93,6 +93,7 @@ class ConceptSae:
         """Refuse impossible settings before any work."""
         for name in ("batch", "m"):
             must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
+        must(self.forms, "--forms", "one or more", "none", "name one")
         must(self.steps >= 30, "--steps", "at least 30, for nine changes of p", self.steps, "raise it")
         must(self.seeds >= 2, "--seeds", "at least 2", self.seeds, "a paired interval needs two differences")
         must(2 <= self.concepts <= 10, "--concepts", "from 2 to 10", self.concepts, "all configurations are enumerated")
@@ -103,7 +104,6 @@ class ConceptSae:
         must(self.l1 and min(self.l1) > 0, "--l1", "above 0", self.l1, "a penalty is needed")
         for name in ("gamma", "lr", "sharpness"):
             must(getattr(self, name) > 0, f"--{name}", "above 0", getattr(self, name), "raise it")
-        must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
 
 
 def plan(settings: ConceptSae) -> list[Cell]:
@@ -205,8 +205,8 @@ def draw(frame: pl.DataFrame, settings: ConceptSae, stem: Path) -> list[Path]:
     part = "exact" if "exact" in settings.forms else settings.forms[0]
     places = places_of(runs, part)
     labels = {"correlation": "best |corr| with log-odds", "information": "information, share of Bayes", "mcc": "MCC"}
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(2, 2, figsize=(8.6, 7.2), layout="constrained")
+    with styled():
+        figure, panels = subplots(2, 2, figsize=(8.6, 7.2))
         for panel, score in zip(panels.flat, SCORES, strict=False):
             for arm, (_, _, colour) in ARMS.items():
                 values = [runs[part, x, arm][score] for x in places]
@@ -269,7 +269,7 @@ def experiment(settings: ConceptSae, console: Console) -> int:
     if isinstance(done, int):
         return done
     settings, run = done.settings, done.run
-    frame = run.write_table(list(rows(done.cells, done.results)))
+    frame = done.table(rows)
     paths = draw(frame, settings, run.folder / "figures/concept_sae")
     for table in tables_of(runs_of(frame), settings):
         console.print(table)
@@ -279,8 +279,7 @@ def experiment(settings: ConceptSae, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    settings = tyro.cli(ConceptSae, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("concept_sae", partial(tyro.cli, ConceptSae, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

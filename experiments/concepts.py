@@ -11,6 +11,7 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,14 @@ from rich.table import Table
 
 import synthetic as S
 from synthetic.concept_activations import centred, exact_activations
-from synthetic.errors import guarded, must
+from synthetic.errors import must
 from workbench.identifiability import probes
 from workbench.identifiability.gauge import align
 from workbench.identifiability.regression import r_squared
 from workbench.identifiability.report import residual_size
 from workbench.identifiability.trained import PredictorConfig, train_predictor
 from workbench.report.concept_figures import draw_concepts, values
-from workbench.study import carry_out
+from workbench.study import carry_out, commanded
 from workbench.sweep import Cell, Report
 
 REFERENCE = {
@@ -83,6 +84,7 @@ class Concepts:
             must(value and list(value) == sorted(value), f"--{name}", "ascending, one at least", value, "sort them")
         must(self.sharpness[0] > 0, "--sharpness", "above 0", self.sharpness[0], "0 says nothing of c")
         must(self.leaks[0] > 0 and self.leaks[-1] <= 1, "--leaks", "in (0, 1]", self.leaks, "they are shares")
+        must(self.strength[0] >= 0, "--strength", "at least 0", self.strength[0], "raise it")
         must(self.weak[0] > 0 and self.weak[-1] < 1, "--weak", "in (0, 1)", self.weak, "they are shares")
         good = self.observed[0] >= 7 and self.observed[-1] <= 24
         must(good, "--observed", "from 7, for contexts enough, to 24", self.observed, "change them")
@@ -91,7 +93,6 @@ class Concepts:
         for name in ("trained", "polish"):
             must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
         must(self.models >= 2, "--models", "at least 2", self.models, "a spread needs two")
-        must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
 
 
 def plan(settings: Concepts) -> list[Cell]:
@@ -220,7 +221,7 @@ def experiment(settings: Concepts, console: Console) -> int:
     if isinstance(done, int):
         return done
     settings, run = done.settings, done.run
-    frame = run.write_table(list(rows(done.cells, done.results)))
+    frame = done.table(rows)
     paths = draw_concepts(frame, settings, REFERENCE, run.folder / "figures/concepts")
     for table in tables_of(frame, settings):
         console.print(table)
@@ -230,8 +231,7 @@ def experiment(settings: Concepts, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    settings = tyro.cli(Concepts, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("concepts", partial(tyro.cli, Concepts, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ them (SN-6, SN-9, SN-11) and where not (SN-13), and what a second level makes of
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +17,20 @@ import numpy as np
 import polars as pl
 import torch
 import tyro
-from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.table import Table
 
 from synthetic import structured_worlds
-from synthetic.errors import guarded, must
+from synthetic.errors import must
 from synthetic.mixture import SparseMixture
 from synthetic.streams import stream
 from workbench import TrainConfig, create, evaluate, train
 from workbench.factor_scores import Seen, families, supports
 from workbench.metrics.matching import match
 from workbench.paired import interval
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish, numbers, shared_legend
+from workbench.report.figure import COLOURS, draw_band, finish, numbers, shared_legend, styled, subplots
 from workbench.semi_nmf import Factors, fit
-from workbench.study import carry_out
+from workbench.study import carry_out, commanded
 from workbench.sweep import Cell, Report
 from workbench.theory.factorisation import rank_floor
 from workbench.variants.semi_nmf import SemiNmf
@@ -87,12 +87,12 @@ class Factorise:
             must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
         must(self.samples >= 16, "--samples", "at least 16", self.samples, "D2 has 16 factors")
         must(self.seeds >= 2, "--seeds", "at least 2", self.seeds, "a paired interval needs two differences")
+        must(self.world >= 0, "--world", "a seed of at least 0", self.world, "raise it")
         must(self.lr > 0, "--lr", "above 0", self.lr, "raise it")
         good = self.ratios and min(self.ratios) >= 0.1 and max(self.ratios) <= 12
         must(good, "--ratios", "from 0.1 to 12", self.ratios, "a row has 10 of 120 entries")
         good = self.cores and min(self.cores) >= 0 and max(self.cores) <= 17
         must(good, "--cores", "from 0 to 17", self.cores, "a leaf has 18 neurons, one its own")
-        must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
 
 
 def world_of(cell: Cell) -> SparseMixture:
@@ -190,8 +190,8 @@ def starts(frame: pl.DataFrame, world: str, method: str, metric: str, **at: floa
 def draw(frame: pl.DataFrame, settings: Factorise, stem: Path) -> list[Path]:
     """Cosine against error, against the kept share and against the core; families found; from the table alone."""
     chance = {"color": "0.45", "linestyle": "--", "linewidth": 1.2}
-    with plt.rc_context(STYLE):
-        figure, ((by_error, by_ratio), (by_core, trees)) = plt.subplots(2, 2, figsize=(8.6, 7.2), layout="constrained")
+    with styled():
+        figure, ((by_error, by_ratio), (by_core, trees)) = subplots(2, 2, figsize=(8.6, 7.2))
         for method, (_, _, colour) in METHODS.items():
             for world, marker in (("D1", "o"), ("D2", "s")):
                 x, y = (starts(frame, world, method, name) for name in ("J / floor", "cosine"))
@@ -267,7 +267,7 @@ def experiment(settings: Factorise, console: Console) -> int:
     if isinstance(done, int):
         return done
     settings, run = done.settings, done.run
-    frame = run.write_table(list(rows(done.cells, done.results)))
+    frame = done.table(rows)
     paths = draw(frame, settings, run.folder / "figures/factors")
     for table in tables_of(frame, settings):
         console.print(table)
@@ -277,8 +277,7 @@ def experiment(settings: Factorise, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    settings = tyro.cli(Factorise, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("factors", partial(tyro.cli, Factorise, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

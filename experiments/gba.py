@@ -9,27 +9,27 @@ Run `python experiments/gba.py`; results go to `runs/gba/...`; `--resume FOLDER`
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import tyro
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from rich.console import Console
 from rich.table import Table
 
 from synthetic.bias_worlds import two_frequencies, unbalanced, uniform
-from synthetic.errors import guarded, must
+from synthetic.errors import must
 from workbench import TrainConfig, create, evaluate, train
 from workbench.metrics import collect
 from workbench.metrics.evidence import Evidence
 from workbench.metrics.recall import best
 from workbench.metrics.survival import survivors
 from workbench.paired import interval
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
-from workbench.study import carry_out
+from workbench.report.figure import COLOURS, draw_band, finish, shared_legend, styled, subplots
+from workbench.study import carry_out, commanded
 from workbench.sweep import Cell, Report
 
 SCORES = ("recall@.9", "recall@.8", "f1", "mcs@.9", "fvu", "l0", "dead", "above_target", "frequency_error")
@@ -102,7 +102,6 @@ class GBA:
             must(good, "--ranges", rule, (groups, high, low), "rates are at most 1")
         both = {groups > 1 for groups, _, _ in self.ranges}
         must(both == {True, False}, "--ranges", "of one group and of more", self.ranges, "GBA and BA are compared")
-        must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
 
 
 def plan(settings: GBA) -> list[Cell]:
@@ -195,8 +194,8 @@ def chosen(runs: Runs, world: str, near: float | None = None) -> dict[str, Any]:
 def draw(frame: pl.DataFrame, settings: GBA, stem: Path) -> list[Path]:
     """Recovery and error against L0, and survival across seeds, a column a world; from the table alone."""
     runs = runs_of(frame, "grid")
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(3, 2, figsize=(8.6, 9.2), layout="constrained", sharey="row")
+    with styled():
+        figure, panels = subplots(3, 2, figsize=(8.6, 9.2), sharey="row")
         for (world, (active, title)), (top, middle, bottom) in zip(WORLDS.items(), panels.T, strict=True):
             own = {key: values for key, values in runs.items() if key[0] == world}
             for panel, metric in ((top, "recall@.9"), (middle, "fvu")):
@@ -267,11 +266,11 @@ def told(cell: Cell) -> str:
 
 def experiment(settings: GBA, console: Console) -> int:
     """Plan, run, write, draw, show; returns the exit code."""
-    done = carry_out(settings, "gba", plan, work, console, told, convert={"ranges": lambda v: tuple(map(tuple, v))})
+    done = carry_out(settings, "gba", plan, work, console, told)
     if isinstance(done, int):
         return done
     settings, run = done.settings, done.run
-    frame = run.write_table(list(rows(done.cells, done.results)))
+    frame = done.table(rows)
     paths = draw(frame, settings, run.folder / "figures/gba")
     for table in tables_of(frame, settings):
         console.print(table)
@@ -281,8 +280,7 @@ def experiment(settings: GBA, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    settings = tyro.cli(GBA, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("gba", partial(tyro.cli, GBA, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

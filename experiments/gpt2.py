@@ -6,9 +6,7 @@ experiments/gpt2.py` takes a model and text that package registries carry; `--pr
 (2025) on GPT-2. Results go to `runs/gpt2/...`; `--resume FOLDER` continues; `--help` lists the flags.
 """
 
-import json
 import sys
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import pairwise
@@ -22,7 +20,7 @@ from rich.console import Console
 from proofs_check.audit_report import audit_summary
 from proofs_check.auditor import audit
 from proofs_check.targets import members_of
-from synthetic.errors import Stopped, guarded, must
+from synthetic.errors import Stopped, must
 from synthetic.progress import counted
 from workbench import SAE, TrainConfig, create, kernels, train
 from workbench.lm.activations import Activations
@@ -36,6 +34,7 @@ from workbench.planted import sign_split
 from workbench.report.lm_figures import SPLIT
 from workbench.report.lm_report import tell
 from workbench.results import Run, revived
+from workbench.study import again, commanded, config_of, opened, show_plan
 from workbench.sweep import Cell, Report, finish_cells
 
 AUDITED = 64
@@ -106,6 +105,9 @@ class GPT2:
         """Refuse impossible settings before any work."""
         for name in ("tokens", "m", "seeds", "fidelity_tokens", "samples"):
             must(getattr(self, name) >= 1, f"--{name.replace('_', '-')}", "at least 1", getattr(self, name), "raise it")
+        must(self.audit_samples >= 0, "--audit-samples", "at least 0", self.audit_samples, "0 for no audit")
+        must(self.threads >= 1, "--threads", "at least 1", self.threads, "raise it")
+        must(not self.layers or min(self.layers) >= 0, "--layers", "counted from 0", self.layers, "raise them")
         must(0 < self.held_out < 1, "--held-out", "a share in (0, 1)", self.held_out, "0.1 is usual")
         kinds = ("resid_pre", "resid_post", "mlp_out", "attn_out")
         must(self.hook in kinds, "--hook", f"one of {kinds}", self.hook, "--z-k trains on hook_z")
@@ -122,8 +124,10 @@ class GPT2:
             own = getattr(self, name)
             must(len(set(own)) == len(own), f"--{name}", "without repeats", own, "drop them")
         must(all(w >= 0 for w in self.afa), "--afa", "weights of at least 0", self.afa, "drop the negative ones")
+        named = self.text == "packaged" or self.text.startswith("hub:") or Path(self.text).exists()
+        must(named, "--text", "a file, a folder or hub:<data set>", self.text, "check the path")
+        StoreConfig(("resid_pre.0",), self.tokens, self.context, True, self.dtype)
         must(not self.train.evaluations, "--train.evaluations", "0", self.train.evaluations, "the truth is not known")
-        must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
 
     @property
     def store(self) -> StoreConfig:
@@ -180,7 +184,7 @@ def plan(settings: GPT2, folder: Path) -> list[Cell]:
 def work(cell: Cell, report: Report) -> dict[str, Any]:
     """Train and score one stack; runs in a process of the pool."""
     folder = Path(cell["folder"])
-    settings = revived(GPT2(), Run(folder).config, CONVERT)
+    settings = revived(GPT2(), Run(folder).config, str(folder / "config.json"))
     store, config = open_store(folder / "store"), TrainConfig.of(cell["train"])
     rows = settings.activations(store, cell["hook"], "train")
     sae = create(cell["variant"], rows.d, cell["m"], seed=cell["seeds"], **cell["set"]).to(settings.device)
@@ -203,9 +207,6 @@ def work(cell: Cell, report: Report) -> dict[str, Any]:
 def place_of(run: Run, cell: Cell) -> Path:
     """Folder of a cell's stack."""
     return run.folder / "saes" / cell["id"].replace("/", "-").replace(" ", "-")
-
-
-CONVERT: dict[str, Callable[[Any], Any]] = {"train": TrainConfig.of, "data": Path}
 
 
 def judged(
@@ -237,21 +238,17 @@ def audited(test: Activations, saes: dict[str, SAE], n: int) -> dict[str, list[d
 
 def experiment(settings: GPT2, console: Console) -> int:
     """Keep activations, train, judge, write, draw, show; returns the exit code."""
-    settings.check()
-    run = Run(settings.resume) if settings.resume else None
-    settings = revived(settings, run.config, CONVERT) if run else settings
+    settings, run = opened(settings, "gpt2")
     lm, text = model_and_text(settings.model, settings.text, settings.data, settings.device)
     settings = replace(settings, layers=settings.layers or (lm.layers // 2,))
     need = store_size(lm, settings.store) / 1e9
     console.print(f"{lm.name}: {', '.join(settings.store.hooks)}; {settings.tokens:,} tokens, {need:.2f} GB on disk")
     if settings.dry_run:
-        console.print_json(json.dumps(asdict(settings), default=str))
-        for cell in plan(settings, Path("...")):
-            console.print(f"{cell['id']:40} {cell['size']:,} samples", highlight=False)
-        return 0
-    run = run or Run.start(settings.out, "gpt2", json.loads(json.dumps(asdict(settings), default=str)))
-    again = "python experiments/gpt2.py"
-    console.print(f"after a stop: {again} --resume {run.folder}", soft_wrap=True, highlight=False)
+        lines = (f"{cell['id']:40} {cell['size']:,} samples" for cell in plan(settings, Path("...")))
+        return show_plan(console, config_of(settings), lines)
+    run = run or Run.start(settings.out, "gpt2", config_of(settings))
+    go_on = again("gpt2", settings)
+    console.print(f"after a stop: {go_on} --resume {run.folder}", soft_wrap=True, highlight=False)
     try:
         with counted("activations", "shards") as count:
             place, named = run.folder / "store", settings.text
@@ -261,13 +258,13 @@ def experiment(settings: GPT2, console: Console) -> int:
             settings.activations(store, hook, "test").sequences()
         cells = plan(settings, run.folder)
         jobs = settings.jobs or int(settings.device.startswith("cuda"))
-        results, failed = finish_cells(work, cells, run, console, again, jobs=jobs, threads=settings.threads)
+        results, failed = finish_cells(work, cells, run, console, go_on, jobs=jobs, threads=settings.threads)
         if failed:
             return 1
         scores = {id: result["scores"] for id, result in results.items()}
         found = judged(run, store, settings, cells, scores, lm)
     except KeyboardInterrupt as stop:
-        raise Stopped(f"stopped; go on with: {again} --resume {run.folder}", 130) from stop
+        raise Stopped(f"stopped; go on with: {go_on} --resume {run.folder}", 130) from stop
     more: list[Any] = [f"{hook}: {own}" for hook, own in found["heads"].items()]
     if found["audits"]:
         more.append(audit_summary(found["audits"], f"SAEs with at most {AUDITED} active latents a sample"))
@@ -288,10 +285,14 @@ def caption(settings: GPT2, name: str) -> str:
 
 def main() -> int:
     """Parse and run; a preset's settings are the defaults of all others."""
-    given = next((b for a, b in pairwise([*sys.argv[1:], ""]) if a == "--preset"), "laptop")
-    default = PRESETS.get(given, PRESETS["laptop"])
-    settings = tyro.cli(GPT2, default=default, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()), also=(ImportError,))
+    words = [part for word in sys.argv[1:] for part in word.split("=", 1)]
+    named = next((b for a, b in pairwise([*words, ""]) if a == "--preset"), "laptop")
+    preset = PRESETS.get(named, PRESETS["laptop"])
+
+    def parse(default: GPT2 = preset) -> GPT2:
+        return tyro.cli(GPT2, default=default, description=__doc__)
+
+    return commanded("gpt2", parse, experiment, also=(ImportError,))
 
 
 if __name__ == "__main__":

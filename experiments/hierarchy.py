@@ -11,6 +11,7 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any, Literal
@@ -20,14 +21,14 @@ import torch
 import tyro
 from rich.console import Console
 
-from synthetic.errors import guarded, must
+from synthetic.errors import must
 from synthetic.mixture import SparseMixture
 from synthetic.streams import stream
 from synthetic.structured_worlds import concept_dag, concept_tree, crowded_tree
 from workbench import TrainConfig, create, evaluate, train
 from workbench.pursuit import matching_pursuit
 from workbench.report.hierarchies import COLOUR, ONE_PASS, draw, medians, verdicts
-from workbench.study import carry_out
+from workbench.study import carry_out, commanded
 from workbench.sweep import Cell, Report
 from workbench.theory.pursuit import one_shot_margin
 
@@ -96,7 +97,6 @@ class Hierarchy:
             given = getattr(self, name)
             fits = given and min(given) >= 0 and max(given) < 1
             must(fits, f"--{name}", "cosines in [0, 1)", given, "siblings must differ")
-        must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
 
 
 def world_of(part: str, x: float) -> SparseMixture:
@@ -243,7 +243,7 @@ def experiment(settings: Hierarchy, console: Console) -> int:
     if isinstance(done, int):
         return done
     settings, run = done.settings, done.run
-    frame = run.write_table(list(rows(done.cells, done.results)))
+    frame = done.table(rows)
     paths = draw(frame, caption(settings), run.folder / "figures/hierarchy")
     for table in (medians(frame), verdicts(frame)):
         console.print(table)
@@ -253,8 +253,7 @@ def experiment(settings: Hierarchy, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    settings = tyro.cli(Hierarchy, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("hierarchy", partial(tyro.cli, Hierarchy, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ lists the flags.
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import torch
 import tyro
 from rich.console import Console
 
-from synthetic.errors import guarded, must
+from synthetic.errors import must
 from synthetic.interactions import Interactions
 from synthetic.magnitudes import ConstantMagnitude, Uniform
 from synthetic.structured_worlds import interacting, logical, pair_roles
@@ -43,7 +44,7 @@ from workbench.report.compounds import (
     Values,
     tables_of,
 )
-from workbench.study import carry_out
+from workbench.study import carry_out, commanded
 from workbench.sweep import Cell, Report
 from workbench.theory.interactions import decoder_parameters
 
@@ -108,7 +109,6 @@ class InteractionRun:
         must(
             needed <= set(self.ranks), "--ranks", f"with {sorted(needed)}, 1 and 2 columns a product", self.ranks, "add"
         )
-        must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
 
 
 def arms(n: int, products: int, d: int, k: int, more_k: int) -> dict[str, dict[str, Any]]:
@@ -250,7 +250,7 @@ def experiment(settings: InteractionRun, console: Console) -> int:
     if isinstance(done, int):
         return done
     settings, run = done.settings, done.run
-    values = Values(run.write_table(list(rows(done.cells, done.results, settings))), 2 * settings.pairs)
+    values = Values(done.table(partial(rows, settings=settings)), 2 * settings.pairs)
     for draw, name in ((draw_arms, "arms"), (draw_sweeps, "sweeps")):
         paths = draw(values, caption(settings), run.folder / "figures" / name)
         console.print(f"figure {paths[0]}", soft_wrap=True, highlight=False)
@@ -271,8 +271,7 @@ def caption(settings: InteractionRun) -> str:
 
 def main() -> int:
     """Parse and run."""
-    settings = tyro.cli(InteractionRun, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("interactions", partial(tyro.cli, InteractionRun, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ the flags.
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from synthetic.errors import guarded, must
+from synthetic.errors import must
 from synthetic.interventions import Interventions
 from synthetic.streams import stream
 from workbench.identifiability.regression import r_squared
@@ -32,7 +33,7 @@ from workbench.interventions.mmr import linear_part, median_width, mmr
 from workbench.paired import interval, verdict
 from workbench.report.extrapolation import LEARNED, draw_extrapolation
 from workbench.report.figure import numbers
-from workbench.study import carry_out
+from workbench.study import carry_out, commanded
 from workbench.sweep import Cell, Report
 from workbench.theory.interventions import naive_bias
 
@@ -81,7 +82,6 @@ class Extrapolate:
         )
         must(self.samples >= 1000, "--samples", "at least 1000", self.samples, "raise it")
         must(self.seeds >= 2, "--seeds", "at least 2", self.seeds, "a paired interval needs two differences")
-        must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
         AutoencoderConfig(steps=self.steps, batch=self.batch, lr=self.lr)
 
 
@@ -255,7 +255,7 @@ def experiment(settings: Extrapolate, console: Console) -> int:
     if isinstance(done, int):
         return done
     settings, run = done.settings, done.run
-    frame = run.write_table(list(rows(done.cells, done.results)))
+    frame = done.table(rows)
     paths = draw_extrapolation(frame, settings, LINE.tolist(), run.folder / "figures/interventions")
     for table in tables_of(frame, settings):
         console.print(table)
@@ -265,8 +265,7 @@ def experiment(settings: Extrapolate, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    settings = tyro.cli(Extrapolate, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("interventions", partial(tyro.cli, Extrapolate, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

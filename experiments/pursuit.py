@@ -10,6 +10,7 @@ import statistics
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,13 +23,13 @@ from torch import Tensor
 
 from synthetic import ExactlyK, SparseMixture, Uniform, stream
 from synthetic.directions import Simplex, unit
-from synthetic.errors import guarded, must
+from synthetic.errors import must
 from synthetic.low_coherence import LowCoherence
 from workbench import TrainConfig, create, evaluate, train
 from workbench.machine import Work, alternate
 from workbench.pursuit import clear_picks, matching_pursuit, orthogonal_matching_pursuit
 from workbench.report.pursuit_maps import draw_interference, draw_phase, draw_timing
-from workbench.study import carry_out
+from workbench.study import carry_out, commanded
 from workbench.sweep import Cell, Report
 
 Part = Literal["phase", "noise", "trained", "timing"]
@@ -97,7 +98,6 @@ class Pursuit:
         must(self.active <= self.d * min(self.ratios), "--active", "at most n_true", self.active, "lower it")
         must(max(self.steps) <= self.d * min(self.ratios), "--steps", "at most n_true", self.steps, "lower it")
         must(self.lr > 0, "--lr", "above 0", self.lr, "raise it")
-        must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
 
 
 def plan(settings: Pursuit) -> list[Cell]:
@@ -258,7 +258,7 @@ def experiment(settings: Pursuit, console: Console) -> int:
     if isinstance(done, int):
         return done
     settings, run = done.settings, done.run
-    frame = run.write_table(sorted(rows(done.cells, done.results), key=str))
+    frame = done.table(lambda cells, results: sorted(rows(cells, results), key=str))
     table = Table("finding", "figure", title="what a pursuit picks")
     for parts, draw in (
         (("phase",), draw_phase),
@@ -278,8 +278,7 @@ def experiment(settings: Pursuit, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    settings = tyro.cli(Pursuit, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("pursuit", partial(tyro.cli, Pursuit, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

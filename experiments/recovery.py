@@ -7,6 +7,7 @@ Run `python experiments/recovery.py` (or `make recovery`); `--help` lists the fl
 import json
 import sys
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ import polars as pl
 import tyro
 from rich.console import Console
 
-from synthetic.errors import guarded, must, pick
+from synthetic.errors import must, pick
 from synthetic.hierarchy import Forest
 from synthetic.mixture import SparseMixture
 from synthetic.noise import NoNoise
@@ -25,7 +26,8 @@ from workbench import TrainConfig, ceiling, create, train, variant_shelf
 from workbench.plugins import load_plugin
 from workbench.report.curves import Axis, draw_curves
 from workbench.report.table import score_table
-from workbench.results import Run, revived
+from workbench.results import Run
+from workbench.study import again, commanded, config_of, opened, show_plan, write_table
 from workbench.sweep import Cell, Report, finish_cells
 
 AxisName = Literal["samples", "sparsity", "superposition", "noise"]
@@ -64,7 +66,8 @@ class Recovery:
     k: int | None = None
     """k of the variants that have one; by default the E[L0] of the m most frequent features"""
     train: TrainConfig = field(default_factory=lambda: TrainConfig(batch=128))
-    """training; steps follow from samples; batch 1,024 and lr 3e-4 for large worlds unless given"""
+    """training; steps follow from samples; evaluations 0 are 8, or 4 on large worlds, where a batch of 128 stands for
+    1,024 and an lr of 3e-3 for 3e-4"""
     ceilings: bool = True
     """also train each variant's encoder on the true dictionary (small worlds)"""
     threads: int = 1
@@ -81,11 +84,12 @@ class Recovery:
     def check(self) -> None:
         """Refuse impossible settings before any work."""
         must(self.seeds >= 1, "--seeds", "at least 1", self.seeds, "5 or more give a band")
-        must(self.samples is None or self.samples >= 1, "--samples", "at least 1", self.samples, "raise it")
-        must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
+        for name in ("samples", "m", "k"):
+            value = getattr(self, name)
+            must(value is None or value >= 1, f"--{name}", "at least 1", value, "raise it, or leave it out")
+        must(self.variants or self.plugin, "--variants", "one or more", "none", 'name some, or "core"')
         default = TrainConfig().steps
         must(self.train.steps == default, "--train.steps", "left alone", self.train.steps, "use --samples")
-        must(self.jobs >= 0, "--jobs", "at least 0", self.jobs, "0 takes all cores")
         must(self.threads >= 1, "--threads", "at least 1", self.threads, "raise it")
 
 
@@ -102,7 +106,9 @@ def chosen(settings: Recovery) -> list[str]:
 
 def plan(settings: Recovery, world: SparseMixture, console: Console) -> tuple[list[Place], list[Cell]]:
     """Places, and one cell a place and variant, the base world's first. Paths are relative to the run folder."""
-    large = world.n_true >= LARGE
+    names, large = chosen(settings), world.n_true >= LARGE
+    m = (world.n_true // 4 if large else 2 * world.n_true) if settings.m is None else settings.m
+    must(settings.k is None or settings.k <= m, "--k", f"at most m={m}", settings.k, "lower it or raise --m")
     axes = settings.axis or (("samples",) if large else tuple(AXES))
     noisy = not isinstance(world.noise, NoNoise)
     must(
@@ -112,13 +118,13 @@ def plan(settings: Recovery, world: SparseMixture, console: Console) -> tuple[li
     if large:
         config = replace(config, batch=1024) if config.batch == plain.batch else config
         config = replace(config, lr=3e-4) if config.lr == plain.lr else config
-    steps = max(1, (settings.samples or (1_000_000 if large else 150_000)) // config.batch)
+    samples = (1_000_000 if large else 150_000) if settings.samples is None else settings.samples
+    steps = max(1, samples // config.batch)
     evaluations = config.evaluations or (4 if large else 8)
     config = replace(config, steps=steps, checkpoint_every=max(1, steps // 10))
     where, left_out = feasible(places(world, axes), settings.axis)
     for line in left_out:
         console.print(line, style="dim", highlight=False, soft_wrap=True)
-    names = chosen(settings)
     return where, [
         {
             "id": f"{place.label}/{name}",
@@ -127,7 +133,7 @@ def plan(settings: Recovery, world: SparseMixture, console: Console) -> tuple[li
             "axes": list(axes),
             "x": place.x,
             "variant": name,
-            "m": settings.m or (world.n_true // 4 if large else 2 * world.n_true),
+            "m": m,
             "k": settings.k,
             "seeds": list(range(settings.seeds)),
             "train": asdict(replace(config, evaluations=evaluations if place.label == "base" else 1)),
@@ -150,7 +156,7 @@ def work(cell: Cell, report: Report) -> dict[str, Any]:
     truth, settings = world.truth, {}
     if "k" in variant_shelf()[cell["variant"]].Settings.__dataclass_fields__:
         most_frequent = truth.rates.sort(descending=True).values[: cell["m"]]
-        settings["k"] = cell["k"] or max(1, round(float(most_frequent.sum())))
+        settings["k"] = max(1, round(float(most_frequent.sum()))) if cell["k"] is None else cell["k"]
     sae = create(cell["variant"], world.d, cell["m"], seed=cell["seeds"], **settings)
 
     def show(progress: Any) -> None:
@@ -206,32 +212,26 @@ def caption(cells: list[Cell], results: dict[str, Any], world: SparseMixture, na
 
 def experiment(settings: Recovery, console: Console) -> int:
     """Plan, run, write and show; returns the exit code."""
-    settings.check()
-    run = Run(settings.resume) if settings.resume else None
-    if run is not None:
-        convert = {"train": TrainConfig.of, "plugin": lambda path: Path(path) if path else None}
-        settings = revived(settings, run.config, convert)
+    settings, run = opened(settings, "recovery")
     base = run.folder / "worlds" / "base" if run else None
     world = load_world(base) if base is not None and (base / "world.json").exists() else find_world(settings.world)
     where, cells = plan(settings, world, console)
     if settings.dry_run:
-        console.print_json(json.dumps(asdict(settings), default=str))
-        for cell in cells:
-            console.print(f"{cell['id']:32} m = {cell['m']}, {cell['size']:,} samples x {len(cell['seeds'])} seeds")
+        lines = (f"{c['id']:32} m = {c['m']}, {c['size']:,} samples x {len(c['seeds'])} seeds" for c in cells)
+        show_plan(console, config_of(settings), lines)
         console.print_json(json.dumps({"train as resolved": cells[0]["train"]}))
         return 0
-    if run is None:
-        run = Run.start(settings.out, "recovery", json.loads(json.dumps(asdict(settings), default=str)))
+    run = run or Run.start(settings.out, "recovery", config_of(settings))
     for place in where:
         if not (run.folder / "worlds" / place.label / "world.json").exists():
             save_world(place.world, run.folder / "worlds" / place.label)
     cells = [cell | {"folder": str(run.folder)} for cell in cells]
-    again = "python experiments/recovery.py"
-    results, failed = finish_cells(work, cells, run, console, again, jobs=settings.jobs, threads=settings.threads)
+    again_with = again("recovery", settings)
+    results, failed = finish_cells(work, cells, run, console, again_with, jobs=settings.jobs, threads=settings.threads)
     cells = [cell for cell in cells if cell["id"] in results]
     if not cells:
         return 1
-    frame = run.write_table(rows(cells, results))
+    frame = write_table(run, lambda: rows(cells, results))
     used = [AXES[name] for name in dict.fromkeys(["samples", *cells[0]["axes"]])]
     about = caption(cells, results, world, settings.world)
     paths = draw_curves(
@@ -251,8 +251,7 @@ def experiment(settings: Recovery, console: Console) -> int:
 
 def main() -> int:
     """Parse, run, and end bad input with one line and exit code 2."""
-    settings = tyro.cli(Recovery, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("recovery", partial(tyro.cli, Recovery, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,18 @@ import numpy as np
 import polars as pl
 import torch
 import tyro
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from rich.console import Console
 from rich.table import Table
 
 from synthetic.bias_worlds import uniform
-from synthetic.errors import guarded, must
+from synthetic.errors import must
 from workbench import TrainConfig, create, evaluate, train
 from workbench.metrics import collect
 from workbench.metrics.matching import random_geometries
 from workbench.metrics.resonance import tuning
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
-from workbench.study import carry_out
+from workbench.report.figure import COLOURS, draw_band, finish, shared_legend, styled, subplots
+from workbench.study import carry_out, commanded
 from workbench.sweep import Cell, Report
 
 METRICS = (
@@ -90,7 +90,6 @@ class Resonance:
         most = 1 / self.rate
         fits = self.ratios and min(self.ratios) > 0 and max(self.ratios) <= most
         must(fits, "--ratios", f"above 0 and at most {most:g}", self.ratios, "a rate p is at most 1")
-        must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
 
 
 def plan(settings: Resonance) -> list[Cell]:
@@ -140,8 +139,8 @@ def rows(cells: list[Cell], results: dict[str, Any]) -> Iterator[dict[str, Any]]
 
 def draw(frame: pl.DataFrame, settings: Resonance, stem: Path) -> list[Path]:
     """Recovery, tuning, error and density; from the table alone."""
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(2, 2, figsize=(8.6, 6.8), layout="constrained")
+    with styled():
+        figure, panels = subplots(2, 2, figsize=(8.6, 6.8))
         over_ratio = {
             "recall@.9": (panels[0, 0], "share of features recovered, cos ≥ .9"),
             "fvu": (panels[1, 0], "fraction of variance unexplained"),
@@ -232,7 +231,7 @@ def experiment(settings: Resonance, console: Console) -> int:
     if isinstance(done, int):
         return done
     settings, run = done.settings, done.run
-    frame = run.write_table(list(rows(done.cells, done.results)))
+    frame = done.table(rows)
     paths = draw(frame, settings, run.folder / "figures/resonance")
     console.print(table_of(frame, settings))
     console.print(f"figure {paths[0]}\nresults {run.folder}", soft_wrap=True, highlight=False)
@@ -241,8 +240,7 @@ def experiment(settings: Resonance, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    settings = tyro.cli(Resonance, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("resonance", partial(tyro.cli, Resonance, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,11 @@ last checkpoint to the same bits; `--help` lists the flags. Two worlds share the
 pinned public data behave. The figure is stated beside every score.
 """
 
-import json
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,18 @@ import tyro
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from synthetic.errors import guarded, must, pick
+from synthetic.errors import must, pick
 from synthetic.hierarchy import Forest
 from synthetic.mixture import SparseMixture
 from synthetic.presets import synthsaebench_16k
 from synthetic.storage import load_world, save_world
 from workbench import RECIPES, evaluate, recipe, train
 from workbench.report.curves import Axis, draw_curves
-from workbench.results import Run, revived
+from workbench.results import Run
 from workbench.settings import plain
+from workbench.study import again, commanded, config_of, opened, show_plan, write_table
 from workbench.sweep import Cell, Report, finish_cells
 
 THEIRS = {"f1": "F1", "precision": "P", "recall": "R", "mcc": "MCC", "explained_variance": "EV", "dead_latents": "dead"}
@@ -112,13 +114,16 @@ class Bench:
         must(self.n_true >= 128, "--n-true", "at least 128", self.n_true, "one tree has 85 features")
         must(self.samples >= self.batch, "--samples", f"at least the batch of {self.batch}", self.samples, "raise it")
         must(self.lr > 0, "--lr", "above 0", self.lr, "3e-4 is the protocol's")
+        must(self.checkpoint_every >= 0, "--checkpoint-every", "at least 0", self.checkpoint_every, "0 keeps none")
+        must(self.recipes, "--recipes", "one or more", "none", 'name some, or "all"')
+        for name in self.recipes:
+            pick(name, [*RECIPES, "all"], "--recipes")
         fits = self.l0 and min(self.l0) > 0 and max(self.l0) <= self.width
         must(fits, "--l0", f"in (0, width={self.width}]", self.l0, "lower it or raise width")
-        must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
 
     def resolved(self) -> "Bench":
         """With names, device and threads decided, so that a resumed run has the same."""
-        names = [pick(n, RECIPES, "--recipes") for name in self.recipes for n in (RECIPES if name == "all" else [name])]
+        names = [n for name in self.recipes for n in (RECIPES if name == "all" else [name])]
         cuda = self.device == "auto" and torch.cuda.is_available()
         device = "cuda" if cuda else "cpu" if self.device == "auto" else self.device
         threads = self.threads or max(1, (os.cpu_count() or 1) // self.jobs)
@@ -229,7 +234,8 @@ def table_of(frame: pl.DataFrame, settings: Bench, columns: dict[str, str], titl
                 : 3 if settings.seeds > 1 else 1
             ]:
                 shown = [f"{part(v):.3f}" if part(v) < 10 else f"{part(v):.4g}" for v in values]
-                table.add_row(word or f"[bold]{name}", "" if word else f"{l0:g}", *shown, style="dim" if word else "")
+                first = (word, "") if word else (Text(name, "bold"), f"{l0:g}")
+                table.add_row(*first, *shown, style="dim" if word else "")
             told = published(settings, name, l0)
             if any(metric in told for metric in columns):
                 table.add_row(
@@ -252,30 +258,26 @@ def about(world: SparseMixture, settings: Bench) -> str:
 
 def experiment(settings: Bench, console: Console) -> int:
     """Plan, run, write, draw, show; returns the exit code."""
-    settings.check()
-    run = Run(settings.resume) if settings.resume else None
-    settings = revived(settings, run.config) if run else settings.resolved()
-    again = "python experiments/synthsaebench.py"
+    settings, run = opened(settings, "synthsaebench")
+    settings = settings.resolved()
     kept = run is not None and (run.folder / "world" / "world.json").exists()
     world = load_world(run.folder / "world") if run is not None and kept else new_world(settings)
     told, cells = about(world, settings), plan(settings)
     console.print(told, highlight=False)
     if settings.dry_run:
-        console.print_json(json.dumps(asdict(settings), default=str))
-        for cell in cells:
-            members = len(cell["l0"]) * len(cell["seeds"])
-            made = RECIPES[cell["id"]]
-            console.print(f"{cell['id']:20} {cell['size']:,} samples x {members} members: {made.note}", highlight=False)
-        return 0
-    run = run or Run.start(settings.out, "synthsaebench", json.loads(json.dumps(asdict(settings), default=str)))
+        members = len(settings.l0) * settings.seeds
+        lines = (f"{c['id']:20} {c['size']:,} samples x {members} members: {RECIPES[c['id']].note}" for c in cells)
+        return show_plan(console, config_of(settings), lines)
+    run = run or Run.start(settings.out, "synthsaebench", config_of(settings))
     if not kept:
         save_world(world, run.folder / "world")
     cells = [cell | {"folder": str(run.folder)} for cell in cells]
-    results, failed = finish_cells(work, cells, run, console, again, jobs=settings.jobs, threads=settings.threads)
+    again_with = again("synthsaebench", settings)
+    results, failed = finish_cells(work, cells, run, console, again_with, jobs=settings.jobs, threads=settings.threads)
     cells = [cell for cell in cells if cell["id"] in results]
     if not cells:
         return 1
-    frame = run.write_table(list(rows(cells, results)))
+    frame = write_table(run, lambda: rows(cells, results))
     drawn, axis = curves(frame, settings)
     paths = draw_curves(drawn, [axis], METRICS, told, run.folder / "figures/synthsaebench", "published at 200M samples")
     flag = f"parent scaling {'on' if settings.parent_scaling else 'OFF'}, true L0 {world.truth.expected_l0:.2f}"
@@ -292,8 +294,7 @@ def experiment(settings: Bench, console: Console) -> int:
 
 def main() -> int:
     """Parse, run, and end bad input with one line and exit code 2."""
-    settings = tyro.cli(Bench, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("synthsaebench", partial(tyro.cli, Bench, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,10 @@ import numpy as np
 import polars as pl
 import torch
 import tyro
-from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.table import Table
 
-from synthetic.errors import guarded, must
+from synthetic.errors import must
 from synthetic.firing import Independent
 from synthetic.presets import superposition
 from synthetic.rates import Constant
@@ -27,8 +27,8 @@ from synthetic.standardised import Standardised
 from synthetic.streams import stream
 from synthetic.world import World
 from workbench import SAE, TrainConfig, create, evaluate, train
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish, numbers, shared_legend
-from workbench.study import carry_out
+from workbench.report.figure import COLOURS, draw_band, finish, numbers, shared_legend, styled, subplots
+from workbench.study import carry_out, commanded
 from workbench.sweep import Cell, Report
 
 METRICS = ("recovered", "l0", "fvu", "corr(L0, K)", "saturated", "mcc", "chance")
@@ -78,11 +78,11 @@ class TopAFA:
         """Refuse impossible settings before any work."""
         for name in ("n_true", "d", "m", "steps", "batch", "seeds"):
             must(getattr(self, name) >= 1, f"--{name.replace('_', '-')}", "at least 1", getattr(self, name), "raise it")
+        must(self.lr > 0, "--lr", "above 0", self.lr, "raise it")
         must(self.aux >= 0, "--aux", "at least 0", self.aux, "use 0 for none")
         must(self.afa and min(self.afa) >= 0, "--afa", "weights of at least 0", self.afa, "drop the negative ones")
         fits = self.k and min(self.k) >= 1 and max(self.k) <= min(self.n_true, self.m)
         must(fits, "--k", f"from 1 to {min(self.n_true, self.m)}", self.k, "change K, n_true or m")
-        must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
 
 
 def plan(settings: TopAFA) -> list[Cell]:
@@ -206,9 +206,9 @@ def draw(frame: pl.DataFrame, settings: TopAFA, stem: Path) -> list[Path]:
     def seeds_of(**wanted: Any) -> list[float]:
         return numbers(frame, **wanted)
 
-    with plt.rc_context(STYLE):
+    with styled():
         size = (3.0 * columns + 0.8, 6.0)
-        figure, panels = plt.subplots(2, columns, figsize=size, layout="constrained", sharey="row")
+        figure, panels = subplots(2, columns, figsize=size, sharey="row")
         for j, k in enumerate(settings.k):
             for panel, metric in zip(panels[:, j], ("recovered", "l0"), strict=True):
                 for (init, normalise), colour in ARMS.items():
@@ -275,7 +275,7 @@ def experiment(settings: TopAFA, console: Console) -> int:
     if isinstance(done, int):
         return done
     settings, run = done.settings, done.run
-    frame = run.write_table(list(rows(done.cells, done.results)))
+    frame = done.table(rows)
     paths = draw(frame, settings, run.folder / "figures/top_afa")
     console.print(table_of(frame, settings))
     console.print(f"figure {paths[0]}\nresults {run.folder}", soft_wrap=True, highlight=False)
@@ -284,8 +284,7 @@ def experiment(settings: TopAFA, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    settings = tyro.cli(TopAFA, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("top_afa", partial(tyro.cli, TopAFA, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -3,32 +3,32 @@
 Run `python experiments/top_afa_rule.py`; results go to `runs/top_afa_rule/...`; `--help` lists the flags.
 """
 
-import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import torch
 import tyro
-from matplotlib import pyplot as plt
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 from proofs_check.mixture import Mixture
 from synthetic.directions import Orthonormal, RandomSphere
-from synthetic.errors import guarded, must
+from synthetic.errors import must
 from synthetic.presets import superposition
 from synthetic.progress import track
 from synthetic.standardised import Standardised
 from synthetic.streams import stream
 from workbench import SAE, create, evaluate
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish
+from workbench.report.figure import COLOURS, draw_band, finish, styled, subplots
 from workbench.results import Run
 from workbench.sparsifiers import norm_match
+from workbench.study import commanded, config_of, opened, show_plan
 from workbench.tensors import TENSOR
 from workbench.theory import afa, top_afa
 
@@ -177,8 +177,8 @@ def draw(frame: pl.DataFrame, settings: Rule, stem: Path) -> list[Path]:
         "start": ("encoder entries over √(6/m)", "share", "How it starts"),
         "target": ("quantile of samples", "target τ over its median", "What it aims at"),
     }
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(2, 3, figsize=(10.5, 6.2), layout="constrained")
+    with styled():
+        figure, panels = subplots(2, 3, figsize=(10.5, 6.2))
         for panel, (which, (across, up, title)) in zip(panels.flat, panels_of.items(), strict=False):
             own = frame.filter(pl.col("panel") == which)
             for i, name in enumerate(own["line"].unique(maintain_order=True)):
@@ -207,11 +207,10 @@ def draw(frame: pl.DataFrame, settings: Rule, stem: Path) -> list[Path]:
 
 def experiment(settings: Rule, console: Console) -> int:
     """Measure, write, draw, show; returns the exit code."""
-    settings.check()
-    config = json.loads(json.dumps(asdict(settings), default=str))
+    settings, _ = opened(settings, "top_afa_rule")
+    config = config_of(settings)
     if settings.dry_run:
-        console.print_json(json.dumps(config))
-        return 0
+        return show_plan(console, config, ())
     run = Run.start(settings.out, "top_afa_rule", config)
     studies = (staircase, counts, starts, targets, optima)
     seeds = track(range(settings.seeds), "measuring the rule")
@@ -229,8 +228,7 @@ def experiment(settings: Rule, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    settings = tyro.cli(Rule, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("top_afa_rule", partial(tyro.cli, Rule, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,7 @@ Kendall's tau, beside chance. Run `python experiments/transfer.py`; results go t
 continues; `--store FOLDER` takes activations that `experiments/gpt2.py` has kept; `--help` lists the flags.
 """
 
-import json
 import sys
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +16,7 @@ import tyro
 from rich.console import Console
 
 from proofs_check.targets import members_of
-from synthetic.errors import Stopped, guarded, must, pick
+from synthetic.errors import Stopped, must, pick
 from synthetic.hierarchy import Forest
 from synthetic.mixture import SparseMixture
 from synthetic.presets import find_world, synthsaebench_16k
@@ -27,15 +25,16 @@ from synthetic.streams import stream
 from workbench import SAE, TrainConfig, create, evaluate, train, variant_shelf
 from workbench.calibration import Tried, calibrated, mean_l0, nearest
 from workbench.lm.activations import Activations
-from workbench.lm.hooks import HookPoint, known_points
+from workbench.lm.hooks import HookPoint, known_points, width
 from workbench.lm.models import LanguageModel, load_model
 from workbench.lm.packaged import model_and_text
 from workbench.lm.scores import losses
 from workbench.lm.store import StoreConfig, open_store, write_store
 from workbench.lm.text import documents
 from workbench.report.transfer import draw_transfer, tell
-from workbench.results import Run, revived
+from workbench.results import Run
 from workbench.settings import plain
+from workbench.study import again, commanded, config_of, opened, show_plan, write_table
 from workbench.sweep import Cell, Report, finish_cells
 from workbench.training.loop import Progress
 from workbench.transfer import MODEL, TOY, compared, controls, on_model, score_rows, tidy
@@ -122,8 +121,9 @@ class Transfer:
         must(0 < self.held_out < 1, "--held-out", "a share in (0, 1)", self.held_out, "0.1 is usual")
         plain = not (self.train.evaluations or self.train.aux_k)
         must(plain, "--train", "without evaluations and AuxK", "one of them", "some variants have no AuxK")
+        text = self.store or self.text == "packaged" or self.text.startswith("hub:") or Path(self.text).exists()
+        must(text, "--text", "a file, a folder or hub:<data set>", self.text, "check the path")
         must(self.store is None or self.store.is_dir(), "--store", "a folder", self.store, "check the path")
-        must(self.resume is None or self.resume.is_dir(), "--resume", "a run folder", self.resume, "check the path")
 
 
 def toy_world(name: str) -> SparseMixture:
@@ -201,9 +201,9 @@ def work(cell: Cell, report: Report) -> dict[str, Any]:
     return {"k": k, "m": m, "setting": value, "tried": tried, "scores": scores}
 
 
-CONVERT: dict[str, Callable[[Any], Any]] = {
-    "train": TrainConfig.of, "data": Path, "store": lambda path: Path(path) if path else None,
-}  # fmt: skip
+def _fits(settings: Transfer, d: int) -> None:
+    most = settings.expansion * d
+    must(settings.k <= most, "--k", f"at most {most}, the latents", settings.k, "lower it or raise --expansion")
 
 
 def prepared(settings: Transfer) -> tuple[LanguageModel, str, str]:
@@ -216,9 +216,11 @@ def prepared(settings: Transfer) -> tuple[LanguageModel, str, str]:
         lm = load_model(store.about["name"] if model == "packaged" else model)
         other, rule = store.differing(lm), "the one whose activations the store holds"
         must(not other, "--model", rule, f"{lm.name}, which differs in {' and '.join(other)}", "name that one")
-        return lm, text, pick(hook, store.widths, "--hook")
+        _fits(settings, store.widths[pick(hook, store.widths, "--hook")])
+        return lm, text, hook
     lm, text = model_and_text(model, text, settings.data)
     (point,) = known_points(lm, [settings.hook or f"resid_pre.{lm.layers // 2}"])
+    _fits(settings, width(lm, point))
     return lm, text, str(point)
 
 
@@ -252,27 +254,22 @@ def caption(cells: list[Cell], results: dict[str, Any], settings: Transfer, name
 
 def experiment(settings: Transfer, console: Console) -> int:
     """Keep activations, train, compare, draw, show; returns the exit code."""
-    settings.check()
-    run = Run(settings.resume) if settings.resume else None
-    settings = revived(settings, run.config, CONVERT) if run else settings
-    config = json.loads(json.dumps(asdict(settings), default=str))
+    settings, run = opened(settings, "transfer")
     if settings.dry_run:
-        console.print_json(json.dumps(config))
-        for cell in plan(settings, Path(), Path(), settings.hook):
-            steps = cell["train"]["steps"]
-            console.print(f"{cell['id']:32} {steps} steps x {len(cell['seeds'])} seeds", highlight=False)
-        return 0
+        cells = plan(settings, Path(), Path(), settings.hook)
+        lines = (f"{c['id']:32} {c['train']['steps']} steps x {len(c['seeds'])} seeds" for c in cells)
+        return show_plan(console, config_of(settings), lines)
     lm, text, hook = prepared(settings)
-    run, again = run or Run.start(settings.out, "transfer", config), "python experiments/transfer.py"
+    run, go_on = run or Run.start(settings.out, "transfer", config_of(settings)), again("transfer", settings)
     try:
         cells = plan(settings, run.folder, activations(settings, run.folder / "store", lm, text, hook), hook)
-        results, failed = finish_cells(work, cells, run, console, again, jobs=settings.jobs)
+        results, failed = finish_cells(work, cells, run, console, go_on, jobs=settings.jobs)
         if failed:
             return 1
         lost = run.once("losses", partial(judged, cells, settings, lm))
     except KeyboardInterrupt as stop:
-        raise Stopped(f"stopped; go on with: {again} --resume {run.folder}", 130) from stop
-    frame = run.write_table(list(score_rows(cells, results, lost)))
+        raise Stopped(f"stopped; go on with: {go_on} --resume {run.folder}", 130) from stop
+    frame = write_table(run, lambda: score_rows(cells, results, lost))
     found, more = (make(frame, settings.worlds, settings.draws) for make in (compared, controls))
     frame = run.write_table([*frame.to_dicts(), *tidy(found + more)])
     about = caption(cells, results, settings, lm.name, hook)
@@ -285,8 +282,7 @@ def experiment(settings: Transfer, console: Console) -> int:
 
 def main() -> int:
     """Parse, run, and end bad input with one line and exit code 2."""
-    settings = tyro.cli(Transfer, description=__doc__)
-    return guarded(lambda: experiment(settings, Console()), also=(ImportError,))
+    return commanded("transfer", partial(tyro.cli, Transfer, description=__doc__), experiment, also=(ImportError,))
 
 
 if __name__ == "__main__":

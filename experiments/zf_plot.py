@@ -4,9 +4,9 @@ Run `python experiments/zf_plot.py` to train a few variants, or name SAE or run 
 `runs/zf_plot/...`; `--help` lists the flags.
 """
 
-import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from proofs_check.targets import members_of, sae_folders, world_of
-from synthetic.errors import guarded, must, pick
+from synthetic.errors import must, pick
 from synthetic.presets import find_world
 from synthetic.progress import track
 from synthetic.storage import save_world
@@ -27,6 +27,7 @@ from synthetic.world import World
 from workbench import SAE, TrainConfig, create, load, train, variant_shelf
 from workbench.report.zf import draw_zf
 from workbench.results import Run
+from workbench.study import commanded, config_of, opened, show_plan
 from workbench.zf import norms, zf_figures, zf_points
 
 SHOWN = 400
@@ -61,6 +62,9 @@ class ZF:
         for name in ("m", "steps", "seeds"):
             must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
         must(self.samples >= 10, "--samples", "at least 10", self.samples, "raise it")
+        must(self.saes or self.variants, "--variants", "one or more", "none", "name some, or --saes")
+        if self.world is not None or not self.saes:
+            find_world(self.world or "superposition")
         for name in self.variants:
             pick(name, variant_shelf(), "--variants")
 
@@ -69,17 +73,21 @@ Group = tuple[str, World, list[SAE]]
 """name, world, members"""
 
 
-def groups(settings: ZF, run: Run) -> list[Group]:
-    """What to plot: the SAEs named, or freshly trained ones, which are kept in the run folder."""
+def named(settings: ZF) -> list[Group]:
+    """The SAEs that --saes names."""
     folders = [folder for target in settings.saes for folder in sae_folders(target)]
-    if folders:
-        names = [folder.name for folder in folders]
-        if len(set(names)) < len(names):  # of several runs
-            names = [f"{folder.parent.parent.name}/{folder.name}" for folder in folders]
-        named = zip(names, folders, strict=True)
-        return [(name, world_of(folder, settings.world), members_of(folder)) for name, folder in named]
-    name = settings.world or "superposition"
-    world = find_world(name)
+    names = [folder.name for folder in folders]
+    if len(set(names)) < len(names):  # of several runs
+        names = [f"{folder.parent.parent.name}/{folder.name}" for folder in folders]
+    return [
+        (name, world_of(folder, settings.world), members_of(folder))
+        for name, folder in zip(names, folders, strict=True)
+    ]
+
+
+def trained(settings: ZF, run: Run) -> list[Group]:
+    """Freshly trained SAEs, which are kept in the run folder."""
+    world = find_world(settings.world or "superposition")
     save_world(world, run.folder / "worlds" / "base")
     k = max(1, round(world.truth.expected_l0))
     found: list[Group] = []
@@ -107,15 +115,13 @@ def measure(group: Group, settings: ZF) -> tuple[list[dict[str, Any]], list[dict
 
 def experiment(settings: ZF, console: Console) -> int:
     """Train or load, measure, write, draw, show; returns the exit code."""
-    settings.check()
-    config = json.loads(json.dumps(asdict(settings), default=str))
+    settings, _ = opened(settings, "zf_plot")
+    config = config_of(settings)
     if settings.dry_run:
-        console.print_json(json.dumps(config))
-        return 0
-    for target in settings.saes:
-        sae_folders(target)  # refuse a wrong path before a run folder is made
+        return show_plan(console, config, ())
+    found = named(settings)  # refused, if at all, before a run folder is made
     run = Run.start(settings.out, "zf_plot", config)
-    found = groups(settings, run)
+    found = found or trained(settings, run)
     measured = [measure(group, settings) for group in track(found, "measuring")]
     figures = run.write_table([row for rows, _ in measured for row in rows])
     points = pl.DataFrame([row for _, rows in measured for row in rows])
@@ -141,9 +147,8 @@ def experiment(settings: ZF, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    settings = tyro.cli(ZF, description=__doc__)
     torch.set_num_threads(1)  # stacks this small run slower on more
-    return guarded(lambda: experiment(settings, Console()))
+    return commanded("zf_plot", partial(tyro.cli, ZF, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

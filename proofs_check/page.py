@@ -6,9 +6,6 @@ from html import escape
 from pathlib import Path
 
 import matplotlib as mpl
-
-mpl.use("Agg")
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from proofs_check.ledger import Entry
@@ -101,7 +98,8 @@ def _tightness_plot(entry: Entry) -> str:
     names = [name for name, ratios in entry.ratios.items() if ratios]
     if not names:
         return ""
-    figure, axes = plt.subplots(figsize=(7.5, 0.75 + 0.27 * len(names)), layout="constrained")
+    figure = Figure(figsize=(7.5, 0.75 + 0.27 * len(names)), layout="constrained")
+    axes = figure.subplots()
     for row, name in enumerate(reversed(names)):
         axes.plot(entry.ratios[name], [row] * len(entry.ratios[name]), "|", color="#0072B2", alpha=0.35, markersize=9)
         if name in entry.attained:
@@ -120,6 +118,5 @@ def _svg(figure: Figure, text_as: str) -> str:
     with mpl.rc_context({"svg.hashsalt": "sae-workbench", "svg.fonttype": text_as}):
         out = io.StringIO()
         figure.savefig(out, format="svg", bbox_inches="tight", pad_inches=0.05, metadata={"Date": None})
-    plt.close(figure)
     text = out.getvalue()
     return re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S)

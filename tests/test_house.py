@@ -42,6 +42,16 @@ def test_no_draw_without_its_own_generator(path: Path) -> None:
     assert not [word for word in GLOBAL if word in path.read_text()]
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_figure_goes_through_pyplot(path: Path) -> None:
+    """Its backend and its list of open figures are the user's."""
+    text = path.read_text("utf-8")
+    assert "import pyplot" not in text
+    assert "matplotlib.pyplot" not in text
+    assert "mpl.use(" not in text
+    assert "matplotlib.use(" not in text
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "workbench" / "variants").glob("[a-z]*.py")), ids=lambda p: p.stem)
 def test_a_variant_is_one_file_with_its_source(path: Path) -> None:
     text = path.read_text()

@@ -5,15 +5,17 @@ import hashlib
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import MISSING, dataclass, fields, replace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, is_dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 from weakref import WeakValueDictionary, finalize
 
 import polars as pl
@@ -21,12 +23,13 @@ import torch
 
 from synthetic.errors import must
 from synthetic.lock import locked
-from synthetic.schema import TEXT, optional, read_json, shown
+from synthetic.schema import NUMBER, SWITCH, TEXT, Kind, checked_fields, optional, read_json, shown
 from synthetic.storage import placing, replacing, write_text
 
 _VERSIONS = ("sae-workbench", "torch", "numpy", "scipy", "polars", "safetensors")
 
 
+_NAME = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}(-\d+)?")
 _ADVICE = "choose the folder of a run of this experiment"
 _holds: WeakValueDictionary[tuple[int, str], "_Hold"] = WeakValueDictionary()
 
@@ -69,7 +72,8 @@ class Run:
         """
         must((folder / "config.json").is_file(), "run folder", "one with a config.json", folder, _ADVICE)
         other = cls(folder).experiment
-        must(other == experiment, "run folder", f"one of {experiment}", f"{folder}, one of {shown(other)}", _ADVICE)
+        same = other in (experiment, "")
+        must(same, "run folder", f"one of {experiment}", f"{folder}, one of {shown(other)}", _ADVICE)
         hold = _hold_of(folder, f"running {experiment}")
         for place, folders, files in os.walk(folder):
             for name in (*folders, *files):
@@ -79,10 +83,11 @@ class Run:
 
     @property
     def experiment(self) -> str:
-        """Name of the experiment it was started by."""
+        """Name of the experiment it was started by; empty where an older run lies elsewhere than it was made."""
         path = self.folder / "env.json"
         about = read_json(path, "run folder", {"experiment": optional(TEXT)}, _ADVICE) if path.exists() else {}
-        return about.get("experiment") or self.folder.resolve().parent.name  # older runs do not say it
+        here = self.folder.resolve()
+        return about.get("experiment") or (here.parent.name if _NAME.fullmatch(here.name) else "")
 
     @property
     def config(self) -> dict[str, Any]:
@@ -97,15 +102,23 @@ class Run:
             file.write(f"\n{json.dumps(record)}".encode())
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """What was appended, in order; a line cut off by a crash is skipped."""
+        """What was appended, in order; a line cut off by a crash is skipped.
+
+        Raises:
+            ValueError: a whole line that no run appends.
+        """
         path = self.folder / "records.jsonl"
-        for line in path.read_bytes().splitlines() if path.exists() else []:
+        for number, line in enumerate(path.read_bytes().splitlines() if path.exists() else [], 1):
             try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):  # cut off, even within a letter
+                record: Any = json.loads(line)
+            except RecursionError:
+                record = "brackets nested too deep to read"
+            except ValueError:  # cut off, even within a letter
                 continue
-            if isinstance(record, dict):
-                yield record
+            advice = "take the line out, and its work is done again"
+            checked_fields(record, where := f"{path}, line {number}", {"id": TEXT}, advice)
+            must("result" in record, where, "a record with its result", shown(record), advice)
+            yield record
 
     def once(self, id: str, make: Callable[[], Any]) -> Any:
         """A result among the records, made and recorded where it is not there yet. Results are JSON values."""
@@ -142,31 +155,62 @@ def _hold_of(folder: Path, doing: str) -> _Hold:
 
 
 S = TypeVar("S")
+_START_ANEW = "start a new run, or mend the file"
+_PLAIN = {
+    int: Kind("a whole number", lambda v: isinstance(v, int) and not isinstance(v, bool)),
+    float: NUMBER,
+    str: TEXT,
+    Path: TEXT,
+    bool: SWITCH,
+    NoneType: Kind("null", lambda v: v is None),
+}
 
 
-def revived(now: S, stored: dict[str, Any], convert: Mapping[str, Callable[[Any], Any]] | None = None) -> S:
-    """Settings a run was started with, from its config; only how to run it is taken from the command line, `now`.
+def revived(default: S, stored: Any, where: str) -> S:
+    """Settings from a run's config, each held against its annotation; one that is missing there is the default's.
 
     Args:
-        now: a settings dataclass with all defaults.
-        stored: the run's config.
-        convert: field -> its value from JSON; lists become tuples without.
+        default: a dataclass.
+        stored: its fields as JSON has them.
+        where: the file they stand in, for errors.
 
     Raises:
-        ValueError: `now` sets something that a resumed run keeps.
+        ValueError: a setting that the dataclass does not have, of another kind, or out of range.
     """
-    free = {name for name in ("resume", "jobs", "dry_run", "out") if hasattr(now, name)}
-    kept = {}
-    for field in fields(now):  # type: ignore[arg-type]
-        if field.name in free:
-            continue
-        default = field.default_factory() if field.default_factory is not MISSING else field.default
-        given, value = getattr(now, field.name), stored[field.name]
-        flag = f"--{field.name.replace('_', '-')}"
-        must(given == default, flag, "left alone with --resume", given, "a run keeps its settings; start a new one")
-        plain = tuple(value) if isinstance(value, list) else value
-        kept[field.name] = convert[field.name](value) if convert and field.name in convert else plain
-    return replace(now, **kept)  # type: ignore[type-var]
+    hints = get_type_hints(type(default))
+    for name in checked_fields(stored, where, {}, _START_ANEW):
+        rule, advice = f"settings of {type(default).__name__}", "resume it with the experiment that made it"
+        must(name in hints, where, rule, shown(name), advice)
+    own = {
+        name: _of_kind(hints[name], value, getattr(default, name), f"{where}: {name}") for name, value in stored.items()
+    }
+    try:
+        return replace(default, **own)  # type: ignore[type-var]
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _of_kind(hint: Any, value: Any, default: Any, where: str) -> Any:
+    """A value of JSON as its annotation has it: lists as tuples, paths as such, dataclasses from objects."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        for each in inner:
+            with suppress(ValueError):
+                return _of_kind(each, value, default, where)
+    elif is_dataclass(hint):
+        return revived(default, value, where)
+    elif origin is tuple and isinstance(value, list):
+        kinds = inner[:1] * len(value) if inner[-1] is Ellipsis else inner
+        must(len(kinds) == len(value), where, f"a list of {len(kinds)}", shown(value), _START_ANEW)
+        return tuple(_of_kind(kind, each, None, where) for kind, each in zip(kinds, value, strict=True))
+    elif origin is Literal:
+        must(value in inner, where, f"one of {inner}", shown(value), _START_ANEW)
+        return value
+    elif hint in _PLAIN:
+        must(_PLAIN[hint].holds(value), where, _PLAIN[hint].rule, shown(value), _START_ANEW)
+        return Path(value) if hint is Path else value
+    kind = str(hint).replace("typing.", "")
+    raise ValueError(f"{where} must be of the kind {kind}; got {shown(value)}: {_START_ANEW}.")
 
 
 def environment() -> dict[str, Any]:

@@ -40,6 +40,8 @@ class Shape:
         numbers = [int(part) if part.isdigit() else 0 for part in (*sizes.split("/"), *([stack] if stack else []))]
         right = len(sizes.split("/")) == 4 and min(numbers) > 0
         must(right, "--shapes", "d/m/k/batch, such as 256/2048/16/1024 or 32/64/4/512x32", text, "mend it")
+        most, k = numbers[1:3]
+        must(k <= most, "--shapes", f"of at most m={most} active latents", text, "lower k or raise m")
         return cls(*numbers)
 
     def sae(self, variant: str, device: str) -> SAE:

@@ -98,7 +98,7 @@ def test_resuming_does_only_what_is_missing_and_agrees(finished: Path) -> None:
     lines = records.read_text().splitlines()
     kept = [line for line in lines if line and '"base/topk"' not in line]
     records.write_text("\n".join(kept) + '\n{"id": "base/topk", "resu')  # as a crash would leave it
-    recovery("--resume", str(finished))
+    recovery("--resume", str(finished), "--plugin", str(finished.parents[1] / "mine.py"))
     order = ["axis", "x", "variant", "seed", "step", "metric", "kind", "value"]
     again = pl.read_parquet(finished / "metrics.parquet")
     assert before.select(order).sort(order).equals(again.select(order).sort(order))

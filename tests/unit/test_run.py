@@ -113,12 +113,19 @@ def test_links_in_a_run_folder_are_not_followed(tmp_path):
     assert (other / "file").read_text() == "mine"
 
 
-def test_lines_that_are_no_records_are_skipped(tmp_path):
+def test_lines_cut_off_are_skipped(tmp_path):
     run = Run(tmp_path)
-    run.append({"id": "a", "said": "ä"})
+    run.append({"id": "a", "result": "ä"})
     with (tmp_path / "records.jsonl").open("ab") as file:
-        file.write(b'\n{"id": "b\xc3')  # cut off within a letter
-    run.append({"id": "c"})
-    with (tmp_path / "records.jsonl").open("ab") as file:
-        file.write(b"\n3\n" + b"[" * 100_000)
+        file.write(b'\n{"id": "b\xc3')  # within a letter
+    run.append({"id": "c", "result": 1})
     assert [record["id"] for record in run.records()] == ["a", "c"]
+
+
+@pytest.mark.parametrize("line", [b"3", b"[" * 100_000, b"null", b'{"id": 4, "result": 1}', b'{"id": "a"}'])
+def test_lines_that_are_no_records_are_refused(tmp_path, line):
+    (tmp_path / "records.jsonl").write_bytes(b'\n{"id": "a", "result": 1}\n' + line)
+    with pytest.raises(
+        ValueError, match=r"records\.jsonl, line 3.* must be .*: take the line out, and its work is done"
+    ):
+        list(Run(tmp_path).records())

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from rich.table import Table
 
 from workbench.report.compounds import Claim
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish, numbers
+from workbench.report.figure import COLOURS, draw_band, finish, numbers, styled, subplots
 
 ROTATED = "heads mixed"
 ARMS = {"TopK": COLOURS[0], "ReLU": COLOURS[1], ROTATED: COLOURS[7]}
@@ -33,8 +32,8 @@ def draw(frame: pl.DataFrame, settings: Any, stem: Path) -> list[Path]:
         settings: of the experiment.
         stem: of the files.
     """
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(2, 3, figsize=(11.5, 7.2), layout="constrained")
+    with styled():
+        figure, panels = subplots(2, 3, figsize=(11.5, 7.2))
         _over_features(panels[0, 0], panels[0, 1], frame, settings)
         _shares(panels[0, 2], frame)
         _ablations(panels[1, 0], frame)

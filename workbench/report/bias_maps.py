@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
+from workbench.report.figure import COLOURS, draw_band, finish, shared_legend, styled, subplots
 from workbench.report.heat import heat, place
 from workbench.report.transition import crossing, exponent
 from workbench.theory.bias_adaptation import frequency_limits, width
@@ -54,9 +53,8 @@ def draw_frequency(frame: pl.DataFrame, caption: str, stem: Path) -> Drawn:
     high = [min(v.wrong_features, v.pairs, v.dimension) * n / s for v in limits]
     inside = np.array([[a <= r <= b for r in x] for a, b in zip(low, high, strict=True)])
     good = values >= 0.9
-    with plt.rc_context(STYLE):
-        figure = plt.figure(figsize=(13, 4.8), layout="constrained")
-        panels = figure.subplots(1, 3, width_ratios=(1.9, 1, 1))
+    with styled():
+        figure, panels = subplots(1, 3, figsize=(13, 4.8), width_ratios=(1.9, 1, 1))
         image = heat(panels[0], x, y, values, level=0.9)
         figure.colorbar(image, ax=panels[0], label=FRR, pad=0.01)
         span = [-0.5, *range(len(y)), len(y) - 0.5]
@@ -115,8 +113,8 @@ def draw_partners(frame: pl.DataFrame, caption: str, stem: Path) -> Drawn:
     """FRR against rho_2 and against rho_2 sqrt(n_true): which of the two collapses?"""
     sizes, places = sorted(frame["n_true"].unique().to_list()), []
     s, d = int(frame["s"][0]), int(frame["d"][0])
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(1, 2, figsize=(9.5, 4), layout="constrained", sharey=True)
+    with styled():
+        figure, panels = subplots(1, 2, figsize=(9.5, 4), sharey=True)
         for colour, n in zip(COLOURS, sizes, strict=False):
             curve = by_seed(frame.filter(pl.col("n_true") == n), "rho")
             places.append(crossing(list(curve), [float(np.median(v)) for v in curve.values()], 0.5))
@@ -139,8 +137,8 @@ def draw_widths(frame: pl.DataFrame, caption: str, stem: Path) -> Drawn:
     """Latents over features against target frequencies, and the width that the theorem asks for."""
     n, s, d = (int(frame[name][0]) for name in ("n_true", "s", "d"))
     x, y, values = grid(frame, "ratio", "m")
-    with plt.rc_context(STYLE):
-        figure, panel = plt.subplots(figsize=(6.5, 4), layout="constrained")
+    with styled():
+        figure, panel = subplots(figsize=(6.5, 4))
         figure.colorbar(heat(panel, x, [m / n for m in y], values, level=0.9), ax=panel, label=FRR)
         panel.set(xlabel=RATIO, ylabel="latents over features, m / n_true")
         paths = finish(figure, f"{caption} n_true = {n}, d = {d}, s = {s}; heavy line: FRR .9.", stem)
@@ -157,8 +155,8 @@ def draw_groups(frame: pl.DataFrame, caption: str, stem: Path) -> Drawn:
     """Number of groups against the highest target."""
     n, s, d, m = (int(frame[name][0]) for name in ("n_true", "s", "d", "m"))
     x, y, values = grid(frame, "high", "groups")
-    with plt.rc_context(STYLE):
-        figure, panel = plt.subplots(figsize=(6.5, 4), layout="constrained")
+    with styled():
+        figure, panel = subplots(figsize=(6.5, 4))
         figure.colorbar(heat(panel, x, y, values, level=0.9), ax=panel, label=FRR)
         panel.set(xlabel=f"highest target rate (HTF); features fire at {s / n:.3g}", ylabel="groups K")
         rest = f" n_true = {n}, d = {d}, s = {s}, m = {m}, lowest target .001 (K = 1: HTF alone); heavy line: FRR .9."

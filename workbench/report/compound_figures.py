@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from workbench.report.compounds import ACTIVATIONS, ARMS, AUROC, BY_LOGIC, FULL, LINEAR, OWN, PURE, ROLES, R, Values
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
+from workbench.report.figure import COLOURS, draw_band, finish, shared_legend, styled, subplots
 
 
 def marks(panel: Axes, at: float | int, values: np.ndarray, colour: str, label: str | None = None) -> None:
@@ -19,8 +18,8 @@ def marks(panel: Axes, at: float | int, values: np.ndarray, colour: str, label: 
 
 def draw_arms(get: Values, caption: str, stem: Path) -> list[Path]:
     """A row an arm: error, parts found, compounds with a latent of their own, |B| by role."""
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(1, 4, figsize=(13.5, 5.6), layout="constrained", sharey=True)
+    with styled():
+        figure, panels = subplots(1, 4, figsize=(13.5, 5.6), sharey=True)
         for i, arm in enumerate(reversed(ARMS)):
             marks(panels[0], i, get(arm, "fvu"), "black")
             marks(panels[1], i + 0.15, get(arm, "mcc"), COLOURS[2], "MCC of decoder rows")
@@ -51,8 +50,8 @@ def draw_arms(get: Values, caption: str, stem: Path) -> list[Path]:
 
 def draw_sweeps(get: Values, caption: str, stem: Path) -> list[Path]:
     """Error against R2 on given and on learned codes, |B| against co-firing through training, AND and XOR."""
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(2, 2, figsize=(9.6, 7.8), layout="constrained")
+    with styled():
+        figure, panels = subplots(2, 2, figsize=(9.6, 7.8))
         p, ranks = get.products, get.ranks
         lines = ((FULL, "varying", COLOURS[1]), (PURE, "varying", COLOURS[0]), (FULL, "constant", COLOURS[4]))
         for arm, law, colour in lines:

@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from matplotlib import pyplot as plt
 
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish, numbers
+from workbench.report.figure import COLOURS, draw_band, finish, numbers, styled, subplots
 from workbench.report.heat import heat
 
 Reference = dict[str, dict[float, float]]
@@ -28,8 +27,8 @@ def draw_concepts(frame: pl.DataFrame, settings: Any, reference: Reference, stem
         stem: of the files.
     """
     log, prob, other, last = COLOURS[1], COLOURS[0], COLOURS[2], COLOURS[3]
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(2, 3, figsize=(11.5, 7.0), layout="constrained")
+    with styled():
+        figure, panels = subplots(2, 3, figsize=(11.5, 7.0))
         (sharp, size, leak), (weak, seen, depends) = panels
 
         def lines(panel: Any, part: str, x: tuple, metrics: dict[str, tuple[str, str]], y: float | None = None) -> None:

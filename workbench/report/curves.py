@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatterMathtext, StrMethodFormatter
 
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish
+from workbench.report.figure import COLOURS, draw_band, finish, styled, subplots
 
 
 @dataclass(frozen=True)
@@ -47,15 +46,14 @@ def draw_curves(
     lying = len(axes) == 1  # one axis: the metrics stand side by side
     rows, columns = (1, len(metrics)) if lying else (len(metrics), len(axes))
     width = 3.1 * columns + 0.6
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(
+    with styled():
+        figure, panels = subplots(
             rows,
             columns,
             figsize=(width, 2.3 * rows + 1.3),
             squeeze=False,
             sharex=True if lying else "col",
             sharey=True if lying else "row",
-            layout="constrained",
         )
         for i, (metric, label) in enumerate(metrics.items()):
             for j, axis in enumerate(axes):

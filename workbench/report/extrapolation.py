@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from matplotlib import pyplot as plt
 
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish, numbers, shared_legend
+from workbench.report.figure import COLOURS, draw_band, finish, numbers, shared_legend, styled, subplots
 
 LEARNED = {
     "latents": COLOURS[7],
@@ -30,8 +29,8 @@ def draw_extrapolation(frame: pl.DataFrame, settings: Any, line: list[float], st
         stem: of the files.
     """
     base = {"part": "learned", "noise": settings.base, "zero": 0.0}
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(2, 3, figsize=(11.5, 7.2), layout="constrained")
+    with styled():
+        figure, panels = subplots(2, 3, figsize=(11.5, 7.2))
         (along, by_noise, by_penalty), (bias, by_zero, chart) = panels
         reach = sorted(frame.filter(pl.col("part") == "linear")["reach"].unique().to_list())
 

@@ -2,15 +2,13 @@
 
 import textwrap
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import polars as pl
-
-mpl.use("Agg")
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -25,6 +23,26 @@ STYLE: Any = {
     "axes.grid": True,
     "grid.alpha": 0.25,
 }
+
+
+def styled() -> AbstractContextManager[None]:
+    """Our style within a block; the user's own settings are in force again behind it."""
+    return mpl.rc_context(STYLE)
+
+
+def subplots(
+    rows: int = 1, columns: int = 1, *, figsize: tuple[float | int, float | int], **shape: Any
+) -> tuple[Figure, Any]:
+    """A figure that is only ever written to files, which pyplot and its backend know nothing of, and its panels.
+
+    Args:
+        rows: of panels.
+        columns: of panels.
+        figsize: width and height in inches.
+        shape: options of `Figure.subplots`.
+    """
+    figure = Figure(figsize=figsize, layout="constrained")
+    return figure, figure.subplots(rows, columns, **shape)
 
 
 def draw_band(
@@ -64,7 +82,7 @@ def shared_legend(figure: Figure, panels: Sequence[Axes], columns: int) -> None:
 
 
 def finish(figure: Figure, caption: str, stem: Path) -> list[Path]:
-    """Put the caption under a figure, write `stem`.png and .svg, and close it."""
+    """Put the caption under a figure; write `stem`.png and .svg."""
     width = figure.get_size_inches()[0]
     figure.supxlabel(textwrap.fill(caption, int(14 * width)), fontsize=8, color="0.35")
     paths = [stem.with_suffix(ending) for ending in (".png", ".svg")]
@@ -72,5 +90,4 @@ def finish(figure: Figure, caption: str, stem: Path) -> list[Path]:
         with replacing(path) as temporary:
             meta = {"Date": None} if path.suffix == ".svg" else None
             figure.savefig(temporary, format=path.suffix[1:], dpi=150, metadata=meta)
-    plt.close(figure)
     return paths

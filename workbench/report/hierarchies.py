@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from rich.table import Table
 
 from workbench.paired import CONFIRMED, REFUTED, Interval, interval, verdict
 from workbench.report.arms import Runs, median_table, places_of, runs_of, short
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
+from workbench.report.figure import COLOURS, draw_band, finish, shared_legend, styled, subplots
 
 ONE_PASS = ("ReLU", "TopK", "BatchTopK", "Matryoshka")
 """arms whose encoder is a linear map and an activation"""
@@ -113,8 +112,8 @@ def medians(frame: pl.DataFrame) -> Table:
 def draw(frame: pl.DataFrame, caption: str, stem: Path) -> list[Path]:
     """Recovery and geometry over cosines inside levels, absorption, one pass with true rows, and two more worlds."""
     runs = runs_of(frame)
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(2, 3, figsize=(11.2, 6.6), layout="constrained")
+    with styled():
+        figure, panels = subplots(2, 3, figsize=(11.2, 6.6))
         inside, tilt = "cosine of siblings", "mean magnitude of children (parents: 1)"
         _lines(panels[0, 0], runs, "tree", "found", inside, "share of features found, |cos| ≥ .9")
         chance = np.median([v for scores in runs.values() for v in scores["found_null"]])

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from rich.table import Table
 
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
+from workbench.report.figure import COLOURS, draw_band, finish, shared_legend, styled, subplots
 
 SPLIT = "sign split"
 """the arm that was not trained"""
@@ -82,9 +81,9 @@ def draw_sparsity(frame: pl.DataFrame, caption: str, stem: Path) -> list[Path]:
     """
     hooks = [hook for hook in frame["hook"].unique(maintain_order=True) if not hook.startswith("hook_z")]
     variants = [v for v in frame["variant"].unique(maintain_order=True) if v != SPLIT]
-    with plt.rc_context(STYLE):
+    with styled():
         size = (3.6 * len(hooks) + 1.6, 6.4)
-        figure, panels = plt.subplots(2, len(hooks), figsize=size, layout="constrained", squeeze=False, sharex="col")
+        figure, panels = subplots(2, len(hooks), figsize=size, squeeze=False, sharex="col")
         for column, hook in enumerate(hooks):
             own = frame.filter(pl.col("hook") == hook)
             for i, variant in enumerate(variants):
@@ -124,8 +123,8 @@ def draw_positions(frame: pl.DataFrame, caption: str, stem: Path) -> list[Path]:
     """
     frame = frame.filter(~pl.col("value").is_nan())  # positions left out
     arms, positions = (frame[name].unique(maintain_order=True).to_list() for name in ("arm", "position"))
-    with plt.rc_context(STYLE):
-        figure, panel = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
+    with styled():
+        figure, panel = subplots(figsize=(7.2, 4.2))
         for i, arm in enumerate(arms):
             own = frame.filter(pl.col("arm") == arm)
             values = [own.filter(pl.col("position") == at)["value"].to_list() for at in positions]

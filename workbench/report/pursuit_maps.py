@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from workbench.paired import interval
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish, numbers, shared_legend
+from workbench.report.figure import COLOURS, draw_band, finish, numbers, shared_legend, styled, subplots
 from workbench.report.heat import heat
 from workbench.theory.pursuit import largest_support
 
@@ -34,11 +33,9 @@ def draw_phase(frame: pl.DataFrame, settings: dict[str, Any], stem: Path) -> Dra
     bound = [largest_support(1 / i) for i in inverse]
     below = np.array([[k < b for b in bound] for k in ks])
     found = []
-    with plt.rc_context(STYLE):
+    with styled():
         size = (2.15 * len(names) + 1.2, 0.22 * len(FAMILIES) * len(ks) + 2.2)
-        figure, panels = plt.subplots(
-            len(FAMILIES), len(names), figsize=size, layout="constrained", sharex=True, sharey=True, squeeze=False
-        )
+        figure, panels = subplots(len(FAMILIES), len(names), figsize=size, sharex=True, sharey=True, squeeze=False)
         image = None
         for line, family in zip(panels, FAMILIES, strict=True):
             for panel, rule in zip(line, names, strict=True):
@@ -83,9 +80,9 @@ def draw_interference(frame: pl.DataFrame, settings: dict[str, Any], stem: Path)
     }
     parts = [part for part in wanted if part in frame["part"].unique().to_list()]
     found: list[tuple[str, str]] = []
-    with plt.rc_context(STYLE):
+    with styled():
         size = (12.0, 3.3 * len(parts) + 1.6)
-        figure, panels = plt.subplots(len(parts), 3, figsize=size, layout="constrained", squeeze=False)
+        figure, panels = subplots(len(parts), 3, figsize=size, squeeze=False)
         for line, part in zip(panels, parts, strict=True):
             own = frame.filter(pl.col("part") == part)
             for panel, (metric, label) in zip(line, wanted[part], strict=False):
@@ -185,8 +182,8 @@ def draw_timing(frame: pl.DataFrame, settings: dict[str, Any], stem: Path) -> Dr
     widths = sorted(settings["widths"])
     names = ("residuals", "Gram rows", "Gram rows, W Wᵀ made anew")
     times = {(rule, m): v for rule, m, v in frame.select("rule", "m", "value").iter_rows()}
-    with plt.rc_context(STYLE):
-        figure, panel = plt.subplots(figsize=(5.4, 4.4), layout="constrained")
+    with styled():
+        figure, panel = subplots(figsize=(5.4, 4.4))
         for name, colour in zip(names, COLOURS, strict=False):
             panel.loglog(widths, [times[name, m] for m in widths], "o-", color=colour, markersize=4, label=name)
         panel.set_xticks(widths, [f"{m}" for m in widths])

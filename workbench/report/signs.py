@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from rich.table import Table
 
 from workbench.paired import Interval, interval, sign_change, verdict
 from workbench.report.arms import Runs, median_table, places_of, runs_of, short
-from workbench.report.figure import COLOURS, STYLE, draw_band, finish, shared_legend
+from workbench.report.figure import COLOURS, draw_band, finish, shared_legend, styled, subplots
 
 ARMS = ("AbsTopK", "TopK", "TopK 2m", "ReLU 2m", "MP")
 COLOUR: dict[str, str] = dict(zip(ARMS, (COLOURS[0], COLOURS[1], COLOURS[4], COLOURS[3], COLOURS[2]), strict=True))
@@ -148,8 +147,8 @@ def medians(frame: pl.DataFrame) -> Table:
 def draw(frame: pl.DataFrame, caption: str, stem: Path) -> list[Path]:
     """Lead, splitting and error over the share of signed axes; then all arms in the worlds of one kind."""
     runs = runs_of(frame)
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(2, 3, figsize=(11.2, 6.8), layout="constrained")
+    with styled():
+        figure, panels = subplots(2, 3, figsize=(11.2, 6.8))
         _leads(panels[0, 0], runs)
         part = drawn_part(mixed_parts(runs))
         for panel, metric, label in (

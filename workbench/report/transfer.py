@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from rich.console import Console
@@ -16,7 +15,7 @@ from rich.table import Table
 from workbench.paired import CONFIRMED, REFUTED
 from workbench.ranks import kendall, standings
 from workbench.report.arms import short
-from workbench.report.figure import COLOURS, STYLE, finish, shared_legend
+from workbench.report.figure import COLOURS, finish, shared_legend, styled, subplots
 from workbench.transfer import ALL, GIVEN, MIDDLE, MODEL, REAL, TOY, Compared, reliability, scores_of
 
 MARKERS = "osD^vP*X<>"
@@ -141,10 +140,9 @@ def draw_transfer(frame: pl.DataFrame, worlds: Sequence[str], caption: str, stem
     """
     variants = frame.filter(pl.col("kind") == "score")["variant"].unique(maintain_order=True).to_list()
     (real,) = scores_of(frame, [MODEL], "fvu")
-    with plt.rc_context(STYLE):
+    with styled():
         size = (2.5 * len(worlds) + 1, 2.3 * len(SHOWN) + 1.6)
-        shape: Any = {"figsize": size, "layout": "constrained", "squeeze": False, "sharey": True}
-        figure, panels = plt.subplots(len(SHOWN), len(worlds), **shape)
+        figure, panels = subplots(len(SHOWN), len(worlds), figsize=size, squeeze=False, sharey=True)
         for row, metric in enumerate(SHOWN):
             for panel, world, own in zip(panels[row], worlds, scores_of(frame, worlds, metric), strict=True):
                 _scatter(panel, np.abs(own), -real, variants)

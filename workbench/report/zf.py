@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from matplotlib import pyplot as plt
 
-from workbench.report.figure import COLOURS, STYLE, finish
+from workbench.report.figure import COLOURS, finish, styled, subplots
 from workbench.theory import afa
 
 PARTS = {"interference": COLOURS[0], "residual": COLOURS[4], "shrinkage": COLOURS[2]}
@@ -24,10 +23,8 @@ def draw_zf(figures: pl.DataFrame, points: pl.DataFrame, caption: str, stem: Pat
         stem: path without ending.
     """
     names = figures["group"].unique(maintain_order=True).to_list()
-    with plt.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(
-            1, 2, figsize=(10.5, 4.6), layout="constrained", gridspec_kw={"width_ratios": [1.1, 1]}
-        )
+    with styled():
+        figure, (left, right) = subplots(1, 2, figsize=(10.5, 4.6), gridspec_kw={"width_ratios": [1.1, 1]})
         top = 1.08 * points[["z", "f"]].to_numpy().max()
         reach = np.linspace(0, top, 200)
         for band in BANDS:

@@ -1,0 +1,236 @@
+"""What every file of experiments/ refuses, and when: before a folder is made, a model loaded or a large world built."""
+
+import dataclasses
+import importlib
+import io
+import json
+import math
+import typing
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from toys import run
+
+from workbench import TrainConfig, study
+from workbench.study import HOW, opened
+
+pytest.importorskip("transformers", reason="two experiments need it: pip install 'sae-workbench[lm]'")
+
+FOLDER = Path(__file__).parents[2] / "experiments"
+MODULES = {path.stem: importlib.import_module(f"experiments.{path.stem}") for path in sorted(FOLDER.glob("[a-z]*.py"))}
+KINDS = {
+    name: next(
+        v for v in vars(module).values() if getattr(v, "__module__", "") == module.__name__ and hasattr(v, "check")
+    )
+    for name, module in MODULES.items()
+}
+RESUMED = [name for name, kind in KINDS.items() if "resume" in kind.__dataclass_fields__]
+NONE_ALLOWED = {
+    *("attention.l1", "bias_phase.gamma", "factors.cores", "factors.world", "gpt2.layers", "gpt2.skip", "gpt2.z_k"),
+    *("gpt2.audit_samples", "hierarchy.tol", "resonance.gamma", "synthsaebench.checkpoint_every", "top_afa.aux"),
+    *("transfer.toy_steps", "synthsaebench.threads", "benchmark.threads"),
+}
+"""settings that may be 0"""
+EMPTY_ALLOWED = {"bias_phase.row", "gpt2.layers", "gpt2.afa", "recovery.axis", "zf_plot.saes", "benchmark.against"}
+
+
+def config_of(name):
+    return json.loads(json.dumps(asdict(KINDS[name]()), default=str))
+
+
+def folder_of(tmp_path, config, experiment=None):
+    folder = tmp_path / "run"
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(config if isinstance(config, str) else json.dumps(config))
+    if experiment is not None:
+        (folder / "env.json").write_text(json.dumps({"experiment": experiment}))
+    return folder
+
+
+def resumed(name, folder, **more):
+    return opened(replace(KINDS[name](), resume=folder, **more), name)
+
+
+@pytest.mark.parametrize("name", RESUMED)
+def test_a_run_of_another_experiment_is_refused(name, tmp_path):
+    for other in RESUMED:
+        if other == name:
+            continue
+        folder = folder_of(tmp_path, config_of(other))  # an older run, renamed: its settings tell
+        with pytest.raises(
+            ValueError, match=r"config\.json.* must be .*; got .*: (resume it with the exp|start a new run)"
+        ):
+            resumed(name, folder)
+    other = next(other for other in RESUMED if other != name)
+    folder = folder_of(tmp_path, config_of(name), other)
+    with pytest.raises(
+        ValueError, match=rf"run folder must be one of {name}; got .*, one of '{other}': choose the folder"
+    ):
+        resumed(name, folder)
+
+
+def test_the_command_line_refuses_it_in_one_line(tmp_path, monkeypatch, capsys):
+    folder = folder_of(tmp_path, config_of("recovery"))
+    for name in RESUMED:
+        if name == "recovery":
+            continue
+        code, said = run(monkeypatch, capsys, MODULES[name], "--resume", folder, "--dry-run")
+        assert code == 2
+        assert said.startswith("error: ")
+        assert said.count("\n") == 1
+    assert [path.name for path in folder.iterdir()] == ["config.json"]
+
+
+@pytest.mark.parametrize("name", RESUMED)
+def test_settings_of_a_run(name, tmp_path):
+    """They come back; one that an older run lacks is the present default; one of a wrong kind is refused."""
+    config, default = config_of(name), KINDS[name]()
+    again, open_run = resumed(name, folder_of(tmp_path, config, name))
+    assert replace(again, resume=None) == default
+    assert open_run.folder == tmp_path / "run"
+    for field in config.keys() - set(HOW):
+        folder_of(tmp_path, {key: value for key, value in config.items() if key != field})
+        assert replace(resumed(name, tmp_path / "run")[0], resume=None) == default
+        folder_of(tmp_path, config | {field: {"no": "such kind"}})
+        with pytest.raises(ValueError, match=rf"config\.json: {field}.* must be .*; got .*: "):
+            resumed(name, tmp_path / "run")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"' + "x" * 300 + '"', "[" * 100_000, "{}\0"])
+def test_a_config_that_is_none_is_refused(text, tmp_path):
+    with pytest.raises(ValueError, match=r"config\.json must be .*; got .{0,200}$"):
+        resumed("recovery", folder_of(tmp_path, text, "recovery"))
+
+
+def test_a_setting_out_of_range_in_a_config_is_refused(tmp_path):
+    folder = folder_of(tmp_path, config_of("gba") | {"seeds": 1}, "gba")
+    with pytest.raises(ValueError, match=r"config\.json: --seeds must be at least 2; got 1: a paired"):
+        resumed("gba", folder)
+
+
+def leaves(settings, path=()):
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from leaves(value, (*path, field.name))
+        else:
+            yield (*path, field.name), typing.get_type_hints(type(settings))[field.name], value
+
+
+def changed(settings, path, value):
+    name, *rest = path
+    return replace(settings, **{name: changed(getattr(settings, name), rest, value) if rest else value})
+
+
+def out_of_range(name, path, hint, default):
+    """Values of a setting's type that no experiment can run with."""
+    field, kinds = f"{name}.{path[0]}", typing.get_args(hint)
+    one = [kind for kind in (hint, *kinds) if kind in (int, float)]
+    bad = [-1] if int in one else [-1.0, math.nan, math.inf] if float in one else []
+    if int in one and field not in NONE_ALLOWED and path[-1] != "jobs":
+        bad.append(0)
+    if isinstance(default, tuple):
+        bad = [(value,) * max(1, len(default)) for value in bad]
+        bad += [()] if field not in EMPTY_ALLOWED and Ellipsis in kinds else []
+        bad += [("no-such-name",)] if str in kinds else []
+    return bad
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_settings_out_of_range_are_refused_before_anything(name, tmp_path, monkeypatch):
+    module = MODULES[name]
+
+    def accepted(*_, **__):
+        raise AssertionError("accepted")
+
+    for work in ("model_and_text", "new_world", "measure", "feasible", "worlds", "train", "prepared"):
+        if hasattr(module, work):
+            monkeypatch.setattr(module, work, accepted)
+    default = replace(KINDS[name](), out=tmp_path / "out")
+    default = replace(default, dry_run=True) if hasattr(default, "dry_run") else default
+    count = 0
+    for path, hint, value in leaves(default):
+        if path[0] == "train" or path[-1] == "dry_run":  # TrainConfig's own tests hold its values
+            continue
+        for bad in out_of_range(name, path, hint, value):
+            with pytest.raises(ValueError, match=r"^\S.* must be .*; got .*: .*\.$"):
+                module.experiment(changed(default, path, bad), Console(file=io.StringIO()))
+            count += 1
+    assert count >= 5
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["recovery", "gpt2", "transfer"])
+def test_learning_rates_are_no_seeds(name, tmp_path):
+    settings = replace(KINDS[name](), train=TrainConfig(lr=(1e-4, 1e-3, 1e-2)), out=tmp_path / "out")
+    with pytest.raises(ValueError, match=r"--train\.lr must be one rate; got .*: members .* make a run for each rate"):
+        opened(settings, name)
+
+
+def test_where_runs_go_is_a_folder(tmp_path):
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ValueError, match=r"--out must be a folder, or one that can be made; got .*: .* is a file"):
+            opened(replace(KINDS["gba"](), out=out), "gba")
+
+
+@pytest.mark.parametrize("flags", [("--m", 0), ("--k", 0), ("--m", -5), ("--m", 16, "--k", 17), ("--variants",)])
+def test_recovery_refuses_sizes_that_it_cannot_train(flags, tmp_path, monkeypatch, capsys):
+    base = ("--world", "toy", "--axis", "samples", "--out", tmp_path / "out")
+    code, said = run(monkeypatch, capsys, MODULES["recovery"], *base, *flags)
+    assert code == 2
+    assert " must be " in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_setting_given_with_resume_is_refused_even_where_it_is_the_default(tmp_path, monkeypatch, capsys):
+    folder = folder_of(tmp_path, config_of("resonance") | {"seeds": 3}, "resonance")
+    for flags, code in ((("--seeds", 5), 2), (("--seeds", 3), 0), (("--jobs", 2), 0)):
+        ended, said = run(monkeypatch, capsys, MODULES["resonance"], "--resume", folder, "--dry-run", *flags)
+        assert ended == code, said
+    folder_of(tmp_path, config_of("resonance") | {"seeds": 3}, "resonance")
+    _, said = run(monkeypatch, capsys, MODULES["resonance"], "--resume", folder, "--seeds", 5)
+    assert "--seeds must be left alone with --resume; got 5: a run keeps its settings, here 3; start a new one" in said
+
+
+class TestPlugins:
+    """A plug-in runs only when the command line names it."""
+
+    @pytest.fixture
+    def plugin(self, tmp_path):
+        path = tmp_path / "mine.py"
+        path.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+        return path
+
+    def started(self, tmp_path, plugin):
+        return folder_of(tmp_path, config_of("recovery") | {"plugin": plugin}, "recovery")
+
+    @pytest.mark.parametrize("kind", ["path", "hash", "none"])
+    def test_that_of_a_strangers_folder_is_neither_run_nor_read(self, kind, tmp_path, plugin, monkeypatch, capsys):
+        about = {"path": str(plugin), "blake2b": "0" * 32}
+        folder = self.started(tmp_path, about if kind == "hash" else str(plugin))
+        if kind == "none":
+            plugin.unlink()
+        code, said = run(monkeypatch, capsys, MODULES["recovery"], "--resume", folder, "--dry-run")
+        assert code == 2
+        assert "--plugin must be the file that this run was started with, '" in said
+        assert "; got none: add --plugin PATH" in said
+        assert ("0" * 32 in said) == (kind == "hash")
+        assert not (tmp_path / "ran").exists()
+
+    def test_another_file_is_refused(self, tmp_path, plugin):
+        folder = self.started(tmp_path, {"path": "mine.py", "blake2b": "0" * 32})
+        with pytest.raises(ValueError, match=r"--plugin must be .*; got .*mine\.py, another content: undo its changes"):
+            resumed("recovery", folder, plugin=plugin)
+        folder = self.started(tmp_path, None)
+        with pytest.raises(ValueError, match=r"--plugin must be left alone with --resume; .* started without one"):
+            resumed("recovery", folder, plugin=plugin)
+        assert not (tmp_path / "ran").exists()
+
+    def test_the_same_file_serves_wherever_it_lies_now(self, tmp_path, plugin):
+        settings = replace(KINDS["recovery"](), plugin=plugin)
+        folder = folder_of(tmp_path, study.config_of(settings), "recovery")
+        moved = plugin.rename(tmp_path / "moved.py")
+        assert resumed("recovery", folder, plugin=moved)[0].plugin == moved
