@@ -1,0 +1,91 @@
+"""A program's manners at its terminal; each entry point imports this first, and it needs the standard library alone.
+
+Where the main module of a program imports it, and only there, it sees to three things from that line on. Ctrl-C ends
+the program with one line and exit code 130, amid imports too; `synthetic.errors.guarded` takes over where there is
+something to unwind. A reader that leaves early, as `head` does, is no error. Characters that the terminal's encoding
+lacks are written as escapes.
+"""
+
+import _thread
+import atexit
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+
+def leave(*_: object) -> None:
+    """End the program as Ctrl-C does where nothing has to be unwound."""
+    os.write(2, b"\nstopped\n" if os.isatty(2) else b"stopped\n")  # a terminal shows ^C before
+    os._exit(130)
+
+
+def flush() -> bool:
+    """Hand on what was printed; whether somebody took it. What nobody takes is dropped, at the program's end too."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return True
+    except BrokenPipeError:
+        drop()
+        return False
+
+
+def drop() -> None:
+    """Let standard output go nowhere from now on."""
+    with suppress(OSError, ValueError):  # a stand-in of tests has no number
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Within the block Ctrl-C raises KeyboardInterrupt in the main thread; yields a function: was it pressed?
+
+    Python swallows an exception of a destructor or of a callback amid an import; Ctrl-C then comes again. A handler
+    that somebody else has set is left alone, and so is a process that ignores Ctrl-C.
+    """
+    pressed = threading.Event()
+    before = signal.getsignal(signal.SIGINT)
+    ours = before in (signal.default_int_handler, leave) and threading.current_thread() is threading.main_thread()
+
+    def stop(*_: object) -> None:
+        pressed.set()
+        raise KeyboardInterrupt
+
+    def unraised(event: Any) -> None:
+        if issubclass(event.exc_type, KeyboardInterrupt):
+            again = threading.Timer(0.02, _thread.interrupt_main)
+            again.daemon = True
+            again.start()
+        else:
+            hook(event)
+
+    hook = sys.unraisablehook
+    if ours:
+        signal.signal(signal.SIGINT, stop)
+        sys.unraisablehook = unraised
+    try:
+        yield pressed.is_set
+    finally:
+        if ours:
+            sys.unraisablehook = hook
+            signal.signal(signal.SIGINT, before)
+
+
+def _behave() -> None:
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, leave)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    atexit.register(flush)
+
+
+_importer = sys._getframe(1)
+while _importer.f_back is not None and _importer.f_code.co_filename.startswith("<frozen importlib"):
+    _importer = _importer.f_back
+if _importer.f_globals.get("__name__") == "__main__":
+    _behave()
