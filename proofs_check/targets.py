@@ -13,9 +13,10 @@ from proofs_check.ledger import judge
 from proofs_check.report import print_ledger
 from proofs_check.shelf import claims_of_file
 from synthetic.console import json_text
-from synthetic.errors import must, visible
+from synthetic.errors import must
 from synthetic.progress import track
 from synthetic.storage import load_world
+from synthetic.terminal import visible
 from workbench.lm.activations import Activations
 from workbench.lm.sources import find_source
 from workbench.sae import SAE, load

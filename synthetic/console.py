@@ -7,7 +7,7 @@ from typing import Any
 from rich import console
 from rich.segment import Segment
 
-from synthetic.errors import visible
+from synthetic.terminal import visible
 
 
 class Console(console.Console):

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from synthetic.terminal import drop, flush, interruptible
+from synthetic.terminal import drop, flush, interruptible, visible
 
 TRACEBACK = "WORKBENCH_TRACEBACK"
 """environment variable; set to 1, it has a command print the traceback of whatever ends it"""
@@ -65,15 +65,6 @@ def must_be_writable(where: str, path: Path) -> None:
     must(good, where, "in a folder that can be written", path, "choose another place")
 
 
-def visible(text: str) -> str:
-    """A stranger's text on one line: control characters, line ends and what turns writing round become escapes."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in text)
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode()
-
-
 class Stopped(Exception):  # noqa: N818
     """Ends a command early: what to say, and the exit code."""
 
@@ -103,7 +94,7 @@ def guarded(
     """
     pressed: Callable[[], bool] = lambda: False  # noqa: E731
     try:
-        with interruptible() as pressed:
+        with interruptible(stopped) as pressed:
             code = body()
             return code if flush() else 1
     except (Exception, KeyboardInterrupt, SystemExit) as error:

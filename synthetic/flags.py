@@ -6,8 +6,7 @@ import re
 import sys
 from typing import Any
 
-from synthetic.errors import visible
-from synthetic.terminal import drop
+from synthetic.terminal import drop, visible
 
 _DECORATION = re.compile(r"\x1b\[[\d;]*m|[│╭╮╰╯]")
 _MOST = 300

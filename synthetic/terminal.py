@@ -14,12 +14,23 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Any
 
 
-def leave(*_: object) -> None:
+def visible(text: str) -> str:
+    """A stranger's text on one line: control characters, line ends and what turns writing round become escapes."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
+def leave(*_: object, said: str = "stopped") -> None:
     """End the program as Ctrl-C does where nothing has to be unwound."""
-    os.write(2, b"\nstopped\n" if os.isatty(2) else b"stopped\n")  # a terminal shows ^C before
+    start = "\n" if os.isatty(2) else ""  # a terminal shows ^C before
+    os.write(2, f"{start}{visible(said)}\n".encode(errors="backslashreplace"))
     os._exit(130)
 
 
@@ -41,18 +52,21 @@ def drop() -> None:
 
 
 @contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
+def interruptible(stopped: Callable[[], str]) -> Iterator[Callable[[], bool]]:
     """Within the block Ctrl-C raises KeyboardInterrupt in the main thread; yields a function: was it pressed?
 
-    Python swallows an exception of a destructor or of a callback amid an import; Ctrl-C then comes again. A handler
-    that somebody else has set is left alone, and so is a process that ignores Ctrl-C.
+    Amid an import it ends the program, for extension modules abort where one is raised in them. Python swallows what a
+    destructor raises; Ctrl-C then comes again. A handler that somebody else has set is left alone, and so is a process
+    that ignores Ctrl-C.
     """
     pressed = threading.Event()
     before = signal.getsignal(signal.SIGINT)
     ours = before in (signal.default_int_handler, leave) and threading.current_thread() is threading.main_thread()
 
-    def stop(*_: object) -> None:
+    def stop(_: int, frame: FrameType | None) -> None:
         pressed.set()
+        if before is leave and _imports(frame):
+            leave(said=stopped())
         raise KeyboardInterrupt
 
     def unraised(event: Any) -> None:
@@ -73,6 +87,14 @@ def interruptible() -> Iterator[Callable[[], bool]]:
         if ours:
             sys.unraisablehook = hook
             signal.signal(signal.SIGINT, before)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _behave() -> None:
