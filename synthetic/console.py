@@ -6,6 +6,7 @@ from typing import Any
 
 from rich import console
 from rich.segment import Segment
+from rich.text import Text
 
 from synthetic.terminal import visible
 
@@ -15,6 +16,10 @@ class Console(console.Console):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{"markup": False, "emoji": False, **settings})
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """A string before it is measured."""
+        return super().render_str(_lines(text), **how)
 
     def render(self, renderable: Any, options: Any = None) -> Iterable[Segment]:
         """Segments whose text is visible."""
@@ -28,5 +33,9 @@ def _lines(text: str) -> str:
 
 
 def json_text(value: Any) -> str:
-    """JSON for people: letters as they are, whatever a terminal would obey as an escape."""
-    return _lines(json.dumps(value, indent=1, ensure_ascii=False))
+    """JSON for people: letters as they are, whatever a terminal would obey as JSON's own escapes."""
+    return "\n".join(map(_escaped, json.dumps(value, indent=1, ensure_ascii=False).split("\n")))
+
+
+def _escaped(line: str) -> str:
+    return line if line.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)

@@ -71,7 +71,7 @@ def interruptible(stopped: Callable[[], str]) -> Iterator[Callable[[], bool]]:
 
     def unraised(event: Any) -> None:
         if issubclass(event.exc_type, KeyboardInterrupt):
-            again = threading.Timer(0.02, _thread.interrupt_main)
+            again = threading.Timer(0.02, _press)
             again.daemon = True
             again.start()
         else:
@@ -87,6 +87,14 @@ def interruptible(stopped: Callable[[], str]) -> Iterator[Callable[[], bool]]:
         if ours:
             sys.unraisablehook = hook
             signal.signal(signal.SIGINT, before)
+
+
+def _press() -> None:
+    """Ctrl-C once more, for the main thread."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)  # wakes it, too
+    else:
+        _thread.interrupt_main()
 
 
 def _imports(frame: FrameType | None) -> bool:

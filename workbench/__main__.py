@@ -254,11 +254,12 @@ def _value(name: str, text: str) -> Any:
 
     try:
         value = json.loads(text)
-        json.dumps(value, allow_nan=False)
+        good = "[]" not in json.dumps(value, allow_nan=False)
     except json.JSONDecodeError:
         return text
     except (RecursionError, ValueError):
-        must(False, f"--set {name}", "a finite number, a word or a list of these", shown(text), "write --set k=4")
+        good = False
+    must(good, f"--set {name}", "a finite number, a word or a list of these", shown(text), "write --set k=4")
     return value
 
 

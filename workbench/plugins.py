@@ -15,7 +15,7 @@ def run_file(path: str | Path, what: str) -> ModuleType:
     Raises:
         ValueError: no such file, it does not run, or it ends the program.
     """
-    path = Path(path).resolve()
+    path = Path(path).absolute()
     must(path.is_file(), what, "a Python file", path, "check the path")
     name = f"workbench_{what.replace(' ', '_')}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -26,7 +26,9 @@ def run_file(path: str | Path, what: str) -> ModuleType:
     BROUGHT[str(path)] = what
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # whatever a stranger's file raises
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a stranger's file raises, an exit of the program among it
         sys.modules.pop(name, None)
         if isinstance(error, ValueError) and in_our_words(error):
             raise
