@@ -4,6 +4,9 @@ Shows AFA-2, AFA-3, AFA-5, AFA-6, AFA-7, AFA-8 and AFA-10 of the ledger. Run `py
 results go to `runs/afa_bounds/...`; `--help` lists the flags.
 """
 
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass

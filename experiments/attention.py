@@ -7,6 +7,9 @@ over cond(W_O) (ATTN-4); heads of one role that the top-ten rule calls polyseman
 experiments/attention.py`; results go to `runs/attention/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass

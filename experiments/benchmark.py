@@ -4,6 +4,9 @@ Equality with plain dense autograd is asserted before any time is taken. Times a
 between all that is compared, in one process.
 """
 
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
 import itertools
 import json
 import statistics

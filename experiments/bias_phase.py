@@ -6,6 +6,9 @@ by the highest target. Run `python experiments/bias_phase.py`; results go to `ru
 goes on; `--help` lists the flags.
 """
 
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -7,6 +7,9 @@ paired by seed. Run `python experiments/bidirectional.py`; results go to `runs/b
 goes on; `--help` lists the flags.
 """
 
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass

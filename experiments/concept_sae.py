@@ -8,6 +8,9 @@ and weights; differences are paired by seed. Run `python experiments/concept_sae
 `runs/concept_sae/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
+import synthetic.terminal  # Ctrl-C from here on
+
+# isort: split
 import math
 import sys
 from collections.abc import Iterator

@@ -7,6 +7,9 @@ predictors against one another (DC-1, DC-11). Run `python experiments/concepts.p
 `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
+import synthetic.terminal  # Ctrl-C from here on
+
+# isort: split
 import math
 import sys
 from collections.abc import Iterator

@@ -6,6 +6,9 @@ them (SN-6, SN-9, SN-11) and where not (SN-13), and what a second level makes of
 `python experiments/factors.py`; results go to `runs/factors/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass

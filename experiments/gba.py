@@ -6,6 +6,9 @@ BA-12 (an output without bias), BA-13 (two frequencies), BA-14 (latents a group)
 Run `python experiments/gba.py`; results go to `runs/gba/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass

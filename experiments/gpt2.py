@@ -6,6 +6,9 @@ experiments/gpt2.py` takes a model and text that package registries carry; `--pr
 (2025) on GPT-2. Results go to `runs/gpt2/...`; `--resume FOLDER` continues; `--help` lists the flags.
 """
 
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
 import sys
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial

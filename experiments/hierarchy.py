@@ -7,6 +7,9 @@ and MP do with the true rows. Run `python experiments/hierarchy.py`; results go 
 `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
 import math
 import sys
 from collections.abc import Iterator

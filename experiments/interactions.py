@@ -7,6 +7,9 @@ Run `python experiments/interactions.py`; results go to `runs/interactions/...`;
 lists the flags.
 """
 
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

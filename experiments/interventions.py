@@ -8,6 +8,9 @@ the latents themselves and y ~ a; over the strength of the noise and the share o
 the flags.
 """
 
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass

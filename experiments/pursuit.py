@@ -6,6 +6,9 @@ against recovery of SAEs as features outnumber dimensions; `timing`, correlation
 `python experiments/pursuit.py`; results go to `runs/pursuit/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
 import statistics
 import sys
 from collections.abc import Iterator

@@ -4,6 +4,9 @@ Run `python experiments/recovery.py` (or `make recovery`); `--help` lists the fl
 `runs/recovery/...`; `--resume FOLDER` continues an interrupted run.
 """
 
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
 import json
 import sys
 from dataclasses import asdict, dataclass, field, replace

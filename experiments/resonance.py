@@ -6,6 +6,9 @@ what the same SAE does without steering. Run `python experiments/resonance.py`; 
 `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
 import math
 import sys
 from collections.abc import Iterator

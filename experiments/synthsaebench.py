@@ -5,6 +5,9 @@ last checkpoint to the same bits; `--help` lists the flags. Two worlds share the
 pinned public data behave. The figure is stated beside every score.
 """
 
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
 import os
 import sys
 from collections.abc import Iterator

@@ -4,6 +4,9 @@ Also starts both variants at the true dictionary and watches them leave it or st
 experiments/top_afa.py`; results go to `runs/top_afa/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass

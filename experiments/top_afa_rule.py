@@ -3,6 +3,9 @@
 Run `python experiments/top_afa_rule.py`; results go to `runs/top_afa_rule/...`; `--help` lists the flags.
 """
 
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass

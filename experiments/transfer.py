@@ -6,6 +6,9 @@ Kendall's tau, beside chance. Run `python experiments/transfer.py`; results go t
 continues; `--store FOLDER` takes activations that `experiments/gpt2.py` has kept; `--help` lists the flags.
 """
 
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
 import sys
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial

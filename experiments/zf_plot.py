@@ -4,6 +4,9 @@ Run `python experiments/zf_plot.py` to train a few variants, or name SAE or run 
 `runs/zf_plot/...`; `--help` lists the flags.
 """
 
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
 import sys
 from dataclasses import dataclass
 from functools import partial

@@ -95,5 +95,8 @@ def read_json(path: Path, owner: str, fields: Mapping[str, Kind], advice: str = 
 
 def shown(value: Any) -> str:
     """A stranger's value, short enough for one line."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return "brackets nested too deep to show"
     return text if len(text) <= 80 else f"{text[:77]}..."

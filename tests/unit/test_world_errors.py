@@ -129,7 +129,7 @@ REFUSED = {
     "Forest.trees must be at least 1; got 0: raise it.": lambda: S.Forest(trees=0),
     "Forest.branching must be at least 1; got 0: raise it.": lambda: S.Forest(branching=0),
     "Forest.depth must be at least 1; got 0: raise it.": lambda: S.Forest(depth=0),
-    "Forest.compensation must be 'exact', 'none' or 'synthsaebench'; got 'some': choose one of these.": (
+    "Forest.compensation must be one of ('exact', 'none', 'synthsaebench'); got 'some': choose one of these.": (
         lambda: S.Forest(compensation="some")
     ),
     "Forest.base must be Independent where compensation is 'exact'; got LowRankCopula: "
@@ -206,7 +206,9 @@ REFUSED = {
     ),
     "Given.rows must be nonzero; got a zero row: drop it.": lambda: rows(S.Given(((1.0, 0.0), (0.0, 0.0))), 2, 2),
     "LowCoherence.overlap must be in (0, 1); got 0.0: use Orthonormal for 0.": lambda: S.LowCoherence(0.0),
-    "LowCoherence.kind must be 'max' or 'mean_max'; got 'mean': choose one.": lambda: S.LowCoherence(kind="mean"),
+    "LowCoherence.kind must be one of ('max', 'mean_max'); got 'mean': choose one of these.": lambda: S.LowCoherence(
+        kind="mean"
+    ),
     "LowCoherence must be used with n_true >= 2; got 1: use RandomSphere for one feature.": (
         lambda: rows(S.LowCoherence(), 1)
     ),
@@ -224,7 +226,7 @@ REFUSED = {
     "ConceptTree.shares must be at most 1 in sum over siblings; got 1.25: lower them.": (
         lambda: S.ConceptTree((-1, 0, 0), (0.5, 0.75, 0.5))
     ),
-    "ConceptTree.level must be 'family' or 'depth'; got 'row': choose one of these.": (
+    "ConceptTree.level must be one of ('family', 'depth'); got 'row': choose one of these.": (
         lambda: S.ConceptTree(level="row")
     ),
     "ConceptTree.parents_of must be as many as n_true=8; got 20: match the world.": lambda: fired(S.ConceptTree()),
@@ -234,7 +236,9 @@ REFUSED = {
     "ConceptDag.coins must be a probability in (0, 1] for each feature; got (0.5, 1.5): give one a feature.": (
         lambda: S.ConceptDag(((), (0,)), (0.5, 1.5))
     ),
-    "ConceptDag.rule must be 'any' or 'all'; got 'none': choose one of these.": lambda: S.ConceptDag(rule="none"),
+    "ConceptDag.rule must be one of ('any', 'all'); got 'none': choose one of these.": lambda: S.ConceptDag(
+        rule="none"
+    ),
     "ConceptDag.parents_of must be connected pieces of at most 14 features; got 15: "
     "cut the graph: its statistics list all states.": (lambda: S.ConceptDag(((), *[(0,)] * 14), (0.5,) * 15)),
     "ConceptDag.parents_of must be as many as n_true=8; got 3: match the world.": lambda: fired(S.ConceptDag()),

@@ -1,21 +1,15 @@
 """Settings of a training run, and how it can fail."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from synthetic.errors import must, pick
-
-_NUMBER = ((int, float), "a number")
-
-
-def _plain(value: Any) -> Any:
-    """Numbers of Python's own in place of numpy's, tuples in place of lists."""
-    value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
+from synthetic.annotations import annotated
+from synthetic.errors import must
 
 
+@annotated
 @dataclass(frozen=True)
 class TrainConfig:
     """How an SAE, or a stack of them, is trained. Lengths are in units where E|x|^2 = d."""
@@ -61,14 +55,7 @@ class TrainConfig:
     checkpoint_every: int = 0
     """steps between checkpoints; 0 for none but at the end"""
 
-    def __new__(cls, *_: Any, **settings: Any) -> "TrainConfig":
-        """Suggest the nearest name for a misspelt one, in place of Python's TypeError."""
-        for name in settings:
-            pick(name, [f.name for f in fields(cls)], "setting of TrainConfig")
-        return super().__new__(cls)
-
     def __post_init__(self) -> None:
-        self._check_kinds()
         for name in ("steps", "batch", "dead_after", "evaluation_samples"):
             must(getattr(self, name) >= 1, f"TrainConfig.{name}", "at least 1", getattr(self, name), "raise it")
         for name in ("aux_k", "resample_every", "evaluations", "checkpoint_every"):
@@ -77,10 +64,9 @@ class TrainConfig:
             share = getattr(self, name)
             must(0 <= share <= 1, f"TrainConfig.{name}", "a share in [0, 1]", share, "give a fraction of the steps")
         rates = np.asarray(self.lr)
-        good = rates.size and (rates > 0).all() and np.isfinite(rates).all()
-        must(good, "TrainConfig.lr", "above 0", self.lr, "give a positive step size")
-        good = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
-        must(good, "TrainConfig.betas", "two numbers in [0, 1)", self.betas, "change them")
+        must(rates.size and (rates > 0).all(), "TrainConfig.lr", "above 0", self.lr, "give a positive step size")
+        must(all(0 <= b < 1 for b in self.betas), "TrainConfig.betas", "in [0, 1)", self.betas, "0.9 0.999 is usual")
+        must(self.aux_weight >= 0, "TrainConfig.aux_weight", "at least 0", self.aux_weight, "use aux_k=0 for none")
         must(
             self.k_start is None or self.k_start > 0,
             "TrainConfig.k_start",
@@ -89,20 +75,6 @@ class TrainConfig:
             "use None for none",
         )
         must(self.clip is None or self.clip > 0, "TrainConfig.clip", "above 0", self.clip, "use None for no clipping")
-
-    def _check_kinds(self) -> None:
-        """Python's own numbers in place of numpy's, tuples in place of lists; refuse other kinds than the defaults'."""
-        for field in fields(self):
-            value = _plain(getattr(self, field.name))
-            object.__setattr__(self, field.name, value)
-            entries = value if isinstance(value, tuple) and field.name in ("lr", "betas") else (value,)
-            for entry in entries:
-                if entry is None and field.name in ("clip", "k_start"):
-                    continue
-                switch, whole = isinstance(field.default, bool), type(field.default) is int
-                kinds, rule = ((bool,), "True or False") if switch else ((int,), "whole") if whole else _NUMBER
-                good = isinstance(entry, kinds) and isinstance(entry, bool) == switch
-                must(good, f"TrainConfig.{field.name}", rule, repr(value), "give one of this kind")
 
     @classmethod
     def of(cls, plain: dict[str, Any]) -> "TrainConfig":
