@@ -35,7 +35,7 @@ def locked(folder: Path, doing: str) -> Iterator[None]:
     Raises:
         ValueError: another process or thread writes there; says which.
     """
-    key = (os.getpid(), threading.get_ident(), str(folder.resolve()))
+    key = (os.getpid(), threading.get_ident(), os.path.realpath(folder))
     if key in _held:
         yield
         return
@@ -60,7 +60,7 @@ def locked(folder: Path, doing: str) -> Iterator[None]:
 
 def in_use(folder: Path) -> bool:
     """Whether somebody else may be writing a folder: its lock is there, perhaps a dead owner's."""
-    key = (os.getpid(), threading.get_ident(), str(folder.resolve()))
+    key = (os.getpid(), threading.get_ident(), os.path.realpath(folder))
     return key not in _held and (folder / LOCK).exists()
 
 

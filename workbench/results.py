@@ -86,7 +86,7 @@ class Run:
         """Name of the experiment it was started by; empty where an older run lies elsewhere than it was made."""
         path = self.folder / "env.json"
         about = read_json(path, "run folder", {"experiment": optional(TEXT)}, _ADVICE) if path.exists() else {}
-        here = self.folder.resolve()
+        here = Path(os.path.realpath(self.folder))
         return about.get("experiment") or (here.parent.name if _NAME.fullmatch(here.name) else "")
 
     @property
@@ -148,7 +148,7 @@ class _Hold:
 
 def _hold_of(folder: Path, doing: str) -> _Hold:
     """This process's hold on a folder; one serves all its runs there."""
-    key = os.getpid(), str(folder.resolve())
+    key = os.getpid(), os.path.realpath(folder)
     hold = _holds.get(key) or _Hold(folder, doing)
     _holds[key] = hold
     return hold
