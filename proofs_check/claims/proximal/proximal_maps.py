@@ -13,7 +13,7 @@ from workbench.theory import proximal as theory
 
 
 def _l1(z, lam, ops):
-    return lam * ops.absolute(z)
+    return lam * ops.abs(z)
 
 
 def _l0(z, lam, ops):
