@@ -96,7 +96,7 @@ CLAIM = Claim(
         "correlation finds h in k steps. Off q rows the others keep |Pw|² ≥ (1 + μ)(1 − qμ)/(1 − (q − 1)μ) and have "
         "products of at most μ(1 + μ)/(1 − (q − 1)μ)."
     ),
-    tex=r"(2k-q-1)\mu<1\;\Rightarrow\;c_l>|c_j|,\quad l=\arg\max h,\;j\notin S",
+    tex=r"(2k-q-1)\mu<1\;\Rightarrow\;c_l>|c_j|,\quad l=\mathrm{arg}\,\max h,\;j\notin S",
     source="ours; the same bound for nonnegative OMP is stated in Nguyen et al. (2019)",
     kind="tight",
     promised=Verdict.PROVED,
