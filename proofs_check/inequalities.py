@@ -134,10 +134,14 @@ def _proof(
         if first.status != "undecided":
             return first
         if not whole:
-            return Finding("undecided", f"{first.detail}; balls need both ends of each unknown and nothing else given")
+            return Finding(
+                "undecided", f"Z3: {first.detail}; balls need both ends of each unknown and nothing else given"
+            )
         second = _tried(by_balls, seconds)
         return (
-            second if second.status != "undecided" else Finding("undecided", f"{first.detail}; balls: {second.detail}")
+            second
+            if second.status != "undecided"
+            else Finding("undecided", f"Z3: {first.detail}; balls: {second.detail}")
         )
 
     return Check("smt or balls", "left ≤ right", scope, run)
