@@ -47,6 +47,14 @@ class Relation:
     equality: bool = False
 
     @property
+    def silent(self) -> str:
+        """Why it says nothing of any sample; empty where it says something of one."""
+        if not self.measured.numel():
+            return "it is of no sample"
+        unbounded = (self.bound == math.inf) & ~self.measured.isnan()
+        return "its bound is infinite" if not self.equality and bool(unbounded.all()) else ""
+
+    @property
     def margin(self) -> Tensor:
         """(bound - measured) / unit, or minus the distance of the two for an equality; NaN counts as -inf."""
         gap = (self.bound - self.measured) / self.unit
@@ -224,8 +232,8 @@ class Claim:
     """experiment that shows it"""
 
     def __post_init__(self) -> None:
-        must(self.id, "Claim.id", "a name", repr(self.id), "give one, such as MINE-1")
-        must(self.kind in get_args(Kind), f"claim {self.id}.kind", f"one of {get_args(Kind)}", self.kind, "choose one")
+        must(isinstance(self.id, str) and self.id, "Claim.id", "a name", repr(self.id), "give one, such as MINE-1")
+        self._check_kinds()
         names = [h.name for h in self.hypotheses]
         for control in self.controls:
             good = control.drops in names
@@ -240,3 +248,32 @@ class Claim:
             "none",
             "say where",
         )
+
+    def _check_kinds(self) -> None:
+        """Refuse fields of another kind than theirs, before anything is drawn."""
+        where = f"claim {self.id}"
+        for name in ("statement", "source", "tex", "witness", "note", "shown_by"):
+            value = getattr(self, name)
+            must(isinstance(value, str), f"{where}.{name}", "a text", repr(value), "put it into quotes")
+        must(self.kind in get_args(Kind), f"{where}.kind", f"one of {get_args(Kind)}", repr(self.kind), "choose one")
+        verdicts = [verdict.value for verdict in Verdict]
+        promised = self.promised is None or self.promised in verdicts
+        must(promised, f"{where}.promised", f"one of {verdicts}, or None", repr(self.promised), "choose one")
+        must(callable(self.conclusion), f"{where}.conclusion", "a function", repr(self.conclusion), "return at_most()")
+        for name, kind, advice in (
+            ("hypotheses", Hypothesis, "write Hypothesis(name, deviation), or put it into the statement"),
+            ("controls", Control, "write Control(hypothesis, instances)"),
+            ("proofs", Check, "make it by an engine, such as smt.implies()"),
+            ("mutants", Mutant, "write Mutant(name, of, by)"),
+        ):
+            values = getattr(self, name)
+            must(isinstance(values, tuple | list), f"{where}.{name}", "a tuple", repr(values), advice)
+            for value in values:
+                must(isinstance(value, kind), f"{where}.{name}", f"of {kind.__name__} objects", repr(value), advice)
+        named = isinstance(self.extremal, Mapping)
+        must(named, f"{where}.extremal", "a dict", repr(self.extremal), "name the part that each strategy attains")
+        drawn = {"instances": self.instances, **{f"extremal[{name!r}]": s for name, s in self.extremal.items()}}
+        drawn |= {f"controls[{control.drops!r}].instances": control.instances for control in self.controls}
+        for name, strategy in drawn.items():
+            good = isinstance(strategy, SearchStrategy)
+            must(good, f"{where}.{name}", "a Hypothesis strategy", repr(strategy), "such as st.floats(0, 1)")

@@ -44,13 +44,16 @@ def inequality(
         id: name of the claim.
         statement: in words or symbols.
         box: unknown -> exact ends, such as {"c": ("0", "99/100"), "k": ("1", None)}; None is open.
-        left: function of the unknowns by name, and of `ops` where it needs roots, logarithms or constants.
+        left: function of the unknowns by name, and of `ops` where it needs roots, logarithms, choices or exact
+            constants: a Python float is the binary number it holds.
         right: the same.
         given: further conditions on the unknowns, a list of comparisons.
         source: paper and theorem.
         promised: verdict the ledger must come to.
 
     Z3 decides it where both sides are algebraic; else Arb balls, where the box is bounded and nothing else is given.
+    Functions of `math` and an `if`, `min` or `max` whose border runs through the box are known to neither: take them
+    from `ops`.
 
     Raises:
         ValueError: the box is empty or not made of numbers.
@@ -131,10 +134,14 @@ def _proof(
         if first.status != "undecided":
             return first
         if not whole:
-            return Finding("undecided", f"{first.detail}; balls need both ends of each unknown and nothing else given")
+            return Finding(
+                "undecided", f"Z3: {first.detail}; balls need both ends of each unknown and nothing else given"
+            )
         second = _tried(by_balls, seconds)
         return (
-            second if second.status != "undecided" else Finding("undecided", f"{first.detail}; balls: {second.detail}")
+            second
+            if second.status != "undecided"
+            else Finding("undecided", f"Z3: {first.detail}; balls: {second.detail}")
         )
 
     return Check("smt or balls", "left ≤ right", scope, run)
@@ -146,6 +153,5 @@ def _tried(check: Check, seconds: float) -> Finding:
         return check.run(seconds)
     except Missing:
         raise
-    except Exception as error:  # not algebraic, or Python's own math in place of ops
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return Finding("undecided", f"{said} (sides take roots, exp, log, |x| and max from `ops`)")
+    except (Exception, SystemExit) as error:  # not algebraic, or Python's own math in place of ops
+        return Finding("undecided", str(error).splitlines()[0] if str(error) else type(error).__name__)

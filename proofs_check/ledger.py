@@ -38,7 +38,7 @@ class Entry:
     """engine, shows, scope, status, detail, seconds"""
     instances: int = 0
     cut: bool = False
-    """time ran out before all instances were drawn"""
+    """time ran out before all instances were judged"""
     margin: float | None = None
     """smallest (bound - measured) / unit found"""
     tightness: dict[str, float] = field(default_factory=dict)
@@ -100,7 +100,7 @@ def judge(claim: Claim, *, examples: int = 300, seconds: float = 30.0, seed: int
     found, few = Attack(), max(examples // 4, 10)
     with _reported(entry, "drawing instances"):
         found = attack(claim, examples, seed, seconds)
-    _record(entry, found)
+    _record(entry, claim, found)
     with _reported(entry, "an extremal instance"):
         worst, short = _attained(claim, few, seed, seconds)
         entry.attained = {name: _inverse(ratio) for name, ratio in worst.items()}
@@ -123,14 +123,18 @@ def judge(claim: Claim, *, examples: int = 300, seconds: float = 30.0, seed: int
 
 
 def _verdict(claim: Claim, findings: list[Finding], found: Attack) -> Verdict:
-    """Worst first: a witness, then whatever leaves the claim open, then how it is known."""
+    """Worst first: a witness, then whatever leaves the claim open, then how it is known.
+
+    What rests on sampling alone is open where the sample asked for was cut short: how much of it a machine judges in
+    time is no verdict.
+    """
     status = {finding.status for finding in findings}
     if "refuted" in status or found.witness:
         return Verdict.REFUTED
     if "undecided" in status or found.problem or not found.judged:
         return Verdict.UNKNOWN
     if not findings:
-        return Verdict.SUPPORTED
+        return Verdict.UNKNOWN if found.cut else Verdict.SUPPORTED
     return Verdict.VACUOUS if claim.kind == "vacuous" else Verdict.PROVED
 
 
@@ -140,8 +144,9 @@ def _reported(entry: Entry, what: str) -> Iterator[None]:
     try:
         yield
     except Unsatisfiable:
-        entry.problems.append(f"{what}: the strategy rejects nearly all it draws; draw what fits instead of filtering")
-    except Exception as error:
+        said = "the strategy rejects nearly all it draws, or has nothing to draw; draw what fits instead of filtering"
+        entry.problems.append(f"{what}: {said}")
+    except (Exception, SystemExit) as error:
         entry.problems.append(
             f"{what} raises {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         )
@@ -172,7 +177,7 @@ def _prove(entry: Entry, check: Check, seconds: float) -> Finding:
         finding = check.run(seconds)
     except Missing as missing:
         finding = Finding("undecided", str(missing))
-    except Exception as error:  # any error of a stranger's code is the finding
+    except (Exception, SystemExit) as error:  # any error of a stranger's code is the finding
         finding = Finding("undecided", f"{type(error).__name__}: {error}")
         entry.problems.append(f"proof {check.shows!r} raises {finding.detail}")
     row = {"engine": check.engine, "shows": check.shows, "scope": check.scope, **asdict(finding)}
@@ -182,7 +187,7 @@ def _prove(entry: Entry, check: Check, seconds: float) -> Finding:
     return finding
 
 
-def _record(entry: Entry, found: Attack) -> None:
+def _record(entry: Entry, claim: Claim, found: Attack) -> None:
     entry.instances, entry.cut = found.instances, found.cut
     entry.margin = found.margin if found.margin < math.inf else None
     entry.tightness = {name: _inverse(score) for name, score in found.tightness.items()}
@@ -190,6 +195,12 @@ def _record(entry: Entry, found: Attack) -> None:
     entry.witness = found.witness or entry.witness
     if found.problem:
         entry.problems.append(f"an instance {found.problem}")
+    elif found.instances and not found.judged and not found.witness:
+        why = "; ".join(dict.fromkeys(found.void.values()))
+        entry.problems.append(f"the conclusion says nothing of any of {found.instances} instances: {why}")
+    if found.cut and not claim.proofs:
+        cut = f"cut short after {found.instances} instance{'s' * (found.instances > 1)}, before all were judged"
+        entry.witness = entry.witness or f"{cut}: raise --seconds"
 
 
 def _inverse(ratio: float) -> float:
@@ -218,15 +229,16 @@ def _catch(claim: Claim, mutant: Mutant, examples: int, seconds: float, seed: in
     """What refutes the claim with the mutant in the formula's place; drawn instances first, since they read best."""
     with _in_place(mutant):
         shown = claim if mutant.shown_on is None else replace(claim, instances=mutant.shown_on)
-        found = attack(shown, examples, seed, seconds, quick=True)
-        if found.witness:
-            return "sampling", found.witness
-        with suppress(Exception):  # a broken formula is no witness, and need not know every number system
+        with suppress(Exception, SystemExit):
+            found = attack(shown, examples, seed, seconds, quick=True)
+            if found.witness:
+                return "sampling", found.witness
+        with suppress(Exception, SystemExit):  # a broken formula is no witness, and need not know every number system
             _, short = _attained(claim, 10, seed, seconds)
             if short:
                 return "extremal", short
         for check in claim.proofs:
-            with suppress(Exception):
+            with suppress(Exception, SystemExit):
                 finding = check.run(seconds)
                 if finding.status == "refuted":
                     return check.engine, finding.detail

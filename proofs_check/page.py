@@ -1,15 +1,18 @@
-"""The ledger as one self-contained page: formulas and plots are drawn into it, nothing is fetched."""
+"""The ledger as one self-contained page: formulas are MathML, plots are drawn into it, nothing is fetched."""
 
 import io
+import math
 import re
 from html import escape
 from pathlib import Path
+from xml.etree import ElementTree
 
 import matplotlib as mpl
+from latex2mathml.converter import convert
 from matplotlib.figure import Figure
 
 from proofs_check.ledger import Entry
-from proofs_check.report import tightness
+from proofs_check.report import named, tightness
 from synthetic.storage import write_text
 
 _COLOURS = {
@@ -19,6 +22,15 @@ _COLOURS = {
     "REFUTED": "#cf222e",
     "UNKNOWN": "#8250df",
 }
+_MATHML = {"math", "mrow", "mi", "mn", "mo", "ms", "mtext", "mspace", "mstyle", "mpadded", "mphantom", "menclose"}
+_MATHML |= {"mfrac", "msqrt", "mroot", "msub", "msup", "msubsup", "munder", "mover", "munderover"}
+_MATHML |= {"mtable", "mtr", "mtd"}
+"""elements a formula may have"""
+_LOOKS = {"display", "displaystyle", "scriptlevel", "mathvariant", "mathcolor", "mathsize", "notation", "linethickness"}
+_LOOKS |= {"stretchy", "symmetric", "fence", "separator", "form", "accent", "accentunder", "movablelimits", "largeop"}
+_LOOKS |= {"minsize", "maxsize", "width", "height", "depth", "lspace", "rspace", "columnalign", "columnspacing"}
+_LOOKS |= {"columnlines", "rowlines", "rowspacing"}
+"""attributes they may have: no link, no script"""
 _CSS = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1f2328 }
 table { border-collapse: collapse; margin: .6rem 0; font-size: 13px; width: 100% }
@@ -36,7 +48,8 @@ code { font-size: 12px; overflow-wrap: anywhere }
 def write_page(entries: list[Entry], path: Path) -> Path:
     """Write the page; an earlier one is replaced whole."""
     rows = "".join(
-        f'<tr><td><a href="#{entry.id}">{entry.id}</a></td><td>{escape(entry.title)}</td><td>{_badge(entry)}</td>'
+        f'<tr><td><a href="#{escape(entry.id)}">{escape(entry.id)}</a></td><td>{escape(entry.title)}</td>'
+        f"<td>{_badge(entry)}</td>"
         f"<td>{entry.instances}</td><td>{escape(tightness(entry.tightness.values()))}</td>"
         f"<td>{escape('; '.join(entry.scope) or 'sampled only')}</td></tr>"
         for entry in entries
@@ -56,19 +69,19 @@ def write_page(entries: list[Entry], path: Path) -> Path:
 
 def _badge(entry: Entry) -> str:
     mark = "" if entry.ok else ' <b class="bad">not as promised</b>'
-    return f'<span class="verdict" style="background:{_COLOURS[entry.verdict]}">{entry.verdict}</span>{mark}'
+    return f'<span class="verdict" style="background:{_COLOURS[entry.verdict]}">{escape(entry.verdict)}</span>{mark}'
 
 
 def _section(entry: Entry) -> str:
     margin = "none" if entry.margin is None else f"{entry.margin:.2g}"
     pieces = [
-        f'<section id="{entry.id}"><h2>{entry.id} {escape(entry.title)} {_badge(entry)}</h2>',
+        f'<section id="{escape(entry.id)}"><h2>{escape(entry.id)} {escape(entry.title)} {_badge(entry)}</h2>',
         f"<p>{escape(entry.statement)}</p>",
         _formula(entry.tex) if entry.tex else "",
         f'<p class="dim">Source: {escape(entry.source)}<br>Hypotheses: {escape("; ".join(entry.hypotheses) or "none")}'
         f"<br>Scope: {escape('; '.join(entry.scope) or 'sampled only')}<br>Tried {entry.instances} instances, least "
         f"margin {margin}{f'<br>Shown by {escape(entry.shown_by)}' if entry.shown_by else ''}</p>",
-        f"<p><b>Witness:</b> <code>{escape(entry.witness)}</code></p>" if entry.witness else "",
+        f"<p><b>{named(entry)}:</b> <code>{escape(entry.witness)}</code></p>" if entry.witness else "",
         f'<p class="dim">{escape(entry.note)}</p>' if entry.note else "",
         *(f'<p class="bad">{escape(problem)}</p>' for problem in entry.problems),
         _tightness_plot(entry),
@@ -87,10 +100,28 @@ def _table(rows: list[dict[str, str]], heads: dict[str, str]) -> str:
 
 
 def _formula(tex: str) -> str:
-    """A formula as inline SVG."""
-    figure = Figure(figsize=(0.01, 0.01))
-    figure.text(0, 0, f"${tex}$", fontsize=14, math_fontfamily="stix")
-    return f"<p>{_svg(figure, 'path')}</p>"
+    """A formula as MathML, or its source where it is none."""
+    try:
+        return f"<p>{_mathml(tex)}</p>"
+    except Exception:  # whatever the converter raises of a text that is no formula
+        return f"<p><code>{escape(tex)}</code></p>"
+
+
+def _mathml(tex: str) -> str:
+    """A formula as MathML of known elements and attributes alone.
+
+    Raises:
+        ValueError: something else would come of it, or some of its commands are not known.
+        Exception: what the converter raises.
+    """
+    formula = ElementTree.fromstring(convert(tex, display="block"))
+    for element in formula.iter():
+        element.tag = element.tag.rpartition("}")[2]
+        if element.tag not in _MATHML or not _LOOKS.issuperset(element.attrib):
+            raise ValueError(f"{element.tag} with {list(element.attrib)} is no part of a formula")
+    if "\\" in "".join(formula.itertext()):
+        raise ValueError("a command of the formula is not known")
+    return ElementTree.tostring(formula, encoding="unicode", short_empty_elements=False)
 
 
 def _tightness_plot(entry: Entry) -> str:
@@ -102,20 +133,21 @@ def _tightness_plot(entry: Entry) -> str:
     axes = figure.subplots()
     for row, name in enumerate(reversed(names)):
         axes.plot(entry.ratios[name], [row] * len(entry.ratios[name]), "|", color="#0072B2", alpha=0.35, markersize=9)
-        if name in entry.attained:
+        if 0 < entry.attained.get(name, math.nan) < math.inf:
             axes.plot(1 / entry.attained[name], row, "D", color="#D55E00", markersize=5)
     axes.axvline(1, color="0.3", linewidth=1)
     least = min(ratio for name in names for ratio in entry.ratios[name])
     axes.set_xlim(max(min(least, 0.0), -1.0) - 0.03, 1.05)
     axes.set_ylim(-0.6, len(names) - 0.4)
-    axes.set_yticks(range(len(names)), [name or "conclusion" for name in reversed(names)], fontsize=9)
+    labels = [name or "conclusion" for name in reversed(names)]
+    axes.set_yticks(range(len(names)), labels, fontsize=9, parse_math=False)  # a "$" is no formula
     axes.set_xlabel("measured / bound: bars drawn instances, diamond extremal ones", fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
-    return f"<p>{_svg(figure, 'none')}</p>"
+    return f"<p>{_svg(figure)}</p>"
 
 
-def _svg(figure: Figure, text_as: str) -> str:
-    with mpl.rc_context({"svg.hashsalt": "sae-workbench", "svg.fonttype": text_as}):
+def _svg(figure: Figure) -> str:
+    with mpl.rc_context({"svg.hashsalt": "sae-workbench", "svg.fonttype": "none"}):
         out = io.StringIO()
         figure.savefig(out, format="svg", bbox_inches="tight", pad_inches=0.05, metadata={"Date": None})
     text = out.getvalue()

@@ -57,6 +57,11 @@ def tightness(values: Iterable[float]) -> str:
     return low if low == high else f"{low}–{high}"
 
 
+def named(entry: Entry) -> str:
+    """What an entry's witness is."""
+    return "Left open" if entry.verdict == "UNKNOWN" else "Witness"
+
+
 def entry_detail(entry: Entry) -> RenderableType:
     """One claim at length: proofs, attack, controls, mutants."""
     proofs = _rows("proof", "shows", "scope", "status", "s")
@@ -85,7 +90,7 @@ def entry_detail(entry: Entry) -> RenderableType:
         ),
     ]
     if entry.witness:
-        lines.append(Text(f"witness: {entry.witness}", style="bold"))
+        lines.append(Text(f"{named(entry).lower()}: {entry.witness}", style="bold"))
     lines += [table for table in (proofs, parts, controls, mutants) if table.row_count]
     lines += [Text(f"note: {entry.note}", style="dim")] if entry.note else []
     lines += [Text(f"problem: {problem}", style="red") for problem in entry.problems]

@@ -1,13 +1,14 @@
 """Where claims are found: the shelf of `proofs_check.claims`, and a stranger's file."""
 
+import ast
 import importlib
 import pkgutil
+import sys
 from pathlib import Path
 from types import ModuleType
 
 from proofs_check.claim import Claim
 from synthetic.errors import must
-from workbench.plugins import run_file
 
 
 def claims() -> dict[str, Claim]:
@@ -43,12 +44,44 @@ def _natural(text: str) -> list[tuple[int, str]]:
     return [(int(word), "") if word.isdigit() else (0, word) for word in text.split("-")]
 
 
-def claims_of_file(path: str | Path) -> list[Claim]:
-    """The claims that a Python file makes at its top level.
+def claims_of_file(path: str | Path) -> tuple[list[Claim], list[str]]:
+    """The claims that a Python file makes at its top level, and what went wrong in it, line by line.
+
+    A statement of the file that raises costs the claims that need it, not the others.
 
     Raises:
-        ValueError: no such file, it does not run, or it makes no claim.
+        ValueError: no such file, it cannot be read, or it makes no claim.
     """
-    found = of_module(run_file(path, "claim file"))
+    path = Path(path).resolve()
+    must(path.is_file(), "claim file", "a Python file", path, "check the path")
+    module = ModuleType(f"workbench_claim_file_{path.stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module
+    try:
+        statements = ast.parse(path.read_bytes(), str(path)).body
+    except Exception as error:  # no Python, in one of many ways
+        raise ValueError(f"claim file must run; got {type(error).__name__} in {path}: {_line(error)}.") from error
+    wrong = [problem for statement in statements if (problem := _run(statement, module, path))]
+    found = of_module(module)
+    if not found and wrong:
+        raise ValueError(wrong[0])
     must(found, "claim file", "one that makes a Claim", path, "assign one to a name, such as CLAIM = Claim(...)")
-    return found
+    return found, wrong
+
+
+def _run(statement: ast.stmt, module: ModuleType, path: Path) -> str:
+    """Run one statement of a claim file; what it raised, as text."""
+    try:
+        flags = getattr(vars(module).get("annotations"), "compiler_flag", 0)  # of a __future__ import above
+        code = compile(ast.Module([statement], []), str(path), "exec", flags, dont_inherit=True)
+        exec(code, vars(module))
+    except ValueError as error:
+        return f"{path.name}, line {statement.lineno}: {_line(error)}"
+    except (Exception, SystemExit) as error:  # whatever a stranger's file raises
+        at = f"line {statement.lineno} of {path}"
+        return f"claim file must run; got {type(error).__name__} in {at}: {_line(error)}."
+    return ""
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())

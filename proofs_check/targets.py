@@ -23,12 +23,27 @@ from workbench.sae import SAE, load
 
 
 def judge_file(path: Path, console: Console, *, as_json: bool = False, **budget: Any) -> int:
-    """Judge the claims of a file and print them at length; 1 if one is refuted, undecided or not as promised."""
-    entries = [judge(claim, **budget) for claim in track(claims_of_file(path), "judging claims")]
+    """Judge the claims of a file and print them at length, then what is no claim in it.
+
+    Returns:
+        2 where some part of the file makes no claim; else 1 if one is refuted, undecided or not as promised; else 0.
+    """
+    found, wrong = claims_of_file(path)
+    entries = []
+    for claim in track(found, "judging claims"):
+        try:
+            entries.append(judge(claim, **budget))
+        except (Exception, SystemExit) as error:  # a stranger's code, where nothing else expects it
+            said = " ".join(str(error).split())
+            wrong.append(f"claim {claim.id} must be one that can be judged; got {type(error).__name__}: {said}.")
     if as_json:
         print(json_text([entry.to_json() for entry in entries]))
     else:
         print_ledger(console, entries, at_length=True)
+    for said in wrong:
+        Console(stderr=True).print(Text.assemble(("error: ", "bold red"), said), soft_wrap=True)
+    if wrong:
+        return 2
     return 0 if all(entry.ok for entry in entries) else 1
 
 

@@ -1,9 +1,11 @@
 """Arb: inequalities over boxes of reals, by ball arithmetic and bisection."""
 
+import numbers
 import time
 from collections import deque
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 from proofs_check.claim import Check, Finding
@@ -14,14 +16,20 @@ Box = dict[str, tuple[str, str]]
 """unknown -> exact ends, such as {"c": ("1/100", "99/100")}"""
 _BITS = 80
 _PIECES = 200_000
+_NEAR = "it comes too near 0 there: narrow the box"
+_TAKE = (
+    "ops.where, ops.larger, ops.smaller, ops.abs, ops.sqrt, ops.exp, ops.log, ops.log1p, ops.sin, ops.erfc or ops.pi"
+)
 
 
 def positive(shows: str, scope: str, box: Box, value: Callable[..., Any]) -> Check:
     """A function is >= 0 everywhere on a box.
 
     Each piece is decided by a ball that holds the function's values there: above 0, below 0 (refuted, the piece's
-    centre is the witness), or neither, and then halved. A comparison of balls has three values: one that is not
-    certainly true is not thereby false.
+    centre is the witness), or neither, and then halved. Python's own `if`, `min`, `max` and `and` are taken only where
+    the comparison they ask for holds, or fails, on the whole piece; elsewhere the piece is halved as well. So a branch
+    whose border runs through the box is never decided there: `ops.where`, `ops.larger` and `ops.smaller` are.
+    A function of `math` has no ball and leaves the claim undecided. A Python float is the binary number it holds.
 
     Args:
         shows: what is proved, in words.
@@ -32,64 +40,228 @@ def positive(shows: str, scope: str, box: Box, value: Callable[..., Any]) -> Che
     return Check("balls", shows, scope, lambda seconds: _decide(box, value, seconds))
 
 
+class Uncertain(Exception):  # noqa: N818
+    """A comparison holds at some points of a ball and fails at others."""
+
+
+class Truth:
+    """What a comparison of balls comes to: true everywhere, false everywhere, or neither."""
+
+    __slots__ = ("sure",)
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, sure: bool | None) -> None:
+        self.sure = sure
+
+    def __bool__(self) -> bool:
+        if self.sure is None:
+            raise Uncertain
+        return self.sure
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self) == bool(other)
+
+    def __invert__(self) -> "Truth":
+        return Truth(None if self.sure is None else not self.sure)
+
+    def __and__(self, other: Any) -> "Truth":
+        both = {self.sure, _truth(other).sure}
+        return Truth(False if False in both else None if None in both else True)
+
+    def __or__(self, other: Any) -> "Truth":
+        return ~(~self & ~_truth(other))
+
+    __rand__, __ror__ = __and__, __or__
+
+
+def _truth(value: Any) -> Truth:
+    if not isinstance(value, Truth | bool):
+        raise TypeError(f"a condition must be a comparison; got {type(value).__name__}")
+    return value if isinstance(value, Truth) else Truth(value)
+
+
+class Ball:
+    """A real number that lies in an interval: every operation holds all that may come of it.
+
+    There is no way from a ball to a float, and none from a comparison to a truth value unless it is certain: code that
+    asks for either is refused, where it would else be judged at a single point.
+    """
+
+    __slots__ = ("arb",)
+    __hash__ = None  # type: ignore[assignment]
+    __array_ufunc__ = None  # NumPy's functions refuse it
+
+    def __init__(self, arb: Any) -> None:
+        self.arb = arb
+
+    def __repr__(self) -> str:
+        return f"<ball {self.arb}>"
+
+    def __add__(self, other: Any) -> "Ball":
+        b = _arb(self, other)
+        return NotImplemented if b is None else Ball(self.arb + b)
+
+    def __sub__(self, other: Any) -> "Ball":
+        b = _arb(self, other)
+        return NotImplemented if b is None else Ball(self.arb - b)
+
+    def __rsub__(self, other: Any) -> "Ball":
+        return -self + other
+
+    def __mul__(self, other: Any) -> "Ball":
+        b = _arb(self, other)
+        return NotImplemented if b is None else Ball(self.arb * b)
+
+    def __truediv__(self, other: Any) -> "Ball":
+        b = _arb(self, other)
+        return NotImplemented if b is None else _finite(self.arb / b)
+
+    def __rtruediv__(self, other: Any) -> "Ball":
+        a = _arb(self, other)
+        return NotImplemented if a is None else _finite(a / self.arb)
+
+    def __pow__(self, other: Any) -> "Ball":
+        b = _arb(self, other)
+        return NotImplemented if b is None else _power(self.arb, b)
+
+    def __rpow__(self, other: Any) -> "Ball":
+        a = _arb(self, other)
+        return NotImplemented if a is None else _power(a, self.arb)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __neg__(self) -> "Ball":
+        return Ball(-self.arb)
+
+    def __pos__(self) -> "Ball":
+        return self
+
+    def __abs__(self) -> "Ball":
+        return Ball(abs(self.arb))
+
+    def __lt__(self, other: Any) -> Truth:
+        b = _arb(self, other)
+        return NotImplemented if b is None else _sure(self.arb < b, self.arb >= b)
+
+    def __le__(self, other: Any) -> Truth:
+        b = _arb(self, other)
+        return NotImplemented if b is None else _sure(self.arb <= b, self.arb > b)
+
+    def __gt__(self, other: Any) -> Truth:
+        b = _arb(self, other)
+        return NotImplemented if b is None else _sure(self.arb > b, self.arb <= b)
+
+    def __ge__(self, other: Any) -> Truth:
+        b = _arb(self, other)
+        return NotImplemented if b is None else _sure(self.arb >= b, self.arb < b)
+
+    def __eq__(self, other: object) -> Truth:  # type: ignore[override]
+        b = _arb(self, other)
+        return NotImplemented if b is None else _sure(self.arb == b, self.arb != b)
+
+    def __ne__(self, other: object) -> Truth:  # type: ignore[override]
+        b = _arb(self, other)
+        return NotImplemented if b is None else _sure(self.arb != b, self.arb == b)
+
+    def __bool__(self) -> bool:
+        return bool(self != 0)
+
+
+def _sure(true: bool, false: bool) -> Truth:
+    return Truth(True if true else False if false else None)
+
+
+def _arb(ball: Ball, value: Any) -> Any:
+    """A number as Arb holds it, a float as the binary number that it is; None for what is no number."""
+    if type(value) is Ball:
+        return value.arb
+    arb = type(ball.arb)
+    if type(value) is int:
+        return arb(value)
+    if isinstance(value, float):
+        return _finite(arb(value)).arb
+    if isinstance(value, numbers.Rational):
+        return arb(int(value.numerator)) / int(value.denominator)
+    return None
+
+
+def _finite(arb: Any) -> Ball:
+    """Nothing is known of what is infinite or undefined somewhere, nor of what is made of it."""
+    return Ball(arb if arb.is_finite() else type(arb).nan())
+
+
+def _power(base: Any, exponent: Any) -> Ball:
+    return _finite(base**exponent if base.is_finite() and exponent.is_finite() else type(base).nan())
+
+
 def arb_ops() -> Ops:
-    """The operations on Arb balls."""
-    flint = need("flint", "python-flint")
-    arb = flint.arb
-    one = arb(1)
+    """The operations on balls."""
+    arb = need("flint", "python-flint").arb
+    none = Ball(arb(0))
+
+    def ball(value: Any) -> Any:
+        found = _arb(none, value)
+        if found is None:
+            raise TypeError(f"a value must be a number; got {type(value).__name__}")
+        return found
+
+    def where(condition: Any, then: Any, otherwise: Any) -> Ball:
+        chosen = _truth(condition).sure
+        if chosen is None:
+            return Ball(ball(then).union(ball(otherwise)))
+        return Ball(ball(then if chosen else otherwise))
+
+    def of(function: Callable[..., Any]) -> Callable[..., Ball]:
+        return lambda *values: _finite(function(*map(ball, values)))
+
     return Ops(
-        num=lambda text: _ball(flint, Fraction(text)),
-        sqrt=lambda a: a.sqrt(),
-        exp=lambda a: a.exp(),
-        log=lambda a: a.log(),
-        erfc=lambda a: a.erfc(),
-        pi=arb.pi(),
-        absolute=lambda a: abs(a),
-        larger=lambda a, b: one * a if a >= b else one * b if b >= a else (one * a).union(one * b),
-        where=lambda condition, then, otherwise: then if condition else (one * then).union(one * otherwise),
-        ratio=lambda a, b: a / b,
+        num=cache(lambda text: Ball(ball(Fraction(text)))),
+        sqrt=of(arb.sqrt),
+        exp=of(arb.exp),
+        log=of(arb.log),
+        log1p=of(arb.log1p),
+        sin=of(arb.sin),
+        erfc=of(arb.erfc),
+        pi=Ball(arb.pi()),
+        abs=of(abs),
+        larger=of(arb.max),
+        smaller=of(arb.min),
+        where=where,
+        ratio=of(lambda a, b: a / b),
     )
-
-
-def _ball(flint: Any, value: Fraction) -> Any:
-    return flint.arb(value.numerator) / value.denominator
-
-
-def _piece(flint: Any, low: Fraction, high: Fraction) -> Any:
-    """A ball that holds [low, high]."""
-    return _ball(flint, low).union(_ball(flint, high))
 
 
 def _decide(box: Box, value: Callable[..., Any], seconds: float) -> Finding:
     flint = need("flint", "python-flint")
     before, flint.ctx.prec = flint.ctx.prec, _BITS
     try:
-        return _bisect(flint, box, value, seconds)
+        first = _plain(box, value)
+        if first is not None:
+            return Finding("undecided", f"the value is {first} whatever the unknowns: a constant says nothing of them")
+        return _bisect(box, value, seconds)
+    except TypeError as error:  # `math` of a ball, a root by `int`, a value that is no number
+        return Finding("undecided", f"a side is not a ball ({error}): use {_TAKE}")
     finally:
         flint.ctx.prec = before
 
 
-def _bisect(flint: Any, box: Box, value: Callable[..., Any], seconds: float) -> Finding:
+def _bisect(box: Box, value: Callable[..., Any], seconds: float) -> Finding:
     ops, names = arb_ops(), list(box)
     whole = tuple((Fraction(a), Fraction(b)) for a, b in box.values())
-    todo, end, pieces = deque([whole]), time.monotonic() + seconds, 0  # widest pieces first
+    todo, end, pieces, why = deque([whole]), time.monotonic() + seconds, 0, ""  # widest pieces first
     while todo:
         ends = todo.popleft()
         pieces += 1
         if time.monotonic() > end or pieces > _PIECES:
             here = ", ".join(f"{n} in [{float(a):.6g}, {float(b):.6g}]" for n, (a, b) in zip(names, ends, strict=True))
-            advice = (
-                "raise --seconds or narrow the box"
-                if pieces <= _PIECES
-                else "it comes too near 0 there: narrow the box"
-            )
-            return Finding("undecided", f"after {pieces} pieces at {here}: {advice}")
-        ball = value(**{n: _piece(flint, a, b) for n, (a, b) in zip(names, ends, strict=True)}, ops=ops)
-        if ball >= 0:
+            last = why or (_NEAR if pieces > _PIECES else "raise --seconds or narrow the box")
+            return Finding("undecided", f"after {pieces} pieces at {here}: {last}")
+        found, why = _valued(value, {n: hull(*pair) for n, pair in zip(names, ends, strict=True)}, ops)
+        if found is not None and found >= 0:
             continue
         centre = {n: (a + b) / 2 for n, (a, b) in zip(names, ends, strict=True)}
-        at = value(**{n: _ball(flint, v) for n, v in centre.items()}, ops=ops)
-        if at < 0:
+        at, _ = _valued(value, {n: Ball(_arb(ops.pi, v)) for n, v in centre.items()}, ops)
+        if at is not None and at < 0:
             where = ", ".join(f"{n} = {v}" for n, v in centre.items())
             return Finding("refuted", f"{where}: {float(at.mid()):.6g} < 0")
         widest = max(range(len(ends)), key=lambda i: ends[i][1] - ends[i][0])
@@ -100,3 +272,34 @@ def _bisect(flint: Any, box: Box, value: Callable[..., Any], seconds: float) -> 
         for half in ((low, middle), (middle, high)):
             todo.append((*ends[:widest], half, *ends[widest + 1 :]))
     return Finding("proved")
+
+
+def _plain(box: Box, value: Callable[..., Any]) -> Any:
+    """The function's value on the whole box, where it is one of Python's own numbers."""
+    ops = arb_ops()
+    try:
+        found = value(**{n: hull(Fraction(a), Fraction(b)) for n, (a, b) in box.items()}, ops=ops)
+    except Uncertain:
+        return None
+    return found if isinstance(found, numbers.Real) else None
+
+
+def hull(low: Any, high: Any) -> Ball:
+    """A ball that holds [low, high]."""
+    none = Ball(need("flint", "python-flint").arb(0))
+    return Ball(_arb(none, low).union(_arb(none, high)))
+
+
+def _valued(value: Callable[..., Any], sides: dict[str, Ball], ops: Ops) -> tuple[Any, str]:
+    """What Arb knows of the function on a piece; None where that is nothing, and why.
+
+    Raises:
+        TypeError: its value is no number.
+    """
+    try:
+        arb = _arb(ops.pi, value(**sides, ops=ops))
+    except Uncertain:
+        return None, "the border of a branch runs there: use ops.where, ops.larger or ops.smaller"
+    if arb is None:
+        raise TypeError("it is no number")
+    return (arb, "") if arb.is_finite() else (None, "it has no finite value there: narrow the box")

@@ -11,7 +11,7 @@ from typing import Any
 import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings, target
 from hypothesis import strategies as st
-from hypothesis.errors import HypothesisWarning
+from hypothesis.errors import HypothesisWarning, Unsatisfiable
 from hypothesis.internal.conjecture import providers
 from hypothesis.strategies import SearchStrategy
 
@@ -26,7 +26,7 @@ class Attack:
     judged: int = 0
     """instances of which some part said something"""
     cut: bool = False
-    """time ran out before all examples were drawn"""
+    """time ran out before all examples were judged, or all there are where they are few"""
     margin: float = math.inf
     """smallest (bound - measured) / unit over all parts and samples"""
     tightness: dict[str, float] = field(default_factory=dict)
@@ -62,7 +62,7 @@ def attack(claim: Claim, examples: int, seed: int = 0, seconds: float = math.inf
         try:
             broken = [h.name for h in claim.hypotheses if not bool(h.met(instance).all())]
             conclusion = parts(claim.conclusion(instance)) if not broken else {}
-        except Exception as error:  # a stranger's code, or a formula that a mutant has broken
+        except (Exception, SystemExit) as error:  # a stranger's code, or a formula that a mutant has broken
             if quick:
                 return
             result.problem = f"raises {type(error).__name__}: {error}: {instance}"
@@ -70,16 +70,17 @@ def attack(claim: Claim, examples: int, seed: int = 0, seconds: float = math.inf
         if broken:
             result.problem = f"does not meet {', '.join(broken)}: {instance}"
             raise _Found
+        silent = {name: part.silent if isinstance(part, Relation) else part.reason for name, part in conclusion.items()}
         for name, part in conclusion.items():
-            if isinstance(part, Relation):
+            if isinstance(part, Relation) and not silent[name]:
                 spoken.add(name)
                 _note(result, name, part)
                 if not bool(part.holds.all()):
                     result.witness = describe(instance, name, part)
                     raise _Found
             else:
-                result.void.setdefault(name, part.reason)
-        result.judged += any(isinstance(part, Relation) for part in conclusion.values())
+                result.void.setdefault(name, silent[name])
+        result.judged += any(isinstance(part, Relation) and not silent[name] for name, part in conclusion.items())
 
     result.cut = search(claim.instances, probe, examples, seed, seconds, steer=not quick)
     result.void = {name: why for name, why in result.void.items() if name not in spoken}
@@ -97,25 +98,38 @@ def search(
 ) -> bool:
     """Call `probe` on drawn instances until it raises `_Found`; then on ever simpler ones, the simplest last.
 
-    With `steer`, part of the budget climbs from the best instances towards what `probe` names as its target. A strategy
-    that rejects much of what it draws may spend `seconds` before its examples; it is then cut short, and True returned.
+    With `steer`, part of the budget climbs from the best instances towards what `probe` names as its target.
+
+    Returns:
+        Whether it was cut short: after `seconds` an instance was drawn that had not come before. Where few are there to
+        draw, as with `sampled_from`, all of them have then been probed unless it was.
 
     Raises:
+        Unsatisfiable: nothing was drawn.
         Exception: what the strategy itself raises.
     """
     phases = (Phase.generate, *((Phase.target,) if steer else ()), Phase.shrink)
     checks = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large)
-    end = time.monotonic() + seconds
-
-    cut = False
+    end, seen, cut = time.monotonic() + seconds, [], False
 
     @st.composite
     def timed(draw: st.DrawFn) -> Any:
         nonlocal cut
-        cut = time.monotonic() > end
-        if cut:
+        late = time.monotonic() > end
+        try:
+            instance = draw(strategy)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # Hypothesis rejects by errors that are no Exception
+            if late:
+                cut = True
+                raise _OutOfTime from None
+            raise
+        if late and not any(_same(instance, other) for other in seen):
+            cut = True
             raise _OutOfTime
-        return draw(strategy)
+        seen.extend([instance] if len(seen) < _FEW else [])
+        return instance
 
     @hypothesis.seed(seed)
     @settings(
@@ -139,7 +153,21 @@ def search(
         except (Exception, _OutOfTime):  # Hypothesis calls a strategy that was cut short flaky
             if not cut:
                 raise
+    if not seen:
+        raise Unsatisfiable(f"nothing was drawn in {seconds:g} s")
     return cut
+
+
+_FEW = 100
+"""a strategy of at most so many instances can be judged whole, however late"""
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two instances are equal; those that cannot be compared are not."""
+    try:
+        return bool(one == other)
+    except Exception:
+        return False
 
 
 @contextmanager

@@ -1,6 +1,9 @@
 """Z3: statements about finitely many reals, for all their values."""
 
-from collections.abc import Callable, Iterable
+import numbers
+import time
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
 from typing import Any
 
 from proofs_check.claim import Check, Finding
@@ -15,7 +18,9 @@ def implies(shows: str, scope: str, problem: Problem) -> Check:
     """The hypotheses imply every conclusion, for all reals.
 
     Refuted also where no reals meet the hypotheses, so that a contradiction never passes for a proof. Undecided where
-    the hypotheses allow the root of a negative number.
+    the hypotheses allow the root of a negative number or a denominator of 0 (but under a condition of `ops.where` that
+    excludes it), and where there is no conclusion or one that says nothing of the unknowns. A Python float stands for
+    the binary number it holds.
 
     Args:
         shows: what is proved, in words.
@@ -38,50 +43,268 @@ def induction(shows: str, scope: str, base: Problem, step: Problem) -> Check:
     return Check("smt", shows, scope, run)
 
 
-def _decide(problem: Problem, seconds: float) -> Finding:
-    z3 = need("z3", "z3-solver")
-    context = z3.Context()
-    named: dict[str, Any] = {}
+class Formula:
+    """A statement about unknowns. It has no truth value: an `if` would take one branch for all their values."""
 
-    def unknowns(names: str) -> Any:
+    __slots__ = ("z3",)
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, z3: Any) -> None:
+        self.z3 = z3
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "a comparison of unknowns has no truth value: use ops.where, ops.larger, ops.smaller or ops.abs"
+        )
+
+    def __eq__(self, other: object) -> "Formula":  # type: ignore[override]
+        return Formula(self.z3 == _said(other))
+
+    def __ne__(self, other: object) -> "Formula":  # type: ignore[override]
+        return ~(self == other)
+
+    def __invert__(self) -> "Formula":
+        return Formula(need("z3", "z3-solver").Not(self.z3))
+
+    def __and__(self, other: Any) -> "Formula":
+        return Formula(need("z3", "z3-solver").And(self.z3, _said(other)))
+
+    def __or__(self, other: Any) -> "Formula":
+        return Formula(need("z3", "z3-solver").Or(self.z3, _said(other)))
+
+    __rand__, __ror__ = __and__, __or__
+
+
+def _said(value: Any) -> Any:
+    if not isinstance(value, Formula | bool):
+        raise TypeError(f"a statement must be a comparison; got {type(value).__name__}")
+    return value.z3 if isinstance(value, Formula) else value
+
+
+class Real:
+    """A real number made of unknowns, by +, -, *, /, whole powers and `ops`."""
+
+    __slots__ = ("z3",)
+    __hash__ = None  # type: ignore[assignment]
+    __array_ufunc__ = None  # NumPy's functions refuse it
+
+    def __init__(self, z3: Any) -> None:
+        self.z3 = z3
+
+    def _with(self, other: Any, made: Callable[[Any, Any], Any]) -> Any:
+        if not isinstance(other, Real | numbers.Rational | float):
+            return NotImplemented
+        return Real(made(self.z3, _term(self.z3.ctx, other)))
+
+    def _against(self, other: Any, made: Callable[[Any, Any], Any]) -> Any:
+        found = self._with(other, made)
+        return found if found is NotImplemented else Formula(found.z3)
+
+    def __add__(self, other: Any) -> "Real":
+        return self._with(other, lambda a, b: a + b)
+
+    def __radd__(self, other: Any) -> "Real":
+        return self._with(other, lambda a, b: b + a)
+
+    def __sub__(self, other: Any) -> "Real":
+        return self._with(other, lambda a, b: a - b)
+
+    def __rsub__(self, other: Any) -> "Real":
+        return self._with(other, lambda a, b: b - a)
+
+    def __mul__(self, other: Any) -> "Real":
+        return self._with(other, lambda a, b: a * b)
+
+    def __rmul__(self, other: Any) -> "Real":
+        return self._with(other, lambda a, b: b * a)
+
+    def __truediv__(self, other: Any) -> "Real":
+        return self._with(other, lambda a, b: a / b)
+
+    def __rtruediv__(self, other: Any) -> "Real":
+        return self._with(other, lambda a, b: b / a)
+
+    def __pow__(self, power: Any) -> "Real":
+        if not isinstance(power, int):
+            raise TypeError(f"a power must be a whole number; got {power!r}: take roots by ops.sqrt")
+        if power < 0:
+            return 1 / self**-power
+        return Real(self.z3**power) if power else 0 * self + 1
+
+    def __neg__(self) -> "Real":
+        return Real(-self.z3)
+
+    def __pos__(self) -> "Real":
+        return self
+
+    def __abs__(self) -> "Real":
+        return Real(need("z3", "z3-solver").If(self.z3 >= 0, self.z3, -self.z3))
+
+    def __lt__(self, other: Any) -> Formula:
+        return self._against(other, lambda a, b: a < b)
+
+    def __le__(self, other: Any) -> Formula:
+        return self._against(other, lambda a, b: a <= b)
+
+    def __gt__(self, other: Any) -> Formula:
+        return self._against(other, lambda a, b: a > b)
+
+    def __ge__(self, other: Any) -> Formula:
+        return self._against(other, lambda a, b: a >= b)
+
+    def __eq__(self, other: object) -> Formula:  # type: ignore[override]
+        return self._against(other, lambda a, b: a == b)
+
+    def __ne__(self, other: object) -> Formula:  # type: ignore[override]
+        return self._against(other, lambda a, b: a != b)
+
+    def __bool__(self) -> bool:
+        return bool(self != 0)
+
+
+def _term(context: Any, value: Any) -> Any:
+    """A number as Z3 holds it, a float as the binary number that it is.
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: it is infinite or NaN.
+    """
+    if isinstance(value, Real):
+        return value.z3
+    if not isinstance(value, numbers.Rational | float):
+        raise TypeError(f"a value must be a number; got {type(value).__name__}")
+    if isinstance(value, float) and not abs(value) < float("inf"):
+        raise ValueError(f"a constant must be finite; got {value}")
+    exact = Fraction(value)
+    return need("z3", "z3-solver").Q(exact.numerator, exact.denominator, context)
+
+
+class _Query:
+    """Unknowns of one context, and the time that is left to ask Z3 about them."""
+
+    def __init__(self, seconds: float) -> None:
+        self.z3 = need("z3", "z3-solver")
+        self.context, self.end = self.z3.Context(), time.monotonic() + seconds
+        self.named: dict[str, Any] = {}
+
+    def unknowns(self, names: str) -> Any:
         for name in names.split():
-            named.setdefault(name, z3.Real(name, context))
-        made = [named[name] for name in names.split()]
+            self.named.setdefault(name, self.z3.Real(name, self.context))
+        made = [Real(self.named[name]) for name in names.split()]
         return made if len(made) > 1 else made[0]
 
-    def at(model: Any) -> str:
-        return ", ".join(f"{name} = {_shown(model, real)}" for name, real in named.items())
+    def ask(self, *formulas: Any) -> tuple[Any, str]:
+        """What Z3 finds, and the unknowns of its model."""
+        solver = self.z3.Solver(ctx=self.context)
+        solver.set("timeout", max(1, int(1000 * (self.end - time.monotonic()))))
+        solver.add(*formulas)
+        found = solver.check()
+        if found != self.z3.sat:
+            return found, ""
+        model = solver.model()
+        return found, ", ".join(f"{name} = {_shown(model, real)}" for name, real in self.named.items())
 
+    def allowed(self, what: str, *formulas: Any) -> Finding | None:
+        """Undecided, and where, unless the formulas contradict each other."""
+        found, at = self.ask(*formulas)
+        if found == self.z3.unsat:
+            return None
+        where = f"at {at}" if at else "anywhere" if found == self.z3.sat else "not excluded in time"
+        return Finding("undecided", f"{what} {where}: add what keeps it from that to the hypotheses")
+
+
+def _decide(problem: Problem, seconds: float) -> Finding:
+    query = _Query(seconds)
+    z3, context = query.z3, query.context
     ops, roots = _ops(z3, context)
-    given, then = (list(side) for side in problem(unknowns, ops))
-    facts = given
+    given, then = (list(side) for side in problem(query.unknowns, ops))
+    silent = _silent(z3, then)
+    if silent:
+        return Finding("undecided", silent)
+    facts = [z3.BoolVal(part, context) if isinstance(part, bool) else _said(part) for part in given]
+    conclusion = z3.And(*map(_said, then), context)
     for square, defined in roots:  # in the order they were taken: a root may stand under a later one
-        found, model = _check(z3, context, [*facts, square < 0], seconds)
-        if found != z3.unsat:
-            where = f"at {at(model)}" if model is not None else "not excluded in time"
-            return Finding(
-                "undecided", f"the root of a negative number {where}: add what keeps it from that to the hypotheses"
-            )
-        facts = [*facts, defined]
-    possible, _ = _check(z3, context, facts, seconds)
-    if possible != z3.sat:
-        known = possible == z3.unsat
-        said = "the hypotheses contradict each other" if known else f"no model of the hypotheses in {seconds:g} s"
-        return Finding("refuted" if known else "undecided", said)
-    found, model = _check(z3, context, [*facts, z3.Not(z3.And(*then, context), context)], seconds)
-    if found == z3.unsat:
-        return Finding("proved")
+        undefined = query.allowed("the root of a negative number", *facts, square < 0)
+        if undefined:
+            return undefined
+        facts.append(defined)
+    for guards, denominator in _denominators(z3, [*facts, conclusion]):
+        undefined = query.allowed("a denominator of 0", *facts, *guards, denominator == 0)
+        if undefined:
+            return undefined
+    possible, _ = query.ask(*facts)
+    if possible == z3.unsat:
+        return Finding("refuted", "the hypotheses contradict each other")
+    if possible == z3.unknown:
+        return Finding("undecided", f"no model of the hypotheses in {seconds:g} s")
+    found, at = query.ask(*facts, z3.Not(conclusion))
     if found == z3.unknown:
         return Finding("undecided", f"z3 found neither proof nor model in {seconds:g} s: raise --seconds")
-    return Finding("refuted", at(model))
+    return Finding("proved") if found == z3.unsat else Finding("refuted", at)
 
 
-def _check(z3: Any, context: Any, formulas: list[Any], seconds: float) -> tuple[Any, Any]:
-    solver = z3.Solver(ctx=context)
-    solver.set("timeout", max(1, int(1000 * seconds)))
-    solver.add(*formulas)
-    found = solver.check()
-    return found, solver.model() if found == z3.sat else None
+def _silent(z3: Any, conclusions: list[Any]) -> str:
+    """What is wrong with a list of conclusions that is empty, or of which one names no unknown; else nothing."""
+    if not conclusions:
+        return "no conclusion to prove"
+    for part in conclusions:
+        if isinstance(part, bool) or not any(_unknown(z3, term) for term in _terms(_said(part))):
+            said = part if isinstance(part, bool) else _said(part)
+            return f"the conclusion {said} is a constant and says nothing of the unknowns: drop it or put one into it"
+    return ""
+
+
+def _terms(formula: Any) -> Iterator[Any]:
+    """Every part of a formula, each once."""
+    todo, seen = [formula], set()
+    while todo:
+        term = todo.pop()
+        if term.get_id() not in seen:
+            seen.add(term.get_id())
+            yield term
+            todo += term.children()
+
+
+def _unknown(z3: Any, term: Any) -> bool:
+    return term.decl().kind() == z3.Z3_OP_UNINTERPRETED
+
+
+def _denominators(z3: Any, formulas: list[Any]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Every denominator but a nonzero constant, each with the conditions of `where` under which it is divided by."""
+    divided = {t.get_id() for formula in formulas for t in _terms(formula) if _divides(z3, t)}
+    holding: dict[int, bool] = {}
+
+    def holds(term: Any) -> bool:
+        """Whether some part of a term is a division."""
+        key = term.get_id()
+        if key not in holding:
+            holding[key] = key in divided or any([holds(child) for child in term.children()])
+        return holding[key]
+
+    todo: list[tuple[tuple[Any, ...], Any]] = [((), formula) for formula in formulas]
+    seen = set()
+    while todo:
+        guards, term = todo.pop()
+        key = (frozenset(guard.get_id() for guard in guards), term.get_id())
+        if key in seen or not holds(term):
+            continue
+        seen.add(key)
+        if term.get_id() in divided:
+            yield guards, term.arg(1)
+        if term.decl().kind() == z3.Z3_OP_ITE and term.num_args() == 3:
+            condition, then, otherwise = term.children()
+            branches = ((guards, condition), ((*guards, condition), then), ((*guards, z3.Not(condition)), otherwise))
+            todo += branches
+        else:
+            todo += [(guards, child) for child in term.children()]
+
+
+def _divides(z3: Any, term: Any) -> bool:
+    """Whether a term is a division by anything but a constant other than 0."""
+    if term.decl().kind() != z3.Z3_OP_DIV:
+        return False
+    below = term.arg(1)
+    return not (z3.is_rational_value(below) and below.as_fraction() != 0)
 
 
 def _shown(model: Any, real: Any) -> str:
@@ -93,7 +316,7 @@ class _Refused:
     """Stands for a number that Z3 does not know."""
 
     def _refuse(self, *_: Any) -> Any:
-        raise ValueError("smt.problem must be algebraic; got exp, log, erfc or pi: use the balls engine.")
+        raise ValueError("smt.problem must be algebraic; got exp, log, log1p, sin, erfc or pi: use the balls engine.")
 
     __call__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _refuse
     __truediv__ = __rtruediv__ = __pow__ = __neg__ = __le__ = __lt__ = __ge__ = __gt__ = _refuse
@@ -103,29 +326,28 @@ def _ops(z3: Any, context: Any) -> tuple[Ops, list[tuple[Any, Any]]]:
     """The operations on Z3 reals, and a list that collects the roots taken: radicand, definition of the root."""
     roots: list[tuple[Any, Any]] = []
 
-    def root(square: Any) -> Any:
-        square, value = _real(z3, context, square), z3.Real(f"root!{len(roots)}", context)
-        roots.append((square, z3.And(value >= 0, value * value == square)))
-        return value
+    def root(square: Any) -> Real:
+        below, value = _term(context, square), z3.Real(f"root!{len(roots)}", context)
+        roots.append((below, z3.And(value >= 0, value * value == below)))
+        return Real(value)
 
-    def where(condition: Any, then: Any, otherwise: Any) -> Any:
-        return z3.If(condition, _real(z3, context, then), _real(z3, context, otherwise))
+    def where(condition: Any, then: Any, otherwise: Any) -> Real:
+        return Real(z3.If(_said(condition), _term(context, then), _term(context, otherwise), context))
 
     refused: Any = _Refused()
     ops = Ops(
-        num=lambda text: z3.RealVal(text, context),
+        num=lambda text: Real(_term(context, Fraction(text))),
         sqrt=root,
         exp=refused,
         log=refused,
+        log1p=refused,
+        sin=refused,
         erfc=refused,
         pi=refused,
-        absolute=lambda a: where(a >= 0, a, -a),
+        abs=abs,
         larger=lambda a, b: where(a >= b, a, b),
+        smaller=lambda a, b: where(a <= b, a, b),
         where=where,
         ratio=lambda a, b: a / b,
     )
     return ops, roots
-
-
-def _real(z3: Any, context: Any, value: Any) -> Any:
-    return z3.RealVal(value, context) if isinstance(value, int | float) else value

@@ -12,16 +12,26 @@ import sympy
 from proofs_check.claim import Check, Finding
 from workbench.theory.ops import Ops
 
+
+def _where(condition: Any, then: Any, otherwise: Any) -> Any:
+    if isinstance(condition, bool):
+        raise TypeError(f"a condition must be a relation; got {condition}: write sympy.Eq, since == compares the form")
+    return sympy.Piecewise((then, condition), (otherwise, True))
+
+
 SYMPY = Ops(
     num=sympy.Rational,
     sqrt=sympy.sqrt,
     exp=sympy.exp,
     log=sympy.log,
+    log1p=lambda a: sympy.log(1 + a),
+    sin=sympy.sin,
     erfc=sympy.erfc,
     pi=sympy.pi,
-    absolute=sympy.Abs,
+    abs=sympy.Abs,
     larger=sympy.Max,
-    where=lambda condition, then, otherwise: sympy.Piecewise((then, condition), (otherwise, True)),
+    smaller=sympy.Min,
+    where=_where,
     ratio=lambda a, b: a / b,
 )
 """exact expressions"""
@@ -32,10 +42,11 @@ _TRIALS = (2, 3, sympy.Rational(1, 2), 5, sympy.Rational(1, 3), 7)
 
 
 def identity(shows: str, scope: str, sides: Sides) -> Check:
-    """Every pair of exact expressions is equal, for all values of their symbols.
+    """Every pair of exact expressions is equal, for all values of their symbols at which both are defined.
 
-    The difference must cancel to 0 as a rational function, or simplify to 0; floats are refused. A pair that does not
-    cancel is refuted by small numbers at which the sides differ, else left undecided.
+    The difference must cancel to 0 as a rational function, or simplify to 0; floats are refused, and what divides by an
+    expression that is 0 for all values. A pair that does not cancel is refuted by small numbers at which the sides
+    differ, else left undecided. Write sympy.Eq for a condition: == between expressions compares their form.
     """
 
     def run(seconds: float) -> Finding:
@@ -81,6 +92,9 @@ def _decide(sides: Sides) -> Finding:
     for left, right in pairs:
         if left.atoms(sympy.Float) | right.atoms(sympy.Float):
             return Finding("undecided", f"a float in {left} = {right}: use ops.num for constants")
+        nowhere = next((p.base for p in left.atoms(sympy.Pow) | right.atoms(sympy.Pow) if _by_zero(p)), None)
+        if nowhere is not None:
+            return Finding("undecided", f"{left} = {right} is defined nowhere: {nowhere} is 0 for all values")
         difference = left - right
         if sympy.cancel(sympy.together(difference)) == 0:
             continue
@@ -90,6 +104,15 @@ def _decide(sides: Sides) -> Finding:
         if sympy.simplify(difference) != 0:
             return Finding("undecided", f"{left} = {right} does not simplify")
     return Finding("proved")
+
+
+def _by_zero(power: Any) -> bool:
+    """Whether a power is a division by what is 0 for all values."""
+    if not power.exp.is_negative:
+        return False
+    free = sorted(power.base.free_symbols, key=lambda s: s.name)
+    at = power.base.subs(dict(zip(free, itertools.cycle(_TRIALS), strict=False)))
+    return at.is_zero is not False and sympy.expand(power.base) == 0
 
 
 def _witness(left: Any, right: Any) -> str:

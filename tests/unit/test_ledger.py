@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import pytest
@@ -357,7 +358,112 @@ def test_a_slow_strategy_is_cut_short_and_says_so():
     entry = quick(claim(instances=slow, mutants=(), extremal={}), examples=10**5, seconds=0.5)
     assert entry.cut
     assert 5 < entry.instances < 100
-    assert entry.verdict == Verdict.SUPPORTED
+    assert entry.verdict == Verdict.UNKNOWN
+    assert entry.witness.endswith("instances, before all were judged: raise --seconds")
+    assert not entry.ok
+    assert quick(replace(claim(instances=slow, mutants=(), extremal={}), proofs=(proved(),)), seconds=0.1).verdict == (
+        Verdict.PROVED  # which does not rest on the sample
+    )
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of a few stacks that take long to train."""
+
+    seed: int
+
+
+def trained(seconds, members=4, each=0.1):
+    """A claim on a few members, judged in `seconds`; each takes its time where it is first judged."""
+    done = set()
+
+    def conclusion(member):
+        if member.seed not in done:
+            time.sleep(each)
+            done.add(member.seed)
+        return at_most(0.1, 0.9)
+
+    instances = st.sampled_from([Member(seed) for seed in range(members)])
+    made = claim(kind="recovery", hypotheses=(), instances=instances, conclusion=conclusion, mutants=(), extremal={})
+    return quick(made, examples=300, seconds=seconds), done
+
+
+def test_members_left_unjudged_leave_a_claim_open():
+    entry, done = trained(0.15)
+    assert len(done) < 4
+    assert (entry.verdict, entry.cut, entry.ok) == (Verdict.UNKNOWN, True, False)
+    assert "cut short after" in entry.witness
+
+
+def test_a_claim_is_not_cut_short_once_all_its_members_are_judged():
+    """Time is up while members are drawn again."""
+    entry, done = trained(0.35)
+    assert len(done) == 4
+    assert (entry.verdict, entry.cut, entry.ok) == (Verdict.SUPPORTED, False, True)
+
+
+@pytest.mark.parametrize("empty", [st.nothing(), st.integers(1, 50).filter(lambda x: x > 99)])
+@pytest.mark.parametrize("seconds", [5.0, 1e-9])
+def test_a_strategy_without_instances_says_so(empty, seconds):
+    entry = quick(claim(instances=empty, mutants=(), extremal={}), seconds=seconds)
+    assert entry.verdict == Verdict.UNKNOWN
+    assert "drawing instances: the strategy rejects nearly all it draws, or has nothing to draw" in entry.problems[0]
+    short = quick(claim(extremal={"": empty}, mutants=()), seconds=seconds)
+    assert "an extremal instance: the strategy rejects nearly all it draws" in "".join(short.problems)
+    broken = quick(claim(controls=(Control("positive", empty),), mutants=(), extremal={}), seconds=seconds)
+    assert "control 'positive': the strategy rejects nearly all it draws" in "".join(broken.problems)
+    nowhere = Mutant("half", square, lambda x: x * x / 2, shown_on=empty)
+    assert only_problem(quick(claim(mutants=(nowhere,), extremal={}))) == "mutant 'half' is caught by no check"
+
+
+def test_an_infinite_bound_says_nothing():
+    entry = quick(claim(conclusion=lambda x: at_most(float(x), math.inf), mutants=(), extremal={}))
+    assert entry.verdict == Verdict.UNKNOWN
+    assert only_problem(entry) == "the conclusion says nothing of any of 50 instances: its bound is infinite"
+    assert entry.void == {"": "its bound is infinite"}
+    some = quick(claim(conclusion=lambda x: at_most(float(x), math.inf if x < 40 else 99.0), mutants=(), extremal={}))
+    assert some.verdict == Verdict.SUPPORTED
+    proof = quick(claim(conclusion=lambda x: at_most(float(x), math.inf), proofs=(proved(),), mutants=(), extremal={}))
+    assert proof.verdict == Verdict.UNKNOWN
+    none = quick(claim(conclusion=lambda x: at_most(torch.empty(0), 1.0), mutants=(), extremal={}))
+    assert "says nothing of any of 50 instances: it is of no sample" in only_problem(none)
+    nan = quick(claim(conclusion=lambda x: at_most(math.nan, math.inf), mutants=(), extremal={}))
+    assert nan.verdict == Verdict.REFUTED
+
+
+def test_a_claim_that_leaves_the_program_is_a_problem():
+    def leaves(*_):
+        raise SystemExit(0)
+
+    made = claim(conclusion=leaves, mutants=(), extremal={}, proofs=(Check("smt", "s", "c", leaves),))
+    entry = quick(made)
+    assert entry.verdict == Verdict.UNKNOWN
+    assert len(entry.problems) == 2
+    assert "raises SystemExit" in " ".join(entry.problems)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hypotheses": ("x real",)}, r"hypotheses must be of Hypothesis objects; got 'x real': write Hypothesis\("),
+        ({"hypotheses": "x real"}, r"hypotheses must be a tuple; got 'x real': write Hypothesis\("),
+        ({"controls": (st.just(1),)}, r"controls must be of Control objects; got just\(1\): write Control\("),
+        ({"proofs": (lambda seconds: Finding("proved"),)}, "proofs must be of Check objects.*make it by an engine"),
+        ({"mutants": ("half",)}, r"mutants must be of Mutant objects; got 'half': write Mutant\(name, of, by\)"),
+        ({"instances": [1, 2]}, r"instances must be a Hypothesis strategy; got \[1, 2\]: such as st\.floats"),
+        ({"extremal": {"": 1}}, r"extremal\[''\] must be a Hypothesis strategy; got 1"),
+        ({"extremal": st.just(1)}, "extremal must be a dict.*name the part that each"),
+        ({"controls": (Control("positive", 3),)}, r"controls\['positive'\]\.instances must be a Hypothesis strategy"),
+        ({"conclusion": 3}, r"conclusion must be a function; got 3: return at_most\(\)"),
+        ({"promised": "TRUE"}, "promised must be one of .*; got 'TRUE': choose one"),
+        ({"kind": "sharp"}, "kind must be one of .*; got 'sharp': choose one"),
+        ({"statement": None}, "statement must be a text; got None: put it into quotes"),
+        ({"id": 7}, "id must be a name; got 7"),
+    ],
+)
+def test_a_claims_fields_are_of_their_kinds(changes, message):
+    with pytest.raises(ValueError, match=message):
+        claim(**changes)
 
 
 def test_json_is_plain():

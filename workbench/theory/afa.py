@@ -37,12 +37,12 @@ def norm_error(c: Number, *, ops: Ops = FLOAT) -> Number:
 
 def norm_mismatch(x2: Number, f2: Number, *, ops: Ops = FLOAT) -> Number:
     """r = ||x|² / |f|² - 1|; infinite for f = 0. Source: ours, the paper's figure without its factor of the width."""
-    return ops.absolute(ops.ratio(x2, f2) - 1)
+    return ops.abs(ops.ratio(x2, f2) - 1)
 
 
 def log_mismatch(x2: Number, f2: Number, *, ops: Ops = FLOAT) -> Number:
     """|ln(|f| / |x|)|: the only one of these that treats over- and under-activation alike. Source: ours."""
-    return ops.absolute(ops.log(f2 / x2)) / 2
+    return ops.abs(ops.log(f2 / x2)) / 2
 
 
 def lbo_dense(x2: Number, f2: Number, m: Number, *, ops: Ops = FLOAT) -> Number:
@@ -63,7 +63,7 @@ def lbo_1(x2: Number, f2: Number, l1: Number, *, ops: Ops = FLOAT) -> Number:
 
     The best one from norms alone: on a cone it equals mu for every f >= 0. Source: ours.
     """
-    return ops.absolute(x2 - f2) / (l1 * l1 - f2)
+    return ops.abs(x2 - f2) / (l1 * l1 - f2)
 
 
 def mismatch(interference: Number, residual: Number, shrinkage: Number) -> Number:
@@ -81,4 +81,4 @@ def mismatch(interference: Number, residual: Number, shrinkage: Number) -> Numbe
 
 def residual_gap(l1: Number, f2: Number, coherence: Number, x2: Number, x_hat2: Number, *, ops: Ops = FLOAT) -> Number:
     """Bound on ||x|² - |f|²| when f only reconstructs x_hat: mu (l1² - |f|²) + ||x|² - |x_hat|²|. Source: ours."""
-    return l1_gap(l1, f2, coherence) + ops.absolute(x2 - x_hat2)
+    return l1_gap(l1, f2, coherence) + ops.abs(x2 - x_hat2)

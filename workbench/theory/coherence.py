@@ -16,7 +16,7 @@ def square_norm(h: Sequence[Number]) -> Number:
 
 def l1_norm(h: Sequence[Number], *, ops: Ops = FLOAT) -> Number:
     """L = sum |h_i|. Source: definition."""
-    return sum(ops.absolute(value) for value in h)
+    return sum(ops.abs(value) for value in h)
 
 
 def gram(rows: Sequence[Sequence[Number]]) -> list[list[Number]]:
@@ -75,7 +75,7 @@ def babel(products: Sequence[Sequence[Number]], *, ops: Ops = FLOAT) -> Number:
 
     Source: Gershgorin's circles for G - I; Tropp (2004) calls it the cumulative coherence.
     """
-    sums = [sum(ops.absolute(g) for j, g in enumerate(row) if j != i) for i, row in enumerate(products)]
+    sums = [sum(ops.abs(g) for j, g in enumerate(row) if j != i) for i, row in enumerate(products)]
     largest = sums[0]
     for value in sums[1:]:
         largest = ops.larger(largest, value)

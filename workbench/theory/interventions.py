@@ -74,7 +74,7 @@ def least_deviation(leading: Number, degree: int, *, ops: Ops = FLOAT) -> Number
 
     Source: Chebyshev; attained by his polynomial.
     """
-    return ops.absolute(leading) / 2 ** (degree - 1)
+    return ops.abs(leading) / 2 ** (degree - 1)
 
 
 def uniform_gain(frequency: Number, width: Number, *, sine: Callable[[Number], Number] = math.sin) -> Number:
@@ -236,4 +236,4 @@ def blind_error(one: Number, other: Number, *, ops: Ops = FLOAT) -> Number:
 
     Source: ours, of Saengkyongam et al. (2024), proposition 1; attained halfway between.
     """
-    return ops.absolute(one - other) / 2
+    return ops.abs(one - other) / 2

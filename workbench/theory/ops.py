@@ -1,4 +1,7 @@
-"""What a closed form needs beyond +, -, *, / and whole powers: one table a number system."""
+"""What a closed form needs beyond +, -, *, / and whole powers: one table a number system.
+
+A Python float in a formula is the binary number that it holds: .1 is 3602879701896397 / 2^55, num("1/10") a tenth.
+"""
 
 import math
 from collections.abc import Callable
@@ -19,11 +22,16 @@ class Ops:
     sqrt: Callable[[Number], Number]
     exp: Callable[[Number], Number]
     log: Callable[[Number], Number]
+    log1p: Callable[[Number], Number]
+    """log(1 + a)"""
+    sin: Callable[[Number], Number]
     erfc: Callable[[Number], Number]
     pi: Number
-    absolute: Callable[[Number], Number]
+    abs: Callable[[Number], Number]
     larger: Callable[[Number, Number], Number]
     """the larger of two"""
+    smaller: Callable[[Number, Number], Number]
+    """the smaller of two"""
     where: Callable[[Any, Number, Number], Number]
     """where(condition, then, otherwise)"""
     ratio: Callable[[Number, Number], Number]
@@ -39,10 +47,13 @@ FLOAT = Ops(
     sqrt=math.sqrt,
     exp=math.exp,
     log=math.log,
+    log1p=math.log1p,
+    sin=math.sin,
     erfc=math.erfc,
     pi=math.pi,
-    absolute=abs,
+    abs=abs,
     larger=max,
+    smaller=min,
     where=lambda condition, then, otherwise: then if condition else otherwise,
     ratio=_ratio,
 )

@@ -37,7 +37,7 @@ def hard_threshold(u: Number, lam: Number, *, ops: Ops = FLOAT) -> Number:
 
     Source: AbsTopK paper, lemma 1.
     """
-    return ops.where(ops.absolute(u) > l0_cut(lam, ops=ops), u, ops.num("0"))
+    return ops.where(ops.abs(u) > l0_cut(lam, ops=ops), u, ops.num("0"))
 
 
 def jump(u: Number, lam: Number, *, ops: Ops = FLOAT) -> Number:
@@ -50,7 +50,7 @@ def abs_top_k(u: Sequence[Number], k: int, *, ops: Ops = FLOAT) -> list[Number]:
 
     Source: AbsTopK paper, lemma 1; hard thresholding, Blumensath and Davies (2009).
     """
-    size = [ops.absolute(value) for value in u]
+    size = [ops.abs(value) for value in u]
     return [ops.where(_rank(size, i, ops) < k, u[i], ops.num("0")) for i in range(len(u))]
 
 
@@ -64,7 +64,7 @@ def gradient_mask(u: Sequence[Number], k: int, *, ops: Ops = FLOAT) -> list[Numb
 
     TopK's is 0 at an entry below 0 besides. Source: ours, derivative away from ties.
     """
-    size, one, none = [ops.absolute(value) for value in u], ops.num("1"), ops.num("0")
+    size, one, none = [ops.abs(value) for value in u], ops.num("1"), ops.num("0")
     return [ops.where(_rank(size, i, ops) < k, one, none) for i in range(len(u))]
 
 
@@ -93,7 +93,7 @@ def error_square(x2: Number, u2: Number, gap2: Number) -> Number:
 
 def support_floor(h: Number, l1: Number, mu: Number, *, ops: Ops = FLOAT) -> Number:
     """Least |u_i| of an active row with coefficient h, where u = hV V^T: |h| - mu (|h|_1 - |h|). Source: ours."""
-    return ops.absolute(h) - one_step_bias(h, l1, mu, ops=ops)
+    return ops.abs(h) - one_step_bias(h, l1, mu, ops=ops)
 
 
 def rest_ceiling(l1: Number, mu: Number) -> Number:
@@ -103,7 +103,7 @@ def rest_ceiling(l1: Number, mu: Number) -> Number:
 
 def one_step_bias(h: Number, l1: Number, mu: Number, *, ops: Ops = FLOAT) -> Number:
     """Largest |u_i - h_i|: mu (|h|_1 - |h_i|). A code of one step is not that of least squares. Source: ours."""
-    return mu * (l1 - ops.absolute(h))
+    return mu * (l1 - ops.abs(h))
 
 
 def recoverable_ratio(mu: Number, *, ops: Ops = FLOAT) -> Number:
@@ -193,5 +193,5 @@ def merged_cosine(product: Number, *, ops: Ops = FLOAT) -> Number:
 
 def bipolarity(positive: Number, negative: Number, *, ops: Ops = FLOAT) -> Number:
     """Share of a latent's firing that both signs have: 2 min(p+, p-) / (p+ + p-), in [0, 1]. Source: ours."""
-    total, apart = positive + negative, ops.absolute(positive - negative)
+    total, apart = positive + negative, ops.abs(positive - negative)
     return (total - apart) / total

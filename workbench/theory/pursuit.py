@@ -73,7 +73,7 @@ def cumulative_coherence(products: Sequence[Sequence[Number]], count: int, *, op
     """
     largest = None
     for i, row in enumerate(products):
-        sizes = [ops.absolute(g) for j, g in enumerate(row) if j != i]
+        sizes = [ops.abs(g) for j, g in enumerate(row) if j != i]
         total = ops.num("0")
         for _ in range(min(count, len(sizes))):
             for j in range(len(sizes) - 1):  # the largest comes last, whatever the numbers are

@@ -21,9 +21,9 @@ def prefix_norms(contributions: Sequence[Number], *, ops: Ops = FLOAT) -> list[N
 
 def nearest_prefix(norms: Sequence[Number], tau: Number, *, ops: Ops = FLOAT) -> Number:
     """k* = the first k with the least |C_k - tau|, at least 1. Source: Lee et al. (2025), reference code."""
-    best, least = 1, ops.absolute(norms[0] - tau)
+    best, least = 1, ops.abs(norms[0] - tau)
     for k, norm in enumerate(norms[1:], 2):
-        gap = ops.absolute(norm - tau)
+        gap = ops.abs(norm - tau)
         closer = gap < least
         best, least = ops.where(closer, k, best), ops.where(closer, gap, least)
     return best

@@ -34,7 +34,7 @@ def _conclusion(case: Mixture) -> dict[str, Part]:
 def _chain(unknowns, ops):
     x2, f2, l1, k, m, mu = unknowns("x2 f2 l1 k m mu")
     given = [f2 > 0, x2 >= 0, l1 >= 0, l1 * l1 > f2, l1 * l1 <= k * f2, k >= 2, m >= k, mu >= 0]
-    given += [ops.absolute(x2 - f2) <= coherence.l1_gap(l1, f2, mu)]
+    given += [ops.abs(x2 - f2) <= coherence.l1_gap(l1, f2, mu)]
     dense, by_k, by_l1 = (
         afa.lbo_dense(x2, f2, m, ops=ops),
         afa.lbo_k(x2, f2, k, ops=ops),
@@ -79,11 +79,11 @@ CLAIM = Claim(
         symbolic.identity("invariance to scale; padding; symmetry of the log form", "all sizes", _invariances),
     ),
     mutants=(
-        Mutant("k for k − 1", afa.lbo_k, lambda x2, f2, k, *, ops: ops.absolute(x2 / f2 - 1) / k),
-        Mutant("m − 2 for m − 1", afa.lbo_dense, lambda x2, f2, m, *, ops: ops.absolute(x2 / f2 - 1) / (m - 2)),
-        Mutant("L² for L² − N", afa.lbo_1, lambda x2, f2, l1, *, ops: ops.absolute(x2 - f2) / (l1 * l1)),
+        Mutant("k for k − 1", afa.lbo_k, lambda x2, f2, k, *, ops: ops.abs(x2 / f2 - 1) / k),
+        Mutant("m − 2 for m − 1", afa.lbo_dense, lambda x2, f2, m, *, ops: ops.abs(x2 / f2 - 1) / (m - 2)),
+        Mutant("L² for L² − N", afa.lbo_1, lambda x2, f2, l1, *, ops: ops.abs(x2 - f2) / (l1 * l1)),
         Mutant("ratio without − 1", afa.norm_mismatch, lambda x2, f2, *, ops: x2 / f2),
-        Mutant("log of squares", afa.log_mismatch, lambda x2, f2, *, ops: ops.absolute(ops.log(f2 / x2))),
+        Mutant("log of squares", afa.log_mismatch, lambda x2, f2, *, ops: ops.abs(ops.log(f2 / x2))),
     ),
     note="LBO = 0 says nothing: f = |x| e_1 has it with any reconstruction error.",
     reads=Mixture,

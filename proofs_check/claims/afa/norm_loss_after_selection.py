@@ -29,9 +29,9 @@ def _conclusion(case: Selection) -> dict[str, Part]:
 def _bound(unknowns, ops):
     """|f| is within half a gap of tau, and |tau - |x|| <= |b| from |x - b|² = |x|² - 2<x, b> + |b|²."""
     f, tau, x, b, inner, below, above = unknowns("f tau x b inner below above")
-    given = [tau >= 0, x >= 0, b >= 0, ops.absolute(inner) <= x * b, tau * tau == x * x - 2 * inner + b * b]
-    given += [below <= above, ops.absolute(f - tau) <= top_afa.half_gap(below, above)]
-    return given, [ops.absolute(f - x) <= top_afa.norm_loss_bound(below, above, b)]
+    given = [tau >= 0, x >= 0, b >= 0, ops.abs(inner) <= x * b, tau * tau == x * x - 2 * inner + b * b]
+    given += [below <= above, ops.abs(f - tau) <= top_afa.half_gap(below, above)]
+    return given, [ops.abs(f - x) <= top_afa.norm_loss_bound(below, above, b)]
 
 
 def _gradient(symbols, ops):

@@ -44,7 +44,7 @@ def _missed(unknowns, ops):
     """The rule stops at k with tau no farther from C_k than from C_{k+1}; `after` entries of at least h_min follow."""
     kept, following, full, tau, after, least = unknowns("kept following full tau after least")
     given = [kept >= 0, kept < following, following <= full, tau >= 0, least > 0, after >= 0]
-    given += [ops.absolute(kept - tau) <= ops.absolute(following - tau)]
+    given += [ops.abs(kept - tau) <= ops.abs(following - tau)]
     given += [full * full >= following * following + after * least * least]
     return given, [after + 1 < top_afa.missed_at_most(full * full, tau * tau, least * least, ops=ops)]
 

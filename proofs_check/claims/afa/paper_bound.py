@@ -29,7 +29,7 @@ def _conclusion(case: Mixture) -> dict[str, Part]:
 def _sides(unknowns, ops):
     x2, h2, eps, n = unknowns("x2 h2 eps n")
     c = coherence.norm_gap(1, eps, n)
-    gap = ops.absolute(x2 - h2) <= coherence.norm_gap(h2, eps, n)
+    gap = ops.abs(x2 - h2) <= coherence.norm_gap(h2, eps, n)
     given = [gap, x2 >= 0, h2 >= 0, n >= 1, eps >= 0, c < 1]
     return given, [afa.afa_floor(x2, c) <= h2, h2 <= afa.afa_ceiling(x2, c)]
 
@@ -46,7 +46,7 @@ def _norms(unknowns, ops):
     x, h, c = unknowns("x h c")
     low, high = afa.zf_slopes(c, ops=ops)
     given = [c >= 0, c < 1, x > 0, h >= 0, low * x <= h, h <= high * x]
-    return given, [1 - low <= high - 1, ops.absolute(h - x) <= x * afa.norm_error(c, ops=ops)]
+    return given, [1 - low <= high - 1, ops.abs(h - x) <= x * afa.norm_error(c, ops=ops)]
 
 
 def _mean_product(rows):

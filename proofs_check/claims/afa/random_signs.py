@@ -75,7 +75,7 @@ def _bound(k):
         h = [unknowns(f"h{i}") for i in range(k)]
         g = [[unknowns(f"g{max(i, j)}{min(i, j)}") if i != j else 1 for j in range(k)] for i in range(k)]
         mu, h2 = unknowns("mu h2")
-        given = [ops.absolute(g[i][j]) <= mu for i in range(k) for j in range(i)]
+        given = [ops.abs(g[i][j]) <= mu for i in range(k) for j in range(i)]
         given += [h2 == coherence.square_norm(h), h2 > 0]
         bound = average_case.random_signs_bound(h2, sum(v * v * v * v for v in h), mu)
         return given, [average_case.random_signs_variance(h, g) * h2 * h2 <= bound * h2 * h2]

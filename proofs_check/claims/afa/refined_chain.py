@@ -37,7 +37,7 @@ def _conclusion(case: Mixture) -> dict[str, Part]:
 def _gershgorin_pair(unknowns, ops):
     """Each pair's share: |2 h_i h_j G| <= |G| (h_i² + h_j²); summed over pairs, |q| <= sum_i h_i² sum_j |G_ij|."""
     a, b, g = unknowns("a b g")
-    return [], [ops.absolute(coherence.interference([a, b], [[0, g], [g, 0]])) <= ops.absolute(g) * (a * a + b * b)]
+    return [], [ops.abs(coherence.interference([a, b], [[0, g], [g, 0]])) <= ops.abs(g) * (a * a + b * b)]
 
 
 def _largest_sum(k):
@@ -45,8 +45,8 @@ def _largest_sum(k):
         g = [[unknowns(f"g{max(i, j)}{min(i, j)}") if i != j else 1 for j in range(k)] for i in range(k)]
         mu = unknowns("mu")
         largest = coherence.babel(g, ops=ops)
-        given = [ops.absolute(g[i][j]) <= mu for i in range(k) for j in range(i)]
-        sums = [sum(ops.absolute(g[i][j]) for j in range(k) if j != i) for i in range(k)]
+        given = [ops.abs(g[i][j]) <= mu for i in range(k) for j in range(i)]
+        sums = [sum(ops.abs(g[i][j]) for j in range(k) if j != i) for i in range(k)]
         return given, [*(s <= largest for s in sums), largest <= coherence.norm_gap(1, mu, k)]
 
     return problem
@@ -97,7 +97,7 @@ CLAIM = Claim(
         Mutant("half the coherence", coherence.norm_gap, lambda h2, mu, k: mu * (k - 1) * h2 / 2),
         Mutant("L² without − N", coherence.l1_gap, lambda l1, h2, mu: mu * l1 * l1),
         Mutant("L² − 2N", coherence.l1_gap, lambda l1, h2, mu: mu * (l1 * l1 - 2 * h2)),
-        Mutant("first row's sum for the largest", coherence.babel, lambda g, *, ops: sum(map(ops.absolute, g[0][1:]))),
+        Mutant("first row's sum for the largest", coherence.babel, lambda g, *, ops: sum(map(ops.abs, g[0][1:]))),
         Mutant("one pair, twice", coherence.interference, lambda h, g: 4 * h[0] * h[1] * g[0][1]),
     ),
     note="The spectral part is checked in the eigenbasis; that a symmetric matrix has one is taken as known.",

@@ -40,8 +40,8 @@ def _expand(symbols, ops):
 
 def _bound(unknowns, ops):
     x2, x_hat2, f2, l1, mu = unknowns("x2 x_hat2 f2 l1 mu")
-    given = [ops.absolute(x_hat2 - f2) <= coherence.l1_gap(l1, f2, mu), l1 * l1 > f2, mu >= 0]
-    gap = ops.absolute(x2 - f2)
+    given = [ops.abs(x_hat2 - f2) <= coherence.l1_gap(l1, f2, mu), l1 * l1 > f2, mu >= 0]
+    gap = ops.abs(x2 - f2)
     return given, [gap <= afa.residual_gap(l1, f2, mu, x2, x_hat2, ops=ops), afa.lbo_1(x_hat2, f2, l1, ops=ops) <= mu]
 
 

@@ -21,41 +21,41 @@ def _unroll(symbols, ops):
         g = sum(a * b for a, b in zip(h, new, strict=True))
         yield coherence.interference([*h, t], longer) - coherence.interference(h, old), pair(t, g)
         yield coherence.square_norm([*h, t]) - coherence.square_norm(h), t * t
-        yield coherence.l1_norm([*h, t], ops=ops) - coherence.l1_norm(h, ops=ops), ops.absolute(t)
+        yield coherence.l1_norm([*h, t], ops=ops) - coherence.l1_norm(h, ops=ops), ops.abs(t)
 
 
 def _first_product(unknowns, ops):
     h, product, mu = unknowns("h product mu")
-    return [ops.absolute(product) <= mu], [ops.absolute(h * product) <= mu * ops.absolute(h)]
+    return [ops.abs(product) <= mu], [ops.abs(h * product) <= mu * ops.abs(h)]
 
 
 def _product(unknowns, ops):
     g, l1, t, product, mu = unknowns("g l1 t product mu")
-    size = ops.absolute
+    size = ops.abs
     return [size(g) <= mu * l1, size(product) <= mu], [size(g + t * product) <= mu * (l1 + size(t))]
 
 
 def _first_l1_form(unknowns, ops):
     h, mu = unknowns("h mu")
     q = coherence.interference([h], [[1]])
-    return [mu >= 0], [ops.absolute(q + 0 * h) <= coherence.l1_gap(ops.absolute(h), h * h, mu)]
+    return [mu >= 0], [ops.abs(q + 0 * h) <= coherence.l1_gap(ops.abs(h), h * h, mu)]
 
 
 def _l1_form(unknowns, ops):
     q, g, l1, h2, t, mu = unknowns("q g l1 h2 t mu")
-    size = ops.absolute
+    size = ops.abs
     given = [size(q) <= coherence.l1_gap(l1, h2, mu), size(g) <= mu * l1, mu >= 0, l1 >= 0]
     return given, [size(q + pair(t, g)) <= coherence.l1_gap(l1 + size(t), h2 + t * t, mu)]
 
 
 def _first_cauchy_schwarz(unknowns, ops):
     h = unknowns("h")
-    return [], [ops.absolute(h) ** 2 <= 1 * (h * h)]
+    return [], [ops.abs(h) ** 2 <= 1 * (h * h)]
 
 
 def _cauchy_schwarz(unknowns, ops):
     l1, h2, k, t = unknowns("l1 h2 k t")
-    return [l1 * l1 <= k * h2, k >= 1], [(l1 + ops.absolute(t)) ** 2 <= (k + 1) * (h2 + t * t)]
+    return [l1 * l1 <= k * h2, k >= 1], [(l1 + ops.abs(t)) ** 2 <= (k + 1) * (h2 + t * t)]
 
 
 def _k_form(unknowns, ops):

@@ -28,7 +28,7 @@ def _conclusion(case: Conditioned) -> dict[str, Part]:
 def _leak(unknowns, ops):
     """|r|² = sum c² + q, and |q| <= mu ((sum c)² - sum c²) is the l1 form."""
     squares, total, q, mu = unknowns("squares total q mu")
-    given = [ops.absolute(q) <= coherence.l1_gap(total, squares, mu), mu >= 0, total >= 0]
+    given = [ops.abs(q) <= coherence.l1_gap(total, squares, mu), mu >= 0, total >= 0]
     return given, [squares + q <= theory.leak_square(squares, total, mu)]
 
 

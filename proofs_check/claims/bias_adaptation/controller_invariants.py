@@ -50,7 +50,7 @@ def _cases(unknowns, ops):
     between = ops.where(q > p, zero, ops.where(q < floor, zero, moved))
     moves = [ops.where(q > p, moved, zero) <= 0, ops.where(q < floor, moved, zero) >= 0, between == 0]
     size = ops.where(q > p, fallen, raised)
-    return given, [lowest <= new, new <= 0, *moves, ops.absolute(moved) <= size]
+    return given, [lowest <= new, new <= 0, *moves, ops.abs(moved) <= size]
 
 
 @st.composite

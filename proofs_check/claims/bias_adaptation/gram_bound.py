@@ -53,18 +53,18 @@ def _grown(symbols, ops):
 
 def _no_row(unknowns, ops):
     g, mu = unknowns("g mu")
-    return [mu >= 0, g == 0], [ops.absolute(g) <= mu * 0]
+    return [mu >= 0, g == 0], [ops.abs(g) <= mu * 0]
 
 
 def _no_entry(unknowns, ops):
     gap, l1, mu = unknowns("gap l1 mu")
-    return [mu >= 0, l1 >= 0, gap == 0], [ops.absolute(gap) <= theory.gram_gap(l1, 0, mu, shared=0)]
+    return [mu >= 0, l1 >= 0, gap == 0], [ops.abs(gap) <= theory.gram_gap(l1, 0, mu, shared=0)]
 
 
 def _product(unknowns, ops):
     """One more row i != j: |g_j| <= mu (|h|_1 - |h_j|) stays true."""
     g, rest, t, product, mu = unknowns("g rest t product mu")
-    size = ops.absolute
+    size = ops.abs
     given = [mu >= 0, size(product) <= mu, size(g) <= mu * rest]
     return given, [size(g + t * product) <= mu * (rest + size(t))]
 
@@ -72,7 +72,7 @@ def _product(unknowns, ops):
 def _entry(unknowns, ops):
     """One more entry h'_j: its share is at most |h'_j| mu (|h|_1 - |h_j|)."""
     gap, l1, other, shared, mine, t, g, mu = unknowns("gap l1 other shared mine t g mu")
-    size = ops.absolute
+    size = ops.abs
     given = [size(gap) <= theory.gram_gap(l1, other, mu, shared=shared)]
     given += [mu >= 0, l1 >= size(mine), size(g) <= mu * (l1 - size(mine))]
     grown = theory.gram_gap(l1, other + size(t), mu, shared=shared + size(mine * t))

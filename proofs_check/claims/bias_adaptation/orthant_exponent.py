@@ -42,7 +42,7 @@ def _corner(reached):
 
     def problem(unknowns, ops):
         s, t, a, b, c, k = unknowns("s t a b c k")
-        e, size = theory.orthant_exponent(s), ops.absolute(b)
+        e, size = theory.orthant_exponent(s), ops.abs(b)
         far, more, least = ops.sqrt(e), ops.sqrt(e - 1), c * a - k * size
         given = [s > 1, t >= 0, c > 0, k > 0, c * c + k * k == 1, s * (c * c - k * k) == 1]
         facts = [c * far == 1, k == c * more, c * a + k * b >= least, c * a - k * b >= least]

@@ -36,7 +36,7 @@ def _derivative(symbols, ops):
 def _remainder(unknowns, ops):
     """|phi x_hat + <w, x_hat> x|² from |<w, x_hat>| <= |x_hat| <= a S and |<x, x_hat>| <= |x| |x_hat|."""
     phi, norm, hat, along, inner, a, total = unknowns("phi norm hat along inner a total")
-    size = ops.absolute
+    size = ops.abs
     given = [norm >= 0, hat >= 0, a >= 0, total >= 0, hat <= a * total]
     given += [size(along) <= hat, size(inner) <= norm * hat]
     square = phi**2 * hat**2 + 2 * phi * along * inner + along**2 * norm**2
@@ -52,7 +52,7 @@ def _remainder(unknowns, ops):
 def _length(unknowns, ops):
     """|x_hat| <= a S: one more unit latent adds at most a |phi|."""
     hat, total, phi, inner, a, longer = unknowns("hat total phi inner a longer")
-    size = ops.absolute
+    size = ops.abs
     given = [a >= 0, hat >= 0, longer >= 0, hat <= a * total, size(inner) <= hat]
     given += [longer**2 == hat**2 + 2 * a * phi * inner + (a * phi) ** 2]
     return given, [longer <= a * (total + size(phi))]

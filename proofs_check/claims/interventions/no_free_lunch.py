@@ -74,7 +74,7 @@ def _conclusion(case: Twins) -> dict[str, Part]:
 
 def _halfway(unknowns, ops):
     one, other, guess = unknowns("one other guess")
-    errors = [ops.absolute(guess - value) for value in (one, other)]
+    errors = [ops.abs(guess - value) for value in (one, other)]
     return [], [theory.blind_error(one, other, ops=ops) <= ops.larger(*errors)]
 
 
@@ -82,7 +82,7 @@ def _apart(unknowns, ops):
     """One law on the support, two effects wherever |a| > 1."""
     a, s, t = unknowns("a s t")
     first, second = (theory.continued(a, slope, ops=ops) for slope in (s, t))
-    inside = ops.absolute(a) <= 1
+    inside = ops.abs(a) <= 1
     return [s != t], [ops.where(inside, first, a) == a, (first == second) == inside]
 
 

@@ -45,7 +45,7 @@ def _alternation(symbols, ops):
             total = sum(w * x**power for w, x in zip(weights, nodes, strict=True))
             yield sympy.nsimplify(sympy.radsimp(sympy.expand(total))), int(power == degree)
         sizes = sum(w * (-1) ** j for j, w in enumerate(weights))  # they alternate: these are the sizes
-        yield theory.least_deviation(c, degree, ops=ops) * sympy.radsimp(sizes), ops.absolute(c)
+        yield theory.least_deviation(c, degree, ops=ops) * sympy.radsimp(sizes), ops.abs(c)
 
 
 def _solved(unknowns, ops):

@@ -56,7 +56,7 @@ def _quotient(m, k, *, rectified):
 
     def problem(unknowns, ops):
         u, t = [unknowns(f"u{i}") for i in range(m)], unknowns("t")
-        size, none = ops.absolute, ops.num("0")
+        size, none = ops.abs, ops.num("0")
         seen = [ops.larger(v, none) for v in u] if rectified else u
         rule = theory.top_k if rectified else theory.abs_top_k
         mask, before = theory.gradient_mask(seen, k, ops=ops), rule(u, k, ops=ops)

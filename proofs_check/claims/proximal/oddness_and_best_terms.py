@@ -69,7 +69,7 @@ def _kept_by_relu(m, k):
 def _relabelled(unknowns, ops):
     """Two entries change places: so do their values, where no sizes are equal; with a ReLU first too."""
     a, b, other = unknowns("a b c")
-    size, then = ops.absolute, []
+    size, then = ops.abs, []
     given = [size(a) != size(b), size(b) != size(other), size(a) != size(other)]
     for rule in (lambda u, k: theory.abs_top_k(u, k, ops=ops), lambda u, k: theory.top_k(u, k, ops=ops)):
         for k in (1, 2):

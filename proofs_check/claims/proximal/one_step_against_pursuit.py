@@ -73,7 +73,7 @@ def _conclusion(case: Two) -> dict[str, Part]:
 def _finds(unknowns, ops):
     """Any dictionary of coherence mu, any signs, r below the range: u_1 = 1 + r g, u_j = r a + b."""
     r, mu, g, a, b = unknowns("r mu g a b")
-    size = ops.absolute
+    size = ops.abs
     given = [mu > 0, mu < 1, r >= 1, r < theory.recoverable_range(mu, ops=ops)]
     given += [size(v) <= mu for v in (g, a, b)]
     return given, [size(r * a + b) < size(1 + r * g)]
@@ -83,13 +83,13 @@ def _misses(unknowns, ops):
     """The dictionary above, r beyond the range."""
     r, mu = unknowns("r mu")
     given = [mu > 0, mu < 1, r >= 1, r > theory.recoverable_range(mu, ops=ops)]
-    return given, [ops.absolute(1 - r * mu) < r * mu + mu]
+    return given, [ops.abs(1 - r * mu) < r * mu + mu]
 
 
 def _pursuit(unknowns, ops):
     """Any dictionary of coherence mu < 1/3: the large one first; then, row 0 projected away, the small one."""
     r, mu, g, a, b = unknowns("r mu g a b")
-    size = ops.absolute
+    size = ops.abs
     given = [mu >= 0, mu < ops.num("1/3"), r >= 1, *(size(v) <= mu for v in (g, a, b))]
     first = [size(1 * r + g) > size(r * a + b)]
     return given, [*first, size(1 - g * g) > size(b - g * a)]

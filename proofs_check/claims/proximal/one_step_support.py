@@ -30,12 +30,12 @@ def _conclusion(case: Mixture) -> dict[str, Part]:
 
 def _first(unknowns, ops):
     h, product, mu = unknowns("h product mu")
-    return [ops.absolute(product) <= mu], [ops.absolute(h * product) <= theory.rest_ceiling(ops.absolute(h), mu)]
+    return [ops.abs(product) <= mu], [ops.abs(h * product) <= theory.rest_ceiling(ops.abs(h), mu)]
 
 
 def _step(unknowns, ops):
     g, l1, t, product, mu = unknowns("g l1 t product mu")
-    size = ops.absolute
+    size = ops.abs
     given = [size(g) <= theory.rest_ceiling(l1, mu), size(product) <= mu]
     return given, [size(g + t * product) <= theory.rest_ceiling(l1 + size(t), mu)]
 
@@ -43,17 +43,17 @@ def _step(unknowns, ops):
 def _on(unknowns, ops):
     """U_i = h_i + g, g over the other active rows."""
     h, g, l1, mu = unknowns("h g l1 mu")
-    given = [ops.absolute(g) <= theory.rest_ceiling(l1 - ops.absolute(h), mu)]
-    u = ops.absolute(h + g)
+    given = [ops.abs(g) <= theory.rest_ceiling(l1 - ops.abs(h), mu)]
+    u = ops.abs(h + g)
     return given, [
         theory.support_floor(h, l1, mu, ops=ops) <= u,
-        ops.absolute(g) <= theory.one_step_bias(h, l1, mu, ops=ops),
+        ops.abs(g) <= theory.one_step_bias(h, l1, mu, ops=ops),
     ]
 
 
 def _apart(unknowns, ops):
     h, least, l1, mu = unknowns("h least l1 mu")
-    given = [least > 0, ops.absolute(h) >= least, mu > 0, mu <= 1, l1 < theory.recoverable_ratio(mu, ops=ops) * least]
+    given = [least > 0, ops.abs(h) >= least, mu > 0, mu <= 1, l1 < theory.recoverable_ratio(mu, ops=ops) * least]
     return given, [theory.rest_ceiling(l1, mu) < theory.support_floor(h, l1, mu, ops=ops)]
 
 

@@ -13,7 +13,7 @@ from workbench.theory import proximal as theory
 
 
 def _l1(z, lam, ops):
-    return lam * ops.absolute(z)
+    return lam * ops.abs(z)
 
 
 def _l0(z, lam, ops):
@@ -105,7 +105,7 @@ CLAIM = Claim(
         "Six activations minimise |z − u|²/2 + R(z): soft threshold for λ|z|₁, ReLU shifted by λ with z ≥ 0, the "
         "two-sided jump at √(2λ) for λ|z|₀, JumpReLU at √(2λ) with z ≥ 0, AbsTopK under |z|₀ ≤ k, TopK with z ≥ 0."
     ),
-    tex=r"\mathrm{prox}_R(u)=\arg\min_z\tfrac12\|z-u\|^2+R(z)",
+    tex=r"\mathrm{prox}_R(u)=\mathrm{arg}\,\min_z\tfrac12\|z-u\|^2+R(z)",
     source="Zhu, Khalili, Zhu (2025), arXiv 2510.00404, lemma 1; classical",
     kind="bound",
     promised=Verdict.PROVED,

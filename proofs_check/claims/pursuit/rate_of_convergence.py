@@ -56,7 +56,7 @@ def _two_rows(unknowns, ops):
     p, q, g = unknowns("p q g")
     r2 = coherence.square_norm([p, q]) + coherence.interference([p, q], [[1, g], [g, 1]])
     largest = ops.larger((p + g * q) ** 2, (q + g * p) ** 2)
-    bound = theory.rate(1 - ops.absolute(g), 2) * r2
+    bound = theory.rate(1 - ops.abs(g), 2) * r2
     return [g > -1, g < 1], [r2 - largest <= bound]
 
 

@@ -51,7 +51,7 @@ CLAIM = Claim(
         "which picks max |c_j|. Released rules pick max relu(c_j) or max c_j. Both stop where max c_j = 0, at r ≠ 0 "
         "even for x in the cone of the rows."
     ),
-    tex=r"\|r_T\|^2\leq(1-\lambda/m)^T\|x\|^2\ \text{ for }\ j=\arg\max_jc_j",
+    tex=r"\|r_T\|^2\leq(1-\lambda/m)^T\|x\|^2\ \text{ for }\ j=\mathrm{arg}\,\max_jc_j",
     source="Costa et al. (2025), arXiv 2506.03093, proposition C.3, read with the selection rule of the reference code",
     kind="refuted",
     promised=Verdict.REFUTED,

@@ -9,13 +9,13 @@ from workbench.theory import pursuit as theory
 
 def _first_entry(unknowns, ops):
     g, mu = unknowns("g mu")
-    return [ops.absolute(g) <= mu], [ops.absolute(g) <= ops.absolute(g) + mu * 0]
+    return [ops.abs(g) <= mu], [ops.abs(g) <= ops.abs(g) + mu * 0]
 
 
 def _entry(unknowns, ops):
     """One more term of u_i = g_i - sum G_il u_l, `rest` the sum of the |u_l| so far."""
     u, g, rest, new, product, mu = unknowns("u g rest new product mu")
-    size = ops.absolute
+    size = ops.abs
     given = [size(u) <= size(g) + mu * rest, size(product) <= mu, mu >= 0]
     return given, [size(u - product * new) <= size(g) + mu * (rest + size(new))]
 
@@ -50,12 +50,12 @@ def _by_sums(unknowns, ops):
 
 def _hoelder_first(unknowns, ops):
     u, c, best = unknowns("u c best")
-    return [ops.absolute(c) <= best], [ops.absolute(u * c) <= ops.absolute(u) * best]
+    return [ops.abs(c) <= best], [ops.abs(u * c) <= ops.abs(u) * best]
 
 
 def _hoelder(unknowns, ops):
     total, share, u, c, best = unknowns("total share u c best")
-    size = ops.absolute
+    size = ops.abs
     return [size(total) <= share * best, size(c) <= best], [size(total + u * c) <= (share + size(u)) * best]
 
 
@@ -65,7 +65,7 @@ def _largest(count):
     def problem(unknowns, ops):
         row = [1, *unknowns("a b c")]
         found = theory.cumulative_coherence([row], count, ops=ops)
-        sizes = [ops.absolute(g) for g in row[1:]]
+        sizes = [ops.abs(g) for g in row[1:]]
         pairs = [sizes[0] + sizes[1], sizes[0] + sizes[2], sizes[1] + sizes[2]]
         each = {1: sizes, 2: pairs, 3: [sum(sizes[1:], sizes[0])]}[count]
         met = each[0] == found

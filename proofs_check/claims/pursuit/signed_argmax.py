@@ -43,9 +43,9 @@ def _off(case: Mixture, q: int) -> torch.Tensor:
 
 def _first(unknowns, ops):
     e, g, mu = unknowns("e g mu")
-    return [e == 1, ops.absolute(g) <= mu, mu >= 0, mu < 1], [
+    return [e == 1, ops.abs(g) <= mu, mu >= 0, mu < 1], [
         e >= theory.projected_energy(mu, 0),
-        ops.absolute(g) <= theory.projected_product(mu, 0),
+        ops.abs(g) <= theory.projected_product(mu, 0),
     ]
 
 
@@ -53,7 +53,7 @@ def _schur(unknowns, ops):
     """One more row of energy D eliminated: E - p² / D and g - p p' / D, with the bounds at q for all of them."""
     e, d, p, p2, g, mu, q = unknowns("E D p p2 g mu q")
     least, most = theory.projected_energy(mu, q), theory.projected_product(mu, q)
-    size = ops.absolute
+    size = ops.abs
     given = [mu > 0, q >= 0, (q + 1) * mu < 1, e >= least, d >= least]
     given += [size(p) <= most, size(p2) <= most, size(g) <= most]
     ratio = ops.num("1") * most * most / least  # what elimination can take or add at most
@@ -96,7 +96,7 @@ CLAIM = Claim(
         "correlation finds h in k steps. Off q rows the others keep |Pw|² ≥ (1 + μ)(1 − qμ)/(1 − (q − 1)μ) and have "
         "products of at most μ(1 + μ)/(1 − (q − 1)μ)."
     ),
-    tex=r"(2k-q-1)\mu<1\;\Rightarrow\;c_l>|c_j|,\quad l=\arg\max h,\;j\notin S",
+    tex=r"(2k-q-1)\mu<1\;\Rightarrow\;c_l>|c_j|,\quad l=\mathrm{arg}\,\max h,\;j\notin S",
     source="ours; the same bound for nonnegative OMP is stated in Nguyen et al. (2019)",
     kind="tight",
     promised=Verdict.PROVED,

@@ -43,12 +43,12 @@ def _conclusion(case: Tree) -> dict[str, Part]:
 def _largest_first(unknowns, ops):
     """The level l of the largest h: its row against a sibling, another level's active row and that one's sibling."""
     h, other, g, g2, size = unknowns("h other g g2 size")
-    given = [h > 0, other > 0, other <= h, size < 1, ops.absolute(g) <= size, ops.absolute(g2) <= size]
+    given = [h > 0, other > 0, other <= h, size < 1, ops.abs(g) <= size, ops.abs(g2) <= size]
     left = theory.correlation_after(h, h, 1), theory.correlation_after(h * g, h, g)
     return given, [
-        h > ops.absolute(h * g),
+        h > ops.abs(h * g),
         h >= other,
-        h > ops.absolute(other * g2),
+        h > ops.abs(other * g2),
         *(value == 0 for value in left),
         theory.correlation_after(other, h, 0) == other,
     ]
@@ -73,7 +73,7 @@ def _add_level(unknowns, ops):
 def _noise(unknowns, ops):
     """e_j = <w_j, e> within ±n. Unfinished level: h + e_l against g h + e_j. Finished: e_j - g (h + e_l) + g h."""
     h, g, n, own, sibling, done, beside = unknowns("h g n own sibling done beside")
-    size, bound = ops.absolute, unknowns("bound")
+    size, bound = ops.abs, unknowns("bound")
     given = [size(v) <= n for v in (own, sibling, done, beside)] + [bound >= 0, bound < 1, size(g) <= bound]
     given += [h > theory.tree_noise_floor(bound, n, ops=ops)]
     finished = theory.correlation_after(h * g + beside, h + done, g)
