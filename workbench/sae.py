@@ -248,6 +248,12 @@ class SAE(nn.Module, ABC):
         return importlib.import_module("workbench.interop.saelens").save(self, Path(folder))
 
 
+def must_be_single(sae: SAE, where: str) -> None:
+    """Refuse a stack where one SAE is meant."""
+    said = f"a stack of shape {sae.shape}"
+    must(not sae.shape, where, "a single SAE", said, "save it, and load its folders member-000, member-001, ...")
+
+
 def squared_error(x: Tensor, x_hat: Tensor) -> Float[Tensor, "*s"]:
     """sum_d (x - x_hat)^2, mean over rows."""
     return (x_hat - x).square().sum(-1).mean(-1)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from synthetic.errors import must
+from workbench.ratios import unit_rows
 from workbench.sae import SAE, Pass, register, squared_error
 from workbench.semi_nmf import Factors, best_codes, winner_take_all
 
@@ -57,7 +58,7 @@ class SemiNmf(SAE):
         rows = factors.rows.float()
         sae = cls(rows.shape[1], len(rows), l1=0.0)
         with torch.no_grad():
-            sae.W_dec.copy_(rows / rows.norm(dim=-1, keepdim=True).clamp_min(1e-8))
+            sae.W_dec.copy_(unit_rows(rows))
         return sae.eval()
 
     def pre(self, x: Tensor) -> Tensor:
