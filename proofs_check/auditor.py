@@ -120,7 +120,7 @@ def _with_bias(rows: Tensor, h: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     rows = torch.cat((rows, bias[None]))
     h = torch.cat((h, h.new_ones(len(h), 1)), 1)
     norm = rows.norm(dim=1)
-    kept = norm > 1e-12
+    kept = norm > 0
     return rows[kept] / norm[kept, None], h[:, kept] * norm[kept]
 
 

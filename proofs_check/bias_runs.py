@@ -108,8 +108,7 @@ class Bench:
     @property
     def fvu(self) -> float:
         """Share of the variance left unexplained."""
-        seen = self.evidence
-        return seen.residual / (seen.x_square - float(seen.x_sum.square().sum()) / seen.n)
+        return self.evidence.fvu
 
 
 def recovered(cosines: Tensor, level: float = 0.9) -> float:

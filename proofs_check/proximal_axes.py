@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from proofs_check.claim import digits
+from workbench.ratios import unit_rows
 from workbench.theory import proximal as theory
 
 _ROUNDS = 20
@@ -40,7 +41,7 @@ class Axes:
     def _coded(self) -> tuple[Tensor, Tensor, Tensor]:
         """Of the best single latent of each sample: its number, its value on the unit row, what is left."""
         x = self.x - self.bias
-        unit = self.rows / self.rows.norm(dim=1, keepdim=True).clamp_min(1e-12)
+        unit = unit_rows(self.rows)
         u = x @ unit.T
         value = u if self.signed else u.clamp_min(0.0)
         left, own = (x[:, None, :] - value[:, :, None] * unit).norm(dim=2).min(1)

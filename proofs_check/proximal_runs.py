@@ -75,8 +75,7 @@ class Trained:
     @property
     def fvu(self) -> float:
         """Share of the variance left unexplained."""
-        seen = self.evidence
-        return seen.residual / (seen.x_square - float(seen.x_sum.square().sum()) / seen.n)
+        return self.evidence.fvu
 
     @property
     def dead(self) -> float:

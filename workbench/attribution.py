@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from synthetic.errors import must
+from workbench.ratios import ratio
 
 
 def head_share(W_dec: Float[Tensor, "*s m d"], heads: int) -> Float[Tensor, "*s m heads"]:
@@ -22,7 +23,7 @@ def head_share(W_dec: Float[Tensor, "*s m d"], heads: int) -> Float[Tensor, "*s 
     Source: Kissane et al. (2024), arXiv 2406.17759, their weight-based head attribution. Checked by: ATTN-3.
     """
     norms = W_dec.unflatten(-1, (heads, _width(W_dec.shape[-1], heads))).norm(dim=-1)
-    return norms / norms.sum(-1, keepdim=True).clamp_min(1e-30)
+    return ratio(norms, norms.sum(-1, keepdim=True), 0.0)
 
 
 def top_features(share: Float[Tensor, "*s m heads"], head: int, count: int = 10) -> Int[Tensor, "*s count"]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from synthetic.errors import must
 from synthetic.storage import write_text
-from workbench.sae import SAE
+from workbench.sae import SAE, must_be_single
 
 Tried = list[tuple[float, float]]
 """settings tried and the L0 each gave"""
@@ -55,6 +55,7 @@ def calibrated(
 @torch.no_grad()
 def mean_l0(sae: SAE, x: Float[Tensor, "n d"]) -> float:
     """Mean active latents of a single SAE on raw activations."""
+    must_be_single(sae, "mean_l0.sae")
     return float((sae.encode(x) != 0).sum(-1).float().mean())
 
 

@@ -15,6 +15,7 @@ from workbench.metrics.matching import match
 from workbench.metrics.products import TRACKED, auroc
 from workbench.metrics.samples import Coefficients, products_of
 from workbench.polynomial import Terms, power_terms
+from workbench.ratios import ratio, unit_rows
 from workbench.sae import SAE
 from workbench.variants.polysae import PolySAE
 
@@ -28,8 +29,9 @@ SHELF = (
 
 def correlation(a: Float[Tensor, "*s n m"], b: Float[Tensor, "n q"]) -> Float[Tensor, "*s m q"]:
     """Pearson's r of columns over samples; 0 for constant columns."""
-    a, b = (t.double() - t.double().mean(-2, keepdim=True) for t in (a, b))
-    return a.mT @ b / (a.norm(dim=-2)[..., None] * b.norm(dim=-2)[..., None, :]).clamp_min(1e-12)
+    a, b = (t.double() - t[..., :1, :].double() for t in (a, b))  # 0, and not a rounding error, where constant
+    a, b = (unit_rows((t - t.mean(-2, keepdim=True)).mT) for t in (a, b))
+    return a @ b.mT
 
 
 def acting(world: Interactions, h: Float[Tensor, "n n_true"], pairs: Int[Tensor, "t 2"]) -> Float[Tensor, "n t"]:
@@ -110,6 +112,6 @@ def planted(world: Interactions, rank2: int, terms: Terms, n: int = 20_000) -> f
     x = batch.x.double()
     x = x - x.mean(0)
     on = torch.cat((h, power_terms(h, columns, 2, terms)), 1)
-    on = on - on.mean(0)
+    on = unit_rows((on - on.mean(0)).T).T  # powers of h scale differently: least squares would take one for round-off
     left = x - on @ torch.linalg.lstsq(on, x, driver="gelsd").solution
-    return float(left.square().sum() / x.square().sum())
+    return ratio(float(left.square().sum()), float(x.square().sum()))

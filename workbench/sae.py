@@ -391,6 +391,12 @@ def _broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
         return False
 
 
+def must_be_single(sae: SAE, where: str) -> None:
+    """Refuse a stack where one SAE is meant."""
+    said = f"a stack of shape {sae.shape}"
+    must(not sae.shape, where, "a single SAE", said, "save it, and load its folders member-000, member-001, ...")
+
+
 def squared_error(x: Tensor, x_hat: Tensor) -> Float[Tensor, "*s"]:
     """sum_d (x - x_hat)^2, mean over rows."""
     return (x_hat - x).square().sum(-1).mean(-1)

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from synthetic.errors import must, pick
 from synthetic.streams import stream
+from workbench.ratios import ratio
 
 Init = Literal["random", "svd", "kmeans"]
 _FLOOR = 1e-12
@@ -198,7 +199,7 @@ def _start(x: Float[Tensor, "n d"], m: int, init: Init, seed: int) -> Float[Tens
 def _svd_start(x: Float[Tensor, "n d"], m: int) -> Float[Tensor, "n m"]:
     U, s, _ = torch.linalg.svd(x, full_matrices=False)
     must(m <= len(s), "semi_nmf.fit.m", f"at most {len(s)}, the rank, with init 'svd'", m, "start at random")
-    return U[:, :m] * s[:m].sqrt()
+    return U[:, :m] * ratio(s[:m], s[0], 0.0).sqrt()
 
 
 def _clusters(x: Float[Tensor, "n d"], m: int, rng: torch.Generator, steps: int = 15) -> Int[Tensor, " n"]:

@@ -6,7 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from workbench.sae import SAE
+from synthetic.errors import must
+from workbench.ratios import ratio
+from workbench.sae import SAE, must_be_single
 from workbench.tensors import TENSOR
 from workbench.theory import afa
 
@@ -36,7 +38,13 @@ class Norms:
 
 @torch.no_grad()
 def norms(sae: SAE, x: Float[Tensor, "n d"], chunk: int = 2048) -> Norms:
-    """Norms of a single SAE on activations, float64 on the CPU; computed where the SAE is."""
+    """Norms of a single SAE on activations, float64 on the CPU; computed where the SAE is.
+
+    Raises:
+        ValueError: a stack, or no activations.
+    """
+    must_be_single(sae, "norms.sae")
+    must(len(x), "norms.x", "at least one activation", "none", "keep more held-out samples")
     length = sae.W_dec.double().norm(dim=-1)
     bias = float((sae.b_dec.double() / sae.scale).norm())
     fires = torch.zeros_like(length)
@@ -58,22 +66,23 @@ def zf_figures(own: Norms) -> dict[str, float]:
     eps_LBO are medians of lower bounds on coherence: over m - 1 as the paper has it, over k - 1, and from |f|_1.
     certified: the last with x_hat in the place of x, a true bound also where x is not reconstructed exactly; so is the
     one from k. log mismatch: median |ln(|f|/|x|)|. bias floor: |b_dec| over the median |f|; |f| is never below |b_dec|.
+    Samples with |x| = |f| = 0 have no r and are left out of its medians; a figure that no sample has is NaN.
     """
     rest, total = own.x - own.x_hat, float(own.f2.sum())
     x2, x_hat2 = own.x.square().sum(1), own.x_hat.square().sum(1)
     r = afa.norm_mismatch(x2, own.f2, ops=TENSOR)
-    many = own.k > 1
+    some, many = (x2 > 0) | (own.f2 > 0), own.k > 1
     return {
-        "interference": float((x_hat2 - own.f2).sum()) / total,
-        "residual": float(rest.square().sum()) / total,
-        "shrinkage": float(2 * (own.x_hat * rest).sum()) / total,
-        "mismatch": float((x2 - own.f2).sum()) / total,
+        "interference": ratio(float((x_hat2 - own.f2).sum()), total),
+        "residual": ratio(float(rest.square().sum()), total),
+        "shrinkage": ratio(float(2 * (own.x_hat * rest).sum()), total),
+        "mismatch": ratio(float((x2 - own.f2).sum()), total),
         "correlation": _correlation(x2.sqrt(), own.f2.sqrt()),
         "over-activated": float((own.f2 > x2).double().mean()),
-        "median r": _median(r),
-        "log mismatch": _median(afa.log_mismatch(x2, own.f2, ops=TENSOR)),
-        "bias floor": own.bias / max(_median(own.f2.sqrt()), 1e-12),
-        "median eps_LBO": _median(afa.lbo_dense(x2, own.f2, own.m, ops=TENSOR)),
+        "median r": _median(r[some]),
+        "log mismatch": _median(afa.log_mismatch(x2, own.f2, ops=TENSOR)[some]),
+        "bias floor": ratio(own.bias, _median(own.f2.sqrt())),
+        "median eps_LBO": _median(afa.lbo_dense(x2, own.f2, own.m, ops=TENSOR)[some]),
         "median eps_LBO over k": _median(afa.lbo_k(x2, own.f2, own.k, ops=TENSOR)[many]),
         "median eps_LBO from |f|_1": _median(afa.lbo_1(x2, own.f2, own.l1, ops=TENSOR)[many]),
         "certified eps_LBO": _median(afa.lbo_1(x_hat2, own.f2, own.l1, ops=TENSOR)[many]),
@@ -91,6 +100,6 @@ def _median(values: Tensor) -> float:
 
 
 def _correlation(a: Tensor, b: Tensor) -> float:
+    a, b = a - a[:1], b - b[:1]  # 0, and not a rounding error, where all are equal
     a, b = a - a.mean(), b - b.mean()
-    size = a.norm() * b.norm()
-    return float((a @ b) / size) if float(size) > 0 else float("nan")
+    return ratio(float(a @ b), float(a.norm() * b.norm()))

@@ -1,13 +1,18 @@
-"""Every metric on the shelf: defined, bounded by its best value at the truth, blind to relabelling, with a null."""
+"""Every metric on the shelf: defined, bounded by its best value at the truth, blind to relabelling and to the unit of
+activations, with a null."""
+
+from functools import lru_cache
 
 import numpy as np
 import pytest
 import torch
+from units import LARGE, SMALL, InUnits, in_units
 
 import synthetic
 import workbench
 from synthetic import presets, stream, structured_worlds
-from workbench.metrics import METRICS, evaluate, null
+from workbench.metrics import METRICS, Evidence, Metric, collect, evaluate, null
+from workbench.sae import variant_shelf
 
 WORLD = presets.hierarchical(d=64, n_true=104, directions=synthetic.LowCoherence(0.35))
 RICH = synthetic.Interactions(structured_worlds.concept_tree(rho=0.3, d=24), members=((0, 11), (0, 12)))
@@ -90,3 +95,81 @@ def test_an_untrained_sae_is_near_chance() -> None:
     for name in ("mcc", "recall@.9", "mmcs_features"):
         mean, sd = chance[name]
         assert abs(scores[name] - mean) <= 6 * sd + 0.02
+
+
+# --- units of activations --------------------------------------------------------------------------------------------
+
+FEW = 32
+"""samples that say whether a score depends on the unit of x"""
+
+
+@lru_cache
+def evidence_in(unit: float) -> list[Evidence]:
+    """Evidence of stacks that between them have every score of the shelf, on activations times `unit`."""
+    stacks = (workbench.create(name, RICH.d, 16, seed=[0, 1]) for name in ("group_bias_adaptation", "polysae"))
+    return [own for sae in stacks for own in collect(in_units(sae, unit), InUnits(RICH, unit), FEW, seed=1)]
+
+
+def must_be_the_same_in_any_unit(kind: Metric) -> None:
+    defined = [place for place, own in enumerate(evidence_in(1.0)) if kind.needs(own)]
+    assert defined
+    for unit in (SMALL, LARGE):
+        for place in defined:
+            here, there = (kind.measure(evidence_in(u)[place]) for u in (1.0, unit))
+            assert here.keys() == there.keys() == set(kind.names)
+            np.testing.assert_array_equal([there[name] for name in kind.names], [here[name] for name in kind.names])
+
+
+@pytest.mark.parametrize("kind", METRICS, ids=lambda kind: kind.names[0])
+def test_no_score_depends_on_the_unit_of_activations(kind) -> None:
+    must_be_the_same_in_any_unit(kind)
+
+
+def test_an_absolute_floor_is_caught() -> None:
+    def floored(evidence: Evidence) -> dict[str, float]:
+        return {"floored": evidence.residual / max(evidence.spread, 1e-12)}
+
+    with pytest.raises(AssertionError):
+        must_be_the_same_in_any_unit(Metric(("floored",), "", {}, floored, lambda evidence: True))
+
+
+def trained(name: str, world: synthetic.World) -> workbench.SAE:
+    sae = workbench.create(name, world.d, 16)
+    workbench.train(sae, world, workbench.TrainConfig(steps=3, batch=32))
+    return sae
+
+
+@pytest.mark.parametrize("name", variant_shelf())
+def test_no_variant_learns_or_scores_differently_in_another_unit(name) -> None:
+    sae = trained(name, RICH)
+    scores = evaluate(sae, RICH, FEW)
+    small, large = InUnits(RICH, SMALL), InUnits(RICH, LARGE)
+    np.testing.assert_equal(evaluate(trained(name, small), small, FEW), scores)
+    np.testing.assert_equal(evaluate(in_units(sae, LARGE), large, FEW), scores)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e12])
+def test_units_that_round_change_scores_by_rounding_alone(unit) -> None:
+    sae, world = trained("topk", RICH), InUnits(RICH, unit)
+    scores = evaluate(sae, RICH, FEW)
+    for other in (in_units(sae, unit), trained("topk", world)):
+        found = evaluate(other, world, FEW)
+        np.testing.assert_allclose(list(found.values()), list(scores.values()), rtol=1e-4, atol=1e-4)
+
+
+FOLDED = [name for name, cls in variant_shelf().items() if cls(8, 8).architecture]
+
+
+@pytest.mark.parametrize("name", FOLDED)
+def test_a_unit_folded_into_weights_changes_no_score(name, tmp_path) -> None:
+    """What a SAELens folder holds: inputs are raw, biases and thresholds divided by the scale."""
+    sae, scores = trained(name, RICH), {}
+    for unit in (1.0, SMALL):
+        folder = in_units(sae, unit).save(tmp_path / str(unit))
+        (folder / "workbench.json").unlink()
+        folded = workbench.load(folder)
+        assert float(folded.scale) == 1
+        scores[unit] = evaluate(folded, InUnits(RICH, unit), FEW)
+    np.testing.assert_equal(scores[SMALL], scores[1.0])
+    whole = evaluate(sae, RICH, FEW)
+    np.testing.assert_allclose([scores[1.0][k] for k in whole], list(whole.values()), rtol=1e-4, atol=1e-4)

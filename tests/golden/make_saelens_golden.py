@@ -64,7 +64,17 @@ def _signed(rng: np.random.Generator) -> dict[str, np.ndarray]:
     return {"features": features, "h": h, "decoder": features * sign[:, None], "latents": latents}
 
 
-CASES = {"random": _random, "trained": _trained, "copies": _copies, "signed": _signed}
+def _two_signs(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Features that fire with either sign, some more often with one; latents that follow both signs, or one alone."""
+    features, h = _unit(rng.standard_normal((14, 10))), _coefficients(rng, 600, np.full(14, 0.12))
+    h *= np.where(rng.random(h.shape) < np.linspace(0.2, 0.8, 14), 1.0, -1.0)
+    latents = h * (rng.random(h.shape) < 0.85)
+    latents[:, ::3] = np.maximum(latents[:, ::3], 0.0)
+    return {"features": features, "h": h, "decoder": features.copy(), "latents": latents}
+
+
+# a name's place in the alphabet seeds its numbers
+CASES = {"random": _random, "trained": _trained, "copies": _copies, "signed": _signed, "two_signs": _two_signs}
 
 
 def inputs(case: str) -> dict[str, Tensor]:

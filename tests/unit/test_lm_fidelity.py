@@ -226,3 +226,9 @@ def test_text_without_a_token_to_predict_is_refused():
     alone = torch.tensor([[0, PAD, PAD]])
     with pytest.raises(ValueError, match=r"fidelity\.sequences must be longer than one token; got no token to predict"):
         measure_fidelity(lm, point, alone, {}, mean=torch.zeros(16))
+
+
+def test_a_stack_is_no_change_of_activations():
+    stack, point = W.create("topk", 16, 24, k=3, seed=[0, 1]), HookPoint(1, "resid_post")
+    with pytest.raises(ValueError, match=r"fidelity\.changes must be .*: pass single SAEs"):
+        measure_fidelity(language_model(), point, tokens(), {"s": stack}, mean=torch.zeros(16))

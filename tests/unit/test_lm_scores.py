@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import math
 import re
 import tarfile
 import zipfile
@@ -16,6 +17,7 @@ import torch
 pytest.importorskip("transformers", reason="language models need it: pip install 'sae-workbench[lm]'")
 
 import lm as tiny
+from units import LARGE, SMALL, in_units
 
 import synthetic as S
 import workbench as W
@@ -83,6 +85,42 @@ def test_scores_by_hand():
     assert own["l0/d"] == pytest.approx(own["l0"] / 8)
     assert own["l0 max"] == int((f != 0).sum(1).max()) + 1
     assert own["dead"] == pytest.approx(float((f == 0).all(0).double().mean()))
+
+
+@pytest.mark.parametrize("unit", [SMALL, LARGE])
+def test_no_score_depends_on_the_unit_of_activations(unit):
+    sae, world = trained()
+    x = world.sample(60, S.stream(2, "rows")).x
+    x[5] = 0.0
+    other = in_units(sae, unit)
+    here, there = norms(sae, x), norms(other, x * unit)
+    assert held_out_scores(there) == held_out_scores(here)
+    position = torch.arange(60) % 9
+    assert fvu_by_position(there, position) == fvu_by_position(here, position)
+
+
+@pytest.mark.parametrize("x", [torch.ones(1, 8), torch.full((30, 8), 0.3), torch.zeros(30, 8)])
+def test_what_has_no_value_is_nan_and_no_error(x):
+    sae = W.create("topk", 8, 20, k=3)
+    own = norms(sae, x)
+    found = held_out_scores(own)
+    silent = float(x.sum()) == 0
+    undefined = {name for name, value in found.items() if math.isnan(value)}
+    assert {"fvu", "correlation"} <= undefined
+    assert ({"nmse", "residual", "median r", "log mismatch", "bias floor"} <= undefined) == silent
+    assert found["l0"] == (0 if silent else 3)
+    assert all(math.isnan(value) for value in fvu_by_position(own, torch.zeros(len(x), dtype=torch.long)).values())
+
+
+def test_stacks_and_nothing_are_refused_where_one_sae_is_scored(store):
+    stack = W.create("topk", tiny.D, 20, seed=[0, 1])
+    test = Activations(store, "resid_pre.1", (0.5, 1.0), 1)
+    with pytest.raises(ValueError, match=r"losses\.saes\['both'\] must be a single SAE.*load its folders member-000"):
+        losses(tiny.language_model(), test, {"both": stack}, 64)
+    with pytest.raises(ValueError, match=r"norms\.sae must be a single SAE"):
+        scored([stack], test, 10)
+    with pytest.raises(ValueError, match=r"norms\.x must be at least one activation"):
+        norms(W.create("topk", 8, 20), torch.zeros(0, 8))
 
 
 def test_a_saturated_top_afa_selects_nothing():

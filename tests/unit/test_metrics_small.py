@@ -173,9 +173,15 @@ def test_fidelity_on_a_line():
     )
 
 
-def test_fidelity_without_variance_is_0_or_1():
-    check(scores([[1.0]], [[2.0], [2.0]], [[2.0], [2.0]]), fvu=0.0)
-    check(scores([[1.0]], [[1.0], [1.0]], [[2.0], [2.0]]), fvu=1.0, shrinkage=0.5)
+@pytest.mark.parametrize("h", [[[2.0]], [[0.3]] * 5, [[0.0]] * 3], ids=["one sample", "equal ones", "zeros"])
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_without_variance_there_is_no_share_of_it(h, share):
+    found = scores([[1.0]], [[share * row[0]] for row in h], h)
+    undefined = ("fvu", "explained_variance", "magnitude_r2", "magnitude_pearson")
+    assert all(math.isnan(found[name]) for name in undefined)
+    silent = h[0][0] == 0
+    check(found, saelens_explained_variance=float(silent or share == 1.0), saelens_shrinkage=0.0 if silent else share)
+    assert math.isnan(found["shrinkage"]) if silent else found["shrinkage"] == pytest.approx(share)
 
 
 def test_b_dec_alone_explains_nothing_but_the_mean():

@@ -99,7 +99,7 @@ def correlation(
     for side in (f, target):
         off = (side - w @ side) * w.sqrt()[:, None]
         size, most = off.norm(dim=0), (side * w.sqrt()[:, None]).norm(dim=0)
-        sides.append(torch.where(size > 1e-12 * most, off / size.clamp_min(1e-300), 0.0))
+        sides.append(torch.where(size > 1e-12 * most, off / size, 0.0))
     return sides[0].T @ sides[1]
 
 

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from synthetic.errors import must
 from synthetic.latent_concepts import ENOUGH
+from workbench.ratios import ratio
 
 
 class NotIdentifiable(ValueError):  # noqa: N818
@@ -19,9 +20,14 @@ def affine_fit(
     mean_x, mean_y = weights @ regressors / weights.sum(), weights @ targets / weights.sum()
     root = weights.sqrt()[:, None]
     x, y = root * (regressors - mean_x), root * (targets - mean_y)
-    size = x.norm(dim=0).clamp_min(1e-300)
-    a = torch.linalg.lstsq(x / size, y, driver="gelsd").solution / size[:, None]
+    a = scaled_fit(x, y)
     return a, mean_y - mean_x @ a
+
+
+def scaled_fit(x: Float[Tensor, "s p"], y: Float[Tensor, "s q"]) -> Float[Tensor, "p q"]:
+    """Least squares y ~ x A on columns of norm 1, so that none is taken for round-off; 0 for columns of zeros."""
+    size = x.norm(dim=0)
+    return ratio(torch.linalg.lstsq(ratio(x, size, 0.0), y, driver="gelsd").solution, size[:, None], 0.0)
 
 
 def unexplained(
@@ -29,7 +35,7 @@ def unexplained(
 ) -> Float[Tensor, " q"]:
     """1 - R^2 of each target, NaN where it is constant; no check that there are contexts enough."""
     left, total = _squares(regressors, targets, weights)
-    return torch.where(total > 0, left / total, torch.nan)
+    return ratio(left, total)
 
 
 def r_squared(

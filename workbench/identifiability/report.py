@@ -78,7 +78,8 @@ def concept_report(model: ConceptModel, readout: Readout | None = None) -> Conce
                 raise NotIdentifiable(
                     f"{name} must have log p(c|s) >= log 1e-12; got {least}: make contexts less sharp."
                 )
-            kept = regressors[:, (regressors - regressors[0]).abs().amax(0) > 1e-12]
+            unit = float(x.abs().max()) if regressors is x else 1.0  # nats and probabilities have a unit of their own
+            kept = regressors[:, (regressors - regressors[0]).abs().amax(0) > 1e-12 * unit]
             if not kept.shape[1]:
                 raise NotIdentifiable(
                     f"{name} must have a regressor that varies; got constants: no token excludes anything."

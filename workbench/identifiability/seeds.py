@@ -9,7 +9,7 @@ from torch import Tensor
 
 from synthetic.streams import stream
 from workbench.identifiability.probes import correlation
-from workbench.identifiability.regression import must_be_enough, r_squared
+from workbench.identifiability.regression import must_be_enough, r_squared, scaled_fit
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,7 @@ def agreement(
 
 def _scores(a: Tensor, b: Tensor, weights: Tensor) -> tuple[float, float, float]:
     root = weights.sqrt()[:, None]
-    size = (root * a).norm(dim=0).clamp_min(1e-300)
-    found = torch.linalg.lstsq(root * a / size, root * b, driver="gelsd").solution / size[:, None]
+    found = scaled_fit(root * a, root * b)
     linear = 1 - (weights @ (b - a @ found).square()).sum() / (weights @ b.square()).sum()
     linked = correlation(a, b, weights).abs()
     rows, columns = linear_sum_assignment(linked.numpy(), maximize=True)

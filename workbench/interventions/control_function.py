@@ -9,6 +9,7 @@ from torch import Tensor
 
 from synthetic.errors import must
 from workbench.interventions.mmr import linear_part
+from workbench.ratios import ratio
 
 
 def monomials(z: Float[Tensor, "n p"], degree: int) -> Float[Tensor, "n terms"]:
@@ -64,9 +65,11 @@ class ControlFunction:
         terms = sum(part.shape[1] for part in parts)
         must(len(z) >= 4 * terms, "ControlFunction.z", f"at least {4 * terms} samples", len(z), "draw more")
         design = torch.cat(parts, 1)
-        off, size = design.mean(0), design.std(0).clamp_min(1e-12)
+        round_off = 1e-12 * parts[0].square().mean(0).sqrt().repeat(len(parts))
+        off, size = design.mean(0), torch.maximum(design.std(0), round_off)
         target = (y - y.mean())[:, None]
-        beta = torch.linalg.lstsq((design - off) / size, target, driver="gelsd").solution[:, 0] / size
+        beta = torch.linalg.lstsq(ratio(design - off, size, 0.0), target, driver="gelsd").solution[:, 0]
+        beta = ratio(beta, size, 0.0)
         own = parts[0].shape[1]
         return cls(W, alpha, rest, z, degree, beta[:own], beta[own:], float(y.mean()))
 

@@ -13,7 +13,8 @@ from workbench.attribution import by_source, constant, head_share
 from workbench.lm.hooks import HookPoint, capture
 from workbench.lm.models import LanguageModel
 from workbench.lm.store import ActivationStore
-from workbench.sae import SAE
+from workbench.ratios import difference, ratio
+from workbench.sae import SAE, must_be_single
 
 
 @torch.no_grad()
@@ -49,7 +50,7 @@ def attention_parts(
         lm.model.set_attn_implementation(own)
     weights, v = kept["pattern"], _by_head(attention, kept["values"], lm.heads)
     built = (weights @ v).transpose(1, 2).flatten(2)
-    off = float((built - z).norm() / z.norm())
+    off = difference(built, z)
     must(off <= 1e-4, "pattern times values", "hook_z to 1e-4", f"{off:.1e} off", "this attention is not supported")
     return weights, v
 
@@ -91,6 +92,7 @@ def attributed(
         parts (b, heads, t, source, latents) in the SAE's own units; and by how much their sum over heads and sources,
         with the constant, misses the pre-activation, in units of the largest of them.
     """
+    must_be_single(sae, "attributed.sae")
     linear = sae.linear_pre and "b_enc" in dict(sae.named_parameters())
     must(
         linear,
@@ -105,7 +107,7 @@ def attributed(
     z = capture(lm, ids, [point := HookPoint(layer, "hook_z")])[point]
     pre = sae.pre(sae.own_units(z.flatten(0, 1)))[:, latents]
     total = parts.sum((1, 3)).flatten(0, 1) + constant(columns, sae.b_enc[latents], sae.b_dec)
-    return parts, float((total - pre).abs().max() / pre.abs().max())
+    return parts, ratio(float((total - pre).abs().max()), float(pre.abs().max()))
 
 
 @torch.no_grad()

@@ -106,7 +106,11 @@ def _replaced(changes: list[Change], skip: int) -> Callable[[Tensor], Tensor]:
     def apply(value: Tensor) -> Tensor:
         new = value.repeat(len(changes), 1, 1)
         for own, change in zip(new, changes, strict=True):
-            own[skip:] = change(own[skip:].float()).to(value.dtype)
+            made, shape = change(own[skip:].float()), tuple(own[skip:].shape)
+            must(
+                made.shape == shape, "fidelity.changes", f"of one result {shape}", tuple(made.shape), "pass single SAEs"
+            )
+            own[skip:] = made.to(value.dtype)
         return new
 
     return apply

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from synthetic.errors import must, pick
 from workbench.lm.models import LanguageModel
+from workbench.ratios import difference
 
 _LONG = {
     "resid_pre": "blocks.{}.hook_resid_pre",
@@ -192,7 +193,7 @@ def check_hook_points(lm: LanguageModel, ids: Int[Tensor, "b t"], tol: float = 1
         pairs["attn_out and mlp_out"] = got["resid_pre"] + got["attn_out"] + got["mlp_out"], got["resid_post"]
         pairs["hook_z"] = block.projection(got["hook_z"]), got["attn_out"]
         for name, (value, expected) in pairs.items():
-            off = float((value - expected).norm() / expected.norm().clamp_min(1e-12))
+            off = difference(value, expected)
             what = f"{name} of layer {layer}"
             must(
                 off <= tol, what, f"the model's own to {tol:g}", f"{off:.1e} off", "this architecture is not supported"

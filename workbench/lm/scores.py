@@ -1,6 +1,5 @@
 """What can be said of SAEs on activations of unknown causes: error, sparsity, dead latents, norms, losses."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -13,7 +12,8 @@ from workbench.lm.activations import Activations, standardised
 from workbench.lm.fidelity import Change, measure_fidelity
 from workbench.lm.hooks import HookPoint
 from workbench.lm.models import LanguageModel
-from workbench.sae import SAE
+from workbench.ratios import ratio, spread
+from workbench.sae import SAE, must_be_single
 from workbench.zf import Norms, norms, zf_figures, zf_points
 
 POINTS = 400
@@ -25,10 +25,10 @@ _MEAN_SAMPLES = 16_384
 def held_out_scores(own: Norms) -> dict[str, float]:
     """Scores of a single SAE on activations that it was not trained on.
 
-    fvu: sum |x - x_hat|² / sum |x - mean x|². nmse: mean of |x - x_hat|² / |x|², uncentred, as studies of published
-    SAEs report it. l0, l0 max: active latents, mean and most (there the bias counts); l0/d: per
-    dimension of x. dead: share of latents that fire on none of the
-    samples. Then those of `workbench.zf.zf_figures`.
+    fvu: sum |x - x_hat|² / sum |x - mean x|², NaN where x does not vary, as in one sample. nmse: mean of
+    |x - x_hat|² / |x|² over samples other than 0, uncentred, as studies of published SAEs report it. l0, l0 max: active
+    latents, mean and most (there the bias counts); l0/d: per dimension of x. dead: share of latents that fire on none
+    of the samples. Then those of `workbench.zf.zf_figures`.
 
     Args:
         own: what `workbench.zf.norms` found on the activations.
@@ -36,19 +36,14 @@ def held_out_scores(own: Norms) -> dict[str, float]:
     error, size = (own.x - own.x_hat).square().sum(1), own.x.square().sum(1)
     l0 = float(own.fires.sum()) / len(own.x)
     return {
-        "fvu": float(error.sum()) / spread(own.x),
-        "nmse": float((error / size.clamp_min(1e-12)).mean()),
+        "fvu": ratio(float(error.sum()), spread(own.x)),
+        "nmse": float(ratio(error, size).nanmean()),
         "l0": l0,
         "l0 max": float(own.k.max()),
         "l0/d": l0 / own.x.shape[1],
         "dead": float((own.fires == 0).double().mean()),
         **zf_figures(own),
     }
-
-
-def spread(x: Float[Tensor, "n d"]) -> float:
-    """Sum |x - mean x|²."""
-    return max(float((x - x.mean(0)).square().sum()), 1e-300)
 
 
 def fvu_by_position(own: Norms, position: Int[Tensor, " n"]) -> Mapping[str, float]:
@@ -59,7 +54,7 @@ def fvu_by_position(own: Norms, position: Int[Tensor, " n"]) -> Mapping[str, flo
     for at in range(int(octave.max()) + 1):
         here = octave == at
         label = f"{2**at}-{2 ** (at + 1) - 1}" if at else "0-1"
-        found[label] = float(error[here].sum()) / spread(own.x[here]) if int(here.sum()) > 1 else math.nan
+        found[label] = ratio(float(error[here].sum()), spread(own.x[here]))
     return found
 
 
@@ -84,6 +79,7 @@ def scored(saes: Sequence[SAE], test: Activations, samples: int) -> list[dict[st
 @torch.no_grad()
 def saturation(sae: SAE, x: Float[Tensor, "n d"], chunk: int = 2048) -> dict[str, float]:
     """Of a top-AFA SAE, the share of samples whose latents together fall short of the target: none is left out."""
+    must_be_single(sae, "saturation.sae")
     if sae.name != "top_afa":
         return {}
     short = 0
@@ -106,7 +102,12 @@ def losses(lm: LanguageModel, test: Activations, saes: Mapping[str, SAE], tokens
 
     Returns:
         name -> the figures of `Fidelity`, with the shares recovered.
+
+    Raises:
+        ValueError: one of the SAEs is a stack.
     """
+    for name, sae in saes.items():
+        must_be_single(sae, f"losses.saes[{name!r}]")
     plain = Activations(test.store, test.hook, test.documents, test.skip)
     mean = plain.rows(torch.arange(min(plain.n, _MEAN_SAMPLES))).mean(0)
     changes = {name: _standardising(sae) if test.standardise else sae for name, sae in saes.items()}

@@ -1,5 +1,6 @@
 """Certificates of a code: is it optimal for its own dictionary, and would pursuit have found its support?"""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,7 @@ from synthetic.streams import stream
 from workbench.metrics.evidence import Evidence
 from workbench.metrics.samples import Samples
 from workbench.metrics.shelf import Values, metric
+from workbench.ratios import ratio, unit_rows
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,7 @@ def certificates(samples: Samples) -> Certificates:
 
     Source: Tropp (2004), theorem 3.1 (exact recovery condition); Fuchs (2004), theorem 2 (dual certificate).
     """
-    norm = samples.rows.norm(dim=1).clamp_min(1e-12)
-    rows, f = samples.rows / norm[:, None], samples.f * norm
+    rows, f = unit_rows(samples.rows), samples.f * samples.rows.norm(dim=1)
     correlations = samples.residual @ rows.T
     found = []
     for x, code, c in zip(samples.x, f, correlations, strict=True):
@@ -46,8 +47,9 @@ def certificates(samples: Samples) -> Certificates:
         signed = code[on].sign() * c[on]
         lam = signed.mean().clamp_min(0)
         off = (c[~on].abs() - lam).amax() if bool((~on).any()) else lam.new_zeros(())
-        kkt = torch.maximum((signed - lam).abs().amax(), off.clamp_min(0)) / x.norm().clamp_min(1e-12)
-        found.append((float(kkt), *conditions(rows[on], rows[~on], code[on].sign())))
+        violation = torch.maximum((signed - lam).abs().amax(), off.clamp_min(0))
+        kkt = ratio(float(violation), float(x.norm()), math.inf)
+        found.append((kkt, *conditions(rows[on], rows[~on], code[on].sign())))
     columns = torch.tensor(found, dtype=torch.float64).reshape(-1, 3).unbind(1)
     return Certificates(*columns)
 

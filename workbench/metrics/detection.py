@@ -1,27 +1,23 @@
 """Detection: does a feature's own latent fire exactly where the feature fires?"""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from workbench.metrics.evidence import Evidence
 from workbench.metrics.shelf import Values, metric
+from workbench.ratios import ratio
 
 QUARTERS = ("q1", "q2", "q3", "q4")
 
 
 def scores(both: Tensor, fires: Tensor, true: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Precision, recall and F1 from counts; 0 where undefined."""
-
-    def ratio(top: Tensor, bottom: Tensor) -> Tensor:
-        return torch.where(bottom > 0, top / bottom.clamp_min(1e-300), 0.0)
-
-    return ratio(both, fires), ratio(both, true), ratio(2 * both, fires + true)
+    return ratio(both, fires, 0.0), ratio(both, true, 0.0), ratio(2 * both, fires + true, 0.0)
 
 
 def chance_f1(latent_rate: Float[Tensor, " n"], rate: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
     """F1 of a detector that fires at `latent_rate` whatever the feature does: 2 q r / (q + r)."""
-    return 2 * latent_rate * rate / (latent_rate + rate).clamp_min(1e-300)
+    return ratio(2 * latent_rate * rate, latent_rate + rate, 0.0)
 
 
 @metric(

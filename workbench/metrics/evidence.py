@@ -10,6 +10,7 @@ from synthetic.streams import stream
 from synthetic.world import Codes, GroundTruth, World, must_be_finite, rows_given
 from workbench.metrics.matching import Geometry, match
 from workbench.metrics.samples import Coefficients, Samples, first_samples, products_of
+from workbench.ratios import ratio
 from workbench.sae import SAE, Latents
 
 
@@ -41,24 +42,27 @@ class Evidence:
     first: Samples
     """the first samples, one by one"""
     hits_nearest: Float[Tensor, " m"]
-    """samples in which each latent fires together with its nearest feature"""
+    """samples in which each latent fires while its nearest feature is above 0"""
     hits: Float[Tensor, " n_true"]
     """samples in which a feature and its latent both fire"""
     hits_with_child: Float[Tensor, " n_true"]
     """samples in which a feature and the latent of its parent both fire"""
     true_fires: Float[Tensor, " n_true"]
+    true_above: Float[Tensor, " n_true"]
+    """samples in which a feature is above 0"""
     h_sum: Float[Tensor, " n_true"]
     h_square: Float[Tensor, " n_true"]
     f_sum: Float[Tensor, " n_true"]
     """sum over samples of its latent's contribution along the row, f |row| sign(cos)"""
     f_square: Float[Tensor, " n_true"]
     fh: Float[Tensor, " n_true"]
-    x_sum: Float[Tensor, " d"]
     x_square: float
+    spread: float
+    """sum of |x - mean x|^2"""
     residual: float
     """sum of |x - x_hat|^2"""
     ratio: float
-    """sum of |x_hat| / |x| over samples with |x| > 1e-6"""
+    """sum of |x_hat| / |x| over samples with x other than 0"""
     ratio_count: int
     x_hat_square: float
     x_dot: float
@@ -69,6 +73,11 @@ class Evidence:
         """Samples in which a feature's latent fires, 0 for unmatched features."""
         found = self.geometry.latent_of
         return torch.where(found >= 0, self.fires[found.clamp_min(0)], 0.0)
+
+    @property
+    def fvu(self) -> float:
+        """sum |x - x_hat|^2 / sum |x - mean x|^2; NaN where x does not vary, as in a single sample."""
+        return ratio(self.residual, self.spread)
 
     @property
     def live(self) -> Bool[Tensor, " m"]:
@@ -154,17 +163,27 @@ class _Truth:
     """Sums over samples that concern the world alone, float64."""
 
     def __init__(self, truth: GroundTruth) -> None:
-        self.fires, self.h, self.h2 = (torch.zeros(truth.n_true, dtype=torch.float64) for _ in range(3))
-        self.x = torch.zeros(truth.d, dtype=torch.float64)
-        self.x2 = 0.0
+        self.fires, self.above, self.h, self.h2 = torch.zeros(4, truth.n_true, dtype=torch.float64)
+        self.x2 = self.off2 = 0.0
+        self.origin: Tensor | None = None  # the first sample: sums about it are 0 where all samples are equal
 
     def add(self, x: Tensor, h: Entries) -> None:
         _, feature, value = h
         self.fires += _count(feature, len(self.fires))
+        self.above += _count(feature[value > 0], len(self.fires))
         self.h += _count(feature, len(self.fires), value)
         self.h2 += _count(feature, len(self.fires), value**2)
-        self.x += x.double().sum(0).cpu()
-        self.x2 += float(x.double().square().sum())
+        x = x.double()
+        if self.origin is None:
+            self.origin, self.off = x[0], torch.zeros_like(x[0])
+        off = x - self.origin
+        self.off += off.sum(0)
+        self.off2 += float(off.square().sum())
+        self.x2 += float(x.square().sum())
+
+    def spread(self, n: int) -> float:
+        """Sum of |x - mean x|^2 over the n samples."""
+        return self.off2 - float(self.off.square().sum()) / n
 
 
 class _Counter:
@@ -197,8 +216,8 @@ class _Counter:
         peak = torch.zeros(m, dtype=torch.float64, device=device)
         peak.scatter_reduce_(0, latent, value.double().abs(), "amax")
         self.peak = torch.maximum(self.peak, peak.cpu() * self.length)
-        nearest = self.geometry.nearest.to(device)[latent]
-        self.hits_nearest += _count(latent[dense[rows, nearest] != 0], m)
+        nearest = dense[rows, self.geometry.nearest.to(device)[latent]]
+        self.hits_nearest += _count(latent[nearest > 0], m)
         feature = self.feature_of.to(device)[latent]
         kept = feature >= 0
         rows, feature = rows[kept], feature[kept]
@@ -220,7 +239,7 @@ class _Counter:
         self.x_hat_square += float(x_hat.square().sum())
         self.x_dot += float((x * x_hat).sum())
         norm = x.norm(dim=1)
-        valid = norm > 1e-6
+        valid = norm > 0
         self.ratio += float((x_hat.norm(dim=1)[valid] / norm[valid]).sum())
         self.ratio_count += int(valid.sum())
 
@@ -250,10 +269,11 @@ class _Counter:
             targets=targets,
             hits_nearest=self.hits_nearest,
             true_fires=shared.fires,
+            true_above=shared.above,
             h_sum=shared.h,
             h_square=shared.h2,
-            x_sum=shared.x,
             x_square=shared.x2,
+            spread=shared.spread(n),
             residual=self.residual,
             ratio=self.ratio,
             ratio_count=self.ratio_count,

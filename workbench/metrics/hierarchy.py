@@ -8,6 +8,7 @@ from torch import Tensor
 
 from workbench.metrics.evidence import Evidence
 from workbench.metrics.shelf import Values, metric, only_if
+from workbench.ratios import ratio
 
 TRACKS = 0.7
 """|cos| from which a latent counts as tracking a feature"""
@@ -64,8 +65,8 @@ def edges(evidence: Evidence) -> Edges:
         child=child,
         parent=parent,
         absorption=without / alone - with_child / both,
-        hedging=c / (p.abs() + c.abs()).clamp_min(1e-12),
-        tilt=p2 / (p2.abs() + c2.abs()).clamp_min(1e-12),
+        hedging=ratio(c, p.abs() + c.abs()),
+        tilt=ratio(p2, p2.abs() + c2.abs()),
     )
 
 
@@ -99,7 +100,7 @@ def splitting(evidence: Evidence) -> Values:
     followers = torch.bincount(geometry.nearest[tracking], minlength=evidence.truth.n_true)
     features = evidence.truth.features.double()
     first, second = parts(evidence.decoder, features[geometry.nearest], features[geometry.second])
-    share = second.abs() / (first.abs() + second.abs()).clamp_min(1e-12)
+    share = ratio(second.abs(), first.abs() + second.abs(), 0.0)
     mixed = (share >= MIXES) & (geometry.nearest != geometry.second)
     return {
         "splitting": float((followers >= 2).double().mean()),

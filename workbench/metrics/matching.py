@@ -9,13 +9,12 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from synthetic.streams import stream
+from workbench.ratios import unit_rows
 
 
 def cosines(rows: Float[Tensor, "m d"], features: Float[Tensor, "n d"]) -> Float[Tensor, "m n"]:
     """cos(row_j, feature_i), float64; 0 for a zero row."""
-    rows, features = rows.detach().double(), features.detach().double()
-    rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(1e-12)
-    return rows @ (features / features.norm(dim=1, keepdim=True).clamp_min(1e-12)).T
+    return unit_rows(rows.detach().double()) @ unit_rows(features.detach().double()).T
 
 
 @dataclass(frozen=True)

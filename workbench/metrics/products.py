@@ -12,6 +12,7 @@ from workbench.metrics.evidence import Evidence
 from workbench.metrics.matching import cosines, random_geometries
 from workbench.metrics.samples import Coefficients
 from workbench.metrics.shelf import Values, metric, only_if
+from workbench.ratios import unit_rows
 
 TRACKED = 0.9
 """|cos| from which a latent counts as the atom of a product"""
@@ -68,6 +69,6 @@ def products(evidence: Evidence) -> Values:
     own, others = strengths(read, truth, evidence.truth.n_true)
     return {
         "product_error": float((found - wanted).square().sum() / wanted.square().sum()),
-        "product_cosine": float(torch.nn.functional.cosine_similarity(found, wanted, eps=1e-12).mean()),
+        "product_cosine": float((unit_rows(found) * unit_rows(wanted)).sum(1).mean()),
         "product_auroc": auroc(own, others),
     }

@@ -7,6 +7,7 @@ score 1.000. Use `f1`, `mcc_corrected` and `uniqueness` to see that.
 from workbench.metrics.detection import scores
 from workbench.metrics.evidence import Evidence
 from workbench.metrics.shelf import Values, metric
+from workbench.ratios import ratio
 
 
 @metric(
@@ -21,17 +22,22 @@ from workbench.metrics.shelf import Values, metric
     saelens_dead_latents=0.0,
 )
 def saelens(evidence: Evidence) -> Values:
-    """As `eval_sae_on_synthetic_data` of SAELens 6.54; a feature fires where h != 0 (there h > 0, equal unless signed).
+    """As `eval_sae_on_synthetic_data` of SAELens 6.54: a feature fires where h > 0, a latent where f != 0.
 
     mcc: mean |cos| over the assignment; uniqueness: distinct nearest features / latents, dead ones included;
     precision, recall, F1, accuracy: each latent against its nearest feature, 0 where undefined, mean over latents;
-    shrinkage: mean |x_hat|/|x| over |x| > 1e-6; explained variance: 1 - E|x - x_hat|^2 / (E|x|^2 - |E x|^2).
+    shrinkage: mean |x_hat|/|x| over x != 0, 0 without any; explained variance: 1 - E|x - x_hat|^2 / (E|x|^2 - |E x|^2),
+    and where x does not vary 1 for an error of at most 1e-10 E|x|^2, 0 for more. On signed worlds a latent that also
+    fires where h < 0 is thus wrong there; `f1` counts both signs.
+
+    Differs: SAELens's floors are absolute, 1e-6 for |x| and 1e-10 for variance and error, so that for small activations
+    its scores depend on their unit.
     """
     geometry, n = evidence.geometry, evidence.n
-    true = evidence.true_fires[geometry.nearest]
+    true = evidence.true_above[geometry.nearest]
     precision, recall, f1 = scores(evidence.hits_nearest, evidence.fires, true)
     accuracy = (n - evidence.fires - true + 2 * evidence.hits_nearest) / n
-    variance = evidence.x_square / n - float((evidence.x_sum / n).square().sum())
+    exact = float(evidence.residual <= 1e-10 * evidence.x_square)
     return {
         "saelens_mcc": geometry.mean_matched,
         "saelens_uniqueness": len(geometry.nearest.unique()) / len(geometry.nearest),
@@ -40,10 +46,6 @@ def saelens(evidence: Evidence) -> Values:
         "saelens_recall": float(recall.mean()),
         "saelens_accuracy": float(accuracy.mean()),
         "saelens_shrinkage": evidence.ratio / max(evidence.ratio_count, 1),
-        "saelens_explained_variance": _explained(evidence.residual / n, variance),
+        "saelens_explained_variance": 1 - ratio(evidence.residual, evidence.spread, 1 - exact),
         "saelens_dead_latents": float((~evidence.live).sum()),
     }
-
-
-def _explained(error: float, variance: float) -> float:
-    return 1 - error / variance if variance >= 1e-10 else float(error < 1e-10)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from synthetic.errors import must
 from workbench import kernels
+from workbench.ratios import unit_rows
 from workbench.sae import SAE, Pass, register, squared_error
 from workbench.semi_nmf import Factors, best_codes, winner_take_all
 
@@ -59,7 +60,7 @@ class SemiNmf(SAE):
         rows = factors.rows.float()
         sae = cls(rows.shape[1], len(rows), l1=0.0)
         with torch.no_grad():
-            sae.W_dec.copy_(rows / rows.norm(dim=-1, keepdim=True).clamp_min(1e-8))
+            sae.W_dec.copy_(unit_rows(rows))
         sae.fresh = False
         return sae.eval()
 
