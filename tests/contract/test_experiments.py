@@ -14,6 +14,7 @@ from rich.console import Console
 from toys import run
 
 from workbench import TrainConfig, study
+from workbench.results import Run
 from workbench.study import HOW, opened
 
 pytest.importorskip("transformers", reason="two experiments need it: pip install 'sae-workbench[lm]'")
@@ -55,20 +56,16 @@ def resumed(name, folder, **more):
 
 @pytest.mark.parametrize("name", RESUMED)
 def test_a_run_of_another_experiment_is_refused(name, tmp_path):
-    for other in RESUMED:
-        if other == name:
-            continue
+    held = Run.open(folder_of(tmp_path, {}), name)  # one lock for all that follows
+    others = [other for other in RESUMED if other != name]
+    for other in others:
         folder = folder_of(tmp_path, config_of(other))  # an older run, renamed: its settings tell
-        with pytest.raises(
-            ValueError, match=r"config\.json.* must be .*; got .*: (resume it with the exp|start a new run)"
-        ):
+        with pytest.raises(ValueError, match=r"config\.json.* must be .*: (resume it with the exp|start a new run)"):
             resumed(name, folder)
-    other = next(other for other in RESUMED if other != name)
-    folder = folder_of(tmp_path, config_of(name), other)
-    with pytest.raises(
-        ValueError, match=rf"run folder must be one of {name}; got .*, one of '{other}': choose the folder"
-    ):
+    folder = folder_of(tmp_path, config_of(name), others[0])
+    with pytest.raises(ValueError, match=rf"run folder must be one of {name}; got .*, one of '{others[0]}': choose"):
         resumed(name, folder)
+    assert held.folder == folder
 
 
 def test_the_command_line_refuses_it_in_one_line(tmp_path, monkeypatch, capsys):
@@ -87,9 +84,9 @@ def test_the_command_line_refuses_it_in_one_line(tmp_path, monkeypatch, capsys):
 def test_settings_of_a_run(name, tmp_path):
     """They come back; one that an older run lacks is the present default; one of a wrong kind is refused."""
     config, default = config_of(name), KINDS[name]()
-    again, open_run = resumed(name, folder_of(tmp_path, config, name))
+    again, held = resumed(name, folder_of(tmp_path, config, name))  # one lock for all that follows
     assert replace(again, resume=None) == default
-    assert open_run.folder == tmp_path / "run"
+    assert held.folder == tmp_path / "run"
     for field in config.keys() - set(HOW):
         folder_of(tmp_path, {key: value for key, value in config.items() if key != field})
         assert replace(resumed(name, tmp_path / "run")[0], resume=None) == default
