@@ -11,7 +11,7 @@ from rich.text import Text
 from proofs_check.audit_report import merged, print_audit
 from proofs_check.auditor import audit
 from proofs_check.ledger import judge
-from proofs_check.report import print_ledger
+from proofs_check.report import plain, print_ledger
 from proofs_check.shelf import claims_of_file
 from synthetic.errors import must
 from synthetic.progress import track
@@ -40,7 +40,7 @@ def judge_file(path: Path, console: Console, *, as_json: bool = False, **budget:
     else:
         print_ledger(console, entries, at_length=True)
     for said in wrong:
-        Console(stderr=True).print(Text.assemble(("error: ", "bold red"), said), soft_wrap=True)
+        Console(stderr=True).print(Text.assemble(("error: ", "bold red"), plain(said)), soft_wrap=True)
     if wrong:
         return 2
     return 0 if all(entry.ok for entry in entries) else 1

@@ -1,7 +1,6 @@
 """A claim that is wrong, vacuous, unguarded or badly drawn does not pass; each defect is named."""
 
 import math
-import time
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from types import SimpleNamespace
