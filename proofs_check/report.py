@@ -2,6 +2,9 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+from unicodedata import category
 
 from rich.box import SIMPLE
 from rich.console import Console, Group, RenderableType
@@ -103,8 +106,21 @@ def _rows(*headings: str) -> Table:
     return table
 
 
+def plain(value: Any) -> Any:
+    """Text, or what is made of it, without the control characters by which a claim could steer the terminal."""
+    if isinstance(value, dict):
+        return {plain(key): plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    if type(value) is not str:
+        return value
+    steers = {c: c.encode("unicode_escape").decode() for c in set(value) - {"\n", "\t"} if category(c).startswith("C")}
+    return "".join(steers.get(c, c) for c in value)
+
+
 def print_ledger(console: Console, entries: list[Entry], *, at_length: bool) -> None:
     """Detail of few claims or the table of many, then what is wrong with any."""
+    entries = [replace(entry, **{name: plain(value) for name, value in vars(entry).items()}) for entry in entries]
     if at_length:
         for entry in entries:
             console.print(entry_detail(entry), highlight=False, soft_wrap=False)

@@ -10,7 +10,7 @@ from rich.text import Text
 from proofs_check.audit_report import merged, print_audit
 from proofs_check.auditor import audit
 from proofs_check.ledger import judge
-from proofs_check.report import print_ledger
+from proofs_check.report import plain, print_ledger
 from proofs_check.shelf import claims_of_file
 from synthetic.console import json_text
 from synthetic.errors import must
@@ -41,7 +41,7 @@ def judge_file(path: Path, console: Console, *, as_json: bool = False, **budget:
     else:
         print_ledger(console, entries, at_length=True)
     for said in wrong:
-        Console(stderr=True).print(Text.assemble(("error: ", "bold red"), said), soft_wrap=True)
+        Console(stderr=True).print(Text.assemble(("error: ", "bold red"), plain(said)), soft_wrap=True)
     if wrong:
         return 2
     return 0 if all(entry.ok for entry in entries) else 1

@@ -214,6 +214,16 @@ def test_one_bad_claim_costs_itself_alone(monkeypatch, capsys, tmp_path):
     assert len(errors) == 3
 
 
+def test_a_claim_file_does_not_steer_the_terminal(monkeypatch, capsys, tmp_path):
+    text = WRONG.format(less=1).replace("ours", "o\\x1b]0;title\\x07\\x9b2J")
+    (tmp_path / "mine.py").write_text(text + "\nraise ValueError('\\x1b[2J')\n")
+    code, said = say(monkeypatch, capsys, command_line, "check-claim", tmp_path / "mine.py", "--examples", "5")
+    assert code == 2
+    assert "o\\x1b]0;title\\x07\\x9b2J" in said
+    assert "line 14: \\x1b[2J" in said
+    assert not set(said) & {"\x1b", "\x07", "\x9b"}
+
+
 def readme_file(name):
     """A file that the README shows, by the comment of its first line."""
     text = (ROOT / "README.md").read_text()

@@ -1,9 +1,9 @@
 """A claim that is wrong, vacuous, unguarded or badly drawn does not pass; each defect is named."""
 
 import math
-import time
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ from proofs_check.claim import (
     mean_is,
 )
 from proofs_check.draw import numbers
-from proofs_check.engines import smt
+from proofs_check.engines import sampling, smt
 from proofs_check.engines.need import Missing
 from proofs_check.engines.sampling import attack, search
 from proofs_check.ledger import judge
@@ -353,17 +353,22 @@ def test_draws_do_not_depend_on_what_is_imported(tmp_path, monkeypatch):
     assert draw() == before
 
 
-def test_a_slow_strategy_is_cut_short_and_says_so():
-    slow = st.integers(1, 10**9).map(lambda x: time.sleep(0.02) or x)
-    entry = quick(claim(instances=slow, mutants=(), extremal={}), examples=10**5, seconds=0.5)
+def test_a_slow_strategy_is_cut_short_and_says_so(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(sampling, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    def slow(x):
+        clock[0] += 0.02
+        return x
+
+    made = claim(instances=st.integers(1, 10**9).map(slow), mutants=(), extremal={})
+    entry = quick(made, examples=10**5, seconds=0.5)
     assert entry.cut
     assert 5 < entry.instances < 100
     assert entry.verdict == Verdict.UNKNOWN
     assert entry.witness.endswith("instances, before all were judged: raise --seconds")
     assert not entry.ok
-    assert quick(replace(claim(instances=slow, mutants=(), extremal={}), proofs=(proved(),)), seconds=0.1).verdict == (
-        Verdict.PROVED  # which does not rest on the sample
-    )
+    assert quick(replace(made, proofs=(proved(),)), examples=10**5).verdict == Verdict.PROVED  # by no sample
 
 
 @dataclass(frozen=True)
@@ -373,32 +378,32 @@ class Member:
     seed: int
 
 
-def trained(seconds, members=4, each=0.1):
-    """A claim on a few members, judged in `seconds`; each takes its time where it is first judged."""
-    done = set()
+def trained(monkeypatch, seconds):
+    """A claim on four members, which take ten seconds each where they are first judged; and the members judged."""
+    done: set[int] = set()
+    monkeypatch.setattr(sampling, "time", SimpleNamespace(monotonic=lambda: 10.0 * len(done)))
 
     def conclusion(member):
-        if member.seed not in done:
-            time.sleep(each)
-            done.add(member.seed)
+        done.add(member.seed)
         return at_most(0.1, 0.9)
 
-    instances = st.sampled_from([Member(seed) for seed in range(members)])
-    made = claim(kind="recovery", hypotheses=(), instances=instances, conclusion=conclusion, mutants=(), extremal={})
-    return quick(made, examples=300, seconds=seconds), done
+    members = st.integers(0, 10**9).map(lambda number: Member(number % 4))
+    made = claim(kind="recovery", hypotheses=(), instances=members, conclusion=conclusion, mutants=(), extremal={})
+    return judge(made, examples=300, seconds=seconds), done
 
 
-def test_members_left_unjudged_leave_a_claim_open():
-    entry, done = trained(0.15)
-    assert len(done) < 4
+def test_members_left_unjudged_leave_a_claim_open(monkeypatch):
+    entry, done = trained(monkeypatch, 15.0)
+    assert len(done) == 2
     assert (entry.verdict, entry.cut, entry.ok) == (Verdict.UNKNOWN, True, False)
     assert "cut short after" in entry.witness
 
 
-def test_a_claim_is_not_cut_short_once_all_its_members_are_judged():
+def test_a_claim_is_not_cut_short_once_all_its_members_are_judged(monkeypatch):
     """Time is up while members are drawn again."""
-    entry, done = trained(0.35)
+    entry, done = trained(monkeypatch, 35.0)
     assert len(done) == 4
+    assert entry.instances > 100
     assert (entry.verdict, entry.cut, entry.ok) == (Verdict.SUPPORTED, False, True)
 
 
