@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from synthetic.attention_parts import Attended, causal_patterns, conditioned, writer_sets
+from synthetic.defaults import torch_defaults
 from synthetic.directions import unit
 from synthetic.errors import must
 from synthetic.magnitudes import Drawn
@@ -96,6 +97,7 @@ class PlantedAttention:
         return self.tensors["planted"]
 
     @cached_property
+    @torch_defaults()
     def tensors(self) -> Drawn:
         """Everything drawn once, float64."""
         among = writer_sets(self.n_true, self.heads, self.patterns, self.split, stream(self.seed, "attention/writers"))
@@ -118,12 +120,14 @@ class PlantedAttention:
         return z if self.mixing is None else z @ self.tensors["mixing"].to(z)
 
     @cached_property
+    @torch_defaults()
     def _shown(self) -> tuple[Float[Tensor, "n_true d"], Float[Tensor, " n_true"]]:
         """Directions in x, unit rows, and the norms of V W."""
         rows = self.mix(self.planted)
         return unit(rows), rows.norm(dim=1)
 
     @cached_property
+    @torch_defaults()
     def _weights(self) -> Float[Tensor, "sources t n_true"]:
         """Weights of each feature's sources, by destination; 0 pads."""
         return self.tensors["patterns"][self.owners].topk(self.sources, dim=-1).values.permute(2, 1, 0).contiguous()
@@ -144,6 +148,7 @@ class PlantedAttention:
         u = torch.rand(shape, generator=rng, device=rng.device)
         return torch.where(u < self.rate, u / self.rate + 0.5, 0.0)
 
+    @torch_defaults()
     def attend(self, n: int, rng: torch.Generator) -> Attended:
         """Draw n whole sequences with all parts, on the CPU."""
         must(n >= 1, "PlantedAttention.attend.n", "at least 1", n, "draw at least one sequence")
@@ -153,6 +158,7 @@ class PlantedAttention:
         h = torch.einsum("its,nsi->nti", patterns[self.owners], c)
         return Attended(patterns, values, z, self.mix(z), h)
 
+    @torch_defaults()
     def sample(self, n: int, rng: torch.Generator) -> Batch:
         """Activations at n destinations, each uniform in a sequence of its own, on the generator's device."""
         must(n >= 1, "PlantedAttention.sample.n", "at least 1", n, "draw at least one sample")
@@ -167,6 +173,7 @@ class PlantedAttention:
         return self._truth
 
     @cached_property
+    @torch_defaults()
     def _truth(self) -> GroundTruth:
         (rows, norms), weights = self._shown, self._weights.permute(2, 1, 0)
         fires = 1 - (1 - self.rate) ** (weights > 0).sum(-1)

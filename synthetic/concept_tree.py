@@ -54,7 +54,7 @@ class ConceptTree(Firing):
     @property
     def _total(self) -> Float[Tensor, " nodes"]:
         """Sum of the shares of each node's children; the root's is the last entry."""
-        total = torch.zeros(len(self.parents_of) + 1, dtype=torch.float64)
+        total = torch.zeros(len(self.parents_of) + 1, dtype=torch.float64, device="cpu")
         for parent, share in zip(self.parents_of, self.shares, strict=True):
             total[parent] += share
         return total

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from synthetic.concept_activations import exact_activations
 from synthetic.concepts import ConceptModel
+from synthetic.defaults import torch_defaults
 from synthetic.directions import unit
 from synthetic.errors import must
 from synthetic.latent_concepts import LatentConcepts
@@ -63,6 +64,7 @@ class ConceptWorld:
             must(self.dim is None, "ConceptWorld.dim", "None where form is 'exact'", self.dim, "prediction sets it")
 
     @cached_property
+    @torch_defaults()
     def tensors(self) -> Drawn:
         """The model's tables, activations and coefficients of each context, and the dictionary."""
         model = self.concepts.model
@@ -96,6 +98,7 @@ class ConceptWorld:
                 return model.log_marginals.exp()
 
     @cached_property
+    @torch_defaults()
     def model(self) -> ConceptModel:
         """The tables behind it."""
         return ConceptModel(self.concepts.sizes, self.tensors["log_joint"], self.tensors["tokens"])
@@ -121,6 +124,7 @@ class ConceptWorld:
         return self._truth
 
     @cached_property
+    @torch_defaults()
     def _truth(self) -> GroundTruth:
         w, h, x = self.model.weights, self.coefficients.double(), self.activations.double()
         fires = (h != 0).double()
@@ -145,6 +149,7 @@ class ConceptWorld:
         must(n >= 1, "ConceptWorld.sample.n", "at least 1", n, "draw at least one sample")
         return torch.multinomial(self.model.weights.to(rng.device), n, replacement=True, generator=rng)
 
+    @torch_defaults()
     def sample(self, n: int, rng: torch.Generator) -> Batch:
         """Activations and coefficients of n contexts, on the generator's device."""
         s = self.draw(n, rng)

@@ -19,7 +19,7 @@ def configurations(sizes: tuple[int, ...]) -> Int[Tensor, "l concepts"]:
     """All values (c_1, ..., c_K), the last concept fastest."""
     good = bool(sizes) and all(n >= 2 for n in sizes) and math.prod(sizes) <= LARGEST
     must(good, "concepts.sizes", f"values of each concept, 2 or more, at most {LARGEST} in product", sizes, "change it")
-    return torch.tensor(list(itertools.product(*(range(n) for n in sizes))))
+    return torch.tensor(list(itertools.product(*(range(n) for n in sizes))), device="cpu")
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from synthetic.defaults import torch_defaults
 from synthetic.directions import Rows, gaussian, unit
 from synthetic.errors import must
 from synthetic.magnitudes import ConstantMagnitude, Drawn
@@ -53,6 +54,7 @@ class Interactions:
             must(pair, "Interactions.members", "pairs for 'xor'", group, "use 'and' or 'product' for more")
 
     @cached_property
+    @torch_defaults()
     def tensors(self) -> Drawn:
         """What the mixture draws once, and the targets."""
         return {**self.inner.tensors, "targets": self._draw_targets(self.inner.tensors["features"].double()).float()}
@@ -97,6 +99,7 @@ class Interactions:
             return torch.stack([fires[:, list(group)].prod(1) for group in self.members], 1)
         return torch.stack([(fires[:, i] - fires[:, j]).abs() for i, j in self.members], 1)
 
+    @torch_defaults()
     def sample(self, n: int, rng: torch.Generator) -> Batch:
         """Draw from the mixture, then add what its features do together."""
         batch = self._mixture.sample(n, rng)
@@ -109,6 +112,7 @@ class Interactions:
         return self._truth
 
     @cached_property
+    @torch_defaults()
     def _truth(self) -> GroundTruth:
         inner = self._mixture.truth
         reasons = {**inner.open, "covariance": "products bring in moments of h of order three and four"}

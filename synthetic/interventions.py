@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from synthetic.defaults import torch_defaults
 from synthetic.directions import unit
 from synthetic.errors import must
 from synthetic.magnitudes import Drawn
@@ -75,6 +76,7 @@ class Interventions:
     seed: int = 0
     """of g"""
 
+    @torch_defaults()
     def __post_init__(self) -> None:
         n, q = len(self.effect), len(self.effect[0]) if self.effect else 0
         must(n and q and all(len(row) == q for row in self.effect), "Interventions.effect", "rows of one length",
@@ -111,16 +113,19 @@ class Interventions:
         return len(self.effect[0])
 
     @cached_property
+    @torch_defaults()
     def _effect(self) -> Float[Tensor, "n_true q"]:
         return torch.tensor(self.effect, dtype=torch.float64)
 
     @cached_property
+    @torch_defaults()
     def _root(self) -> Float[Tensor, "n_true n_true"]:
         """R with Cov[z R^T] = noise for white z."""
         values, vectors = torch.linalg.eigh(torch.tensor(self.noise, dtype=torch.float64))
         return vectors * values.clamp_min(0).sqrt()
 
     @cached_property
+    @torch_defaults()
     def tensors(self) -> Drawn:
         """V, and the two layers before it, float64."""
         rng = stream(self.seed, "interventions")
@@ -142,10 +147,12 @@ class Interventions:
         return ((1 - self.bend) * a + self.bend * a**3) @ self._effect.T.to(a)
 
     @property
+    @torch_defaults()
     def corners(self) -> Float[Tensor, "q1 q"]:
         """The q + 1 affinely independent actions."""
         return torch.cat((torch.zeros(1, self.q), torch.eye(self.q))).double() * 2 - 1
 
+    @torch_defaults()
     def actions(self, n: int, rng: torch.Generator) -> Float[Tensor, "n q"]:
         """Actions by their law."""
         if self.action == "corners":
@@ -154,6 +161,7 @@ class Interventions:
             return torch.randn(n, self.q, generator=rng, dtype=torch.float64) / math.sqrt(3)
         return torch.rand(n, self.q, generator=rng, dtype=torch.float64) * 2 - 1
 
+    @torch_defaults()
     def draw(self, n: int, rng: torch.Generator, a: Float[Tensor, "n q"] | None = None) -> Steered:
         """Draw n samples; under do(a) where actions are given. On the CPU."""
         must(n >= 1, "Interventions.draw.n", "at least 1", n, "draw at least one sample")
@@ -171,11 +179,13 @@ class Interventions:
         y = self.outcome(h) + nu @ torch.tensor(self.confounding, dtype=torch.float64) + e
         return Steered(a, h, self.mix(h), y, nu)
 
+    @torch_defaults()
     def outcome(self, h: Float[Tensor, "n n_true"]) -> Float[Tensor, " n"]:
         """ell(h) = h^T Q h + q . h."""
         quadratic, linear = (torch.tensor(part, dtype=h.dtype) for part in (self.quadratic, self.linear))
         return (h @ quadratic * h).sum(1) + h @ linear
 
+    @torch_defaults()
     def expected(self, a: Float[Tensor, "k q"]) -> Float[Tensor, " k"]:
         """E[y | do(a)], exactly: ell at the mean of h, and tr Q Cov[h]."""
         mean, noise = self.steer(a), torch.tensor(self.noise, dtype=torch.float64)
@@ -186,6 +196,7 @@ class Interventions:
         second = second * (keep * alone + keep**2 * (1 - alone))
         return (second * quadratic).sum((1, 2)) + keep * mean @ linear
 
+    @torch_defaults()
     def sample(self, n: int, rng: torch.Generator) -> Batch:
         """Activations and latents as a world's."""
         drawn = self.draw(n, rng)
@@ -198,6 +209,7 @@ class Interventions:
         return self._truth
 
     @cached_property
+    @torch_defaults()
     def _truth(self) -> GroundTruth:
         linear = self.mixing == "linear"
         must(linear, "Interventions.mixing", "'linear' for directions to exist", repr(self.mixing), "use draw()")

@@ -6,6 +6,7 @@ from functools import cached_property
 from synthetic.concept_contexts import Contexts, Energy
 from synthetic.concept_priors import IndependentPrior, Prior
 from synthetic.concepts import ConceptModel, configurations
+from synthetic.defaults import torch_defaults
 from synthetic.errors import must
 from synthetic.next_tokens import ConceptTyped, NextTokens
 from synthetic.storage import knob
@@ -38,6 +39,7 @@ class LatentConcepts:
         must(self.contexts.count >= least, "LatentConcepts.contexts", few, self.contexts.count, "add contexts")
 
     @cached_property
+    @torch_defaults()
     def model(self) -> ConceptModel:
         """All tables."""
         rng = {name: stream(self.seed, f"concepts/{name}") for name in ("prior", "contexts", "tokens")}

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from synthetic.defaults import torch_defaults
 from synthetic.directions import Directions, RandomSphere, overlaps, welch_bound
 from synthetic.errors import must
 from synthetic.firing import Firing, Independent, Statistics
@@ -61,12 +62,9 @@ class SparseMixture:
         )
 
     @cached_property
+    @torch_defaults()
     def tensors(self) -> Drawn:
         """Everything drawn once, by name: what a saved world must hold."""
-        with torch.inference_mode(False), torch.enable_grad():  # some directions are optimised; callers may forbid it
-            return self._draw()
-
-    def _draw(self) -> Drawn:
         rng = {name: stream(self.seed, f"world/{name}") for name in (*_NAMES, "bias")}
         features = self.directions.draw(self.n_true, self.d, rng["directions"])
         firing = self.firing.init(self.n_true, rng["firing"])
@@ -92,6 +90,7 @@ class SparseMixture:
         return {k[len(prefix) :]: v.to(device) for k, v in self.tensors.items() if k.startswith(prefix)}
 
     @cached_property
+    @torch_defaults()
     def _law(self) -> Law:
         return self.magnitudes.law(self._part("magnitudes"), self.n_true)
 
@@ -108,6 +107,7 @@ class SparseMixture:
             self._on[device] = parts
         return self._on[device]
 
+    @torch_defaults()
     def coefficients(self, n: int, rng: torch.Generator) -> Codes:
         """True coefficients of n samples, gain included, without the activations."""
         parts = self._parts(rng.device)
@@ -118,6 +118,7 @@ class SparseMixture:
             values = values * self.magnitudes.gain(n, rng)[rows]
         return pack(rows, features, values, n, self.n_true)
 
+    @torch_defaults()
     def sample(self, n: int, rng: torch.Generator) -> Batch:
         """Draw n activations and the coefficients behind them, on the generator's device."""
         must(n >= 1, "SparseMixture.sample.n", "at least 1", n, "draw at least one sample")
@@ -138,6 +139,7 @@ class SparseMixture:
         return self._truth
 
     @cached_property
+    @torch_defaults()
     def _truth(self) -> GroundTruth:
         features, bias = self.tensors["features"].double(), self.tensors["bias"].double()
         law, statistics = self._law, self.firing.statistics(self._part("firing"), self._law)
@@ -164,7 +166,7 @@ class SparseMixture:
             mean_h=statistics.mean,
             mean=statistics.mean @ features + bias,
             covariance=covariance,
-            cofiring=statistics.cofiring,
+            cofiring=statistics.cofiring and torch_defaults()(statistics.cofiring),
             parents=self.firing.parents(self.n_true),
             symmetries=("permutation", "sign") if float(statistics.mean.abs().max()) == 0 else ("permutation",),
             requested=asked,

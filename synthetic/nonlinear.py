@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from synthetic.defaults import torch_defaults
 from synthetic.directions import unit
 from synthetic.errors import must
 from synthetic.magnitudes import Drawn
@@ -43,6 +44,7 @@ class Nonlinear:
         must(self.gain > 0, "Nonlinear.gain", "above 0", self.gain, "raise it")
 
     @cached_property
+    @torch_defaults()
     def tensors(self) -> Drawn:
         """What the mixture draws once, and the neurons' weights."""
         rng = stream(self.inner.seed, "world/neurons")
@@ -65,6 +67,7 @@ class Nonlinear:
         return F.gelu(r @ self.tensors["neurons"].to(r))
 
     @cached_property
+    @torch_defaults()
     def responses(self) -> Float[Tensor, "n_true width"]:
         """What each feature alone, at its nominal magnitude, adds to the silent activations; float64."""
         mixture, truth = self._mixture, self._mixture.truth
@@ -80,6 +83,7 @@ class Nonlinear:
         return self._truth
 
     @cached_property
+    @torch_defaults()
     def _truth(self) -> GroundTruth:
         inner = self._mixture.truth
         silent = self.activations(inner.bias.double()[None])[0]
@@ -96,6 +100,7 @@ class Nonlinear:
             open={**inner.open, "mean": why, "covariance": why},
         )
 
+    @torch_defaults()
     def sample(self, n: int, rng: torch.Generator) -> Batch:
         """Draw from the mixture, then let the neurons read it."""
         batch = self._mixture.sample(n, rng)

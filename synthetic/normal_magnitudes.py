@@ -45,7 +45,7 @@ class Normal:
 
 
 def _tensor(numbers: Numbers) -> Float[Tensor, " k"]:
-    return torch.tensor(numbers, dtype=torch.float64).reshape(-1)
+    return torch.tensor(numbers, dtype=torch.float64, device="cpu").reshape(-1)
 
 
 def _spread(numbers: Numbers, n_true: int, name: str) -> Float[Tensor, " n_true"]:

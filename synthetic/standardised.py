@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from synthetic.defaults import torch_defaults
 from synthetic.directions import unit
 from synthetic.magnitudes import Drawn
 from synthetic.mixture import SparseMixture
@@ -41,6 +42,7 @@ class Standardised:
         return self.inner
 
     @cached_property
+    @torch_defaults()
     def _centred(self) -> Float[Tensor, "n_true d"]:
         """Directions less their means over dimensions, not scaled."""
         features = self.tensors["features"].double()
@@ -52,6 +54,7 @@ class Standardised:
         return self._truth
 
     @cached_property
+    @torch_defaults()
     def _truth(self) -> GroundTruth:
         inner = self._mixture.truth
         why = "each sample is divided by its own standard deviation"
@@ -70,6 +73,7 @@ class Standardised:
         """Dimension of the activations."""
         return self.inner.d
 
+    @torch_defaults()
     def sample(self, n: int, rng: torch.Generator) -> Batch:
         """Draw from the mixture, then standardise; coefficients follow."""
         batch = self._mixture.sample(n, rng)

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import torch
 
+from synthetic.defaults import torch_defaults
 from synthetic.magnitudes import Drawn
 from synthetic.mixture import SparseMixture
 from synthetic.storage import knob
@@ -40,6 +41,7 @@ class UnitNorm:
         return self._truth
 
     @cached_property
+    @torch_defaults()
     def _truth(self) -> GroundTruth:
         inner = self._mixture.truth
         why = "each sample is divided by its own norm"
@@ -57,6 +59,7 @@ class UnitNorm:
         """Dimension of the activations."""
         return self.inner.d
 
+    @torch_defaults()
     def sample(self, n: int, rng: torch.Generator) -> Batch:
         """Draw from the mixture, then normalise."""
         batch = self._mixture.sample(n, rng)

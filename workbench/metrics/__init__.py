@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from synthetic.defaults import torch_defaults
 from synthetic.errors import must
 from synthetic.streams import seed_of, stream
 from synthetic.world import World
@@ -20,6 +21,7 @@ for _module in pkgutil.iter_modules(__path__):
 __all__ = ["METRICS", "Evidence", "Metric", "collect", "evaluate", "null"]
 
 
+@torch_defaults()
 def evaluate(sae: SAE, world: World, n: int = 100_000, seed: int = 1) -> dict[str, Any]:
     """Every metric of the shelf on n fresh samples (stream "evaluate" of `seed`, never seen in training).
 
@@ -44,6 +46,7 @@ def evaluate(sae: SAE, world: World, n: int = 100_000, seed: int = 1) -> dict[st
     return {name: np.array([m[name] for m in members]).reshape(sae.shape) for name in members[0]}
 
 
+@torch_defaults()
 def null(sae: SAE, world: World, n: int = 20_000, seed: int = 1, draws: int = 4) -> dict[str, tuple[float, float]]:
     """Chance level of every metric: mean and sd over `draws` untrained SAEs of the same class, shape and settings.
 

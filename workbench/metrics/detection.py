@@ -1,5 +1,7 @@
 """Detection: does a feature's own latent fire exactly where the feature fires?"""
 
+import math
+
 from jaxtyping import Float
 from torch import Tensor
 
@@ -31,6 +33,8 @@ def chance_f1(latent_rate: Float[Tensor, " n"], rate: Float[Tensor, " n"]) -> Fl
 def detection(evidence: Evidence) -> Values:
     """Each feature judged by its one assigned latent; mean over features that fired in the draw, 0 for unmatched ones.
 
+    NaN where no feature fired, or none of a quarter.
+
     `f1_q1` ... `f1_q4`: the same over quarters of those features, from rarest to most frequent.
     `f1_null`: latents of the same rates firing independently of the features. Source: ours; macro-F1 over features.
     """
@@ -50,4 +54,4 @@ def detection(evidence: Evidence) -> Values:
 
 
 def _mean(values: Tensor) -> float:
-    return float(values.mean()) if len(values) else 0.0
+    return float(values.mean()) if len(values) else math.nan

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from synthetic.defaults import torch_defaults
 from synthetic.streams import stream
 from synthetic.world import Codes, GroundTruth, World, must_be_finite, rows_given
 from workbench.metrics.matching import Geometry, match
@@ -88,6 +89,7 @@ class Evidence:
 _FEATURE_SUMS = ("hits", "hits_with_child", "f_sum", "f_square", "fh")
 
 
+@torch_defaults()
 @torch.no_grad()
 def collect(sae: SAE, world: World, n: int, seed: int) -> list[Evidence]:
     """Evidence for each member of a stack, in order, from the same n samples of stream "evaluate"."""
