@@ -123,8 +123,10 @@ def clear_litter(folder: Path) -> None:
         for place in [Path(entry.path) for entry in entries if entry.name.startswith(_NEW)]:
             handle = claimed(place)
             if handle is not None:
-                shutil.rmtree(place, ignore_errors=True)
-                os.close(handle)
+                try:
+                    shutil.rmtree(place, ignore_errors=True)
+                finally:
+                    os.close(handle)
 
 
 def clear_older_litter(folder: Path) -> None:
