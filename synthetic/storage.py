@@ -30,7 +30,7 @@ _NEW, _READY, _GONE = ".new-", ".ready", ".gone.json"
 _OLDER_LITTER = re.compile(r"\.tmp\w{6}|\..+\.(safetensors|json|parquet|png|svg|txt)\.[a-z0-9_]{8}")
 """safetensors' temporary files, and ours before they had a folder of their own"""
 _STRANGE = "delete it: the folder is a stranger's, or was changed by hand"
-_ATTEMPTS = 50
+_PATIENCE = 5.0  # seconds
 _BLANK = "0" * 32
 
 _R = TypeVar("_R")
@@ -184,7 +184,8 @@ def together(folder: Path, doing: str, stale: Iterable[str] = ()) -> Iterator[Pa
     Raises:
         ValueError: another process writes there, or a folder in the way is a link.
     """
-    with locked(folder, doing):
+    with ExitStack() as lock:
+        _entered(lock, folder, doing)
         finish(folder)
         clear_older_litter(folder)
         with _workplace(folder) as place:
@@ -220,6 +221,17 @@ def placing(folder: Path) -> Iterator[Path]:
             raise FileExistsError(folder) from None
 
 
+def _entered(lock: ExitStack, folder: Path, doing: str) -> None:
+    """Lock a folder; somebody who only puts files in place is waited for."""
+    for _ in range(20):
+        try:
+            lock.enter_context(locked(folder, doing))
+            return
+        except ValueError:
+            time.sleep(0.02)
+    lock.enter_context(locked(folder, doing))
+
+
 def finish(folder: Path) -> None:
     """Put in place what a stopped writer had written whole.
 
@@ -241,17 +253,19 @@ def settled(folder: Path, read: Callable[[], _R]) -> _R:
     """What `read` makes of a folder's files, which are then those of one object.
 
     What a stopped writer left is put in order first. An error of `read` counts only when nobody was writing meanwhile:
-    the files are read again, for about a second.
+    the files are read again, for a few seconds.
     """
-    for attempt in range(_ATTEMPTS):
+    until, attempt = time.monotonic() + _PATIENCE, 0
+    while time.monotonic() < until:
         try:
             for owner in (folder.parent, folder):  # a member of a stack is written with the stack
                 finish(owner)
             return read()
         except (ValueError, OSError):
-            if attempt and not (in_use(folder) or in_use(folder.parent)):
+            if attempt and not (in_use(folder) or (folder.parent / _READY).exists()):
                 raise
-        time.sleep(attempt and 0.02)
+        time.sleep(0.005 * min(attempt, 4))
+        attempt += 1
     return read()
 
 
@@ -419,6 +433,8 @@ def _load_world(folder: Path) -> Any:
     tensors, about = read(folder / "world.safetensors", read_tensors, "world folder")
     try:
         world = from_json(settings)
+    except ValueError as error:
+        raise ValueError(f"{folder / 'world.json'}: {error}") from None
     except (TypeError, RecursionError) as error:
         rule = "the settings of a world"
         raise ValueError(f"{folder / 'world.json'} must be {rule}; got {error}: save the world again.") from None

@@ -92,7 +92,7 @@ CONFIG = W.TrainConfig(steps=2, batch=8, checkpoint_every=1)
 
 
 def sae(**settings):
-    made = W.create("batch_topk", 4, 8, **({"k": 2.0} | settings))  # the one with a file for what training keeps
+    made = W.create("p_annealing", 4, 8, **settings)  # it has a file for what training keeps
     with torch.no_grad():
         made.scale.fill_(1.5)
         made.b_enc.add_(torch.arange(made.b_enc.numel()).view_as(made.b_enc))
@@ -149,7 +149,7 @@ def trials(points):
 
 
 def files(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def leftovers(folder):
