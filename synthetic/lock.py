@@ -95,16 +95,20 @@ def _taken(folder: Path, doing: str) -> int:
                 advice = "wait for it, or choose another folder"
                 must(False, f"folder {folder}", "written by one process at a time", owner, advice)
             if _is_at(handle, path):  # else its last owner has just taken it away
-                break
+                _sign(handle, doing)
+                return handle
         except BaseException:
             os.close(handle)
             raise
         os.close(handle)
+
+
+def _sign(handle: int, doing: str) -> None:
+    """Name the owner, for whoever is kept out."""
     about = {"doing": doing, "process": os.getpid(), "host": socket.gethostname()}
     about["since"] = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z}"
     os.ftruncate(handle, 0)
     os.write(handle, json.dumps(about).encode())
-    return handle
 
 
 def _acquired(handle: int) -> bool:

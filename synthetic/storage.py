@@ -31,7 +31,7 @@ _NEW, _READY, _GONE = ".new-", ".ready", ".gone.json"
 _OLDER_LITTER = re.compile(r"\.tmp\w{6}|\..+\.(safetensors|json|parquet|png|svg|txt)\.[a-z0-9_]{8}")
 """safetensors' temporary files, and ours before they had a folder of their own"""
 _STRANGE = "delete it: the folder is a stranger's, or was changed by hand"
-_ATTEMPTS = 50
+_PATIENCE = 5.0  # seconds
 _BLANK = "0" * 32
 
 _R = TypeVar("_R")
@@ -128,8 +128,10 @@ def clear_litter(folder: Path) -> None:
         for place in [Path(entry.path) for entry in entries if entry.name.startswith(_NEW)]:
             handle = claimed(place)
             if handle is not None:
-                shutil.rmtree(place, ignore_errors=True)
-                os.close(handle)
+                try:
+                    shutil.rmtree(place, ignore_errors=True)
+                finally:
+                    os.close(handle)
 
 
 def clear_older_litter(folder: Path) -> None:
@@ -187,7 +189,8 @@ def together(folder: Path, doing: str, stale: Iterable[str] = ()) -> Iterator[Pa
     Raises:
         ValueError: another process writes there, or a folder in the way is a link.
     """
-    with locked(folder, doing):
+    with ExitStack() as lock:
+        _entered(lock, folder, doing)
         finish(folder)
         clear_older_litter(folder)
         with _workplace(folder) as place:
@@ -223,6 +226,17 @@ def placing(folder: Path) -> Iterator[Path]:
             raise FileExistsError(folder) from None
 
 
+def _entered(lock: ExitStack, folder: Path, doing: str) -> None:
+    """Lock a folder; somebody who only puts files in place is waited for."""
+    for _ in range(20):
+        try:
+            lock.enter_context(locked(folder, doing))
+            return
+        except ValueError:
+            time.sleep(0.02)
+    lock.enter_context(locked(folder, doing))
+
+
 def finish(folder: Path) -> None:
     """Put in place what a stopped writer had written whole.
 
@@ -244,17 +258,19 @@ def settled(folder: Path, read: Callable[[], _R]) -> _R:
     """What `read` makes of a folder's files, which are then those of one object.
 
     What a stopped writer left is put in order first. An error of `read` counts only when nobody was writing meanwhile:
-    the files are read again, for about a second.
+    the files are read again, for a few seconds.
     """
-    for attempt in range(_ATTEMPTS):
+    until, attempt = time.monotonic() + _PATIENCE, 0
+    while time.monotonic() < until:
         try:
             for owner in (folder.parent, folder):  # a member of a stack is written with the stack
                 finish(owner)
             return read()
         except (ValueError, OSError):
-            if attempt and not (in_use(folder) or in_use(folder.parent)):
+            if attempt and not (in_use(folder) or (folder.parent / _READY).exists()):
                 raise
-        time.sleep(attempt and 0.02)
+        time.sleep(0.005 * min(attempt, 4))
+        attempt += 1
     return read()
 
 
@@ -420,7 +436,10 @@ def _load_world(folder: Path) -> Any:
     settings = read_json(folder / "world.json", "world folder", {})
     text = (folder / "world.json").read_bytes().decode("utf-8")
     tensors, about = read(folder / "world.safetensors", read_tensors, "world folder")
-    world = from_json(settings)
+    try:
+        world = from_json(settings)
+    except ValueError as error:
+        raise ValueError(f"{folder / 'world.json'}: {error}") from None
     must(hasattr(world, "sample"), "world.json", "settings of a world", type(world).__name__, "save the world again")
     must(
         about.get("settings") == _mark(text) and _are_of(tensors, world),

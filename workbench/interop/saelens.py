@@ -8,7 +8,7 @@ and its `reshape_activations` and, for an SAE whose inputs are standardised befo
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -194,26 +194,42 @@ def _sound(folder: Path) -> Iterator[None]:
     """
     there = {CONFIG, WEIGHTS, _OURS, _EXTRA} & {path.name for path in folder.iterdir()}
     with unchanged(folder, there) as sum_of:
-        yield
-        ours = read_sealed(folder / _OURS, "SAE folder", {"files": optional(OBJECT)}, _GO_ON)
-        if ours.get("format") == 1:
-            return
-        sums = ours.get("files", {})
-        must(sums.keys() == there - {_OURS}, f"{folder / _OURS}: files", "those beside it", shown([*sums]), _GO_ON)
-        for name, expected in sums.items():
-            must(sum_of(name) == expected, str(folder / name), "as it was saved", "another checksum", _GO_ON)
+        try:
+            yield
+        except (LookupError, TypeError, RuntimeError, AttributeError):  # of a damaged file, most likely
+            _must_be_sound(folder, there, sum_of)
+            raise
+        _must_be_sound(folder, there, sum_of)
+
+
+def _must_be_sound(folder: Path, there: set[str], sum_of: Callable[[str], str]) -> None:
+    ours = read_sealed(folder / _OURS, "SAE folder", {"files": optional(OBJECT)}, _GO_ON)
+    if ours.get("format") == 1:
+        return
+    sums = ours.get("files", {})
+    must(sums.keys() == there - {_OURS}, f"{folder / _OURS}: files", "those beside it", shown([*sums]), _GO_ON)
+    for name, expected in sums.items():
+        must(sum_of(name) == expected, str(folder / name), "as it was saved", "another checksum", _GO_ON)
 
 
 @contextmanager
 def _sound_stack(folder: Path) -> Iterator[None]:
     """Within the block, the members are those that were saved together; older folders do not say which."""
     with unchanged(folder, [_STACK]):
-        yield
-        about = read_sealed(folder / _STACK, "SAE folder", {"ties": optional(OBJECT)}, _SAVE_AGAIN)
-        for name, expected in about.get("ties", {}).items():
-            member = folder / name / _OURS
-            found = read_sealed(member, "SAE folder", {"checksum": TEXT}, _SAVE_AGAIN)["checksum"]
-            must(found == expected, str(member), "as it was saved with its stack", "another member", _SAVE_AGAIN)
+        try:
+            yield
+        except (LookupError, TypeError, RuntimeError, AttributeError):
+            _must_be_tied(folder)
+            raise
+        _must_be_tied(folder)
+
+
+def _must_be_tied(folder: Path) -> None:
+    about = read_sealed(folder / _STACK, "SAE folder", {"ties": optional(OBJECT)}, _SAVE_AGAIN)
+    for name, expected in about.get("ties", {}).items():
+        member = folder / name / _OURS
+        found = read_sealed(member, "SAE folder", {"checksum": TEXT}, _SAVE_AGAIN)["checksum"]
+        must(found == expected, str(member), "as it was saved with its stack", "another member", _SAVE_AGAIN)
 
 
 def _load_ours(folder: Path) -> SAE:
