@@ -73,6 +73,9 @@ def test_rows_are_the_stores_in_the_order_of_the_text(store, padded, hook, skip)
         index = torch.tensor([activations.n - 1, 0, 5, 5, 40])
         assert torch.equal(activations.rows(index), expected[index])
         assert activations.rows(index).dtype == torch.float32
+        for outside in (-1, activations.n):
+            with pytest.raises(ValueError, match=r"Activations\.rows must be numbers in \[0, .*\); got one outside"):
+                activations.rows(torch.tensor([0, outside]))
     assert held(padded).shape[0] < padded.shards * 32
     assert isinstance(activations, Finite)
     assert isinstance(activations, Source)

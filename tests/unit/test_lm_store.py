@@ -472,6 +472,7 @@ def test_padding_may_hold_anything(tmp_path):
         ({"tokens": 0}, r"StoreConfig\.tokens must be at least 1; got 0: raise it"),
         ({"shard": 0}, r"StoreConfig\.shard must be at least 1"),
         ({"batch": 0}, r"StoreConfig\.batch must be at least 1"),
+        ({"shard": True}, r"StoreConfig\.shard must be a whole number; got True: round it"),
         ({"context": 1}, r"StoreConfig\.context must be at least 2; got 1: 128 is usual"),
         ({"hooks": ()}, r"StoreConfig\.hooks must be at least one hook point; got none"),
         ({"dtype": "float61"}, r"StoreConfig\.dtype must be one of .*; got 'float61': perhaps you meant 'float16'"),
@@ -600,6 +601,18 @@ def test_a_store_of_an_earlier_version_is_read_but_not_written(finished, unbroke
         ):
             write(finished)
         unfinished(finished)
+
+
+def test_what_is_no_text_or_folder_is_told_before_anything_is_written(tmp_path):
+    for stranger in ("w2 w3", SimpleNamespace(text=None)):
+        with pytest.raises(
+            ValueError, match=r"texts must be Documents, each with a text; got .*: see workbench\.lm\.text"
+        ):
+            write_store(tmp_path / "new", language_model(), iter([stranger]), CONFIG)
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ValueError, match=r"store\.folder must be a folder; got a file, .*file: choose another name"):
+        write(tmp_path / "file")
 
 
 def test_a_model_in_training_mode_is_refused(tmp_path):
