@@ -179,8 +179,7 @@ def test_colons_in_a_stores_folder(store, tmp_path):
     folder = tmp_path / "run-12:30" / "acts:hook_z.0"
     shutil.copytree(store.folder, folder)
     shutil.copytree(store.folder, tmp_path / "run-12:30" / "acts")
-    own = find_source(f"{folder}:resid_post.1")
-    assert (own.store.folder, own.hook) == (folder, "resid_post.1")
+    assert find_source(f"{folder}:resid_post.1") == Activations(open_store(folder), "resid_post.1")
     with pytest.raises(
         ValueError, match=r"--world must be a store and hook point, FOLDER:HOOK; got .*acts:hook_z\.0: its"
     ):

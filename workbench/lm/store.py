@@ -66,8 +66,8 @@ class StoreConfig:
             must(
                 isinstance(value, Integral) and not isinstance(value, bool), where, "a whole number", value, "round it"
             )
+            must(name == "context" or int(value) >= 1, where, "at least 1", value, "raise it")
             object.__setattr__(self, name, int(value))  # numpy's are no JSON
-            must(name == "context" or value >= 1, where, "at least 1", value, "raise it")
         must(self.context >= 2, "StoreConfig.context", "at least 2", self.context, "128 is usual")
         must(self.hooks, "StoreConfig.hooks", "at least one hook point", "none", "name one, such as resid_pre.6")
         object.__setattr__(self, "hooks", tuple(str(HookPoint.of(name)) for name in self.hooks))
