@@ -39,7 +39,7 @@ def locked(folder: Path, doing: str) -> Iterator[None]:
     if key in _held:
         yield
         return
-    made = not folder.exists()
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     handle = _taken(folder, doing)
     _held.add(key)
@@ -53,9 +53,9 @@ def locked(folder: Path, doing: str) -> Iterator[None]:
                     (folder / LOCK).unlink()
         finally:  # the lock goes with the handle, whatever became of the file
             os.close(handle)
-        if made:  # by this block, which wrote nothing
+        for path in made:  # where this block wrote nothing
             with suppress(OSError):
-                folder.rmdir()
+                path.rmdir()
 
 
 def in_use(folder: Path) -> bool:
@@ -95,16 +95,20 @@ def _taken(folder: Path, doing: str) -> int:
                 advice = "wait for it, or choose another folder"
                 must(False, f"folder {folder}", "written by one process at a time", owner, advice)
             if _is_at(handle, path):  # else its last owner has just taken it away
-                break
+                _sign(handle, doing)
+                return handle
         except BaseException:
             os.close(handle)
             raise
         os.close(handle)
+
+
+def _sign(handle: int, doing: str) -> None:
+    """Name the owner, for whoever is kept out."""
     about = {"doing": doing, "process": os.getpid(), "host": socket.gethostname()}
     about["since"] = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %z}"
     os.ftruncate(handle, 0)
     os.write(handle, json.dumps(about).encode())
-    return handle
 
 
 def _acquired(handle: int) -> bool:

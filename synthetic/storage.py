@@ -123,8 +123,10 @@ def clear_litter(folder: Path) -> None:
         for place in [Path(entry.path) for entry in entries if entry.name.startswith(_NEW)]:
             handle = claimed(place)
             if handle is not None:
-                shutil.rmtree(place, ignore_errors=True)
-                os.close(handle)
+                try:
+                    shutil.rmtree(place, ignore_errors=True)
+                finally:
+                    os.close(handle)
 
 
 def clear_older_litter(folder: Path) -> None:
@@ -323,24 +325,20 @@ def file_sum(path: Path) -> str:
 
 
 def _digest(file: BufferedReader) -> str:
+    file.seek(0)
     return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 @contextmanager
-def tied(folder: Path, sums: Mapping[str, str], owner: str, advice: str) -> Iterator[None]:
-    """Within the block, the files of a folder are those with these checksums.
+def unchanged(folder: Path, names: Iterable[str]) -> Iterator[Callable[[str], str]]:
+    """A function from a file's name to its checksum; what the block reads of these files, by path, is what has it.
 
     Raises:
-        FileNotFoundError: one is missing.
-        ValueError: one has changed, or another took its place within the block.
+        ValueError: another file took the place of one within the block.
     """
     with ExitStack() as opened:
-        files = {}
-        for name, expected in sums.items():
-            files[name] = opened.enter_context(read(folder / name, lambda path: path.open("rb"), owner))
-            good = _digest(files[name]) == expected
-            must(good, str(folder / name), f"as it was written with the rest of the {owner}", "other content", advice)
-        yield
+        files = {name: opened.enter_context((folder / name).open("rb")) for name in names}
+        yield lambda name: _digest(files[name])
         for name, file in files.items():
             same = os.path.samestat(os.fstat(file.fileno()), os.stat(folder / name))
             must(same, str(folder / name), "left alone while it is read", "another file", "read it again")
@@ -360,7 +358,7 @@ def read_sealed(path: Path, owner: str, fields: Mapping[str, Kind], advice: str)
         ValueError: it was changed, or is not of these fields.
     """
     content = read_json(path, owner, fields, advice)
-    if content.get("format", 1) != 1 or {"checksum", "files", "members_sums"} & content.keys():
+    if content.get("format", 1) != 1 or {"checksum", "files", "ties"} & content.keys():
         told = str(content.get("checksum"))
         head, _, tail = path.read_bytes().decode("utf-8", "replace").rpartition(told)
         good = hashlib.blake2b((head + _BLANK + tail).encode(), digest_size=16).hexdigest() == told
