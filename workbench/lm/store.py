@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import islice
@@ -30,7 +31,7 @@ from synthetic.schema import (
     shown,
     whole,
 )
-from synthetic.storage import clear_older_litter, read, tensor_sum, tensor_sums, write_tensors, write_text
+from synthetic.storage import clear_litter, clear_older_litter, read, tensor_sum, tensor_sums, write_tensors, write_text
 from workbench.lm.hooks import HookPoint, capture, is_point, known_points, width
 from workbench.lm.models import LanguageModel
 from workbench.lm.packing import PAD, Sequences, packed
@@ -124,6 +125,8 @@ def write_store(
     about["widths"] = {str(point): width(lm, point) for point in points}
     must(folder.is_dir() or not folder.exists(), "store.folder", "a folder", f"a file, {folder}", "choose another name")
     if store := _finished(folder, about, documents):
+        with suppress(OSError, ValueError), locked(folder, "clears an activation store"):
+            clear_litter(folder)  # of a writer that died as it ended
         return store
     with locked(folder, "writes an activation store"):
         clear_older_litter(folder)
