@@ -73,6 +73,9 @@ def test_rows_are_the_stores_in_the_order_of_the_text(store, padded, hook, skip)
         index = torch.tensor([activations.n - 1, 0, 5, 5, 40])
         assert torch.equal(activations.rows(index), expected[index])
         assert activations.rows(index).dtype == torch.float32
+        for outside in (-1, activations.n):
+            with pytest.raises(ValueError, match=r"Activations\.rows must be numbers in \[0, .*\); got one outside"):
+                activations.rows(torch.tensor([0, outside]))
     assert held(padded).shape[0] < padded.shards * 32
     assert isinstance(activations, Finite)
     assert isinstance(activations, Source)
@@ -176,8 +179,7 @@ def test_colons_in_a_stores_folder(store, tmp_path):
     folder = tmp_path / "run-12:30" / "acts:hook_z.0"
     shutil.copytree(store.folder, folder)
     shutil.copytree(store.folder, tmp_path / "run-12:30" / "acts")
-    own = find_source(f"{folder}:resid_post.1")
-    assert (own.store.folder, own.hook) == (folder, "resid_post.1")
+    assert find_source(f"{folder}:resid_post.1") == Activations(open_store(folder), "resid_post.1")
     with pytest.raises(
         ValueError, match=r"--world must be a store and hook point, FOLDER:HOOK; got .*acts:hook_z\.0: its"
     ):

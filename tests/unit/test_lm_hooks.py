@@ -479,6 +479,13 @@ def test_code_beside_a_model_is_not_run_and_nobody_is_asked(tmp_path, monkeypatc
     assert not (tmp_path / "ran").exists()
 
 
+def test_the_kernel_that_a_models_folder_asks_for_is_not_fetched(tmp_path):
+    """It may be code on the hub."""
+    path = Path(saved("llama", tmp_path)) / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"attn_implementation": "some/kernel"}))
+    assert load_model(tmp_path).model.config._attn_implementation == "sdpa"
+
+
 class Payload:
     """Runs when it is unpickled."""
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import asdict, replace
-from itertools import chain, repeat
+from itertools import chain, product, repeat
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +21,7 @@ from torch.testing import assert_close
 transformers = pytest.importorskip("transformers", reason="language models need it: pip install 'sae-workbench[lm]'")
 
 from lm import KINDS, language_model, random_model, texts, tokenizer  # noqa: E402
+from test_faults import EVERY, Faults, Killed  # noqa: E402
 
 from workbench.lm import store as store_module  # noqa: E402
 from workbench.lm.hooks import HookPoint, capture  # noqa: E402
@@ -472,6 +473,7 @@ def test_padding_may_hold_anything(tmp_path):
         ({"tokens": 0}, r"StoreConfig\.tokens must be at least 1; got 0: raise it"),
         ({"shard": 0}, r"StoreConfig\.shard must be at least 1"),
         ({"batch": 0}, r"StoreConfig\.batch must be at least 1"),
+        ({"shard": True}, r"StoreConfig\.shard must be a whole number; got True: round it"),
         ({"context": 1}, r"StoreConfig\.context must be at least 2; got 1: 128 is usual"),
         ({"hooks": ()}, r"StoreConfig\.hooks must be at least one hook point; got none"),
         ({"dtype": "float61"}, r"StoreConfig\.dtype must be one of .*; got 'float61': perhaps you meant 'float16'"),
@@ -602,6 +604,18 @@ def test_a_store_of_an_earlier_version_is_read_but_not_written(finished, unbroke
         unfinished(finished)
 
 
+def test_what_is_no_text_or_folder_is_told_before_anything_is_written(tmp_path):
+    for stranger in ("w2 w3", SimpleNamespace(text=None)):
+        with pytest.raises(
+            ValueError, match=r"texts must be Documents, each with a text; got .*: see workbench\.lm\.text"
+        ):
+            write_store(tmp_path / "new", language_model(), iter([stranger]), CONFIG)
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ValueError, match=r"store\.folder must be a folder; got a file, .*file: choose another name"):
+        write(tmp_path / "file")
+
+
 def test_a_model_in_training_mode_is_refused(tmp_path):
     """Dropout would draw its activations."""
     lm = LanguageModel("x", random_model("gpt2").train(), tokenizer())
@@ -648,6 +662,24 @@ def test_an_overflow_later_on_leaves_no_begun_store(tmp_path):
     store = write_store(tmp_path, lm, own, replace(config, dtype="float32"))
     assert store.shards == 3
     assert all(value["resid_pre.0"].dtype == torch.float32 for value in everything(store))
+
+
+def test_a_fault_at_any_operation_on_files_costs_nothing_but_its_shard(tmp_path):
+    """By an error or a kill: the same command goes on, to the same bits, and clears what was left."""
+    config = replace(CONFIG, hooks=("resid_pre.0",), tokens=25, batch=4)
+    with pytest.MonkeyPatch.context() as patch:
+        faults = Faults(patch)
+        expected = everything(write(tmp_path / "whole", config))
+        faults.run(lambda: write(tmp_path / "again", config))
+        operations = faults.count
+        for at, error in product(range(1, operations + 1), (OSError, Killed)):
+            if at % 2 == (error is Killed) and not EVERY:
+                continue
+            folder = tmp_path / f"{at}-{error.__name__}"
+            assert faults.run(lambda: write(folder, config), at, error)  # noqa: B023
+            same_bits(everything(write(folder, config)), expected)
+            assert sorted(files(folder)) == ["shard-00000.safetensors", "shard-00001.safetensors", "store.json"], at
+    assert operations > 30
 
 
 # --- strangers' files ------------------------------------------------------------------------------------------------

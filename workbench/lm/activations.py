@@ -91,6 +91,8 @@ class Activations:
 
     def rows(self, index: Int[Tensor, " n"]) -> Float[Tensor, "n d"]:
         """Activations by number, 0 to n - 1 in the order of the text."""
+        known = not len(index) or bool((index.min() >= 0) & (index.max() < self.n))
+        must(known, "Activations.rows", f"numbers in [0, {self.n})", "one outside", "drop it")
         starts = np.cumsum([0, *(len(rows) for rows in self._kept)])
         shard = np.searchsorted(starts, index.numpy(), side="right") - 1
         return self._gather(shard, index.numpy() - starts[shard])

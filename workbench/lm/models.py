@@ -171,12 +171,10 @@ def load_model(source: str | Path, *, device: str = "cpu", dtype: torch.dtype = 
     except ImportError:  # of a package of theirs, which it names
         raise
     except Exception as error:  # damaged files raise whatever their readers do
-        said = str(error).strip()
-        own = "trust_remote_code" not in said
+        own = "trust_remote_code" not in str(error)
         must(own, "load_model.source", "a model that needs no code of its own", source, "code of its folder is not run")
-        first = next(iter(said.splitlines()), type(error).__name__)
         known = "a hub name, a folder that save_pretrained wrote, or a .gguf file"
-        raise ValueError(f"load_model.source must be {known}; got {source}: {first}") from error
+        raise ValueError(f"load_model.source must be {known}; got {source}: {in_a_line(error)}") from error
     whole = "with every weight of its architecture"
     must(not lacking, "load_model.source", whole, f"{source} without {', '.join(lacking[:3])}", "copy it whole")
     loaded = LanguageModel(str(source), model.to(device).eval().requires_grad_(False), tokenizer)
@@ -191,9 +189,11 @@ def _loaded(where: dict[str, Any], dtype: torch.dtype) -> tuple[Any, Any, list[s
     safe = where | {"trust_remote_code": False}
     console = Console(file=sys.stderr)
     with console.status(Text(f"loading {name}")), redirect_stderr(io.StringIO()):  # bars of other libraries
+        config = transformers.AutoConfig.from_pretrained(**safe)
+        config._attn_implementation = None  # ours to choose: it may name code on the hub
         tokenizer = transformers.AutoTokenizer.from_pretrained(**safe)
         model, report = transformers.AutoModelForCausalLM.from_pretrained(
-            **safe, dtype=dtype, weights_only=True, output_loading_info=True
+            **safe, config=config, dtype=dtype, weights_only=True, output_loading_info=True
         )
     return model, tokenizer, sorted(report["missing_keys"])
 
@@ -202,8 +202,18 @@ def _must_be_there(device: str) -> None:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        first = str(error).splitlines()[0]
-        raise ValueError(f"load_model.device must be one that torch finds here; got {device!r}: {first}") from None
+        rule = "one that torch finds here"
+        raise ValueError(f"load_model.device must be {rule}; got {device!r}: {in_a_line(error)}") from None
+
+
+def in_a_line(error: Exception) -> str:
+    """What another library's error says first: its first line, with the next where that ends in a colon."""
+    said = ""
+    for line in str(error).split("\n"):
+        said = f"{said} {line.strip()}".strip()
+        if said and not said.endswith(":"):
+            break
+    return said or type(error).__name__
 
 
 def needed(package: str) -> Any:

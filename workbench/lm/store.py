@@ -4,9 +4,11 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import islice
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ from synthetic.schema import (
     shown,
     whole,
 )
-from synthetic.storage import clear_older_litter, read, tensor_sum, tensor_sums, write_tensors, write_text
+from synthetic.storage import clear_litter, clear_older_litter, read, tensor_sum, tensor_sums, write_tensors, write_text
 from workbench.lm.hooks import HookPoint, capture, is_point, known_points, width
 from workbench.lm.models import LanguageModel
 from workbench.lm.packing import PAD, Sequences, packed
@@ -60,8 +62,13 @@ class StoreConfig:
     """sequences a forward pass"""
 
     def __post_init__(self) -> None:
-        for name in ("tokens", "shard", "batch"):
-            must(getattr(self, name) >= 1, f"StoreConfig.{name}", "at least 1", getattr(self, name), "raise it")
+        for name in ("tokens", "context", "shard", "batch"):
+            value, where = getattr(self, name), f"StoreConfig.{name}"
+            must(
+                isinstance(value, Integral) and not isinstance(value, bool), where, "a whole number", value, "round it"
+            )
+            must(name == "context" or int(value) >= 1, where, "at least 1", value, "raise it")
+            object.__setattr__(self, name, int(value))  # numpy's are no JSON
         must(self.context >= 2, "StoreConfig.context", "at least 2", self.context, "128 is usual")
         must(self.hooks, "StoreConfig.hooks", "at least one hook point", "none", "name one, such as resid_pre.6")
         object.__setattr__(self, "hooks", tuple(str(HookPoint.of(name)) for name in self.hooks))
@@ -116,7 +123,10 @@ def write_store(
     settings = {name: value for name, value in settings.items() if name != "batch"}
     about = {"settings": settings, "mark": _hash(json.dumps(settings, sort_keys=True)), "name": lm.name}
     about["widths"] = {str(point): width(lm, point) for point in points}
+    must(folder.is_dir() or not folder.exists(), "store.folder", "a folder", f"a file, {folder}", "choose another name")
     if store := _finished(folder, about, documents):
+        with suppress(OSError, ValueError), locked(folder, "clears an activation store"):
+            clear_litter(folder)  # of a writer that died as it ended
         return store
     with locked(folder, "writes an activation store"):
         clear_older_litter(folder)
@@ -137,6 +147,8 @@ class _Documents:
 
     def __next__(self) -> Document:
         document = next(self._texts)
+        good = isinstance(document, Document) and isinstance(document.text, str)
+        must(good, "texts", "Documents, each with a text", shown(document), "see workbench.lm.text.documents")
         content = document.text.encode("utf-8", "surrogatepass")
         self._digest.update(f"{len(content)} ".encode() + content)
         self.read += 1
@@ -162,7 +174,7 @@ def _finished(folder: Path, about: dict[str, Any], documents: _Documents) -> "Ac
     stored, asked = _about(folder), about["settings"]
     _must_agree(folder, stored["settings"] | {"widths": stored["widths"]}, asked | {"widths": about["widths"]})
     count = stored.get("shards")
-    if count is None or not all(_shard(folder, i).exists() for i in range(count)):
+    if count is None or not all(_shard(folder, i).is_file() for i in range(count)):
         return None
     for _ in islice(documents, stored["documents"]):
         pass
@@ -423,7 +435,7 @@ def open_store(folder: str | Path) -> ActivationStore:
     folder = Path(folder)
     about = _about(folder)
     must(about.get("shards"), "store", "written to its end", f"a part, in {folder}", "run the same command again")
-    here = {path.name for path in folder.iterdir()}
+    here = {path.name for path in folder.iterdir() if path.is_file()}
     for path in (_shard(folder, i) for i in range(about["shards"])):
         if path.name not in here:
             message = f"activation store must hold {path.name}; got no such file in {folder}: write the store again."

@@ -11,7 +11,7 @@ import torch
 from synthetic.errors import must
 from synthetic.schema import shown
 from synthetic.streams import stream
-from workbench.lm.models import needed
+from workbench.lm.models import in_a_line, needed
 
 _TAGGED = re.compile(r"(\S+)/[^\s/]+")
 _OPENING, _CLOSING = "([{$", ")]},.;:?!%"
@@ -43,7 +43,7 @@ def documents(source: str, *, seed: int = 0) -> Iterator[Document]:
     if source.startswith("hub:"):
         return _streamed(source.removeprefix("hub:"))
     path = Path(source)
-    must(path.exists(), "text", "a file, a folder or hub:<data set>", source, "check the path")
+    must(path.is_file() or path.is_dir(), "text", "a file, a folder or hub:<data set>", source, "check the path")
     if path.is_file():
         texts = re.split(r"\n\s*\n", _read(path))
         found = [Document(f"{path.stem}-{i}", text) for i, text in enumerate(texts) if text.strip()]
@@ -81,9 +81,8 @@ def _rows(name: str) -> Iterator[dict[str, Any]]:
     except ImportError:  # of a package of theirs, which it names
         raise
     except Exception as error:  # a network that is away, a name that no data set has, damaged files
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         known = "a data set on the Hugging Face hub with a split train"
-        raise ValueError(f"text must be {known}; got hub:{name}: {first}") from error
+        raise ValueError(f"text must be {known}; got hub:{name}: {in_a_line(error)}") from error
 
 
 def brown_document(path: Path) -> Document:
