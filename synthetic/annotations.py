@@ -56,11 +56,15 @@ def _checked(where: str, value: Any, hint: Any) -> Any:
 
 
 def _plain(value: Any, hint: Any) -> Any:
+    """Python's own numbers, and tuples where the annotation has a tuple."""
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, list | np.ndarray) and tuple in {get_origin(part) for part in (hint, *get_args(hint))}:
-        return tuple(_plain(entry, list[Any] if isinstance(entry, list) else None) for entry in value)
-    return value
+    return _tuples(value) if tuple in {get_origin(part) for part in (hint, *get_args(hint))} else value
+
+
+def _tuples(value: Any) -> Any:
+    value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
 
 
 def _fits(value: Any, hint: Any) -> bool:
