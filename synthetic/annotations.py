@@ -6,7 +6,6 @@ import math
 import types
 from collections.abc import Callable
 from functools import wraps
-from numbers import Integral, Real
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -82,8 +81,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint is bool:
         return isinstance(value, bool)
     if hint in (int, float):
-        number = isinstance(value, Integral if hint is int else Real) and not isinstance(value, bool)
-        return number and (-_WIDEST <= value < _WIDEST if isinstance(value, Integral) else math.isfinite(value))
+        number = isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
+        return number and (-_WIDEST <= value < _WIDEST if isinstance(value, int) else math.isfinite(value))
     return not isinstance(hint, type) or isinstance(value, hint)
 
 
