@@ -6,7 +6,6 @@ import math
 import types
 from collections.abc import Callable
 from functools import wraps
-from numbers import Integral, Real
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -58,11 +57,15 @@ def _checked(where: str, value: Any, hint: Any) -> Any:
 
 
 def _plain(value: Any, hint: Any) -> Any:
+    """Python's own numbers, and tuples where the annotation has a tuple."""
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, list | np.ndarray) and tuple in {get_origin(part) for part in (hint, *get_args(hint))}:
-        return tuple(_plain(entry, list[Any] if isinstance(entry, list) else None) for entry in value)
-    return value
+    return _tuples(value) if tuple in {get_origin(part) for part in (hint, *get_args(hint))} else value
+
+
+def _tuples(value: Any) -> Any:
+    value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -80,8 +83,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint is bool:
         return isinstance(value, bool)
     if hint in (int, float):
-        number = isinstance(value, Integral if hint is int else Real) and not isinstance(value, bool)
-        return number and (-_WIDEST <= value < _WIDEST if isinstance(value, Integral) else math.isfinite(value))
+        number = isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
+        return number and (-_WIDEST <= value < _WIDEST if isinstance(value, int) else math.isfinite(value))
     return not isinstance(hint, type) or isinstance(value, hint)
 
 

@@ -11,11 +11,9 @@ import atexit
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any
 
 
 def visible(text: str) -> str:
@@ -59,6 +57,8 @@ def interruptible(stopped: Callable[[], str]) -> Iterator[Callable[[], bool]]:
     destructor raises; Ctrl-C then comes again. A handler that somebody else has set is left alone, and so is a process
     that ignores Ctrl-C.
     """
+    import threading  # not among the first imports, which have to be quick
+
     pressed = threading.Event()
     before = signal.getsignal(signal.SIGINT)
     ours = before in (signal.default_int_handler, leave) and threading.current_thread() is threading.main_thread()
@@ -69,7 +69,7 @@ def interruptible(stopped: Callable[[], str]) -> Iterator[Callable[[], bool]]:
             leave(said=stopped())
         raise KeyboardInterrupt
 
-    def unraised(event: Any) -> None:
+    def unraised(event: "sys.UnraisableHookArgs") -> None:
         if issubclass(event.exc_type, KeyboardInterrupt):
             again = threading.Timer(0.02, _press)
             again.daemon = True
@@ -91,6 +91,8 @@ def interruptible(stopped: Callable[[], str]) -> Iterator[Callable[[], bool]]:
 
 def _press() -> None:
     """Ctrl-C once more, for the main thread."""
+    import threading
+
     if hasattr(signal, "pthread_kill"):
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)  # wakes it, too
     else:

@@ -289,13 +289,14 @@ def _settings(variant: str, texts: tuple[str, ...]) -> dict[str, Any]:
 def _value(name: str, text: str) -> Any:
     from synthetic.schema import shown
 
+    value, good = None, False
     try:
         value = json.loads(text)
         good = "[]" not in json.dumps(value, allow_nan=False)
     except json.JSONDecodeError:
         return text
     except (RecursionError, ValueError):
-        good = False
+        pass
     must(good, f"--set {name}", "a finite number, a word or a list of these", shown(text), "write --set k=4")
     return value
 
