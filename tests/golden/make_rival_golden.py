@@ -91,7 +91,9 @@ def dictionary_learning(name: str) -> None:
         latents = theirs.encode(x)
         _expect(folder, x.double().numpy(), latents, theirs.decode(latents), rows.norm(dim=1))
     trainer = {"dict_class": kind, "activation_dim": D, "dict_size": M, "layer": 2, "lm_name": "EleutherAI/pythia-70m"}
-    trainer |= {"submodule_name": "resid_post_layer_2", "seed": 0} | ({"k": K, "threshold_beta": 0.999} if "TopK" in kind else {})
+    trainer |= {"submodule_name": "resid_post_layer_2", "seed": 0} | (
+        {"k": K, "threshold_beta": 0.999} if "TopK" in kind else {}
+    )
     _text(folder / "config.json", {"trainer": trainer, "buffer": {"d_submodule": D, "ctx_len": 128}})
 
 

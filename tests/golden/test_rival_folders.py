@@ -84,7 +84,9 @@ def test_what_was_read_is_saved_as_a_saelens_folder(tmp_path, name):
         back = W.load(folder)
         assert {key: back.metadata.get(key) for key in sae.metadata} == sae.metadata
         with torch.no_grad():
-            added = [dense(one.encode(x)) * one.W_dec.norm(dim=1) for one in (back, sae)]  # SAELens has no such BatchTopK
+            added = [
+                dense(one.encode(x)) * one.W_dec.norm(dim=1) for one in (back, sae)
+            ]  # SAELens has no such BatchTopK
             assert_close(*added, atol=1e-5, rtol=1e-5)
             assert_close(back(x), sae(x), atol=1e-5, rtol=1e-5)
 

@@ -6,7 +6,6 @@ Nothing is made at a size that a configuration states alone: sizes are those of 
 import math
 import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from synthetic.errors import must
 from synthetic.schema import shown
@@ -149,7 +149,7 @@ def assembled(
         metadata: what is known of the SAE, under SAELens's names.
     """
     m, d = shape_of(state.get("W_dec"), f"{where}: W_dec")
-    sae = made(variant_shelf()[variant], d, m, 0, dict(settings or {}), {}, where)
+    sae = made(variant_shelf()[variant], d, m, 0, dict(settings or {}), state, where)
     state = dict(state)
     for bias in ("b_enc", "b_dec"):
         if bias in sae.state_dict():
@@ -178,22 +178,41 @@ def must_agree(where: str, stated: Mapping[str, Any], d: int, m: int) -> None:
         must(value is None or value == real, f"{where}: {name}", f"{real}, that of the weights", value, advice)
 
 
+class _Bounded(TorchFunctionMode):
+    """Refuses to make tensors of more numbers than there is reason for; shapes are found without memory."""
+
+    def __init__(self, most: int, where: str) -> None:
+        super().__init__()
+        self.most, self.where = most, where
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in _MAKERS:
+            shape = func(
+                *args, **{name: v for name, v in kwargs.items() if name != "generator"} | {"device": "meta"}
+            ).shape
+            advice = "the folder's settings and weights do not belong together"
+            must(
+                shape.numel() <= self.most, self.where, f"of at most {self.most} numbers a tensor", tuple(shape), advice
+            )
+        return func(*args, **kwargs)
+
+
+_MAKERS = {torch.randn, torch.rand, torch.zeros, torch.ones, torch.empty, torch.full, torch.eye, torch.arange}
+
+
 def made(
     cls: type[SAE], d: int, m: int, seed: Any, settings: dict[str, Any], state: Mapping[str, Tensor], where: str
 ) -> SAE:
-    """A new SAE whose settings come from a file; `state`, where there is one, is to fit it.
-
-    Its shapes are found without memory first, and held against the tensors.
+    """A new SAE whose settings come from a file, and which makes no tensor beyond what `state` holds, or (m, d).
 
     Raises:
-        ValueError: settings of another kind, or tensors of other shapes.
+        ValueError: settings of another kind, or that ask for more than the tensors are.
     """
+    most = max(d * m, *(value.numel() for value in state.values()), 1024)
     try:
-        with suppress(NotImplementedError, RuntimeError), torch.device("meta"):  # some setups need their values
-            planned = cls(d, m, seed=seed, **settings).state_dict()
-            if state:
-                must_match({name: tuple(value.shape) for name, value in planned.items()}, state, where)
-        return cls(d, m, seed=seed, **settings)
+        with _Bounded(most, f"settings in {where}"):
+            return cls(d, m, seed=seed, **settings)
     except (TypeError, RuntimeError, OverflowError, MemoryError, IndexError, KeyError) as error:
         said = next(iter(str(error).splitlines()), type(error).__name__)
         advice = "copy the folder again, or save the SAE again"
