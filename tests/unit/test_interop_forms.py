@@ -1,6 +1,5 @@
 """Which form a folder is of, names on the hub, and folders that a stranger spoiled."""
 
-import io
 import json
 import pickle
 import re
@@ -12,13 +11,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
 from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
 import synthetic as S
 import workbench as W
-from proofs_check.targets import audit_target
 from workbench.interop import saelens
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -67,12 +64,9 @@ def test_several_torch_files_are_to_be_named(tmp_path):
     assert W.load(tmp_path / "1.pt").name == "relu"
 
 
-def test_openais_saes_are_audited_and_scored_by_any_name(tmp_path):
-    console = Console(file=io.StringIO(), width=120)
-    S.save_world(S.SparseMixture(n_true=8, d=8), tmp_path / "world")
-    path = RIVALS / "mlp_post_act" / "autoencoders"
-    assert audit_target(path, str(tmp_path / "world"), 200, 0, console) == 0
-    assert 0 <= W.evaluate(W.load(path / "0.pt"), S.SparseMixture(n_true=8, d=8), n=200)["mcc"] <= 1
+@pytest.mark.parametrize("name", ["mlp_post_act/autoencoders/0.pt", "dictionary_learning_gated"])
+def test_what_was_read_is_scored(name):
+    assert 0 <= W.evaluate(W.load(RIVALS / name), S.SparseMixture(n_true=8, d=8), n=200)["mcc"] <= 1
 
 
 def test_layer_norm_of_saelens_is_the_sources(tmp_path):
@@ -250,7 +244,7 @@ def test_every_field_of_another_kind_is_refused_or_means_nothing(tmp_path, file)
                 path.write_text(json.dumps(whole))
                 count += ends_in_a_line(tmp_path / "sae")
             table[name] = before
-    assert count > 10
+    assert count > 6
 
 
 @pytest.mark.parametrize(
@@ -342,7 +336,7 @@ def test_a_torch_file_that_would_run_code_is_refused(tmp_path, capsys):
     for content in (state | {"bias": Runs()}, [state], state | {3: torch.zeros(1)}):
         torch.save(content, folder / "ae.pt")
         refused(folder)
-    (folder / "ae.pt").write_bytes(pickle.dumps(Runs()))
+    (folder / "ae.pt").write_bytes(pickle.dumps(Runs(), protocol=2))
     refused(folder)
     assert "ran" not in capsys.readouterr().out
 
@@ -357,7 +351,7 @@ def test_a_tensor_that_says_more_than_is_stored_is_refused(tmp_path):
 def test_arrays_that_unpack_to_far_more_than_they_take_are_refused(tmp_path):
     kept = dict(np.load(RIVALS / "gemma-scope-2b-pt-res" / "layer_12" / "params.npz"))
     np.savez_compressed(tmp_path / "params.npz", **kept, zeros=np.zeros(10**7, np.float32))
-    assert "64 times its size unpacked" in refused(tmp_path)
+    assert "at most 64 times its size unpacked" in refused(tmp_path)
     (tmp_path / "params.npz").write_bytes(b"PK\x03\x04 no archive")
     refused(tmp_path)
     np.savez(tmp_path / "params.npz", W_enc=np.array([{}], dtype=object))

@@ -5,7 +5,8 @@ Nothing is made at a size that a configuration states alone: sizes are those of 
 
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,34 +50,35 @@ def content_of(path: Path) -> dict[str, Any]:
 
 
 def _torch(path: Path) -> Any:
-    if not path.exists():
-        raise FileNotFoundError(path)
-    try:
+    advice = "save a state dict with torch.save; anything else could run code and is not opened"
+    with _damage_told(path, "a torch file of tensors and plain values", advice):
         return torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # a damaged or hostile pickle raises whatever its opcodes lead to
-        said = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        advice = "save a state dict with torch.save; anything else could run code and is not opened"
-        raise ValueError(f"{path} must be a torch file of tensors and plain values; got {said}: {advice}.") from None
 
 
 def _npz(path: Path) -> dict[str, Tensor]:
+    with _damage_told(path, "a readable .npz of numbers", "copy it again"), zipfile.ZipFile(path) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    most = _INFLATION * path.stat().st_size
+    must(size <= most, str(path), f"at most {_INFLATION} times its size unpacked, {most} bytes", size, "pack it anew")
+    with (
+        _damage_told(path, "a readable .npz of numbers", "copy it again"),
+        np.load(path, allow_pickle=False) as arrays,
+    ):
+        return {name: torch.from_numpy(np.ascontiguousarray(arrays[name])) for name in arrays}
+
+
+@contextmanager
+def _damage_told(path: Path, rule: str, advice: str) -> Iterator[None]:
+    """A damaged or hostile file raises whatever its bytes lead to; here it is one line."""
+    if not path.exists():
+        raise FileNotFoundError(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        packed = path.stat().st_size
-        must(
-            size <= _INFLATION * packed,
-            str(path),
-            f"{_INFLATION} times its size unpacked at most",
-            size,
-            "pack it anew",
-        )
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: torch.from_numpy(np.ascontiguousarray(arrays[name])) for name in arrays}
-    except (zipfile.BadZipFile, ValueError, TypeError, EOFError, zipfile.zlib.error) as error:
-        raise ValueError(f"{path} must be a readable .npz of numbers; got {error}: copy it again.") from None
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        said = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+        raise ValueError(f"{path} must be {rule}; got {said}: {advice}.") from None
 
 
 def _must_be_stored(value: Tensor, where: str) -> None:
@@ -96,16 +98,13 @@ def floats(content: Mapping[str, Any], names: Mapping[str, str], where: str) -> 
     """
     out = {}
     for ours, theirs in names.items():
-        value = content.get(theirs)
-        held = isinstance(value, Tensor)
-        must(held, f"{where}: {theirs}", "a tensor", shown(value) if theirs in content else "none", _known(content))
-        out[ours] = floating(value, f"{where}: {theirs}")
+        value, place = content.get(theirs), f"{where}: {theirs}"
+        if not isinstance(value, Tensor):
+            known = f"the file holds {shown(sorted(content))}; copy it again"
+            raise ValueError(f"{place} must be a tensor; got {shown(value) if theirs in content else 'none'}: {known}.")
+        out[ours] = floating(value, place)
         out[ours] = out[ours].mT if theirs.endswith(".weight") and out[ours].ndim == 2 else out[ours]
     return out
-
-
-def _known(content: Mapping[str, Any]) -> str:
-    return f"the file holds {shown(sorted(content))}; copy it again"
 
 
 def floating(value: Tensor, where: str) -> Tensor:
@@ -165,9 +164,10 @@ def assembled(
 
 def shape_of(rows: Tensor | None, where: str) -> tuple[int, int]:
     """m and d of decoder rows."""
-    shape = () if rows is None else tuple(rows.shape)
+    shape = [] if rows is None else list(rows.shape)
     must(len(shape) == 2 and min(shape) >= 1, where, "of shape (m, d)", shape or "none", "copy the file again")
-    return shape[0], shape[1]
+    m, d = shape
+    return m, d
 
 
 def must_agree(where: str, stated: Mapping[str, Any], d: int, m: int) -> None:
