@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -129,6 +129,22 @@ def must_be_finite(x: Float[Tensor, "n d"]) -> None:
     """Refuse activations with NaN or inf."""
     bad = int((~x.isfinite().all(-1)).sum())
     must(not bad, "world.x", "finite", f"{bad} rows with NaN or inf", "repair the data source")
+
+
+def rows_given(x: Any, n: int, d: int) -> Float[Tensor, "n d"]:
+    """What a source returned when it was asked for n activations, as (n, d) and without gradient.
+
+    Raises:
+        ValueError: no floating-point numbers, or another number of rows.
+    """
+    x = torch.from_numpy(x) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+    floats = isinstance(x, Tensor) and x.is_floating_point()
+    kind = f"one of {x.dtype}" if isinstance(x, Tensor | np.ndarray) else type(x).__name__
+    must(floats, "world.x", "a tensor of floating-point numbers", kind, "convert it, as x.float() does")
+    right = x.shape[-1:] == (d,) and x.numel() == n * d
+    must(right, "world.x", f"{n} rows of width {d}", f"shape {tuple(x.shape)}", "return as many as were asked for")
+    x = x.detach().reshape(n, d)
+    return x.clone() if x.is_inference() else x
 
 
 def places(mask: Tensor) -> Int[Tensor, " hits"]:

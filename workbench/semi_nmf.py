@@ -182,7 +182,7 @@ def fit(
         if since >= patience or best == 0:
             break
     size = kept[0].norm(dim=0).clamp_min(1e-8)
-    return Factors(kept[0] / size, kept[1] * size[:, None], torch.tensor(losses, dtype=torch.float64))
+    return Factors(kept[0] / size, kept[1] * size[:, None], torch.tensor(losses, dtype=torch.float64, device="cpu"))
 
 
 def _start(x: Float[Tensor, "n d"], m: int, init: Init, seed: int) -> Float[Tensor, "n m"]:

@@ -142,10 +142,7 @@ def _selection(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, An
 
 
 def _to_saelens(sae: SAE, state: dict[str, Tensor], scale: float) -> dict[str, Tensor]:
-    """Raw units: only lengths change, biases and thresholds are divided by the scale.
-
-    A latent is then in units of x, our latent over the scale: its contribution along its row where rows are unit.
-    """
+    """Raw units: weights stay, biases and thresholds are divided by the scale. A latent is then ours over the scale."""
     must(
         type(sae).unit_decoder,
         f"{type(sae).__name__}.unit_decoder",

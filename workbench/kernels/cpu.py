@@ -71,7 +71,7 @@ def top_k(pre: Float[Tensor, "n m"], k: int) -> tuple[Float[Tensor, "n k"], Int[
     chosen = _largest(grouped.amax(1), k)
     if chosen is None:
         return reference.top_k(pre, k)
-    columns = (chosen[:, None, :] + torch.arange(0, m, groups)[:, None]).flatten(1)
+    columns = (chosen[:, None, :] + torch.arange(0, m, groups, device=pre.device)[:, None]).flatten(1)
     candidates = pre.gather(1, columns)
     slots = _largest(candidates, k)
     if slots is None:

@@ -103,7 +103,7 @@ def attributed(
     columns = sae.W_enc[:, latents]
     parts = by_source(patterns, values, columns, sae.scale)
     z = capture(lm, ids, [point := HookPoint(layer, "hook_z")])[point]
-    pre = sae.pre(z.flatten(0, 1) * sae.scale)[:, latents]
+    pre = sae.pre(sae.own_units(z.flatten(0, 1)))[:, latents]
     total = parts.sum((1, 3)).flatten(0, 1) + constant(columns, sae.b_enc[latents], sae.b_dec)
     return parts, float((total - pre).abs().max() / pre.abs().max())
 

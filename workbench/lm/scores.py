@@ -88,7 +88,7 @@ def saturation(sae: SAE, x: Float[Tensor, "n d"], chunk: int = 2048) -> dict[str
         return {}
     short = 0
     for rows in x.split(chunk):
-        pre = sae.pre(rows.to(sae.W_dec.device) * sae.scale)
+        pre = sae.pre(sae.own_units(rows.to(sae.W_dec.device)))
         total = ((pre @ sae.W_enc).relu() * sae.W_dec.norm(dim=-1)).norm(dim=-1)
         short += int((total < pre.norm(dim=-1)).sum())
     return {"saturated": short / len(x)}

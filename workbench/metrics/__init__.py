@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from synthetic.errors import must
-from synthetic.streams import stream
+from synthetic.streams import seed_of, stream
 from synthetic.world import World
 from workbench.metrics.evidence import Evidence, collect
 from workbench.metrics.shelf import METRICS, Metric
@@ -30,6 +30,7 @@ def evaluate(sae: SAE, world: World, n: int = 100_000, seed: int = 1) -> dict[st
         ValueError: the SAE's width is not the world's, or a parameter is not finite.
     """
     must(n >= 1, "evaluate.n", "at least 1", n, "draw some samples")
+    seed = seed_of("evaluate.seed", seed)
     must(world.d == sae.d, "evaluate.world", f"of dimension {sae.d}, the SAE's", world.d, "pass the SAE's own world")
     for name, parameter in sae.named_parameters():
         good = bool(parameter.isfinite().all())
@@ -57,7 +58,7 @@ def null(sae: SAE, world: World, n: int = 20_000, seed: int = 1, draws: int = 4)
             fresh.b_dec.copy_((x.mean(0) * fresh.scale).expand_as(fresh.b_dec))
         rows = fresh.W_dec.clone()
         fresh.train()
-        fresh.finish_step(fresh.trace(x * fresh.scale))
+        fresh.finish_step(fresh.trace(fresh.own_units(x)))
         fresh.W_dec.copy_(rows)  # some variants learn in that step
     scores = evaluate(fresh, world, n, seed)
     return {name: (float(v.mean()), float(v.std())) for name, v in scores.items()}

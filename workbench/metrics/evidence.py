@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from synthetic.streams import stream
-from synthetic.world import Codes, GroundTruth, World, must_be_finite
+from synthetic.world import Codes, GroundTruth, World, must_be_finite, rows_given
 from workbench.metrics.matching import Geometry, match
 from workbench.metrics.samples import Coefficients, Samples, first_samples, products_of
 from workbench.sae import SAE, Latents
@@ -94,8 +94,8 @@ def collect(sae: SAE, world: World, n: int, seed: int) -> list[Evidence]:
     dense = None
     for step, start in enumerate(range(0, n, chunk)):
         batch = world.sample(min(chunk, n - start), stream(seed, "evaluate", step, device))
-        must_be_finite(batch.x)
-        out = sae.trace(batch.x * sae.scale)
+        must_be_finite(rows_given(batch.x, min(chunk, n - start), sae.d))
+        out = sae.trace(sae.own_units(batch.x))
         codes, x_hat = out.codes, (out.x_hat / sae.scale).reshape(len(members), *batch.x.shape)
         h = _entries(batch.h.indices, batch.h.values)
         if dense is None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from synthetic.errors import must
 from synthetic.schema import shown
 from synthetic.streams import seed_of, stream
-from synthetic.world import World, must_be_finite
+from synthetic.world import World, must_be_finite, rows_given
 from workbench.machine import keep_freed_memory
 from workbench.metrics import evaluate
 from workbench.row_norms import fold_row_norms
@@ -26,7 +26,7 @@ from workbench.training.checkpoint import identity, load_checkpoint, save_checkp
 from workbench.training.config import Diverged, TrainConfig
 from workbench.training.optimiser import Optimiser, spread
 from workbench.training.revival import aux_k_loss, resample
-from workbench.training.sources import Source, rows_given, training_batch
+from workbench.training.sources import Source, training_batch
 
 _MOMENT_SAMPLES = 8192  # samples behind E[x] and E|x|^2
 
@@ -201,8 +201,7 @@ class _Run:
         """
         sae, config = self.sae, self.config
         with torch.autocast(x.device.type, torch.bfloat16, enabled=config.bf16):
-            terms = _terms(sae, sae.trace(x), self.silent >= config.dead_after, config)
-        total = torch.stack(list(terms.values())).sum(0)
+            total = torch.stack(list(sae.loss(x, sae.trace(x)).values())).sum(0)
         broken = ~total.isfinite()
         for parameter in sae.parameters():
             broken |= ~parameter.isfinite().flatten(len(sae.shape)).all(-1) if parameter.ndim else ~parameter.isfinite()

@@ -47,7 +47,8 @@ def resample(
     Source: Bricken et al. (2023), Towards Monosemanticity, appendix "Neuron Resampling".
     """
     error = (out.x - out.x_hat).square().sum(-1)
-    uniform = torch.rand(error.shape[-1], generator=stream(seed, "resample", step)).to(error)
+    uniform = torch.rand(error.shape[-1], generator=stream(seed, "resample", step), dtype=torch.float32, device="cpu")
+    uniform = uniform.to(error)
     gumbel = -(-uniform.clamp_min(1e-30).log()).clamp_min(1e-30).log()
     order = (2 * error.clamp_min(1e-30).log() + gumbel).argsort(-1, descending=True)
     turn = dead.cumsum(-1) - 1  # the i-th dead latent takes the i-th row drawn

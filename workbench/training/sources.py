@@ -2,12 +2,11 @@
 
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from synthetic.errors import must
 from synthetic.streams import stream
+from synthetic.world import rows_given
 
 
 @runtime_checkable
@@ -40,19 +39,3 @@ def training_batch(
     finite = isinstance(source, Finite)
     x = source.batch(n, seed, step) if finite else source.sample(n, stream(seed, "train", step, device)).x
     return rows_given(x, n, source.d).to(device, dtype)
-
-
-def rows_given(x: Any, n: int, d: int) -> Tensor:
-    """What a source returned when it was asked for n activations, as (n, d) and without gradient.
-
-    Raises:
-        ValueError: no floating-point numbers, or another number of rows.
-    """
-    x = torch.from_numpy(x) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
-    floats = isinstance(x, Tensor) and x.is_floating_point()
-    kind = f"one of {x.dtype}" if isinstance(x, Tensor | np.ndarray) else type(x).__name__
-    must(floats, "world.x", "a tensor of floating-point numbers", kind, "convert it, as x.float() does")
-    right = x.shape[-1:] == (d,) and x.numel() == n * d
-    must(right, "world.x", f"{n} rows of width {d}", f"shape {tuple(x.shape)}", "return as many as were asked for")
-    x = x.detach().reshape(n, d)
-    return x.clone() if x.is_inference() else x

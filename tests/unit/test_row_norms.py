@@ -1,0 +1,120 @@
+"""Lengths of decoder rows: folded where x_hat stays, left alone elsewhere; a step of size 0 is the identity."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+import synthetic as S
+import workbench as W
+from workbench.row_norms import fold_row_norms
+from workbench.sae import variant_shelf
+
+WORLD = S.SparseMixture(n_true=12, d=8, firing=S.Independent(S.Constant(0.15)), bias_norm=0.5)
+X = WORLD.sample(64, S.stream(3, "rows")).x
+STILL = W.TrainConfig(steps=1, batch=32, lr=1e-12, warm_up=0.0, decay=0.0, normalise=False, centre=False)
+FOLDED = {"relu", "p_annealing", "jumprelu", "gated", "lista", "structured", "top_afa"}
+"""variants where something makes up for any norms"""
+OWN = {"polysae", "group_bias_adaptation"}
+"""variants whose rows have any norms"""
+EQUAL = {"topk", "abs_topk", "batch_topk", "matryoshka", "ista", "omp"}
+"""variants that compare latents: something makes up for equal norms alone"""
+EACH = pytest.mark.parametrize("name", sorted(variant_shelf()))
+ALONE_OR_STACKED = pytest.mark.parametrize("seed", [0, [0, 1]], ids=["alone", "stack"])
+
+
+@torch.no_grad()
+def stretched(name, seed, equal=False, **settings):
+    """A variant with biases, thresholds and rows of many norms, or of one, a row of norm 0 among the many."""
+    sae = W.create(name, 8, 20, seed=seed, **settings).eval()
+    rng = S.stream(5, "stretch")
+    for parameter in ("b_enc", "b_gate", "b_mag", "b_dec"):
+        if parameter in sae._parameters:
+            sae.get_parameter(parameter).copy_(0.1 * torch.randn(sae.get_parameter(parameter).shape, generator=rng))
+    for threshold in ("threshold", "guess_threshold"):
+        if hasattr(sae, threshold):
+            getattr(sae, threshold).fill_(0.4)
+    if name != "polysae":
+        factor = torch.rand(*sae.shape, 20, 1, generator=rng) + 0.5
+        factor[..., 3, :] = float(name in FOLDED)  # tied: a latent of norm 0 stays
+        sae.W_dec.mul_(0.3 if equal else factor * (torch.arange(20) != 3)[:, None] if name in FOLDED else factor)
+    return sae
+
+
+def held(sae):
+    """The same, its rules that move by data and not by lr at rest."""
+    with torch.no_grad():
+        for rate in ("threshold_rate", "down", "up"):
+            if rate in dict(sae.named_buffers()):
+                sae.get_buffer(rate).zero_()
+        if sae.name == "bias_adaptation":
+            sae.step.fill_(1e-12)
+        if sae.name == "lista":
+            sae._iterate(500)
+    return sae
+
+
+@EACH
+@ALONE_OR_STACKED
+@pytest.mark.parametrize("equal", [False, True])
+def test_folding_leaves_every_reconstruction(name, seed, equal):
+    sae = stretched(name, seed, equal)
+    before = sae(X).detach()
+    unit = fold_row_norms(sae)
+    assert unit == (name in FOLDED or (equal and name in EQUAL))
+    assert sae.unit_decoder == unit
+    assert_close(sae(X).detach(), before, rtol=1e-5, atol=1e-6)
+    if unit:
+        assert_close(sae.W_dec.norm(dim=-1), torch.ones(*sae.shape, 20))
+
+
+def test_folding_without_a_penalty_frees_semi_nmf():
+    sae = stretched("semi_nmf", 0, equal=True, l1=0.0)
+    before = sae(X).detach()
+    assert fold_row_norms(sae)
+    assert_close(sae(X).detach(), before, rtol=1e-4, atol=1e-5)
+
+
+def test_frozen_tensors_are_not_folded():
+    rows, encoder = stretched("relu", 0), stretched("relu", 0)
+    rows.frozen, encoder.frozen = ("W_dec",), ("W_enc",)
+    assert fold_row_norms(rows)
+    assert rows.unit_decoder
+    assert not fold_row_norms(encoder)
+    assert float(rows.W_dec[0].norm()) == float(encoder.W_dec[0].norm()) != 1
+
+
+@EACH
+@ALONE_OR_STACKED
+def test_a_step_of_size_0_leaves_a_saved_sae(tmp_path, name, seed):
+    """What moves by data and not by lr is at rest: running thresholds, bias controllers, LISTA's step length."""
+    sae = W.create(name, 8, 20, seed=seed)
+    W.train(sae, WORLD, W.TrainConfig(steps=5, batch=32))
+    again = held(W.load(sae.save(tmp_path / "sae")))
+    before = again(X).detach()
+    W.train(again, WORLD, STILL)
+    assert float((again(X).detach() - before).norm() / before.norm()) < 1e-5
+
+
+@EACH
+@ALONE_OR_STACKED
+def test_a_step_of_size_0_leaves_rows_of_any_norm(tmp_path, name, seed):
+    """A fresh SAE whose W_dec was overwritten, and the same saved and loaded: its rows have norm 1, or their own."""
+    sae = held(stretched(name, seed))
+    sae.fresh = True
+    before = sae(X).detach()
+    W.train(sae, WORLD, STILL)
+    assert float((sae(X).detach() - before).norm() / before.norm()) < 1e-5
+    assert sae.unit_decoder == (name in FOLDED)
+    again = held(W.load(sae.save(tmp_path / "sae")))
+    assert again.unit_decoder == sae.unit_decoder
+    W.train(again, WORLD, STILL)
+    assert float((again(X).detach() - before).norm() / before.norm()) < 1e-5
+
+
+def test_rows_with_norms_of_their_own_are_trained_with_them():
+    sae = stretched("topk", 0)
+    before = sae.W_dec.detach().norm(dim=-1)
+    W.train(sae, WORLD, W.TrainConfig(steps=20, batch=32))
+    after = sae.W_dec.detach().norm(dim=-1)
+    assert float((after - 1).abs().max()) > 0.1
+    assert float((after - before).abs().max()) < 0.2
