@@ -39,7 +39,7 @@ def locked(folder: Path, doing: str) -> Iterator[None]:
     if key in _held:
         yield
         return
-    made = not folder.exists()
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     handle = _taken(folder, doing)
     _held.add(key)
@@ -47,12 +47,42 @@ def locked(folder: Path, doing: str) -> Iterator[None]:
         yield
     finally:
         _held.discard(key)
-        with suppress(FileNotFoundError):
-            (folder / LOCK).unlink()
-        os.close(handle)
-        if made:  # by this block, which wrote nothing
+        try:
+            with suppress(FileNotFoundError):
+                if os.getpid() == key[0]:  # a forked child leaves the file to its parent
+                    (folder / LOCK).unlink()
+        finally:  # the lock goes with the handle, whatever became of the file
+            os.close(handle)
+        for path in made:  # where this block wrote nothing
             with suppress(OSError):
-                folder.rmdir()
+                path.rmdir()
+
+
+def in_use(folder: Path) -> bool:
+    """Whether somebody else may be writing a folder: its lock is there, perhaps a dead owner's."""
+    key = (os.getpid(), threading.get_ident(), str(folder.resolve()))
+    return key not in _held and (folder / LOCK).exists()
+
+
+def claimed(folder: Path) -> int | None:
+    """A handle that holds a folder until it is closed or its process is dead; None where another process holds it.
+
+    None as well where nothing can be held: the folder is gone, or its file system knows no locks.
+    """
+    if fcntl is None:
+        return None
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _is_at(handle, folder):
+            return handle
+    except OSError:
+        pass
+    os.close(handle)
+    return None
 
 
 def _taken(folder: Path, doing: str) -> int:

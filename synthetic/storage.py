@@ -1,22 +1,39 @@
 """Settings to JSON and back, and the folder a world is kept in."""
 
 import dataclasses
+import errno
 import hashlib
 import importlib
 import json
 import os
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import re
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from synthetic.errors import must, pick
+from synthetic.lock import claimed, in_use, locked
+from synthetic.schema import TEXT, Kind, list_of, parsed, read_json, shown
 
+_NEW, _READY, _GONE = ".new-", ".ready", ".gone.json"
+_OLDER_LITTER = re.compile(r"\.tmp\w{6}|\..+\.(safetensors|json|parquet|png|svg|txt)\.[a-z0-9_]{8}")
+"""safetensors' temporary files, and ours before they had a folder of their own"""
+_STRANGE = "delete it: the folder is a stranger's, or was changed by hand"
+_ATTEMPTS = 50
+_BLANK = "0" * 32
+
+_R = TypeVar("_R")
 _T = TypeVar("_T", bound=type)
 _KNOBS: dict[str, type] = {}
 
@@ -51,24 +68,79 @@ def from_json(value: Any) -> Any:
     return value
 
 
+# one file ------------------------------------------------------------------------------------------------------------
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary sibling to write; it takes the place of `path` only if the block ends well.
+    """A temporary file to write; it takes the place of `path` only if the block ends well.
 
-    A full disk, an error or Ctrl-C inside the block leaves an earlier `path` as it was, and no litter.
+    A full disk, an error or Ctrl-C inside the block leaves an earlier `path` as it was, and no litter; what a killed
+    process left is cleared by the next call. A link at `path` is replaced, not followed. A new file has the mode
+    that the user's umask gives, a replaced one keeps its own.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with _workplace(path.parent) as place:
+        temporary = place / path.name
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.chmod(0o644)
+        _flushed(temporary, path, place)
         temporary.replace(path)
+
+
+@contextmanager
+def _workplace(folder: Path) -> Iterator[Path]:
+    """A folder beside what is written, this process's own until the block ends; then it is removed, if still there."""
+    clear_litter(folder)
+    place, handle = _new_place(folder)
+    try:
+        yield place
     finally:
-        temporary.unlink(missing_ok=True)
+        try:
+            shutil.rmtree(place, ignore_errors=True)
+        finally:
+            if handle is not None:
+                os.close(handle)
+
+
+def _new_place(folder: Path) -> tuple[Path, int | None]:
+    """A new folder, and the handle that holds it where the file system knows locks."""
+    for _ in range(3):
+        place = folder / f"{_NEW}{secrets.token_hex(4)}"
+        place.mkdir()
+        handle = claimed(place)
+        if handle is not None:
+            return place, handle
+        with suppress(OSError):  # cleared away by another process before it was held, or there are no locks here
+            place.rmdir()
+    place = folder / f"{_NEW}{secrets.token_hex(4)}"
+    place.mkdir()
+    return place, None
+
+
+def clear_litter(folder: Path) -> None:
+    """Remove what killed processes left half written in a folder, and nothing that a live one is writing."""
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for place in [Path(entry.path) for entry in entries if entry.name.startswith(_NEW)]:
+            handle = claimed(place)
+            if handle is not None:
+                shutil.rmtree(place, ignore_errors=True)
+                os.close(handle)
+
+
+def clear_older_litter(folder: Path) -> None:
+    """Remove what processes of earlier versions left half written; for a writer that holds the folder's lock."""
+    with suppress(FileNotFoundError):
+        for path in list(folder.iterdir()):
+            if _OLDER_LITTER.fullmatch(path.name) and path.is_file():
+                path.unlink()
+
+
+def _flushed(temporary: Path, path: Path, place: Path) -> None:
+    """Bring a written file to the disk, with the mode it is to have at `path`."""
+    with temporary.open("rb") as written:
+        os.fsync(written.fileno())
+    replaced = path.is_file() and not path.is_symlink()
+    temporary.chmod(stat.S_IMODE(path.stat().st_mode) if replaced else place.stat().st_mode & 0o666)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -80,10 +152,216 @@ def write_text(path: Path, text: str) -> None:
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
     """Write a safetensors file whole or not at all; a full disk is an OSError."""
     with replacing(path) as temporary:
+        put_tensors(temporary, tensors, metadata)
+
+
+def put_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file straight to its path, for what is renamed afterwards; a full disk is an OSError."""
+    try:
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, path, metadata)
+    except SafetensorError as error:
+        raise OSError(f"{path.name} must fit on its disk; got {error}: make room and run it again.") from error
+
+
+# files of one object -------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def together(folder: Path, doing: str, stale: Iterable[str] = ()) -> Iterator[Path]:
+    """A place to write the files of one object; in `folder` they appear together, or none of them does.
+
+    They are written aside, brought to the disk, and renamed at once to `.ready`: from there on the new object is the
+    folder's. Then each file goes to its own place. Whoever comes upon `.ready` after a kill, to read (`settled`) or
+    to write, finishes this first.
+
+    Args:
+        folder: where the object lives; made where it is missing.
+        doing: what this process does, for whoever is kept out meanwhile.
+        stale: patterns of the files, relative to `folder`, that an earlier object may have there and this one has not.
+
+    Raises:
+        ValueError: another process writes there, or a folder in the way is a link.
+    """
+    with locked(folder, doing):
+        finish(folder)
+        clear_older_litter(folder)
+        with _workplace(folder) as place:
+            yield place
+            names = _names(place)
+            earlier = {str(path.relative_to(folder)) for pattern in stale for path in folder.glob(pattern)}
+            for name in names:
+                _flushed(place / name, folder / name, place)
+            (place / _GONE).write_text(json.dumps(sorted(earlier - set(names))), encoding="utf-8")
+            _flushed(place / _GONE, place / _GONE, place)
+            for below in {place, *((place / name).parent for name in names)}:
+                _sync(below)
+            place.rename(folder / _READY)
+            _sync(folder)
+            _settle(folder)
+
+
+@contextmanager
+def placing(folder: Path) -> Iterator[Path]:
+    """A new folder to fill; it appears under its name, with all that is in it, only if the block ends well.
+
+    Raises:
+        FileExistsError: another folder has the name by then.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _workplace(folder.parent) as place:
+        yield place
         try:
-            save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata)
-        except SafetensorError as error:
-            raise OSError(f"{path} must fit on its disk; got {error}: make room and run it again.") from error
+            place.rename(folder)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise
+            raise FileExistsError(folder) from None
+
+
+def finish(folder: Path) -> None:
+    """Put in place what a stopped writer had written whole.
+
+    Raises:
+        ValueError: its writer is alive and still at it, or nothing may be written here.
+    """
+    if not (folder / _READY).is_dir():
+        return
+    try:
+        with locked(folder, "putting files in place"):
+            if (folder / _READY).is_dir():
+                _settle(folder)
+    except PermissionError as error:
+        advice = "let somebody who may write there read it once, or copy the folder and read the copy"
+        must(False, f"folder {folder}", "put in order after a stopped save", error, advice)
+
+
+def settled(folder: Path, read: Callable[[], _R]) -> _R:
+    """What `read` makes of a folder's files, which are then those of one object.
+
+    What a stopped writer left is put in order first. An error of `read` counts only when nobody was writing meanwhile:
+    the files are read again, for about a second.
+    """
+    for attempt in range(_ATTEMPTS):
+        try:
+            for owner in (folder.parent, folder):  # a member of a stack is written with the stack
+                finish(owner)
+            return read()
+        except (ValueError, OSError):
+            if attempt and not (in_use(folder) or in_use(folder.parent)):
+                raise
+        time.sleep(attempt and 0.02)
+    return read()
+
+
+def _settle(folder: Path) -> None:
+    """Move the files of `.ready` to their places; stopped anywhere, it can be done again."""
+    ready = folder / _READY
+    names, gone = _names(ready), []
+    if (ready / _GONE).exists():
+        gone = parsed((ready / _GONE).read_text("utf-8"), str(ready / _GONE), _STRANGE)
+        must(list_of(TEXT).holds(gone), str(ready / _GONE), "a list of names", shown(gone), _STRANGE)
+    for path in (Path(name) for name in [*names, *gone]):
+        inside = not path.is_absolute() and ".." not in path.parts
+        linked = any(part.is_symlink() for part in (ready, *(folder / parent for parent in path.parents[:-1])))
+        must(inside and not linked, str(ready), "of files inside its folder", path, _STRANGE)
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (ready / name).replace(folder / name)
+    for name in gone:
+        (folder / name).unlink(missing_ok=True)
+        if (folder / name).parent != folder:
+            with suppress(OSError):
+                (folder / name).parent.rmdir()
+    for below in {folder, *((folder / name).parent for name in names)}:
+        _sync(below)
+    (ready / _GONE).unlink(missing_ok=True)
+    shutil.rmtree(ready)
+
+
+def _names(place: Path) -> list[str]:
+    """Files below a folder, relative to it, in order."""
+    found = [str(path.relative_to(place)) for path in place.rglob("*") if not path.is_dir()]
+    return sorted(name for name in found if name != _GONE)
+
+
+def _sync(folder: Path) -> None:
+    """Bring a folder's names to the disk, where the system can."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+# checksums -----------------------------------------------------------------------------------------------------------
+
+
+def tensor_sum(name: str, value: Tensor) -> str:
+    """Checksum of a tensor with its name, type and shape."""
+    digest = hashlib.blake2b(f"{name} {value.dtype} {tuple(value.shape)} ".encode(), digest_size=16)
+    digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def tensor_sums(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Metadata of a safetensors file that lets `must_be_sound` find any change of its tensors."""
+    return {"checksums": json.dumps({name: tensor_sum(name, value) for name, value in tensors.items()})}
+
+
+def must_be_sound(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], path: Path, advice: str) -> None:
+    """Refuse tensors that are not those their file was written with."""
+    sums = parsed(metadata.get("checksums", "{}"), str(path), advice)
+    good = sums == {name: tensor_sum(name, value) for name, value in tensors.items()}
+    must(good, str(path), "as it was written", "another checksum", advice)
+
+
+def file_sum(path: Path) -> str:
+    """Checksum of a file's bytes."""
+    with path.open("rb") as file:
+        return _digest(file)
+
+
+def _digest(file: BufferedReader) -> str:
+    file.seek(0)
+    return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+@contextmanager
+def unchanged(folder: Path, names: Iterable[str]) -> Iterator[Callable[[str], str]]:
+    """A function from a file's name to its checksum; what the block reads of these files, by path, is what has it.
+
+    Raises:
+        ValueError: another file took the place of one within the block.
+    """
+    with ExitStack() as opened:
+        files = {name: opened.enter_context((folder / name).open("rb")) for name in names}
+        yield lambda name: _digest(files[name])
+        for name, file in files.items():
+            same = os.path.samestat(os.fstat(file.fileno()), os.stat(folder / name))
+            must(same, str(folder / name), "left alone while it is read", "another file", "read it again")
+
+
+def sealed(content: dict[str, Any]) -> str:
+    """A JSON text that ends with its own checksum; `read_sealed` finds any change of it."""
+    head, blank, tail = (json.dumps(content | {"checksum": _BLANK}, indent=1) + "\n").rpartition(_BLANK)
+    return head + hashlib.blake2b((head + blank + tail).encode(), digest_size=16).hexdigest() + tail
+
+
+def read_sealed(path: Path, owner: str, fields: Mapping[str, Kind], advice: str) -> dict[str, Any]:
+    """The JSON object in a file that `sealed` wrote; one of a format before 2 has no checksum, and passes.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it was changed, or is not of these fields.
+    """
+    content = read_json(path, owner, fields, advice)
+    if content.get("format", 1) != 1 or {"checksum", "files", "ties"} & content.keys():
+        told = str(content.get("checksum"))
+        head, _, tail = path.read_bytes().decode("utf-8", "replace").rpartition(told)
+        good = hashlib.blake2b((head + _BLANK + tail).encode(), digest_size=16).hexdigest() == told
+        must(good, str(path), "as it was written", "another checksum", advice)
+    return content
 
 
 def read(path: Path, reader: Callable[[Path], Any], owner: str) -> Any:
@@ -93,7 +371,7 @@ def read(path: Path, reader: Callable[[Path], Any], owner: str) -> Any:
     except FileNotFoundError:
         message = f"{owner} must hold {path.name}; got no such file in {path.parent}: save it again or copy it whole."
         raise FileNotFoundError(message) from None
-    except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{owner} must hold a readable {path.name}; got {error}: save it again.") from None
 
 
@@ -111,9 +389,10 @@ def save_world(world: Any, folder: str | Path) -> Path:
     """Write `world.json` (settings) and `world.safetensors` (everything drawn once) into a folder."""
     folder = Path(folder)
     text = json.dumps(to_json(world), indent=1) + "\n"
-    with replacing(folder / "world.json") as settings:  # in place last; the mark tells a mixture of two worlds
-        settings.write_text(text, encoding="utf-8", newline="\n")
-        write_tensors(folder / "world.safetensors", world.tensors, {"settings": _mark(text)})
+    with together(folder, "saving a world") as place:
+        (place / "world.json").write_text(text, encoding="utf-8", newline="\n")
+        marks = {"format": "2", "settings": _mark(text), **tensor_sums(world.tensors)}
+        put_tensors(place / "world.safetensors", world.tensors, marks)
     return folder
 
 
@@ -129,10 +408,18 @@ def load_world(folder: str | Path) -> Any:
     ):  # put every knob of ours on the shelf
         importlib.import_module(f"synthetic.{name}")
     folder = Path(folder)
-    text = read(folder / "world.json", lambda path: path.read_text("utf-8"), "world folder")
+    return settled(folder, lambda: _load_world(folder))
+
+
+def _load_world(folder: Path) -> Any:
+    text = read(folder / "world.json", lambda path: path.read_bytes().decode("utf-8"), "world folder")
     settings = read(folder / "world.json", lambda path: json.loads(text), "world folder")
     tensors, about = read(folder / "world.safetensors", read_tensors, "world folder")
-    world = from_json(settings)
+    try:
+        world = from_json(settings)
+    except (TypeError, RecursionError) as error:
+        rule = "the settings of a world"
+        raise ValueError(f"{folder / 'world.json'} must be {rule}; got {error}: save the world again.") from None
     must(
         about.get("settings") == _mark(text) and dataclasses.is_dataclass(world),
         "world.safetensors",
@@ -140,6 +427,8 @@ def load_world(folder: str | Path) -> Any:
         "another world's, or edited settings",
         "save the world again",
     )
+    if {"format", "checksums"} & about.keys():  # older ones have neither
+        must_be_sound(tensors, about, folder / "world.safetensors", "save the world again")
     world.__dict__["tensors"] = tensors  # fills the cached property: nothing is drawn anew
     return world
 

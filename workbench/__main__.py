@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -178,19 +179,29 @@ def _check(command: Check, console: Console) -> int:
 def _train(command: Train, console: Console) -> int:
     import torch
 
-    from synthetic.progress import counted
+    from synthetic.lock import locked
     from workbench.lm.sources import find_source
     from workbench.sae import create
-    from workbench.training.loop import train
 
     torch.set_num_threads(command.threads)
-    must(not (command.out / "cfg.json").exists(), "out", "a folder without an SAE", command.out, "choose another name")
+    _must_be_free(command.out)
     world = find_source(command.world)
-    config = command.config
-    config = replace(config, checkpoint_every=config.checkpoint_every or max(1, config.steps // 10))
     sae = create(command.variant, world.d, command.m, seed=command.seed, **dict(map(_setting, command.set)))
+    with locked(command.out, f"training {command.variant}"):
+        return _trained(command, sae, world, console)
+
+
+def _trained(command: Train, sae: Any, world: Any, console: Console) -> int:
+    """Train, save, drop the checkpoint: wherever this was stopped before, it goes on."""
+    from synthetic.progress import counted
+    from synthetic.storage import finish
+    from workbench.training.loop import train
+
+    finish(command.out)
+    _must_be_free(command.out, command.config.steps)
+    config, checkpoint = command.config, command.out / _CHECKPOINT
+    config = replace(config, checkpoint_every=config.checkpoint_every or max(1, config.steps // 10))
     with counted("training", "steps") as count:
-        checkpoint = command.out / "checkpoint.safetensors"
         train(
             sae,
             world,
@@ -200,9 +211,35 @@ def _train(command: Train, console: Console) -> int:
             resume=True,
             on_step=lambda progress: count(progress.step, progress.steps),
         )
-    console.print(f"saved {sae.save(command.out)}")
+    if any((command.out / name).exists() for name in _SAVED):
+        with tempfile.TemporaryDirectory() as beside:  # saved before, and stopped before the checkpoint was dropped?
+            again = sae.save(Path(beside) / "sae")
+            same = [_bytes(again / name) == _bytes(command.out / name) for name in _SAVED]
+        must(all(same), "out", "a folder without an SAE", f"{command.out}, with another one", "choose another name")
+    else:
+        sae.save(command.out)
+    console.print(f"saved {command.out}", markup=False, highlight=False, soft_wrap=True)
     checkpoint.unlink()
     return 0
+
+
+_CHECKPOINT, _SAVED = "checkpoint.safetensors", ("workbench.json", "stack.json", "cfg.json")
+
+
+def _bytes(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
+
+
+def _must_be_free(out: Path, steps: int | None = None) -> None:
+    """Refuse a folder with an SAE, unless a finished run's checkpoint is there too: it may be this SAE's."""
+    taken, checkpoint = any((out / name).exists() for name in _SAVED), out / _CHECKPOINT
+    if taken and steps is not None:
+        from workbench.training.checkpoint import finished
+
+        free = finished(checkpoint, steps)
+    else:
+        free = not taken or checkpoint.exists()
+    must(free, "out", "a folder without an SAE", out, "choose another name")
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -286,7 +323,7 @@ def main() -> int:
         return doers[type(command)](command, Console())
 
     def stopped() -> str:
-        kept = isinstance(command, Train) and (command.out / "checkpoint.safetensors").exists()
+        kept = isinstance(command, Train) and (command.out / _CHECKPOINT).exists()
         return f"stopped{'; the same command goes on from the last checkpoint' if kept else ''}"
 
     return guarded(body, also=(Diverged,), stopped=stopped)

@@ -1,64 +1,111 @@
 """Run folders: config, environment, records that survive a crash, a tidy table at the end."""
 
+import dataclasses
 import hashlib
 import json
+import os
 import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import MISSING, dataclass, fields, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary, finalize
 
 import polars as pl
 import torch
 
 from synthetic.errors import must
-from synthetic.storage import read, replacing, write_text
+from synthetic.lock import locked
+from synthetic.schema import TEXT, optional, read_json, shown
+from synthetic.storage import placing, replacing, write_text
 
 _VERSIONS = ("sae-workbench", "torch", "numpy", "scipy", "polars", "safetensors")
+
+
+_ADVICE = "choose the folder of a run of this experiment"
+_holds: WeakValueDictionary[tuple[int, str], "_Hold"] = WeakValueDictionary()
 
 
 @dataclass(frozen=True)
 class Run:
     """Folder `runs/<experiment>/<UTC>-<8 hex of config>/`.
 
-    It holds config.json, env.json, records.jsonl, metrics.parquet and figures/.
+    It holds config.json, env.json, records.jsonl, metrics.parquet and figures/. `start` and `open` keep other processes
+    from writing there for as long as the run they return is alive; `Run(folder)` reads, and keeps nobody out.
     """
 
     folder: Path
+    _hold: "_Hold | None" = dataclasses.field(default=None, repr=False, compare=False)
 
     @classmethod
     def start(cls, root: Path, experiment: str, config: dict[str, Any]) -> "Run":
-        """A new folder holding the config and the environment."""
+        """A new folder holding the config and the environment; both are there as soon as it is."""
         text = json.dumps(config, indent=1, sort_keys=True)
         code = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
-        folder = root / experiment / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{code}"
-        folder.mkdir(parents=True)
-        write_text(folder / "config.json", text + "\n")
-        write_text(folder / "env.json", json.dumps(environment(), indent=1) + "\n")
-        return cls(folder)
+        about = {"experiment": experiment} | environment()
+        name, number = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{code}", 1
+        folder = root / experiment / name
+        while True:
+            try:
+                with placing(folder) as place:
+                    write_text(place / "config.json", text + "\n")
+                    write_text(place / "env.json", json.dumps(about, indent=1) + "\n")
+                return cls(folder, _hold_of(folder, f"running {experiment}"))
+            except FileExistsError:  # a run of the same second
+                number += 1
+                folder = folder.with_name(f"{name}-{number}")
+
+    @classmethod
+    def open(cls, folder: Path, experiment: str) -> "Run":
+        """A run to go on with, which nobody else is writing.
+
+        Raises:
+            ValueError: it is no run, or another experiment's; another process writes there; or a file in it is a link.
+        """
+        must((folder / "config.json").is_file(), "run folder", "one with a config.json", folder, _ADVICE)
+        other = cls(folder).experiment
+        must(other == experiment, "run folder", f"one of {experiment}", f"{folder}, one of {shown(other)}", _ADVICE)
+        hold = _hold_of(folder, f"running {experiment}")
+        for place, folders, files in os.walk(folder):
+            for name in (*folders, *files):
+                path = Path(place, name)  # what a run writes would land where a stranger's link points
+                must(not path.is_symlink(), "run folder", "free of links", path, "put what it points at in its place")
+        return cls(folder, hold)
+
+    @property
+    def experiment(self) -> str:
+        """Name of the experiment it was started by."""
+        path = self.folder / "env.json"
+        about = read_json(path, "run folder", {"experiment": optional(TEXT)}, _ADVICE) if path.exists() else {}
+        return about.get("experiment") or self.folder.resolve().parent.name  # older runs do not say it
 
     @property
     def config(self) -> dict[str, Any]:
         """What `start` was given."""
-        return read(self.folder / "config.json", lambda p: json.loads(p.read_text()), "run folder")
+        return read_json(self.folder / "config.json", "run folder", {}, _ADVICE)
 
     def append(self, record: dict[str, Any]) -> None:
         """Add one line to records.jsonl; a line is on disk whole or is ignored when read back."""
-        with (self.folder / "records.jsonl").open("a") as file:
-            file.write("\n" + json.dumps(record))
+        path, only = self.folder / "records.jsonl", getattr(os, "O_NOFOLLOW", 0)
+        must(not path.is_symlink(), str(path), "a file", "a link", "put what it points at in its place")
+        with open(path, "ab", opener=lambda name, flags: os.open(name, flags | only, 0o666)) as file:
+            file.write(f"\n{json.dumps(record)}".encode())
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """What was appended, in order; a last line cut off by a crash is skipped."""
+        """What was appended, in order; a line cut off by a crash is skipped."""
         path = self.folder / "records.jsonl"
-        for line in path.read_text().splitlines() if path.exists() else []:
+        for line in path.read_bytes().splitlines() if path.exists() else []:
             try:
-                yield json.loads(line)
-            except json.JSONDecodeError:
+                record = json.loads(line)
+            except (ValueError, RecursionError):  # cut off, even within a letter
                 continue
+            if isinstance(record, dict):
+                yield record
 
     def once(self, id: str, make: Callable[[], Any]) -> Any:
         """A result among the records, made and recorded where it is not there yet. Results are JSON values."""
@@ -75,6 +122,23 @@ class Run:
         with replacing(self.folder / "metrics.parquet") as temporary:
             frame.write_parquet(temporary)
         return frame
+
+
+class _Hold:
+    """Keeps a folder locked while somebody refers to it, and to the end of the process at most."""
+
+    def __init__(self, folder: Path, doing: str) -> None:
+        with ExitStack() as lock:
+            lock.enter_context(locked(folder, doing))
+            self.release = finalize(self, lock.pop_all().close)
+
+
+def _hold_of(folder: Path, doing: str) -> _Hold:
+    """This process's hold on a folder; one serves all its runs there."""
+    key = os.getpid(), str(folder.resolve())
+    hold = _holds.get(key) or _Hold(folder, doing)
+    _holds[key] = hold
+    return hold
 
 
 S = TypeVar("S")

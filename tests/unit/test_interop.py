@@ -133,6 +133,8 @@ def test_folders_from_before_these_had_an_architecture_are_whole(tmp_path, name)
     config = json.loads((folder / CONFIG).read_text()) | {"architecture": name}
     new = ("k", "rescale_acts_by_decoder_norm", "max_iterations", "residual_threshold", "stop_on_duplicate_support")
     (folder / CONFIG).write_text(json.dumps({key: value for key, value in config.items() if key not in new}))
+    ours = json.loads((folder / OURS).read_text()) | {"format": 1}
+    (folder / OURS).write_text(json.dumps({key: v for key, v in ours.items() if key not in ("files", "checksum")}))
     agree(sae, W.load(folder))
 
 
@@ -285,9 +287,9 @@ def full_disk(monkeypatch, write):
         step(path)
         whole(tensors, path, metadata)
 
-    def write_text(path, content):
+    def write_text(path, content, **how):
         step(path)
-        return text(path, content)
+        return text(path, content, **how)
 
     monkeypatch.setattr(storage, "save_file", save)
     monkeypatch.setattr(type(storage.Path()), "write_text", write_text)

@@ -350,7 +350,7 @@ def test_a_checkpoint_of_another_store_is_refused(store, tmp_path):
     file = tmp_path / "c"
     W.train(new(), Activations(store, "resid_post.1"), config, checkpoint=file)
     other = written(tmp_path / "other", text="another")
-    with pytest.raises(ValueError, match=r"checkpoint\.world must be that of the run, Activations-.*; got Act"):
+    with pytest.raises(ValueError, match=r"checkpoint\.world must be that of the run, store\.mark = .*; got store\.m"):
         W.train(new(), Activations(other, "resid_post.1"), config, checkpoint=file, resume=True)
 
 

@@ -13,7 +13,7 @@ import synthetic as S
 import workbench as W
 from synthetic.world import Batch, Codes
 from workbench.sparsifiers import fired
-from workbench.training.checkpoint import load_checkpoint
+from workbench.training.checkpoint import identity, load_checkpoint
 from workbench.training.optimiser import MemoryOrderAdam, clip_gradients
 from workbench.training.revival import aux_k_loss, resample
 
@@ -261,7 +261,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
         W.train(W.create("topk", 8, 16), WORLD, SHORT, checkpoint=tmp_path / "c", resume=True)
     sae = W.create("topk", 8, 16)
     with pytest.raises(FileNotFoundError, match="checkpoint must hold gone; got no such file"):
-        load_checkpoint(tmp_path / "gone", sae, torch.optim.Adam(sae.parameters()), {})
+        load_checkpoint(tmp_path / "gone", sae, torch.optim.Adam(sae.parameters()), identity(sae, SHORT, WORLD, 0))
 
 
 def test_every_stream_is_its_own():

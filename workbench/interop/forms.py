@@ -95,6 +95,7 @@ FORMS = (
         "sae_weights.safetensors",
         "workbench.json",
         "stack.json",
+        ".ready",  # a save that was stopped, and that reading finishes
     ),
     Form("OpenAI's TopK", ("*.pt",), frozenset(), openai.load, openai.KEYS),
     Form("Goodfire", ("*.pt", "*.pth"), frozenset(), goodfire.load, goodfire.KEYS),

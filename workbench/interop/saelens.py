@@ -8,8 +8,8 @@ and its `reshape_activations` and, for an SAE whose inputs are standardised befo
 
 import json
 import math
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,18 @@ import torch
 from torch import Tensor
 
 from synthetic.errors import must, pick
-from synthetic.schema import OBJECT, TEXT, Kind, above, list_of, read_json, shown, whole
-from synthetic.storage import replacing, write_tensors, write_text
+from synthetic.schema import OBJECT, TEXT, Kind, above, list_of, optional, read_json, shown, whole
+from synthetic.storage import file_sum, put_tensors, read_sealed, sealed, settled, together, unchanged
 from workbench.interop.assembly import LENGTHS, content_of, fitted, float_scale, made
 from workbench.interop.saelens_foreign import ARCHITECTURES, CONFIG, FIELDS, WEIGHTS, foreign, metadata_of
 from workbench.sae import SAE, variant_shelf
 from workbench.settings import plain
 
 _OURS, _EXTRA, _STACK = "workbench.json", "workbench.safetensors", "stack.json"
-_FORMAT = 1
+_FORMAT = 2
+"""1 had no checksums"""
+_SAVE_AGAIN = "save it again or copy it whole"
+_GO_ON = f"{_SAVE_AGAIN}; without workbench.json the rest is read as a folder of SAELens"
 _VERSION = "6.54.12"
 """SAELens whose format is written; folders without a version are older than 6, and lose their metadata there"""
 _THEIRS = {"W_enc", "W_dec", "r_mag", *LENGTHS}
@@ -44,29 +47,24 @@ _STACK_FIELDS = {
 def save(sae: SAE, folder: Path) -> Path:
     """Write one SAE as a SAELens folder; a stack as `member-000`, ... and a `stack.json` that names them.
 
-    All files are written beside their places first, so that a failure leaves an earlier folder as it was.
+    The files take the place of an earlier SAE's together (`synthetic.storage.together`), which any stop leaves whole.
     """
-    places = {folder / f"member-{number:03d}": index for number, index in enumerate(np.ndindex(sae.shape))}
-    places = places if sae.shape else {folder: ()}
-    with ExitStack() as written:
-
-        def put(path: Path) -> Path:
-            return written.enter_context(replacing(path))
-
-        for place, index in places.items():
-            _save_member(sae, index, place, put)
-        if sae.shape:
-            about = {"shape": list(sae.shape), "seed": sae.seed, "settings": sae.settings_now(), "members": len(places)}
-            write_text(put(folder / _STACK), json.dumps(about, indent=1) + "\n")
-    stale = [folder / name for name in ((CONFIG, WEIGHTS, _OURS, _EXTRA) if sae.shape else (_STACK,))]  # other kind
-    if sae.architecture is None or not set(sae.state_dict()) - _THEIRS - {"scale"}:
-        stale += [place / _EXTRA for place in places]
-    for path in stale:
-        path.unlink(missing_ok=True)
+    names = (CONFIG, WEIGHTS, _OURS, _EXTRA)
+    with together(folder, "saving an SAE", (*names, _STACK, *(f"member-*/{name}" for name in names))) as place:
+        if not sae.shape:
+            _save_member(sae, (), place)
+            return folder
+        ties = {}
+        for number, index in enumerate(np.ndindex(sae.shape)):
+            name = f"member-{number:03d}"
+            ties[name] = _save_member(sae, index, place / name)
+        about = {"format": _FORMAT, "shape": list(sae.shape), "seed": sae.seed, "settings": sae.settings_now()}
+        _write(place / _STACK, sealed(about | {"members": len(ties), "ties": ties}))
     return folder
 
 
-def _save_member(sae: SAE, at: tuple[int, ...], folder: Path, put: Callable[[Path], Path]) -> None:
+def _save_member(sae: SAE, at: tuple[int, ...], folder: Path) -> str:
+    """Write one SAE's files; returns the checksum that ties them."""
     state = {name: (value if name == "scale" else value[at]).clone() for name, value in sae.state_dict().items()}
     settings = {name: _member(value, at, sae.shape) for name, value in sae.settings_now().items()}
     scale = float(state.pop("scale"))
@@ -74,6 +72,11 @@ def _save_member(sae: SAE, at: tuple[int, ...], folder: Path, put: Callable[[Pat
     if sae.architecture is not None:
         extra = {name: value for name, value in state.items() if name not in _THEIRS}
         state = _to_saelens(sae, {name: value for name, value in state.items() if name in _THEIRS}, scale)
+    folder.mkdir(exist_ok=True)
+    put_tensors(folder / WEIGHTS, state)
+    if extra:
+        put_tensors(folder / _EXTRA, extra)
+    _write(folder / CONFIG, json.dumps(config, indent=1) + "\n")
     ours = {
         "format": _FORMAT,
         "variant": sae.name,
@@ -83,12 +86,15 @@ def _save_member(sae: SAE, at: tuple[int, ...], folder: Path, put: Callable[[Pat
         "settings": settings,
         "scale": scale,
         **sae.marks(at),
+        "files": {path.name: file_sum(path) for path in sorted(folder.iterdir())},
     }
-    write_tensors(put(folder / WEIGHTS), state)
-    if extra:
-        write_tensors(put(folder / _EXTRA), extra)
-    write_text(put(folder / CONFIG), json.dumps(config, indent=1) + "\n")
-    write_text(put(folder / _OURS), json.dumps(ours, indent=1) + "\n")
+    text = sealed(ours)
+    _write(folder / _OURS, text)
+    return json.loads(text)["checksum"]
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _member(value: Any, at: tuple[int, ...], shape: tuple[int, ...]) -> Any:
@@ -158,10 +164,48 @@ def _to_saelens(sae: SAE, state: dict[str, Tensor], scale: float) -> dict[str, T
 
 def load(folder: Path) -> SAE:
     """Read a folder written by `save`, or by SAELens (`saelens_foreign.ARCHITECTURES`)."""
+    return settled(folder, lambda: _load(folder))
+
+
+def _load(folder: Path) -> SAE:
     must(folder.is_dir(), "load.folder", "an existing folder", folder, "check the path")
     if (folder / _STACK).exists():
-        return _load_stack(folder)
-    return (_load_ours(folder) if (folder / _OURS).exists() else foreign(folder)).eval()
+        with _sound_stack(folder):
+            return _load_stack(folder)
+    if (folder / _OURS).exists():
+        with _sound(folder):
+            return _load_ours(folder).eval()
+    return foreign(folder).eval()
+
+
+@contextmanager
+def _sound(folder: Path) -> Iterator[None]:
+    """Within the block, an SAE's files are those that were saved together; older folders do not say which.
+
+    Checksums are looked at last: what the block itself finds wrong says more.
+    """
+    there = {CONFIG, WEIGHTS, _OURS, _EXTRA} & {path.name for path in folder.iterdir()}
+    with unchanged(folder, there) as sum_of:
+        yield
+        ours = read_sealed(folder / _OURS, "SAE folder", {"files": optional(OBJECT)}, _GO_ON)
+        if ours.get("format") == 1:
+            return
+        sums = ours.get("files", {})
+        must(sums.keys() == there - {_OURS}, f"{folder / _OURS}: files", "those beside it", shown([*sums]), _GO_ON)
+        for name, expected in sums.items():
+            must(sum_of(name) == expected, str(folder / name), "as it was saved", "another checksum", _GO_ON)
+
+
+@contextmanager
+def _sound_stack(folder: Path) -> Iterator[None]:
+    """Within the block, the members are those that were saved together; older folders do not say which."""
+    with unchanged(folder, [_STACK]):
+        yield
+        about = read_sealed(folder / _STACK, "SAE folder", {"ties": optional(OBJECT)}, _SAVE_AGAIN)
+        for name, expected in about.get("ties", {}).items():
+            member = folder / name / _OURS
+            found = read_sealed(member, "SAE folder", {"checksum": TEXT}, _SAVE_AGAIN)["checksum"]
+            must(found == expected, str(member), "as it was saved with its stack", "another member", _SAVE_AGAIN)
 
 
 def _load_ours(folder: Path) -> SAE:
@@ -169,7 +213,8 @@ def _load_ours(folder: Path) -> SAE:
     extra = content_of(folder / _EXTRA) if (folder / _EXTRA).exists() else {}
     config = read_json(folder / CONFIG, "SAE folder", FIELDS)
     ours = read_json(folder / _OURS, "SAE folder", _FIELDS)
-    must(ours["format"] == _FORMAT, f"{_OURS}.format", str(_FORMAT), ours["format"], "update sae-workbench")
+    form = ours["format"]
+    must(form in (1, _FORMAT), f"{_OURS}.format", f"at most {_FORMAT}", form, "update sae-workbench")
     shelf = variant_shelf()
     cls = shelf[pick(ours["variant"], shelf, "variant of the folder (import its plug-in first)")]
     d, m, scale = ours["d"], ours["m"], float_scale(float(ours["scale"]), f"{_OURS}: scale")
@@ -206,7 +251,7 @@ def _load_stack(folder: Path) -> SAE:
     count, shape = about["members"], tuple(about["shape"])
     whole_stack = math.prod(shape) == count and bool(shape)
     must(whole_stack, f"{_STACK}: members", f"the number in a stack of shape {list(shape)}", count, "save it again")
-    members = [load(folder / f"member-{i:03d}") for i in range(count)]
+    members = [_load(folder / f"member-{i:03d}") for i in range(count)]
     first = members[0]
     for number, member in enumerate(members):
         kind, own = (type(first), first.d, first.m, first.scale), (type(member), member.d, member.m, member.scale)

@@ -1,0 +1,124 @@
+"""Run folders: each run has its own, one process writes it, and nothing outside it is ever written."""
+
+import json
+import os
+from datetime import UTC, datetime
+
+import pytest
+
+from synthetic.lock import LOCK
+from workbench import results
+from workbench.results import Run
+
+
+class Noon(datetime):
+    """A clock that stands still."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return cls(2026, 1, 2, 12, tzinfo=tz or UTC)
+
+
+def test_runs_of_one_second_have_a_folder_each(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "datetime", Noon)
+    runs = [Run.start(tmp_path, "recovery", {"seeds": 5}) for _ in range(3)]
+    names = [run.folder.name for run in runs]
+    assert names == [names[0], f"{names[0]}-2", f"{names[0]}-3"]
+    assert [run.config for run in runs] == [{"seeds": 5}] * 3
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_run_folder_appears_with_its_config_and_environment_or_not_at_all(tmp_path, monkeypatch, number):
+    whole, calls = results.write_text, []
+
+    def write_text(path, text):
+        calls.append(path)
+        if len(calls) > number:
+            raise KeyboardInterrupt
+        whole(path, text)
+
+    monkeypatch.setattr(results, "write_text", write_text)
+    with pytest.raises(KeyboardInterrupt):
+        Run.start(tmp_path, "recovery", {})
+    assert not list((tmp_path / "recovery").iterdir())
+
+
+def elsewhere(folder, experiment):
+    """What a process of its own that goes on with a run ends with."""
+    child = os.fork()
+    if child == 0:
+        try:
+            Run.open(folder, experiment)
+        except ValueError as error:
+            (folder.parent / "said").write_text(str(error))
+            os._exit(2)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_one_process_writes_a_run(tmp_path):
+    run = Run.start(tmp_path, "recovery", {})
+    assert elsewhere(run.folder, "recovery") == 2
+    said = (tmp_path / "recovery" / "said").read_text()
+    assert "written by one process at a time" in said
+    assert f'"doing": "running recovery", "process": {os.getpid()}' in said
+    again = Run.open(run.folder, "recovery")  # this process may, and holds the folder while either lives
+    folder = run.folder
+    del run
+    assert elsewhere(folder, "recovery") == 2
+    del again
+    assert elsewhere(folder, "recovery") == 0
+    Run(folder).append({"id": "a"})
+    assert elsewhere(folder, "recovery") == 0
+
+
+def test_a_run_let_go_leaves_no_lock(tmp_path):
+    run = Run.start(tmp_path, "recovery", {})
+    assert (run.folder / LOCK).exists()
+    folder = run.folder
+    del run
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "env.json"]
+
+
+def test_only_a_run_of_the_experiment_is_gone_on_with(tmp_path):
+    with pytest.raises(ValueError, match=r"run folder must be one with a config\.json; got .*: choose the folder"):
+        Run.open(tmp_path, "recovery")
+    folder = Run.start(tmp_path / "copied", "recovery", {}).folder
+    with pytest.raises(ValueError, match=r"run folder must be one of gpt2; got .*, one of 'recovery': choose the fol"):
+        Run.open(folder, "gpt2")
+    about = json.loads((folder / "env.json").read_text())
+    del about["experiment"]  # as older runs lack it: then the folder above names it
+    (folder / "env.json").write_text(json.dumps(about))
+    assert Run.open(folder, "recovery").experiment == "recovery"
+    with pytest.raises(ValueError, match="one of 'recovery'"):
+        Run.open(folder, "gpt2")
+
+
+def test_links_in_a_run_folder_are_not_followed(tmp_path):
+    folder, other = Run.start(tmp_path / "runs", "recovery", {}).folder, tmp_path / "other"
+    other.mkdir()
+    (other / "file").write_text("mine")
+    (folder / "records.jsonl").symlink_to(other / "file")
+    with pytest.raises(ValueError, match=r"records\.jsonl must be a file; got a link: put what it points at"):
+        Run(folder).append({"id": "x"})
+    with pytest.raises(ValueError, match=r"free of links; got .*records\.jsonl: put what it points at in its place"):
+        Run.open(folder, "recovery")
+    (folder / "records.jsonl").unlink()
+    (folder / "figures").symlink_to(other)
+    with pytest.raises(ValueError, match=r"free of links; got .*figures: put"):
+        Run.open(folder, "recovery")
+    (folder / "metrics.parquet").symlink_to(other / "file")
+    Run(folder).write_table([{"a": 1}])
+    assert not (folder / "metrics.parquet").is_symlink()
+    assert (other / "file").read_text() == "mine"
+
+
+def test_lines_that_are_no_records_are_skipped(tmp_path):
+    run = Run(tmp_path)
+    run.append({"id": "a", "said": "ä"})
+    with (tmp_path / "records.jsonl").open("ab") as file:
+        file.write(b'\n{"id": "b\xc3')  # cut off within a letter
+    run.append({"id": "c"})
+    with (tmp_path / "records.jsonl").open("ab") as file:
+        file.write(b"\n3\n" + b"[" * 100_000)
+    assert [record["id"] for record in run.records()] == ["a", "c"]
