@@ -16,7 +16,6 @@ from torch.testing import assert_close
 
 import synthetic as S
 import workbench as W
-from workbench.interop import saelens
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 RIVALS, SAELENS = GOLDEN / "rival_folders", GOLDEN / "saelens_folders"
@@ -392,5 +391,10 @@ def test_members_of_a_stack_belong_together(tmp_path):
     assert "member-001 must be of the variant, widths and scale of member-000; got relu" in refused(folder)
 
 
-def test_the_reader_is_the_one_that_the_front_door_uses(tmp_path):
-    assert saelens.load(ours(tmp_path / "sae")).name == W.load(tmp_path / "sae").name == "topk"
+def test_a_save_that_was_stopped_is_finished_by_reading(tmp_path):
+    folder = ours(tmp_path / "sae")
+    files = [path for path in folder.iterdir() if path.is_file()]
+    (folder / ".ready").mkdir()
+    for path in files:
+        path.rename(folder / ".ready" / path.name)
+    assert W.load(folder).name == "topk"
