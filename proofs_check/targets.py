@@ -17,6 +17,8 @@ from synthetic.errors import must
 from synthetic.progress import track
 from synthetic.storage import load_world
 from synthetic.terminal import visible
+from workbench.interop.forms import holds_sae
+from workbench.interop.hub import PREFIX
 from workbench.lm.activations import Activations
 from workbench.lm.sources import find_source
 from workbench.sae import SAE, load
@@ -65,8 +67,8 @@ def audit_target(target: Path, world: str | None, n: int, seed: int, console: Co
 
 
 def sae_folders(target: Path) -> list[Path]:
-    """The folder itself where it holds an SAE, else those of a run's base world."""
-    if any((target / name).exists() for name in ("cfg.json", "stack.json")):
+    """The folder itself where it holds an SAE of any form, else those of a run's base world."""
+    if str(target).startswith(PREFIX) or holds_sae(target):
         return [target]
     found = sorted((target / "saes").glob("base-*"))
     must(found, "audit.target", "an SAE folder or the run folder of an experiment", target, "check the path")

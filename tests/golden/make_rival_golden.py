@@ -161,7 +161,7 @@ def gemma_scope(folder: Path) -> None:
     z = np.maximum(x @ W_enc + b_enc, 0.0)
     latents = z * (z > threshold)
     folder.mkdir(parents=True, exist_ok=True)
-    kept = {"W_enc": W_enc, "b_enc": b_enc, "W_dec": W_dec, "b_dec": b_dec, "threshold": threshold}
+    kept: dict[str, Any] = {"W_enc": W_enc, "b_enc": b_enc, "W_dec": W_dec, "b_dec": b_dec, "threshold": threshold}
     np.savez(folder / "params.npz", **{name: value.astype(np.float32) for name, value in kept.items()})
     _expect(folder, x, latents, latents @ W_dec + b_dec, np.linalg.norm(W_dec, axis=1))
 

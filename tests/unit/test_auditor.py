@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -226,6 +227,9 @@ def test_targets_find_saes_and_their_worlds(tmp_path):
         world_of(W.create("topk", 12, 20, k=3).save(tmp_path / "lone"), None)
     with pytest.raises(ValueError, match="must be an SAE folder or the run folder"):
         sae_folders(tmp_path / "nothing")
+    theirs = Path(__file__).parents[1] / "golden" / "rival_folders" / "dictionary_learning_gated"
+    for target in (theirs, theirs / "ae.pt"):
+        assert [members_of(folder)[0].name for folder in sae_folders(target)] == ["gated"]
 
 
 def test_the_tolerance_is_that_of_float32():

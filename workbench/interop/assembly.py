@@ -5,8 +5,8 @@ Nothing is made at a size that a configuration states alone: sizes are those of 
 
 import math
 import zipfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from synthetic.errors import must
 from synthetic.schema import shown
@@ -49,34 +50,35 @@ def content_of(path: Path) -> dict[str, Any]:
 
 
 def _torch(path: Path) -> Any:
-    if not path.exists():
-        raise FileNotFoundError(path)
-    try:
+    advice = "save a state dict with torch.save; anything else could run code and is not opened"
+    with _damage_told(path, "a torch file of tensors and plain values", advice):
         return torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # a damaged or hostile pickle raises whatever its opcodes lead to
-        said = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        advice = "save a state dict with torch.save; anything else could run code and is not opened"
-        raise ValueError(f"{path} must be a torch file of tensors and plain values; got {said}: {advice}.") from None
 
 
 def _npz(path: Path) -> dict[str, Tensor]:
+    with _damage_told(path, "a readable .npz of numbers", "copy it again"), zipfile.ZipFile(path) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    most = _INFLATION * path.stat().st_size
+    must(size <= most, str(path), f"at most {_INFLATION} times its size unpacked, {most} bytes", size, "pack it anew")
+    with (
+        _damage_told(path, "a readable .npz of numbers", "copy it again"),
+        np.load(path, allow_pickle=False) as arrays,
+    ):
+        return {name: torch.from_numpy(np.ascontiguousarray(arrays[name])) for name in arrays}
+
+
+@contextmanager
+def _damage_told(path: Path, rule: str, advice: str) -> Iterator[None]:
+    """A damaged or hostile file raises whatever its bytes lead to; here it is one line."""
+    if not path.exists():
+        raise FileNotFoundError(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        packed = path.stat().st_size
-        must(
-            size <= _INFLATION * packed,
-            str(path),
-            f"{_INFLATION} times its size unpacked at most",
-            size,
-            "pack it anew",
-        )
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: torch.from_numpy(np.ascontiguousarray(arrays[name])) for name in arrays}
-    except (zipfile.BadZipFile, ValueError, TypeError, EOFError, zipfile.zlib.error) as error:
-        raise ValueError(f"{path} must be a readable .npz of numbers; got {error}: copy it again.") from None
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        said = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+        raise ValueError(f"{path} must be {rule}; got {said}: {advice}.") from None
 
 
 def _must_be_stored(value: Tensor, where: str) -> None:
@@ -96,16 +98,13 @@ def floats(content: Mapping[str, Any], names: Mapping[str, str], where: str) -> 
     """
     out = {}
     for ours, theirs in names.items():
-        value = content.get(theirs)
-        held = isinstance(value, Tensor)
-        must(held, f"{where}: {theirs}", "a tensor", shown(value) if theirs in content else "none", _known(content))
-        out[ours] = floating(value, f"{where}: {theirs}")
+        value, place = content.get(theirs), f"{where}: {theirs}"
+        if not isinstance(value, Tensor):
+            known = f"the file holds {shown(sorted(content))}; copy it again"
+            raise ValueError(f"{place} must be a tensor; got {shown(value) if theirs in content else 'none'}: {known}.")
+        out[ours] = floating(value, place)
         out[ours] = out[ours].mT if theirs.endswith(".weight") and out[ours].ndim == 2 else out[ours]
     return out
-
-
-def _known(content: Mapping[str, Any]) -> str:
-    return f"the file holds {shown(sorted(content))}; copy it again"
 
 
 def floating(value: Tensor, where: str) -> Tensor:
@@ -149,7 +148,7 @@ def assembled(
         metadata: what is known of the SAE, under SAELens's names.
     """
     m, d = shape_of(state.get("W_dec"), f"{where}: W_dec")
-    sae = made(variant_shelf()[variant], d, m, 0, dict(settings or {}), {}, where)
+    sae = made(variant_shelf()[variant], d, m, 0, dict(settings or {}), state, where)
     state = dict(state)
     for bias in ("b_enc", "b_dec"):
         if bias in sae.state_dict():
@@ -165,9 +164,10 @@ def assembled(
 
 def shape_of(rows: Tensor | None, where: str) -> tuple[int, int]:
     """m and d of decoder rows."""
-    shape = () if rows is None else tuple(rows.shape)
+    shape = [] if rows is None else list(rows.shape)
     must(len(shape) == 2 and min(shape) >= 1, where, "of shape (m, d)", shape or "none", "copy the file again")
-    return shape[0], shape[1]
+    m, d = shape
+    return m, d
 
 
 def must_agree(where: str, stated: Mapping[str, Any], d: int, m: int) -> None:
@@ -178,22 +178,41 @@ def must_agree(where: str, stated: Mapping[str, Any], d: int, m: int) -> None:
         must(value is None or value == real, f"{where}: {name}", f"{real}, that of the weights", value, advice)
 
 
+class _Bounded(TorchFunctionMode):
+    """Refuses to make tensors of more numbers than there is reason for; shapes are found without memory."""
+
+    def __init__(self, most: int, where: str) -> None:
+        super().__init__()
+        self.most, self.where = most, where
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in _MAKERS:
+            shape = func(
+                *args, **{name: v for name, v in kwargs.items() if name != "generator"} | {"device": "meta"}
+            ).shape
+            advice = "the folder's settings and weights do not belong together"
+            must(
+                shape.numel() <= self.most, self.where, f"of at most {self.most} numbers a tensor", tuple(shape), advice
+            )
+        return func(*args, **kwargs)
+
+
+_MAKERS = {torch.randn, torch.rand, torch.zeros, torch.ones, torch.empty, torch.full, torch.eye, torch.arange}
+
+
 def made(
     cls: type[SAE], d: int, m: int, seed: Any, settings: dict[str, Any], state: Mapping[str, Tensor], where: str
 ) -> SAE:
-    """A new SAE whose settings come from a file; `state`, where there is one, is to fit it.
-
-    Its shapes are found without memory first, and held against the tensors.
+    """A new SAE whose settings come from a file, and which makes no tensor beyond what `state` holds, or (m, d).
 
     Raises:
-        ValueError: settings of another kind, or tensors of other shapes.
+        ValueError: settings of another kind, or that ask for more than the tensors are.
     """
+    most = max(d * m, *(value.numel() for value in state.values()), 1024)
     try:
-        with suppress(NotImplementedError, RuntimeError), torch.device("meta"):  # some setups need their values
-            planned = cls(d, m, seed=seed, **settings).state_dict()
-            if state:
-                must_match({name: tuple(value.shape) for name, value in planned.items()}, state, where)
-        return cls(d, m, seed=seed, **settings)
+        with _Bounded(most, f"settings in {where}"):
+            return cls(d, m, seed=seed, **settings)
     except (TypeError, RuntimeError, OverflowError, MemoryError, IndexError, KeyError) as error:
         said = next(iter(str(error).splitlines()), type(error).__name__)
         advice = "copy the folder again, or save the SAE again"

@@ -95,6 +95,7 @@ FORMS = (
         "sae_weights.safetensors",
         "workbench.json",
         "stack.json",
+        ".ready",  # a save that was stopped, and that reading finishes
     ),
     Form("OpenAI's TopK", ("*.pt",), frozenset(), openai.load, openai.KEYS),
     Form("Goodfire", ("*.pt", "*.pth"), frozenset(), goodfire.load, goodfire.KEYS),
@@ -140,13 +141,17 @@ def holds_sae(path: Path) -> bool:
 
 
 def read_of(files: Collection[str]) -> list[str]:
-    """Those of a folder's files, by their paths in it, that some form reads."""
+    """Those of a folder's files, by their paths in it, that some form reads; none where no file marks a form."""
+    torch_files = [file for file in files if "/" not in file and Path(file).suffix in (".pt", ".pth")]
+    if not torch_files and not any(form.marks.intersection(files) for form in FORMS):
+        return []
     known = {file for form in FORMS for file in form.files}
     return sorted(
         file
         for file in files
         if file in known
-        or ("/" not in file and (Path(file).suffix in (".pt", ".pth") or file.endswith("_cfg.json")))
+        or file in torch_files
+        or ("/" not in file and file.endswith("_cfg.json"))
         or (file.startswith("member-") and Path(file).name in _SAELENS)
     )
 

@@ -35,29 +35,32 @@ def fetched(name: str, needed: Callable[[Collection[str]], Collection[str]]) -> 
     must(found, "load.folder", "hub:owner/repository[/folder][@revision]", repr(name), "write it so")
     repository, inside, revision = found.groups() if found else ("", "", None)
     inside = inside.strip("/")
-    hub, local = _client(), None
+    hub = _client()
     try:
         files = hub.list_repo_files(repository, revision=revision)
     except Exception as error:  # the client's errors are those of whatever it uses to reach the hub
-        local = _cached(hub, repository, revision, error)
-        files = [path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file()]
-    start = f"{inside}/" if inside else ""
-    held = [file.removeprefix(start) for file in files if file.startswith(start)]
+        return _cached(hub, repository, revision, inside, error)
+    held, start = _below(files, inside), f"{inside}/" if inside else ""
     one = [inside] if inside in files else []
     must(one or held, f"hub:{repository}", "a repository with the folder or file named", repr(inside), _folders(files))
-    if local is not None:
-        return local / inside
     wanted = [*(start + file for file in needed(held)), *one]
-    if one:  # what may lie beside a file that is read
-        start = f"{Path(inside).parent.as_posix()}/".removeprefix("./")
-        beside = [file.removeprefix(start) for file in files if file.startswith(start)]
-        wanted += [start + file for file in needed(beside) if Path(file).suffix == ".json"]
-    if not wanted:  # nothing here is read: the folder's listing is what the error tells
-        raise ValueError(f"hub:{repository} must hold an SAE at {inside or 'its top'}; got none: {_folders(held)}.")
+    if one:  # what is read beside a file of weights: its configuration
+        above = Path(inside).parent.as_posix().removeprefix(".")
+        beside = needed(_below(files, above))
+        wanted += [f"{above}/{file}".lstrip("/") for file in beside if Path(file).suffix == ".json"]
+    if not wanted:
+        where = f"an SAE at {inside or 'its top'}"
+        raise ValueError(f"hub:{repository} must hold {where}; got none: {_folders(held)}.")
     try:
         return Path(hub.snapshot_download(repository, revision=revision, allow_patterns=wanted)) / inside
     except Exception as error:
         raise _unreachable(repository, error) from None
+
+
+def _below(files: Collection[str], folder: str) -> list[str]:
+    """Files in a folder of a repository, by their paths in it."""
+    start = f"{folder}/" if folder else ""
+    return [file.removeprefix(start) for file in files if file.startswith(start)]
 
 
 def _client() -> Any:
@@ -68,12 +71,15 @@ def _client() -> Any:
         must(False, "load.folder", "a folder where huggingface_hub is not installed", "a hub: name", advice)
 
 
-def _cached(hub: Any, repository: str, revision: str | None, error: Exception) -> Path:
+def _cached(hub: Any, repository: str, revision: str | None, inside: str, error: Exception) -> Path:
     """What an earlier download left on this machine."""
     try:
-        return Path(hub.snapshot_download(repository, revision=revision, local_files_only=True))
+        local = Path(hub.snapshot_download(repository, revision=revision, local_files_only=True)) / inside
     except Exception:
         raise _unreachable(repository, error) from None
+    if not local.exists():
+        raise _unreachable(repository, error)
+    return local
 
 
 def _unreachable(repository: str, error: Exception) -> OSError:

@@ -84,8 +84,8 @@ def _save_member(sae: SAE, at: tuple[int, ...], folder: Path) -> str:
         "seed": int(_member(sae.seed, at, sae.shape)),
         "settings": settings,
         "scale": scale,
-        "files": {path.name: file_sum(path) for path in sorted(folder.iterdir())},
         **sae.marks(at),
+        "files": {path.name: file_sum(path) for path in sorted(folder.iterdir())},
     }
     text = sealed(ours)
     _write(folder / _OURS, text)
@@ -153,10 +153,7 @@ def _selection(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, An
 
 
 def _to_saelens(sae: SAE, state: dict[str, Tensor], scale: float) -> dict[str, Tensor]:
-    """Raw units: only lengths change, biases and thresholds are divided by the scale.
-
-    A latent is then in units of x, our latent over the scale: its contribution along its row where rows are unit.
-    """
+    """Raw units: weights stay, biases and thresholds are divided by the scale. A latent is then ours over the scale."""
     must(
         type(sae).unit_decoder,
         f"{type(sae).__name__}.unit_decoder",
@@ -180,10 +177,10 @@ def _load(folder: Path) -> SAE:
     if (folder / _STACK).exists():
         with _sound_stack(folder):
             return _load_stack(folder)
-    if not (folder / _OURS).exists():
-        return foreign(folder).eval()
-    with _sound(folder):
-        return _load_ours(folder).eval()
+    if (folder / _OURS).exists():
+        with _sound(folder):
+            return _load_ours(folder).eval()
+    return foreign(folder).eval()
 
 
 @contextmanager
@@ -237,9 +234,8 @@ def _load_ours(folder: Path) -> SAE:
     extra = content_of(folder / _EXTRA) if (folder / _EXTRA).exists() else {}
     config = read_json(folder / CONFIG, "SAE folder", FIELDS)
     ours = read_json(folder / _OURS, "SAE folder", _FIELDS)
-    must(
-        ours["format"] in (1, _FORMAT), f"{_OURS}.format", f"at most {_FORMAT}", ours["format"], "update sae-workbench"
-    )
+    form = ours["format"]
+    must(form in (1, _FORMAT), f"{_OURS}.format", f"at most {_FORMAT}", form, "update sae-workbench")
     shelf = variant_shelf()
     cls = shelf[pick(ours["variant"], shelf, "variant of the folder (import its plug-in first)")]
     d, m, scale = ours["d"], ours["m"], float_scale(float(ours["scale"]), f"{_OURS}: scale")
@@ -255,7 +251,7 @@ def _load_ours(folder: Path) -> SAE:
     )
     sae.metadata = metadata_of(config, sae.name)
     sae.set_marks(ours, str(folder / _OURS))
-    known = _selection(sae, ours["settings"], scale).keys() <= config.keys()
+    known = _selection(sae, sae.settings, scale).keys() <= config.keys()
     in_own_units = sae.architecture is None or (config.get("architecture") == sae.name and not known)  # once so
     sae.load_state_dict(fitted(sae, everything, scale, WEIGHTS, raw=not in_own_units))
     return sae
