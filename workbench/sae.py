@@ -262,7 +262,10 @@ class SAE(nn.Module, ABC):
         else:
             pre = self.pre(seen)
             codes = self._latents(pre, seen.shape[-2])
-        return Pass(x, pre, codes, self.combine(codes) + self.b_dec[..., None, :], seen)
+        added, shape = self.combine(codes), (*self.shape, *x.shape[-2:])
+        where = f"{self.name or type(self).__name__}.combine"
+        must(added.shape == shape, where, f"of shape {shape}", tuple(added.shape), "return what latents add to b_dec")
+        return Pass(x, pre, codes, added + self.b_dec[..., None, :], seen)
 
     def select(self, seen: Tensor) -> tuple[Tensor, Codes]:
         """Pre-activations and sparse codes, without gradient; a variant whose kernel finds both overrides it."""
@@ -348,7 +351,8 @@ class SAE(nn.Module, ABC):
         must(isinstance(values, Tensor), where, "a tensor of latents, or Codes", type(codes).__name__, "return them")
         got = (*values.shape[:-1], codes.width) if isinstance(codes, Codes) else tuple(values.shape)
         must(got == shape, where, f"latents of shape {shape}", got, "return one for each latent")
-        kinds = {self.b_dec.dtype, pre.dtype}
+        kinds, device = {self.b_dec.dtype, pre.dtype}, pre.device.type
+        kinds |= {torch.get_autocast_dtype(device)} if torch.is_autocast_enabled(device) else set()
         must(values.dtype in kinds, where, f"latents of dtype {self.b_dec.dtype}", values.dtype, "keep that of `pre`")
         return codes
 
