@@ -21,7 +21,6 @@ from synthetic.errors import must, pick
 from synthetic.storage import read, replacing, write_tensors, write_text
 from workbench.interop.saelens_foreign import ARCHITECTURES, CONFIG, LENGTHS, WEIGHTS, fitted, foreign, metadata_of
 from workbench.sae import SAE, variant_shelf
-from workbench.settings import plain
 
 _OURS, _EXTRA, _STACK = "workbench.json", "workbench.safetensors", "stack.json"
 _FORMAT = 1
@@ -113,9 +112,15 @@ def _config(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, Any]:
 def _written(metadata: dict[str, Any]) -> dict[str, Any]:
     """A copy of what JSON can hold."""
     try:
-        return json.loads(json.dumps(plain(metadata)))
+        return json.loads(json.dumps(metadata, default=_numpys))
     except TypeError as error:
         raise ValueError(f"SAE.metadata must be plain JSON values; got one that is not: {error}.") from None
+
+
+def _numpys(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
 def _selection(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, Any]:
