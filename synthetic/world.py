@@ -137,14 +137,14 @@ def rows_given(x: Any, n: int, d: int) -> Float[Tensor, "n d"]:
     Raises:
         ValueError: no floating-point numbers, or another number of rows.
     """
-    x = torch.from_numpy(x) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
-    floats = isinstance(x, Tensor) and x.is_floating_point()
+    rows: Any = torch.from_numpy(x) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+    floats = isinstance(rows, Tensor) and rows.is_floating_point()
     kind = f"one of {x.dtype}" if isinstance(x, Tensor | np.ndarray) else type(x).__name__
     must(floats, "world.x", "a tensor of floating-point numbers", kind, "convert it, as x.float() does")
-    right = x.shape[-1:] == (d,) and x.numel() == n * d
-    must(right, "world.x", f"{n} rows of width {d}", f"shape {tuple(x.shape)}", "return as many as were asked for")
-    x = x.detach().reshape(n, d)
-    return x.clone() if x.is_inference() else x
+    right = rows.shape[-1:] == (d,) and rows.numel() == n * d
+    must(right, "world.x", f"{n} rows of width {d}", f"shape {tuple(rows.shape)}", "return as many as were asked for")
+    rows = rows.detach().reshape(n, d)
+    return rows.clone() if rows.is_inference() else rows
 
 
 def places(mask: Tensor) -> Int[Tensor, " hits"]:

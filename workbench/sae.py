@@ -262,7 +262,10 @@ class SAE(nn.Module, ABC):
         else:
             pre = self.pre(seen)
             codes = self._latents(pre, seen.shape[-2])
-        return Pass(x, pre, codes, self.combine(codes) + self.b_dec[..., None, :], seen)
+        added, shape = self.combine(codes), (*self.shape, *x.shape[-2:])
+        where = f"{self.name or type(self).__name__}.combine"
+        must(added.shape == shape, where, f"of shape {shape}", tuple(added.shape), "return what latents add to b_dec")
+        return Pass(x, pre, codes, added + self.b_dec[..., None, :], seen)
 
     def select(self, seen: Tensor) -> tuple[Tensor, Codes]:
         """Pre-activations and sparse codes, without gradient; a variant whose kernel finds both overrides it."""
@@ -314,15 +317,22 @@ class SAE(nn.Module, ABC):
     def _floats(self, x: Tensor | np.ndarray, what: str, width: int) -> Tensor:
         """The numbers in the SAE's own dtype."""
         where = f"{type(self).__name__}.{what}"
+        values: Any = x
         if isinstance(x, np.ndarray) and x.dtype in (np.float16, np.float32, np.float64):
-            x = torch.tensor(x, dtype=self.b_dec.dtype, device=self.b_dec.device)
-        floats = isinstance(x, Tensor) and x.is_floating_point()
+            values = torch.tensor(x, dtype=self.b_dec.dtype, device=self.b_dec.device)
+        floats = isinstance(values, Tensor) and values.is_floating_point()
         kind = type(x).__name__ if not isinstance(x, Tensor | np.ndarray) else f"one of {x.dtype}"
         must(floats, where, "a tensor or array of floating-point numbers", kind, "convert it, as x.float() does")
-        must(x.shape[-1:] == (width,), where, f"of width {width} on its last axis", tuple(x.shape), "transpose it")
+        must(
+            values.shape[-1:] == (width,),
+            where,
+            f"of width {width} on its last axis",
+            tuple(values.shape),
+            "transpose it",
+        )
         here = self.b_dec.device
-        must(x.device == here, where, f"on {here}, as the SAE is", x.device, "move one to the other")
-        return x.to(self.b_dec.dtype)
+        must(values.device == here, where, f"on {here}, as the SAE is", values.device, "move one to the other")
+        return values.to(self.b_dec.dtype)
 
     def _rows(self, x: Tensor | np.ndarray) -> tuple[Tensor, tuple[int, ...] | None]:
         """Rows (n, d), and the axes to give to what comes of them; or (*b, n, d), rows for each member, and None."""
@@ -348,7 +358,8 @@ class SAE(nn.Module, ABC):
         must(isinstance(values, Tensor), where, "a tensor of latents, or Codes", type(codes).__name__, "return them")
         got = (*values.shape[:-1], codes.width) if isinstance(codes, Codes) else tuple(values.shape)
         must(got == shape, where, f"latents of shape {shape}", got, "return one for each latent")
-        kinds = {self.b_dec.dtype, pre.dtype}
+        kinds, device = {self.b_dec.dtype, pre.dtype}, pre.device.type
+        kinds |= {torch.get_autocast_dtype(device)} if torch.is_autocast_enabled(device) else set()
         must(values.dtype in kinds, where, f"latents of dtype {self.b_dec.dtype}", values.dtype, "keep that of `pre`")
         return codes
 

@@ -82,10 +82,7 @@ def checked(where: str, value: Any, default: Any, hint: Any, shape: tuple[int, .
     must(named, where, f"one of {get_args(hint)}", repr(value), "choose one")
     switch = not isinstance(default, bool) or isinstance(value, bool)
     must(switch, where, "the same for all members, True or False", value, "give one")
-    try:
-        array = np.asarray(value)
-    except ValueError:  # rows of different lengths
-        must(False, where, "a list whose rows are equally long", value, "fill it up")
+    array = np.asarray(value)
     number = isinstance(default, int | float) and not isinstance(default, bool)
     must(not number or array.dtype.kind in "iuf", where, "a number", value, "give one")
     if array.dtype.kind in "iuf" and not isinstance(value, tuple):

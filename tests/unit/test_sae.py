@@ -6,6 +6,7 @@ import pkgutil
 from dataclasses import dataclass
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
@@ -13,6 +14,7 @@ from torch.testing import assert_close
 import synthetic as S
 import workbench as W
 from workbench import sae as sae_module
+from workbench.settings import memory_for
 
 # --- messages --------------------------------------------------------------------------------------------------------
 
@@ -266,3 +268,151 @@ def test_the_ceiling_refuses_to_rescale_the_oracle():
 def test_an_unknown_oracle_suggests_the_nearest():
     with pytest.raises(ValueError, match="perhaps you meant 'topk'"):
         W.oracle("top_k", WORLD)
+
+
+# --- sizes, seeds, labels --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [[0, -1], [0.2, 0.7], [0, 2**63], [[0, 1], [True, 2]], [None], ["0"]])
+def test_lists_of_what_are_no_seeds_are_refused(seed):
+    with pytest.raises(
+        ValueError, match=r"TopK\.seed must be an integer in \[0, 2\^63\); got .*: other numbers would be"
+    ):
+        W.create("topk", 4, 8, seed=seed)
+
+
+def test_the_largest_seeds_differ():
+    sae = W.create("topk", 4, 8, seed=[2**63 - 1, 2**63 - 2])
+    assert not torch.equal(sae.W_dec[0], sae.W_dec[1])
+
+
+def test_seeds_of_training_and_evaluation_are_checked():
+    sae = W.create("topk", 8, 12)
+    with pytest.raises(ValueError, match=r"train\.seed must be an integer in \[0, 2\^63\); got -1"):
+        W.train(sae, WORLD, W.TrainConfig(steps=1), seed=-1)
+    with pytest.raises(ValueError, match=r"evaluate\.seed must be an integer in \[0, 2\^63\); got -1"):
+        W.evaluate(sae, WORLD, n=10, seed=-1)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        (
+            (4, 10**12),
+            r"TopK's size must be such that its weights fit into memory; got d=4 x m=1000000000000 x 1 members",
+        ),
+        ((10**9, 10**9), r"fit into memory; got .*GB: lower d, m or the number of members"),
+        ((4, True), r"TopK\.m must be a whole number of at least 1; got True: give the number of latents"),
+    ],
+)
+def test_sizes_that_cannot_be_are_refused_before_they_are_allocated(sizes, message):
+    with pytest.raises(ValueError, match=message):
+        W.create("topk", *sizes)
+
+
+def test_memory_that_runs_out_is_told_in_our_words():
+    def draw(rng):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory")
+
+    message = r"a's size must be such that .*; got d=4 x m=8 x 6 members, and no memory was left"
+    with pytest.raises(ValueError, match=message), memory_for("a", 4, 8, (2, 3)):
+        draw(None)
+
+
+@pytest.mark.parametrize("settings", [{"seed": []}, {"k": [[1, 2], [3]]}, {"k": [[1, 2], [3]], "seed": [0, 1]}])
+def test_empty_and_ragged_lists_are_refused(settings):
+    with pytest.raises(ValueError, match=r"TopK's lists must be of (at least one entry|shapes that broadcast); got"):
+        W.create("topk", 4, 8, **settings)
+
+
+def test_numpys_numbers_are_pythons(tmp_path):
+    sae = W.create("topk", np.int64(4), np.int32(8), seed=[np.int64(0), np.uint8(1)], k=[np.int64(2), 3])
+    sae.metadata["layer"] = {"n": np.int64(3), "share": [np.float32(0.5)]}
+    assert (type(sae.d), type(sae.m), sae.seed, sae.settings["k"]) == (int, int, [0, 1], [2, 3])
+    again = W.load(sae.save(tmp_path))
+    assert again.metadata["layer"] == {"n": 3, "share": [0.5]}
+    assert again.members() == sae.members()
+
+
+def test_a_stack_says_what_its_members_are():
+    """Lists of equal length go together; nested ones make a grid."""
+    together = W.create("topk", 8, 12, k=[2, 4, 8], seed=[0, 1, 2])
+    grid = W.create("topk", 8, 12, k=[[2], [4], [8]], seed=[0, 1, 2])
+    assert together.members() == [{"seed": s, "k": k} for s, k in ((0, 2), (1, 4), (2, 8))]
+    assert grid.members() == [{"seed": s, "k": k} for k in (2, 4, 8) for s in (0, 1, 2)]
+    for member, W_dec in zip(grid.members(), grid.W_dec.view(9, 12, 8), strict=True):
+        assert torch.equal(W_dec, W.create("topk", 8, 12, **member).W_dec)
+    assert repr(grid) == "TopK(d=8, m=12, shape=(3, 3), seed=[0, 1, 2], k=[[2], [4], [8]])"
+    assert repr(W.create("topk", 8, 12)) == "TopK(d=8, m=12)"
+    assert W.create("relu", 8, 12).members() == [{"seed": 0, "l1": 2.0}]
+
+
+# --- what is set by hand is saved ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["matching_pursuit", "omp"])
+@pytest.mark.parametrize("seed", [0, [0, 1]])
+def test_steps_of_inference_are_saved(tmp_path, name, seed):
+    sae, x = W.create(name, 8, 12, k=2, seed=seed).eval(), torch.ones(3, 8)
+    two = sae.encode(x)
+    sae.steps = 5
+    again = W.load(sae.save(tmp_path))
+    assert again.steps == 5
+    assert torch.equal(again.encode(x), sae.encode(x))
+    assert not torch.equal(again.encode(x), two)
+
+
+def test_settings_changed_by_hand_are_saved(tmp_path):
+    sae, x = W.create("topk", 8, 12, k=2, seed=[0, 1]).eval(), torch.ones(3, 8)
+    sae.k.copy_(torch.tensor([3, 5]))
+    sae.frozen, sae.rates = ("b_dec",), [1e-3, 2e-3]
+    again = W.load(sae.save(tmp_path))
+    assert torch.equal(again.encode(x), sae.encode(x))
+    assert [member["k"] for member in again.members()] == [3, 5]
+    assert (again.frozen, again.rates) == (("b_dec",), [1e-3, 2e-3])
+    relu = W.create("relu", 8, 12, l1=0.3)  # .3 is no float32: settings that were not changed stay as they were given
+    assert W.load(relu.save(tmp_path / "relu")).settings == {"l1": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("mark", "message"),
+    [
+        ({"fresh": 1}, r"fresh must be true or false; got 1"),
+        ({"frozen": ["W"]}, r"frozen must be one of \['W_dec', 'b_dec'\]; got 'W'"),
+        ({"steps": 0}, r"steps must be a whole number of at least 1; got 0"),
+        ({"rates": "a"}, r"rates must be a list"),
+    ],
+)
+def test_marks_of_another_kind_are_refused(mark, message):
+    with pytest.raises(ValueError, match=message):
+        W.create("omp", 8, 12).set_marks(mark, "workbench.json")
+
+
+# --- plug-ins that return something else -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "returned", "message"),
+    [
+        ("activate", lambda pre: None, r"relu\.activate must be a tensor of latents, or Codes; got NoneType: return"),
+        ("activate", lambda pre: pre[..., :3], r"relu\.activate must be latents of shape \(64, 12\); got \(64, 3\)"),
+        (
+            "activate",
+            lambda pre: pre.double(),
+            r"relu\.activate must be latents of dtype torch\.float32; got .*float64",
+        ),
+        (
+            "loss",
+            lambda x, out: 5,
+            r"relu\.loss must be a dictionary of at least one term, each a tensor of shape \(\);",
+        ),
+        ("loss", lambda x, out: {}, r"relu\.loss must be a dictionary .* got \{\}: return"),
+        ("loss", lambda x, out: {"a": x}, r"relu\.loss must be .*; got \(64, 10\) for 'a'"),
+        ("combine", lambda codes: codes, r"relu\.combine must be of shape \(64, 10\); got \(64, 12\)"),
+    ],
+)
+def test_what_a_plug_in_returns_is_checked(monkeypatch, method, returned, message):
+    sae = W.create("relu", 10, 12)
+    monkeypatch.setattr(sae, method, returned)
+    with pytest.raises(ValueError, match=message):
+        W.train(sae, WORLD, W.TrainConfig(steps=1, batch=64))

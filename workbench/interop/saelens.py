@@ -127,16 +127,16 @@ def _config(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, Any]:
 
 def _written(metadata: dict[str, Any]) -> dict[str, Any]:
     """A copy of what JSON can hold, numpy's numbers and arrays included."""
-
-    def numbers(value: Any) -> Any:
-        if isinstance(value, np.generic | np.ndarray):
-            return value.tolist()
-        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
-
     try:
-        return json.loads(json.dumps(metadata, default=numbers))
+        return json.loads(json.dumps(metadata, default=_numpys))
     except TypeError as error:
         raise ValueError(f"SAE.metadata must be plain JSON values; got one that is not: {error}.") from None
+
+
+def _numpys(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
 def _selection(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, Any]:

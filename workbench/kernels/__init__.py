@@ -19,6 +19,7 @@ from torch import Tensor
 from synthetic.errors import must, pick
 from synthetic.world import Codes
 
+_functorch: Any = importlib.import_module("torch._C._functorch")
 IMPLEMENTATIONS = ("reference", "cpu", "cuda")
 DENSE_BELOW = 256
 """up to this many latents products are dense; sparse steps overtake between 256 and 384 at d 64 to 256, k 8, 16"""
@@ -49,7 +50,7 @@ def using(name: str | None = None, *, sparse: bool | None = None) -> Iterator[No
 
 def transformed() -> bool:
     """Whether this runs inside a transform of `torch.func`: neither numpy nor an entry's value can be had there."""
-    return torch._C._functorch.peek_interpreter_stack() is not None
+    return _functorch.peek_interpreter_stack() is not None
 
 
 def must_be_plain(where: str) -> None:

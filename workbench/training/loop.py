@@ -60,7 +60,8 @@ def train(
     "evaluate", initial weights from "init", so none share samples.
 
     Decoder rows that are not of norm 1 at the start, as in an SAE of another tool, are brought to it where that leaves
-    x_hat as it is, and keep their norms elsewhere (`workbench.row_norms`): a step of size 0 changes nothing. However
+    x_hat as it is, and keep their norms elsewhere (`workbench.row_norms`): a step of size 0 changes nothing but what
+    moves by data at a rate of the variant's own (running thresholds, bias controllers, LISTA's step length). However
     training ends, by itself, by an error or by Ctrl-C, the SAE is then in evaluation mode and has its own k.
 
     Args:
@@ -94,19 +95,19 @@ def train(
         score = partial(evaluate, world=world, n=config.evaluation_samples, seed=seed)
     known = score or not config.evaluations
     must(known, "train.score", "given for activations of unknown causes", "none", "pass it, or set evaluations=0")
-    try:
-        with torch.inference_mode(False), torch.enable_grad():  # whatever the caller's mode is
-            run = _Run(sae, world, config, seed, Path(checkpoint) if checkpoint else None, score)
-            run.begin(resume)
+    with torch.inference_mode(False), torch.enable_grad():  # whatever the caller's mode is
+        run = _Run(sae, world, config, seed, Path(checkpoint) if checkpoint else None, score)
+        run.begin(resume)
+        try:
             while run.done < config.steps:
                 run.step()
                 if on_step is not None:
                     on_step(Progress(run.done, config.steps, run.records[-1] if run.records else {}))
-    finally:
-        for name, value in sae.annealed.items():
-            sae.get_buffer(name).copy_(value)
-        sae.annealed = {}
-        sae.eval()
+        finally:
+            for name, value in sae.annealed.items():
+                sae.get_buffer(name).copy_(value)
+            sae.annealed = {}
+            sae.eval()
     return run.records
 
 
