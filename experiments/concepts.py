@@ -7,6 +7,9 @@ predictors against one another (DC-1, DC-11). Run `python experiments/concepts.p
 `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
+import synthetic.terminal  # Ctrl-C from here on
+
+# isort: split
 import math
 import sys
 from collections.abc import Iterator
@@ -17,13 +20,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import tyro
-from rich.console import Console
 from rich.table import Table
 
 import synthetic as S
 from synthetic.concept_activations import centred, exact_activations
+from synthetic.console import Console
 from synthetic.errors import must
+from synthetic.flags import read_flags
 from workbench.identifiability import probes
 from workbench.identifiability.gauge import align
 from workbench.identifiability.regression import r_squared
@@ -231,7 +234,7 @@ def experiment(settings: Concepts, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    return commanded("concepts", partial(tyro.cli, Concepts, description=__doc__), experiment)
+    return commanded("concepts", partial(read_flags, Concepts, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,9 @@ Run `python experiments/interactions.py`; results go to `runs/interactions/...`;
 lists the flags.
 """
 
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,10 +19,10 @@ from typing import Any
 
 import numpy as np
 import torch
-import tyro
-from rich.console import Console
 
+from synthetic.console import Console
 from synthetic.errors import must
+from synthetic.flags import read_flags
 from synthetic.interactions import Interactions
 from synthetic.magnitudes import ConstantMagnitude, Uniform
 from synthetic.structured_worlds import interacting, logical, pair_roles
@@ -271,7 +274,7 @@ def caption(settings: InteractionRun) -> str:
 
 def main() -> int:
     """Parse and run."""
-    return commanded("interactions", partial(tyro.cli, InteractionRun, description=__doc__), experiment)
+    return commanded("interactions", partial(read_flags, InteractionRun, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

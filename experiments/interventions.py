@@ -8,6 +8,9 @@ the latents themselves and y ~ a; over the strength of the noise and the share o
 the flags.
 """
 
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,11 +21,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-import tyro
-from rich.console import Console
 from rich.table import Table
 
+from synthetic.console import Console
 from synthetic.errors import must
+from synthetic.flags import read_flags
 from synthetic.interventions import Interventions
 from synthetic.streams import stream
 from workbench.identifiability.regression import r_squared
@@ -265,7 +268,7 @@ def experiment(settings: Extrapolate, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    return commanded("interventions", partial(tyro.cli, Extrapolate, description=__doc__), experiment)
+    return commanded("interventions", partial(read_flags, Extrapolate, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,9 @@ Also starts both variants at the true dictionary and watches them leave it or st
 experiments/top_afa.py`; results go to `runs/top_afa/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -15,12 +18,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-import tyro
-from rich.console import Console
 from rich.table import Table
 
+from synthetic.console import Console
 from synthetic.errors import must
 from synthetic.firing import Independent
+from synthetic.flags import read_flags
 from synthetic.presets import superposition
 from synthetic.rates import Constant
 from synthetic.standardised import Standardised
@@ -284,7 +287,7 @@ def experiment(settings: TopAFA, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    return commanded("top_afa", partial(tyro.cli, TopAFA, description=__doc__), experiment)
+    return commanded("top_afa", partial(read_flags, TopAFA, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

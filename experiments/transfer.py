@@ -6,17 +6,19 @@ Kendall's tau, beside chance. Run `python experiments/transfer.py`; results go t
 continues; `--store FOLDER` takes activations that `experiments/gpt2.py` has kept; `--help` lists the flags.
 """
 
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
 import sys
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import tyro
-from rich.console import Console
-
 from proofs_check.targets import members_of
+from synthetic.console import Console
 from synthetic.errors import Stopped, must, pick
+from synthetic.flags import read_flags
 from synthetic.hierarchy import Forest
 from synthetic.mixture import SparseMixture
 from synthetic.presets import find_world, synthsaebench_16k
@@ -281,7 +283,7 @@ def experiment(settings: Transfer, console: Console) -> int:
 
 def main() -> int:
     """Parse, run, and end bad input with one line and exit code 2."""
-    return commanded("transfer", partial(tyro.cli, Transfer, description=__doc__), experiment, also=(ImportError,))
+    return commanded("transfer", partial(read_flags, Transfer, description=__doc__), experiment, also=(ImportError,))
 
 
 if __name__ == "__main__":

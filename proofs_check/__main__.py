@@ -1,14 +1,16 @@
 """The ledger of claims: `python -m proofs_check` judges them all."""
 
-import json
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-from rich.console import Console
-
-from synthetic.errors import guarded, must
+from synthetic.console import Console, json_text
+from synthetic.errors import guarded, must, must_be_whole, must_be_writable
+from synthetic.flags import read_flags
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,13 @@ class Ledger:
     html: Path | None = None
     """also write one self-contained page"""
 
-    def check(self) -> None:
-        """Refuse impossible settings before any work."""
-        must(self.examples >= 1, "--examples", "at least 1", self.examples, "300 is the default")
-        must(self.seconds > 0, "--seconds", "above 0", self.seconds, "30 is the default")
+    def __post_init__(self) -> None:
+        must_be_whole("--examples", self.examples, 1)
+        must_be_whole("--seed", self.seed, 0, 2**63 - 1)
+        must(0 < self.seconds < math.inf, "--seconds", "above 0, and finite", self.seconds, "30 is the default")
         must(self.jobs >= 0, "--jobs", "at least 0", self.jobs, "0 takes all cores")
+        if self.html is not None:
+            must_be_writable("--html", self.html)
 
 
 def run(settings: Ledger, console: Console) -> int:
@@ -44,11 +48,10 @@ def run(settings: Ledger, console: Console) -> int:
     from proofs_check.judging import chosen, judge_all
     from proofs_check.report import print_ledger
 
-    settings.check()
     ids = chosen(settings.area, settings.id)
     entries = judge_all(ids, settings.jobs, examples=settings.examples, seconds=settings.seconds, seed=settings.seed)
     if settings.json:
-        print(json.dumps([entry.to_json() for entry in entries], indent=1, ensure_ascii=False))
+        print(json_text([entry.to_json() for entry in entries]))
     else:
         print_ledger(console, entries, at_length=bool(settings.id))
     if settings.html is not None:
@@ -61,7 +64,7 @@ def run(settings: Ledger, console: Console) -> int:
 
 def main() -> int:
     """Parse, run, and end bad input with one line and exit code 2."""
-    settings = tyro.cli(Ledger, prog="python -m proofs_check", description=__doc__)
+    settings = read_flags(Ledger, prog="python -m proofs_check", description=__doc__)
     return guarded(lambda: run(settings, Console()), stopped=lambda: "stopped; nothing was written")
 
 

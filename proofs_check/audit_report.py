@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from proofs_check.auditor import TOLERANCE, VIEWS, Audit, Met, Row
 
@@ -66,12 +67,12 @@ def print_audit(console: Console, audit: Audit) -> None:
         rows = [row for row in audit.rows if row.view == view]
         if not rows:
             continue
-        console.print(f"\n[bold]{view}[/]: {about}", highlight=False)
+        console.print(Text.assemble("\n", (view, "bold"), f": {about}"))
         for met in (met for met in audit.hypotheses if met.view == view):
-            mark, off = (
-                ("[green]✓[/]", "") if met.samples == met.of else ("[red]✗[/]", f", off by up to {met.worst:.2g}")
-            )
-            console.print(f"  {mark} {met.hypothesis}: {met.samples} of {met.of} samples{off}", highlight=False)
+            good = met.samples == met.of
+            mark, off = (("✓", "green"), "") if good else (("✗", "red"), f", off by up to {met.worst:.2g}")
+            said = f" {met.hypothesis}: {met.samples} of {met.of} samples{off}"
+            console.print(Text.assemble("  ", mark, said))
         if any(row.measured is not None for row in rows):
             console.print(_table(rows), highlight=False)
         broken = [f"{row.claim} {row.part}".rstrip() for row in rows if row.status == "VIOLATED"]
@@ -105,7 +106,7 @@ def audit_summary(audits: dict[str, list[dict[str, Any]]], whose: str) -> Table:
             (row["claim"], row["title"]) for rows in audits.values() for row in rows if row["view"] == view
         )
         if places:
-            table.add_row(f"[bold]{view}[/]: {about}")
+            table.add_row(Text.assemble((view, "bold"), f": {about}"))
         for claim, title in places:
             own = [[r for r in rows if (r["view"], r["claim"]) == (view, claim)] for rows in audits.values()]
             said = [_status(rows) for rows in own if rows]
@@ -140,7 +141,7 @@ def _table(rows: list[Row]) -> Table:
         if row.measured is None or row.part.startswith("order"):
             continue
         if row.claim != last:
-            table.add_row(f"[bold]{row.claim} {row.title}[/]")
+            table.add_row(Text(f"{row.claim} {row.title}", style="bold"))
         last = row.claim
         numbers = [_number(v) for v in (row.measured, row.bound, row.tightest, row.slack)]
         style = "bold red" if row.status == "VIOLATED" else ""

@@ -1,20 +1,22 @@
 """What the command line points at: an SAE, a run of them, a stranger's claim file."""
 
-import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from proofs_check.audit_report import merged, print_audit
 from proofs_check.auditor import audit
 from proofs_check.ledger import judge
 from proofs_check.report import print_ledger
 from proofs_check.shelf import claims_of_file
+from synthetic.console import json_text
 from synthetic.errors import must
 from synthetic.progress import track
 from synthetic.storage import load_world
+from synthetic.terminal import visible
 from workbench.lm.activations import Activations
 from workbench.lm.sources import find_source
 from workbench.sae import SAE, load
@@ -24,7 +26,7 @@ def judge_file(path: Path, console: Console, *, as_json: bool = False, **budget:
     """Judge the claims of a file and print them at length; 1 if one is refuted, undecided or not as promised."""
     entries = [judge(claim, **budget) for claim in track(claims_of_file(path), "judging claims")]
     if as_json:
-        print(json.dumps([entry.to_json() for entry in entries], indent=1, ensure_ascii=False))
+        print(json_text([entry.to_json() for entry in entries]))
     else:
         print_ledger(console, entries, at_length=True)
     return 0 if all(entry.ok for entry in entries) else 1
@@ -40,10 +42,10 @@ def audit_target(target: Path, world: str | None, n: int, seed: int, console: Co
         told.append({"sae": str(folder), "members": len(members), "n": n, "seed": seed, **asdict(found)})
         if not as_json:
             count = f", {len(members)} members" if len(members) > 1 else ""
-            console.rule(f"[bold]{folder}[/]{count}", align="left")
+            console.rule(Text.assemble((visible(str(folder)), "bold"), count), align="left")
             print_audit(console, found)
     if as_json:
-        print(json.dumps(told, indent=1, ensure_ascii=False))
+        print(json_text(told))
     return 0 if good else 1
 
 

@@ -38,7 +38,6 @@ class ConceptDag(Firing):
         must(ordered, "ConceptDag.parents_of", "sets of earlier features", parents, "number parents before children")
         fits = len(self.coins) == len(parents) and all(0 < coin <= 1 for coin in self.coins)
         must(fits, "ConceptDag.coins", "a probability in (0, 1] for each feature", self.coins, "give one a feature")
-        must(self.rule in ("any", "all"), "ConceptDag.rule", "'any' or 'all'", repr(self.rule), "choose one of these")
         most = max(len(component) for component in self._components())
         rule = f"connected pieces of at most {_LARGEST} features"
         must(most <= _LARGEST, "ConceptDag.parents_of", rule, most, "cut the graph: its statistics list all states")

@@ -50,8 +50,6 @@ class ConceptTree(Firing):
         must(fits, "ConceptTree.shares", "a probability in (0, 1] for each parent", self.shares, "give one a feature")
         worst = float(self._total.max())
         must(worst <= 1 + 1e-9, "ConceptTree.shares", "at most 1 in sum over siblings", worst, "lower them")
-        known = self.level in ("family", "depth")
-        must(known, "ConceptTree.level", "'family' or 'depth'", repr(self.level), "choose one of these")
 
     @property
     def _total(self) -> Float[Tensor, " nodes"]:

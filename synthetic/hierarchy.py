@@ -49,13 +49,6 @@ class Forest(Firing):
         for name in ("trees", "branching", "depth"):
             must(getattr(self, name) >= 1, f"Forest.{name}", "at least 1", getattr(self, name), "raise it")
         must(
-            self.compensation in ("exact", "none", "synthsaebench"),
-            "Forest.compensation",
-            "'exact', 'none' or 'synthsaebench'",
-            repr(self.compensation),
-            "choose one of these",
-        )
-        must(
             isinstance(self.base, Independent) or self.compensation != "exact",
             "Forest.base",
             "Independent where compensation is 'exact'",

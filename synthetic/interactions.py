@@ -43,9 +43,6 @@ class Interactions:
     targets: Literal["outside", "inside"] = "outside"
 
     def __post_init__(self) -> None:
-        for name, choices in (("logic", ("product", "and", "xor")), ("targets", ("outside", "inside"))):
-            value = getattr(self, name)
-            must(value in choices, f"Interactions.{name}", f"one of {choices}", repr(value), "choose one of these")
         n_true = self.inner.n_true
         must(self.members, "Interactions.members", "at least one set", self.members, "use the mixture itself")
         for group in self.members:

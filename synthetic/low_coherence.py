@@ -58,9 +58,6 @@ class LowCoherence:
 
     def __post_init__(self) -> None:
         must(0 < self.overlap < 1, "LowCoherence.overlap", "in (0, 1)", self.overlap, "use Orthonormal for 0")
-        must(
-            self.kind in ("max", "mean_max"), "LowCoherence.kind", "'max' or 'mean_max'", repr(self.kind), "choose one"
-        )
 
     def _measure(self, rows: Rows) -> float:
         nearest = overlaps(rows)

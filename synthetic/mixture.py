@@ -51,9 +51,6 @@ class SparseMixture:
         must(self.n_true >= 1, "SparseMixture.n_true", "at least 1", self.n_true, "add features")
         must(self.d >= 1, "SparseMixture.d", "at least 1", self.d, "add dimensions")
         must(self.bias_norm >= 0, "SparseMixture.bias_norm", "at least 0", self.bias_norm, "give a norm")
-        for name in _NAMES:
-            value = getattr(self, name)
-            must(not isinstance(value, type), f"SparseMixture.{name}", "an object", value, "call the class")
         signed = isinstance(self.magnitudes, Signed) or isinstance(getattr(self.magnitudes, "inner", None), Signed)
         must(
             not (signed and isinstance(self.firing, Forest) and self.firing.scale_by_parent),

@@ -1,6 +1,7 @@
 """JSON files of a saved folder: each is read once, at its door, and held against what it must say."""
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ def optional(kind: Kind) -> Kind:
 
 
 NUMBER = Kind(
-    "a finite number", lambda v: isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < float("inf")
+    "a finite number", lambda v: isinstance(v, int | float) and not isinstance(v, bool) and abs(v) <= sys.float_info.max
 )
 TEXT = Kind("a text", lambda v: isinstance(v, str))
 OBJECT = Kind("an object", lambda v: isinstance(v, dict))
@@ -94,5 +95,8 @@ def read_json(path: Path, owner: str, fields: Mapping[str, Kind], advice: str = 
 
 def shown(value: Any) -> str:
     """A stranger's value, short enough for one line."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return "brackets nested too deep to show"
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -22,6 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from synthetic.annotations import annotated, lacking
 from synthetic.errors import must, pick
 from synthetic.lock import claimed, in_use, locked
 from synthetic.schema import TEXT, Kind, list_of, parsed, read_json, shown
@@ -39,8 +40,8 @@ _KNOBS: dict[str, type] = {}
 
 
 def knob(cls: _T) -> _T:
-    """Put a settings dataclass on the shelf of names that a saved world may mention."""
-    _KNOBS[cls.__name__] = cls
+    """Hold a settings dataclass against its annotations, and shelve its name, which a saved world may mention."""
+    _KNOBS[cls.__name__] = annotated(cls)
     return cls
 
 
@@ -55,13 +56,17 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(value: Any) -> Any:
-    """Inverse of `to_json`."""
+    """Inverse of `to_json`; refuses what is no settings of ours, field by field."""
     if isinstance(value, dict):
         fields = dict(value)
-        cls = _KNOBS[pick(fields.pop("class", "?"), _KNOBS, "class in a world's settings")]
+        name = fields.pop("class", "?")
+        must(isinstance(name, str), "class in a world's settings", "a text", shown(name), "save the world again")
+        cls = _KNOBS[pick(name, _KNOBS, "class in a world's settings")]
         known = {f.name for f in dataclasses.fields(cls)}
         for name in fields:
             pick(name, known, f"field of {cls.__name__} in a world's settings")
+        none = lacking(cls, set(fields))
+        must(not none, f"{cls.__name__} in a world's settings", f"given with {none}", "none", "save the world again")
         return cls(**{name: from_json(v) for name, v in fields.items()})
     if isinstance(value, list):
         return tuple(from_json(v) for v in value)
@@ -416,16 +421,13 @@ def load_world(folder: str | Path) -> Any:
 
 
 def _load_world(folder: Path) -> Any:
-    text = read(folder / "world.json", lambda path: path.read_bytes().decode("utf-8"), "world folder")
-    settings = read(folder / "world.json", lambda path: json.loads(text), "world folder")
+    settings = read_json(folder / "world.json", "world folder", {})
+    text = (folder / "world.json").read_bytes().decode("utf-8")
     tensors, about = read(folder / "world.safetensors", read_tensors, "world folder")
-    try:
-        world = from_json(settings)
-    except (TypeError, RecursionError) as error:
-        rule = "the settings of a world"
-        raise ValueError(f"{folder / 'world.json'} must be {rule}; got {error}: save the world again.") from None
+    world = from_json(settings)
+    must(hasattr(world, "sample"), "world.json", "settings of a world", type(world).__name__, "save the world again")
     must(
-        about.get("settings") == _mark(text) and dataclasses.is_dataclass(world),
+        about.get("settings") == _mark(text) and _are_of(tensors, world),
         "world.safetensors",
         "the one saved with world.json",
         "another world's, or edited settings",
@@ -435,6 +437,13 @@ def _load_world(folder: Path) -> Any:
         must_be_sound(tensors, about, folder / "world.safetensors", "save the world again")
     world.__dict__["tensors"] = tensors  # fills the cached property: nothing is drawn anew
     return world
+
+
+def _are_of(tensors: Mapping[str, Tensor], world: Any) -> bool:
+    """Whether the features on disk are as many and as wide as the settings say, where these say it."""
+    mixture = getattr(world, "inner", world)
+    sizes = [getattr(mixture, name, None) for name in ("n_true", "d")] if hasattr(mixture, "directions") else None
+    return sizes is None or ("features" in tensors and list(tensors["features"].shape) == sizes)
 
 
 def _mark(text: str) -> str:

@@ -1,17 +1,26 @@
 """`python -m workbench list | check | train | eval | audit | check-claim | identify`."""
 
+import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+
+# isort: split
 import json
+import math
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from synthetic.errors import guarded, must
+from synthetic.console import Console, json_text
+from synthetic.errors import guarded, must, must_be_whole, pick
+from synthetic.flags import read_flags
 from workbench.training.config import Diverged, TrainConfig
+
+_SEEDS = 2**63 - 1
+_THREADS = 256
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,11 @@ class Train:
     config: TrainConfig = field(default_factory=TrainConfig)
     """training"""
 
+    def __post_init__(self) -> None:
+        must_be_whole("--m", self.m, 1)
+        must_be_whole("--seed", self.seed, 0, _SEEDS)
+        must_be_whole("--threads", self.threads, 1, _THREADS)
+
 
 @dataclass(frozen=True)
 class Eval:
@@ -70,6 +84,10 @@ class Eval:
     """print one JSON object"""
     plugin: Path | None = None
     """a Python file that registers the variant"""
+
+    def __post_init__(self) -> None:
+        must_be_whole("--n", self.n, 1)
+        must_be_whole("--seed", self.seed, 0, _SEEDS)
 
 
 @dataclass(frozen=True)
@@ -89,6 +107,10 @@ class Audit:
     plugin: Path | None = None
     """a Python file that registers the variant"""
 
+    def __post_init__(self) -> None:
+        must_be_whole("--n", self.n, 1)
+        must_be_whole("--seed", self.seed, 0, _SEEDS)
+
 
 @dataclass(frozen=True)
 class CheckClaim:
@@ -104,6 +126,11 @@ class CheckClaim:
     """of what is drawn"""
     json: bool = False
     """print one JSON list"""
+
+    def __post_init__(self) -> None:
+        must_be_whole("--examples", self.examples, 1)
+        must(0 < self.seconds < math.inf, "--seconds", "above 0, and finite", self.seconds, "20 is the default")
+        must_be_whole("--seed", self.seed, 0, _SEEDS)
 
 
 @dataclass(frozen=True)
@@ -133,7 +160,7 @@ def _list(command: List, console: Console) -> int:
         "metrics": {name: kind.definition.splitlines()[0] for kind in METRICS for name in kind.names},
     }
     if command.json:
-        print(json.dumps(shelves, indent=1))
+        print(json_text(shelves))
         return 0
     table = Table("variant", "settings and defaults", "", title="variants")
     for name, about in shelves["variants"].items():
@@ -165,12 +192,12 @@ def _check(command: Check, console: Console) -> int:
     names = [name] if name in variant_shelf() else load_plugin(command.file)
     failures = 0
     for name in names:
-        console.print(f"[bold]{name}")
+        console.print(name, style="bold")
         for outcome in check_variant(variant_shelf()[name]):
-            mark = "[green]ok  [/]" if outcome.passed else "[red]FAIL[/]"
-            console.print(f"  {mark} {outcome.law}", highlight=False)
+            mark = ("ok  ", "green") if outcome.passed else ("FAIL", "red")
+            console.print(Text.assemble("  ", mark, f" {outcome.law}"))
             if outcome.said:
-                console.print(f"       {outcome.said}", style="dim", highlight=False, markup=False)
+                console.print(f"       {outcome.said}", style="dim", highlight=False)
             failures += not outcome.passed
     return 1 if failures else 0
 
@@ -184,11 +211,12 @@ def _train(command: Train, console: Console) -> int:
     from workbench.training.loop import train
 
     torch.set_num_threads(command.threads)
+    settings = _settings(command.variant, command.set)
     must(not (command.out / "cfg.json").exists(), "out", "a folder without an SAE", command.out, "choose another name")
     world = find_source(command.world)
     config = command.config
     config = replace(config, checkpoint_every=config.checkpoint_every or max(1, config.steps // 10))
-    sae = create(command.variant, world.d, command.m, seed=command.seed, **dict(map(_setting, command.set)))
+    sae = create(command.variant, world.d, command.m, seed=command.seed, **settings)
     with counted("training", "steps") as count:
         checkpoint = command.out / "checkpoint.safetensors"
         train(
@@ -200,19 +228,39 @@ def _train(command: Train, console: Console) -> int:
             resume=True,
             on_step=lambda progress: count(progress.step, progress.steps),
         )
-    console.print(f"saved {sae.save(command.out)}")
+    console.print(f"saved {sae.save(command.out)}", soft_wrap=True)
     checkpoint.unlink()
     return 0
 
 
-def _setting(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ValueError(f"--set must be name=value; got {text!r}: write --set k=4.")
+def _settings(variant: str, texts: tuple[str, ...]) -> dict[str, Any]:
+    """Settings of a variant, from name=value."""
+    from workbench.sae import variant_shelf
+
+    shelf = variant_shelf()
+    known = shelf[pick(variant, shelf, "variant")].Settings.__dataclass_fields__
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        must(equals, "--set", "name=value", repr(text), "write --set k=4")
+        pick(name, known, f"--set: setting of {variant}")
+        must(name not in values, f"--set {name}", "given once", "two values", "drop one")
+        values[name] = _value(name, value)
+    return values
+
+
+def _value(name: str, text: str) -> Any:
+    from synthetic.schema import shown
+
     try:
-        return name, json.loads(value)
+        value = json.loads(text)
+        good = "[]" not in json.dumps(value, allow_nan=False)
     except json.JSONDecodeError:
-        return name, value
+        return text
+    except (RecursionError, ValueError):
+        good = False
+    must(good, f"--set {name}", "a finite number, a word or a list of these", shown(text), "write --set k=4")
+    return value
 
 
 def _eval(command: Eval, console: Console) -> int:
@@ -224,7 +272,7 @@ def _eval(command: Eval, console: Console) -> int:
     scores = evaluate(load(command.sae), find_world(command.world), command.n, command.seed)
     shown = {name: plain(value) for name, value in scores.items()}
     if command.json:
-        print(json.dumps(shown, indent=1))
+        print(json_text(shown))
         return 0
     table = Table("metric", "value", "chance")
     for name, value in shown.items():
@@ -248,8 +296,6 @@ def _audit(command: Audit, console: Console) -> int:
 def _check_claim(command: CheckClaim, console: Console) -> int:
     from proofs_check.targets import judge_file
 
-    must(command.examples >= 1, "--examples", "at least 1", command.examples, "300 is the default")
-    must(command.seconds > 0, "--seconds", "above 0", command.seconds, "20 is the default")
     budget = {"examples": command.examples, "seconds": command.seconds, "seed": command.seed}
     return judge_file(command.file, console, as_json=command.json, **budget)
 
@@ -273,7 +319,7 @@ _Command = (
 
 def main() -> int:
     """Run one command; bad input ends with one line and exit code 2."""
-    command = tyro.cli(_Command, prog="python -m workbench", description=__doc__)  # type: ignore[arg-type]
+    command = read_flags(_Command, prog="python -m workbench", description=__doc__)
     doers: dict[type, Any] = {List: _list, Check: _check, Train: _train, Eval: _eval, Audit: _audit}
     doers |= {CheckClaim: _check_claim, Identify: _identify}
 
@@ -289,7 +335,8 @@ def main() -> int:
         kept = isinstance(command, Train) and (command.out / "checkpoint.safetensors").exists()
         return f"stopped{'; the same command goes on from the last checkpoint' if kept else ''}"
 
-    return guarded(body, also=(Diverged,), stopped=stopped)
+    sizes = "--m, --config.batch, --n or the world's sizes"
+    return guarded(body, also=(Diverged,), stopped=stopped, sizes=sizes)
 
 
 if __name__ == "__main__":

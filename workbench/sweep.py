@@ -96,7 +96,7 @@ def finish_cells(
 @contextmanager
 def process_pool(jobs: int, threads: int, outbox: Any = None) -> Iterator[ProcessPoolExecutor]:
     """Fresh processes that leave Ctrl-C to the parent, end with it, and are ended at once where the block raises."""
-    pool = ProcessPoolExecutor(jobs, mp_context=_SPAWN, initializer=_begin, initargs=(outbox, threads))
+    pool = _Pool(jobs, mp_context=_SPAWN, initializer=_begin, initargs=(outbox, threads))
     try:
         yield pool
     except BaseException:
@@ -105,6 +105,20 @@ def process_pool(jobs: int, threads: int, outbox: Any = None) -> Iterator[Proces
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Pool(ProcessPoolExecutor):
+    """Processes that Ctrl-C does not reach from their first instruction on; it reaches this one a moment later."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Submit a call, which may start a process."""
+        masked = hasattr(signal, "pthread_sigmask")
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masked else set()
+        try:
+            return super().submit(fn, *args, **kwargs)
+        finally:
+            if masked:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin(outbox: Any, threads: int) -> None:

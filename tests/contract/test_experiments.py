@@ -10,9 +10,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 from toys import run
 
+from synthetic.console import Console
 from workbench import TrainConfig, study
 from workbench.results import Run
 from workbench.study import HOW, opened

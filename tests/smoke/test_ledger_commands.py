@@ -90,7 +90,7 @@ AREAS += ["proximal", "pursuit"]
         (["--id", "AFA-99"], "--id must be one of"),
         (["--id", "AF-20"], "perhaps you meant 'AFA-20'"),
         (["--area", "aaf"], f"--area must be one of {AREAS}; got 'aaf': perhaps you meant 'afa'"),
-        (["--examples", "0"], "--examples must be at least 1; got 0"),
+        (["--examples", "0"], "--examples must be a whole number in [1, 2147483647]; got 0"),
         (["--seconds", "0"], "--seconds must be above 0"),
         (["--exmples", "9"], "--exmples"),
     ],
@@ -212,7 +212,7 @@ def test_an_audit_in_json_is_plain(monkeypatch, capsys, run):
     ("words", "message"),
     [
         (["nowhere"], "audit.target must be an SAE folder or the run folder of an experiment"),
-        (["{run}", "--n", "0"], "audit.n must be at least 1"),
+        (["{run}", "--n", "0"], "--n must be a whole number in [1, 2147483647]; got 0: give one in that range"),
         (["{run}", "--world", "toyy"], "perhaps you meant 'toy'"),
         (["{run}", "--world", "toy"], "audit.world must be of dimension 8, the SAE's; got 16"),
     ],

@@ -240,17 +240,17 @@ def test_the_example_file_gives_numbers(monkeypatch, capsys):
 
 GOOD = {"sizes": [2], "prior": [0.5, 0.5], "contexts": [[0.5, 0.5], [0.3, 0.7]], "tokens": [[1, 0, 0], [0, 1, 0]]}
 WRONG = {
-    "model must be a JSON object; got list": [],
-    "got none of ['prior', 'contexts', 'tokens']: add them": {"sizes": [2]},
+    "model.json must be a JSON object; got []: see docs/concepts.json": [],
+    "model: prior must be a list, each entry a finite number; got none: see": {"sizes": [2]},
     "perhaps you meant 'sizes'": {"sise": [2]},
-    "model.sizes must be a list of whole numbers; got [2.5]": GOOD | {"sizes": [2.5]},
-    "concepts.sizes must be values of each concept": GOOD | {"sizes": [1]},
+    "model: sizes must be a list, each entry a whole number of at least 2; got [2.5]": GOOD | {"sizes": [2.5]},
+    "concepts.sizes must be values of each concept": GOOD | {"sizes": [2] * 13},
     "model.prior must be numbers of shape (2,); got (3,)": GOOD | {"prior": [0.2, 0.3, 0.5]},
-    "model.prior must be numbers of shape (2,); got something else": GOOD | {"prior": ["a", "b"]},
+    "model: prior must be a list, each entry a finite number; got ['a', 'b']": GOOD | {"prior": ["a", "b"]},
     "model.prior must be probabilities with sum 1 in each row; got a sum off by 0.1": GOOD | {"prior": [0.5, 0.6]},
     "model.prior must be at least 0; got -0.5": GOOD | {"prior": [1.5, -0.5]},
     "model.prior and contexts must be above 0; got 1 zeros": GOOD | {"prior": [1, 0]},
-    "model.tokens must be numbers of shape (2, tokens); got something else": GOOD | {"tokens": [[1], [0, 1]]},
+    "model.tokens must be numbers of shape (2, tokens); got rows of lengths [1, 2]": GOOD | {"tokens": [[1], [0, 1]]},
     "model.activations must be given with unembedding": GOOD | {"activations": [[1], [2]]},
     "model.activations must be numbers of shape (2, d); got (1, 1)": GOOD
     | {"activations": [[1]], "unembedding": [[1]] * 3},

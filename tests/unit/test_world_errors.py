@@ -5,6 +5,7 @@ import importlib
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from jaxtyping import config
@@ -56,6 +57,23 @@ def concepts(**fields):
 
 
 REFUSED = {
+    # annotations
+    "Constant.rate must be a finite number; got '0.1': give one.": lambda: S.Constant("0.1"),
+    "Constant.rate must be a finite number; got nan: give one.": lambda: S.Constant(float("nan")),
+    "SparseMixture.n_true must be a whole number; got 4.0: give one.": lambda: S.SparseMixture(n_true=4.0),
+    "SparseMixture.n_true must be a whole number; got True: give one.": lambda: S.SparseMixture(n_true=True),
+    f"SparseMixture.n_true must be a whole number; got {2**63}: give one.": lambda: S.SparseMixture(n_true=2**63),
+    "SparseMixture.firing must be of the kind Firing; got Zipf(rate=0.3, exponent=1.0): give one.": (
+        lambda: S.SparseMixture(firing=S.Zipf())
+    ),
+    f"Scaled.inner must be an object; got {S.Constant}: call the class.": lambda: S.Scaled(S.Constant),
+    "Forest.exclusive must be true or false; got 1: give one.": lambda: S.Forest(exclusive=1),
+    "Cone.k must be a whole number or none; got 'x': give one.": lambda: S.Cone(k="x"),
+    "Given.rows must be a list of any number of a list of any number of a finite number; got ((1, 'x'),): give one.": (
+        lambda: S.Given([[1, "x"]])
+    ),
+    "LatentCorrelation.pairs must be a list of any number of a list of a whole number, a whole number, "
+    "a finite number; got ((0, 1),): give one.": lambda: S.LatentCorrelation(pairs=((0, 1),)),
     # rates
     "Constant.rate must be in (0, 1]; got 0.0: give a probability.": lambda: S.Constant(0.0),
     "Constant.rate must be in (0, 1]; got 1.5: give a probability.": lambda: S.Constant(1.5),
@@ -129,7 +147,7 @@ REFUSED = {
     "Forest.trees must be at least 1; got 0: raise it.": lambda: S.Forest(trees=0),
     "Forest.branching must be at least 1; got 0: raise it.": lambda: S.Forest(branching=0),
     "Forest.depth must be at least 1; got 0: raise it.": lambda: S.Forest(depth=0),
-    "Forest.compensation must be 'exact', 'none' or 'synthsaebench'; got 'some': choose one of these.": (
+    "Forest.compensation must be one of ('exact', 'none', 'synthsaebench'); got 'some': choose one of these.": (
         lambda: S.Forest(compensation="some")
     ),
     "Forest.base must be Independent where compensation is 'exact'; got LowRankCopula: "
@@ -206,7 +224,9 @@ REFUSED = {
     ),
     "Given.rows must be nonzero; got a zero row: drop it.": lambda: rows(S.Given(((1.0, 0.0), (0.0, 0.0))), 2, 2),
     "LowCoherence.overlap must be in (0, 1); got 0.0: use Orthonormal for 0.": lambda: S.LowCoherence(0.0),
-    "LowCoherence.kind must be 'max' or 'mean_max'; got 'mean': choose one.": lambda: S.LowCoherence(kind="mean"),
+    "LowCoherence.kind must be one of ('max', 'mean_max'); got 'mean': choose one of these.": lambda: S.LowCoherence(
+        kind="mean"
+    ),
     "LowCoherence must be used with n_true >= 2; got 1: use RandomSphere for one feature.": (
         lambda: rows(S.LowCoherence(), 1)
     ),
@@ -224,7 +244,7 @@ REFUSED = {
     "ConceptTree.shares must be at most 1 in sum over siblings; got 1.25: lower them.": (
         lambda: S.ConceptTree((-1, 0, 0), (0.5, 0.75, 0.5))
     ),
-    "ConceptTree.level must be 'family' or 'depth'; got 'row': choose one of these.": (
+    "ConceptTree.level must be one of ('family', 'depth'); got 'row': choose one of these.": (
         lambda: S.ConceptTree(level="row")
     ),
     "ConceptTree.parents_of must be as many as n_true=8; got 20: match the world.": lambda: fired(S.ConceptTree()),
@@ -234,7 +254,9 @@ REFUSED = {
     "ConceptDag.coins must be a probability in (0, 1] for each feature; got (0.5, 1.5): give one a feature.": (
         lambda: S.ConceptDag(((), (0,)), (0.5, 1.5))
     ),
-    "ConceptDag.rule must be 'any' or 'all'; got 'none': choose one of these.": lambda: S.ConceptDag(rule="none"),
+    "ConceptDag.rule must be one of ('any', 'all'); got 'none': choose one of these.": lambda: S.ConceptDag(
+        rule="none"
+    ),
     "ConceptDag.parents_of must be connected pieces of at most 14 features; got 15: "
     "cut the graph: its statistics list all states.": (lambda: S.ConceptDag(((), *[(0,)] * 14), (0.5,) * 15)),
     "ConceptDag.parents_of must be as many as n_true=8; got 3: match the world.": lambda: fired(S.ConceptDag()),
@@ -510,6 +532,12 @@ def test_a_closed_covariance_is_not_written_out_for_thousands_of_dependent_featu
     truth = S.SparseMixture(n_true=4097, d=2, firing=S.ExactlyK(1)).truth
     assert truth.covariance is None
     assert truth.open == {"covariance": "more than 4096 features depend on one another"}
+
+
+def test_numbers_of_numpy_and_lists_are_welcome():
+    given = S.SparseMixture(n_true=np.int64(3), d=2, directions=S.Given(np.eye(3)[:, :2].tolist()), seed=np.int32(7))
+    assert type(given.n_true) is type(given.seed) is int
+    assert given == S.SparseMixture(n_true=3, d=2, directions=S.Given(((1.0, 0.0), (0.0, 1.0), (0.0, 0.0))), seed=7)
 
 
 def test_whole_numbers_are_welcome_where_a_field_is_a_float():

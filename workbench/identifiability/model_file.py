@@ -1,6 +1,5 @@
 """A user's own concept model as JSON, and the report on it."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +10,31 @@ from torch import Tensor
 
 from synthetic.concept_activations import Readout
 from synthetic.concepts import ConceptModel, configurations
+from synthetic.console import json_text
 from synthetic.errors import must, pick
-from synthetic.storage import read
+from synthetic.schema import NUMBER, checked_fields, list_of, optional, read_json, whole
 from workbench.identifiability.regression import NotIdentifiable
 from workbench.identifiability.report import ConceptReport, concept_report
 
-_FIELDS = ("sizes", "prior", "contexts", "tokens", "activations", "unembedding")
+_ROW = list_of(NUMBER)
+_TABLE = list_of(_ROW)
+_FIELDS = {
+    "sizes": list_of(whole(2)),
+    "prior": _ROW,
+    "contexts": _TABLE,
+    "tokens": _TABLE,
+    "activations": optional(_TABLE),
+    "unembedding": optional(_TABLE),
+}
 
 
 def _array(content: dict[str, Any], name: str, wide: str, shape: tuple[int | None, ...]) -> Tensor:
     value = content[name]
-    try:
-        table = torch.tensor(value, dtype=torch.float64)
-    except (TypeError, ValueError):
-        table = torch.empty(0, 0, 0)
-    fits = table.ndim == len(shape) and all(want in (None, got) for want, got in zip(shape, table.shape, strict=True))
-    got = tuple(table.shape) if table.ndim == len(shape) else "something else"
-    must(
-        fits and bool(table.isfinite().all()) and table.numel(),
-        f"model.{name}",
-        f"numbers of shape {wide}",
-        got,
-        "see docs",
-    )
+    rows = {len(row) for row in value} if len(shape) == 2 else set()
+    must(len(rows) <= 1, f"model.{name}", f"numbers of shape {wide}", f"rows of lengths {sorted(rows)}", "see docs")
+    table = torch.tensor(value, dtype=torch.float64).view(len(value), *rows)
+    fits = all(want in (None, got) for want, got in zip(shape, table.shape, strict=True))
+    must(fits and table.numel(), f"model.{name}", f"numbers of shape {wide}", tuple(table.shape), "see docs")
     return table
 
 
@@ -55,17 +56,12 @@ def load_model(path: Path) -> tuple[ConceptModel, Readout | None]:
     Raises:
         ValueError: a field is missing, of the wrong shape, or no probability.
     """
-    content = read(path, lambda p: json.loads(p.read_text()), "the model's folder")
-    must(
-        isinstance(content, dict), "model", "a JSON object", type(content).__name__, f"give it the fields {_FIELDS[:4]}"
-    )
+    advice = "see docs/concepts.json"
+    content = read_json(path, "the model's folder", {}, advice)
     for name in content:
         pick(name, _FIELDS, "field of the model")
-    missing = [name for name in _FIELDS[:4] if name not in content]
-    must(not missing, "model", f"an object with {', '.join(_FIELDS[:4])}", f"none of {missing}", "add them")
+    checked_fields(content, "model", _FIELDS, advice)
     sizes = content["sizes"]
-    whole = isinstance(sizes, list) and all(isinstance(n, int) and not isinstance(n, bool) for n in sizes)
-    must(whole, "model.sizes", "a list of whole numbers", sizes, "values of each concept, such as [2, 2]")
     cells = len(configurations(tuple(sizes)))
     prior = _distribution(_array(content, "prior", f"({cells},)", (cells,)), "prior")
     contexts = _distribution(_array(content, "contexts", f"({cells}, contexts)", (cells, None)), "contexts")
@@ -74,7 +70,7 @@ def load_model(path: Path) -> tuple[ConceptModel, Readout | None]:
     advice = "mix with 1 % of the uniform law: logarithms of posteriors are taken"
     must(not zero, "model.prior and contexts", "above 0", f"{zero} zeros", advice)
     model = ConceptModel.of(tuple(sizes), prior.log(), contexts.log(), tokens[:, tokens.sum(0) > 0])
-    both = [name in content for name in _FIELDS[4:]]
+    both = [content.get(name) is not None for name in ("activations", "unembedding")]
     must(all(both) or not any(both), "model.activations", "given with unembedding", "one of the two", "add the other")
     if not all(both):
         return model, None
@@ -95,7 +91,7 @@ def identify(path: Path, console: Console, *, as_json: bool = False) -> int:
         first = next(line.refused for line in report.lines if line.refused)
         raise NotIdentifiable(f"{path.name}: nothing can be said of linearity: {first}")
     if as_json:
-        print(json.dumps(report.to_json(), indent=1))
+        print(json_text(report.to_json()))
     else:
         _show(report, path.name, console)
     return 0

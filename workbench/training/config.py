@@ -1,5 +1,6 @@
 """Settings of a training run, and how it can fail."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +55,11 @@ class TrainConfig:
     """steps between checkpoints; 0 for none but at the end"""
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            numbers = [
+                v for v in (value if isinstance(value, tuple | list) else (value,)) if isinstance(v, int | float)
+            ]
+            must(all(map(math.isfinite, numbers)), f"TrainConfig.{name}", "finite", value, "give a number")
         for name in ("steps", "batch", "dead_after", "evaluation_samples"):
             must(getattr(self, name) >= 1, f"TrainConfig.{name}", "at least 1", getattr(self, name), "raise it")
         for name in ("aux_k", "resample_every", "evaluations", "checkpoint_every"):
@@ -63,6 +69,8 @@ class TrainConfig:
             must(0 <= share <= 1, f"TrainConfig.{name}", "a share in [0, 1]", share, "give a fraction of the steps")
         rates = np.asarray(self.lr)
         must((rates > 0).all(), "TrainConfig.lr", "above 0", self.lr, "give a positive step size")
+        must(all(0 <= b < 1 for b in self.betas), "TrainConfig.betas", "in [0, 1)", self.betas, "0.9 0.999 is usual")
+        must(self.aux_weight >= 0, "TrainConfig.aux_weight", "at least 0", self.aux_weight, "use aux_k=0 for none")
         must(
             self.k_start is None or self.k_start > 0,
             "TrainConfig.k_start",
