@@ -16,16 +16,16 @@ from typing import Any
 
 import polars as pl
 import torch
-import tyro
 from matplotlib.axes import Axes
-from rich.console import Console
 from rich.table import Table
 from scipy.stats import spearmanr
 from torch import Tensor
 
 from proofs_check.mixture import Mixture
+from synthetic.console import Console
 from synthetic.directions import CommonMean, RandomSphere, TightFrame, unit
 from synthetic.errors import must
+from synthetic.flags import read_flags
 from synthetic.progress import track
 from synthetic.streams import stream
 from workbench.report.figure import COLOURS, draw_band, finish, styled, subplots
@@ -278,7 +278,7 @@ def experiment(settings: Bounds, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    return commanded("afa_bounds", partial(tyro.cli, Bounds, description=__doc__), experiment)
+    return commanded("afa_bounds", partial(read_flags, Bounds, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

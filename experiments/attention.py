@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import tyro
-from rich.console import Console
 from torch import Tensor
 
 from synthetic.attention import PlantedAttention
+from synthetic.console import Console
 from synthetic.directions import unit
 from synthetic.errors import must
+from synthetic.flags import read_flags
 from synthetic.streams import stream
 from workbench import SAE, TrainConfig, create, train
 from workbench.attribution import by_head, has_one_role, head_share
@@ -292,7 +292,7 @@ def experiment(settings: Attention, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    return commanded("attention", partial(tyro.cli, Attention, description=__doc__), experiment)
+    return commanded("attention", partial(read_flags, Attention, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import tyro
-from rich.console import Console
 from rich.table import Table
 
 from synthetic import presets, stream
+from synthetic.console import Console
 from synthetic.copula import LowRankCopula
 from synthetic.directions import unit
 from synthetic.errors import must, pick
 from synthetic.firing import Independent
+from synthetic.flags import read_flags
 from synthetic.mixture import SparseMixture
 from synthetic.progress import track
 from synthetic.rates import Constant
@@ -297,7 +297,7 @@ def experiment(settings: Benchmark, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    return commanded("benchmark", partial(tyro.cli, Benchmark, description=__doc__), experiment)
+    return commanded("benchmark", partial(read_flags, Benchmark, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

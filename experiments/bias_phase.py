@@ -18,12 +18,12 @@ from typing import Any, Literal
 
 import numpy as np
 import polars as pl
-import tyro
-from rich.console import Console
 from rich.table import Table
 
 from synthetic import bias_worlds, conditions
+from synthetic.console import Console
 from synthetic.errors import must
+from synthetic.flags import read_flags
 from synthetic.unit_norm import UnitNorm
 from workbench import TrainConfig, create, evaluate, train
 from workbench.report.bias_maps import draw_frequency, draw_groups, draw_partners, draw_widths, middle
@@ -221,7 +221,7 @@ def experiment(settings: BiasPhase, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    return commanded("bias_phase", partial(tyro.cli, BiasPhase, description=__doc__), experiment)
+    return commanded("bias_phase", partial(read_flags, BiasPhase, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import tyro
-from rich.console import Console
 
+from synthetic.console import Console
 from synthetic.errors import must
+from synthetic.flags import read_flags
 from synthetic.mixture import SparseMixture
 from synthetic.structured_worlds import exclusive_pairs, mixed_signs, signed_sparse, unipolar_sparse
 from workbench import TrainConfig, create, evaluate, train
@@ -195,7 +195,7 @@ def experiment(settings: Bidirectional, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    return commanded("bidirectional", partial(tyro.cli, Bidirectional, description=__doc__), experiment)
+    return commanded("bidirectional", partial(read_flags, Bidirectional, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

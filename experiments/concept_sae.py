@@ -22,13 +22,13 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 import torch
-import tyro
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 import synthetic as S
+from synthetic.console import Console
 from synthetic.errors import must
+from synthetic.flags import read_flags
 from workbench import TrainConfig, create, evaluate, train
 from workbench.identifiability.probes import bayes, best_latents
 from workbench.paired import interval, verdict
@@ -282,7 +282,7 @@ def experiment(settings: ConceptSae, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    return commanded("concept_sae", partial(tyro.cli, ConceptSae, description=__doc__), experiment)
+    return commanded("concept_sae", partial(read_flags, ConceptSae, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

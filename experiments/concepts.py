@@ -20,13 +20,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import tyro
-from rich.console import Console
 from rich.table import Table
 
 import synthetic as S
 from synthetic.concept_activations import centred, exact_activations
+from synthetic.console import Console
 from synthetic.errors import must
+from synthetic.flags import read_flags
 from workbench.identifiability import probes
 from workbench.identifiability.gauge import align
 from workbench.identifiability.regression import r_squared
@@ -234,7 +234,7 @@ def experiment(settings: Concepts, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    return commanded("concepts", partial(tyro.cli, Concepts, description=__doc__), experiment)
+    return commanded("concepts", partial(read_flags, Concepts, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-import tyro
-from rich.console import Console
 from rich.table import Table
 
 from synthetic import structured_worlds
+from synthetic.console import Console
 from synthetic.errors import must
+from synthetic.flags import read_flags
 from synthetic.mixture import SparseMixture
 from synthetic.streams import stream
 from workbench import TrainConfig, create, evaluate, train
@@ -280,7 +280,7 @@ def experiment(settings: Factorise, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    return commanded("factors", partial(tyro.cli, Factorise, description=__doc__), experiment)
+    return commanded("factors", partial(read_flags, Factorise, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

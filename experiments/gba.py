@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import tyro
 from matplotlib.axes import Axes
-from rich.console import Console
 from rich.table import Table
 
 from synthetic.bias_worlds import two_frequencies, unbalanced, uniform
+from synthetic.console import Console
 from synthetic.errors import must
+from synthetic.flags import read_flags
 from workbench import TrainConfig, create, evaluate, train
 from workbench.metrics import collect
 from workbench.metrics.evidence import Evidence
@@ -283,7 +283,7 @@ def experiment(settings: GBA, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    return commanded("gba", partial(tyro.cli, GBA, description=__doc__), experiment)
+    return commanded("gba", partial(read_flags, GBA, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import tyro
-from rich.console import Console
 
 from proofs_check.audit_report import audit_summary
 from proofs_check.auditor import audit
 from proofs_check.targets import members_of
+from synthetic.console import Console
 from synthetic.errors import Stopped, must
+from synthetic.flags import read_flags
 from synthetic.progress import counted
 from workbench import SAE, TrainConfig, create, kernels, train
 from workbench.lm.activations import Activations
@@ -293,7 +293,7 @@ def main() -> int:
     preset = PRESETS.get(named, PRESETS["laptop"])
 
     def parse(default: GPT2 = preset) -> GPT2:
-        return tyro.cli(GPT2, default=default, description=__doc__)
+        return read_flags(GPT2, default=default, description=__doc__)
 
     return commanded("gpt2", parse, experiment, also=(ImportError,))
 

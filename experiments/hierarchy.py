@@ -21,10 +21,10 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-import tyro
-from rich.console import Console
 
+from synthetic.console import Console
 from synthetic.errors import must
+from synthetic.flags import read_flags
 from synthetic.mixture import SparseMixture
 from synthetic.streams import stream
 from synthetic.structured_worlds import concept_dag, concept_tree, crowded_tree
@@ -256,7 +256,7 @@ def experiment(settings: Hierarchy, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    return commanded("hierarchy", partial(tyro.cli, Hierarchy, description=__doc__), experiment)
+    return commanded("hierarchy", partial(read_flags, Hierarchy, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 import torch
-import tyro
-from rich.console import Console
 
+from synthetic.console import Console
 from synthetic.errors import must
+from synthetic.flags import read_flags
 from synthetic.interactions import Interactions
 from synthetic.magnitudes import ConstantMagnitude, Uniform
 from synthetic.structured_worlds import interacting, logical, pair_roles
@@ -274,7 +274,7 @@ def caption(settings: InteractionRun) -> str:
 
 def main() -> int:
     """Parse and run."""
-    return commanded("interactions", partial(tyro.cli, InteractionRun, description=__doc__), experiment)
+    return commanded("interactions", partial(read_flags, InteractionRun, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-import tyro
-from rich.console import Console
 from rich.table import Table
 
+from synthetic.console import Console
 from synthetic.errors import must
+from synthetic.flags import read_flags
 from synthetic.interventions import Interventions
 from synthetic.streams import stream
 from workbench.identifiability.regression import r_squared
@@ -268,7 +268,7 @@ def experiment(settings: Extrapolate, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    return commanded("interventions", partial(tyro.cli, Extrapolate, description=__doc__), experiment)
+    return commanded("interventions", partial(read_flags, Extrapolate, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -19,14 +19,14 @@ from typing import Any, Literal
 
 import polars as pl
 import torch
-import tyro
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 from synthetic import ExactlyK, SparseMixture, Uniform, stream
+from synthetic.console import Console
 from synthetic.directions import Simplex, unit
 from synthetic.errors import must
+from synthetic.flags import read_flags
 from synthetic.low_coherence import LowCoherence
 from workbench import TrainConfig, create, evaluate, train
 from workbench.machine import Work, alternate
@@ -281,7 +281,7 @@ def experiment(settings: Pursuit, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    return commanded("pursuit", partial(tyro.cli, Pursuit, description=__doc__), experiment)
+    return commanded("pursuit", partial(read_flags, Pursuit, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
-import tyro
-from rich.console import Console
 
+from synthetic.console import Console
 from synthetic.errors import must, pick
+from synthetic.flags import read_flags
 from synthetic.hierarchy import Forest
 from synthetic.mixture import SparseMixture
 from synthetic.noise import NoNoise
@@ -254,7 +254,7 @@ def experiment(settings: Recovery, console: Console) -> int:
 
 def main() -> int:
     """Parse, run, and end bad input with one line and exit code 2."""
-    return commanded("recovery", partial(tyro.cli, Recovery, description=__doc__), experiment)
+    return commanded("recovery", partial(read_flags, Recovery, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-import tyro
 from matplotlib.axes import Axes
-from rich.console import Console
 from rich.table import Table
 
 from synthetic.bias_worlds import uniform
+from synthetic.console import Console
 from synthetic.errors import must
+from synthetic.flags import read_flags
 from workbench import TrainConfig, create, evaluate, train
 from workbench.metrics import collect
 from workbench.metrics.matching import random_geometries
@@ -243,7 +243,7 @@ def experiment(settings: Resonance, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    return commanded("resonance", partial(tyro.cli, Resonance, description=__doc__), experiment)
+    return commanded("resonance", partial(read_flags, Resonance, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

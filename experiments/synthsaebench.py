@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-import tyro
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from synthetic.console import Console
 from synthetic.errors import must, pick
+from synthetic.flags import read_flags
 from synthetic.hierarchy import Forest
 from synthetic.mixture import SparseMixture
 from synthetic.presets import synthsaebench_16k
@@ -297,7 +297,7 @@ def experiment(settings: Bench, console: Console) -> int:
 
 def main() -> int:
     """Parse, run, and end bad input with one line and exit code 2."""
-    return commanded("synthsaebench", partial(tyro.cli, Bench, description=__doc__), experiment)
+    return commanded("synthsaebench", partial(read_flags, Bench, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-import tyro
-from rich.console import Console
 from rich.table import Table
 
+from synthetic.console import Console
 from synthetic.errors import must
 from synthetic.firing import Independent
+from synthetic.flags import read_flags
 from synthetic.presets import superposition
 from synthetic.rates import Constant
 from synthetic.standardised import Standardised
@@ -287,7 +287,7 @@ def experiment(settings: TopAFA, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    return commanded("top_afa", partial(tyro.cli, TopAFA, description=__doc__), experiment)
+    return commanded("top_afa", partial(read_flags, TopAFA, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

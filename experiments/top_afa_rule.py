@@ -15,14 +15,14 @@ from typing import Any
 
 import polars as pl
 import torch
-import tyro
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 from proofs_check.mixture import Mixture
+from synthetic.console import Console
 from synthetic.directions import Orthonormal, RandomSphere
 from synthetic.errors import must
+from synthetic.flags import read_flags
 from synthetic.presets import superposition
 from synthetic.progress import track
 from synthetic.standardised import Standardised
@@ -231,7 +231,7 @@ def experiment(settings: Rule, console: Console) -> int:
 
 def main() -> int:
     """Parse and run."""
-    return commanded("top_afa_rule", partial(tyro.cli, Rule, description=__doc__), experiment)
+    return commanded("top_afa_rule", partial(read_flags, Rule, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

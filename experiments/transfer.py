@@ -15,11 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import tyro
-from rich.console import Console
-
 from proofs_check.targets import members_of
+from synthetic.console import Console
 from synthetic.errors import Stopped, must, pick
+from synthetic.flags import read_flags
 from synthetic.hierarchy import Forest
 from synthetic.mixture import SparseMixture
 from synthetic.presets import find_world, synthsaebench_16k
@@ -285,7 +284,7 @@ def experiment(settings: Transfer, console: Console) -> int:
 
 def main() -> int:
     """Parse, run, and end bad input with one line and exit code 2."""
-    return commanded("transfer", partial(tyro.cli, Transfer, description=__doc__), experiment, also=(ImportError,))
+    return commanded("transfer", partial(read_flags, Transfer, description=__doc__), experiment, also=(ImportError,))
 
 
 if __name__ == "__main__":

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-import tyro
-from rich.console import Console
 from rich.table import Table
 
 from proofs_check.targets import members_of, sae_folders, world_of
+from synthetic.console import Console
 from synthetic.errors import must, pick
+from synthetic.flags import read_flags
 from synthetic.presets import find_world
 from synthetic.progress import track
 from synthetic.storage import save_world
@@ -151,7 +151,7 @@ def experiment(settings: ZF, console: Console) -> int:
 def main() -> int:
     """Parse and run."""
     torch.set_num_threads(1)  # stacks this small run slower on more
-    return commanded("zf_plot", partial(tyro.cli, ZF, description=__doc__), experiment)
+    return commanded("zf_plot", partial(read_flags, ZF, description=__doc__), experiment)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from weakref import WeakValueDictionary, finalize
 import polars as pl
 import torch
 
+from synthetic.annotations import words
 from synthetic.errors import must
 from synthetic.lock import locked
 from synthetic.schema import NUMBER, SWITCH, TEXT, Kind, checked_fields, optional, read_json, shown
@@ -209,8 +210,7 @@ def _of_kind(hint: Any, value: Any, default: Any, where: str) -> Any:
     elif hint in _PLAIN:
         must(_PLAIN[hint].holds(value), where, _PLAIN[hint].rule, shown(value), _START_ANEW)
         return Path(value) if hint is Path else value
-    kind = str(hint).replace("typing.", "")
-    raise ValueError(f"{where} must be of the kind {kind}; got {shown(value)}: {_START_ANEW}.")
+    raise ValueError(f"{where} must be {words(hint)}; got {shown(value)}: {_START_ANEW}.")
 
 
 def environment() -> dict[str, Any]:

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 import polars as pl
 import torch
-from rich.console import Console
 
+from synthetic.console import Console, json_text
 from synthetic.errors import guarded, must
 from synthetic.schema import TEXT, checked_fields, shown
 from workbench.results import Run, revived
@@ -78,7 +78,7 @@ def commanded(
         settings = parse()
         if getattr(settings, "resume", None) is not None:
             settings = _as_started(settings, name, parse)
-        return experiment(settings, Console(markup=False, emoji=False, highlight=False))
+        return experiment(settings, Console(highlight=False))
 
     return guarded(body, also=also)
 
@@ -218,7 +218,7 @@ def _check(settings: Any) -> None:
 
 def show_plan(console: Console, config: Mapping[str, Any], lines: Iterable[str]) -> int:
     """What a dry run prints: the settings, and a line a cell; returns the exit code."""
-    console.print_json(json.dumps(config))
+    console.print(json_text(config), soft_wrap=True)
     for line in lines:
         console.print(line)
     return 0

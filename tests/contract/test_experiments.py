@@ -10,12 +10,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 from toys import run
 
+from synthetic.console import Console
 from workbench import TrainConfig, study
-from workbench.results import Run
-from workbench.study import HOW, opened
+from workbench.results import revived
+from workbench.study import opened
 
 pytest.importorskip("transformers", reason="two experiments need it: pip install 'sae-workbench[lm]'")
 
@@ -56,16 +56,16 @@ def resumed(name, folder, **more):
 
 @pytest.mark.parametrize("name", RESUMED)
 def test_a_run_of_another_experiment_is_refused(name, tmp_path):
-    held = Run.open(folder_of(tmp_path, {}), name)  # one lock for all that follows
     others = [other for other in RESUMED if other != name]
-    for other in others:
-        folder = folder_of(tmp_path, config_of(other))  # an older run, renamed: its settings tell
+    for other in others:  # where nothing names the experiment, its settings tell
         with pytest.raises(ValueError, match=r"config\.json.* must be .*: (resume it with the exp|start a new run)"):
-            resumed(name, folder)
+            revived(KINDS[name](), config_of(other), "config.json")
+    folder = folder_of(tmp_path, config_of(others[0]))
+    with pytest.raises(ValueError, match=r"config\.json.* must be .*: (resume it with the exp|start a new run)"):
+        resumed(name, folder)
     folder = folder_of(tmp_path, config_of(name), others[0])
     with pytest.raises(ValueError, match=rf"run folder must be one of {name}; got .*, one of '{others[0]}': choose"):
         resumed(name, folder)
-    assert held.folder == folder
 
 
 def test_the_command_line_refuses_it_in_one_line(tmp_path, monkeypatch, capsys):
@@ -84,15 +84,14 @@ def test_the_command_line_refuses_it_in_one_line(tmp_path, monkeypatch, capsys):
 def test_settings_of_a_run(name, tmp_path):
     """They come back; one that an older run lacks is the present default; one of a wrong kind is refused."""
     config, default = config_of(name), KINDS[name]()
-    again, held = resumed(name, folder_of(tmp_path, config, name))  # one lock for all that follows
+    again, held = resumed(name, folder_of(tmp_path, config, name))
     assert replace(again, resume=None) == default
     assert held.folder == tmp_path / "run"
-    for field in config.keys() - set(HOW):
-        folder_of(tmp_path, {key: value for key, value in config.items() if key != field})
-        assert replace(resumed(name, tmp_path / "run")[0], resume=None) == default
-        folder_of(tmp_path, config | {field: {"no": "such kind"}})
+    for field in config:
+        older = {key: value for key, value in config.items() if key != field}
+        assert revived(default, older, "config.json") == default
         with pytest.raises(ValueError, match=rf"config\.json: {field}.* must be .*; got .*: "):
-            resumed(name, tmp_path / "run")
+            revived(default, config | {field: {"no": "such kind"}}, "config.json")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"' + "x" * 300 + '"', "[" * 100_000, "{}\0"])

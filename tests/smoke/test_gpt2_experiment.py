@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
-from rich.console import Console
 from toys import run
+
+from synthetic.console import Console
 
 pytest.importorskip("transformers", reason="language models need it: pip install 'sae-workbench[lm]'")
 

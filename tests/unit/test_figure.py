@@ -23,7 +23,9 @@ def test_reports_leave_backend_settings_and_open_figures(svg, tmp_path) -> None:
     about = {"axis": "samples", "variant": "topk", "metric": "mcc", "generator": "base", "step": 1}
     rows = [about | {"x": x, "seed": s, "kind": "score", "value": 0.1 * s} for x in (1.0, 2.0) for s in (0, 1)]
     axis = Axis("samples", "samples seen", log=True)
-    png, svg_file = draw_curves(pl.DataFrame(rows), [axis], {"mcc": "MCC"}, "caption", tmp_path / "figures/mine")
+    png, svg_file = draw_curves(
+        pl.DataFrame(rows), [axis], {"mcc": "MCC"}, "world /tmp/$a_{/b$", tmp_path / "figures/mine"
+    )
     assert mpl.get_backend() == "svg"
     assert dict(mpl.rcParams) == settings
     assert not plt.get_fignums()

@@ -84,7 +84,7 @@ def shared_legend(figure: Figure, panels: Sequence[Axes], columns: int) -> None:
 def finish(figure: Figure, caption: str, stem: Path) -> list[Path]:
     """Put the caption under a figure; write `stem`.png and .svg."""
     width = figure.get_size_inches()[0]
-    figure.supxlabel(textwrap.fill(caption, int(14 * width)), fontsize=8, color="0.35")
+    figure.supxlabel(textwrap.fill(caption, int(14 * width)), fontsize=8, color="0.35", parse_math=False)
     paths = [stem.with_suffix(ending) for ending in (".png", ".svg")]
     for path in paths:
         with replacing(path) as temporary:
