@@ -260,18 +260,23 @@ def settled(folder: Path, read: Callable[[], _R]) -> _R:
     What a stopped writer left is put in order first. An error of `read` counts only when nobody was writing meanwhile:
     the files are read again, for a few seconds.
     """
-    until, attempt = time.monotonic() + _PATIENCE, 0
+    until, attempts = time.monotonic() + _PATIENCE, 0
     while time.monotonic() < until:
+        before = _being_written(folder)
         try:
             for owner in (folder.parent, folder):  # a member of a stack is written with the stack
                 finish(owner)
             return read()
         except (ValueError, OSError):
-            if attempt and not (in_use(folder) or (folder.parent / _READY).exists()):
+            if attempts and not (before or _being_written(folder)):
                 raise
-        time.sleep(0.005 * min(attempt, 4))
-        attempt += 1
+        time.sleep(0.005 * min(attempts, 4))
+        attempts += 1
     return read()
+
+
+def _being_written(folder: Path) -> bool:
+    return in_use(folder) or (folder.parent / _READY).exists()
 
 
 def _settle(folder: Path) -> None:
@@ -448,8 +453,11 @@ def _load_world(folder: Path) -> Any:
         "another world's, or edited settings",
         "save the world again",
     )
-    if {"format", "checksums"} & about.keys():  # older ones have neither
-        must_be_sound(tensors, about, folder / "world.safetensors", "save the world again")
+    if about.keys() != {"settings"}:  # older ones say no more
+        known = about.keys() == {"format", "settings", "checksums"} and about["format"] == "2"
+        path, again = folder / "world.safetensors", "save the world again"
+        must(known, str(path), "of a known format", shown({name: about[name][:9] for name in about}), again)
+        must_be_sound(tensors, about, path, again)
     world.__dict__["tensors"] = tensors  # fills the cached property: nothing is drawn anew
     return world
 
