@@ -1,6 +1,7 @@
 """A tiny language model and texts for it: whatever works on them works on gpt2, and nothing is downloaded."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -29,9 +30,16 @@ def tiny_model(layers: int = 3, d: int = 16, seed: int = 0) -> LanguageModel:
     inner = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="<|end|>", unk_token="<unk>")
-    about = {"n_positions": 256, "n_embd": d, "n_layer": layers, "n_head": 4, "bos_token_id": 0, "eos_token_id": 0}
+    sizes: dict[str, Any] = {
+        "n_positions": 256,
+        "n_embd": d,
+        "n_layer": layers,
+        "n_head": 4,
+        "bos_token_id": 0,
+        "eos_token_id": 0,
+    }
     with torch.random.fork_rng(devices=[]):  # its own initial values are overwritten
-        model = GPT2LMHeadModel(GPT2Config(vocab_size=_WORDS, **about))
+        model = GPT2LMHeadModel(GPT2Config(vocab_size=_WORDS, **sizes))
     for i, (name, weight) in enumerate(model.named_parameters()):
         drawn = torch.randn(weight.shape, generator=stream(seed, "tiny model", i))
         weight.copy_(1 + 0.2 * drawn if ".ln_" in name else 0.3 * drawn)
