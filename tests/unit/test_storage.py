@@ -51,7 +51,7 @@ def test_a_flipped_bit_is_refused_by_the_files_name(tmp_path, name):
             with pytest.raises((ValueError, OSError)) as refused:
                 load(tmp_path)
             said = str(refused.value)
-            assert any(word in said for word in (path.name, path.parent.name, "variant of the folder")), said
+            assert path.name in said or path.parent.name in said, said
             assert "\n" not in said
         path.write_bytes(whole)
     load(tmp_path)

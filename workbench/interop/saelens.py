@@ -193,6 +193,10 @@ def _sound(folder: Path) -> Iterator[None]:
     with unchanged(folder, there) as sum_of:
         try:
             yield
+        except ValueError as error:
+            if str(folder) in str(error):
+                raise
+            raise ValueError(f"{folder}: {error}") from None
         except (LookupError, TypeError, RuntimeError, AttributeError):  # of a damaged file, most likely
             _must_be_sound(folder, there, sum_of)
             raise
