@@ -172,6 +172,8 @@ def test_a_resumed_run_has_the_bits_of_an_unbroken_one(tmp_path, name, fresh):
     )
     assert steps == list(range(8, 23))
     same_bits(state(unbroken), state(resumed))
+    assert resumed.marks((0,)) == unbroken.marks((0,))
+    assert not resumed.fresh
     assert timeless(again) == timeless(records)
     if name != "jumprelu":
         assert resumed.k.tolist() == [2, 3]

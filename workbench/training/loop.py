@@ -139,6 +139,7 @@ class _Run:
         if resume and self.path is not None and self.path.exists():
             self.silent, saved = load_checkpoint(self.path, sae, self.optimiser.adam, self.about)
             self.done, self.records, spent = saved["step"], saved["records"], saved["seconds"]
+            sae.fresh = False
             fold_row_norms(sae)  # marks rows that have norms of their own
         else:
             fold_row_norms(sae)
