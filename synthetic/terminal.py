@@ -89,6 +89,26 @@ def interruptible(stopped: Callable[[], str]) -> Iterator[Callable[[], bool]]:
             signal.signal(signal.SIGINT, before)
 
 
+@contextmanager
+def unbroken() -> Iterator[None]:
+    """Within the block Ctrl-C waits until its end; for a few operations that belong together, in the main thread."""
+    before, pressed = signal.getsignal(signal.SIGINT), []
+    try:
+        if callable(before):
+            signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+    except ValueError:  # another thread, where Ctrl-C does not come
+        before = None
+    if not callable(before):
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if pressed:
+            signal.raise_signal(signal.SIGINT)
+
+
 def _press() -> None:
     """Ctrl-C once more, for the main thread."""
     import threading

@@ -7,7 +7,8 @@ from torch import Tensor
 from workbench.sae import SAE
 
 TOLERANCE = 1e-5
-"""rows whose norm is nearer to 1 count as unit; to bring those to 1 moves no reconstruction by more than that share"""
+"""rows whose norm is nearer to 1 count as unit (in short floats, nearer than rounding brings them): to bring those to 1
+moves no reconstruction by more than that share"""
 
 
 @torch.no_grad()
@@ -27,10 +28,11 @@ def fold_row_norms(sae: SAE) -> bool:
     if not sae.unit_decoder:
         return False
     norms = sae.W_dec.double().norm(dim=-1)
-    if "W_dec" in sae.frozen or bool(((norms - 1).abs() <= TOLERANCE).all()):
+    tolerance = max(TOLERANCE, 4 * torch.finfo(sae.W_dec.dtype).eps)
+    if "W_dec" in sae.frozen or bool(((norms - 1).abs() <= tolerance).all()):
         return True
     names, least = sae.latent_scale, norms.amin(-1, keepdim=True)
-    equal = bool((norms <= least * (1 + TOLERANCE)).all()) and bool((least > 0).all())
+    equal = bool((norms <= least * (1 + tolerance)).all()) and bool((least > 0).all())
     bound = sae.compares_latents or (names is not None and "W_enc" not in names and bool((norms == 0).any()))
     if names is None or set(names) & set(sae.frozen) or (bound and not equal):
         sae.unit_decoder = False

@@ -335,9 +335,9 @@ class SAE(nn.Module, ABC):
         return values.to(self.b_dec.dtype)
 
     def _rows(self, x: Tensor | np.ndarray) -> tuple[Tensor, tuple[int, ...] | None]:
-        """Rows (n, d), and the axes to give to what comes of them; or (*b, n, d), rows for each member, and None."""
+        """Rows (n, d), and the axes to give to what comes of them; or (*s, n, d), rows for each member, and None."""
         rows = self._floats(x, "x", self.d)
-        if rows.ndim == 2 or (self.shape and rows.ndim > 2 and _broadcasts(rows.shape[:-2], self.shape)):
+        if rows.ndim == 2 or (self.shape and rows.shape[:-2] == self.shape):
             return rows, None
         return rows.reshape(-1, self.d), rows.shape[:-1]
 
@@ -390,16 +390,15 @@ class SAE(nn.Module, ABC):
             self.W_dec.div_(self.W_dec.norm(dim=-1, keepdim=True).clamp_min(1e-8))
         self.after_step(out)
 
+    def load_state_dict(self, *args: Any, **named: Any) -> Any:
+        """As of any module; weights from elsewhere come with their scale, so that the SAE is fresh no longer."""
+        loaded = super().load_state_dict(*args, **named)
+        self.fresh = False
+        return loaded
+
     def save(self, folder: str | Path) -> Path:
         """Write a SAELens folder (`cfg.json`, `sae_weights.safetensors`); a stack becomes one such folder a member."""
         return importlib.import_module("workbench.interop.saelens").save(self, Path(folder))
-
-
-def _broadcasts(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
-    try:
-        return np.broadcast_shapes(shape, target) == target
-    except ValueError:
-        return False
 
 
 def must_be_single(sae: SAE, where: str) -> None:

@@ -75,6 +75,14 @@ def test_what_json_lacks_is_told_apart():
     assert exact(Path("a")) == exact(Path("b"))
 
 
+def test_what_is_the_same_thing_is_known_again():
+    numbers = np.arange(4.0)
+    for value in ({"a": float("nan")}, numbers[::-1], numbers.astype(">f8"), Path("there"), np.ones((2, 3)).T):
+        assert exact(value) == exact(copy.deepcopy(value))
+    assert exact(numbers.astype(">f8")) == exact(numbers)
+    assert exact(numbers[::-1]) != exact(numbers)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -67,6 +67,14 @@ def test_leading_axes_come_back(name, m, seed):
         assert_close(sae.encode(each)[1], sae.encode(x[1])[1], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(("lead", "expected"), [((1, 5), (3, 1, 5)), ((2, 5), (3, 2, 5)), ((3, 5), (3, 5))])
+def test_only_rows_for_each_member_go_to_one_member_each(lead, expected):
+    """A batch of one sequence keeps its axis; (*s, n, d) are rows for each member of the stack."""
+    sae = W.create("topk", 8, 20, seed=[0, 1, 2])
+    assert sae.encode(torch.ones(*lead, 8)).shape == (*expected, 20)
+    assert sae(torch.ones(*lead, 8)).shape == (*expected, 8)
+
+
 @EACH
 @pytest.mark.parametrize(("m", "seed", "sparse"), [(24, [0, 1], False), (24, 0, True), (320, [0, 1], True)])
 def test_a_row_that_is_not_finite_shows(name, m, seed, sparse):

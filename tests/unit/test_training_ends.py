@@ -1,6 +1,7 @@
 """How training starts and ends: what it takes for fresh, what a source may return, and what is left after any end."""
 
 import inspect
+import signal
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from torch.testing import assert_close
 import synthetic as S
 import workbench as W
 from workbench.sae import variant_shelf
+from workbench.training.config import Diverged
 from workbench.training.loop import match_moments
 from workbench.training.revival import resample
 
@@ -31,6 +33,10 @@ class Given:
         x = WORLD.sample(n, rng).x
         x = self.change(x) if self.step is None or self.calls > self.step else x
         return type("Batch", (), {"x": x})()
+
+
+def state(sae):
+    return {name: value.clone() for name, value in sae.state_dict().items()}
 
 
 def stop(progress):
@@ -87,6 +93,56 @@ def test_a_broken_checkpoint_is_not_written(tmp_path):
     with pytest.raises(W.Diverged, match="lower lr"):
         W.train(W.create("topk", 8, 20), WORLD, config, checkpoint=path)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("where", ["step", "finish_step", "backward"])
+def test_ctrl_c_inside_a_step_leaves_a_whole_sae_to_go_on_from(tmp_path, monkeypatch, where):
+    """Ctrl-C amid Adam's update, before rows have norm 1 again, or amid gradients: resumed, the bits are the same."""
+    owner = {"step": torch.optim.Adam, "finish_step": W.SAE, "backward": torch.Tensor}[where]
+    plain, calls = getattr(owner, where), [0]
+
+    def pressed(self, *values):
+        calls[0] += 1
+        if where == "backward":
+            plain(self, *values)
+        if calls[0] == 6:
+            signal.raise_signal(signal.SIGINT)
+        return None if where == "backward" else plain(self, *values)
+
+    config = W.TrainConfig(steps=9, batch=16, checkpoint_every=4)
+    unbroken = W.create("topk", 8, 8, k=2)  # a square W_enc shows no transposition by its shape
+    W.train(unbroken, WORLD, config)
+    sae, file = W.create("topk", 8, 8, k=2), tmp_path / "checkpoint.safetensors"
+    monkeypatch.setattr(owner, where, pressed)
+    with pytest.raises(KeyboardInterrupt):
+        W.train(sae, WORLD, config, checkpoint=file)
+    monkeypatch.undo()
+    assert_close(sae.W_dec.norm(dim=-1), torch.ones(8))
+    assert all(p.grad is None for p in sae.parameters())
+    copies, part = [], W.create("topk", 8, 8, k=2)
+    W.train(part, WORLD, config, on_step=lambda _: copies.append(state(part)))
+    assert any(all(torch.equal(v, c[name]) for name, v in state(sae).items()) for c in copies)
+    W.train(sae, WORLD, config, checkpoint=file, resume=True)
+    assert sae.unit_decoder
+    for name, value in state(unbroken).items():
+        assert torch.equal(value, state(sae)[name]), name
+
+
+def test_a_gradient_of_the_callers_own_is_no_part_of_the_first_step():
+    plain, stale = (W.create("topk", 8, 20, k=2) for _ in range(2))
+    stale(torch.ones(3, 8)).sum().backward()
+    for sae in (plain, stale):
+        W.train(sae, WORLD, SHORT)
+    assert torch.equal(plain.W_dec, stale.W_dec)
+
+
+def test_a_refused_resume_leaves_the_sae(tmp_path):
+    sae, file = W.create("topk", 8, 20, k=2, seed=[0, 1]), tmp_path / "checkpoint.safetensors"
+    W.train(sae, WORLD, W.TrainConfig(steps=3, batch=16, lr=(1e-3, 1e-2)), checkpoint=file)
+    marks = sae.marks((1,))
+    with pytest.raises(ValueError, match=r"checkpoint\.config must be that of the run"):
+        W.train(sae, WORLD, SHORT, checkpoint=file, resume=True)
+    assert sae.marks((1,)) == marks
 
 
 def test_an_error_before_the_first_step_leaves_the_mode():
@@ -183,6 +239,9 @@ def test_fresh_is_what_creation_says_and_no_guess(tmp_path):
     assert not sae.b_dec.any()
     again = W.load(sae.save(tmp_path / "old"))
     assert not again.fresh
+    again = W.create("topk", 8, 20)
+    again.load_state_dict(sae.state_dict())  # weights that come with their scale
+    assert not again.fresh
     sae.fresh = True
     sae.b_dec.data.fill_(0.1)
     match_moments(sae, WORLD, SHORT, 0)
@@ -203,6 +262,20 @@ def test_every_variant_trains_in_bfloat16(name, m):
     W.train(sae, WORLD, config)
     assert {value.dtype for value in sae.state_dict().values()} == {torch.float32}
     assert sae(WORLD.sample(4, S.stream(0, "x")).x).dtype == torch.float32
+
+
+def test_short_floats_round_rows_and_keep_them_of_norm_1():
+    sae = W.create("topk", 8, 300, k=4).bfloat16()
+    W.train(sae, WORLD, SHORT)
+    assert sae.unit_decoder
+    assert ((sae.W_dec.float().norm(dim=-1) - 1).abs() < 0.01).all()
+
+
+def test_singular_values_of_what_diverged_are_told_as_a_divergence():
+    sae = W.create("structured", 8, 20, seed=[0, 1])
+    with pytest.raises(Diverged):
+        W.train(sae, WORLD, W.TrainConfig(steps=12, batch=16, lr=(1e-3, 1e30), clip=None))
+    assert all(p.isfinite().all() for p in sae.parameters())
 
 
 def test_resampling_points_at_no_row_without_direction():
@@ -236,29 +309,21 @@ def test_rates_that_do_not_fit_are_refused(seed, lr, message):
         W.train(W.create("topk", 8, 20, seed=seed), WORLD, W.TrainConfig(steps=1, lr=lr))
 
 
-def with_values(**values):
-    """A configuration whose values are put in past the tests' own type checks."""
-    config = W.TrainConfig()
-    for name, value in values.items():
-        object.__setattr__(config, name, value)
-    config.__post_init__()
-    return config
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"steps": 2.5}, r"TrainConfig\.steps must be whole; got 2\.5"),
-        ({"steps": True}, r"TrainConfig\.steps must be whole"),
-        ({"bf16": 1}, r"TrainConfig\.bf16 must be True or False; got 1"),
-        ({"lr": "a"}, r"TrainConfig\.lr must be a number; got 'a'"),
-        ({"lr": float("inf")}, r"TrainConfig\.lr must be above 0; got inf"),
-        ({"betas": (0.9, 1.0)}, r"TrainConfig\.betas must be two numbers in \[0, 1\)"),
+        ({"steps": 2.5}, r"TrainConfig\.steps must be a whole number; got 2\.5"),
+        ({"steps": True}, r"TrainConfig\.steps must be a whole number"),
+        ({"bf16": 1}, r"TrainConfig\.bf16 must be true or false; got 1"),
+        ({"lr": "a"}, r"TrainConfig\.lr must be a finite number or a list of .*; got 'a'"),
+        ({"lr": float("inf")}, r"TrainConfig\.lr must be a finite number"),
+        ({"lr": ()}, r"TrainConfig\.lr must be above 0; got \(\)"),
+        ({"betas": (0.9, 1.0)}, r"TrainConfig\.betas must be in \[0, 1\)"),
     ],
 )
 def test_training_settings_of_another_kind_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
-        with_values(**settings)
+        W.TrainConfig(**settings)
 
 
 def test_a_misspelt_training_setting_suggests_the_nearest():
@@ -269,6 +334,6 @@ def test_a_misspelt_training_setting_suggests_the_nearest():
 
 
 def test_numpys_numbers_are_kept_as_pythons():
-    config = with_values(steps=np.int64(3), lr=[np.float64(1e-3), 2e-3], clip=np.float32(0.5))
+    config = W.TrainConfig(steps=np.int64(3), lr=[np.float64(1e-3), 2e-3], clip=np.float32(0.5))
     assert config == W.TrainConfig(steps=3, lr=(1e-3, 2e-3), clip=0.5)
     assert [type(v) for v in (config.steps, *config.lr, config.clip)] == [int, float, float, float]

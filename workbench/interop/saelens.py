@@ -254,10 +254,10 @@ def _load_ours(folder: Path) -> SAE:
         "save it again",
     )
     sae.metadata = metadata_of(config, sae.name)
-    sae.set_marks(ours, str(folder / _OURS))
     known = _selection(sae, sae.settings, scale).keys() <= config.keys()
     in_own_units = sae.architecture is None or (config.get("architecture") == sae.name and not known)  # once so
     sae.load_state_dict(fitted(sae, everything, scale, WEIGHTS, raw=not in_own_units))
+    sae.set_marks(ours, str(folder / _OURS))
     return sae
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -70,17 +71,23 @@ def exact(value: Any) -> Any:
     """
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, float) and math.isnan(value):
+        return "nan"  # equals itself
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, Tensor) or (isinstance(value, np.ndarray) and value.dtype.kind in "biufc"):
-        return {"tensor": tensor_sum("", torch.as_tensor(value).to_dense())}
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+        value = torch.from_numpy(value.astype(value.dtype.newbyteorder("="), order="C"))
+    if isinstance(value, Tensor):
+        return {"tensor": tensor_sum("", value.to_dense())}
     if isinstance(value, Mapping):
         return {str(name): exact(value[name]) for name in sorted(value, key=str)}
     if isinstance(value, list | tuple | np.ndarray):
         return [exact(entry) for entry in value]
     if isinstance(value, set | frozenset):
         return sorted((exact(entry) for entry in value), key=json.dumps)
-    kind = PurePath if isinstance(value, PurePath) else value if hasattr(value, "__qualname__") else type(value)
+    if isinstance(value, PurePath):
+        return "path"
+    kind = value if hasattr(value, "__qualname__") else type(value)
     known = {"class": f"{kind.__module__}.{kind.__qualname__}"}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         known |= {f.name: exact(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}

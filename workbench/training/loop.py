@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from synthetic.errors import must
 from synthetic.schema import shown
 from synthetic.streams import seed_of, stream
+from synthetic.terminal import unbroken
 from synthetic.world import World, must_be_finite, rows_given
 from workbench.machine import keep_freed_memory
 from workbench.metrics import evaluate
@@ -83,8 +84,9 @@ def train(
         ValueError: world and SAE do not fit, or the checkpoint belongs to another run.
     """
     config, seed = config or TrainConfig(), seed_of("train.seed", seed)
-    rule = "activations: an object with a width `d` and a method `sample`"
-    must(isinstance(world, Source), "train.world", rule, shown(world), "make one, or look it up by its name first")
+    if not isinstance(world, Source):
+        rule = "activations: an object with a width `d` and a method `sample`"
+        must(False, "train.world", rule, shown(world), "make one, or look it up by its name first")
     must(world.d == sae.d, "train.world", f"of dimension {sae.d}, the SAE's", world.d, "create the SAE with d=world.d")
     lasting = not any(value.is_inference() for value in sae.state_dict().values())
     must(lasting, "train.sae", "made outside torch.inference_mode", "inference tensors", "make or load it outside")
@@ -107,6 +109,7 @@ def train(
             for name, value in sae.annealed.items():
                 sae.get_buffer(name).copy_(value)
             sae.annealed = {}
+            sae.zero_grad(set_to_none=True)
             sae.eval()
     return run.records
 
@@ -126,7 +129,7 @@ class _Run:
         self.sae, self.world, self.config, self.seed, self.path, self.score = sae, world, config, seed, path, score
         self.device = sae.W_dec.device
         self.optimiser = Optimiser(sae, config)
-        self.about = identity(sae, config, world, seed)
+        self.about = identity(sae, config, world, seed) if path is not None else None
         self.silent = torch.zeros(*sae.shape, sae.m, dtype=torch.long, device=self.device)
         self.done, self.records = 0, []
         self.finite: dict[str, Any] = {}
@@ -136,14 +139,16 @@ class _Run:
     def begin(self, resume: bool) -> None:
         """Load the checkpoint to resume, or match the moments of x."""
         sae, config, spent = self.sae, self.config, 0.0
-        if resume and self.path is not None and self.path.exists():
+        sae.zero_grad(set_to_none=True)  # a gradient of the caller's own is no part of the first step
+        if resume and self.path is not None and self.about is not None and self.path.exists():
             self.silent, saved = load_checkpoint(self.path, sae, self.optimiser.adam, self.about)
             self.done, self.records, spent = saved["step"], saved["records"], saved["seconds"]
-            sae.fresh = False
             fold_row_norms(sae)  # marks rows that have norms of their own
         else:
-            fold_row_norms(sae)
+            with unbroken():
+                fold_row_norms(sae)
             match_moments(sae, self.world, config, self.seed)
+        sae.rates = self.optimiser.rates
         if config.k_start is not None and isinstance(getattr(sae, "k", None), Tensor):
             sae.annealed = {"k": sae.get_buffer("k").clone()}
         self.last = {name: value.clone() for name, value in sae.state_dict().items()}
@@ -165,6 +170,13 @@ class _Run:
             self._restore(error.members)
             raise
         self.finite = {"step": self.done, **terms}
+        with unbroken():  # rows off the sphere, or half an update, would be taken for the user's own
+            self._update(out)
+        self._note(x, terms)
+
+    def _update(self, out: Pass) -> None:
+        """Move parameters, count silent latents, point dead ones elsewhere."""
+        sae, config = self.sae, self.config
         self.optimiser.step(config.rate_at(self.done))
         sae.finish_step(out)
         self.silent = torch.where(fired(out.codes, sae.m), 0, self.silent + 1)
@@ -173,7 +185,6 @@ class _Run:
             dead = self.silent >= config.dead_after
             resample(sae, out, dead, self.optimiser.adam, self.seed, self.done - 1)
             self.silent = torch.where(dead, 0, self.silent)
-        self._note(x, terms)
 
     def _note(self, x: Tensor, terms: dict[str, Tensor]) -> None:
         """Check, evaluate, record and save what is due after a step."""
@@ -190,7 +201,7 @@ class _Run:
                 record |= {name: plain(value) for name, value in self.score(self.sae).items()}
                 self.clock = time.perf_counter() - seconds  # evaluation is not training time
             self.records.append(record)
-        if saved and self.path is not None:
+        if saved and self.path is not None and self.about is not None:
             state = {"step": self.done, "records": self.records, "seconds": time.perf_counter() - self.clock}
             save_checkpoint(self.path, self.sae, self.optimiser.adam, self.silent, self.about, state)
 
@@ -229,9 +240,12 @@ def gradients(
     Raises:
         Diverged: a loss is not finite; `finite` are the last terms that were.
     """
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=config.bf16):
-        out = sae.trace(x)
-        terms = _terms(sae, out, dead, config)
+    try:
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=config.bf16):
+            out = sae.trace(x)
+            terms = _terms(sae, out, dead, config)
+    except torch.linalg.LinAlgError as error:  # of a variant whose loss takes singular values
+        _explain(torch.full(sae.shape, torch.nan), x, step, finite or {}, f"{error}")
     warm = config.penalty_at(step)
     total = torch.stack([t * warm if name in sae.penalties else t for name, t in terms.items()]).sum(0)
     if not bool(total.isfinite().all()):
@@ -253,10 +267,12 @@ def _must_be_terms(sae: SAE, terms: Any) -> None:
     """Refuse what a plug-in's `loss` may have returned in place of loss terms."""
     where, advice = f"{sae.name or type(sae).__name__}.loss", 'return {"mse": squared_error(x, out.x_hat), ...}'
     rule = f"a dictionary of at least one term, each a tensor of shape {tuple(sae.shape)}"
-    must(isinstance(terms, dict) and terms, where, rule, shown(terms), advice)
+    if not (isinstance(terms, dict) and terms):
+        must(False, where, rule, shown(terms), advice)
     for name, term in terms.items():
         got = tuple(term.shape) if isinstance(term, Tensor) else type(term).__name__
-        must(got == tuple(sae.shape), where, rule, f"{got} for {name!r}", advice)
+        if got != tuple(sae.shape):
+            must(False, where, rule, f"{got} for {name!r}", advice)
 
 
 @torch.no_grad()
@@ -287,12 +303,12 @@ def _anneal_k(sae: SAE, final: Tensor, config: TrainConfig, step: int) -> None:
     sae.get_buffer("k").copy_(k.clamp_max(sae.m) if final.is_floating_point() else k.round().clamp(1, sae.m))
 
 
-def _explain(total: Tensor, x: Tensor, step: int, finite: dict[str, Any]) -> None:
+def _explain(total: Tensor, x: Tensor, step: int, finite: dict[str, Any], said: str = "") -> NoReturn:
     must_be_finite(x)
     whom = f" for members {(~total.isfinite()).nonzero().tolist()}" if total.ndim else ""
     last = {name: plain(value) for name, value in finite.items()} or "none yet"
     error = Diverged(
-        f"train.loss must be finite; got {total[~total.isfinite()][0].item()} at step {step}{whom}; "
+        f"train.loss must be finite; got {said or total[~total.isfinite()][0].item()} at step {step}{whom}; "
         f"last finite record: {last}: lower lr or the sparsity coefficient, or set clip."
     )
     error.members = ~total.isfinite()

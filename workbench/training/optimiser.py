@@ -22,9 +22,11 @@ class MemoryOrderAdam(torch.optim.Adam):
         turned = [p for p in given if p.ndim > 1 and not p.is_contiguous()]
         for p in turned:
             self._turn(p)
-        super().step()
-        for p in turned:
-            self._turn(p)
+        try:
+            super().step()
+        finally:
+            for p in turned:
+                self._turn(p)
 
     def _turn(self, p: Tensor) -> None:
         gradient, p.grad = p.grad, None
@@ -48,7 +50,8 @@ class Optimiser:
         self.adam = MemoryOrderAdam(self.parameters, lr=self.rate, betas=config.betas, fused=True)
         own = torch.tensor(rates / rates.max(), dtype=torch.float32, device=sae.W_dec.device)
         self.own = own if np.ptp(rates) else None
-        sae.rates = rates.ravel().tolist() if np.ptp(rates) else None
+        self.rates = rates.ravel().tolist() if np.ptp(rates) else None
+        """learning rates of the members, where they differ"""
 
     @torch.no_grad()
     def step(self, share: float) -> None:
