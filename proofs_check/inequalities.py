@@ -154,4 +154,5 @@ def _tried(check: Check, seconds: float) -> Finding:
     except Missing:
         raise
     except (Exception, SystemExit) as error:  # not algebraic, or Python's own math in place of ops
-        return Finding("undecided", str(error).splitlines()[0] if str(error) else type(error).__name__)
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return Finding("undecided", said if "ops." in said else f"{said}: take functions and choices from `ops`")

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import os
 import pkgutil
 import sys
 from pathlib import Path
@@ -52,7 +53,7 @@ def claims_of_file(path: str | Path) -> tuple[list[Claim], list[str]]:
     Raises:
         ValueError: no such file, it cannot be read, or it makes no claim.
     """
-    path = Path(path).resolve()
+    path = Path(os.path.realpath(path))
     must(path.is_file(), "claim file", "a Python file", path, "check the path")
     module = ModuleType(f"workbench_claim_file_{path.stem}")
     module.__file__ = str(path)
@@ -77,7 +78,9 @@ def _run(statement: ast.stmt, module: ModuleType, path: Path) -> str:
         exec(code, vars(module))
     except ValueError as error:
         return f"{path.name}, line {statement.lineno}: {_line(error)}"
-    except (Exception, SystemExit) as error:  # whatever a stranger's file raises
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a stranger's file raises
         at = f"line {statement.lineno} of {path}"
         return f"claim file must run; got {type(error).__name__} in {at}: {_line(error)}."
     return ""

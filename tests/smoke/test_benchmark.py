@@ -94,7 +94,7 @@ def test_a_timed_step_is_a_step_of_training():
 
     trained.fresh = False  # its moments stay as they are
     step()
-    train(trained, Same(), benchmark.replace(step.config, steps=1, warm_up=0.0, decay=0.0))
+    train(trained, Same(), benchmark.replace(step.config, steps=1, batch=16, warm_up=0.0, decay=0.0))
     assert_close(stepped.W_dec, trained.W_dec)
     assert_close(stepped.W_enc, trained.W_enc)
 

@@ -202,7 +202,7 @@ def test_one_bad_claim_costs_itself_alone(monkeypatch, capsys, tmp_path):
         good.replace("CLAIM =", "LAST =").replace("MINE-1", "MINE-2").replace("k - 1", "k - 2"),
     ]
     (tmp_path / "mine.py").write_text("from __future__ import annotations\n" + "\n".join(lines))
-    words = ["check-claim", tmp_path / "mine.py", "--json", "--examples", "60"]
+    words = ["check-claim", tmp_path / "mine.py", "--json", "--examples", "150"]
     monkeypatch.setattr(sys, "argv", ["command", *map(str, words)])
     assert command_line() == 2
     told = capsys.readouterr()

@@ -176,7 +176,7 @@ def test_pi_is_decided_by_balls():
     [
         (lambda x, ops: ops.exp(x), "balls need both ends of each unknown"),
         (lambda x: math.exp(x), "from `ops`"),
-        (lambda x: max(x, 0), "from `ops`"),
+        (lambda x: max(x, 0), "use ops.where, ops.larger"),
     ],
 )
 def test_what_cannot_be_decided_says_what_to_do(right, advice):

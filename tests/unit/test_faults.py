@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 import torch
-from rich.console import Console
 
 import synthetic as S
 import workbench as W
 from synthetic import storage
+from synthetic.console import Console
 from workbench import results
 from workbench.__main__ import Train, _train
 from workbench.results import Run
@@ -212,7 +212,7 @@ def test_a_stop_of_train_at_any_operation_is_gone_on_with(tmp_path, monkeypatch)
 def test_a_stop_of_a_run_at_any_operation_leaves_whole_folders(tmp_path, monkeypatch):
     def act(root):
         run = Run.start(root, "study", {"a": 1})
-        run.append({"id": "x"})
+        run.append({"id": "x", "result": 1})
         run.write_table([{"b": 2}])
 
     monkeypatch.setattr(results, "environment", dict)
@@ -225,8 +225,8 @@ def test_a_stop_of_a_run_at_any_operation_leaves_whole_folders(tmp_path, monkeyp
         for folder in (root / "study").glob("[!.]*"):
             run = Run.open(folder, "study")
             assert run.config == {"a": 1}
-            assert list(run.records()) in ([], [{"id": "x"}])
-            run.append({"id": "y"})
+            assert list(run.records()) in ([], [{"id": "x", "result": 1}])
+            run.append({"id": "y", "result": 2})
             run.write_table([{"b": 2}])
             assert [record["id"] for record in run.records()][-1] == "y"
             del run

@@ -85,7 +85,7 @@ def written_out(kind, ids):
     model = language_model(kind).model
     base = model.base_model
     x = model.get_input_embeddings()(ids)
-    if kind != "own":
+    if kind == "gpt2":
         x = x + base.wpe.weight[: ids.shape[1]]
     found, attention = {}, []
     for layer, block in enumerate(language_model(kind).blocks):

@@ -89,7 +89,7 @@ CLAIM = Claim(
     ),
     mutants=(
         Mutant("1 + |w|²", theory.product_after, lambda a, w2: a * (1 + w2)),
-        Mutant("|w| for |w|²", theory.product_after, lambda a, w2: a * (1 - w2**0.5)),
+        Mutant("|w|⁴ for |w|²", theory.product_after, lambda a, w2: a * (1 - w2 * w2)),
         Mutant("matching pursuit as OMP", pursuit.orthogonal_matching_pursuit, pursuit.matching_pursuit),
     ),
     note="That residuals of trained models are nearly orthogonal to all earlier picks is reported, and not a theorem.",
