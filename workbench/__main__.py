@@ -207,12 +207,14 @@ def _train(command: Train, console: Console) -> int:
     import torch
 
     from synthetic.lock import locked
+    from workbench.interop.forms import must_take_ours
     from workbench.lm.sources import find_source
     from workbench.sae import create
 
     torch.set_num_threads(command.threads)
     settings = _settings(command.variant, command.set)
     _must_be_free(command.out)
+    must_take_ours(command.out)
     world = find_source(command.world)
     sae = create(command.variant, world.d, command.m, seed=command.seed, **settings)
     with locked(command.out, f"training {command.variant}"):

@@ -91,6 +91,20 @@ def test_what_was_read_is_saved_as_a_saelens_folder(tmp_path, name):
             assert_close(back(x), sae(x), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_save_into_their_folder_is_refused_and_ours_beside_their_files_is_read(tmp_path, name):
+    folder = shutil.copytree(FOLDERS / name, tmp_path / "member-000")
+    files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    other = W.create("topk", 6, 12)
+    for where in (folder, tmp_path):  # and where it would become a member of a stack
+        with pytest.raises(ValueError, match=r"save\.folder must be without another library's SAE; got .*: choose an"):
+            other.save(where)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == files
+    assert W.load(folder).m == 16
+    shutil.copytree(other.save(tmp_path.with_name(f"{tmp_path.name}-ours")), folder, dirs_exist_ok=True)
+    assert W.load(folder).m == 12  # as earlier versions saved it
+
+
 METADATA = {
     "dictionary_learning_gated": ("EleutherAI/pythia-70m", "blocks.2.hook_resid_post"),
     "gemma-scope-2b-pt-res/layer_12": ("gemma-2-2b", "blocks.12.hook_resid_post"),

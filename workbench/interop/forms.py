@@ -1,6 +1,7 @@
 """The forms of SAE folders that are read, ours and other libraries', told apart by the files that a folder holds."""
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -77,6 +78,9 @@ def _form(name: str, files: tuple[str, ...], load: Callable[[Path], SAE], *marks
 
 _SAELENS = ("cfg.json", "sae_weights.safetensors", "activation_scaler.json", "activation_whitening.safetensors")
 _SAELENS += ("workbench.json", "workbench.safetensors", "stack.json")
+_OWN = ("workbench.json", "stack.json", ".ready")
+"""a save of ours, or one that was stopped and that reading finishes, whatever files of others lie beside it"""
+_OURS = _form("SAELens and this library", _SAELENS, saelens.load, "cfg.json", "sae_weights.safetensors", *_OWN)
 FORMS = (
     _form("dictionary_learning", ("ae.pt", "config.json"), dictionary_learning.load),
     _form("sparsify", ("sae.safetensors", "cfg.json"), sparsify.load),
@@ -87,16 +91,7 @@ FORMS = (
         llama_scope.load,
         *("hyperparams.json", "checkpoints/final.safetensors"),
     ),
-    _form(
-        "SAELens and this library",
-        _SAELENS,
-        saelens.load,
-        "cfg.json",
-        "sae_weights.safetensors",
-        "workbench.json",
-        "stack.json",
-        ".ready",  # a save that was stopped, and that reading finishes
-    ),
+    _OURS,
     Form("OpenAI's TopK", ("*.pt",), frozenset(), openai.load, openai.KEYS),
     Form("Goodfire", ("*.pt", "*.pth"), frozenset(), goodfire.load, goodfire.KEYS),
     Form("hook_z", ("*.pt", "*_cfg.json"), frozenset(), hook_z.load, hook_z.KEYS),
@@ -129,7 +124,28 @@ def load(name: str | Path) -> SAE:
 
 def form_of(place: Place) -> Form | None:
     """The form that a place's files mark it as."""
+    if place.names.intersection(_OWN):
+        return _OURS
     return next((form for form in FORMS if form.fits(place)), None)
+
+
+def must_take_ours(folder: Path) -> None:
+    """Refuse to save into a folder with another library's SAE, whose weights would lie beside ours."""
+    for path in [folder, *sorted(folder.glob("member-*"))]:
+        other = _other(Place(path)) if path.is_dir() else None
+        got = f"{path}, with one in the form of {other.name}" if other else ""
+        must(other is None, "save.folder", "without another library's SAE", got, "choose another folder")
+
+
+def _other(place: Place) -> Form | None:
+    """The form of another library whose weights a folder holds."""
+    for form in FORMS:
+        if form is not _OURS and any(Path(name).suffix in _WEIGHTS for name in form.marks & place.names):
+            return form
+    with suppress(ValueError, OSError):  # of a torch file that is no SAE
+        form = form_of(place)
+        return form if form is not None and form.keys else None
+    return None
 
 
 def holds_sae(path: Path) -> bool:

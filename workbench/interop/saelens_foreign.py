@@ -20,7 +20,7 @@ from workbench.interop.assembly import assembled, content_of, float_scale, float
 from workbench.sae import SAE
 
 WEIGHTS, CONFIG = "sae_weights.safetensors", "cfg.json"
-_SCALE, _WHITENING = "activation_scaler.json", "activation_whitening.safetensors"
+SCALINGS = _SCALE, _WHITENING = "activation_scaler.json", "activation_whitening.safetensors"
 """what a checkpoint in the middle of training keeps beside weights that its inputs' units are not yet folded into"""
 _RENAMED = {"hook_point": "hook_name", "hook_point_head_index": "hook_head_index", "activation_fn_str": "activation_fn"}
 _ABOUT = ("model_name", "model_class_name", "model_from_pretrained_kwargs", "hook_name", "hook_head_index")
