@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -18,11 +19,16 @@ except ImportError:  # Windows
     fcntl = None
 
 LOCK = ".lock"
-_held: set[tuple[int, int, str]] = set()  # (process, thread, folder)
+_ATTEMPTS = 5  # a reader that asks whether a lock is held holds it for an instant
+_owners: dict[tuple[int, str], object] = {}
+"""(process, folder) -> the thread that writes there"""
+_shared: set[tuple[int, str]] = set()
+"""folders that a process keeps to itself, whichever of its threads writes there"""
+_own = threading.local()
 
 
 @contextmanager
-def locked(folder: Path, doing: str) -> Iterator[None]:
+def locked(folder: Path, doing: str, *, shared: bool = False) -> Iterator[None]:
     """Keep other writers out of a folder within the block; the folder is made where it is missing.
 
     The operating system drops the lock when its owner dies, however it dies: what a dead owner left is taken over.
@@ -31,37 +37,81 @@ def locked(folder: Path, doing: str) -> Iterator[None]:
     Args:
         folder: what is written.
         doing: what this process does to it, for whoever is kept out.
+        shared: keep out other processes alone; within the block any thread of this one may lock it, one at a time.
 
     Raises:
         ValueError: another process or thread writes there; says which.
     """
-    key = (os.getpid(), threading.get_ident(), os.path.realpath(folder))
-    if key in _held:
+    key, thread = (os.getpid(), os.path.realpath(folder)), _this_thread()
+    if _owners.get(key) is thread:
         yield
+        return
+    if key in _shared and _owners.setdefault(key, thread) is thread:
+        try:
+            yield
+        finally:
+            _owners.pop(key, None)
         return
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     handle = _taken(folder, doing)
-    _held.add(key)
+    if shared:
+        _shared.add(key)
+    else:
+        _owners[key] = thread
     try:
         yield
-    finally:
-        _held.discard(key)
-        try:
-            with suppress(FileNotFoundError):
-                if os.getpid() == key[0]:  # a forked child leaves the file to its parent
-                    (folder / LOCK).unlink()
-        finally:  # the lock goes with the handle, whatever became of the file
-            os.close(handle)
+    finally:  # perhaps in another thread
+        if shared:
+            _shared.discard(key)
+        else:
+            _owners.pop(key, None)
+        _let_go(folder / LOCK, handle, ours=os.getpid() == key[0])
         for path in made:  # where this block wrote nothing
             with suppress(OSError):
                 path.rmdir()
 
 
+def _this_thread() -> object:
+    """What stands for this thread; the system gives its number to a later one."""
+    if not hasattr(_own, "thread"):
+        _own.thread = object()
+    return _own.thread
+
+
+def _let_go(path: Path, handle: int, ours: bool) -> None:
+    """Remove a lock file, which a forked child leaves to its parent, and close it."""
+    if fcntl is None:
+        os.close(handle)  # Windows removes no open file
+        with suppress(OSError):
+            path.unlink()
+        return
+    try:
+        with suppress(FileNotFoundError):
+            if ours:
+                path.unlink()
+    finally:  # the lock goes with the handle, whatever became of the file
+        os.close(handle)
+
+
 def in_use(folder: Path) -> bool:
-    """Whether somebody else may be writing a folder: its lock is there, perhaps a dead owner's."""
-    key = (os.getpid(), threading.get_ident(), os.path.realpath(folder))
-    return key not in _held and (folder / LOCK).exists()
+    """Whether somebody else is writing a folder; where locks cannot be asked, its lock file says so."""
+    key, thread = (os.getpid(), os.path.realpath(folder)), _this_thread()
+    if _owners.get(key, thread if key in _shared else None) is thread:
+        return False
+    if fcntl is None:
+        return (folder / LOCK).exists()
+    try:
+        handle = os.open(folder / LOCK, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError as error:
+        return error.errno not in (errno.ENOENT, errno.ENOTDIR)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
 
 
 def claimed(folder: Path) -> int | None:
@@ -114,11 +164,15 @@ def _sign(handle: int, doing: str) -> None:
 def _acquired(handle: int) -> bool:
     if fcntl is None:
         return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
-    return True
+    for _ in range(_ATTEMPTS):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES):
+                return True
+        time.sleep(0.002)
+    return False
 
 
 def _is_at(handle: int, path: Path) -> bool:

@@ -54,11 +54,12 @@ def checked_fields(content: Any, where: str, fields: Mapping[str, Kind], advice:
     Raises:
         ValueError: no object, or a field is missing or of another kind.
     """
-    must(isinstance(content, dict), where, "a JSON object", shown(content), advice)
+    if not isinstance(content, dict):
+        must(False, where, "a JSON object", shown(content), advice)
     for name, kind in fields.items():
         value = content.get(name)
-        if not (kind.optional and value is None):
-            must(kind.holds(value), f"{where}: {name}", kind.rule, shown(value) if name in content else "none", advice)
+        if not (kind.optional and value is None) and not kind.holds(value):  # a value is shown only where it is wrong
+            must(False, f"{where}: {name}", kind.rule, shown(value) if name in content else "none", advice)
     return content
 
 

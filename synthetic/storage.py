@@ -144,7 +144,7 @@ def clear_older_litter(folder: Path) -> None:
 
 def _flushed(temporary: Path, path: Path, place: Path) -> None:
     """Bring a written file to the disk, with the mode it is to have at `path`."""
-    with temporary.open("rb") as written:
+    with temporary.open("r+b") as written:  # Windows flushes no file that is open for reading alone
         os.fsync(written.fileno())
     replaced = path.is_file() and not path.is_symlink()
     temporary.chmod(stat.S_IMODE(path.stat().st_mode) if replaced else place.stat().st_mode & 0o666)
@@ -187,7 +187,7 @@ def together(folder: Path, doing: str, stale: Iterable[str] = ()) -> Iterator[Pa
         stale: patterns of the files, relative to `folder`, that an earlier object may have there and this one has not.
 
     Raises:
-        ValueError: another process writes there, or a folder in the way is a link.
+        ValueError: another process writes there, or something of a file's or a folder's name is in the way.
     """
     with ExitStack() as lock:
         _entered(lock, folder, doing)
@@ -197,9 +197,11 @@ def together(folder: Path, doing: str, stale: Iterable[str] = ()) -> Iterator[Pa
             yield place
             names = _names(place)
             earlier = {str(path.relative_to(folder)) for pattern in stale for path in folder.glob(pattern)}
+            gone = sorted(earlier - set(names))
+            _must_have_room(folder, [*names, *gone])
             for name in names:
                 _flushed(place / name, folder / name, place)
-            (place / _GONE).write_text(json.dumps(sorted(earlier - set(names))), encoding="utf-8")
+            (place / _GONE).write_text(json.dumps(gone), encoding="utf-8")
             _flushed(place / _GONE, place / _GONE, place)
             for below in {place, *((place / name).parent for name in names)}:
                 _sync(below)
@@ -249,7 +251,9 @@ def finish(folder: Path) -> None:
         with locked(folder, "putting files in place"):
             if (folder / _READY).is_dir():
                 _settle(folder)
-    except PermissionError as error:
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
         advice = "let somebody who may write there read it once, or copy the folder and read the copy"
         must(False, f"folder {folder}", "put in order after a stopped save", error, advice)
 
@@ -288,8 +292,8 @@ def _settle(folder: Path) -> None:
         must(list_of(TEXT).holds(gone), str(ready / _GONE), "a list of names", shown(gone), _STRANGE)
     for path in (Path(name) for name in [*names, *gone]):
         inside = not path.is_absolute() and ".." not in path.parts
-        linked = any(part.is_symlink() for part in (ready, *(folder / parent for parent in path.parents[:-1])))
-        must(inside and not linked, str(ready), "of files inside its folder", path, _STRANGE)
+        must(inside and not ready.is_symlink(), str(ready), "of files inside its folder", path, _STRANGE)
+    _must_have_room(folder, [*names, *gone])
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (ready / name).replace(folder / name)
@@ -302,6 +306,18 @@ def _settle(folder: Path) -> None:
         _sync(below)
     (ready / _GONE).unlink(missing_ok=True)
     shutil.rmtree(ready)
+
+
+def _must_have_room(folder: Path, names: Iterable[str]) -> None:
+    """Refuse names of files, relative to a folder, that something else has there, or one of the folders above them."""
+    advice = "move it away, or choose another folder"
+    for path in (Path(name) for name in names):
+        for above in reversed(path.parents[:-1]):
+            parent, linked = folder / above, (folder / above).is_symlink()
+            free = not linked and (parent.is_dir() or not parent.exists())
+            must(free, str(parent), "a folder", "a link" if linked else "a file", advice)
+        taken = (folder / path).is_dir() and not (folder / path).is_symlink()
+        must(not taken, str(folder / path), "a file", "a folder", advice)
 
 
 def _names(place: Path) -> list[str]:
@@ -343,14 +359,21 @@ def must_be_sound(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], pa
 
 
 def file_sum(path: Path) -> str:
-    """Checksum of a file's bytes."""
+    """Checksum of a file's bytes; of a JSON file's as they were written, whatever its lines end with by now."""
     with path.open("rb") as file:
         return _digest(file)
 
 
 def _digest(file: BufferedReader) -> str:
     file.seek(0)
+    if str(file.name).endswith(".json"):
+        return hashlib.blake2b(_with_newlines(file.read()), digest_size=16).hexdigest()
     return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _with_newlines(content: bytes) -> bytes:
+    """A text of ours after git, say, has ended its lines as Windows does: as it was written."""
+    return content.replace(b"\r\n", b"\n")
 
 
 @contextmanager
@@ -384,7 +407,7 @@ def read_sealed(path: Path, owner: str, fields: Mapping[str, Kind], advice: str)
     content = read_json(path, owner, fields, advice)
     if content.get("format", 1) != 1 or {"checksum", "files", "ties"} & content.keys():
         told = str(content.get("checksum"))
-        head, _, tail = path.read_bytes().decode("utf-8", "replace").rpartition(told)
+        head, _, tail = _with_newlines(path.read_bytes()).decode("utf-8", "replace").rpartition(told)
         good = hashlib.blake2b((head + _BLANK + tail).encode(), digest_size=16).hexdigest() == told
         must(good, str(path), "as it was written", "another checksum", advice)
     return content
@@ -439,7 +462,7 @@ def load_world(folder: str | Path) -> Any:
 
 def _load_world(folder: Path) -> Any:
     settings = read_json(folder / "world.json", "world folder", {})
-    text = (folder / "world.json").read_bytes().decode("utf-8")
+    text = _with_newlines((folder / "world.json").read_bytes()).decode("utf-8")
     tensors, about = read(folder / "world.safetensors", read_tensors, "world folder")
     try:
         world = from_json(settings)

@@ -8,6 +8,7 @@ import platform
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, is_dataclass, replace
@@ -33,6 +34,7 @@ _VERSIONS = ("sae-workbench", "torch", "numpy", "scipy", "polars", "safetensors"
 _NAME = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}(-\d+)?")
 _ADVICE = "choose the folder of a run of this experiment"
 _holds: WeakValueDictionary[tuple[int, str], "_Hold"] = WeakValueDictionary()
+_holding = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,8 @@ class Run:
                 continue
             advice = "take the line out, and its work is done again"
             checked_fields(record, where := f"{path}, line {number}", {"id": TEXT}, advice)
-            must("result" in record, where, "a record with its result", shown(record), advice)
+            if "result" not in record:
+                must(False, where, "a record with its result", shown(record), advice)
             yield record
 
     def once(self, id: str, make: Callable[[], Any]) -> Any:
@@ -143,15 +146,16 @@ class _Hold:
 
     def __init__(self, folder: Path, doing: str) -> None:
         with ExitStack() as lock:
-            lock.enter_context(locked(folder, doing))
+            lock.enter_context(locked(folder, doing, shared=True))
             self.release = finalize(self, lock.pop_all().close)
 
 
 def _hold_of(folder: Path, doing: str) -> _Hold:
     """This process's hold on a folder; one serves all its runs there."""
     key = os.getpid(), os.path.realpath(folder)
-    hold = _holds.get(key) or _Hold(folder, doing)
-    _holds[key] = hold
+    with _holding:
+        hold = _holds.get(key) or _Hold(folder, doing)
+        _holds[key] = hold
     return hold
 
 

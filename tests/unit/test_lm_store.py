@@ -604,6 +604,11 @@ def test_a_store_of_an_earlier_version_is_read_but_not_written(finished, unbroke
         unfinished(finished)
 
 
+def test_documents_are_not_shown_where_they_are_right(monkeypatch):
+    monkeypatch.delattr(store_module, "shown")
+    assert len(list(store_module._Documents(texts(*LENGTHS)))) == len(LENGTHS)
+
+
 def test_what_is_no_text_or_folder_is_told_before_anything_is_written(tmp_path):
     for stranger in ("w2 w3", SimpleNamespace(text=None)):
         with pytest.raises(

@@ -2,11 +2,13 @@
 
 import json
 import os
+import threading
 from datetime import UTC, datetime
 
 import pytest
 
-from synthetic.lock import LOCK
+from synthetic import schema
+from synthetic.lock import LOCK, locked
 from workbench import results
 from workbench.results import Run
 
@@ -111,6 +113,24 @@ def test_links_in_a_run_folder_are_not_followed(tmp_path):
     Run(folder).write_table([{"a": 1}])
     assert not (folder / "metrics.parquet").is_symlink()
     assert (other / "file").read_text() == "mine"
+
+
+def test_a_run_started_in_a_thread_that_ended_is_gone_on_with_in_any(tmp_path):
+    runs = []
+    starter = threading.Thread(target=lambda: runs.append(Run.start(tmp_path, "recovery", {})))
+    starter.start()
+    starter.join()
+    with locked(runs[0].folder, "saving"):
+        pass
+    assert elsewhere(runs[0].folder, "recovery") == 2
+
+
+def test_what_is_right_is_not_shown(tmp_path, monkeypatch):
+    monkeypatch.delattr(results, "shown")
+    monkeypatch.delattr(schema, "shown")
+    run = Run(tmp_path)
+    run.append({"id": "a", "result": 1})
+    assert len(list(run.records())) == 1
 
 
 def test_lines_cut_off_are_skipped(tmp_path):

@@ -1,11 +1,15 @@
 """Files come back as they were written or not at all; flipped bits, litter, links, modes, readers beside writers."""
 
+import errno
+import fcntl
 import json
 import os
 import shutil
 import signal
+import stat
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,7 +18,8 @@ from safetensors.torch import save_file
 
 import synthetic as S
 import workbench as W
-from synthetic import storage
+from synthetic import lock, storage
+from synthetic.lock import in_use, locked
 from synthetic.storage import clear_litter, replacing, settled, together, write_tensors, write_text
 
 WORLD = S.SparseMixture(n_true=6, d=4)
@@ -89,6 +94,15 @@ def test_folders_without_checksums_are_read(tmp_path):
             del text[name]
         path.write_text(json.dumps(text | ({"format": 1} if path.name == "workbench.json" else {})))
     assert torch.equal(W.load(tmp_path / "sae").W_dec, sae.W_dec)
+
+
+@pytest.mark.parametrize("name", ["SAE", "stack", "world"])
+def test_a_folder_whose_texts_end_lines_as_windows_does_is_read(tmp_path, name):
+    save, load, _ = SAVED[name]
+    save(tmp_path)
+    for path in tmp_path.rglob("*.json"):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    load(tmp_path)
 
 
 # --- litter ----------------------------------------------------------------------------------------------------------
@@ -175,7 +189,7 @@ def test_a_link_is_replaced_and_never_followed(tmp_path):
     (tmp_path / "sae").mkdir()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "sae" / "member-000").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(ValueError, match=r"must be of files inside its folder; got member-000/cfg\.json"):
+    with pytest.raises(ValueError, match=r"member-000 must be a folder; got a link: move it away"):
         W.create("topk", 4, 8, k=2, seed=[0]).save(tmp_path / "sae")
     assert not list((tmp_path / "elsewhere").iterdir())
 
@@ -189,6 +203,56 @@ def test_what_a_stranger_left_to_finish_touches_nothing_outside(tmp_path, gone):
     with pytest.raises(ValueError, match="delete it: the folder is a stranger's, or was changed by hand"):
         S.load_world(tmp_path / "world")
     assert (tmp_path / "mine").exists()
+
+
+def one(folder):
+    return W.create("topk", 4, 8, k=2).save(folder)
+
+
+@pytest.mark.parametrize(
+    ("taken", "kind", "save"),
+    [
+        ("cfg.json", "a folder", one),
+        ("stack.json", "a folder", one),
+        ("member-000", "a file", SAVED["stack"][0]),
+        ("member-001/workbench.json", "a folder", SAVED["stack"][0]),
+        ("world.json", "a folder", SAVED["world"][0]),
+    ],
+)
+def test_what_is_in_the_way_is_refused_before_anything_is_written(tmp_path, taken, kind, save):
+    path = tmp_path / "new" / taken
+    path.parent.mkdir(parents=True)
+    path.mkdir() if kind == "a folder" else path.write_text("mine")
+    with pytest.raises(ValueError, match=rf"{taken} must be (a file|a folder); got {kind}: move it away, or choose"):
+        save(tmp_path / "new")
+    assert [found for found in (tmp_path / "new").rglob("*") if found not in (path, path.parent)] == []
+    path.rmdir() if kind == "a folder" else path.unlink()
+    save(tmp_path / "new")
+
+
+def test_what_is_in_the_way_of_a_stopped_save_is_named_until_it_is_gone(tmp_path):
+    whole = one(tmp_path / "whole")
+    (tmp_path / "sae").mkdir()
+    whole.rename(tmp_path / "sae" / ".ready")
+    (tmp_path / "sae" / "cfg.json").mkdir()
+    for act in (W.load, one):
+        with pytest.raises(ValueError, match=r"cfg\.json must be a file; got a folder: move it away, or choose"):
+            act(tmp_path / "sae")
+    (tmp_path / "sae" / "cfg.json").rmdir()
+    W.load(tmp_path / "sae")
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EPERM])
+def test_a_stopped_save_on_a_disk_that_cannot_be_written_says_what_to_do(tmp_path, monkeypatch, number):
+    def refuses(folder, doing):
+        raise OSError(number, os.strerror(number), str(folder))
+
+    (tmp_path / ".ready").mkdir()
+    monkeypatch.setattr(storage, "locked", refuses)
+    with pytest.raises(
+        ValueError, match=r"put in order after a stopped save; got .*: let somebody who may write there"
+    ):
+        storage.finish(tmp_path)
 
 
 # --- beside a writer -------------------------------------------------------------------------------------------------
@@ -246,6 +310,84 @@ def test_the_lock_of_a_save_names_its_owner(tmp_path):
     assert "written by one process at a time; got" in said[0]
     assert f'"doing": "saving an SAE", "process": {os.getpid()}' in said[0]
     assert (tmp_path / "sae" / "a").exists()
+
+
+def in_a_thread(act):
+    """What a thread of its own ends with: a value, or the text of its ValueError."""
+    ended = []
+
+    def body():
+        try:
+            ended.append(act())
+        except ValueError as error:
+            ended.append(str(error))
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+    return ended[0]
+
+
+def enters(folder):
+    with locked(folder, "testing"):
+        return "in"
+
+
+def test_a_dead_owners_lock_costs_no_patience_and_a_held_one_counts(tmp_path):
+    folder = one(tmp_path / "sae")
+    (folder / ".lock").write_text("{}")
+    (folder / "cfg.json").write_text("{")
+    since = time.monotonic()
+    with pytest.raises(ValueError, match=r"cfg\.json must be readable JSON"):
+        W.load(folder)
+    assert time.monotonic() - since < 1
+    assert not in_use(folder)
+    with locked(folder, "testing"):
+        assert not in_use(folder)
+        assert in_a_thread(lambda: in_use(folder)) is True
+
+
+def test_a_thread_that_has_ended_lends_its_hold_to_no_later_one(tmp_path):
+    with ExitStack() as hold:
+        in_a_thread(lambda: hold.enter_context(locked(tmp_path, "testing")))
+        for _ in range(20):  # one of them has its number
+            assert "written by one process at a time" in in_a_thread(lambda: enters(tmp_path))
+    assert enters(tmp_path) == "in"
+
+
+def test_a_shared_hold_lets_the_threads_of_its_process_in_one_at_a_time(tmp_path):
+    with ExitStack() as hold:
+        in_a_thread(lambda: hold.enter_context(locked(tmp_path, "testing", shared=True)))
+        for _ in range(2):
+            with locked(tmp_path, "testing"):
+                assert enters(tmp_path) == "in"
+                assert not in_use(tmp_path)
+                assert "written by one process at a time" in in_a_thread(lambda: enters(tmp_path))
+                assert in_a_thread(lambda: in_use(tmp_path)) is True
+        assert in_a_thread(lambda: enters(tmp_path)) == "in"
+        assert (tmp_path / ".lock").exists()
+    assert not (tmp_path / ".lock").exists()
+
+
+def test_a_system_without_locks_saves_with_no_open_file_removed_nor_one_flushed_that_is_read(tmp_path, monkeypatch):
+    """As Windows has it: both are errors there."""
+    unlink, fsync = os.unlink, os.fsync
+
+    def removes(path, **more):
+        handles = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
+        assert more or os.path.realpath(path) not in map(os.path.realpath, handles)
+        unlink(path, **more)
+
+    def flushes(handle):
+        assert stat.S_ISDIR(os.fstat(handle).st_mode) or fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_RDWR
+        fsync(handle)
+
+    monkeypatch.setattr(lock, "fcntl", None)
+    monkeypatch.setattr(os, "unlink", removes)
+    monkeypatch.setattr(os, "fsync", flushes)
+    for _ in range(2):
+        W.load(one(tmp_path / "sae"))
+    assert hidden(tmp_path / "sae") == []
 
 
 def test_a_parent_made_for_nothing_is_removed(tmp_path):

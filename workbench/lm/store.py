@@ -148,7 +148,8 @@ class _Documents:
     def __next__(self) -> Document:
         document = next(self._texts)
         good = isinstance(document, Document) and isinstance(document.text, str)
-        must(good, "texts", "Documents, each with a text", shown(document), "see workbench.lm.text.documents")
+        if not good:
+            must(False, "texts", "Documents, each with a text", shown(document), "see workbench.lm.text.documents")
         content = document.text.encode("utf-8", "surrogatepass")
         self._digest.update(f"{len(content)} ".encode() + content)
         self.read += 1
