@@ -54,10 +54,11 @@ def interruptible(stopped: Callable[[], str]) -> Iterator[Callable[[], bool]]:
     """Within the block Ctrl-C raises KeyboardInterrupt in the main thread; yields a function: was it pressed?
 
     Amid an import it ends the program, for extension modules abort where one is raised in them. Python swallows what a
-    destructor raises; Ctrl-C then comes again. A handler that somebody else has set is left alone, and so is a process
-    that ignores Ctrl-C.
+    destructor raises; Ctrl-C then comes again, and what destructors say of things left half made is not heard. A
+    handler that somebody else has set is left alone, and so is a process that ignores Ctrl-C.
     """
     import threading  # not among the first imports, which have to be quick
+    import traceback
 
     pressed = threading.Event()
     before = signal.getsignal(signal.SIGINT)
@@ -74,7 +75,7 @@ def interruptible(stopped: Callable[[], str]) -> Iterator[Callable[[], bool]]:
             again = threading.Timer(0.02, _press)
             again.daemon = True
             again.start()
-        else:
+        elif not pressed.is_set():  # else what was half made is torn down
             hook(event)
 
     hook = sys.unraisablehook
@@ -83,6 +84,10 @@ def interruptible(stopped: Callable[[], str]) -> Iterator[Callable[[], bool]]:
         sys.unraisablehook = unraised
     try:
         yield pressed.is_set
+    except BaseException as error:
+        if pressed.is_set():
+            traceback.clear_frames(error.__traceback__)  # what was left half made goes now
+        raise
     finally:
         if ours:
             sys.unraisablehook = hook

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import queue
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,10 +14,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from synthetic.console import Console
 from synthetic.errors import Stopped
 from workbench.results import Run
 
@@ -141,6 +142,7 @@ def _outlive_nobody() -> None:
 
 
 def _leave(*_: object) -> None:
+    sys.unraisablehook = lambda _: None  # destructors of what this leaves half made
     raise SystemExit(1)  # unwinds, so that a half-written temporary file is removed
 
 
@@ -174,7 +176,7 @@ class _Bar:
             TextColumn("{task.percentage:3.0f}%"),
             TextColumn("{task.fields[rate]:,.0f} samples/s"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[words]}"),
+            TextColumn("{task.fields[words]}", markup=False),
         )
         self._progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self._task = self._progress.add_task("", total=total, completed=already, rate=0.0, words="starting")
