@@ -5,7 +5,9 @@ import inspect
 import math
 import types
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
+from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -35,7 +37,7 @@ def annotated(cls: _T) -> _T:
             pick(name, signature.parameters, f"setting of {cls.__name__}")
         given = signature.bind(self, *values, **named)
         for name in list(given.arguments)[1:]:
-            given.arguments[name] = _checked(f"{cls.__name__}.{name}", given.arguments[name], hints[name])
+            given.arguments[name] = converted(f"{cls.__name__}.{name}", given.arguments[name], hints[name])
         make(*given.args, **given.kwargs)
 
     cls.__init__ = init  # type: ignore[method-assign]
@@ -48,36 +50,47 @@ def lacking(cls: type, names: set[str]) -> list[str]:
     return [f.name for f in fields if f.default is f.default_factory is dataclasses.MISSING]
 
 
-def _checked(where: str, value: Any, hint: Any) -> Any:
+def converted(where: str, value: Any, hint: Any, advice: str = "give one") -> Any:
+    """A value as its annotation has it: Python's own numbers, lists and arrays as tuples, texts as paths.
+
+    Raises:
+        ValueError: it is none that the annotation allows.
+    """
     must(not isinstance(value, type), where, "an object", value, "call the class")
-    value = _plain(value, hint)
-    choice = get_origin(hint) is Literal
-    must(_fits(value, hint), where, words(hint), shown(value), "choose one of these" if choice else "give one")
-    return value
+    try:
+        return _converted(value, hint)
+    except _Misfit:
+        choice = get_origin(hint) is Literal
+        must(False, where, words(hint), shown(value), "choose one of these" if choice else advice)
 
 
-def _plain(value: Any, hint: Any) -> Any:
-    """Python's own numbers, and tuples where the annotation has a tuple."""
-    if isinstance(value, np.generic):
-        return value.item()
-    return _tuples(value) if tuple in {get_origin(part) for part in (hint, *get_args(hint))} else value
+class _Misfit(Exception):  # noqa: N818
+    """A value that its annotation does not allow."""
 
 
-def _tuples(value: Any) -> Any:
-    value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
-
-
-def _fits(value: Any, hint: Any) -> bool:
+def _converted(value: Any, hint: Any) -> Any:
     origin, parts = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        for part in parts:
+            with suppress(_Misfit):
+                return _converted(value, part)
+        raise _Misfit
+    if isinstance(value, np.generic) or (origin is tuple and isinstance(value, np.ndarray)):
+        value = value.tolist()
+    if origin is tuple and isinstance(value, list | tuple):
+        inner = parts[:1] * len(value) if parts[1:] == (...,) else parts
+        if len(value) == len(inner):
+            return tuple(map(_converted, value, inner))
+    elif hint is Path and isinstance(value, str):
+        return Path(value)
+    elif _fits(value, hint, origin, parts):
+        return value
+    raise _Misfit
+
+
+def _fits(value: Any, hint: Any, origin: Any, parts: tuple[Any, ...]) -> bool:
     if origin is Literal:
         return any(type(value) is type(part) and value == part for part in parts)
-    if origin in (Union, types.UnionType):
-        return any(_fits(value, part) for part in parts)
-    if origin is tuple:
-        inner = parts[:1] * len(value) if isinstance(value, tuple) and parts[1:] == (...,) else parts
-        good = isinstance(value, tuple) and len(value) == len(inner)
-        return good and all(map(_fits, value, inner))
     if hint is type(None):
         return value is None
     if hint is bool:
@@ -85,7 +98,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint in (int, float):
         number = isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
         return number and (-_WIDEST <= value < _WIDEST if isinstance(value, int) else math.isfinite(value))
-    return not isinstance(hint, type) or isinstance(value, hint)
+    return origin is not tuple and (not isinstance(hint, type) or isinstance(value, hint))
 
 
 def words(hint: Any) -> str:
@@ -99,4 +112,5 @@ def words(hint: Any) -> str:
         inner = parts[:1] if parts[1:] == (...,) else parts
         return f"a list of {'any number of ' * (len(parts) > len(inner))}{', '.join(map(words, inner))}"
     known = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a text", type(None): "none"}
+    known[Path] = "a path"
     return known.get(hint) or f"of the kind {getattr(hint, '__name__', hint)}"

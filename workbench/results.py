@@ -10,22 +10,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, is_dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 from weakref import WeakValueDictionary, finalize
 
 import polars as pl
 import torch
 
-from synthetic.annotations import words
+from synthetic.annotations import converted
 from synthetic.errors import must
 from synthetic.lock import locked
-from synthetic.schema import NUMBER, SWITCH, TEXT, Kind, checked_fields, optional, read_json, shown
+from synthetic.schema import TEXT, checked_fields, optional, read_json, shown
 from synthetic.storage import placing, replacing, write_text
 
 _VERSIONS = ("sae-workbench", "torch", "numpy", "scipy", "polars", "safetensors")
@@ -161,14 +160,6 @@ def _hold_of(folder: Path, doing: str) -> _Hold:
 
 S = TypeVar("S")
 _START_ANEW = "start a new run, or mend the file"
-_PLAIN = {
-    int: Kind("a whole number", lambda v: isinstance(v, int) and not isinstance(v, bool)),
-    float: NUMBER,
-    str: TEXT,
-    Path: TEXT,
-    bool: SWITCH,
-    NoneType: Kind("null", lambda v: v is None),
-}
 
 
 def revived(default: S, stored: Any, where: str) -> S:
@@ -187,34 +178,15 @@ def revived(default: S, stored: Any, where: str) -> S:
         rule, advice = f"settings of {type(default).__name__}", "resume it with the experiment that made it"
         must(name in hints, where, rule, shown(name), advice)
     own = {
-        name: _of_kind(hints[name], value, getattr(default, name), f"{where}: {name}") for name, value in stored.items()
+        name: revived(getattr(default, name), value, f"{where}: {name}")
+        if is_dataclass(hints[name])
+        else converted(f"{where}: {name}", value, hints[name], _START_ANEW)
+        for name, value in stored.items()
     }
     try:
         return replace(default, **own)  # type: ignore[type-var]
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
-
-
-def _of_kind(hint: Any, value: Any, default: Any, where: str) -> Any:
-    """A value of JSON as its annotation has it: lists as tuples, paths as such, dataclasses from objects."""
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        for each in inner:
-            with suppress(ValueError):
-                return _of_kind(each, value, default, where)
-    elif is_dataclass(hint):
-        return revived(default, value, where)
-    elif origin is tuple and isinstance(value, list):
-        kinds = inner[:1] * len(value) if inner[-1] is Ellipsis else inner
-        must(len(kinds) == len(value), where, f"a list of {len(kinds)}", shown(value), _START_ANEW)
-        return tuple(_of_kind(kind, each, None, where) for kind, each in zip(kinds, value, strict=True))
-    elif origin is Literal:
-        must(value in inner, where, f"one of {inner}", shown(value), _START_ANEW)
-        return value
-    elif hint in _PLAIN:
-        must(_PLAIN[hint].holds(value), where, _PLAIN[hint].rule, shown(value), _START_ANEW)
-        return Path(value) if hint is Path else value
-    raise ValueError(f"{where} must be {words(hint)}; got {shown(value)}: {_START_ANEW}.")
 
 
 def environment() -> dict[str, Any]:

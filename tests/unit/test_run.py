@@ -3,14 +3,18 @@
 import json
 import os
 import threading
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from synthetic import schema
+from synthetic.annotations import converted
 from synthetic.lock import LOCK, locked
 from workbench import results
-from workbench.results import Run
+from workbench.results import Run, revived
 
 
 class Noon(datetime):
@@ -149,3 +153,47 @@ def test_lines_that_are_no_records_are_refused(tmp_path, line):
         ValueError, match=r"records\.jsonl, line 3.* must be .*: take the line out, and its work is done"
     ):
         list(Run(tmp_path).records())
+
+
+# --- settings of a run ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Inner:
+    lr: float | tuple[float, ...] = 0.1
+
+
+@dataclass(frozen=True)
+class Outer:
+    m: int | None = None
+    grid: tuple[tuple[int, float], ...] = ()
+    out: Path = Path("runs")
+    axis: tuple[Literal["noise", "samples"], ...] = ()
+    train: Inner = field(default_factory=Inner)
+
+
+def test_settings_come_back_from_json():
+    stored = {"m": 3, "grid": [[1, 2.5], [2, 3]], "out": "a", "axis": ["noise"], "train": {"lr": [1e-3, 1]}}
+    assert revived(Outer(), stored, "c") == Outer(3, ((1, 2.5), (2, 3)), Path("a"), ("noise",), Inner((1e-3, 1)))
+    assert revived(Outer(m=5), {"train": {}}, "c") == Outer(m=5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("m", 10**30, "a whole number or none"),
+        ("m", True, "a whole number or none"),
+        ("m", 1.0, "a whole number or none"),
+        ("grid", [[1, 2.5], [2]], "a list of any number of a list of a whole number, a finite number"),
+        ("out", 3, "a path"),
+        ("axis", ["nois"], "a list of any number of one of"),
+        ("axis", "noise", "a list of any number of one of"),
+        ("train", [1], "a JSON object"),
+    ],
+)
+def test_what_an_annotation_does_not_allow_is_refused_alike(name, value, rule):
+    with pytest.raises(ValueError, match=f"c: {name} must be {rule}.*; got .*: start a new run"):
+        revived(Outer(), {name: value}, "c")
+    if name != "train":
+        with pytest.raises(ValueError, match=f"{name} must be {rule}.*; got .*: give one"):
+            converted(name, value, Outer.__annotations__[name])
