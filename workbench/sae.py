@@ -417,9 +417,15 @@ _V = TypeVar("_V", bound=type[SAE])
 
 
 def register(name: str, *, core: bool = False) -> Callable[[_V], _V]:
-    """Class decorator: put a variant on the shelf; `core` ones run in the default experiment."""
+    """Class decorator: put a variant on the shelf; `core` ones run in the default experiment.
+
+    Raises:
+        ValueError: no name, one that is taken, or a class that cannot be a variant.
+    """
+    _must_be_name(name)
 
     def put(cls: _V) -> _V:
+        _must_be_variant(cls, f"register({name!r})")
         other = _VARIANTS.get(name)
         free = other is None or other.__module__ == cls.__module__
         must(free, "register.name", "one not taken", f"{name!r}, a variant of {other}", "choose another name")
@@ -428,6 +434,25 @@ def register(name: str, *, core: bool = False) -> Callable[[_V], _V]:
         return cls
 
     return put
+
+
+_PUT = 'decorate a subclass of SAE with @workbench.register("name")'
+
+
+def _must_be_name(name: Any) -> None:
+    must(isinstance(name, str) and name, "register.name", "a text that is not empty", repr(name), _PUT)
+
+
+def _must_be_variant(cls: Any, where: str) -> None:
+    must(isinstance(cls, type) and issubclass(cls, SAE), where, "on a subclass of SAE", repr(cls), _PUT)
+    lacking = sorted(cls.__abstractmethods__)
+    must(not lacking, where, f"on a class with {', '.join(lacking)}", cls.__name__, "write what it lacks")
+    settings: Any = cls.Settings
+    plain = isinstance(settings, type) and dataclasses.is_dataclass(settings)
+    rule = "on a class whose Settings are a dataclass, each field with a default"
+    bare = [f.name for f in dataclasses.fields(settings) if f.default is dataclasses.MISSING] if plain else ()
+    got = f"{cls.__name__}, with none for {', '.join(bare)}" if bare else f"{cls.__name__}.Settings = {settings!r}"
+    must(plain and not bare, where, rule, got, "put @dataclass(frozen=True) above it, and values behind its fields")
 
 
 def variant_shelf() -> dict[str, type[SAE]]:

@@ -172,6 +172,61 @@ def test_a_plug_in_is_on_the_shelf_and_trains():
         del sae_module._VARIANTS["plug_in"]
 
 
+class Unfinished(W.SAE):
+    """It lacks `activate`."""
+
+
+class Bare(W.SAE):
+    """Its settings are no dataclass."""
+
+    class Settings:
+        l1 = 1.0
+
+    def activate(self, pre):
+        return pre
+
+
+class Owed(W.SAE):
+    """A setting of it has no default."""
+
+    activate = Bare.activate
+
+    @dataclass(frozen=True)
+    class Settings:
+        l1: float
+
+
+@pytest.mark.parametrize("name", [3, "", Bare])
+def test_a_variants_name_is_a_text(name):
+    with pytest.raises(ValueError, match=r"register\.name must be a text that is not empty; got .*: decorate a"):
+        sae_module._must_be_name(name)
+
+
+@pytest.mark.parametrize(
+    ("cls", "message"),
+    [
+        (len, r"w must be on a subclass of SAE; got <built-in function len>: decorate"),
+        (dict, r"w must be on a subclass of SAE; got <class 'dict'>: decorate"),
+        (Unfinished, r"w must be on a class with activate; got Unfinished: write what it lacks"),
+        (
+            Bare,
+            r"w must be on a class whose Settings are a dataclass, .*; got Bare\.Settings = <class .*>: put",
+        ),
+        (Owed, r"each field with a default; got Owed, with none for l1: put @dataclass"),
+    ],
+)
+def test_what_cannot_be_a_variant_is_told(cls, message):
+    with pytest.raises(ValueError, match=message):
+        sae_module._must_be_variant(cls, "w")
+
+
+@pytest.mark.parametrize("cls", [Unfinished, Bare])
+def test_what_cannot_be_a_variant_is_not_put_on_the_shelf(cls):
+    with pytest.raises(ValueError, match=r"register\('w'\) must be on a class"):
+        W.register("w")(cls)
+    assert "w" not in W.variant_shelf()
+
+
 def test_core_variants():
     assert [name for name, cls in W.variant_shelf().items() if cls.core] == ["batch_topk", "jumprelu", "relu", "topk"]
 
