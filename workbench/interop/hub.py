@@ -5,7 +5,8 @@ No more of a repository is fetched than is read.
 
 import importlib
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,15 @@ def fetched(name: str, needed: Callable[[Collection[str]], Collection[str]]) -> 
     repository, inside, revision = found.groups() if found else ("", "", None)
     inside = inside.strip("/")
     hub = _client()
+    with _quiet():
+        return _fetched(hub, repository, revision, inside, needed)
+
+
+def _fetched(
+    hub: Any, repository: str, revision: str | None, inside: str, needed: Callable[[Collection[str]], Collection[str]]
+) -> Path:
     try:
+        hub.model_info(repository, revision=revision, timeout=10)  # asks once; listing asks for half a minute
         files = hub.list_repo_files(repository, revision=revision)
     except Exception as error:  # the client's errors are those of whatever it uses to reach the hub
         return _cached(hub, repository, revision, inside, error)
@@ -55,6 +64,21 @@ def fetched(name: str, needed: Callable[[Collection[str]], Collection[str]]) -> 
         return Path(hub.snapshot_download(repository, revision=revision, allow_patterns=wanted)) / inside
     except Exception as error:
         raise _unreachable(repository, error) from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the client's own lines; what matters of them is in our errors."""
+    utils = importlib.import_module("huggingface_hub.utils")
+    level, shown = utils.logging.get_verbosity(), not utils.are_progress_bars_disabled()
+    utils.logging.set_verbosity_error()
+    utils.disable_progress_bars()
+    try:
+        yield
+    finally:
+        utils.logging.set_verbosity(level)
+        if shown:
+            utils.enable_progress_bars()
 
 
 def _below(files: Collection[str], folder: str) -> list[str]:
