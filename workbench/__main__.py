@@ -64,6 +64,7 @@ class Train:
     """training"""
 
     def __post_init__(self) -> None:
+        must(self.out != Path(), "out", "a folder of its own", "the current one", "name one to be made")
         must_be_whole("--m", self.m, 1)
         must_be_whole("--seed", self.seed, 0, _SEEDS)
         must_be_whole("--threads", self.threads, 1, _THREADS)

@@ -16,6 +16,7 @@ from torch.testing import assert_close
 
 import synthetic as S
 import workbench as W
+from workbench.interop.forms import holds_sae
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 RIVALS, SAELENS = GOLDEN / "rival_folders", GOLDEN / "saelens_folders"
@@ -108,12 +109,11 @@ def test_a_stack_of_short_rows_is_folded_where_that_changes_nothing(tmp_path, na
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
     """A client whose repository `owner/saes` is the golden folders; it counts what it copies."""
-    client = SimpleNamespace(asked=[], fetched=[], offline=False)
+    client = SimpleNamespace(asked=[], fetched=[], offline=False, level="warning", bars=True)
 
     def listed(repository, revision=None):
         client.asked.append((repository, revision))
-        if client.offline or repository != "owner/saes":
-            raise RuntimeError("no such repository,\nor no network")
+        assert (client.level, client.bars) == ("error", False)
         return [path.relative_to(RIVALS).as_posix() for path in RIVALS.rglob("*") if path.is_file()] + ["README.md"]
 
     def snapshot(repository, revision=None, allow_patterns=None, local_files_only=False):
@@ -125,8 +125,24 @@ def hub(monkeypatch, tmp_path):
             client.fetched.append(name)
         return str(tmp_path / "cache")
 
-    client.list_repo_files, client.snapshot_download = listed, snapshot
+    def known(repository, revision=None, timeout=None):
+        assert (client.level, client.bars, timeout) == ("error", False, 10)
+        if client.offline or repository != "owner/saes":
+            raise RuntimeError("no such repository,\nor no network")
+
+    client.model_info, client.list_repo_files, client.snapshot_download = known, listed, snapshot
+    utils = SimpleNamespace(
+        logging=SimpleNamespace(
+            get_verbosity=lambda: client.level,
+            set_verbosity=lambda level: setattr(client, "level", level),
+            set_verbosity_error=lambda: setattr(client, "level", "error"),
+        ),
+        are_progress_bars_disabled=lambda: not client.bars,
+        disable_progress_bars=lambda: setattr(client, "bars", False),
+        enable_progress_bars=lambda: setattr(client, "bars", True),
+    )
     monkeypatch.setitem(sys.modules, "huggingface_hub", client)
+    monkeypatch.setitem(sys.modules, "huggingface_hub.utils", utils)
     return client
 
 
@@ -172,11 +188,44 @@ def test_names_that_the_hub_cannot_serve_are_explained(hub, monkeypatch):
     )
     with pytest.raises(OSError, match=message):
         W.load("hub:owner/other")
+    assert ("owner/other", None) not in hub.asked  # which asks again and again
+    assert (hub.level, hub.bars) == ("warning", True)
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(
         ValueError, match="huggingface_hub is not installed; got a hub: name: pip install huggingface_hub"
     ):
         W.load("hub:owner/saes")
+
+
+@pytest.mark.parametrize("name", ["l.json", "README.md", "config.json", "cfg.json"])
+def test_a_file_that_is_named_is_one_of_the_form(tmp_path, name):
+    W.create("topk", 4, 8, k=1).save(tmp_path)
+    path = tmp_path / name
+    path.touch()
+    if name == "cfg.json":
+        assert holds_sae(path)
+        assert W.load(path).m == 8
+        return
+    assert not holds_sae(path)
+    with pytest.raises(ValueError, match=rf"load\.folder must be an SAE .*; got .*{name}, in a folder that holds \['"):
+        W.load(path)
+
+
+def test_a_torch_file_lends_its_form_to_no_other(tmp_path):
+    shutil.copytree(RIVALS / "goodfire", tmp_path / "goodfire")
+    (tmp_path / "goodfire" / "l.json").touch()
+    assert holds_sae(tmp_path / "goodfire")
+    assert not holds_sae(tmp_path / "goodfire" / "l.json")
+    with pytest.raises(ValueError, match="must be an SAE in a form that is read"):
+        W.load(tmp_path / "goodfire" / "l.json")
+
+
+def test_no_name_is_no_folder(tmp_path, monkeypatch):
+    W.create("topk", 4, 8, k=1).save(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert W.load(".").m == 8
+    with pytest.raises(ValueError, match="must be the name of a folder; got an empty one"):
+        W.load("")
 
 
 def test_a_bare_repository_says_how_to_name_it(tmp_path, monkeypatch):

@@ -138,6 +138,8 @@ def test_wrong_flags_are_refused(box, command):
         for token in () if flag in SLOW else TOKENS[kind]:
             value = (flag, token) if kind is bool else (f"{flag}={token}",)
             box.refused(f"{flag} {token[:20]}", *start, *value, main=main)
+    for out in ("", ".", "./") if command == "train" else ():
+        box.refused(f"out {out!r}", "train", "topk", out, "--config.steps", "1")
     for few in range(len(words)):
         box.refused(f"{few} words", command, *words[:few])
     box.refused("one word more", *start, "more", main=main)
@@ -146,24 +148,10 @@ def test_wrong_flags_are_refused(box, command):
 
 
 def test_wrong_settings_of_a_variant_are_refused(box):
-    for value in (
-        "NaN",
-        "Infinity",
-        "1e999",
-        "-1",
-        "0",
-        "2.5",
-        "true",
-        "{}",
-        "[]",
-        "[[1],[1,2]]",
-        '"x"',
-        "x",
-        DEEP,
-        DIGITS,
-    ):
-        box.refused(f"k={value[:20]}", "train", "topk", "out", "--set", f"k={value}")
-        box.refused(f"l1={value[:20]}", "train", "relu", "out", "--set", f"l={value}")
+    no_number = ("NaN", "Infinity", "1e999", "true", "{}", "[]", "[[1],[1,2]]", '"x"', "x", DEEP, DIGITS)
+    for variant, name, values in (("topk", "k", (*no_number, "-1", "0", "2.5")), ("relu", "l1", no_number)):
+        for value in values:
+            box.refused(f"{name}={value[:20]}", "train", variant, "out", "--set", f"{name}={value}")
     for text in ("k", "=4", "m=4", "seed=1", "d=3", "name=x", "k=4,k=5", ""):
         box.refused(text, "train", "topk", "out", "--set", *text.split(","))
     box.done()

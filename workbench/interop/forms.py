@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,15 @@ class Place:
             return self.path
         return self.path.parent.parent if self.path.parent.name == "checkpoints" else self.path.parent
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is a folder or a file of weights."""
+        return self.path.is_dir() or self.path.suffix in _WEIGHTS
+
     @cached_property
     def names(self) -> frozenset[str]:
         """Files that say what form it is: all of a folder, or the one that was named if it holds weights."""
-        if self.path.is_file() and self.path.suffix in _WEIGHTS:
+        if self.path.is_file() and self.is_whole:
             return frozenset({self.path.relative_to(self.folder).as_posix()})
         found = {path.name for path in self.folder.iterdir()}
         return frozenset(found | {f"checkpoints/{path.name}" for path in self.folder.glob("checkpoints/*")})
@@ -64,8 +70,13 @@ class Form:
     """tensors that mark a torch file of any name; `load` then takes the file"""
 
     def fits(self, place: Place) -> bool:
-        """Whether a place holds this form, by its files."""
-        return bool(self.marks & place.names) or (bool(self.keys) and self.keys <= place.content.keys())
+        """Whether a place holds this form, by its files; one that was named has to be among them."""
+        marked = bool(self.marks & place.names) or (bool(self.keys) and self.keys <= place.content.keys())
+        return marked and self.owns(place)
+
+    def owns(self, place: Place) -> bool:
+        """Whether a place is a folder, a file of weights, or a file that this form reads."""
+        return place.is_whole or any(fnmatchcase(place.path.name, file) for file in self.files)
 
     def read(self, place: Place) -> SAE:
         """The SAE."""
@@ -106,6 +117,7 @@ def load(name: str | Path) -> SAE:
         ValueError: no such folder, no form that is known, or a file that is not what its form says.
         FileNotFoundError: a file of the form is missing.
     """
+    must(str(name), "load.folder", "the name of a folder", "an empty one", "write . for the current one")
     path = fetched(str(name), read_of) if str(name).startswith(PREFIX) else Path(name)
     if not path.exists():
         hub = f", or write hub:{name} for the repository of the Hugging Face hub" if is_repository(str(name)) else ""
@@ -113,9 +125,8 @@ def load(name: str | Path) -> SAE:
     place = Place(path)
     form = form_of(place)
     if form is None:
-        must(
-            False, "load.folder", "an SAE in a form that is read", f"{path}, which holds {_held(place)}", _advice(place)
-        )
+        got = f"{path}, {'which' if place.is_whole else 'in a folder that'} holds {_held(place)}"
+        must(False, "load.folder", "an SAE in a form that is read", got, _advice(place))
         raise AssertionError
     sae = form.read(place).eval()
     fold_row_norms(sae)
@@ -124,7 +135,7 @@ def load(name: str | Path) -> SAE:
 
 def form_of(place: Place) -> Form | None:
     """The form that a place's files mark it as."""
-    if place.names.intersection(_OWN):
+    if place.names.intersection(_OWN) and _OURS.owns(place):
         return _OURS
     return next((form for form in FORMS if form.fits(place)), None)
 
@@ -153,7 +164,8 @@ def holds_sae(path: Path) -> bool:
     if not path.exists():
         return False
     place = Place(path)
-    return place.torch_file is not None or any(form.marks & place.names for form in FORMS)
+    opened = place.torch_file is not None
+    return any(form.owns(place) and (form.marks & place.names or (form.keys and opened)) for form in FORMS)
 
 
 def read_of(files: Collection[str]) -> list[str]:
