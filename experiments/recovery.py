@@ -7,7 +7,6 @@ Run `python experiments/recovery.py` (or `make recovery`); `--help` lists the fl
 import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
 
 # isort: split
-import json
 import sys
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -16,7 +15,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from synthetic.console import Console
+from synthetic.console import Console, json_text
 from synthetic.errors import must, pick
 from synthetic.flags import read_flags
 from synthetic.hierarchy import Forest
@@ -30,6 +29,7 @@ from workbench.plugins import load_plugin
 from workbench.report.curves import Axis, draw_curves
 from workbench.report.table import score_table
 from workbench.results import Run
+from workbench.settings import must_fit
 from workbench.study import again, commanded, config_of, opened, show_plan, write_table
 from workbench.sweep import Cell, Report, finish_cells
 
@@ -128,6 +128,8 @@ def plan(settings: Recovery, world: SparseMixture, console: Console) -> tuple[li
     where, left_out = feasible(places(world, axes), settings.axis)
     for line in left_out:
         console.print(line, style="dim", highlight=False, soft_wrap=True)
+    for place in where:
+        must_fit(f"SAE of {place.label}", place.world.d, m, (settings.seeds,))
     return where, [
         {
             "id": f"{place.label}/{name}",
@@ -222,7 +224,7 @@ def experiment(settings: Recovery, console: Console) -> int:
     if settings.dry_run:
         lines = (f"{c['id']:32} m = {c['m']}, {c['size']:,} samples x {len(c['seeds'])} seeds" for c in cells)
         show_plan(console, config_of(settings), lines)
-        console.print_json(json.dumps({"train as resolved": cells[0]["train"]}))
+        console.print(json_text({"train as resolved": cells[0]["train"]}), soft_wrap=True)
         return 0
     run = run or Run.start(settings.out, "recovery", config_of(settings))
     for place in where:

@@ -44,25 +44,37 @@ def must_be_seeds(where: str, value: Any) -> None:
         seed_of(where, value)
 
 
-@contextmanager
-def memory_for(owner: str, d: int, m: int, shape: tuple[int, ...]) -> Iterator[None]:
-    """Refuse, before anything is allocated, weights that this machine's memory cannot hold.
+_FITS, _SMALLER = "such that its weights fit into memory", "lower d, m or the number of members"
+
+
+def must_fit(owner: str, d: int, m: int, shape: tuple[int, ...]) -> str:
+    """Refuse weights that this machine's memory cannot hold; the sizes in words.
 
     Raises:
-        ValueError: W_enc and W_dec of all members are larger than the memory, or memory ran out inside the block.
+        ValueError: W_enc and W_dec of all members are larger than the memory.
     """
     numbers = 2 * d * m * math.prod(shape)
     names = getattr(os, "sysconf_names", {})
     known = "SC_PHYS_PAGES" in names and "SC_PAGE_SIZE" in names
     most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4 if known else 2**46
-    size, advice = f"d={d} x m={m} x {math.prod(shape)} members", "lower d, m or the number of members"
-    rule = "such that its weights fit into memory"
-    must(numbers <= most, f"{owner}'s size", rule, f"{size}, {4e-9 * numbers:.3g} GB", advice)
+    size = f"d={d} x m={m} x {math.prod(shape)} members"
+    must(numbers <= most, f"{owner}'s size", _FITS, f"{size}, {4e-9 * numbers:.3g} GB", _SMALLER)
+    return size
+
+
+@contextmanager
+def memory_for(owner: str, d: int, m: int, shape: tuple[int, ...]) -> Iterator[None]:
+    """Refuse, before anything is allocated, weights that do not fit into memory, and tell where it runs out inside.
+
+    Raises:
+        ValueError: see `must_fit`, or memory ran out inside the block.
+    """
+    size = must_fit(owner, d, m, shape)
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if isinstance(error, MemoryError) or "memory" in str(error).lower():
-            must(False, f"{owner}'s size", rule, f"{size}, and no memory was left", advice)
+            must(False, f"{owner}'s size", _FITS, f"{size}, and no memory was left", _SMALLER)
         raise
 
 

@@ -20,6 +20,9 @@ from workbench.results import Run, revived
 from workbench.sweep import Cell, Work, finish_cells
 
 S = TypeVar("S")
+_MOST: dict[str, int] = {"--seeds": 10_000, "--toy-seeds": 10_000, "--threads": 256}
+_MOST |= dict.fromkeys(("--samples", "--tokens"), 2**63 - 1)
+"""largest values of whole numbers; 2^31 - 1 of all others"""
 HOW = ("jobs", "out", "data", "plugin", "resume", "dry_run")
 """settings that say how and where to run: a resumed run takes them from its command line, the others from its folder"""
 
@@ -76,31 +79,12 @@ def commanded(
 
     def body() -> int:
         settings = parse()
-        if getattr(settings, "resume", None) is not None:
-            settings = _as_started(settings, name, parse)
+        folder = getattr(settings, "resume", None)
+        if folder is not None:
+            settings = parse(default=_started(settings, Run(folder)))  # a flag given now goes over the run's
         return experiment(settings, Console(highlight=False))
 
     return guarded(body, also=also)
-
-
-def _as_started(given: S, name: str, parse: Callable[..., S]) -> S:
-    """The settings of the run that --resume names.
-
-    Parsed over them, a setting that differs was given on the command line, even where it is the default.
-
-    Raises:
-        ValueError: such a setting.
-    """
-    started = _started(given, _run_of(given, name))
-    settings = parse(default=started)
-    for flag, value, kept in _differences(settings, started):
-        _left_alone(flag, value, kept)
-    return settings
-
-
-def _run_of(given: Any, name: str) -> Run:
-    must(given.resume.is_dir(), "--resume", "a run folder", given.resume, "check the path")
-    return Run.open(given.resume, name)
 
 
 def opened(settings: S, experiment: str) -> tuple[S, Run | None]:
@@ -118,30 +102,37 @@ def opened(settings: S, experiment: str) -> tuple[S, Run | None]:
             resumed run has otherwise.
         FileNotFoundError: no such folder.
     """
-    _check(settings)
-    if getattr(settings, "resume", None) is None:
+    folder = getattr(settings, "resume", None)
+    if folder is None:
+        _check(settings)
         return settings, None
-    run = _run_of(settings, experiment)
+    _check(_anew(settings))
+    run = Run.open(folder, experiment)
     started = _started(settings, run)
-    default = dict(_leaves(type(settings)()))
-    for flag, value, kept in _differences(settings, started):
-        if value != default[flag]:
-            _left_alone(flag, value, kept)
     try:
         _check(started)
     except ValueError as error:
         raise ValueError(f"{run.folder / 'config.json'}: {error}") from None
+    kept = dict(_leaves(started))
+    for flag, value in _leaves(settings):
+        advice = f"a run keeps its settings, here {kept[flag]}; start a new one"
+        must(value == kept[flag], flag, "left alone with --resume", value, advice)
     return started, run
 
 
-def _started(given: S, run: Run) -> S:
+def _anew(given: S) -> S:
+    """The present defaults, with `HOW` as given."""
+    return replace(type(given)(), **{f.name: getattr(given, f.name) for f in fields(given) if f.name in HOW})  # type: ignore[arg-type,type-var]
+
+
+def _started(given: Any, run: Run) -> Any:
     """The settings of a run, with `HOW` of the command line."""
-    where, how = str(run.folder / "config.json"), {f.name for f in fields(given) if f.name in HOW}  # type: ignore[arg-type]
+    must(run.folder.is_dir(), "--resume", "a run folder", run.folder, "check the path")
+    where = str(run.folder / "config.json")
     config = dict(checked_fields(run.config, where, {}, "start a new run"))
     _check_plugin(getattr(given, "plugin", None), config.get("plugin"), where)
-    stored = {name: value for name, value in config.items() if name not in how}
-    default = replace(type(given)(), **{name: getattr(given, name) for name in how})  # type: ignore[type-var]
-    return revived(default, stored, where)
+    stored = {name: value for name, value in config.items() if not (name in HOW and hasattr(given, name))}
+    return revived(_anew(given), stored, where)
 
 
 def _check_plugin(given: Path | None, started: Any, where: str) -> None:
@@ -181,27 +172,18 @@ def _leaves(settings: Any, prefix: str = "--") -> Iterator[tuple[str, Any]]:
             yield flag, value
 
 
-def _differences(given: Any, started: Any) -> list[tuple[str, Any, Any]]:
-    kept = dict(_leaves(started))
-    return [(flag, value, kept[flag]) for flag, value in _leaves(given) if value != kept[flag]]
-
-
-def _left_alone(flag: str, value: Any, kept: Any) -> None:
-    must(False, flag, "left alone with --resume", value, f"a run keeps its settings, here {kept}; start a new one")
-
-
 def _check(settings: Any) -> None:
     """Refuse what no experiment can run with, then what this one cannot."""
     for flag, value in _leaves(settings):
         for each in value if isinstance(value, tuple) else (value,):
             finite = not isinstance(each, float) or math.isfinite(each)
             must(finite, flag, "a finite number", value, "change it")
+            most = _MOST[flag] if flag in _MOST else 2**31 - 1
+            fits = not isinstance(each, int) or each <= most
+            must(fits, flag, f"at most {most:,}", shown(value), "lower it")
         if flag == "--train.lr":
             advice = "members of a stack differ in their seeds here; make a run for each rate"
             must(not isinstance(value, tuple), flag, "one rate", value, advice)
-    for name in ("seeds", "toy_seeds"):
-        value, most = getattr(settings, name, 1), 10_000
-        must(value <= most, f"--{name.replace('_', '-')}", f"at most {most:,}", value, "lower it")
     for name in ("jobs", "threads"):
         value = getattr(settings, name, 1)
         must(value >= 0, f"--{name}", "at least 0", value, "0 takes all cores")

@@ -100,6 +100,12 @@ def test_a_config_that_is_none_is_refused(text, tmp_path):
         resumed("recovery", folder_of(tmp_path, text, "recovery"))
 
 
+@pytest.mark.parametrize("m", [10**30, 10**11])
+def test_a_size_in_a_config_is_no_larger_than_one_on_the_command_line(m, tmp_path):
+    with pytest.raises(ValueError, match=rf"config\.json: .*m must be .*; got {m}: "):
+        resumed("recovery", folder_of(tmp_path, config_of("recovery") | {"m": m}, "recovery"))
+
+
 def test_a_setting_out_of_range_in_a_config_is_refused(tmp_path):
     folder = folder_of(tmp_path, config_of("gba") | {"seeds": 1}, "gba")
     with pytest.raises(ValueError, match=r"config\.json: --seeds must be at least 2; got 1: a paired"):
@@ -172,7 +178,14 @@ def test_where_runs_go_is_a_folder(tmp_path):
             opened(replace(KINDS["gba"](), out=out), "gba")
 
 
-@pytest.mark.parametrize("flags", [("--m", 0), ("--k", 0), ("--m", -5), ("--m", 16, "--k", 17), ("--variants",)])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        *(("--m", 0), ("--k", 0), ("--m", -5), ("--m", 16, "--k", 17), ("--variants",)),
+        *(("--m", 10**11, "--k", 2), ("--m", 2**31 - 1, "--k", 2), ("--threads", 100_000, "--dry-run")),
+        ("--train.evaluation-samples", 10**14, "--dry-run"),
+    ],
+)
 def test_recovery_refuses_sizes_that_it_cannot_train(flags, tmp_path, monkeypatch, capsys):
     base = ("--world", "toy", "--axis", "samples", "--out", tmp_path / "out")
     code, said = run(monkeypatch, capsys, MODULES["recovery"], *base, *flags)
