@@ -8,7 +8,6 @@ import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
 
 # isort: split
 import itertools
-import json
 import statistics
 import sys
 from dataclasses import asdict, dataclass, field, replace
@@ -20,7 +19,7 @@ import torch
 from rich.table import Table
 
 from synthetic import presets, stream
-from synthetic.console import Console
+from synthetic.console import Console, json_text
 from synthetic.copula import LowRankCopula
 from synthetic.directions import unit
 from synthetic.errors import must, pick
@@ -289,7 +288,7 @@ def experiment(settings: Benchmark, console: Console) -> int:
         if not settings.json:
             console.print(f"figure {paths[0]}", soft_wrap=True)
     if settings.json:
-        print(json.dumps(rows, indent=1))
+        print(json_text(rows))
     else:
         show(rows, console)
     return 0

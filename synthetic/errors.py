@@ -17,8 +17,8 @@ TRACEBACK = "WORKBENCH_TRACEBACK"
 """environment variable; set to 1, it has a command print the traceback of whatever ends it"""
 INTERNAL = 70
 """exit code of a fault of this program's own, which sysexits.h calls EX_SOFTWARE"""
-BROUGHT: dict[str, str] = {}
-"""Python files of users that this process runs, and what each is: "plugin", "claim file" """
+PLUGINS: set[str] = set()
+"""Python files of users that this process runs"""
 _PACKAGES = tuple(
     str(Path(__file__).parents[1] / name) + os.sep for name in ("synthetic", "workbench", "proofs_check", "experiments")
 )
@@ -171,14 +171,13 @@ def blamed(error: BaseException) -> str:
     if isinstance(error, ValueError | OSError) and in_our_words(error):
         return ""
     frames = reversed(traceback.extract_tb(error.__traceback__))
-    frame = next((frame for frame in frames if frame.filename in BROUGHT), None)
+    frame = next((frame for frame in frames if frame.filename in PLUGINS), None)
     if frame is None:
         return ""
-    what = BROUGHT[frame.filename]
     where = f"{frame.filename}, line {frame.lineno}" + f" ({frame.name})" * (frame.name != "<module>")
     if isinstance(error, SystemExit):
-        return f"{what} must run to its end; got exit code {error.code} in {where}: take the exit out."
-    return f"{what} must run; got {type(error).__name__} in {where}: {error}: mend it there."
+        return f"plugin must run to its end; got exit code {error.code} in {where}: take the exit out."
+    return f"plugin must run; got {type(error).__name__} in {where}: {error}: mend it there."
 
 
 def of_file(error: OSError) -> str:

@@ -15,8 +15,10 @@ import torch
 from rich.table import Table
 
 from synthetic.console import Console, json_text
-from synthetic.errors import BROUGHT, INTERNAL, Stopped, guarded, must, must_be_writable
+from synthetic.errors import INTERNAL, Stopped, guarded, must, must_be_writable
+from synthetic.progress import counted, track
 from synthetic.terminal import visible
+from workbench.sweep import _Bar
 
 ROOT = Path(__file__).parents[2]
 
@@ -99,7 +101,7 @@ def test_errors_that_are_the_users_to_mend_are_named_by_the_command(capsys):
 def test_a_file_of_a_user_is_blamed_with_line_and_function(capsys, tmp_path, monkeypatch):
     path = tmp_path / "mine.py"
     path.write_text("def activate(x):\n    return len(x)\n\ndef leave():\n    raise SystemExit(0)\n")
-    monkeypatch.setitem(BROUGHT, str(path), "plugin")
+    monkeypatch.setattr("synthetic.errors.PLUGINS", {str(path)})
     space = {}
     exec(compile(path.read_text(), str(path), "exec"), space)
     assert guarded(lambda: space["activate"](5)) == 2
@@ -143,6 +145,28 @@ def test_ctrl_c_in_a_destructor_comes_again(capsys):
     assert capsys.readouterr().err == "stopped\n"
 
 
+def test_things_that_ctrl_c_leaves_half_made_say_nothing(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "unraisablehook", lambda event: print(event.exc_value, file=sys.stderr))
+
+    class Context:
+        def __init__(self, press):
+            if press:
+                signal.raise_signal(signal.SIGINT)
+            self.owner = True
+
+        def __del__(self):
+            return self.owner and 1 // 0
+
+    def body():
+        del (held := [Context(press=False)])[:]
+        del held
+        Context(press=True)
+        return 0
+
+    assert guarded(body) == 130
+    assert capsys.readouterr().err == "integer division or modulo by zero\nstopped\n"
+
+
 # --- what a terminal would obey --------------------------------------------------------------------------------------
 
 HOSTILE = "a\x1b[2Jb\x9bc\u202ed\ue000\udc80[bold]:smile:"
@@ -165,6 +189,17 @@ def test_a_console_shows_strings_as_they_are(terminal):
     assert said.count(r"a\x1b[2Jb\x9bc\u202ed\ue000\udc80[bold]:smile:") == 3
     assert "\nnext\n" in said
     assert not {"\x1b[2J", "\x9b", "\u202e"} & {said[i : i + n] for i in range(len(said)) for n in (1, 4)}
+
+
+def test_progress_bars_show_names_as_they_are(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal
+    with _Bar(total=2, already=0) as bar:
+        bar.show("base/mine[/]", 1, "mcc .5")
+    assert list(track([1], "losses at h[/]")) == [1]
+    with counted("training[/]", "steps[/]") as count:
+        count(1, 2)
+    said = capsys.readouterr().err
+    assert all(name in said for name in ("base/mine[/] mcc .5", "losses at h[/]", "training[/]", "1 of 2 steps[/]"))
 
 
 def test_json_for_people_is_plain():
