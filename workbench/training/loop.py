@@ -244,7 +244,7 @@ def gradients(
         with torch.autocast(x.device.type, torch.bfloat16, enabled=config.bf16):
             out = sae.trace(x)
             terms = _terms(sae, out, dead, config)
-    except torch.linalg.LinAlgError as error:  # of a variant whose loss takes singular values
+    except torch.linalg.LinAlgError as error:  # pyright: ignore[reportPrivateImportUsage]  (a loss of singular values)
         _explain(torch.full(sae.shape, torch.nan), x, step, finite or {}, f"{error}")
     warm = config.penalty_at(step)
     total = torch.stack([t * warm if name in sae.penalties else t for name, t in terms.items()]).sum(0)
