@@ -6,11 +6,11 @@ from statistics import median
 from typing import Any, TypeVar
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from proofs_check.auditor import TOLERANCE, VIEWS, Audit, Met, Row
+from synthetic.console import Console
 
 _R = TypeVar("_R", Met, Row)
 
@@ -82,7 +82,7 @@ def print_audit(console: Console, audit: Audit) -> None:
             for why in dict.fromkeys(row.why for row in rows if row.status == status):
                 which = [f"{row.claim} {row.part}".rstrip() for row in rows if (row.status, row.why) == (status, why)]
                 fails = " fails" if status == "refused" else ""
-                console.print(f"  {status}: {', '.join(which)}: {why}{fails}", highlight=False, markup=False)
+                console.print(f"  {status}: {', '.join(which)}: {why}{fails}", highlight=False)
 
 
 def audit_summary(audits: dict[str, list[dict[str, Any]]], whose: str) -> Table:

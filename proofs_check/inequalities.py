@@ -126,7 +126,6 @@ def _proof(
 
     by_z3 = smt.implies("left ≤ right", scope, problem)
     bounded = {name: (low, high) for name, (low, high) in box.items() if low is not None and high is not None}
-    by_balls = balls.positive("left ≤ right", scope, bounded, difference)
     whole = len(bounded) == len(box) and given is None
 
     def run(seconds: float) -> Finding:
@@ -137,7 +136,7 @@ def _proof(
             return Finding(
                 "undecided", f"Z3: {first.detail}; balls need both ends of each unknown and nothing else given"
             )
-        second = _tried(by_balls, seconds)
+        second = _tried(balls.positive("left ≤ right", scope, bounded, difference), seconds)
         return (
             second
             if second.status != "undecided"

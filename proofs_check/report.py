@@ -2,16 +2,16 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
-from typing import Any
-from unicodedata import category
 
 from rich.box import SIMPLE
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
+from rich.styled import Styled
 from rich.table import Table
 from rich.text import Text
 
 from proofs_check.ledger import Entry
+from synthetic.console import Console
+from synthetic.terminal import visible
 
 COLOURS = {"PROVED": "green", "SUPPORTED": "cyan", "VACUOUS": "yellow", "REFUTED": "red", "UNKNOWN": "magenta"}
 
@@ -47,7 +47,8 @@ def scope_table(entries: list[Entry]) -> Table:
     table.add_column("claim", no_wrap=True)
     table.add_column("what the proofs cover")
     for entry in entries:
-        table.add_row(entry.id, Text.assemble((entry.title, "bold"), ": ", "; ".join(entry.scope) or "sampled only"))
+        covered = "; ".join(entry.scope) or "sampled only"
+        table.add_row(entry.id, Text.assemble((visible(entry.title), "bold"), f": {visible(covered)}"))
     return table
 
 
@@ -84,19 +85,17 @@ def entry_detail(entry: Entry) -> RenderableType:
         mutants.add_row(mutant["name"], mutant["caught by"] or "NOT CAUGHT", mutant["witness"])
     margin = "none" if entry.margin is None else f"{entry.margin:.2g}"
     lines: list[RenderableType] = [
-        Text.assemble((entry.id, "bold"), "  ", (entry.verdict, COLOURS[entry.verdict]), f"  {entry.kind}"),
-        Text(entry.statement),
-        Text(f"source: {entry.source}", style="dim"),
-        *([Text(f"hypotheses: {'; '.join(entry.hypotheses)}", style="dim")] if entry.hypotheses else []),
-        Text(
-            f"tried {entry.instances} instances{', cut short by --seconds' if entry.cut else ''}, least margin {margin}"
-        ),
+        Text.assemble((visible(entry.id), "bold"), "  ", (entry.verdict, COLOURS[entry.verdict]), f"  {entry.kind}"),
+        entry.statement,
+        Styled(f"source: {entry.source}", "dim"),
+        *([Styled(f"hypotheses: {'; '.join(entry.hypotheses)}", "dim")] if entry.hypotheses else []),
+        f"tried {entry.instances} instances{', cut short by --seconds' if entry.cut else ''}, least margin {margin}",
     ]
     if entry.witness:
-        lines.append(Text(f"{named(entry).lower()}: {entry.witness}", style="bold"))
+        lines.append(Styled(f"{named(entry).lower()}: {entry.witness}", "bold"))
     lines += [table for table in (proofs, parts, controls, mutants) if table.row_count]
-    lines += [Text(f"note: {entry.note}", style="dim")] if entry.note else []
-    lines += [Text(f"problem: {problem}", style="red") for problem in entry.problems]
+    lines += [Styled(f"note: {entry.note}", "dim")] if entry.note else []
+    lines += [Styled(f"problem: {problem}", "red") for problem in entry.problems]
     return Group(*lines, "")
 
 
@@ -106,21 +105,8 @@ def _rows(*headings: str) -> Table:
     return table
 
 
-def plain(value: Any) -> Any:
-    """Text, or what is made of it, without the control characters by which a claim could steer the terminal."""
-    if isinstance(value, dict):
-        return {plain(key): plain(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [plain(each) for each in value]
-    if type(value) is not str:
-        return value
-    steers = {c: c.encode("unicode_escape").decode() for c in set(value) - {"\n", "\t"} if category(c).startswith("C")}
-    return "".join(steers.get(c, c) for c in value)
-
-
 def print_ledger(console: Console, entries: list[Entry], *, at_length: bool) -> None:
     """Detail of few claims or the table of many, then what is wrong with any."""
-    entries = [replace(entry, **{name: plain(value) for name, value in vars(entry).items()}) for entry in entries]
     if at_length:
         for entry in entries:
             console.print(entry_detail(entry), highlight=False, soft_wrap=False)
@@ -129,9 +115,9 @@ def print_ledger(console: Console, entries: list[Entry], *, at_length: bool) -> 
     console.print(scope_table(entries), highlight=False)
     for entry in entries:
         if entry.witness:
-            console.print(f"{entry.id} {entry.verdict}: {entry.witness}", highlight=False, markup=False, soft_wrap=True)
+            console.print(f"{entry.id} {entry.verdict}: {entry.witness}", highlight=False, soft_wrap=True)
         for problem in entry.problems:
-            console.print(f"{entry.id} problem: {problem}", style="red", highlight=False, markup=False, soft_wrap=True)
+            console.print(f"{entry.id} problem: {problem}", style="red", highlight=False, soft_wrap=True)
     good, count = sum(entry.ok for entry in entries), {v: sum(e.verdict == v for e in entries) for v in COLOURS}
     tally = ", ".join(f"{number} {verdict}" for verdict, number in count.items() if number)
     console.print(

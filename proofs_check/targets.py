@@ -4,15 +4,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.text import Text
 
 from proofs_check.audit_report import merged, print_audit
 from proofs_check.auditor import audit
 from proofs_check.ledger import judge
-from proofs_check.report import plain, print_ledger
+from proofs_check.report import print_ledger
 from proofs_check.shelf import claims_of_file
-from synthetic.console import json_text
+from synthetic.console import Console, json_text
 from synthetic.errors import must
 from synthetic.progress import track
 from synthetic.storage import load_world
@@ -43,7 +42,7 @@ def judge_file(path: Path, console: Console, *, as_json: bool = False, **budget:
     else:
         print_ledger(console, entries, at_length=True)
     for said in wrong:
-        Console(stderr=True).print(Text.assemble(("error: ", "bold red"), plain(said)), soft_wrap=True)
+        Console(stderr=True).print(Text.assemble(("error: ", "bold red"), visible(said)), soft_wrap=True)
     if wrong:
         return 2
     return 0 if all(entry.ok for entry in entries) else 1

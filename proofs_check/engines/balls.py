@@ -1,6 +1,7 @@
 """Arb: inequalities over boxes of reals, by ball arithmetic and bisection."""
 
 import numbers
+import operator
 import time
 from collections import deque
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from typing import Any
 
 from proofs_check.claim import Check, Finding
 from proofs_check.engines.need import need
+from proofs_check.engines.refusals import Refusing, record, refusals, refuse
+from synthetic.errors import must
 from workbench.theory.ops import Ops
 
 Box = dict[str, tuple[str, str]]
@@ -29,14 +32,19 @@ def positive(shows: str, scope: str, box: Box, value: Callable[..., Any]) -> Che
     centre is the witness), or neither, and then halved. Python's own `if`, `min`, `max` and `and` are taken only where
     the comparison they ask for holds, or fails, on the whole piece; elsewhere the piece is halved as well. So a branch
     whose border runs through the box is never decided there: `ops.where`, `ops.larger` and `ops.smaller` are.
-    A function of `math` has no ball and leaves the claim undecided. A Python float is the binary number it holds.
+    A function of `math` has no ball and leaves the claim undecided, and so does a constant. A Python float is the
+    binary number it holds.
 
     Args:
         shows: what is proved, in words.
         scope: the box in words.
         box: exact ends of each unknown; the claim is for all real values between.
         value: (unknowns by name, ops) -> ball.
+
+    Raises:
+        ValueError: the box has no unknown.
     """
+    must(box, "balls.positive.box", "of one unknown at least", box, 'write {"c": ("0", "1")}')
     return Check("balls", shows, scope, lambda seconds: _decide(box, value, seconds))
 
 
@@ -44,29 +52,28 @@ class Uncertain(Exception):  # noqa: N818
     """A comparison holds at some points of a ball and fails at others."""
 
 
-class Truth:
+class Truth(Refusing):
     """What a comparison of balls comes to: true everywhere, false everywhere, or neither."""
 
-    __slots__ = ("sure",)
-    __hash__ = None  # type: ignore[assignment]
+    __slots__ = ("sure", "unknown")
+    __hash__ = Refusing.refuse
 
-    def __init__(self, sure: bool | None) -> None:
-        self.sure = sure
+    def __init__(self, sure: bool | None, unknown: bool) -> None:
+        self.sure, self.unknown = sure, unknown
 
     def __bool__(self) -> bool:
-        if self.sure is None:
-            raise Uncertain
-        return self.sure
+        return refuse(Uncertain()) if self.sure is None else self.sure
 
     def __eq__(self, other: object) -> bool:
-        return bool(self) == bool(other)
+        return bool(self) == bool(_truth(other))
 
     def __invert__(self) -> "Truth":
-        return Truth(None if self.sure is None else not self.sure)
+        return Truth(None if self.sure is None else not self.sure, self.unknown)
 
     def __and__(self, other: Any) -> "Truth":
-        both = {self.sure, _truth(other).sure}
-        return Truth(False if False in both else None if None in both else True)
+        other = _truth(other)
+        both = {self.sure, other.sure}
+        return Truth(False if False in both else None if None in both else True, self.unknown or other.unknown)
 
     def __or__(self, other: Any) -> "Truth":
         return ~(~self & ~_truth(other))
@@ -76,99 +83,106 @@ class Truth:
 
 def _truth(value: Any) -> Truth:
     if not isinstance(value, Truth | bool):
-        raise TypeError(f"a condition must be a comparison; got {type(value).__name__}")
-    return value if isinstance(value, Truth) else Truth(value)
+        refuse(TypeError(f"a condition must be a comparison; got {type(value).__name__}"))
+    return value if isinstance(value, Truth) else Truth(value, False)
 
 
-class Ball:
+class Ball(Refusing):
     """A real number that lies in an interval: every operation holds all that may come of it.
 
     There is no way from a ball to a float, and none from a comparison to a truth value unless it is certain: code that
     asks for either is refused, where it would else be judged at a single point.
     """
 
-    __slots__ = ("arb",)
-    __hash__ = None  # type: ignore[assignment]
-    __array_ufunc__ = None  # NumPy's functions refuse it
+    __slots__ = ("arb", "unknown")
+    __hash__ = Refusing.refuse
 
-    def __init__(self, arb: Any) -> None:
-        self.arb = arb
+    def __init__(self, arb: Any, unknown: bool) -> None:
+        self.arb, self.unknown = arb, unknown
 
     def __repr__(self) -> str:
         return f"<ball {self.arb}>"
 
-    def __add__(self, other: Any) -> "Ball":
+    def _with(self, other: Any, made: Callable[[Any, Any], Any]) -> Any:
         b = _arb(self, other)
-        return NotImplemented if b is None else Ball(self.arb + b)
+        if b is None:
+            record(_no_number(other))
+            return NotImplemented
+        return Ball(made(self.arb, b), self.unknown or _unknown(other))
+
+    def _against(self, other: Any, true: Callable[[Any, Any], bool], false: Callable[[Any, Any], bool]) -> Any:
+        b = _arb(self, other)
+        if b is None:
+            refuse(_no_number(other))
+        sure = True if true(self.arb, b) else False if false(self.arb, b) else None
+        return Truth(sure, self.unknown or _unknown(other))
+
+    def __add__(self, other: Any) -> "Ball":
+        return self._with(other, operator.add)
 
     def __sub__(self, other: Any) -> "Ball":
-        b = _arb(self, other)
-        return NotImplemented if b is None else Ball(self.arb - b)
+        return self._with(other, operator.sub)
 
     def __rsub__(self, other: Any) -> "Ball":
         return -self + other
 
     def __mul__(self, other: Any) -> "Ball":
-        b = _arb(self, other)
-        return NotImplemented if b is None else Ball(self.arb * b)
+        return self._with(other, operator.mul)
 
     def __truediv__(self, other: Any) -> "Ball":
-        b = _arb(self, other)
-        return NotImplemented if b is None else _finite(self.arb / b)
+        return self._with(other, lambda a, b: _finite(a / b))
 
     def __rtruediv__(self, other: Any) -> "Ball":
-        a = _arb(self, other)
-        return NotImplemented if a is None else _finite(a / self.arb)
+        return self._with(other, lambda a, b: _finite(b / a))
 
     def __pow__(self, other: Any) -> "Ball":
-        b = _arb(self, other)
-        return NotImplemented if b is None else _power(self.arb, b)
+        return self._with(other, _power)
 
-    def __rpow__(self, other: Any) -> "Ball":
-        a = _arb(self, other)
-        return NotImplemented if a is None else _power(a, self.arb)
+    def __rpow__(self, base: Any) -> "Ball":
+        if isinstance(base, float):  # what Python makes of a Fraction, too
+            refuse(TypeError(f"the base of a power must be exact; got the float {base!r}: use ops.num"))
+        return self._with(base, lambda a, b: _power(b, a))
 
     __radd__, __rmul__ = __add__, __mul__
 
     def __neg__(self) -> "Ball":
-        return Ball(-self.arb)
+        return Ball(-self.arb, self.unknown)
 
     def __pos__(self) -> "Ball":
         return self
 
     def __abs__(self) -> "Ball":
-        return Ball(abs(self.arb))
+        return Ball(abs(self.arb), self.unknown)
 
     def __lt__(self, other: Any) -> Truth:
-        b = _arb(self, other)
-        return NotImplemented if b is None else _sure(self.arb < b, self.arb >= b)
+        return self._against(other, operator.lt, operator.ge)
 
     def __le__(self, other: Any) -> Truth:
-        b = _arb(self, other)
-        return NotImplemented if b is None else _sure(self.arb <= b, self.arb > b)
+        return self._against(other, operator.le, operator.gt)
 
     def __gt__(self, other: Any) -> Truth:
-        b = _arb(self, other)
-        return NotImplemented if b is None else _sure(self.arb > b, self.arb <= b)
+        return self._against(other, operator.gt, operator.le)
 
     def __ge__(self, other: Any) -> Truth:
-        b = _arb(self, other)
-        return NotImplemented if b is None else _sure(self.arb >= b, self.arb < b)
+        return self._against(other, operator.ge, operator.lt)
 
     def __eq__(self, other: object) -> Truth:  # type: ignore[override]
-        b = _arb(self, other)
-        return NotImplemented if b is None else _sure(self.arb == b, self.arb != b)
+        return self._against(other, operator.eq, operator.ne)
 
     def __ne__(self, other: object) -> Truth:  # type: ignore[override]
-        b = _arb(self, other)
-        return NotImplemented if b is None else _sure(self.arb != b, self.arb == b)
+        return self._against(other, operator.ne, operator.eq)
 
     def __bool__(self) -> bool:
         return bool(self != 0)
 
 
-def _sure(true: bool, false: bool) -> Truth:
-    return Truth(True if true else False if false else None)
+def _no_number(value: Any) -> TypeError:
+    return TypeError(f"a value must be a number; got {type(value).__name__}")
+
+
+def _unknown(value: Any) -> bool:
+    """Whether an unknown has entered a value."""
+    return isinstance(value, Ball | Truth) and value.unknown
 
 
 def _arb(ball: Ball, value: Any) -> Any:
@@ -179,50 +193,49 @@ def _arb(ball: Ball, value: Any) -> Any:
     if type(value) is int:
         return arb(value)
     if isinstance(value, float):
-        return _finite(arb(value)).arb
+        return _finite(arb(value))
     if isinstance(value, numbers.Rational):
         return arb(int(value.numerator)) / int(value.denominator)
     return None
 
 
-def _finite(arb: Any) -> Ball:
+def _finite(arb: Any) -> Any:
     """Nothing is known of what is infinite or undefined somewhere, nor of what is made of it."""
-    return Ball(arb if arb.is_finite() else type(arb).nan())
+    return arb if arb.is_finite() else type(arb).nan()
 
 
-def _power(base: Any, exponent: Any) -> Ball:
+def _power(base: Any, exponent: Any) -> Any:
     return _finite(base**exponent if base.is_finite() and exponent.is_finite() else type(base).nan())
 
 
 def arb_ops() -> Ops:
     """The operations on balls."""
     arb = need("flint", "python-flint").arb
-    none = Ball(arb(0))
+    none = Ball(arb(0), False)
 
     def ball(value: Any) -> Any:
         found = _arb(none, value)
-        if found is None:
-            raise TypeError(f"a value must be a number; got {type(value).__name__}")
-        return found
+        return refuse(_no_number(value)) if found is None else found
 
     def where(condition: Any, then: Any, otherwise: Any) -> Ball:
-        chosen = _truth(condition).sure
-        if chosen is None:
-            return Ball(ball(then).union(ball(otherwise)))
-        return Ball(ball(then if chosen else otherwise))
+        truth = _truth(condition)
+        unknown = any(map(_unknown, (truth, then, otherwise)))
+        if truth.sure is None:
+            return Ball(ball(then).union(ball(otherwise)), unknown)
+        return Ball(ball(then if truth.sure else otherwise), unknown)
 
     def of(function: Callable[..., Any]) -> Callable[..., Ball]:
-        return lambda *values: _finite(function(*map(ball, values)))
+        return lambda *values: Ball(_finite(function(*map(ball, values))), any(map(_unknown, values)))
 
     return Ops(
-        num=cache(lambda text: Ball(ball(Fraction(text)))),
+        num=cache(lambda text: Ball(ball(Fraction(text)), False)),
         sqrt=of(arb.sqrt),
         exp=of(arb.exp),
         log=of(arb.log),
         log1p=of(arb.log1p),
         sin=of(arb.sin),
         erfc=of(arb.erfc),
-        pi=Ball(arb.pi()),
+        pi=Ball(arb.pi(), False),
         abs=of(abs),
         larger=of(arb.max),
         smaller=of(arb.min),
@@ -235,7 +248,7 @@ def _decide(box: Box, value: Callable[..., Any], seconds: float) -> Finding:
     flint = need("flint", "python-flint")
     before, flint.ctx.prec = flint.ctx.prec, _BITS
     try:
-        first = _plain(box, value)
+        first = _constant(box, value)
         if first is not None:
             return Finding("undecided", f"the value is {first} whatever the unknowns: a constant says nothing of them")
         return _bisect(box, value, seconds)
@@ -260,7 +273,7 @@ def _bisect(box: Box, value: Callable[..., Any], seconds: float) -> Finding:
         if found is not None and found >= 0:
             continue
         centre = {n: (a + b) / 2 for n, (a, b) in zip(names, ends, strict=True)}
-        at, _ = _valued(value, {n: Ball(_arb(ops.pi, v)) for n, v in centre.items()}, ops)
+        at, _ = _valued(value, {n: Ball(_arb(ops.pi, v), True) for n, v in centre.items()}, ops)
         if at is not None and at < 0:
             where = ", ".join(f"{n} = {v}" for n, v in centre.items())
             return Finding("refuted", f"{where}: {float(at.mid()):.6g} < 0")
@@ -274,32 +287,41 @@ def _bisect(box: Box, value: Callable[..., Any], seconds: float) -> Finding:
     return Finding("proved")
 
 
-def _plain(box: Box, value: Callable[..., Any]) -> Any:
-    """The function's value on the whole box, where it is one of Python's own numbers."""
+def _constant(box: Box, value: Callable[..., Any]) -> Any:
+    """The function's value on the whole box, where no unknown has entered it."""
     ops = arb_ops()
     try:
         found = value(**{n: hull(Fraction(a), Fraction(b)) for n, (a, b) in box.items()}, ops=ops)
     except Uncertain:
         return None
+    if isinstance(found, Ball):
+        return None if found.unknown else found.arb
     return found if isinstance(found, numbers.Real) else None
 
 
 def hull(low: Any, high: Any) -> Ball:
-    """A ball that holds [low, high]."""
-    none = Ball(need("flint", "python-flint").arb(0))
-    return Ball(_arb(none, low).union(_arb(none, high)))
+    """A ball that holds all values of an unknown in [low, high]."""
+    none = Ball(need("flint", "python-flint").arb(0), False)
+    return Ball(_arb(none, low).union(_arb(none, high)), True)
 
 
 def _valued(value: Callable[..., Any], sides: dict[str, Ball], ops: Ops) -> tuple[Any, str]:
     """What Arb knows of the function on a piece; None where that is nothing, and why.
 
     Raises:
-        TypeError: its value is no number.
+        TypeError: its value is no number, or it caught such an error on its way.
     """
+    border = "the border of a branch runs there: use ops.where, ops.larger or ops.smaller"
     try:
-        arb = _arb(ops.pi, value(**sides, ops=ops))
+        with refusals() as refused:
+            found = value(**sides, ops=ops)
     except Uncertain:
-        return None, "the border of a branch runs there: use ops.where, ops.larger or ops.smaller"
+        return None, border
+    if refused and not isinstance(refused[0], Uncertain):
+        raise refused[0]
+    if refused:
+        return None, border
+    arb = _arb(ops.pi, found)
     if arb is None:
         raise TypeError("it is no number")
     return (arb, "") if arb.is_finite() else (None, "it has no finite value there: narrow the box")

@@ -8,6 +8,7 @@ from typing import Any
 
 from proofs_check.claim import Check, Finding
 from proofs_check.engines.need import need
+from proofs_check.engines.refusals import Refusing, record, refusals, refuse
 from workbench.theory.ops import Ops
 
 Problem = Callable[[Callable[[str], Any], Ops], tuple[Iterable[Any], Iterable[Any]]]
@@ -19,8 +20,8 @@ def implies(shows: str, scope: str, problem: Problem) -> Check:
 
     Refuted also where no reals meet the hypotheses, so that a contradiction never passes for a proof. Undecided where
     the hypotheses allow the root of a negative number or a denominator of 0 (but under a condition of `ops.where` that
-    excludes it), and where there is no conclusion or one that says nothing of the unknowns. A Python float stands for
-    the binary number it holds.
+    excludes it), and where there is no conclusion or one that says nothing of the unknowns, or where the problem caught
+    what the engine refused. A Python float stands for the binary number it holds.
 
     Args:
         shows: what is proved, in words.
@@ -43,18 +44,18 @@ def induction(shows: str, scope: str, base: Problem, step: Problem) -> Check:
     return Check("smt", shows, scope, run)
 
 
-class Formula:
+class Formula(Refusing):
     """A statement about unknowns. It has no truth value: an `if` would take one branch for all their values."""
 
     __slots__ = ("z3",)
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = Refusing.refuse
 
     def __init__(self, z3: Any) -> None:
         self.z3 = z3
 
     def __bool__(self) -> bool:
-        raise TypeError(
-            "a comparison of unknowns has no truth value: use ops.where, ops.larger, ops.smaller or ops.abs"
+        refuse(
+            TypeError("a comparison of unknowns has no truth value: use ops.where, ops.larger, ops.smaller or ops.abs")
         )
 
     def __eq__(self, other: object) -> "Formula":  # type: ignore[override]
@@ -77,28 +78,34 @@ class Formula:
 
 def _said(value: Any) -> Any:
     if not isinstance(value, Formula | bool):
-        raise TypeError(f"a statement must be a comparison; got {type(value).__name__}")
+        refuse(TypeError(f"a statement must be a comparison; got {type(value).__name__}"))
     return value.z3 if isinstance(value, Formula) else value
 
 
-class Real:
+class Real(Refusing):
     """A real number made of unknowns, by +, -, *, /, whole powers and `ops`."""
 
     __slots__ = ("z3",)
-    __hash__ = None  # type: ignore[assignment]
-    __array_ufunc__ = None  # NumPy's functions refuse it
+    __hash__ = Refusing.refuse
 
     def __init__(self, z3: Any) -> None:
         self.z3 = z3
 
     def _with(self, other: Any, made: Callable[[Any, Any], Any]) -> Any:
+        if isinstance(other, _Foreign):
+            other.refuse()
         if not isinstance(other, Real | numbers.Rational | float):
+            record(_no_number(other))
             return NotImplemented
         return Real(made(self.z3, _term(self.z3.ctx, other)))
 
     def _against(self, other: Any, made: Callable[[Any, Any], Any]) -> Any:
         found = self._with(other, made)
         return found if found is NotImplemented else Formula(found.z3)
+
+    def _equality(self, other: Any, made: Callable[[Any, Any], Any]) -> Formula:
+        found = self._against(other, made)  # Python would take what is not implemented for "not the same object"
+        return refuse(_no_number(other)) if found is NotImplemented else found
 
     def __add__(self, other: Any) -> "Real":
         return self._with(other, lambda a, b: a + b)
@@ -126,10 +133,13 @@ class Real:
 
     def __pow__(self, power: Any) -> "Real":
         if not isinstance(power, int):
-            raise TypeError(f"a power must be a whole number; got {power!r}: take roots by ops.sqrt")
+            refuse(TypeError(f"a power must be a whole number; got {power!r}: take roots by ops.sqrt"))
         if power < 0:
             return 1 / self**-power
         return Real(self.z3**power) if power else 0 * self + 1
+
+    def __rpow__(self, base: Any) -> "Real":
+        refuse(TypeError("a power must be a whole number; got unknowns: use the balls engine"))
 
     def __neg__(self) -> "Real":
         return Real(-self.z3)
@@ -153,13 +163,17 @@ class Real:
         return self._against(other, lambda a, b: a >= b)
 
     def __eq__(self, other: object) -> Formula:  # type: ignore[override]
-        return self._against(other, lambda a, b: a == b)
+        return self._equality(other, lambda a, b: a == b)
 
     def __ne__(self, other: object) -> Formula:  # type: ignore[override]
-        return self._against(other, lambda a, b: a != b)
+        return self._equality(other, lambda a, b: a != b)
 
     def __bool__(self) -> bool:
         return bool(self != 0)
+
+
+def _no_number(value: Any) -> TypeError:
+    return TypeError(f"a value must be a number; got {type(value).__name__}")
 
 
 def _term(context: Any, value: Any) -> Any:
@@ -172,9 +186,9 @@ def _term(context: Any, value: Any) -> Any:
     if isinstance(value, Real):
         return value.z3
     if not isinstance(value, numbers.Rational | float):
-        raise TypeError(f"a value must be a number; got {type(value).__name__}")
+        refuse(_no_number(value))
     if isinstance(value, float) and not abs(value) < float("inf"):
-        raise ValueError(f"a constant must be finite; got {value}")
+        refuse(ValueError(f"a constant must be finite; got {value}"))
     exact = Fraction(value)
     return need("z3", "z3-solver").Q(exact.numerator, exact.denominator, context)
 
@@ -217,7 +231,10 @@ def _decide(problem: Problem, seconds: float) -> Finding:
     query = _Query(seconds)
     z3, context = query.z3, query.context
     ops, roots = _ops(z3, context)
-    given, then = (list(side) for side in problem(query.unknowns, ops))
+    with refusals() as refused:
+        given, then = (list(side) for side in problem(query.unknowns, ops))
+    if refused:
+        return Finding("undecided", f"the problem caught what cannot be decided: {refused[0]}")
     silent = _silent(z3, then)
     if silent:
         return Finding("undecided", silent)
@@ -312,14 +329,17 @@ def _shown(model: Any, real: Any) -> str:
     return value.as_decimal(4) if hasattr(value, "as_decimal") and not hasattr(value, "as_fraction") else str(value)
 
 
-class _Refused:
-    """Stands for a number that Z3 does not know."""
+class _Foreign(Refusing):
+    """Stands for a number or a function that Z3 does not know."""
 
-    def _refuse(self, *_: Any) -> Any:
-        raise ValueError("smt.problem must be algebraic; got exp, log, log1p, sin, erfc or pi: use the balls engine.")
+    def _error(self) -> Exception:
+        known = "smt.problem must be algebraic; got exp, log, log1p, sin, erfc or pi"
+        return ValueError(f"{known}: use the balls engine.")
 
-    __call__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _refuse
-    __truediv__ = __rtruediv__ = __pow__ = __neg__ = __le__ = __lt__ = __ge__ = __gt__ = _refuse
+    __call__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = Refusing.refuse
+    __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __neg__ = __pos__ = __abs__ = __bool__ = Refusing.refuse
+    __le__ = __lt__ = __ge__ = __gt__ = __eq__ = __ne__ = Refusing.refuse  # type: ignore[assignment]
+    __hash__ = Refusing.refuse
 
 
 def _ops(z3: Any, context: Any) -> tuple[Ops, list[tuple[Any, Any]]]:
@@ -327,23 +347,23 @@ def _ops(z3: Any, context: Any) -> tuple[Ops, list[tuple[Any, Any]]]:
     roots: list[tuple[Any, Any]] = []
 
     def root(square: Any) -> Real:
-        below, value = _term(context, square), z3.Real(f"root!{len(roots)}", context)
+        below, value = _term(context, square), z3.Real(f"root {len(roots)}", context)  # no unknown has a space
         roots.append((below, z3.And(value >= 0, value * value == below)))
         return Real(value)
 
     def where(condition: Any, then: Any, otherwise: Any) -> Real:
         return Real(z3.If(_said(condition), _term(context, then), _term(context, otherwise), context))
 
-    refused: Any = _Refused()
+    foreign: Any = _Foreign()
     ops = Ops(
         num=lambda text: Real(_term(context, Fraction(text))),
         sqrt=root,
-        exp=refused,
-        log=refused,
-        log1p=refused,
-        sin=refused,
-        erfc=refused,
-        pi=refused,
+        exp=foreign,
+        log=foreign,
+        log1p=foreign,
+        sin=foreign,
+        erfc=foreign,
+        pi=foreign,
         abs=abs,
         larger=lambda a, b: where(a >= b, a, b),
         smaller=lambda a, b: where(a <= b, a, b),

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from rich.console import Console
 
 import synthetic as S
 import workbench as W
@@ -14,6 +13,7 @@ from proofs_check.audit_report import audit_summary, merged, print_audit
 from proofs_check.auditor import TOLERANCE, Audit, Row, audit, views
 from proofs_check.mixture import Mixture
 from proofs_check.targets import members_of, sae_folders, world_of
+from synthetic.console import Console
 from workbench.__main__ import main as command_line
 from workbench.theory import coherence
 

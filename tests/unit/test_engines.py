@@ -1,9 +1,11 @@
 """Engines prove what is true, refute what is false with a witness that is one, and leave the rest undecided."""
 
+import contextlib
 import math
 import sys
 import time
 from dataclasses import replace
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -187,6 +189,65 @@ def test_smt_takes_no_branch_and_no_float_of_an_unknown(side):
         smt_finding(lambda unknowns, ops: ([unknowns("x") >= 0], [side(unknowns("x")) <= 0 * unknowns("x")]))
 
 
+def test_smt_takes_no_number_of_another_library_for_unequal():
+    for value in (Decimal("0.5"), np.float32(0.5), torch.tensor(0.5), None):
+        with pytest.raises(TypeError, match="a value must be a number; got"):
+            smt_finding(lambda unknowns, ops, value=value: ([], [(-1 if unknowns("x") == value else 1) <= 1]))
+
+
+def test_a_root_has_a_name_of_its_own():
+    """Were it the unknown of the same name, x = root!0 would follow."""
+
+    def problem(unknowns, ops):
+        x, other = unknowns("x root!0")
+        return [x >= 0, other >= 1], [ops.sqrt(x) >= 1]
+
+    assert smt_finding(problem).status == "refuted"
+
+
+CAUGHT = [
+    lambda x: 1 if 0.7310 < x < 0.7311 else 0,
+    lambda x: 1 if x == 0.5 else 0,
+    lambda x: 1 if x == Decimal("0.5") else 0,
+    lambda x: math.exp(x),
+    lambda x: float(x),
+    lambda x: round(x),
+    lambda x: x % 1,
+    lambda x: x + Decimal("0.5"),
+    lambda x: Decimal("0.5") * x,
+    lambda x: np.exp(x),
+    lambda x: torch.exp(x),
+    lambda x: {x: 1}[x],
+    lambda x: Fraction(1, 3) ** x,
+]
+"""each of them refused of an unknown"""
+
+
+def despite(step, x):
+    """x in every case but where the step can be taken: it can of a float."""
+    with contextlib.suppress(Exception):
+        return step(x) - 10
+    return x
+
+
+@pytest.mark.parametrize("step", [*CAUGHT, lambda x: x**0.5])
+def test_smt_remembers_a_refusal_that_was_caught(step):
+    def problem(unknowns, ops):
+        x = unknowns("x")
+        return [x >= 0, x <= 1], [despite(step, x) >= 0]
+
+    found = smt_finding(problem)
+    assert found.status == "undecided"
+    assert found.detail.startswith("the problem caught what cannot be decided: ")
+
+
+def test_smt_remembers_a_function_that_it_does_not_know():
+    def problem(unknowns, ops):
+        return [unknowns("x") >= 0], [despite(lambda x: 1 if x == ops.pi else ops.exp(x), unknowns("x")) >= 0]
+
+    assert "use the balls engine" in smt_finding(problem).detail
+
+
 # --- symbolic --------------------------------------------------------------------------------------------------------
 
 
@@ -262,6 +323,75 @@ def test_symbolic_stops_in_time():
     assert "raise --seconds" in finding.detail
 
 
+@pytest.mark.parametrize(
+    "side",
+    [
+        lambda x, y: 0 if x == y else 1,
+        lambda x, y: 1 if x + 1 != y else 0,
+        lambda x, y: 0 if sympy.Rational(1, 2) == x else 1,
+        lambda x, y: 0 if sympy.Matrix([x]) == sympy.Matrix([y]) else 1,
+        lambda x, y: 0 if x in (y, 2) else 1,
+        lambda x, y: 1 if x else 0,
+        lambda x, y: 0 if x > y else 1,
+        lambda x, y: float(x),
+        lambda x, y: math.exp(x),
+    ],
+)
+def test_symbolic_takes_no_branch_by_the_form_of_an_expression(side):
+    def sides(symbols, ops):
+        x, y = symbols("x y")
+        yield side(x, y), 1 + 0 * x
+
+    with pytest.raises(TypeError, match=r"write sympy\.Eq in ops\.where"):
+        symbolic_finding(sides)
+
+    def caught(symbols, ops):
+        x, y = symbols("x y")
+        with contextlib.suppress(Exception):
+            side(x, y)
+        yield x, x
+
+    assert symbolic_finding(caught).detail.startswith("the sides caught what cannot be decided: ")
+    assert sympy.Symbol("x") != sympy.Symbol("y")
+
+
+def test_symbols_are_real_unless_they_are_said_to_be_complex():
+    def sides(symbols, ops):
+        yield ops.abs(symbols("a")) ** 2, symbols("a") ** 2
+        z = symbols("z", complex=True)
+        yield sympy.conjugate(sympy.conjugate(z)), z
+
+    assert symbolic_finding(sides).status == "proved"
+    for assumed in ({"complex": True}, {"imaginary": True}):
+        z = {"names": "z", **assumed}
+        found = symbolic_finding(lambda symbols, ops, z=z: [(sympy.conjugate(symbols(**z)), symbols(**z))])
+        assert found.status != "proved"
+
+
+@pytest.mark.parametrize(
+    ("pair", "status"),
+    [
+        (lambda x, ops: (2 * ops.log(x - 5), ops.log((x - 5) ** 2)), "undecided"),
+        (lambda x, ops: (ops.sqrt(x - 5) ** 2, ops.abs(x - 5)), "undecided"),
+        (lambda x, ops: (2 * ops.log(x - 5), ops.log((x - 5) ** 3)), "refuted"),
+        (lambda x, ops: (ops.sqrt(x + 5) ** 2, ops.abs(x)), "refuted"),
+    ],
+)
+def test_a_witness_lies_in_the_domain(pair, status):
+    assert symbolic_finding(lambda symbols, ops: [pair(symbols("x"), ops)]).status == status
+
+
+def test_a_witness_meets_what_is_assumed():
+    def finding(**assumed):
+        return symbolic_finding(lambda symbols, ops: [(ops.larger(symbols("x", **assumed) - 1, -1), -1)])
+
+    assert finding(positive=False).status != "refuted"
+    assert finding(positive=True).detail == "x = 2: 1 against -1"
+    assert finding(integer=True, odd=True).detail == "x = 3: 2 against -1"
+    negative = symbolic_finding(lambda symbols, ops: [(symbols("x", negative=True), ops.num("-2"))])
+    assert negative.detail == "x = -1/2: -1/2 against -2"
+
+
 # --- balls -----------------------------------------------------------------------------------------------------------
 
 
@@ -307,6 +437,11 @@ def test_a_narrow_dip_below_zero_is_not_missed():
     """0 outside [.3, .301], -1e-6 at its centre: grids miss it, balls do not call it proved."""
     dip = lambda x, ops: (x - ops.num("3/10")) * (x - ops.num("301/1000"))  # noqa: E731
     assert balls.positive("shows", "scope", {"x": ("0", "1")}, dip).run(20.0).status == "refuted"
+
+
+def test_balls_need_an_unknown():
+    with pytest.raises(ValueError, match=r'balls.positive.box must be of one unknown at least; got \{\}: write \{"c"'):
+        balls.positive("shows", "scope", {}, lambda ops: ops.pi)
 
 
 ARRAYS = replace(FLOAT, where=lambda condition, then, otherwise: float(np.where(condition, then, otherwise)))
@@ -381,6 +516,35 @@ def test_a_border_inside_the_box_is_undecided(value):
     assert "the border of a branch runs there: use ops.where, ops.larger or ops.smaller" in found.detail
 
 
+def test_balls_take_a_branch_at_a_point_where_it_is_certain():
+    for step in CAUGHT[:2]:
+        assert ball_finding(lambda x, ops, step=step: despite(step, x), seconds=5.0).status == "refuted"
+
+
+@pytest.mark.parametrize("step", CAUGHT[2:])
+def test_balls_remember_a_refusal_that_was_caught(step):
+    assert ball_finding(lambda x, ops: despite(step, x) + 1).status == "undecided"
+
+
+@pytest.mark.parametrize("value", [Decimal("0.7265625"), np.float32(0.7265625), torch.tensor(0.5), None])
+def test_balls_take_no_number_of_another_library_for_unequal(value):
+    for side in (
+        lambda x, ops: -1 + 0 * x if x == value else x + 1,
+        lambda x, ops: x + 1 if x != value else -1 + 0 * x,
+    ):
+        found = ball_finding(side)
+        assert found.status == "undecided"
+        assert "a value must be a number; got " in found.detail
+
+
+def test_a_power_of_a_fraction_is_exact_by_ops_alone():
+    """Python makes the float 1/3 of it first, which is below a third."""
+    found = ball_finding(lambda x, ops: Fraction(1, 3) ** (x + 1) - ops.exp(-(x + 1) * ops.log(ops.num("3"))) + 1)
+    assert "the base of a power must be exact; got the float 0.333" in found.detail
+    assert "use ops.num" in found.detail
+    assert ball_finding(lambda x, ops: ops.num("1/3") ** x - ops.num("1/4") + 0 * 2**x, seconds=5.0).status == "proved"
+
+
 def test_choices_of_ops_are_decided_at_their_border():
     def value(x, ops):
         chosen = ops.where((x < 0.3) | ~(x <= 0.6), ops.num("1"), 2)
@@ -395,6 +559,9 @@ def test_choices_of_ops_are_decided_at_their_border():
         lambda x, ops: math.inf - x,
         lambda x, ops: math.inf,
         lambda x, ops: 1.0,
+        lambda x, ops: ops.num("2") - ops.num("1"),
+        lambda x, ops: ops.num("4") - ops.pi,
+        lambda x, ops: ops.where(ops.pi > 3, ops.sqrt(ops.num("2")), 1) ** 2 / 3,
         lambda x, ops: x / x,
         lambda x, ops: ops.sin(1 / x) + 2,
         lambda x, ops: (1 / x) ** 0,
