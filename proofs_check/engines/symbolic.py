@@ -74,7 +74,10 @@ def _forms_hidden() -> Iterator[None]:
         for each, name in [*hidden, (Relational, "__bool__")]:
             before = vars(each).get(name)
             setattr(each, name, _by_sympy(before or (lambda _: True)))
-            stack.callback(*((setattr, each, name, before) if before else (delattr, each, name)))
+            if before:
+                stack.callback(setattr, each, name, before)
+            else:
+                stack.callback(delattr, each, name)
         yield
 
 
@@ -141,7 +144,8 @@ def _within(seconds: float) -> Iterator[None]:
 
 def _decide(sides: Sides) -> Finding:
     def symbols(names: str, **assumed: Any) -> Any:
-        return sympy.symbols(names, **({} if _NOT_REAL & assumed.keys() else {"real": True}) | assumed)
+        usual: dict[str, Any] = {} if _NOT_REAL & assumed.keys() else {"real": True}
+        return sympy.symbols(names, **usual | assumed)
 
     taken: list[Any] = []
     with refusals() as refused, _forms_hidden():
