@@ -253,7 +253,7 @@ def _decide(problem: Problem, seconds: float) -> Finding:
     if possible == z3.unsat:
         return Finding("refuted", "the hypotheses contradict each other")
     if possible == z3.unknown:
-        return Finding("undecided", f"no model of the hypotheses in {seconds:g} s")
+        return Finding("undecided", f"no model of the hypotheses in {seconds:g} s: raise --seconds")
     found, at = query.ask(*facts, z3.Not(conclusion))
     if found == z3.unknown:
         return Finding("undecided", f"z3 found neither proof nor model in {seconds:g} s: raise --seconds")
