@@ -69,7 +69,7 @@ REFUSED = {
     f"Scaled.inner must be an object; got {S.Constant}: call the class.": lambda: S.Scaled(S.Constant),
     "Forest.exclusive must be true or false; got 1: give one.": lambda: S.Forest(exclusive=1),
     "Cone.k must be a whole number or none; got 'x': give one.": lambda: S.Cone(k="x"),
-    "Given.rows must be a list of any number of a list of any number of a finite number; got ((1, 'x'),): give one.": (
+    "Given.rows must be a list of any number of a list of any number of a finite number; got [[1, 'x']]: give one.": (
         lambda: S.Given([[1, "x"]])
     ),
     "LatentCorrelation.pairs must be a list of any number of a list of a whole number, a whole number, "
