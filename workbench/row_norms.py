@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from workbench.ratios import unit_rows
 from workbench.sae import SAE
 
 TOLERANCE = 1e-5
@@ -47,5 +48,4 @@ def _directions(columns: Float[Tensor, "*s m d"]) -> Float[Tensor, "*s m d"]:
     """Unit vectors along columns, along the first axis where a column is 0."""
     first = torch.zeros_like(columns)
     first[..., 0] = 1
-    norms = columns.norm(dim=-1, keepdim=True)
-    return torch.where(norms > 0, columns / norms.where(norms > 0, 1.0), first)
+    return torch.where(columns.norm(dim=-1, keepdim=True) > 0, unit_rows(columns), first)
