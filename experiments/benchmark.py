@@ -4,7 +4,7 @@ Equality with plain dense autograd is asserted before any time is taken. Times a
 between all that is compared, in one process.
 """
 
-import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 
 # isort: split
 import itertools
@@ -18,25 +18,26 @@ from typing import Any, Literal
 import torch
 from rich.table import Table
 
-from synthetic import presets, stream
-from synthetic.console import Console, json_text
-from synthetic.copula import LowRankCopula
-from synthetic.directions import unit
-from synthetic.errors import must, pick
-from synthetic.firing import Independent
-from synthetic.flags import read_flags
+from experiments.rivals import rival_step, saelens_sampler
+from experiments.timing import Shape, Step, assert_equal, peak_bytes
+from synthetic import stream
+from synthetic.base.console import Console, json_text
+from synthetic.base.errors import must, pick
+from synthetic.base.flags import read_flags
+from synthetic.base.progress import track
+from synthetic.laws.copula import LowRankCopula
+from synthetic.laws.directions import unit
+from synthetic.laws.firing import Independent
+from synthetic.laws.rates import Constant
 from synthetic.mixture import SparseMixture
-from synthetic.progress import track
-from synthetic.rates import Constant
+from synthetic.worlds import presets
 from workbench import variant_shelf
-from workbench.interop.rivals import rival_step, saelens_sampler
 from workbench.machine import Work, alternate, keep_freed_memory, seconds, set_threads
 from workbench.metrics.matching import match
-from workbench.pursuit import clear_picks, matching_pursuit
-from workbench.report.figure import COLOURS, finish, shared_legend, styled, subplots
-from workbench.results import Run
-from workbench.study import commanded, config_of, opened
-from workbench.timing import Shape, Step, assert_equal, peak_bytes
+from workbench.parts.pursuit import clear_picks, matching_pursuit
+from workbench.study.figure import COLOURS, finish, shared_legend, styled, subplots
+from workbench.study.run import Run
+from workbench.study.study import commanded, config_of, opened
 
 Row = dict[str, Any]
 GROWTH: dict[str, tuple[int, ...]] = {

@@ -6,7 +6,7 @@ experiments/gpt2.py` takes a model and text that package registries carry; `--pr
 (2025) on GPT-2. Results go to `runs/gpt2/...`; `--resume FOLDER` continues; `--help` lists the flags.
 """
 
-import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 
 # isort: split
 import sys
@@ -18,13 +18,15 @@ from typing import Any, Literal
 
 import torch
 
-from proofs_check.audit_report import audit_summary
-from proofs_check.auditor import audit
-from proofs_check.targets import members_of
-from synthetic.console import Console
-from synthetic.errors import Stopped, must
-from synthetic.flags import read_flags
-from synthetic.progress import counted
+from experiments.lm.figures import SPLIT
+from experiments.lm.report import tell
+from proofs_check.auditor.audit import audit
+from proofs_check.auditor.report import audit_summary
+from proofs_check.auditor.targets import members_of
+from synthetic.base.console import Console
+from synthetic.base.errors import Stopped, must
+from synthetic.base.flags import read_flags
+from synthetic.base.progress import counted
 from workbench import SAE, TrainConfig, create, kernels, train
 from workbench.lm.activations import Activations
 from workbench.lm.attention import summed_attribution
@@ -33,12 +35,10 @@ from workbench.lm.packaged import model_and_text
 from workbench.lm.scores import losses, scored
 from workbench.lm.store import ActivationStore, StoreConfig, open_store, store_size, write_store
 from workbench.lm.text import documents
-from workbench.planted import sign_split
-from workbench.report.lm_figures import SPLIT
-from workbench.report.lm_report import tell
-from workbench.results import Run, revived
-from workbench.study import again, commanded, config_of, opened, show_plan
-from workbench.sweep import Cell, Report, finish_cells
+from workbench.study.run import Run, revived
+from workbench.study.runner import Cell, Report, finish_cells
+from workbench.study.study import again, commanded, config_of, opened, show_plan
+from workbench.training.ceiling import sign_split
 
 AUDITED = 64
 """active latents a sample up to which theorems are read off an SAE: they look at all pairs"""

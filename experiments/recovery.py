@@ -4,7 +4,7 @@ Run `python experiments/recovery.py` (or `make recovery`); `--help` lists the fl
 `runs/recovery/...`; `--resume FOLDER` continues an interrupted run.
 """
 
-import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 
 # isort: split
 import sys
@@ -15,23 +15,23 @@ from typing import Any, Literal
 
 import polars as pl
 
-from synthetic.console import Console, json_text
-from synthetic.errors import must, pick
-from synthetic.flags import read_flags
-from synthetic.hierarchy import Forest
+from experiments.curves import Axis, draw_curves
+from experiments.variations import NOISE_DB, Place, feasible, places
+from synthetic.base.console import Console, json_text
+from synthetic.base.errors import must, pick
+from synthetic.base.flags import read_flags
+from synthetic.base.storage import load_world, save_world
+from synthetic.laws.forest import Forest
+from synthetic.laws.noise import NoNoise
 from synthetic.mixture import SparseMixture
-from synthetic.noise import NoNoise
-from synthetic.presets import find_world
-from synthetic.storage import load_world, save_world
-from synthetic.variations import NOISE_DB, Place, feasible, places
+from synthetic.worlds.presets import find_world
 from workbench import TrainConfig, ceiling, create, train, variant_shelf
 from workbench.plugins import load_plugin
-from workbench.report.curves import Axis, draw_curves
-from workbench.report.table import score_table
-from workbench.results import Run
 from workbench.settings import must_fit
-from workbench.study import again, commanded, config_of, opened, show_plan, write_table
-from workbench.sweep import Cell, Report, finish_cells
+from workbench.study.run import Run
+from workbench.study.runner import Cell, Report, finish_cells
+from workbench.study.study import again, commanded, config_of, opened, show_plan, write_table
+from workbench.study.table import score_table
 
 AxisName = Literal["samples", "sparsity", "superposition", "noise"]
 METRICS = {"recall@.9": "share of features, cos ≥ .9", "mcc": "MCC", "f1": "macro-F1 over features"}

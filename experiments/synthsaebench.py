@@ -5,7 +5,7 @@ last checkpoint to the same bits; `--help` lists the flags. Two worlds share the
 pinned public data behave. The figure is stated beside every score.
 """
 
-import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 
 # isort: split
 import os
@@ -23,19 +23,19 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from synthetic.console import Console
-from synthetic.errors import must, pick
-from synthetic.flags import read_flags
-from synthetic.hierarchy import Forest
+from experiments.curves import Axis, draw_curves
+from synthetic.base.console import Console
+from synthetic.base.errors import must, pick
+from synthetic.base.flags import read_flags
+from synthetic.base.storage import load_world, save_world
+from synthetic.laws.forest import Forest
 from synthetic.mixture import SparseMixture
-from synthetic.presets import synthsaebench_16k
-from synthetic.storage import load_world, save_world
+from synthetic.worlds.presets import synthsaebench_16k
 from workbench import RECIPES, evaluate, recipe, train
-from workbench.report.curves import Axis, draw_curves
-from workbench.results import Run
 from workbench.settings import plain
-from workbench.study import again, commanded, config_of, opened, show_plan, write_table
-from workbench.sweep import Cell, Report, finish_cells
+from workbench.study.run import Run
+from workbench.study.runner import Cell, Report, finish_cells
+from workbench.study.study import again, commanded, config_of, opened, show_plan, write_table
 
 THEIRS = {"f1": "F1", "precision": "P", "recall": "R", "mcc": "MCC", "explained_variance": "EV", "dead_latents": "dead"}
 THEIRS = {f"saelens_{metric}": column for metric, column in (THEIRS | {"uniqueness": "uniq."}).items()}

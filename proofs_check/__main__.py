@@ -1,6 +1,6 @@
 """The ledger of claims: `python -m proofs_check` judges them all."""
 
-import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 
 # isort: split
 import math
@@ -8,9 +8,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from synthetic.console import Console, json_text
-from synthetic.errors import guarded, must, must_be_whole, must_be_writable
-from synthetic.flags import read_flags
+from synthetic.base.console import Console, json_text
+from synthetic.base.errors import guarded, must, must_be_whole, must_be_writable
+from synthetic.base.flags import read_flags
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Ledger:
 def run(settings: Ledger, console: Console) -> int:
     """Judge, print, write; returns the exit code."""
     from proofs_check.judging import chosen, judge_all
-    from proofs_check.report import print_ledger
+    from proofs_check.report.terminal import print_ledger
 
     ids = chosen(settings.area, settings.id)
     entries = judge_all(ids, settings.jobs, examples=settings.examples, seconds=settings.seconds, seed=settings.seed)
@@ -55,7 +55,7 @@ def run(settings: Ledger, console: Console) -> int:
     else:
         print_ledger(console, entries, at_length=bool(settings.id))
     if settings.html is not None:
-        from proofs_check.page import write_page
+        from proofs_check.report.page import write_page
 
         write_page(entries, settings.html)
         console.print(f"page {settings.html}", highlight=False, soft_wrap=True) if not settings.json else None

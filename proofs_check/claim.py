@@ -10,7 +10,7 @@ import torch
 from hypothesis.strategies import SearchStrategy
 from torch import Tensor
 
-from synthetic.errors import must
+from synthetic.base.errors import must
 
 TOLERANCE = 1e-9
 """relative rounding error allowed in float64 comparisons"""

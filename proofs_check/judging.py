@@ -4,9 +4,9 @@ import os
 
 from proofs_check.ledger import Entry, judge
 from proofs_check.shelf import area_of, claims
-from synthetic.errors import must, pick
-from synthetic.progress import track
-from workbench.sweep import process_pool
+from synthetic.base.errors import must, pick
+from synthetic.base.progress import track
+from workbench.study.runner import process_pool
 
 
 def chosen(areas: tuple[str, ...], ids: tuple[str, ...]) -> list[str]:

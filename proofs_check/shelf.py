@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from proofs_check.claim import Claim
-from synthetic.errors import must
+from synthetic.base.errors import must
 
 
 def claims() -> dict[str, Claim]:

@@ -6,12 +6,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from synthetic.directions import overlaps
-from synthetic.errors import must
+from synthetic.base.errors import must
+from synthetic.base.streams import stream
+from synthetic.laws.directions import overlaps
 from synthetic.mixture import SparseMixture
-from synthetic.streams import stream
-from synthetic.unit_norm import UnitNorm
-from synthetic.world import Codes
+from synthetic.source import Codes
+from synthetic.transformed.unit_norm import UnitNorm
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,17 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from synthetic.defaults import torch_defaults
-from synthetic.directions import Directions, RandomSphere, overlaps, welch_bound
-from synthetic.errors import must
-from synthetic.firing import Firing, Independent, Statistics
-from synthetic.hierarchy import Forest
-from synthetic.low_coherence import LowCoherence
-from synthetic.magnitudes import Drawn, Law, Magnitudes, SharedGain, Signed, Uniform
-from synthetic.noise import Noise, NoNoise
-from synthetic.storage import knob
-from synthetic.streams import stream
-from synthetic.world import Batch, Codes, GroundTruth, slot_numbers
+from synthetic.base.defaults import torch_defaults
+from synthetic.base.errors import must
+from synthetic.base.storage import knob
+from synthetic.base.streams import stream
+from synthetic.laws.directions import Directions, RandomSphere, overlaps, welch_bound
+from synthetic.laws.firing import Firing, Independent, Statistics
+from synthetic.laws.forest import Forest
+from synthetic.laws.low_coherence import LowCoherence
+from synthetic.laws.magnitudes import Drawn, Law, Magnitudes, SharedGain, Signed, Uniform
+from synthetic.laws.noise import Noise, NoNoise
+from synthetic.source import Batch, Codes, GroundTruth, slot_numbers
 
 _LARGEST_BLOCK = 4096  # dependent features whose joint moments are still written out
 _NAMES = ("directions", "firing", "magnitudes", "noise")

@@ -5,7 +5,7 @@ import functools
 import pytest
 import torch
 
-from synthetic.streams import stream
+from synthetic.base.streams import stream
 from workbench.lm.models import LanguageModel
 from workbench.lm.text import Document
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import workbench as W
-from synthetic.world import Batch, Codes, GroundTruth
+from synthetic.source import Batch, Codes, GroundTruth
 from workbench.sae import SAE
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from synthetic.world import Batch, Codes, GroundTruth, World
+from synthetic.source import Batch, Codes, GroundTruth, World
 from workbench.sae import SAE
 
 SMALL, LARGE = 2.0**-40, 2.0**40

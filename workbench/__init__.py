@@ -1,6 +1,6 @@
 """Sparse autoencoders on worlds with known ground truth: create, train, evaluate, save, load."""
 
-from synthetic.lazy import attach
+from synthetic.base.lazy import attach
 
 __getattr__, __dir__ = attach(
     __name__,
@@ -9,11 +9,11 @@ __getattr__, __dir__ = attach(
         "workbench.training.config": ("Diverged", "TrainConfig"),
         "workbench.training.loop": ("train",),
         "workbench.metrics": ("evaluate", "null"),
-        "workbench.planted": ("ceiling", "oracle"),
-        "workbench.identifiability.report": ("concept_report",),
-        "workbench.identifiability.regression": ("NotIdentifiable",),
-        "workbench.recipes": ("RECIPES", "Recipe", "recipe"),
-        "synthetic.world": ("Codes",),
-        "synthetic.errors": ("must",),
+        "workbench.training.ceiling": ("ceiling", "oracle"),
+        "workbench.topics.concepts.report": ("concept_report",),
+        "workbench.topics.concepts.regression": ("NotIdentifiable",),
+        "workbench.training.recipes": ("RECIPES", "Recipe", "recipe"),
+        "synthetic.source": ("Codes",),
+        "synthetic.base.errors": ("must",),
     },
 )

@@ -1,6 +1,6 @@
 """`python -m workbench list | check | train | eval | audit | check-claim | identify`."""
 
-import synthetic.terminal  # noqa: F401 (Ctrl-C from here on)
+import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 
 # isort: split
 import json
@@ -15,9 +15,9 @@ import tyro
 from rich.table import Table
 from rich.text import Text
 
-from synthetic.console import Console, json_text
-from synthetic.errors import guarded, must, must_be_whole, pick
-from synthetic.flags import read_flags
+from synthetic.base.console import Console, json_text
+from synthetic.base.errors import guarded, must, must_be_whole, pick
+from synthetic.base.flags import read_flags
 from workbench.training.config import Diverged, TrainConfig
 
 _SEEDS = 2**63 - 1
@@ -140,16 +140,16 @@ class Identify:
     """Say what activations know of the concepts of a model given as JSON; refuses what its tables cannot say."""
 
     file: tyro.conf.Positional[Path]
-    """JSON with sizes, prior, contexts, tokens, as in docs/concepts.json; see `workbench.identifiability.model_file`"""
+    """JSON with sizes, prior, contexts, tokens, as in docs/concepts.json; see `workbench.topics.concepts.model_file`"""
     json: bool = False
     """print one JSON object"""
 
 
 def _list(command: List, console: Console) -> int:
-    from synthetic.presets import PRESETS
+    from synthetic.worlds.presets import PRESETS
     from workbench.metrics import METRICS
-    from workbench.recipes import RECIPES
     from workbench.sae import variant_shelf
+    from workbench.training.recipes import RECIPES
 
     shelf = {name: cls.__dataclass_fields__ for name, cls in ((n, c.Settings) for n, c in variant_shelf().items())}
     shelves = {
@@ -207,7 +207,7 @@ def _check(command: Check, console: Console) -> int:
 def _train(command: Train, console: Console) -> int:
     import torch
 
-    from synthetic.lock import locked
+    from synthetic.base.lock import locked
     from workbench.interop.forms import must_take_ours
     from workbench.lm.sources import find_source
     from workbench.sae import create
@@ -224,8 +224,8 @@ def _train(command: Train, console: Console) -> int:
 
 def _trained(command: Train, sae: Any, world: Any, console: Console) -> int:
     """Train, save, drop the checkpoint: wherever this was stopped before, it goes on."""
-    from synthetic.progress import counted
-    from synthetic.storage import finish
+    from synthetic.base.progress import counted
+    from synthetic.base.storage import finish
     from workbench.training.loop import train
 
     finish(command.out)
@@ -290,7 +290,7 @@ def _settings(variant: str, texts: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _value(name: str, text: str) -> Any:
-    from synthetic.schema import shown
+    from synthetic.base.schema import shown
 
     value, good = None, False
     try:
@@ -305,7 +305,7 @@ def _value(name: str, text: str) -> Any:
 
 
 def _eval(command: Eval, console: Console) -> int:
-    from synthetic.presets import find_world
+    from synthetic.worlds.presets import find_world
     from workbench.metrics import evaluate
     from workbench.sae import load
     from workbench.settings import plain
@@ -329,20 +329,20 @@ def _text(value: Any) -> str:
 
 
 def _audit(command: Audit, console: Console) -> int:
-    from proofs_check.targets import audit_target
+    from proofs_check.auditor.targets import audit_target
 
     return audit_target(command.target, command.world, command.n, command.seed, console, as_json=command.json)
 
 
 def _check_claim(command: CheckClaim, console: Console) -> int:
-    from proofs_check.targets import judge_file
+    from proofs_check.auditor.targets import judge_file
 
     budget = {"examples": command.examples, "seconds": command.seconds, "seed": command.seed}
     return judge_file(command.file, console, as_json=command.json, **budget)
 
 
 def _identify(command: Identify, console: Console) -> int:
-    from workbench.identifiability.model_file import identify
+    from workbench.topics.concepts.model_file import identify
 
     return identify(command.file, console, as_json=command.json)
 

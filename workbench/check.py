@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from synthetic.directions import Orthonormal
-from synthetic.firing import ExactlyK
+from synthetic.base.streams import stream
+from synthetic.laws.directions import Orthonormal
+from synthetic.laws.firing import ExactlyK
 from synthetic.mixture import SparseMixture
-from synthetic.streams import stream
-from synthetic.world import Codes
+from synthetic.source import Codes
 from workbench import kernels
 from workbench.metrics.matching import match
 from workbench.sae import SAE, Latents, load

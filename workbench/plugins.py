@@ -4,7 +4,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from synthetic.errors import PLUGINS, blamed, in_our_words, must
+from synthetic.base.errors import PLUGINS, blamed, in_our_words, must
 from workbench.sae import variant_shelf
 
 

@@ -13,13 +13,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from synthetic.errors import must, pick
-from synthetic.schema import NUMBER, SWITCH, TEXT, checked_fields, list_of, optional, whole
-from synthetic.streams import stream
-from synthetic.world import Codes
+from synthetic.base.errors import must, pick
+from synthetic.base.schema import NUMBER, SWITCH, TEXT, checked_fields, list_of, optional, whole
+from synthetic.base.streams import stream
+from synthetic.source import Codes
 from workbench import kernels
+from workbench.parts.sparsifiers import packed
 from workbench.settings import checked, given, memory_for, must_be_seeds, plain, whole_number
-from workbench.sparsifiers import packed
 
 Latents = Codes | Tensor
 """latents of a batch, sparse or dense"""

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthetic.errors import must
-from synthetic.streams import seed_of
+from synthetic.base.errors import must
+from synthetic.base.streams import seed_of
 
 
 def plain(value: Any) -> Any:

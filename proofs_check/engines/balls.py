@@ -12,7 +12,7 @@ from typing import Any
 from proofs_check.claim import Check, Finding
 from proofs_check.engines.need import need
 from proofs_check.engines.refusals import Refusing, record, refusals, refuse
-from synthetic.errors import must
+from synthetic.base.errors import must
 from workbench.theory.ops import Ops
 
 Box = dict[str, tuple[str, str]]

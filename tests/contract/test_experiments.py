@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from toys import run
 
-from synthetic.console import Console
-from workbench import TrainConfig, study
-from workbench.results import revived
-from workbench.study import opened
+from synthetic.base.console import Console
+from workbench import TrainConfig
+from workbench.study import study
+from workbench.study.run import revived
+from workbench.study.study import opened
 
 pytest.importorskip("transformers", reason="two experiments need it: pip install 'sae-workbench[lm]'")
 

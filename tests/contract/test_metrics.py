@@ -10,7 +10,9 @@ from units import LARGE, SMALL, InUnits, in_units
 
 import synthetic
 import workbench
-from synthetic import presets, stream, structured_worlds
+from synthetic import stream
+from synthetic.worlds import presets
+from synthetic.worlds import structured as structured_worlds
 from workbench.metrics import METRICS, Evidence, Metric, collect, evaluate, null
 from workbench.sae import variant_shelf
 

@@ -11,11 +11,12 @@ import torch
 
 import synthetic as S
 import workbench
-from synthetic import presets, stream
-from synthetic.attention import PlantedAttention
-from synthetic.defaults import torch_defaults
-from synthetic.interventions import Interventions
-from synthetic.storage import load_world, save_world
+from synthetic import stream
+from synthetic.actions import Interventions
+from synthetic.attention.layer import PlantedAttention
+from synthetic.base.defaults import torch_defaults
+from synthetic.base.storage import load_world, save_world
+from synthetic.worlds import presets
 
 
 def small(name: str, **changes: Any) -> S.SparseMixture:

@@ -13,7 +13,7 @@ from torch.testing import assert_close
 
 import synthetic as S
 import workbench as W
-from synthetic.world import Codes
+from synthetic.source import Codes
 from workbench.interop.dictionary_learning import CLASSES
 from workbench.interop.forms import FORMS, Place, form_of
 from workbench.lm.activations import standardised

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 import synthetic as S
 import workbench as W
-from synthetic.world import Codes
+from synthetic.source import Codes
 from workbench.interop.saelens_foreign import ARCHITECTURES as READ
 
 VARIANT = {

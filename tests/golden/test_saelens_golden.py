@@ -7,7 +7,7 @@ import torch
 from make_saelens_golden import CASES, METRICS, inputs, measure, sums
 
 import workbench as W
-from synthetic.world import Batch, Codes, GroundTruth
+from synthetic.source import Batch, Codes, GroundTruth
 from workbench.sae import SAE
 
 GOLDEN = json.loads(METRICS.read_text())

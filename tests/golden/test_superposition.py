@@ -3,7 +3,7 @@
 import pytest
 
 import workbench
-from synthetic import presets
+from synthetic.worlds import presets
 
 
 def test_topk_recovers_every_feature_of_the_superposition_world() -> None:

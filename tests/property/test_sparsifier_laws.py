@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from synthetic.world import Codes
-from workbench import kernels, sparsifiers
-from workbench.sparsifiers import batch_top_k, masked, top_k
+from synthetic.source import Codes
+from workbench import kernels
+from workbench.parts import sparsifiers
+from workbench.parts.sparsifiers import batch_top_k, masked, top_k
 
 SHAPES = st.sampled_from([(), (1,), (2,), (2, 2)])
 

@@ -22,9 +22,9 @@ from scipy import stats
 from strategies import FIRING, SEEDS, falling_rates, forests, phi_copulas, phi_range, rates, values, worlds
 
 import synthetic as S
-from synthetic.copula import joint_rate, latent_from_phi, threshold
-from synthetic.firing import bernoulli_hits
-from synthetic.presets import PRESETS
+from synthetic.laws.copula import joint_rate, latent_from_phi, threshold
+from synthetic.laws.firing import bernoulli_hits
+from synthetic.worlds.presets import PRESETS
 
 # beartype looks at a random item of each tuple a world is built with
 pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")

@@ -6,7 +6,10 @@ from toys import run
 
 import synthetic as S
 import workbench as W
-from experiments import afa_bounds, top_afa, top_afa_rule, zf_plot
+from experiments.afa import bounds as afa_bounds
+from experiments.afa import norms as zf_plot
+from experiments.afa import rule as top_afa_rule
+from experiments.afa import top_afa
 
 
 def only_run(out):

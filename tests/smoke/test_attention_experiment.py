@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 import toys
 
-from experiments import attention
-from workbench.report.attention import DFA, LIFT, RHO, ROTATED, SIZE, claims, said
+from experiments.attention import study as attention
+from experiments.attention.figures import DFA, LIFT, RHO, ROTATED, SIZE, claims, said
 
 TOY = [
     *("--n-true", 24, 32, "--base", 24, "--condition", 1, 1000, "--split", 0, 1, "--owned", 4, 12, 16),

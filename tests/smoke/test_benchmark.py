@@ -10,10 +10,10 @@ import torch
 from torch.testing import assert_close
 
 from experiments import benchmark
-from workbench.interop.rivals import RIVALS, rival_step
+from experiments.rivals import RIVALS, rival_step
+from experiments.timing import Shape, Step, assert_equal, peak_bytes
 from workbench.kernels import cpu
 from workbench.machine import alternate, keep_freed_memory, set_threads
-from workbench.timing import Shape, Step, assert_equal, peak_bytes
 from workbench.training.loop import train
 
 

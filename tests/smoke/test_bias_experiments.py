@@ -4,8 +4,9 @@ import polars as pl
 import pytest
 from toys import run, starter
 
-from experiments import bias_phase, gba, resonance
-from workbench.report import bias_maps
+from experiments.bias import figures as bias_maps
+from experiments.bias import gba, resonance
+from experiments.bias import phase as bias_phase
 
 TOY = {
     gba: [

@@ -5,10 +5,12 @@ import polars as pl
 import pytest
 from toys import run, starter
 
-from experiments import concept_sae, concepts, interventions
-from workbench.report.arms import runs_of
-from workbench.report.concept_figures import values
-from workbench.report.figure import numbers
+from experiments.actions import study as interventions
+from experiments.concepts import saes as concept_sae
+from experiments.concepts import study as concepts
+from experiments.concepts.figures import values
+from workbench.study.arms import runs_of
+from workbench.study.figure import numbers
 
 TOY = {
     concepts: [

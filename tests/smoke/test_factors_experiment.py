@@ -5,8 +5,8 @@ import pytest
 import torch
 from toys import run, starter
 
-from experiments import factors
-from workbench.factor_scores import leaf_accuracy, supports
+from experiments.factors import study as factors
+from experiments.factors.scores import leaf_accuracy, supports
 
 TOY = [
     *("--samples", "300", "--iterations", "80", "--steps", "60", "--batch", "64", "--seeds", "2"),

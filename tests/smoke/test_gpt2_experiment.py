@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from toys import run
 
-from synthetic.console import Console
+from synthetic.base.console import Console
 
 pytest.importorskip("transformers", reason="language models need it: pip install 'sae-workbench[lm]'")
 
@@ -18,7 +18,7 @@ import lm as tiny
 from experiments import gpt2
 from workbench import load
 from workbench.lm.sources import find_source
-from workbench.results import Run
+from workbench.study.run import Run
 
 SMALL = ["--tokens", 3000, "--context", 32, "--m", 40, "--k", 2, 6, 20, "--afa", 0.03125, "--z-k", 3, "--seeds", 2]
 SMALL += ["--train.steps", 30, "--train.batch", 64, "--fidelity-tokens", 64, "--audit-samples", 20, "--jobs", 1]

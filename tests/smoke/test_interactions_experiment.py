@@ -6,13 +6,13 @@ import pytest
 import torch
 import toys
 
-from experiments import interactions
-from synthetic.magnitudes import ConstantMagnitude
-from synthetic.streams import stream
-from synthetic.structured_worlds import interacting, logical
+from experiments.interactions import study as interactions
+from experiments.interactions.compounds import acting, measure, planted
+from experiments.interactions.findings import FULL, LINEAR, MORE, OFTEN, OWN, PURE, Claim, R, Values, tables_of
+from synthetic.base.streams import stream
+from synthetic.laws.magnitudes import ConstantMagnitude
+from synthetic.worlds.structured import interacting, logical
 from workbench import create
-from workbench.compounds import acting, measure, planted
-from workbench.report.compounds import FULL, LINEAR, MORE, OFTEN, OWN, PURE, Claim, R, Values, tables_of
 
 TOY = [
     *("--pairs", 1, "--free", 3, "--d", 12, "--ranks", 2, 4, "--k-start", 4, "--steps", 60, "--batch", 64),

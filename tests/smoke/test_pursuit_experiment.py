@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 from toys import run, starter
 
-from experiments import benchmark, pursuit
-from workbench.timing import Shape
+from experiments import benchmark
+from experiments.pursuit import study as pursuit
+from experiments.timing import Shape
 
 TOY = [
     *("--inverse", 4, 8, "--k", 1, 2, 4, 6, "--samples", 40, "--seeds", 2, "--ratios", 1, 4, "--steps", 4, 8),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import workbench
-from synthetic import presets
+from synthetic.worlds import presets
 from workbench import sae as shelf
 
 TEXT = (Path(__file__).parents[2] / "README.md").read_text("utf-8")

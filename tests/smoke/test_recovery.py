@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 
 from experiments.recovery import main
-from synthetic import presets
-from synthetic.variations import places
+from experiments.variations import places
+from synthetic.worlds import presets
 from workbench.__main__ import main as command_line
 
 ROOT = Path(__file__).parents[2]

@@ -4,9 +4,11 @@ import polars as pl
 import pytest
 from toys import run, starter
 
-from experiments import bidirectional, hierarchy
-from workbench.report import hierarchies, signs
-from workbench.report.arms import runs_of
+from experiments.hierarchy import figures as hierarchies
+from experiments.hierarchy import study as hierarchy
+from experiments.signed import figures as signs
+from experiments.signed import study as bidirectional
+from workbench.study.arms import runs_of
 
 TOY = {
     hierarchy: [

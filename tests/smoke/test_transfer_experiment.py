@@ -12,16 +12,16 @@ pytest.importorskip("transformers", reason="language models need it: pip install
 
 import lm as tiny
 
-from experiments import transfer
-from proofs_check.targets import members_of
-from workbench.calibration import miss, nearest
+from experiments.transfer import study as transfer
+from experiments.transfer.calibration import miss, nearest
+from experiments.transfer.comparison import ALL, MIDDLE, MODEL, REAL, TOY, Compared, compared, controls, scores_of
+from experiments.transfer.figures import said
+from experiments.transfer.ranks import Agreement
+from proofs_check.auditor.targets import members_of
 from workbench.lm.activations import Activations
 from workbench.lm.store import StoreConfig, write_store
 from workbench.metrics.matching import match
-from workbench.ranks import Agreement
-from workbench.report.transfer import said
-from workbench.results import Run
-from workbench.transfer import ALL, MIDDLE, MODEL, REAL, TOY, Compared, compared, controls, scores_of
+from workbench.study.run import Run
 
 SMALL = ["--worlds", "toy", "superposition", "--variants", "topk", "abs_topk", "relu", "jumprelu", "--k", 3]
 SMALL += ["--expansion", 2, "--seeds", 2, "--toy-seeds", 2, "--train.steps", 40, "--train.batch", 64, "--trials", 3]

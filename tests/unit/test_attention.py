@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from proofs_check.attention_cases import Layer
-from synthetic import storage
-from synthetic.attention import PlantedAttention
-from synthetic.attention_parts import causal_patterns, conditioned
-from synthetic.storage import load_world, save_world
-from synthetic.streams import stream
+from proofs_check.claims.attention.cases import Layer
+from synthetic.attention.layer import PlantedAttention
+from synthetic.attention.parts import causal_patterns, conditioned
+from synthetic.base import storage
+from synthetic.base.storage import load_world, save_world
+from synthetic.base.streams import stream
 from workbench import create, variant_shelf
-from workbench.attribution import by_head, by_source, constant, has_one_role, head_share, top_features
+from workbench.metrics.attribution import by_head, by_source, constant, has_one_role, head_share, top_features
 from workbench.theory import attention as theory
 
 WORLD = PlantedAttention()
@@ -101,7 +101,7 @@ def test_a_layer_comes_back_from_disk(tmp_path, monkeypatch):
     world = WORLDS["mixed"]
     again = load_world(save_world(world, tmp_path))
     monkeypatch.delitem(storage._KNOBS, "PlantedAttention")  # as in a process that has not met it
-    monkeypatch.delitem(sys.modules, "synthetic.attention")
+    monkeypatch.delitem(sys.modules, "synthetic.attention.layer")
     assert type(load_world(tmp_path)).__name__ == "PlantedAttention"
     assert again == world
     assert sorted(again.tensors) == ["amplitudes", "mixing", "patterns", "planted"]

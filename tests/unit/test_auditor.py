@@ -9,11 +9,11 @@ import torch
 
 import synthetic as S
 import workbench as W
-from proofs_check.audit_report import audit_summary, merged, print_audit
-from proofs_check.auditor import TOLERANCE, Audit, Row, audit, views
-from proofs_check.mixture import Mixture
-from proofs_check.targets import members_of, sae_folders, world_of
-from synthetic.console import Console
+from proofs_check.auditor.audit import TOLERANCE, Audit, Row, audit, views
+from proofs_check.auditor.report import audit_summary, merged, print_audit
+from proofs_check.auditor.targets import members_of, sae_folders, world_of
+from proofs_check.instances.mixture import Mixture
+from synthetic.base.console import Console
 from workbench.__main__ import main as command_line
 from workbench.theory import coherence
 
@@ -122,7 +122,7 @@ def test_a_wrong_formula_shows_as_a_violation(monkeypatch, tmp_path, capsys):
 def test_large_supports_are_read_in_blocks(monkeypatch):
     sae = planted(CROWDED, name="relu")
     whole = audit(sae, CROWDED, n=60)
-    monkeypatch.setattr("proofs_check.auditor._PAIRS", 7 * 21**2)
+    monkeypatch.setattr("proofs_check.auditor.audit._PAIRS", 7 * 21**2)
     parts = audit(sae, CROWDED, n=60)
     assert [r.claim for r in whole.rows] == [r.claim for r in parts.rows]
     for one, two in zip(whole.rows, parts.rows, strict=True):

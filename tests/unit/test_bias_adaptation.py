@@ -5,12 +5,13 @@ import torch
 from torch.testing import assert_close
 
 import workbench
-from synthetic import bias_worlds, stream
+from synthetic import stream
+from synthetic.worlds import bias as bias_worlds
 from workbench import TrainConfig, create, train
-from workbench.bias_control import adapted, group_mean
 from workbench.metrics import collect
 from workbench.metrics.resonance import tuning
 from workbench.metrics.survival import max_cosines, survivors
+from workbench.parts.bias_control import adapted, group_mean
 
 
 def test_a_bias_falls_above_its_ceiling_rises_when_dead_and_else_stays():

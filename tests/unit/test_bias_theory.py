@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from workbench.tensors import TENSOR
-from workbench.theory import bias_adaptation as theory
+from workbench.theory import bias as theory
 from workbench.theory import coherence
 
 

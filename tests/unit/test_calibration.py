@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from workbench.calibration import calibrated, miss, nearest, next_value
+from experiments.transfer.calibration import calibrated, miss, nearest, next_value
 
 
 def test_a_power_law_takes_three_trials():

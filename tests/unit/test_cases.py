@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from proofs_check.draw import codes, cones, mixtures, numbers, selections, simplices, unit_rows
-from proofs_check.inequalities import inequality
+from proofs_check.instances.draw import codes, cones, mixtures, numbers, selections, simplices, unit_rows
+from proofs_check.instances.inequalities import inequality
+from proofs_check.instances.mixture import EXACT, NONNEGATIVE, NONZERO, OVERCOMPLETE, UNIT_ROWS, Mixture
+from proofs_check.instances.selection import BESIDE, WITHIN, Selection
 from proofs_check.ledger import judge
-from proofs_check.mixture import EXACT, NONNEGATIVE, NONZERO, OVERCOMPLETE, UNIT_ROWS, Mixture
-from proofs_check.selection import BESIDE, WITHIN, Selection
 
 ROWS = [[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]]
 

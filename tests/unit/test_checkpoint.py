@@ -12,8 +12,8 @@ import torch
 
 import synthetic as S
 import workbench as W
-from synthetic import storage
-from synthetic.world import Batch, Codes
+from synthetic.base import storage
+from synthetic.source import Batch, Codes
 from workbench.training.checkpoint import exact, identity, load_checkpoint, save_checkpoint
 
 WORLD = S.SparseMixture(n_true=12, d=8)

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import synthetic as S
-from synthetic.concept_activations import centred
-from synthetic.concept_priors import UNIFORM, dirichlet
-from synthetic.concepts import configurations
-from synthetic.storage import load_world, save_world
+from synthetic.base.storage import load_world, save_world
+from synthetic.concepts.activations import centred
+from synthetic.concepts.model import configurations
+from synthetic.concepts.priors import UNIFORM, dirichlet
 
 SIZES = (2, 2)
 PRIOR = [0.4, 0.1, 0.2, 0.3]

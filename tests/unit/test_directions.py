@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 import synthetic as S
-from synthetic.directions import overlaps, unit, welch_bound
+from synthetic.laws.directions import overlaps, unit, welch_bound
 
 
 def drawn(family, n, d, seed=0):

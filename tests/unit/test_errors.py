@@ -14,11 +14,11 @@ import pytest
 import torch
 from rich.table import Table
 
-from synthetic.console import Console, json_text
-from synthetic.errors import INTERNAL, Stopped, guarded, must, must_be_writable
-from synthetic.progress import counted, track
-from synthetic.terminal import visible
-from workbench.sweep import _Bar
+from synthetic.base.console import Console, json_text
+from synthetic.base.errors import INTERNAL, Stopped, guarded, must, must_be_writable
+from synthetic.base.progress import counted, track
+from synthetic.base.terminal import visible
+from workbench.study.runner import _Bar
 
 ROOT = Path(__file__).parents[2]
 
@@ -101,7 +101,7 @@ def test_errors_that_are_the_users_to_mend_are_named_by_the_command(capsys):
 def test_a_file_of_a_user_is_blamed_with_line_and_function(capsys, tmp_path, monkeypatch):
     path = tmp_path / "mine.py"
     path.write_text("def activate(x):\n    return len(x)\n\ndef leave():\n    raise SystemExit(0)\n")
-    monkeypatch.setattr("synthetic.errors.PLUGINS", {str(path)})
+    monkeypatch.setattr("synthetic.base.errors.PLUGINS", {str(path)})
     space = {}
     exec(compile(path.read_text(), str(path), "exec"), space)
     assert guarded(lambda: space["activate"](5)) == 2

@@ -13,11 +13,11 @@ import torch
 
 import synthetic as S
 import workbench as W
-from synthetic import storage
-from synthetic.console import Console
-from workbench import results
+from synthetic.base import storage
+from synthetic.base.console import Console
 from workbench.__main__ import Train, _train
-from workbench.results import Run
+from workbench.study import run as results
+from workbench.study.run import Run
 from workbench.training.checkpoint import Identity, identity, load_checkpoint, save_checkpoint
 
 

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from matplotlib import pyplot as plt
 
-from workbench.report.curves import Axis, draw_curves
+from experiments.curves import Axis, draw_curves
 
 
 @pytest.fixture

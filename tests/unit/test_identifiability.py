@@ -12,14 +12,14 @@ from toys import run
 
 import synthetic as S
 from workbench import __main__ as front
-from workbench.identifiability import probes
-from workbench.identifiability.diversity import conditions, distinct_contexts
-from workbench.identifiability.gauge import align, differences, gauge
-from workbench.identifiability.model_file import load_model
-from workbench.identifiability.regression import NotIdentifiable, affine_fit, r_squared, unexplained
-from workbench.identifiability.report import concept_report, residual_size
-from workbench.identifiability.seeds import agreement
-from workbench.identifiability.trained import PredictorConfig, train_predictor
+from workbench.topics.concepts import probes
+from workbench.topics.concepts.diversity import conditions, distinct_contexts
+from workbench.topics.concepts.gauge import align, differences, gauge
+from workbench.topics.concepts.model_file import load_model
+from workbench.topics.concepts.regression import NotIdentifiable, affine_fit, r_squared, unexplained
+from workbench.topics.concepts.report import concept_report, residual_size
+from workbench.topics.concepts.seeds import agreement
+from workbench.topics.concepts.trained import PredictorConfig, train_predictor
 
 
 def normal(*shape, seed=0):

@@ -11,8 +11,8 @@ from torch.testing import assert_close
 
 import synthetic as S
 import workbench as W
-from synthetic import storage
-from synthetic.world import Codes
+from synthetic.base import storage
+from synthetic.source import Codes
 from workbench import sae as sae_module
 
 WEIGHTS, CONFIG, OURS = "sae_weights.safetensors", "cfg.json", "workbench.json"

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 import synthetic as S
-from synthetic.interventions import Interventions
-from workbench.identifiability.regression import r_squared
-from workbench.interventions.autoencoder import AutoencoderConfig, chosen, fit_autoencoder
-from workbench.interventions.baselines import fit_network, fit_polynomial
-from workbench.interventions.control_function import ControlFunction, monomials
-from workbench.interventions.mmr import linear_part, median_width, mmr, relative_mmr
+from synthetic.actions import Interventions
+from workbench.topics.actions.autoencoder import AutoencoderConfig, chosen, fit_autoencoder
+from workbench.topics.actions.baselines import fit_network, fit_polynomial
+from workbench.topics.actions.control_function import ControlFunction, monomials
+from workbench.topics.actions.mmr import linear_part, median_width, mmr, relative_mmr
+from workbench.topics.concepts.regression import r_squared
 
 PLAIN = Interventions(action="gaussian")
 AT = torch.tensor([[0.5, 0.5], [3.0, 3.0], [-4.0, 2.0]], dtype=torch.float64)

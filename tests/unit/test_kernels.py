@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from synthetic.streams import stream
-from synthetic.world import Codes
+from synthetic.base.streams import stream
+from synthetic.source import Codes
 from workbench import create, kernels, variant_shelf
 from workbench.kernels import cpu, reference
 from workbench.training.revival import aux_k_loss

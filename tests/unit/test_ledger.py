@@ -23,10 +23,10 @@ from proofs_check.claim import (
     equal,
     mean_is,
 )
-from proofs_check.draw import numbers
 from proofs_check.engines import sampling, smt
 from proofs_check.engines.need import Missing
 from proofs_check.engines.sampling import attack, search
+from proofs_check.instances.draw import numbers
 from proofs_check.ledger import judge
 
 POSITIVE = Hypothesis("positive", lambda x: float(x <= 0))

@@ -12,7 +12,7 @@ transformers = pytest.importorskip("transformers", reason="language models need 
 from lm import KINDS, language_model, tokenizer, tokens  # noqa: E402
 
 import workbench as W  # noqa: E402
-from synthetic.streams import stream  # noqa: E402
+from synthetic.base.streams import stream  # noqa: E402
 from workbench.lm.fidelity import Fidelity, measure_fidelity  # noqa: E402
 from workbench.lm.hooks import HookPoint, capture, logits, width  # noqa: E402
 from workbench.lm.models import LanguageModel  # noqa: E402

@@ -21,7 +21,8 @@ from units import LARGE, SMALL, in_units
 
 import synthetic as S
 import workbench as W
-from proofs_check.auditor import views
+from experiments.lm.figures import against_topk
+from proofs_check.auditor.audit import views
 from workbench import __main__ as front
 from workbench.lm import packaged
 from workbench.lm.activations import Activations, standardised
@@ -29,9 +30,8 @@ from workbench.lm.attention import attributed
 from workbench.lm.hooks import HookPoint, capture, width
 from workbench.lm.scores import fvu_by_position, held_out_scores, losses, saturation, scored
 from workbench.lm.store import StoreConfig, write_store
-from workbench.planted import sign_split
-from workbench.report.lm_figures import against_topk
-from workbench.zf import norms, zf_figures
+from workbench.metrics.norms import norms, zf_figures
+from workbench.training.ceiling import sign_split
 
 
 @pytest.fixture(scope="module")

@@ -183,7 +183,7 @@ def test_a_store_ends_with_its_text(tmp_path, passes):
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
 @pytest.mark.parametrize("after", [0, 1, 4])
 def test_a_stopped_store_goes_on_with_what_lacks(tmp_path, monkeypatch, passes, unbroken, after, error):
-    from synthetic import storage
+    from synthetic.base import storage
 
     whole, written = storage.save_file, []
 

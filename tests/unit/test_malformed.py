@@ -18,7 +18,7 @@ import pytest
 import synthetic as S
 import workbench as W
 from proofs_check import __main__ as ledger
-from synthetic import flags
+from synthetic.base import flags
 from workbench import __main__ as bench
 
 DIGITS = "1" * 5000

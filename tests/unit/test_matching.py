@@ -8,7 +8,7 @@ from scipy.optimize import linear_sum_assignment
 from torch.nn.functional import normalize
 from torch.testing import assert_close
 
-from synthetic.streams import stream
+from synthetic.base.streams import stream
 from workbench.metrics.matching import Geometry, match
 
 

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 import synthetic as S
 import workbench as W
-from synthetic.world import Codes
+from synthetic.source import Codes
 from workbench.metrics.matching import match, random_geometries
 
 ROOT = math.sqrt(0.5)

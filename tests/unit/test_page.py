@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from proofs_check.ledger import Entry
-from proofs_check.page import _formula, write_page
+from proofs_check.report.page import _formula, write_page
 from proofs_check.shelf import claims
 
 HOSTILE = "<script>alert('1')</script> \"&$x$ $\\frac"

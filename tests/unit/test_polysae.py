@@ -7,8 +7,8 @@ from torch.testing import assert_close
 import synthetic as S
 import workbench as W
 from workbench import kernels
-from workbench.planted import oracle
-from workbench.polynomial import coefficients, orthonormal, power_terms
+from workbench.parts.polynomial import coefficients, orthonormal, power_terms
+from workbench.training.ceiling import oracle
 from workbench.training.revival import aux_k_loss
 
 D, M = 7, 11

@@ -7,10 +7,10 @@ import torch
 from torch.testing import assert_close
 
 import synthetic as S
-from synthetic.world import Codes
+from proofs_check.claims.signed.proximal_maps_table import PROXIMAL, group_l1
+from synthetic.source import Codes
 from workbench import kernels
-from workbench.proximal import PROXIMAL, group_l1
-from workbench.sparsifiers import abs_top_k, group_soft_threshold, hard_threshold, soft_threshold
+from workbench.parts.sparsifiers import abs_top_k, group_soft_threshold, hard_threshold, soft_threshold
 
 WEIGHTS = [name for name, proximal in PROXIMAL.items() if not proximal.counts]
 COUNTS = [name for name, proximal in PROXIMAL.items() if proximal.counts]

@@ -5,9 +5,10 @@ import torch
 from torch.testing import assert_close
 
 import synthetic as S
-from workbench import TrainConfig, create, gram_pursuit, train
-from workbench.gram_pursuit import best
-from workbench.pursuit import REASONS, clear_picks, matching_pursuit, orthogonal_matching_pursuit
+from workbench import TrainConfig, create, train
+from workbench.parts import gram_pursuit
+from workbench.parts.gram_pursuit import best
+from workbench.parts.pursuit import REASONS, clear_picks, matching_pursuit, orthogonal_matching_pursuit
 
 rng = S.stream(0, "tests/pursuit")
 _START = rng.get_state()

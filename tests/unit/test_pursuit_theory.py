@@ -4,9 +4,9 @@ import pytest
 import torch
 
 import synthetic as S
-from proofs_check.mixture import Mixture
-from proofs_check.pursuit_cases import Greedy, from_gram, identity_and_hadamard, outside
-from workbench import pursuit
+from proofs_check.claims.pursuit.cases import Greedy, from_gram, identity_and_hadamard, outside
+from proofs_check.instances.mixture import Mixture
+from workbench.parts import pursuit
 from workbench.theory import pursuit as theory
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau, spearmanr
 
-from synthetic.streams import stream
-from workbench.ranks import Agreement, added, agreement, family_p, kendall, seeds_agree, standings
+from experiments.transfer.ranks import Agreement, added, agreement, family_p, kendall, seeds_agree, standings
+from synthetic.base.streams import stream
 
 SCORES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=3, max_size=9)
 

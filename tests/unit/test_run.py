@@ -10,11 +10,11 @@ from typing import Literal
 
 import pytest
 
-from synthetic import schema
-from synthetic.annotations import converted
-from synthetic.lock import LOCK, locked
-from workbench import results
-from workbench.results import Run, revived
+from synthetic.base import schema
+from synthetic.base.annotations import converted
+from synthetic.base.lock import LOCK, locked
+from workbench.study import run as results
+from workbench.study.run import Run, revived
 
 
 class Noon(datetime):

@@ -10,7 +10,7 @@ import synthetic as S
 import workbench as W
 from workbench.metrics import evaluate
 from workbench.metrics.matching import match
-from workbench.semi_nmf import (
+from workbench.parts.semi_nmf import (
     Factors,
     Tree,
     best_codes,

@@ -5,9 +5,10 @@ import torch
 from torch.testing import assert_close
 
 import synthetic as S
-from synthetic.world import Codes
-from workbench import kernels, sparsifiers
-from workbench.sparsifiers import batch_top_k, jump, masked, step, top_k, track_smallest
+from synthetic.source import Codes
+from workbench import kernels
+from workbench.parts import sparsifiers
+from workbench.parts.sparsifiers import batch_top_k, jump, masked, step, top_k, track_smallest
 
 rng = S.stream(0, "tests/sparsifiers")
 _START = rng.get_state()

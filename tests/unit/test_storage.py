@@ -18,9 +18,9 @@ from safetensors.torch import save_file
 
 import synthetic as S
 import workbench as W
-from synthetic import lock, storage
-from synthetic.lock import in_use, locked
-from synthetic.storage import clear_litter, replacing, settled, together, write_tensors, write_text
+from synthetic.base import lock, storage
+from synthetic.base.lock import in_use, locked
+from synthetic.base.storage import clear_litter, replacing, settled, together, write_tensors, write_text
 
 WORLD = S.SparseMixture(n_true=6, d=4)
 SHORT = W.TrainConfig(steps=2, batch=8)

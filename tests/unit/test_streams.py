@@ -7,7 +7,7 @@ from scipy import stats
 from torch.testing import assert_close
 
 from synthetic import stream
-from synthetic.streams import seed_of
+from synthetic.base.streams import seed_of
 
 HEADER, WORDS = 24, 624  # layout of the state of torch's CPU engine, MT19937
 

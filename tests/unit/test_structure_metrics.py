@@ -9,7 +9,7 @@ from torch import Tensor
 
 import synthetic as S
 import workbench as W
-from synthetic.world import Products
+from synthetic.source import Products
 from workbench.metrics import collect
 from workbench.metrics.certificates import certificates, shuffled
 from workbench.metrics.samples import Samples, first_samples

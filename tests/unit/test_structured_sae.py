@@ -5,8 +5,8 @@ import torch
 
 import synthetic as S
 import workbench as W
-from workbench.annealed_power import RECENT, AnnealedPower, power_sum
-from workbench.nuclear_norm import balanced, factored_norm, nuclear_norm
+from workbench.parts.annealed_power import RECENT, AnnealedPower, power_sum
+from workbench.parts.nuclear_norm import balanced, factored_norm, nuclear_norm
 
 WORLD = S.SparseMixture(n_true=8, d=6, firing=S.ExactlyK(2))
 

@@ -9,7 +9,7 @@ import torch
 from torch.testing import assert_close
 
 import synthetic as S
-from synthetic.presets import preset
+from synthetic.worlds.presets import preset
 
 W = S.structured_worlds
 N = 20_000

@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 import torch
 
-from synthetic.directions import welch_bound
+from synthetic.laws.directions import welch_bound
 from workbench.tensors import TENSOR
 from workbench.theory import afa, average_case, coherence, top_afa
 

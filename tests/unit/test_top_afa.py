@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 import synthetic as S
 import workbench as W
-from workbench.sparsifiers import norm_match
+from workbench.parts.sparsifiers import norm_match
 from workbench.theory import top_afa as theory
 
 rng = S.stream(0, "tests/top_afa")

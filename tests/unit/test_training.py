@@ -11,8 +11,8 @@ from torch.testing import assert_close
 
 import synthetic as S
 import workbench as W
-from synthetic.world import Batch, Codes
-from workbench.sparsifiers import fired
+from synthetic.source import Batch, Codes
+from workbench.parts.sparsifiers import fired
 from workbench.training.checkpoint import identity, load_checkpoint
 from workbench.training.optimiser import MemoryOrderAdam, clip_gradients
 from workbench.training.revival import aux_k_loss, resample
@@ -202,7 +202,7 @@ def test_resume_without_a_checkpoint_starts_anew(tmp_path):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
 def test_an_interrupted_write_keeps_the_previous_checkpoint(tmp_path, monkeypatch, error):
-    from synthetic import storage
+    from synthetic.base import storage
 
     file, written = tmp_path / "checkpoint.safetensors", []
     whole = storage.save_file

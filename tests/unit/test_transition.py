@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from workbench.report.heat import heat, place
-from workbench.report.transition import crossing, exponent
+from experiments.bias.transition import crossing, exponent
+from workbench.study.heat import heat, place
 
 
 def test_a_crossing_is_linear_in_the_logarithm():

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import config
 
 import synthetic as S
-from synthetic.attention import PlantedAttention
-from synthetic.interventions import Interventions
+from synthetic.actions import Interventions
+from synthetic.attention.layer import PlantedAttention
 
 MODULES = ("copula", "directions", "firing", "hierarchy", "low_coherence", "magnitudes", "mixture", "noise", "rates")
 MODULES += ("concept_dag", "concept_tree", "frequent_pairs", "interactions", "level_geometry", "mixed_signs")
@@ -475,10 +475,10 @@ REFUSED = {
     "SparseMixture.n_true must be at least 1; got 0: add features.": lambda: world(0),
     "SparseMixture.d must be at least 1; got 0: add dimensions.": lambda: world(d=0),
     "SparseMixture.bias_norm must be at least 0; got -1.0: give a norm.": lambda: world(bias_norm=-1.0),
-    "SparseMixture.firing must be an object; got <class 'synthetic.firing.Independent'>: call the class.": (
+    "SparseMixture.firing must be an object; got <class 'synthetic.laws.firing.Independent'>: call the class.": (
         lambda: world(firing=S.Independent)
     ),
-    "SparseMixture.noise must be an object; got <class 'synthetic.noise.NoNoise'>: call the class.": (
+    "SparseMixture.noise must be an object; got <class 'synthetic.laws.noise.NoNoise'>: call the class.": (
         lambda: world(noise=S.NoNoise)
     ),
     "SparseMixture.magnitudes must be unsigned where children scale by their parent; got Signed: "

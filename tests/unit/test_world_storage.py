@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from strategies import worlds
 
 import synthetic as S
-from synthetic import storage
-from synthetic.storage import from_json, load_world, read_tensors, save_world, to_json
+from synthetic.base import storage
+from synthetic.base.storage import from_json, load_world, read_tensors, save_world, to_json
 
 # beartype looks at a random item of each tuple a world is built with
 pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
@@ -222,7 +222,7 @@ def test_a_full_disk_is_an_os_error_and_leaves_nothing(tmp_path):
     code = f"""
 import resource, signal, torch
 from pathlib import Path
-from synthetic.storage import write_tensors
+from synthetic.base.storage import write_tensors
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 try:

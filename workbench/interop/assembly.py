@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from synthetic.errors import must
-from synthetic.schema import shown
-from synthetic.storage import read
+from synthetic.base.errors import must
+from synthetic.base.schema import shown
+from synthetic.base.storage import read
 from workbench.sae import SAE, variant_shelf
 
 LENGTHS = ("b_enc", "b_dec", "threshold", "b_gate", "b_mag")

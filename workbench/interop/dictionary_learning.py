@@ -12,8 +12,8 @@ from typing import Any
 
 from torch import Tensor
 
-from synthetic.errors import must, pick
-from synthetic.schema import NUMBER, OBJECT, TEXT, checked_fields, optional, read_json, shown, whole
+from synthetic.base.errors import must, pick
+from synthetic.base.schema import NUMBER, OBJECT, TEXT, checked_fields, optional, read_json, shown, whole
 from workbench.interop.assembly import assembled, content_of, floats, must_agree, shape_of
 from workbench.sae import SAE
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from synthetic.errors import must
+from synthetic.base.errors import must
 from workbench.interop import dictionary_learning, gemma_scope, goodfire, hook_z, llama_scope, openai, saelens, sparsify
 from workbench.interop.assembly import content_of
 from workbench.interop.hub import PREFIX, fetched, is_repository

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from synthetic.errors import must
+from synthetic.base.errors import must
 from workbench.interop.assembly import assembled, content_of, floats, shape_of
 from workbench.sae import SAE
 

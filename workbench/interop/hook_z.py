@@ -7,7 +7,7 @@ Source: Kissane et al. (2024), arXiv 2406.17759; SAELens 6.54, `connor_rob_hook_
 
 from pathlib import Path
 
-from synthetic.schema import TEXT, optional, read_json, whole
+from synthetic.base.schema import TEXT, optional, read_json, whole
 from workbench.interop.assembly import assembled, content_of, floats, must_agree, shape_of
 from workbench.sae import SAE
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from synthetic.errors import must
+from synthetic.base.errors import must
 
 PREFIX = "hub:"
 _NAME = re.compile(r"([\w.-]+/[\w.-]+)((?:/[^/@]+)*)/?(?:@(.+))?")

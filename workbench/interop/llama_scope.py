@@ -12,8 +12,8 @@ Source: He et al. (2024), arXiv 2410.20526; OpenMOSS's Language-Model-SAEs, `sae
 from pathlib import Path
 from typing import Any
 
-from synthetic.errors import must, pick
-from synthetic.schema import NUMBER, OBJECT, SWITCH, TEXT, above, checked_fields, optional, read_json, whole
+from synthetic.base.errors import must, pick
+from synthetic.base.schema import NUMBER, OBJECT, SWITCH, TEXT, above, checked_fields, optional, read_json, whole
 from workbench.interop.assembly import assembled, content_of, float_scale, floats, must_agree, shape_of
 from workbench.sae import SAE
 

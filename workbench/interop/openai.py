@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from synthetic.errors import must, pick
-from synthetic.schema import OBJECT, TEXT, checked_fields, optional, whole
+from synthetic.base.errors import must, pick
+from synthetic.base.schema import OBJECT, TEXT, checked_fields, optional, whole
 from workbench.interop.assembly import assembled, content_of, floats
 from workbench.sae import SAE
 

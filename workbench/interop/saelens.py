@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthetic.errors import must, pick
-from synthetic.schema import OBJECT, TEXT, Kind, above, list_of, optional, read_json, shown, whole
-from synthetic.storage import file_sum, put_tensors, read_sealed, sealed, settled, together, unchanged
+from synthetic.base.errors import must, pick
+from synthetic.base.schema import OBJECT, TEXT, Kind, above, list_of, optional, read_json, shown, whole
+from synthetic.base.storage import file_sum, put_tensors, read_sealed, sealed, settled, together, unchanged
 from workbench.interop.assembly import LENGTHS, content_of, fitted, float_scale, made
 from workbench.interop.saelens_foreign import ARCHITECTURES, CONFIG, FIELDS, SCALINGS, WEIGHTS, foreign, metadata_of
 from workbench.sae import SAE, variant_shelf
@@ -47,7 +47,7 @@ _STACK_FIELDS = {
 def save(sae: SAE, folder: Path) -> Path:
     """Write one SAE as a SAELens folder; a stack as `member-000`, ... and a `stack.json` that names them.
 
-    The files take the place of an earlier SAE's together (`synthetic.storage.together`), which any stop leaves whole.
+    The files take the place of an earlier SAE's together (`synthetic.base.storage.together`), which any stop leaves whole.
 
     Raises:
         ValueError: another library's SAE is there, or another process writes there.

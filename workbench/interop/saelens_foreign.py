@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from synthetic.errors import must, pick
-from synthetic.schema import NUMBER, OBJECT, SWITCH, TEXT, Kind, above, list_of, optional, read_json, whole
+from synthetic.base.errors import must, pick
+from synthetic.base.schema import NUMBER, OBJECT, SWITCH, TEXT, Kind, above, list_of, optional, read_json, whole
 from workbench.interop.assembly import assembled, content_of, float_scale, floating, floats, must_agree, shape_of
 from workbench.sae import SAE
 

@@ -9,8 +9,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from synthetic.errors import must
-from synthetic.schema import SWITCH, TEXT, optional, read_json, whole
+from synthetic.base.errors import must
+from synthetic.base.schema import SWITCH, TEXT, optional, read_json, whole
 from workbench.interop.assembly import assembled, content_of, floats, must_agree, shape_of
 from workbench.sae import SAE
 

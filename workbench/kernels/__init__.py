@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from synthetic.errors import must, pick
-from synthetic.world import Codes
+from synthetic.base.errors import must, pick
+from synthetic.source import Codes
 
 _functorch: Any = importlib.import_module("torch._C._functorch")
 IMPLEMENTATIONS = ("reference", "cpu", "cuda")

@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from synthetic.world import places
+from synthetic.source import places
 from workbench.kernels import reference
 
 _GROUP = 16

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from synthetic.errors import must
+from synthetic.base.errors import must
 from workbench.kernels import reference
 
 kth_largest, top_k = reference.kth_largest, reference.top_k

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from synthetic.errors import must, pick
-from synthetic.streams import stream
+from synthetic.base.errors import must, pick
+from synthetic.base.streams import stream
 from workbench.lm.hooks import HookPoint
 from workbench.lm.packing import PAD, Sequences
 from workbench.lm.store import ActivationStore

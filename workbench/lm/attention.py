@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from synthetic.errors import must
-from workbench.attribution import by_source, constant, head_share
+from synthetic.base.errors import must
 from workbench.lm.hooks import HookPoint, capture
 from workbench.lm.models import LanguageModel
 from workbench.lm.store import ActivationStore
+from workbench.metrics.attribution import by_source, constant, head_share
 from workbench.ratios import difference, ratio
 from workbench.sae import SAE, must_be_single
 

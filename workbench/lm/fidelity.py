@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from synthetic.errors import must
-from synthetic.progress import track
+from synthetic.base.errors import must
+from synthetic.base.progress import track
 from workbench.lm.hooks import HookPoint, logits
 from workbench.lm.models import LanguageModel
 from workbench.lm.packing import PAD

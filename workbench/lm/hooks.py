@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from synthetic.errors import must, pick
+from synthetic.base.errors import must, pick
 from workbench.lm.models import LanguageModel
 from workbench.ratios import difference
 

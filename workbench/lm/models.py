@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.text import Text
 from torch import nn
 
-from synthetic.errors import must
+from synthetic.base.errors import must
 
 _PLACES = {
     "transformer.h": ("attn", "c_proj"),

@@ -13,8 +13,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.status import Status
 
-from synthetic.errors import must
-from synthetic.storage import replacing
+from synthetic.base.errors import must
+from synthetic.base.storage import replacing
 from workbench.lm.hooks import check_hook_points
 from workbench.lm.models import LanguageModel, load_model
 from workbench.lm.packing import packed

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from synthetic.errors import must
+from synthetic.base.errors import must
 from workbench.lm.models import LanguageModel
 from workbench.lm.text import Document
 

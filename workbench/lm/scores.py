@@ -12,9 +12,9 @@ from workbench.lm.activations import Activations, standardised
 from workbench.lm.fidelity import Change, measure_fidelity
 from workbench.lm.hooks import HookPoint
 from workbench.lm.models import LanguageModel
+from workbench.metrics.norms import Norms, norms, zf_figures, zf_points
 from workbench.ratios import ratio, spread
 from workbench.sae import SAE, must_be_single
-from workbench.zf import Norms, norms, zf_figures, zf_points
 
 POINTS = 400
 """samples of the ZF plot's scatter"""
@@ -28,10 +28,10 @@ def held_out_scores(own: Norms) -> dict[str, float]:
     fvu: sum |x - x_hat|² / sum |x - mean x|², NaN where x does not vary, as in one sample. nmse: mean of
     |x - x_hat|² / |x|² over samples other than 0, uncentred, as studies of published SAEs report it. l0, l0 max: active
     latents, mean and most (there the bias counts); l0/d: per dimension of x. dead: share of latents that fire on none
-    of the samples. Then those of `workbench.zf.zf_figures`.
+    of the samples. Then those of `workbench.metrics.norms.zf_figures`.
 
     Args:
-        own: what `workbench.zf.norms` found on the activations.
+        own: what `workbench.metrics.norms.norms` found on the activations.
     """
     error, size = (own.x - own.x_hat).square().sum(1), own.x.square().sum(1)
     l0 = float(own.fires.sum()) / len(own.x)

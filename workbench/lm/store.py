@@ -16,9 +16,9 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from synthetic.errors import must, pick
-from synthetic.lock import locked
-from synthetic.schema import (
+from synthetic.base.errors import must, pick
+from synthetic.base.lock import locked
+from synthetic.base.schema import (
     OBJECT,
     SWITCH,
     TEXT,
@@ -31,7 +31,15 @@ from synthetic.schema import (
     shown,
     whole,
 )
-from synthetic.storage import clear_litter, clear_older_litter, read, tensor_sum, tensor_sums, write_tensors, write_text
+from synthetic.base.storage import (
+    clear_litter,
+    clear_older_litter,
+    read,
+    tensor_sum,
+    tensor_sums,
+    write_tensors,
+    write_text,
+)
 from workbench.lm.hooks import HookPoint, capture, is_point, known_points, width
 from workbench.lm.models import LanguageModel
 from workbench.lm.packing import PAD, Sequences, packed

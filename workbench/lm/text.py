@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from synthetic.errors import must
-from synthetic.schema import shown
-from synthetic.streams import stream
+from synthetic.base.errors import must
+from synthetic.base.schema import shown
+from synthetic.base.streams import stream
 from workbench.lm.models import in_a_line, needed
 
 _TAGGED = re.compile(r"(\S+)/[^\s/]+")

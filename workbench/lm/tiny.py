@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from synthetic.errors import must
-from synthetic.streams import stream
+from synthetic.base.errors import must
+from synthetic.base.streams import stream
 from workbench.lm.models import LanguageModel
 from workbench.lm.text import Document
 

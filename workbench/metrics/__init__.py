@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from synthetic.defaults import torch_defaults
-from synthetic.errors import must
-from synthetic.streams import seed_of, stream
-from synthetic.world import World
+from synthetic.base.defaults import torch_defaults
+from synthetic.base.errors import must
+from synthetic.base.streams import seed_of, stream
+from synthetic.source import World
 from workbench.metrics.evidence import Evidence, collect
 from workbench.metrics.shelf import METRICS, Metric
 from workbench.sae import SAE

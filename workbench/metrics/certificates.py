@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from synthetic.streams import stream
+from synthetic.base.streams import stream
 from workbench.metrics.evidence import Evidence
 from workbench.metrics.samples import Samples
 from workbench.metrics.shelf import Values, metric

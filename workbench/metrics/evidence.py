@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from synthetic.defaults import torch_defaults
-from synthetic.streams import stream
-from synthetic.world import Codes, GroundTruth, World, must_be_finite, rows_given
+from synthetic.base.defaults import torch_defaults
+from synthetic.base.streams import stream
+from synthetic.source import Codes, GroundTruth, World, must_be_finite, rows_given
 from workbench.metrics.matching import Geometry, match
 from workbench.metrics.samples import Coefficients, Samples, first_samples, products_of
 from workbench.ratios import ratio

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from synthetic.streams import stream
+from synthetic.base.streams import stream
 from workbench.ratios import unit_rows
 
 

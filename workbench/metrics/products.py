@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from synthetic.streams import stream
-from synthetic.world import Products
+from synthetic.base.streams import stream
+from synthetic.source import Products
 from workbench.metrics.evidence import Evidence
 from workbench.metrics.matching import cosines, random_geometries
 from workbench.metrics.samples import Coefficients

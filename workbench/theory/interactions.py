@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from workbench.theory.ops import FLOAT, Number, Ops
-from workbench.theory.proximal import abs_top_k
+from workbench.theory.signed import abs_top_k
 
 Matrix = Sequence[Sequence[Number]]
 """a list of rows"""

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthetic.errors import must
-from synthetic.schema import NUMBER, OBJECT, checked_fields, list_of, parsed, shown, whole
-from synthetic.storage import must_be_sound, read, read_tensors, tensor_sum, tensor_sums, write_tensors
-from synthetic.streams import stream
+from synthetic.base.errors import must
+from synthetic.base.schema import NUMBER, OBJECT, checked_fields, list_of, parsed, shown, whole
+from synthetic.base.storage import must_be_sound, read, read_tensors, tensor_sum, tensor_sums, write_tensors
+from synthetic.base.streams import stream
 from workbench.sae import SAE
 from workbench.training.config import TrainConfig
 from workbench.training.sources import Finite, Source

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from synthetic.annotations import annotated
-from synthetic.errors import must
+from synthetic.base.annotations import annotated
+from synthetic.base.errors import must
 
 
 @annotated

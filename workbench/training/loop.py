@@ -12,17 +12,17 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from synthetic.errors import must
-from synthetic.schema import shown
-from synthetic.streams import seed_of, stream
-from synthetic.terminal import unbroken
-from synthetic.world import World, must_be_finite, rows_given
+from synthetic.base.errors import must
+from synthetic.base.schema import shown
+from synthetic.base.streams import seed_of, stream
+from synthetic.base.terminal import unbroken
+from synthetic.source import World, must_be_finite, rows_given
 from workbench.machine import keep_freed_memory
 from workbench.metrics import evaluate
+from workbench.parts.sparsifiers import fired
 from workbench.row_norms import fold_row_norms
 from workbench.sae import SAE, Pass
 from workbench.settings import plain
-from workbench.sparsifiers import fired
 from workbench.training.checkpoint import identity, load_checkpoint, save_checkpoint
 from workbench.training.config import Diverged, TrainConfig
 from workbench.training.optimiser import Optimiser, spread

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthetic.errors import must
+from synthetic.base.errors import must
 from workbench.sae import SAE
 from workbench.training.config import TrainConfig
 

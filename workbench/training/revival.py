@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from synthetic.streams import stream
-from synthetic.world import Codes
+from synthetic.base.streams import stream
+from synthetic.source import Codes
 from workbench.sae import SAE, Pass, squared_error
 
 

@@ -5,8 +5,8 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from synthetic.streams import stream
-from synthetic.world import rows_given
+from synthetic.base.streams import stream
+from synthetic.source import rows_given
 
 
 @runtime_checkable

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synthetic.errors import must
+from synthetic.base.errors import must
+from workbench.parts.sparsifiers import above, batch_top_k, track_smallest
 from workbench.sae import SAE, Latents, Pass, register
-from workbench.sparsifiers import above, batch_top_k, track_smallest
 
 
 @register("batch_topk", core=True)

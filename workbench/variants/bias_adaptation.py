@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from synthetic.errors import must
+from synthetic.base.errors import must
 from workbench.sae import SAE, Pass, register
 
 

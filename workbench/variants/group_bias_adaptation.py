@@ -6,8 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from synthetic.errors import must
-from workbench.bias_control import adapted, ceilings, group_mean, positive
+from synthetic.base.errors import must
+from workbench.parts.bias_control import adapted, ceilings, group_mean, positive
 from workbench.sae import SAE, Pass, register
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synthetic.errors import must
-from synthetic.world import Codes
+from synthetic.base.errors import must
+from synthetic.source import Codes
 from workbench import kernels
-from workbench.prefixes import Detach, prefix_loss, track_frequency, widths_of
+from workbench.parts.prefixes import Detach, prefix_loss, track_frequency, widths_of
+from workbench.parts.sparsifiers import above, batch_top_k, track_smallest
 from workbench.sae import SAE, Latents, Pass, register
-from workbench.sparsifiers import above, batch_top_k, track_smallest
 
 
 @register("ista")
@@ -23,7 +23,7 @@ class Ista(SAE):
     the step starts from z0 instead of f0, so that a latent passed over at first keeps its evidence.
 
     Source: Gregor and LeCun (2010), LISTA; the SAE encoder of the LISTA-Matryoshka recipe, github.com/chanind/
-    claude-auto-research-synthsaebench (eta .3); `prefixes` and what follows: see `workbench.prefixes.prefix_loss`.
+    claude-auto-research-synthsaebench (eta .3); `prefixes` and what follows: see `workbench.parts.prefixes.prefix_loss`.
     """
 
     @dataclass(frozen=True)

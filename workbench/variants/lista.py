@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from synthetic.errors import must
+from synthetic.base.errors import must
+from workbench.parts.sparsifiers import soft_threshold
 from workbench.sae import SAE, Pass, register, squared_error
-from workbench.sparsifiers import soft_threshold
 
 
 @register("lista")

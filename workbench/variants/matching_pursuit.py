@@ -6,9 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from synthetic.errors import must
-from synthetic.world import Codes
-from workbench.pursuit import Path, matching_pursuit
+from synthetic.base.errors import must
+from synthetic.source import Codes
+from workbench.parts.pursuit import Path, matching_pursuit
 from workbench.sae import SAE, register
 
 _GRAM_NUMBERS = 1 << 26

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synthetic.errors import must
-from workbench.prefixes import Detach, prefix_loss, track_frequency, widths_of
+from synthetic.base.errors import must
+from workbench.parts.prefixes import Detach, prefix_loss, track_frequency, widths_of
+from workbench.parts.sparsifiers import above, batch_top_k, track_smallest
 from workbench.sae import SAE, Latents, Pass, register
-from workbench.sparsifiers import above, batch_top_k, track_smallest
 
 
 @register("matryoshka")
@@ -16,7 +16,7 @@ class Matryoshka(SAE):
     """BatchTopK latents; loss = mean over prefixes of |x - b_dec - f[:w] W_dec[:w]|^2.
 
     Source: Bussmann et al. (2025), arXiv 2503.17547; Nabeshima (2024). Differs: fixed prefixes, averaged not summed.
-    `detach`, `by_frequency` and `inner_weight`: see `workbench.prefixes.prefix_loss`.
+    `detach`, `by_frequency` and `inner_weight`: see `workbench.parts.prefixes.prefix_loss`.
     """
 
     @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from typing import Literal
 
 from torch import Tensor
 
-from synthetic.errors import must
-from synthetic.world import Codes
+from synthetic.base.errors import must
+from synthetic.source import Codes
 from workbench import kernels
-from workbench.pursuit import orthogonal_matching_pursuit
+from workbench.parts.pursuit import orthogonal_matching_pursuit
 from workbench.sae import SAE, register
 
 

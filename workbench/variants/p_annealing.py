@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from workbench.annealed_power import AnnealedPower
+from workbench.parts.annealed_power import AnnealedPower
 from workbench.sae import SAE, Pass, register, squared_error
 
 

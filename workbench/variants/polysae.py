@@ -6,11 +6,11 @@ from typing import Any
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from synthetic.errors import must
+from synthetic.base.errors import must
 from workbench import kernels
-from workbench.polynomial import Terms, coefficients, common_ranks, orthonormal, power_terms
+from workbench.parts.polynomial import Terms, coefficients, common_ranks, orthonormal, power_terms
+from workbench.parts.sparsifiers import top_k
 from workbench.sae import SAE, Latents, Pass, register
-from workbench.sparsifiers import top_k
 
 
 @register("polysae")

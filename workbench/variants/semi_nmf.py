@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synthetic.errors import must
+from synthetic.base.errors import must
 from workbench import kernels
+from workbench.parts.semi_nmf import Factors, best_codes, winner_take_all
 from workbench.ratios import unit_rows
 from workbench.sae import SAE, Pass, register, squared_error
-from workbench.semi_nmf import Factors, best_codes, winner_take_all
 
 
 @register("semi_nmf")
@@ -17,7 +17,7 @@ class SemiNmf(SAE):
     """f = argmin_{f >= 0} |x - f W|^2 + l1 |f|_1, x_hat = f W; no bias, unit rows w. W_dec alone is learned.
 
     The gradient of that minimum in W is the gradient at fixed optimal codes (Danskin), so that steps on batches are
-    online semi-NMF. `share` keeps the largest entries of each row after each step, as `workbench.semi_nmf.fit` does.
+    online semi-NMF. `share` keeps the largest entries of each row after each step, as `workbench.parts.semi_nmf.fit` does.
 
     With l1 = 0, semi-NMF as published, nothing prefers sparse codes, nor any rows over (f M, M^-1 W), M >= 0: a fit
     that says nothing of the rows, with codes that at m > d are not unique and slow to find. Hence the default.

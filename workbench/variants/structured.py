@@ -6,9 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from synthetic.errors import must
-from workbench.annealed_power import AnnealedPower
-from workbench.nuclear_norm import factored_norm, nuclear_norm
+from synthetic.base.errors import must
+from workbench.parts.annealed_power import AnnealedPower
+from workbench.parts.nuclear_norm import factored_norm, nuclear_norm
 from workbench.sae import SAE, Pass, register, squared_error
 
 

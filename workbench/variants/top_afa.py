@@ -6,10 +6,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from synthetic.errors import must
+from synthetic.base.errors import must
 from workbench import kernels
+from workbench.parts.sparsifiers import fired, masked, norm_match, top_k
 from workbench.sae import SAE, Latents, Pass, register, squared_error
-from workbench.sparsifiers import fired, masked, norm_match, top_k
 
 
 @register("top_afa")

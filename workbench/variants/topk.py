@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from synthetic.errors import must
-from synthetic.world import Codes
+from synthetic.base.errors import must
+from synthetic.source import Codes
 from workbench import kernels
+from workbench.parts.sparsifiers import top_k
 from workbench.sae import SAE, Latents, register
-from workbench.sparsifiers import top_k
 
 
 @register("topk", core=True)

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
-from proofs_check.draw import numbers, rows_of
 from proofs_check.engines import balls, symbolic
+from proofs_check.instances.draw import numbers, rows_of
 from workbench.theory import top_afa
 
 

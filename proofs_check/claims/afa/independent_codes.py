@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Relation, Verdict, digits, equal
-from proofs_check.draw import numbers, unit_rows
 from proofs_check.engines import symbolic
-from proofs_check.mixture import UNIT_ROWS
+from proofs_check.instances.draw import numbers, unit_rows
+from proofs_check.instances.mixture import UNIT_ROWS
 from workbench.theory import average_case, coherence
 
 

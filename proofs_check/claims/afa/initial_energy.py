@@ -10,8 +10,8 @@ from torch import Tensor
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, digits, equal, mean_is
-from proofs_check.draw import DRAWS, SEEDS, codes
 from proofs_check.engines import smt, symbolic
+from proofs_check.instances.draw import DRAWS, SEEDS, codes
 from workbench.theory import top_afa
 
 

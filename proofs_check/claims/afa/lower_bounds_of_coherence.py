@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, equal
-from proofs_check.draw import cones, mixtures
 from proofs_check.engines import smt, symbolic
-from proofs_check.mixture import EXACT, UNIT_ROWS, Mixture
-from proofs_check.witnesses import orthonormal_with_rest, twice_the_identity
+from proofs_check.instances.draw import cones, mixtures
+from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
+from proofs_check.instances.witnesses import orthonormal_with_rest, twice_the_identity
 from workbench.tensors import TENSOR
 from workbench.theory import afa, coherence
 

@@ -4,9 +4,9 @@ import torch
 from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, Void, at_most, equal
-from proofs_check.draw import mixtures
 from proofs_check.engines import smt
-from proofs_check.selection import BESIDE, Selection
+from proofs_check.instances.draw import mixtures
+from proofs_check.instances.selection import BESIDE, Selection
 from workbench.tensors import TENSOR
 from workbench.theory import top_afa
 

@@ -1,12 +1,17 @@
 """AFA-2: the published bound, |x|² / (1 + c) <= |h|² <= |x|² / (1 - c) with c = eps (n - 1)."""
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, Void, at_most
-from proofs_check.claims.afa.steps import K_FORM, L1_FORM
-from proofs_check.draw import mixtures
+from proofs_check.claims.afa.inductions import K_FORM, L1_FORM
 from proofs_check.engines import smt
-from proofs_check.mixture import EXACT, UNIT_ROWS, Mixture
-from proofs_check.witnesses import one_oblique, orthonormal_with_bias, orthonormal_with_rest, twice_the_identity
-from synthetic import directions
+from proofs_check.instances.draw import mixtures
+from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
+from proofs_check.instances.witnesses import (
+    one_oblique,
+    orthonormal_with_bias,
+    orthonormal_with_rest,
+    twice_the_identity,
+)
+from synthetic.laws import directions
 from workbench.theory import afa, coherence
 
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
-from proofs_check.draw import codes, cones, unit_rows
 from proofs_check.engines import smt, symbolic
-from proofs_check.mixture import UNIT_ROWS
+from proofs_check.instances.draw import codes, cones, unit_rows
+from proofs_check.instances.mixture import UNIT_ROWS
 from workbench.theory import average_case, coherence
 
 

@@ -3,11 +3,11 @@
 import torch
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most
-from proofs_check.claims.afa.steps import K_FORM, L1_FORM
-from proofs_check.draw import cones, mixtures
+from proofs_check.claims.afa.inductions import K_FORM, L1_FORM
 from proofs_check.engines import smt
-from proofs_check.mixture import EXACT, UNIT_ROWS, Mixture
-from proofs_check.witnesses import orthonormal_with_rest, twice_the_identity
+from proofs_check.instances.draw import cones, mixtures
+from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
+from proofs_check.instances.witnesses import orthonormal_with_rest, twice_the_identity
 from workbench.tensors import TENSOR
 from workbench.theory import coherence
 

@@ -3,11 +3,11 @@
 import torch
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, equal
-from proofs_check.claims.afa.steps import L1_FORM
-from proofs_check.draw import cones, with_rest
+from proofs_check.claims.afa.inductions import L1_FORM
 from proofs_check.engines import smt, symbolic
-from proofs_check.mixture import UNIT_ROWS, Mixture
-from proofs_check.witnesses import twice_the_identity
+from proofs_check.instances.draw import cones, with_rest
+from proofs_check.instances.mixture import UNIT_ROWS, Mixture
+from proofs_check.instances.witnesses import twice_the_identity
 from workbench.tensors import TENSOR
 from workbench.theory import afa, coherence
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, equal
-from proofs_check.draw import selections
 from proofs_check.engines import smt
-from proofs_check.selection import BESIDE, WITHIN, Selection
+from proofs_check.instances.draw import selections
+from proofs_check.instances.selection import BESIDE, WITHIN, Selection
 from workbench.theory import top_afa
 from workbench.theory.ops import FLOAT
 

@@ -4,10 +4,10 @@ import torch
 from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most
-from proofs_check.draw import cones, mixtures
 from proofs_check.engines import smt
-from proofs_check.mixture import EXACT, NONNEGATIVE, UNIT_ROWS, Mixture
-from proofs_check.witnesses import opposite_signs, orthonormal_with_rest, twice_the_identity
+from proofs_check.instances.draw import cones, mixtures
+from proofs_check.instances.mixture import EXACT, NONNEGATIVE, UNIT_ROWS, Mixture
+from proofs_check.instances.witnesses import opposite_signs, orthonormal_with_rest, twice_the_identity
 from workbench.tensors import TENSOR
 from workbench.theory import top_afa
 

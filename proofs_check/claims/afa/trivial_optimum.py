@@ -9,8 +9,8 @@ from torch import Tensor
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
-from proofs_check.draw import SEEDS, numbers, rows_of
 from proofs_check.engines import smt, symbolic
+from proofs_check.instances.draw import SEEDS, numbers, rows_of
 from workbench.sae import SAE, Pass, create
 from workbench.tensors import TENSOR
 from workbench.theory import afa, top_afa

@@ -4,10 +4,10 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.attention_cases import Layer, layers
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claims.attention.cases import Layer, layers
 from proofs_check.engines import smt
-from workbench import attribution
+from workbench.metrics import attribution
 from workbench.theory import attention as theory
 
 SAME_SET = Hypothesis("TopK keeps the same latents", lambda case: case.swapped)

@@ -1,9 +1,9 @@
 """ATTN-1: what heads, and sources through heads, add to a pre-activation sums to it, but for a constant."""
 
-from proofs_check.attention_cases import Layer, layers
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
+from proofs_check.claims.attention.cases import Layer, layers
 from proofs_check.engines import smt, symbolic
-from workbench import attribution
+from workbench.metrics import attribution
 from workbench.theory import attention as theory
 
 FROZEN = Hypothesis("the patterns are those of z", lambda case: abs(case.sharper - 1))

@@ -9,10 +9,10 @@ from torch import Tensor
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits
-from proofs_check.draw import SEEDS
 from proofs_check.engines import smt, symbolic
-from synthetic.directions import unit
-from workbench import attribution
+from proofs_check.instances.draw import SEEDS
+from synthetic.laws.directions import unit
+from workbench.metrics import attribution
 from workbench.theory import attention as theory
 
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
-from proofs_check.draw import SEEDS, numbers
 from proofs_check.engines import smt, symbolic
+from proofs_check.instances.draw import SEEDS, numbers
 from workbench import SAE, create
 from workbench.theory import attention as theory
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
-from proofs_check.draw import SEEDS
 from proofs_check.engines import symbolic
-from workbench import attribution
+from proofs_check.instances.draw import SEEDS
+from workbench.metrics import attribution
 from workbench.theory import attention as theory
 
 

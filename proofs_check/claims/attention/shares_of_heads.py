@@ -9,10 +9,10 @@ from torch import Tensor
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, digits, equal, mean_is
-from proofs_check.draw import DRAWS, SEEDS, numbers
 from proofs_check.engines import symbolic
-from synthetic.directions import unit
-from workbench import attribution
+from proofs_check.instances.draw import DRAWS, SEEDS, numbers
+from synthetic.laws.directions import unit
+from workbench.metrics import attribution
 from workbench.theory import attention as theory
 
 

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.concept_cases import PRIORS, Predicted, predicted
-from workbench.identifiability import probes
+from proofs_check.claims.concepts.cases import PRIORS, Predicted, predicted
+from workbench.topics.concepts import probes
 
 
 def gap(case: Predicted) -> float:

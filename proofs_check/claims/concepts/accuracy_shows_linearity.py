@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
 from proofs_check.claims.concepts.accuracy_of_probes import cases, gap
-from proofs_check.concept_cases import Predicted, predicted
-from workbench.identifiability import probes
+from proofs_check.claims.concepts.cases import Predicted, predicted
+from workbench.topics.concepts import probes
 
 
 def _conclusion(case: Predicted) -> dict[str, Part]:

@@ -3,8 +3,8 @@
 from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
-from proofs_check.concept_cases import SMALL
-from proofs_check.concept_probe_cases import Evidence
+from proofs_check.claims.concepts.cases import SMALL
+from proofs_check.claims.concepts.probe_cases import Evidence
 from workbench.theory import concept_probes as theory
 
 

@@ -1,7 +1,7 @@
 """DC-21: that probes parallel to mean differences show these to be directions of the concept."""
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.concept_probe_cases import Labelled, labelled
+from proofs_check.claims.concepts.probe_cases import Labelled, labelled
 from workbench.theory import concept_probes as theory
 
 

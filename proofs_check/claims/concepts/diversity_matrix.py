@@ -9,9 +9,9 @@ from torch import Tensor
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits
-from proofs_check.concept_cases import predicted
+from proofs_check.claims.concepts.cases import predicted
 from proofs_check.engines import smt, symbolic
-from synthetic.concept_activations import numerical_rank
+from synthetic.concepts.activations import numerical_rank
 from workbench.theory import concepts as theory
 
 

@@ -9,12 +9,12 @@ from torch import Tensor
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.concept_cases import predicted
+from proofs_check.claims.concepts.cases import predicted
 from proofs_check.engines import symbolic
-from synthetic.concept_activations import Readout, exact_activations, numerical_rank
-from workbench.identifiability import gauge
-from workbench.identifiability.regression import r_squared
+from synthetic.concepts.activations import Readout, exact_activations, numerical_rank
 from workbench.theory import concept_probes as theory
+from workbench.topics.concepts import gauge
+from workbench.topics.concepts.regression import r_squared
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claims.concepts.cases import Predicted, predicted
 from proofs_check.claims.concepts.typed_tokens import events, prediction_error
-from proofs_check.concept_cases import Predicted, predicted
 from proofs_check.engines import symbolic
 from workbench.theory import concepts as theory
 

@@ -9,12 +9,12 @@ from torch import Tensor
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
+from proofs_check.claims.concepts.cases import predicted
 from proofs_check.claims.concepts.probes_reach_bayes import BINARY, MILD, least
-from proofs_check.concept_cases import predicted
 from proofs_check.engines import symbolic
-from workbench.identifiability import probes
 from workbench.tensors import TENSOR
 from workbench.theory import concept_probes as theory
+from workbench.topics.concepts import probes
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,9 @@ from torch import Tensor
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
-from proofs_check.concept_cases import SMALL
+from proofs_check.claims.concepts.cases import SMALL
 from proofs_check.engines import smt
-from workbench import nuclear_norm
+from workbench.parts import nuclear_norm
 from workbench.theory import concept_probes as theory
 
 

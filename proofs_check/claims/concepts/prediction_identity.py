@@ -3,7 +3,7 @@
 import sympy
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.concept_cases import Tables, tables
+from proofs_check.claims.concepts.cases import Tables, tables
 from proofs_check.engines import symbolic
 from workbench.tensors import TENSOR
 from workbench.theory import concepts as theory

@@ -4,11 +4,11 @@ from hypothesis import strategies as st
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.concept_cases import PRIORS, Predicted, predicted
+from proofs_check.claims.concepts.cases import PRIORS, Predicted, predicted
 from proofs_check.engines import symbolic
-from workbench.identifiability import probes
 from workbench.tensors import TENSOR
 from workbench.theory import concept_probes as theory
+from workbench.topics.concepts import probes
 
 
 def _conclusion(case: Predicted) -> dict[str, Part]:

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.concept_cases import Predicted, predicted
-from workbench.identifiability.report import residual_size
+from proofs_check.claims.concepts.cases import Predicted, predicted
 from workbench.tensors import TENSOR
 from workbench.theory import concepts as theory
+from workbench.topics.concepts.report import residual_size
 
 SHARP = (1.0, 4.0, 16.0)
 

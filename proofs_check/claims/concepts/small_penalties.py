@@ -3,7 +3,7 @@
 from typing import Any
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
-from proofs_check.concept_probe_cases import Labelled, labelled
+from proofs_check.claims.concepts.probe_cases import Labelled, labelled
 from proofs_check.engines import symbolic
 from workbench.theory import concept_probes as theory
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.concept_cases import Predicted, predicted
+from proofs_check.claims.concepts.cases import Predicted, predicted
 from proofs_check.engines import symbolic
-from workbench.identifiability.regression import affine_fit
 from workbench.theory import concept_probes as theory
+from workbench.topics.concepts.regression import affine_fit
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.concept_cases import PRIORS, SMALL, Predicted, predicted
+from proofs_check.claims.concepts.cases import PRIORS, SMALL, Predicted, predicted
 from proofs_check.engines import smt, symbolic
 from workbench.theory import concepts as theory
 

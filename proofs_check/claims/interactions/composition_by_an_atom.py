@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, digits, equal
-from proofs_check.draw import SEEDS, numbers
 from proofs_check.engines import symbolic
-from synthetic.directions import unit
-from synthetic.streams import stream
+from proofs_check.instances.draw import SEEDS, numbers
+from synthetic.base.streams import stream
+from synthetic.laws.directions import unit
 from workbench.theory import coherence
 from workbench.theory import interactions as theory
 

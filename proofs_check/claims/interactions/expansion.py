@@ -6,9 +6,9 @@ from math import prod
 import torch
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
+from proofs_check.claims.interactions.cases import Polynomial, polynomials
 from proofs_check.engines import symbolic
-from proofs_check.interaction_cases import Polynomial, polynomials
-from workbench.polynomial import coefficients
+from workbench.parts.polynomial import coefficients
 from workbench.theory import interactions as theory
 
 

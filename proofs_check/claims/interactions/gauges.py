@@ -1,8 +1,8 @@
 """PO-6: what of a polynomial decoder's parameters no data can tell."""
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, equal
+from proofs_check.claims.interactions.gauge_cases import FREE, INSIDE, Gauge, gauges
 from proofs_check.engines import symbolic
-from proofs_check.interaction_gauges import FREE, INSIDE, Gauge, gauges
 from workbench.theory import interactions as theory
 
 

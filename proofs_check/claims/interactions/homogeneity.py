@@ -4,9 +4,9 @@ import sympy
 import torch
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
+from proofs_check.claims.interactions.cases import Polynomial, polynomials
 from proofs_check.engines import symbolic
-from proofs_check.interaction_cases import Polynomial, polynomials
-from workbench.polynomial import power_terms
+from workbench.parts.polynomial import power_terms
 from workbench.theory import interactions as theory
 
 

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
-from proofs_check.draw import SEEDS, numbers, rows_of
+from proofs_check.claims.interactions.cases import Factored, orthonormal
 from proofs_check.engines import smt, symbolic
-from proofs_check.interaction_cases import Factored, orthonormal
+from proofs_check.instances.draw import SEEDS, numbers, rows_of
 from workbench import create
 from workbench.theory import interactions as theory
 

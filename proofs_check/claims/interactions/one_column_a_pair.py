@@ -6,7 +6,7 @@ import torch
 from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.interaction_pairs import NONZERO, PurePairs, binary
+from proofs_check.claims.interactions.pair_cases import NONZERO, PurePairs, binary
 from workbench.theory import interactions as theory
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
-from proofs_check.interaction_exact import exact
+from proofs_check.claims.interactions.exact import exact
 from workbench import create
 from workbench.theory import interactions as theory
 

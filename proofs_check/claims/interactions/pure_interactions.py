@@ -8,9 +8,9 @@ import torch
 from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
-from proofs_check.draw import numbers
 from proofs_check.engines import symbolic
-from workbench import polynomial
+from proofs_check.instances.draw import numbers
+from workbench.parts import polynomial
 from workbench.theory import interactions as theory
 
 

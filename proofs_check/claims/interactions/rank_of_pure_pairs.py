@@ -7,10 +7,10 @@ import torch
 from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claims.interactions.cases import orthonormal
+from proofs_check.claims.interactions.exact import exact
+from proofs_check.claims.interactions.pair_cases import DISJOINT, NONZERO, VARYING, PurePairs, binary, pure_pairs
 from proofs_check.engines import symbolic
-from proofs_check.interaction_cases import orthonormal
-from proofs_check.interaction_exact import exact
-from proofs_check.interaction_pairs import DISJOINT, NONZERO, VARYING, PurePairs, binary, pure_pairs
 from workbench.theory import interactions as theory
 
 

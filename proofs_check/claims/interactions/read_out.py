@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from proofs_check import interaction_runs
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.interaction_runs import Decoder, decoders, one_decoder, terms
+from proofs_check.claims.interactions import runs as interaction_runs
+from proofs_check.claims.interactions.runs import Decoder, decoders, one_decoder, terms
 from workbench.metrics import products
 
 

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
-from proofs_check.draw import SEEDS, numbers
+from proofs_check.claims.interactions.cases import orthonormal
 from proofs_check.engines import smt, symbolic
-from proofs_check.interaction_cases import orthonormal
-from synthetic.streams import stream
-from workbench import polynomial
+from proofs_check.instances.draw import SEEDS, numbers
+from synthetic.base.streams import stream
+from workbench.parts import polynomial
 from workbench.theory import interactions as theory
 
 

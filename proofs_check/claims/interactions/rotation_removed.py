@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
-from proofs_check.interaction_cases import off_orthonormal
-from proofs_check.interaction_gauges import Gauge, gauges
+from proofs_check.claims.interactions.cases import off_orthonormal
+from proofs_check.claims.interactions.gauge_cases import Gauge, gauges
 from workbench.theory import interactions as theory
 
 

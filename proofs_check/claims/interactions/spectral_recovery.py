@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, digits, equal
-from proofs_check.draw import SEEDS
+from proofs_check.claims.interactions.cases import ORTHONORMAL, orthonormal
+from proofs_check.claims.interactions.exact import rational_orthonormal
 from proofs_check.engines import smt, symbolic
-from proofs_check.interaction_cases import ORTHONORMAL, orthonormal
-from proofs_check.interaction_exact import rational_orthonormal
-from synthetic.streams import stream
+from proofs_check.instances.draw import SEEDS
+from synthetic.base.streams import stream
 from workbench.theory import interactions as theory
 
 

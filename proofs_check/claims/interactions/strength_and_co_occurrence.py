@@ -7,10 +7,10 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check import interaction_runs
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
-from proofs_check.interaction_cases import orthonormal
-from synthetic.streams import stream
+from proofs_check.claims.interactions import runs as interaction_runs
+from proofs_check.claims.interactions.cases import orthonormal
+from synthetic.base.streams import stream
 from workbench.theory import interactions as theory
 
 

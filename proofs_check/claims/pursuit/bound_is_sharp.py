@@ -9,10 +9,10 @@ from torch import Tensor
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, Void, at_most, digits, equal
-from proofs_check.draw import SEEDS, numbers
+from proofs_check.claims.pursuit.cases import from_gram
 from proofs_check.engines import smt, symbolic
-from proofs_check.pursuit_cases import from_gram
-from workbench import pursuit
+from proofs_check.instances.draw import SEEDS, numbers
+from workbench.parts import pursuit
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
 

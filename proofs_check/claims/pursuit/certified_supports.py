@@ -6,12 +6,12 @@ from torch import Tensor
 
 import workbench.metrics.certificates as shipped
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
-from proofs_check.claims.pursuit.shares import HOELDER, NEW_PICK, TRANSPOSED
-from proofs_check.draw import mixtures
-from proofs_check.mixture import EXACT, UNIT_ROWS, Mixture
-from proofs_check.pursuit_cases import below_bound, dense, omp, outside
-from synthetic.directions import unit
-from workbench import pursuit
+from proofs_check.claims.pursuit.cases import below_bound, dense, omp, outside
+from proofs_check.claims.pursuit.inductions import HOELDER, NEW_PICK, TRANSPOSED
+from proofs_check.instances.draw import mixtures
+from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
+from synthetic.laws.directions import unit
+from workbench.parts import pursuit
 
 
 def _certificates(case: Mixture) -> tuple[Tensor, Tensor]:

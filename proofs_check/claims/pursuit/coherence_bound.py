@@ -5,12 +5,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, Void, at_most
-from proofs_check.claims.pursuit.shares import NEW_PICK, SHARES, TRANSPOSED
+from proofs_check.claims.pursuit.cases import BELOW, below_bound, beside, dense, omp, outside
+from proofs_check.claims.pursuit.inductions import NEW_PICK, SHARES, TRANSPOSED
 from proofs_check.engines import smt, symbolic
-from proofs_check.mixture import EXACT, UNIT_ROWS, Mixture
-from proofs_check.pursuit_cases import BELOW, below_bound, beside, dense, omp, outside
-from proofs_check.witnesses import orthonormal_with_rest
-from workbench import pursuit
+from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
+from proofs_check.instances.witnesses import orthonormal_with_rest
+from workbench.parts import pursuit
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
 from workbench.theory.ops import FLOAT

@@ -1,8 +1,8 @@
 """MP-1: what a step of pursuit does to the energy of the residual, for rows of any norm."""
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claims.pursuit.cases import Greedy, greedy, pursued
 from proofs_check.engines import smt, symbolic
-from proofs_check.pursuit_cases import Greedy, greedy, pursued
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
 

@@ -6,9 +6,9 @@ import torch
 from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claims.pursuit.cases import Greedy, pursued
 from proofs_check.engines import smt, symbolic
-from proofs_check.pursuit_cases import Greedy, pursued
-from workbench import pursuit
+from workbench.parts import pursuit
 from workbench.theory import pursuit as theory
 
 

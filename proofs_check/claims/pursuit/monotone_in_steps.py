@@ -1,8 +1,8 @@
 """MP-3: the error falls with every step of one pursuit, by the square of the increment."""
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claims.pursuit.cases import UNIT, Greedy, greedy, pursued
 from proofs_check.engines import smt, symbolic
-from proofs_check.pursuit_cases import UNIT, Greedy, greedy, pursued
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
 

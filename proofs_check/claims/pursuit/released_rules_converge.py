@@ -4,10 +4,10 @@ import torch
 from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most
-from proofs_check.draw import numbers
+from proofs_check.claims.pursuit.cases import IN_SPAN, UNIT, Greedy, greedy, of
 from proofs_check.engines import smt
-from proofs_check.mixture import Mixture
-from proofs_check.pursuit_cases import IN_SPAN, UNIT, Greedy, greedy, of
+from proofs_check.instances.draw import numbers
+from proofs_check.instances.mixture import Mixture
 from workbench.theory import pursuit as theory
 
 

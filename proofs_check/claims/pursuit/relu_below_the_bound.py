@@ -4,11 +4,11 @@ import torch
 from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most
-from proofs_check.draw import numbers
+from proofs_check.claims.pursuit.cases import BELOW, beside, from_gram, outside
 from proofs_check.engines import smt
-from proofs_check.mixture import EXACT, NONNEGATIVE, UNIT_ROWS, Mixture
-from proofs_check.pursuit_cases import BELOW, beside, from_gram, outside
-from workbench import pursuit
+from proofs_check.instances.draw import numbers
+from proofs_check.instances.mixture import EXACT, NONNEGATIVE, UNIT_ROWS, Mixture
+from workbench.parts import pursuit
 from workbench.theory import pursuit as theory
 
 PRODUCTS = ((1.0, 0.2, -0.2), (0.2, 1.0, 0.2), (-0.2, 0.2, 1.0))

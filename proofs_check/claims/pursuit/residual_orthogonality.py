@@ -3,9 +3,9 @@
 import torch
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claims.pursuit.cases import UNIT, Greedy, greedy, pursued
 from proofs_check.engines import smt, symbolic
-from proofs_check.pursuit_cases import UNIT, Greedy, greedy, pursued
-from workbench import pursuit
+from workbench.parts import pursuit
 from workbench.theory import pursuit as theory
 
 LAST = Hypothesis("compared with the last pick", lambda case: case.lag)

@@ -4,12 +4,12 @@ import torch
 from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, Void, at_most
-from proofs_check.draw import codes, numbers
+from proofs_check.claims.pursuit.cases import BELOW, below_bound, beside, dense, from_gram, omp, outside
 from proofs_check.engines import smt
-from proofs_check.mixture import EXACT, NONNEGATIVE, UNIT_ROWS, Mixture
-from proofs_check.pursuit_cases import BELOW, below_bound, beside, dense, from_gram, omp, outside
-from proofs_check.witnesses import orthonormal_with_rest
-from workbench import pursuit
+from proofs_check.instances.draw import codes, numbers
+from proofs_check.instances.mixture import EXACT, NONNEGATIVE, UNIT_ROWS, Mixture
+from proofs_check.instances.witnesses import orthonormal_with_rest
+from workbench.parts import pursuit
 from workbench.theory import pursuit as theory
 
 

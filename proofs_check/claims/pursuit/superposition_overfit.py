@@ -9,8 +9,8 @@ from torch import Tensor
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.pursuit_cases import Rule
-from workbench import pursuit
+from proofs_check.claims.pursuit.cases import Rule
+from workbench.parts import pursuit
 
 K = 4
 SAMPLES = 200

@@ -5,8 +5,8 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.pursuit_runs import RIVALS, SEEDS, Toy
-from workbench import pursuit
+from proofs_check.claims.pursuit.runs import RIVALS, SEEDS, Toy
+from workbench.parts import pursuit
 
 SPREAD = Hypothesis("magnitudes vary: sd .25", lambda case: abs(case.sd - 0.25))
 STOPS = Hypothesis("pursuit stops by itself", lambda case: float(not case.stops))

@@ -6,10 +6,10 @@ import torch
 from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, Void, at_most, equal
+from proofs_check.claims.pursuit.cases import UNIT, dense, outside
+from proofs_check.claims.pursuit.tree_cases import APART, EXCLUSIVE, LEVELS, POSITIVE, Tree, tree, trees
 from proofs_check.engines import smt
-from proofs_check.pursuit_cases import UNIT, dense, outside
-from proofs_check.pursuit_trees import APART, EXCLUSIVE, LEVELS, POSITIVE, Tree, tree, trees
-from workbench import pursuit
+from workbench.parts import pursuit
 from workbench.theory import pursuit as theory
 
 

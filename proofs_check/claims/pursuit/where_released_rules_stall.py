@@ -3,10 +3,10 @@
 from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claims.pursuit.cases import UNIT, Greedy, dense, of
 from proofs_check.claims.pursuit.released_rules_converge import cones
 from proofs_check.engines import smt, symbolic
-from proofs_check.mixture import Mixture
-from proofs_check.pursuit_cases import UNIT, Greedy, dense, of
+from proofs_check.instances.mixture import Mixture
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
 

@@ -1,0 +1,1 @@
+"""Norms of codes and activations: approximate feature activation (AFA), its bounds and the top-AFA rule."""

@@ -1,0 +1,1 @@
+"""SAEs of attention outputs: which heads a latent reads and writes."""

@@ -1,0 +1,1 @@
+"""Bias adaptation: latents steered to firing rates."""

@@ -1,0 +1,1 @@
+"""Latent discrete concepts: what a perfect predictor's activations say of them."""

@@ -1,0 +1,1 @@
+"""Groups of neurons and semi-nonnegative factorisation."""

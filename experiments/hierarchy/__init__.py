@@ -1,0 +1,1 @@
+"""Concepts in levels and trees."""

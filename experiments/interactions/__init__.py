@@ -1,0 +1,1 @@
+"""Features that interact, and polynomial decoders."""

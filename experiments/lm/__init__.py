@@ -1,0 +1,1 @@
+"""SAEs on a language model."""

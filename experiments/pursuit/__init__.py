@@ -1,0 +1,1 @@
+"""Matching pursuit as an encoder."""

@@ -1,0 +1,1 @@
+"""Theory read off a checkpoint."""

@@ -1,0 +1,49 @@
+"""R-8: an autoencoder held to linear invariance comes nearer to an affine map of the latents than one that is not."""
+
+import torch
+
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
+from proofs_check.claims.actions import runs as intervention_runs
+from proofs_check.claims.actions.runs import HELD, Steering, each_seed, one
+from workbench.topics.actions import mmr as restriction
+
+
+def _conclusion(case: Steering) -> dict[str, Part]:
+    free, held = (intervention_runs.explained(case.data.h, z) for z in case.codes)
+    return {"R²(h ~ z) with it": at_most(0.93, held), "gain in R²": at_most(free + 0.03, held)}
+
+
+INTERIOR = Hypothesis("actions with an interior", lambda case: float(case.action == "corners"))
+RANK = Hypothesis("M of full row rank", lambda case: len(case.effect) - len(case.effect[0]))
+
+
+def _none(residual, a, width, *, unbiased=False):
+    return torch.zeros_like(residual[..., 0, 0])
+
+
+CLAIM = Claim(
+    id="R-8",
+    statement=(
+        "Two latents, x = g(h) of two leaky layers in ten dimensions, noise a third of the default's size: with "
+        "relative MMR at weight 30 the code's R²(h ~ z) is above .93, and .03 above the same seed's without it."
+    ),
+    tex=r"R^2(h\sim z_{\mathrm{MMR}})\geq\max(.93,\;R^2(h\sim z_0)+.03)",
+    source="Saengkyongam et al. (2024), arXiv 2310.04295, theorem 6 and its autoencoder; sizes and thresholds ours",
+    kind="recovery",
+    promised=Verdict.SUPPORTED,
+    hypotheses=(HELD, INTERIOR, RANK),
+    instances=each_seed(),
+    conclusion=_conclusion,
+    controls=(
+        Control(HELD.name, each_seed(held=False), "reconstruction alone"),
+        Control(INTERIOR.name, one(action="corners"), "three actions: R² .64 with it, .85 without"),
+        Control(RANK.name, one(effect=((1.0,), (-0.3,))), "one action for two latents"),
+    ),
+    mutants=(Mutant("no restriction", restriction.mmr, _none, one()),),
+    note=(
+        "Measured, not proved: 600 steps of 512, three seeds: .952, .946, .954 with it, .85, .90, .91 without. At the "
+        "default noise it stays below .9 though the relative MMR is below 1e-4, which 20000 samples hardly resolve: "
+        "what is not affine is smoothed away, by e^(−w²s²) in the square (R-2, R-3). Identified is not estimated."
+    ),
+    shown_by="experiments/interventions.py",
+)

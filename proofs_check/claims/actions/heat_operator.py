@@ -1,0 +1,104 @@
+"""R-2: Gaussian noise acts on a polynomial encoder as the heat operator, which a negative covariance undoes."""
+
+import sympy
+
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
+from proofs_check.claims.actions.cases import Smoothed, smoothings
+from proofs_check.engines import symbolic
+from workbench.theory import actions as theory
+
+
+def _conclusion(case: Smoothed) -> dict[str, Part]:
+    after = theory.smoothed(case.kappa, case.covariance)
+    at = case.points[0].new_tensor([case.at])
+    back = theory.smoothed(after, [[-v for v in row] for row in case.covariance])
+    powers = sorted(after)
+    degree = max(map(sum, case.kappa))
+    top = [p for p in powers if sum(p) == degree]
+    return {
+        "E κ(m + ν)": equal(case.value(after, at), case.mean, unit=case.size / 10),
+        "−S undoes it": equal([back[p] for p in powers], [case.kappa.get(p, 0.0) for p in powers], unit=case.size),
+        "highest degree": equal([after[p] for p in top], [case.kappa[p] for p in top]),
+    }
+
+
+def _moments(symbols, ops):
+    x, v = symbols("x"), symbols("v", positive=True)
+    density = ops.exp(-(x**2) / (2 * v)) / ops.sqrt(2 * ops.pi * v)
+    for j, moment in enumerate(theory.gaussian_moments(v, 9)):
+        yield sympy.integrate(x**j * density, (x, -sympy.oo, sympy.oo)), moment
+
+
+def _one(symbols, ops):
+    """exp(v d²/2) kappa against the mean by moments."""
+    v, m = symbols("v m")
+    for degree in range(9):
+        c = [symbols(f"c{j}") for j in range(degree + 1)]
+        after = theory.smoothed({(j,): value for j, value in enumerate(c)}, [[v]])
+        wanted = theory.conditional_mean(c, 1, theory.gaussian_moments(v, degree + 1))
+        yield sum(value * m**p for (p,), value in after.items()), sum(w * m**j for j, w in enumerate(wanted))
+
+
+def _two(symbols, ops):
+    """nu = (a z1, b z1 + c z2) of independent normals z, monomial by monomial."""
+    a, b, c, y, z, p, q = symbols("a b c y z p q")
+    covariance, moments = [[a * a, a * b], [a * b, b * b + c * c]], theory.gaussian_moments(1, 7)
+    for first in range(6):
+        for second in range(6 - first):
+            spread = sympy.Poly((p + a * y) ** first * (q + b * y + c * z) ** second, y, z)
+            wanted = sum(value * moments[i] * moments[j] for (i, j), value in spread.terms())
+            after = theory.smoothed({(first, second): 1}, covariance)
+            yield sum(value * p**i * q**j for (i, j), value in after.items()), wanted
+
+
+def _undone(symbols, ops):
+    s, t, r = symbols("s t r")
+    minus = [[-s, -r], [-r, -t]]
+    kappa = {(i, j): symbols(f"c{i}{j}") for i in range(6) for j in range(6 - i)}
+    back = theory.smoothed(theory.smoothed(kappa, [[s, r], [r, t]]), minus)
+    yield from ((back[powers], value) for powers, value in kappa.items())
+
+
+NORMAL = Hypothesis("normal noise", lambda case: float(case.law != "gaussian"))
+COVARIANCE = Hypothesis("of covariance S", lambda case: abs(case.factor - 1))
+_smoothed = theory.smoothed
+
+
+def _doubled(kappa, covariance):
+    return _smoothed(kappa, [[2 * v for v in row] for row in covariance])
+
+
+def _diagonal(kappa, covariance):
+    return _smoothed(kappa, [[v if i == j else 0.0 for j, v in enumerate(row)] for i, row in enumerate(covariance)])
+
+
+CLAIM = Claim(
+    id="R-2",
+    statement=(
+        "For a polynomial κ and ν ~ N(0, S): E κ(m + ν) = exp(½ Σ S_ij ∂_i∂_j) κ at m. It leaves affine maps and the "
+        "terms of highest degree as they are, and the same with −S undoes it: so no κ but the affine has affine "
+        "conditional means."
+    ),
+    tex=r"E\,\kappa(m+\nu)=e^{S:\nabla\nabla/2}\kappa\,(m)",
+    source="ours; behind theorem 6 of Saengkyongam et al. (2024), arXiv 2310.04295",
+    kind="identity",
+    promised=Verdict.PROVED,
+    hypotheses=(NORMAL, COVARIANCE),
+    instances=smoothings(),
+    conclusion=_conclusion,
+    controls=(
+        Control(NORMAL.name, smoothings(law="uniform", least=4), "uniform of the same variance: from degree 4 on"),
+        Control(COVARIANCE.name, smoothings(factor=2**0.5, least=2), "twice the variance"),
+    ),
+    proofs=(
+        symbolic.identity("moments by integration", "E ν^j, j ≤ 8", _moments),
+        symbolic.identity("one latent: the mean by moments", "D ≤ 8", _one),
+        symbolic.identity("two latents, correlated", "n = 2, D ≤ 5", _two),
+        symbolic.identity("undone by −S", "n = 2, D ≤ 5", _undone),
+    ),
+    mutants=(
+        Mutant("without the half", theory.smoothed, _doubled),
+        Mutant("variances alone", theory.smoothed, _diagonal, smoothings(n=(2, 2), least=2)),
+        Mutant("Eν⁴ = v²", theory.gaussian_moments, lambda v, n: [v ** (j // 2) * (1 - j % 2) for j in range(n)]),
+    ),
+)

@@ -1,0 +1,147 @@
+"""R-6: the moment restriction is never negative, 0 for affine encoders, and known in closed form for a curved one."""
+
+from dataclasses import dataclass, replace
+
+import sympy
+import torch
+from hypothesis import strategies as st
+
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claims.actions.cases import Noise
+from proofs_check.claims.actions.encoder_cases import Encoder, Sample, samples
+from proofs_check.engines import balls, symbolic
+from proofs_check.instances.draw import numbers
+from workbench.theory import actions as theory
+from workbench.topics.actions import mmr as restriction
+
+
+@dataclass(frozen=True)
+class Restricted:
+    """An encoder in the population, and a sample of codes and actions."""
+
+    encoder: Encoder
+    sample: Sample
+
+    def __str__(self) -> str:
+        return f"{self.encoder}; {self.sample}"
+
+
+def _conclusion(case: Restricted) -> dict[str, Part]:
+    curved, sample = case.encoder, case.sample
+    (_, left, actions), n, v = sample.lists, len(sample.codes), sample.mmr()
+    own = float(sample.left.square().sum() / n)
+    known = theory.curved_mmr(curved.curvature, curved.effect, curved.width)
+    return {
+        "closed form": equal(curved.mmr, known, unit=curved.curvature**2 * curved.effect**4),
+        "affine κ": equal(replace(curved, curvature=0.0).mmr, 0.0, unit=1e-3),
+        "at least 0": at_most(0.0, v, unit=sample.size),
+        "as shipped": equal(v, theory.mmr(left, actions, sample.width), unit=sample.size),
+        "less pairs i = j": equal(sample.mmr(unbiased=True) * n * (n - 1), (v * n - own) * n, unit=n * n * sample.size),
+    }
+
+
+def _kernel(symbols, ops):
+    """k(a, b) is an inner product of bumps around a and b, so the statistic is a square: |sum_i r_i g_i|² / N²."""
+    a, b, t = symbols("a b t")
+    s = symbols("s", positive=True)
+    bumps = ops.exp(-((a - t) ** 2) / s**2) * ops.exp(-((b - t) ** 2) / s**2)
+    product = sympy.integrate(sympy.expand(ops.sqrt(2 / (ops.pi * s**2)) * bumps), (t, -sympy.oo, sympy.oo))
+    yield product, ops.exp(-((a - b) ** 2) / (2 * s**2))
+    n = 3
+    r, g = [symbols(f"r{i}_:2") for i in range(n)], [symbols(f"g{i}_:2") for i in range(n)]
+    total = sum(_dot(g[i], g[j]) * _dot(r[i], r[j]) for i in range(n) for j in range(n))
+    yield total, sum(sum(r[i][k] * g[i][m] for i in range(n)) ** 2 for k in range(2) for m in range(2))
+
+
+def _dot(one, other):
+    return sum(a * b for a, b in zip(one, other, strict=True))
+
+
+def _two_points(symbols, ops):
+    """The statistic of two points: (|r|² + |r'|² + 2 k <r, r'>) / 4."""
+    r, other, a, b = symbols("r:2"), symbols("q:2"), symbols("a:2"), symbols("b:2")
+    s = symbols("s", positive=True)
+    near = ops.exp(-((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2) / (2 * s**2))
+    wanted = (_dot(r, r) + _dot(other, other) + 2 * near * _dot(r, other)) / 4
+    yield theory.mmr([r, other], [a, b], s, ops=ops), wanted
+
+
+def _curved(symbols, ops):
+    """E[r | a], then the double integral: along a - a' = t, then over t."""
+    a, b, t, c, m = symbols("a b t c M")
+    s = symbols("s", positive=True)
+    square, third = symbols("v"), sympy.Rational(1, 3)
+    mean = theory.conditional_mean([0, 1, c], m, [1, 0, square])
+    kappa = sum(value * a**i for i, value in enumerate(mean))
+    slope, level = sympy.integrate(kappa * a, (a, -1, 1)) * sympy.Rational(3, 2), sympy.integrate(kappa, (a, -1, 1)) / 2
+    yield kappa - slope * a - level, c * m**2 * (a**2 - third)
+    overlap = sympy.integrate(sympy.expand(((b + t) ** 2 - third) * (b**2 - third)), (b, -1, 1 - t))
+    bell = ops.exp(-(t**2) / (2 * s**2))
+    roots = [s * ops.sqrt(ops.pi / 2) * (1 - ops.erfc(t / (ops.sqrt(2) * s))), -(s**2) * bell]
+    for k in range(2, 6):  # of t^k exp(-t²/2s²), by parts
+        roots.append(-(s**2) * t ** (k - 1) * bell + (k - 1) * s**2 * roots[k - 2])
+    yield from ((sympy.diff(root, t), t**k * bell) for k, root in enumerate(roots))
+    terms = sympy.Poly(overlap, t).all_coeffs()[::-1]
+    q = sum(value * (root.subs(t, 2) - root.subs(t, 0)) for value, root in zip(terms, roots, strict=True)) / 2
+    yield q, theory.curved_mmr(1, 1, s, ops=ops)
+    yield theory.curved_mmr(c, m, s, ops=ops), c**2 * m**4 * theory.curved_mmr(1, 1, s, ops=ops)
+
+
+_mmr, _curved_mmr = theory.mmr, theory.curved_mmr
+
+
+def _lonely(left, actions, width, *, ops=None):
+    """The pairs i = j left out: the U-statistic, but for its divisor."""
+    return _mmr(left, actions, width) - sum(_dot(r, r) for r in left) / len(left) ** 2
+
+
+def _flat(residual, a, width, *, unbiased=False):
+    near = (-torch.cdist(a, a) / (2 * width**2)).exp()
+    return (residual * (near @ residual)).sum() / len(a) ** 2
+
+
+KERNEL = Hypothesis("a Gaussian kernel", lambda case: float(case.encoder.kernel != "gaussian"))
+SPREAD = Hypothesis("a uniform on [−1, 1]", lambda case: float(case.encoder.ends))
+
+
+@st.composite
+def _curves(draw, **changes):
+    noise = Noise(draw(st.sampled_from(["gaussian", "uniform", "skewed", "none"])), draw(numbers(0.1, 2)))
+    c, m = draw(st.sampled_from([1.0, -0.5]) | numbers(0.05, 2)), draw(st.just(1.0) | numbers(0.3, 2))
+    width = draw(st.sampled_from([0.3, 1.0]) | numbers(0.2, 2))
+    return Restricted(Encoder(c, m, noise, width, **changes), draw(samples()))
+
+
+CLAIM = Claim(
+    id="R-6",
+    statement=(
+        "MMR = E[⟨r, r′⟩ k(a, a′)] ≥ 0 for a Gaussian kernel k, and its V-statistic of any residuals; 0 for affine κ. "
+        "For κ = h + ch², h = Ma + ν, a uniform on [−1, 1] and any ν it is c²M⁴Q_s > 0, Q_.3 = .0151245, Q_1 = "
+        ".0030779 for a kernel of width s."
+    ),
+    tex=r"\mathrm{MMR}(h+ch^2)=c^2M^4Q_s,\quad Q_s=E[(a^2-\frac{1}{3})(a'^2-\frac{1}{3})e^{-(a-a')^2/2s^2}]",
+    source="ours; the penalty of Saengkyongam et al. (2024), arXiv 2310.04295",
+    kind="identity",
+    promised=Verdict.PROVED,
+    hypotheses=(KERNEL, SPREAD),
+    instances=_curves(),
+    conclusion=_conclusion,
+    controls=(
+        Control(KERNEL.name, _curves(kernel="linear"), "k = aa′: 0 for a² − 1/3, and for every even residual"),
+        Control(SPREAD.name, _curves(ends=True), "two actions: 0 for every κ"),
+    ),
+    proofs=(
+        symbolic.identity("k is an inner product, the statistic a square", "all s; N = 3, n = 2", _kernel),
+        symbolic.identity("the statistic of two points", "all r, a and s", _two_points),
+        symbolic.identity("c²M⁴Q_s by integration", "all c, M, s, ν", _curved),
+        balls.positive(
+            "Q_s > 0", "s in [1/5, 3/2]", {"s": ("1/5", "3/2")}, lambda s, ops: theory.curved_mmr(1, 1, s, ops=ops)
+        ),
+    ),
+    mutants=(
+        Mutant("without i = j", theory.mmr, _lonely),
+        Mutant("k at the distance, unsquared", restriction.mmr, _flat),
+        Mutant("M² for M⁴", theory.curved_mmr, lambda c, m, s, *, ops=None: _curved_mmr(c, m**0.5, s)),
+        Mutant("half the width", theory.curved_mmr, lambda c, m, s, *, ops=None: _curved_mmr(c, m, s / 2)),
+    ),
+)

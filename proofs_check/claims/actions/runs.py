@@ -1,0 +1,139 @@
+"""Small autoencoders trained with and without the moment restriction: each stack is trained once in a process."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+from torch import Tensor
+
+from proofs_check.claim import Hypothesis
+from synthetic.actions import Interventions, Rows, Steered
+from synthetic.base.streams import stream
+from workbench.topics.actions import autoencoder
+from workbench.topics.actions import mmr as restriction
+from workbench.topics.actions.baselines import Predictor, fit_network, fit_polynomial
+from workbench.topics.actions.control_function import ControlFunction
+from workbench.topics.concepts.regression import r_squared
+
+SEEDS = (0, 1, 2)
+"""of initial weights; a stack of these shares its batches"""
+_SAMPLES = 20_000
+_NOISE = ((0.6, 0.2), (0.2, 0.5))
+
+
+@dataclass(frozen=True)
+class Steering:
+    """One autoencoder of a stack, trained on a leaky mixing of two latents, and its twin without the restriction."""
+
+    seed: int = 0
+    penalty: float = 30.0
+    noise: float = 1 / 9
+    """Cov[nu] over [[.6, .2], [.2, .5]]"""
+    effect: Rows = ((1.0, 0.5), (-0.3, 0.8))
+    action: str = "uniform"
+    bend: float = 0.0
+    """share of a³ in the effect"""
+    mixed: int = 1
+    """seed of g"""
+    steps: int = 600
+    held: bool = True
+    """the restricted autoencoder is what the claim is about, not its twin"""
+
+    def __str__(self) -> str:
+        new = [f"{f.name} = {getattr(self, f.name)}" for f in fields(self) if getattr(self, f.name) != f.default]
+        return ", ".join(new) or "as it is"
+
+    @property
+    def world(self) -> Interventions:
+        """Where its samples come from."""
+        noise: Any = tuple(tuple(self.noise * v for v in row) for row in _NOISE)
+        action: Any = self.action
+        kind = {"effect": self.effect, "noise": noise, "action": action, "bend": self.bend, "seed": self.mixed}
+        return Interventions(mixing="leaky", **kind)
+
+    @property
+    def data(self) -> Steered:
+        """The sample it is trained on."""
+        return _drawn(replace(self, seed=0, held=True))
+
+    @property
+    def codes(self) -> tuple[Tensor, Tensor]:
+        """Of the sample: without the restriction, and with it where it is held."""
+        stack = SEEDS if self.seed in SEEDS else (self.seed,)
+        found, place = _trained(replace(self, seed=0, held=True), stack, restriction.mmr), stack.index(self.seed)
+        return found[2 * place], found[2 * place + self.held]
+
+    @property
+    def targets(self) -> tuple[Tensor, Tensor]:
+        """Actions of a grid on [-3, 3]^q outside of [-1, 1]^q, and E[y | do(a)]."""
+        line = torch.linspace(-3, 3, 7, dtype=torch.float64)
+        grid = torch.cartesian_prod(*[line] * self.world.q).view(-1, self.world.q)
+        grid = grid[grid.abs().amax(1) > 1]
+        return grid, self.world.expected(grid)
+
+    def extrapolated(self, z: Tensor) -> float:
+        """Squared error of the control function on z at the targets, over their variance."""
+        made = ControlFunction.fit(z, self.data.a, self.data.y)
+        return missed(made.predict(self.targets[0]), self.targets[1])
+
+    @property
+    def from_actions(self) -> tuple[float, float]:
+        """The same of y ~ a: a network, and a quadratic."""
+        at, true = self.targets
+        quadratic = fit_polynomial(self.data.a, self.data.y)(at)
+        return missed(_network(replace(self, seed=0, held=True))(at), true), missed(quadratic, true)
+
+
+def explained(h: Tensor, z: Tensor) -> float:
+    """R² of h on z, with a constant."""
+    return r_squared(z.double(), h, torch.full((len(z),), 1 / len(z), dtype=torch.float64))
+
+
+def missed(found: Tensor, true: Tensor) -> float:
+    """Squared error over the variance of what was sought."""
+    return float((found - true).square().mean() / (true - true.mean()).square().mean())
+
+
+@lru_cache(maxsize=16)
+def _drawn(run: Steering) -> Steered:
+    return run.world.draw(_SAMPLES, stream(0, "interventions/claims"))
+
+
+@lru_cache(maxsize=16)
+def _trained(run: Steering, seeds: tuple[int, ...], penalise: Callable) -> Tensor:
+    """Codes of a stack trained with this restriction in the place of `mmr`: for each seed without and with it."""
+    config = autoencoder.AutoencoderConfig(steps=run.steps, batch=512, lr=5e-3)
+    members = {"seeds": [s for s in seeds for _ in (0, 1)], "penalties": [0.0, run.penalty] * len(seeds)}
+    data, threads = _drawn(replace(run, seed=0)), torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with patch.object(autoencoder, "mmr", penalise):
+            made = autoencoder.fit_autoencoder(data.x, data.a, run.world.n_true, config, **members)
+        return made.encode(data.x).detach().double()
+    finally:
+        torch.set_num_threads(threads)
+
+
+@lru_cache(maxsize=16)
+def _network(run: Steering) -> Predictor:
+    """The outcome from actions, by a network."""
+    data = _drawn(run)
+    return fit_network(data.a, data.y)
+
+
+def each_seed(**changes: Any) -> SearchStrategy[Steering]:
+    """The members of one stack."""
+    return st.sampled_from([Steering(seed=seed, **changes) for seed in SEEDS])
+
+
+def one(**changes: Any) -> SearchStrategy[Steering]:
+    """A member trained alone, which is cheaper: for controls and mutants."""
+    return st.just(Steering(seed=len(SEEDS), **changes))
+
+
+HELD = Hypothesis("the restriction is trained", lambda case: float(not case.held))

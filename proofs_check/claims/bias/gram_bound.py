@@ -1,0 +1,148 @@
+"""BA-1: products of activations are products of codes, to within coherence."""
+
+import torch
+from hypothesis import strategies as st
+
+from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, equal
+from proofs_check.engines import smt, symbolic
+from proofs_check.instances.draw import codes, mixtures, numbers
+from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
+from synthetic.base.streams import stream
+from synthetic.laws.directions import Cone
+from workbench.theory import bias as theory
+from workbench.theory import coherence
+
+
+def _conclusion(case: Mixture) -> dict[str, Part]:
+    (h, other), (x, y) = case.h, case.x
+    l1, other_l1 = case.l1
+    gap = x @ y - h @ other
+    size = torch.where(l1 * other_l1 > 0, l1 * other_l1, 1.0)
+    products = (case.rows @ case.rows.T).tolist()
+    return {
+        "l1 form": at_most(gap.abs(), theory.gram_gap(l1, other_l1, case.coherence), unit=size),
+        "distinct pairs": at_most(
+            gap.abs(), theory.gram_gap(l1, other_l1, case.coherence, shared=(h * other).abs().sum()), unit=size
+        ),
+        "sum": equal(gap, theory.cross_interference(h.tolist(), other.tolist(), products), unit=size),
+    }
+
+
+def _expansion(symbols, ops):
+    """Unit rows enter as <v_i, v_i> = 1: the gap is the sum over distinct pairs, plus what the lengths add."""
+    for n, d in ((2, 1), (2, 2), (3, 2), (4, 3)):
+        rows = [symbols(f"v{i}_:{d}") for i in range(n)]
+        h, other = symbols(f"h:{n}"), symbols(f"k:{n}")
+        x, y = ([sum(a * v[c] for a, v in zip(code, rows, strict=True)) for c in range(d)] for code in (h, other))
+        g = coherence.gram(rows)
+        lengths = sum(h[i] * other[i] * (g[i][i] - 1) for i in range(n))
+        gap = sum(a * b for a, b in zip(x, y, strict=True)) - sum(a * b for a, b in zip(h, other, strict=True))
+        yield gap, theory.cross_interference(h, other, g) + lengths
+
+
+def _grown(symbols, ops):
+    """The shipped sum grows by h'_j g_j, g_j = sum_{i != j} h_i G_ij, with each entry of h'."""
+    for n in (2, 3, 4):
+        h, other = symbols(f"h:{n}"), symbols(f"k:{n}")
+        g = [[symbols(f"g{max(i, j)}{min(i, j)}") for j in range(n)] for i in range(n)]
+        for j in range(n):
+            before, after = [*other[:j], *[0] * (n - j)], [*other[: j + 1], *[0] * (n - j - 1)]
+            grown = theory.cross_interference(h, after, g) - theory.cross_interference(h, before, g)
+            yield grown, other[j] * sum(h[i] * g[i][j] for i in range(n) if i != j)
+
+
+def _no_row(unknowns, ops):
+    g, mu = unknowns("g mu")
+    return [mu >= 0, g == 0], [ops.abs(g) <= mu * 0]
+
+
+def _no_entry(unknowns, ops):
+    gap, l1, mu = unknowns("gap l1 mu")
+    return [mu >= 0, l1 >= 0, gap == 0], [ops.abs(gap) <= theory.gram_gap(l1, 0, mu, shared=0)]
+
+
+def _product(unknowns, ops):
+    """One more row i != j: |g_j| <= mu (|h|_1 - |h_j|) stays true."""
+    g, rest, t, product, mu = unknowns("g rest t product mu")
+    size = ops.abs
+    given = [mu >= 0, size(product) <= mu, size(g) <= mu * rest]
+    return given, [size(g + t * product) <= mu * (rest + size(t))]
+
+
+def _entry(unknowns, ops):
+    """One more entry h'_j: its share is at most |h'_j| mu (|h|_1 - |h_j|)."""
+    gap, l1, other, shared, mine, t, g, mu = unknowns("gap l1 other shared mine t g mu")
+    size = ops.abs
+    given = [size(gap) <= theory.gram_gap(l1, other, mu, shared=shared)]
+    given += [mu >= 0, l1 >= size(mine), size(g) <= mu * (l1 - size(mine))]
+    grown = theory.gram_gap(l1, other + size(t), mu, shared=shared + size(mine * t))
+    return given, [size(gap + t * g) <= grown]
+
+
+def _looser(unknowns, ops):
+    l1, other, shared, mu = unknowns("l1 other shared mu")
+    tight = theory.gram_gap(l1, other, mu, shared=shared)
+    return [mu >= 0, shared >= 0], [tight <= theory.gram_gap(l1, other, mu)]
+
+
+@st.composite
+def _pairs(draw):
+    """Two samples of one dictionary, the second at times equal to the first."""
+    first = draw(mixtures((1, 6), (1, 5)))
+    second = draw(st.just(first.h[0]) | codes(first.m))
+    return Mixture.exact(first.rows, torch.stack((first.h[0], second)))
+
+
+@st.composite
+def _cones(draw, apart):
+    """Nonnegative codes on a cone, with supports apart."""
+    n = draw(st.integers(2, 6))
+    rows = Cone(draw(numbers(0.01, 0.95))).draw(n, n, stream(0, "cone"))
+    h = torch.stack([draw(codes(n, nonnegative=True, active=2)) for _ in range(2)])
+    if apart:
+        h[0, 0] = h[1, -1] = 1.0
+        h[0, 1:] = h[1, :1] = 0.0
+    return Mixture.exact(rows, h)
+
+
+def _witness(rows, x=None):
+    case = Mixture.exact(rows, [[1.0, 1], [1, 1]])
+    return st.just(case if x is None else Mixture(case.rows, case.h, case.x.new_tensor(x)))
+
+
+CLAIM = Claim(
+    id="BA-1",
+    statement=(
+        "For unit rows of coherence μ and any two samples x = hV, x' = h'V: |⟨x, x'⟩ − ⟨h, h'⟩| ≤ μ(|h|₁|h'|₁ − "
+        "Σ|h_i h'_i|) ≤ μ|h|₁|h'|₁, whatever the signs. Both are attained on a cone, the second by disjoint supports."
+    ),
+    tex=r"|\langle x,x'\rangle-\langle h,h'\rangle|\leq\mu\,\|h\|_1\|h'\|_1",
+    source="ours; behind the identifiability theorem 5.3 of Chen et al. (2025), arXiv 2506.14002",
+    kind="tight",
+    promised=Verdict.PROVED,
+    hypotheses=(UNIT_ROWS, EXACT),
+    instances=_pairs(),
+    conclusion=_conclusion,
+    extremal={"l1 form": _cones(apart=True), "distinct pairs": _cones(apart=False)},
+    controls=(
+        Control("unit rows", _witness([[2.0, 0], [0, 2]]), "V = 2I: all products of distinct rows are 0"),
+        Control("exact: x = hV", _witness([[1.0, 0], [0, 1]], [[1.0, 1], [1, 1.5]]), "V = I, x = h + ρ"),
+    ),
+    proofs=(
+        symbolic.identity("⟨x, x'⟩ − ⟨h, h'⟩ is the sum over distinct pairs", "(n, d) up to (4, 3)", _expansion),
+        symbolic.identity("the shipped sum grows by h'_j g_j", "growth of the sum: n = 2..4", _grown),
+        smt.induction("|g_j| ≤ μ(|h|₁ − |h_j|)", "all n: induction over rows", _no_row, _product),
+        smt.induction("|gap| ≤ μ(|h|₁|h'|₁ − Σ|h_i h'_i|)", "all n: induction over entries of h'", _no_entry, _entry),
+        smt.implies("the l1 form is looser", "all n", _looser),
+    ),
+    mutants=(
+        Mutant("half", theory.gram_gap, lambda a, b, mu, *, shared=0: mu * (a * b - shared) / 2),
+        Mutant("shared part twice", theory.gram_gap, lambda a, b, mu, *, shared=0: mu * (a * b - 2 * shared)),
+        Mutant(
+            "each pair once",
+            theory.cross_interference,
+            lambda h, k, g: sum(h[i] * k[j] * g[i][j] for i in range(len(h)) for j in range(i)),
+        ),
+    ),
+    note="Two decompositions of one data set so share HHᵀ to within μ|h|₁|h'|₁ + μ'|k|₁|k'|₁. H ≥ 0 is not needed.",
+)

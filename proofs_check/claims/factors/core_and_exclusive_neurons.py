@@ -1,0 +1,111 @@
+"""SN-13: features that share a core of neurons are not identified by winner-take-all at their true size."""
+
+import torch
+from hypothesis import strategies as st
+
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claims.factors.cases import CODES, Factors, exact
+from proofs_check.engines import smt
+from proofs_check.instances.draw import rows_of
+from workbench.metrics.matching import cosines
+from workbench.parts import semi_nmf
+from workbench.theory import factors as theory
+
+
+def _conclusion(case: Factors) -> dict[str, Part]:
+    """Sheared by the ratio of their cores, which cancels."""
+    codes, rows = theory.sheared(case.codes.tolist(), case.rows.tolist(), case.amount)
+    new, size = torch.tensor(rows, dtype=torch.float64), int((case.rows[0] != 0).sum())
+    own = float(((case.rows[0] != 0) & (case.rows[1] == 0)).sum())
+    return {
+        "same product": equal(case.error(codes, rows), 0.0, unit=case.size),
+        "f ≥ 0": at_most(0.0, min(map(min, codes))),
+        "its nonzeros": equal(theory.nonzeros(rows[0]), theory.difference_nonzeros(own)),
+        "no more than before": at_most(theory.nonzeros(rows[0]), size),
+        "kept by the mask": equal(semi_nmf.winner_take_all(new[:1], size / new.shape[1])[0], new[0]),
+        "another feature": at_most(float(cosines(new[:1], case.rows).abs().max()), 1 - 1e-3),
+    }
+
+
+def _cancels(core, own):
+    """All nonzero entries, any a for which a times one core is the other."""
+
+    def problem(unknowns, ops):
+        c, e, k = ([unknowns(f"{name}{i}") for i in range(n)] for name, n in (("c", core), ("e", own), ("k", own)))
+        a, f, g = unknowns("a f g")
+        rows = [[a * v for v in c] + e + [0] * own, c + [0] * own + k]
+        (moved,), ((*first,), _) = theory.sheared([[f, g]], rows, a)
+        count = theory.nonzeros(first, ops=ops)
+        given = [v != 0 for v in (*c, *e, *k)] + [a > 0, f >= 0, g >= 0]
+        return given, [count == theory.difference_nonzeros(own), count <= core + own, *(v >= 0 for v in moved)]
+
+    return problem
+
+
+def _counting(unknowns, ops):
+    core, own = unknowns("core own")
+    return [own >= 1, core >= own], [theory.difference_nonzeros(own) <= core + own]
+
+
+def _shared(case: Factors) -> float:
+    both = (case.rows[0] != 0) & (case.rows[1] != 0)
+    return float((case.rows[0] - case.amount * case.rows[1])[both].abs().max()) if bool(both.any()) else 1.0
+
+
+def _surplus(case: Factors) -> float:
+    both, first = (case.rows[0] != 0) & (case.rows[1] != 0), (case.rows[0] != 0) & (case.rows[1] == 0)
+    return max(0.0, float(first.sum() - both.sum()))
+
+
+SHARED = Hypothesis("one core, up to scale", _shared)
+LARGE = Hypothesis("the core has at least as many neurons as each exclusive part", _surplus)
+
+
+@st.composite
+def _cases(draw):
+    own = draw(st.integers(1, 2))
+    core = draw(st.integers(own, 4))
+    entry = st.sampled_from([1.0, -1.0, 2.0, -3.0])
+    shared, first, second = (draw(rows_of(entry, 1, n))[0] for n in (core, own, own))
+    a, none = draw(st.sampled_from([1.0, 0.5, 2.0])), torch.zeros(own, dtype=torch.float64)
+    rows = torch.stack((torch.cat((a * shared, first, none)), torch.cat((shared, none, second))))
+    return Factors.exact(draw(rows_of(st.integers(0, 3), draw(st.integers(1, 3)), 2)), rows, a)
+
+
+_sheared = theory.sheared
+CODE = [[1, 1]]
+
+CLAIM = Claim(
+    id="SN-13",
+    statement=(
+        "Let two features share a core of C neurons and have E ≤ C neurons each of their own. With a their cores' "
+        "ratio, the rows v_0 − av_1 and v_1 explain the same data with codes ≥ 0, and v_0 − av_1 has 2E ≤ C + E "
+        "nonzeros: winner-take-all at the true size keeps it whole, though it is no feature."
+    ),
+    tex=r"\|v_0-av_1\|_0=2E\leq C+E",
+    source="ours; the core and exclusive neurons are those of Shafran, Geiger, Geva (2025), arXiv 2506.10920",
+    kind="identity",
+    promised=Verdict.PROVED,
+    hypotheses=(CODES, SHARED, LARGE),
+    instances=_cases(),
+    conclusion=_conclusion,
+    controls=(
+        Control(CODES.name, exact([[-1, 0]], [[1, 1, 0], [1, 0, 1]]), "a code below 0 stays below"),
+        Control(SHARED.name, exact(CODE, [[1, 2, 1, 0], [1, 1, 0, 1]]), "cores that are not parallel do not cancel"),
+        Control(LARGE.name, exact(CODE, [[1, 1, 1, 0, 0], [1, 0, 0, 1, 1]]), "E > C: the difference is less sparse"),
+    ),
+    proofs=(
+        *(
+            smt.implies("the core cancels, the rest stays", f"C = {c}, E = {e}: all real entries", _cancels(c, e))
+            for c, e in ((1, 1), (2, 1), (2, 2), (3, 2))
+        ),
+        smt.implies("2E ≤ C + E", "all C ≥ E", _counting),
+    ),
+    mutants=(
+        Mutant("the core stays", theory.sheared, lambda f, w, a: _sheared(f, w, -a)),
+        Mutant("exclusive ones once", theory.difference_nonzeros, lambda own: own),
+        Mutant("zeros counted", theory.nonzeros, lambda row, *, ops=None: len(row)),
+    ),
+    note="So the published case, cores larger than exclusive groups, is where the method has no guarantee; SN-6's has.",
+    shown_by="experiments/factors.py",
+)

@@ -1,0 +1,150 @@
+"""SN-6: features on neurons of their own are the only directions so sparse, so that winner-take-all can find them."""
+
+from fractions import Fraction
+from itertools import combinations
+
+import torch
+from hypothesis import strategies as st
+
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claims.factors.cases import Factors, exact
+from proofs_check.engines import smt
+from proofs_check.instances.draw import rows_of
+from workbench.metrics.matching import cosines
+from workbench.parts import semi_nmf
+from workbench.theory import factors as theory
+
+
+def sparse_directions(rows: list[list[Fraction]], most: int) -> list[list[Fraction]]:
+    """Every direction of the span of two or three rows that is 0 where a coordinate (or two) forces it, if so sparse.
+
+    Exact. Any direction with at most `most` nonzeros has one of these inside its support.
+    """
+    found: list[list[Fraction]] = []
+    columns = list(zip(*rows, strict=True))
+    for chosen in combinations(columns, len(rows) - 1):
+        (a, b, c), (u, v, w) = (*chosen[0], 0)[:3], (*chosen[-1], 0)[:3]
+        mix = [b, -a] if len(rows) == 2 else [b * w - c * v, c * u - a * w, a * v - b * u]
+        if not any(mix):
+            continue
+        (row,) = theory.product([mix], rows)
+        scale = next(value for value in row if value)
+        row = [value / scale for value in row]
+        if theory.nonzeros(row) <= most and row not in found:
+            found.append(row)
+    return found
+
+
+def _conclusion(case: Factors) -> dict[str, Part]:
+    rows = [[Fraction(v) for v in row] for row in case.rows.tolist()]
+    m, d, most = len(rows), len(rows[0]), int(case.amount)
+    found = sparse_directions(rows, most)
+    same = cosines(torch.tensor([[float(v) for v in row] for row in found] or [[0.0] * d]), case.rows).abs().amax(1)
+    sums = [theory.product([[Fraction(s) for s in signs]], rows)[0] for signs in _MIXTURES[m]]
+    counts = [float(theory.nonzeros(row)) for row in sums]
+    again = semi_nmf.winner_take_all(semi_nmf.decoder_step(case.x, case.codes), most / d)
+    return {
+        "as many directions as features": equal(len(found), m),
+        "and these are the features": equal(same, 1.0),
+        "mixtures have more nonzeros": at_most(most + 1, torch.tensor(counts)),
+        "by the count": equal(counts, [theory.mixture_nonzeros(sum(map(bool, s)), most) for s in _MIXTURES[m]]),
+        "a round leaves them": equal(again.flatten(), case.rows.flatten(), unit=1 + case.rows.abs().max()),
+    }
+
+
+_MIXTURES = {2: [(1, 1), (1, -1), (2, 1)], 3: [(1, 1, 0), (1, 0, -1), (1, 1, 1), (2, -1, 1)]}
+
+
+def _only_multiples(m, s):
+    """A mixture of disjoint rows of s nonzeros with at most s of them is a multiple of one row."""
+
+    def problem(unknowns, ops):
+        v = [[unknowns(f"v{j}{i}") for i in range(s)] for j in range(m)]
+        a = [unknowns(f"a{j}") for j in range(m)]
+        rows = [[0] * (s * j) + own + [0] * (s * (m - 1 - j)) for j, own in enumerate(v)]
+        (mixed,) = theory.product([a], rows)
+        terms = theory.nonzeros(a, ops=ops)
+        given = [value != 0 for own in v for value in own] + [terms >= 1]
+        count = theory.nonzeros(mixed, ops=ops)
+        return given, [count == theory.mixture_nonzeros(terms, s), ops.where(count <= s, terms, 1) == 1]
+
+    return problem
+
+
+def _counting(unknowns, ops):
+    """Written out for any m and s: q terms of s nonzeros each."""
+    q, s = unknowns("q s")
+    return [s >= 1, q >= 2], [theory.mixture_nonzeros(q, s) > s]
+
+
+def _sign(unknowns, ops):
+    """A row c v of W with its code h / c at least 0, and h above 0 somewhere: c > 0."""
+    h, f, c = unknowns("h f c")
+    return [h > 0, f >= 0, c != 0, f * c == h], [c > 0]
+
+
+def _used(case: Factors) -> torch.Tensor:
+    return (case.rows != 0).double().sum(0)
+
+
+APART = Hypothesis("supports do not meet", lambda case: float(_used(case).max() > 1))
+EXACTLY = Hypothesis(
+    "each support has exactly as many neurons as are kept",
+    lambda case: ((case.rows != 0).sum(1) - case.amount).abs().double(),
+)
+RANK = Hypothesis("codes of full rank", lambda case: float(torch.linalg.matrix_rank(case.codes) < len(case.rows)))
+
+
+@st.composite
+def _cases(draw):
+    m, s = draw(st.integers(2, 3)), draw(st.integers(1, 3))
+    entry = st.sampled_from([1.0, -1.0, 2.0, -3.0])
+    rows = torch.block_diag(*(draw(rows_of(entry, 1, s)) for _ in range(m)))
+    rows = torch.cat((rows, torch.zeros(m, draw(st.integers(0, 2)), dtype=torch.float64)), 1)
+    rows = rows[:, torch.tensor(draw(st.permutations(range(rows.shape[1]))))]
+    codes = torch.eye(m, dtype=torch.float64) + draw(rows_of(st.integers(0, 2), m, m)).triu(1)
+    return Factors.exact(torch.cat((codes, draw(rows_of(st.integers(0, 3), 2, m)))), rows, float(s))
+
+
+_kept = semi_nmf.winner_take_all
+EYE, PAIR = [[1, 0], [0, 1]], [[1, 2, 0, 0], [0, 0, 3, -1]]
+
+CLAIM = Claim(
+    id="SN-6",
+    statement=(
+        "Let X = hV, h ≥ 0 of full rank, the rows of V on disjoint sets of exactly s neurons. Then X = fW with f ≥ 0 "
+        "and at most s nonzeros in each of m rows only for W = V up to order and positive scale, since a mixture of q "
+        "rows has qs nonzeros; and V stays where a round of the alternation with winner-take-all starts at it."
+    ),
+    tex=r"\|\textstyle\sum_ja_jv_j\|_0=s\,\|a\|_0",
+    source="ours; what winner-take-all of Shafran et al. (2025), arXiv 2506.10920, can and cannot identify",
+    kind="recovery",
+    promised=Verdict.PROVED,
+    hypotheses=(APART, EXACTLY, RANK),
+    instances=_cases(),
+    conclusion=_conclusion,
+    controls=(
+        Control(
+            APART.name,
+            exact(EYE, [[1, 1, 1, 0], [0, 1, 1, 1]], 3.0),
+            "overlap: v_0 − v_1 has two nonzeros; cores in general: SN-13",
+        ),
+        Control(EXACTLY.name, exact(EYE, PAIR, 4.0), "twice as many kept: any mixture fits"),
+        Control(RANK.name, exact([[1, 1]], PAIR, 2.0), "two features that always fire alike"),
+    ),
+    proofs=(
+        *(
+            smt.implies("no mixture is so sparse", f"m = {m}, s = {s}: all real entries", _only_multiples(m, s))
+            for m, s in ((2, 1), (2, 2), (2, 3), (3, 1), (3, 2))
+        ),
+        smt.implies("q ≥ 2 rows have more than s nonzeros", "all m, s: by the count", _counting),
+        smt.implies("scales are positive", "all f ≥ 0", _sign),
+    ),
+    mutants=(
+        Mutant("terms alone", theory.mixture_nonzeros, lambda terms, size: terms),
+        Mutant("entries above 0", theory.nonzeros, lambda row, *, ops=None: sum(v > 0 for v in row)),
+        Mutant("smallest kept", semi_nmf.winner_take_all, lambda rows, share: rows - _kept(rows, share)),
+    ),
+    note="Whether the alternation comes there from a random start is another matter: see the experiment.",
+    shown_by="experiments/factors.py",
+)

@@ -1,0 +1,70 @@
+"""SN-1: least-squares rows and multiplicative codes, in turn, never raise the loss."""
+
+from proofs_check.claim import Claim, Control, Mutant, Part, Verdict
+from proofs_check.claims.factors.alternation_cases import (
+    COUNTED,
+    LEAST_SQUARES,
+    POSITIVE_START,
+    UNMASKED,
+    Alternation,
+    alternations,
+    start,
+)
+from proofs_check.claims.factors.auxiliary_function import PROOFS
+from workbench.parts import semi_nmf
+
+
+def _conclusion(case: Alternation) -> dict[str, Part]:
+    shipped = {"the shipped step": case.by_formula()} if case.codes.min() >= 0 else {}
+    return case.falls() | shipped
+
+
+def _without_root(x, f, rows):
+    return _code_step(x, f, rows) ** 2 / f
+
+
+def _signs_lost(x, f, rows):
+    return f * ((x @ rows.T).abs() / (f @ rows @ rows.T).abs().clamp_min(1e-12)).sqrt()
+
+
+def _half_way(x, f, ridge=0.0):
+    return 2 * _decoder_step(x, f, ridge)
+
+
+_code_step, _decoder_step = semi_nmf.code_step, semi_nmf.decoder_step
+
+CLAIM = Claim(
+    id="SN-1",
+    statement=(
+        "From f ≥ 0 on, W by least squares (with ridge r) and one multiplicative step of f, in turn, never raise "
+        "J + r|W|². With r = 0 that is J itself."
+    ),
+    tex=r"J(f_{t+1},W_{t+1})+r\|W_{t+1}\|^2\leq J(f_t,W_t)+r\|W_t\|^2",
+    source="Ding, Li, Jordan (2010); the ridge is that of the code of Shafran et al. (2025), arXiv 2506.10920",
+    kind="bound",
+    promised=Verdict.PROVED,
+    hypotheses=(POSITIVE_START, UNMASKED, COUNTED),
+    instances=alternations(),
+    conclusion=_conclusion,
+    controls=(
+        Control(POSITIVE_START.name, start([[0], [-1]], [[-1], [-2]], rounds=2), "codes below 0"),
+        Control(
+            UNMASKED.name,
+            start([[-2, 0], [2, 2], [-2, -2]], [[3, 3], [2, 2], [3, 2]], share=0.5),
+            "winner-take-all at half the entries, see SN-11; repair: return the best pair seen",
+        ),
+        Control(COUNTED.name, start([[1], [1]], [[1], [1]], ridge=1.0), "J alone under a ridge"),
+    ),
+    proofs=(*PROOFS, LEAST_SQUARES),
+    mutants=(
+        Mutant("without the root", semi_nmf.code_step, _without_root),
+        Mutant("the update of NMF", semi_nmf.code_step, _signs_lost),
+        Mutant("twice the rows", semi_nmf.decoder_step, _half_way),
+        Mutant("the transposed formula", semi_nmf.code_step, lambda x, f, rows: f / (_code_step(x, f, rows) / f)),
+    ),
+    note=(
+        "Codes of 0 stay 0; the step there is the limit. That the shipped tensor step is the formula proved is "
+        "sampled. J says nothing of the features (SN-4, SN-5)."
+    ),
+    shown_by="experiments/factors.py",
+)

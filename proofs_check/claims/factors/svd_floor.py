@@ -1,0 +1,157 @@
+"""SN-4: nonnegative codes cost nothing where the data share a common direction."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
+from proofs_check.engines import smt, symbolic
+from proofs_check.instances.draw import numbers, rows_of
+from workbench.parts import semi_nmf
+from workbench.theory import factors as theory
+
+
+@dataclass(frozen=True, eq=False)
+class Lift:
+    """X (N, d), m rows, y (m,) and t; `codes` are any others, to compare with."""
+
+    x: Tensor
+    y: Tensor
+    t: float
+    codes: Tensor
+
+    def __str__(self) -> str:
+        return f"X {digits(self.x)}, y {digits(self.y)}, t {self.t:.4g}"
+
+    @cached_property
+    def parts(self) -> tuple[Tensor, list[float], Tensor]:
+        """U_m, squared singular values, S_m V_m."""
+        m = len(self.y)
+        left, values, right = torch.linalg.svd(self.x, full_matrices=False)
+        return left[:, :m], values.square().tolist(), values[:m, None] * right[:m]
+
+    @property
+    def threshold(self) -> float:
+        """Least t that will do."""
+        return theory.lift_threshold(self.parts[0].tolist(), self.y.tolist())
+
+
+def _conclusion(case: Lift) -> dict[str, Part]:
+    left, squares, right = case.parts
+    y, x = case.y.tolist(), case.x.tolist()
+    codes = theory.product(left.tolist(), theory.lift(y, case.t))
+    rows = theory.product(theory.lift_inverse(y, case.t), right.tolist())
+    floor = theory.rank_floor(squares, len(y))
+    found = semi_nmf.decoder_step(case.x, case.codes)
+    unit = 1e-12 + sum(squares) * (1 + float(torch.tensor(codes).square().sum()))
+    return {
+        "f ≥ 0": at_most(-min(map(min, codes)), 0.0, unit=1 + case.t),
+        "the floor is reached": equal(theory.square_error(x, codes, rows), floor, unit=unit),
+        "and never passed": at_most(floor, (case.x - case.codes @ found).square().sum(), unit=unit),
+    }
+
+
+def _inverse(symbols, ops):
+    t = symbols("t")
+    for m in (1, 2, 3, 4):
+        y = symbols(f"y:{m}", positive=True)
+        found = theory.product(theory.lift(y, t), theory.lift_inverse(y, t))
+        yield from ((found[i][j], int(i == j)) for i in range(m) for j in range(m))
+
+
+def _columns(symbols, ops):
+    """U (I + t y 1^T) adds t (U y)_i to each entry of row i."""
+    t = symbols("t")
+    for m in (1, 2, 3):
+        y, u = symbols(f"y:{m}"), symbols(f"u:{m}")
+        along = sum(a * b for a, b in zip(u, y, strict=True))
+        (row,) = theory.product([u], theory.lift(y, t))
+        yield from zip(row, [v + t * along for v in u], strict=True)
+
+
+def _nonnegative(unknowns, ops):
+    """Written out for one entry u of a row with (U y)_i = s."""
+    u, s, t = unknowns("u s t")
+    return [s > 0, t >= -u / s, t >= 0], [u + t * s >= 0]
+
+
+def _minors(symbols, ops):
+    """A product of m columns and m rows has rank m: its minors of size m + 1 vanish."""
+    for m in (1, 2):
+        f, w = ([symbols(f"{c}{i}_:{m}") for i in range(m + 1)] for c in "fw")
+        p = theory.product(f, [list(column) for column in zip(*w, strict=True)])
+        if m == 1:
+            yield p[0][0] * p[1][1] - p[0][1] * p[1][0], 0
+        else:
+            minors = [p[1][(j + 1) % 3] * p[2][(j + 2) % 3] - p[1][(j + 2) % 3] * p[2][(j + 1) % 3] for j in range(3)]
+            yield sum(a * b for a, b in zip(p[0], minors, strict=True)), 0
+
+
+CONE = Hypothesis("U_m y > 0", lambda case: float((case.parts[0] @ case.y).min() <= 1e-6))
+ENOUGH = Hypothesis("t at its threshold or above", lambda case: max(0.0, case.threshold - case.t) / (1 + case.t))
+
+
+@st.composite
+def _cases(draw):
+    """X = fW + rest with f > 0; where U_m y is not above 0, X = f 1 instead, or rank 1."""
+    n, d = draw(st.integers(2, 5)), draw(st.integers(2, 4))
+    m = draw(st.integers(1, min(n, d, 3)))
+    codes, rows = draw(rows_of(numbers(0.05, 3), n, m)), draw(rows_of(st.integers(-3, 3), m, d))
+    x = codes @ rows + 0.1 * draw(rows_of(st.integers(-2, 2), n, d))
+    x = x + draw(st.sampled_from([0.0, 5.0]))
+    y = torch.linalg.lstsq(torch.linalg.svd(x)[0][:, :m], torch.ones(n, 1, dtype=x.dtype), driver="gelsd")[0][:, 0]
+    if float((torch.linalg.svd(x)[0][:, :m] @ y).min()) <= 1e-3:
+        x = codes[:, :1] * torch.arange(1.0, d + 1, dtype=x.dtype)
+        left = torch.linalg.svd(x)[0][:, :m]
+        y = torch.zeros(m, dtype=x.dtype)
+        y[0] = left[0, 0].sign()
+    case = Lift(x, y, 0.0, codes)
+    t = case.threshold + draw(numbers(0.1, 2))
+    return Lift(x, y, t + float(abs(1 + t * float(y.sum())) < 0.05), codes)
+
+
+def case_of(x: Any, y: Any, t: float) -> st.SearchStrategy[Lift]:
+    """One instance."""
+    x, y = (torch.tensor(v, dtype=torch.float64) for v in (x, y))
+    return st.just(Lift(x, y, t, torch.ones(len(x), len(y), dtype=x.dtype)))
+
+
+_lift, _inverse_of, _threshold = theory.lift, theory.lift_inverse, theory.lift_threshold
+
+CLAIM = Claim(
+    id="SN-4",
+    statement=(
+        "Let U_m hold the m first left singular vectors. If U_m y > 0 for some y, then for t large enough, with "
+        "1 + t Σy ≠ 0, f = U_m(I + t y1ᵀ) ≥ 0 and W = (I + t y1ᵀ)⁻¹S_mV_m reach the error of the SVD, below which no m "
+        "rows come, whatever the signs. So low J says nothing of the features."
+    ),
+    tex=r"\min_{f\geq0,W}\|X-fW\|^2=\sum_{i>m}\sigma_i^2\quad\text{if }U_my>0",
+    source="ours (cf. Gillis and Kumar 2015); the floor: Eckart and Young (1936)",
+    kind="identity",
+    promised=Verdict.PROVED,
+    hypotheses=(CONE, ENOUGH),
+    instances=_cases(),
+    conclusion=_conclusion,
+    controls=(
+        Control(CONE.name, case_of([[1, 2], [-1, -2]], [1], 1.0), "X = [a; −a], m = 1: rank 1, and J = |a|²"),
+        Control(ENOUGH.name, case_of([[2, 1], [1, 2]], [-1, 0], 0.0), "t = 0: the singular vectors themselves"),
+    ),
+    proofs=(
+        symbolic.identity("(I + t y1ᵀ)⁻¹", "m = 1..4, y > 0", _inverse),
+        symbolic.identity("what it adds to U_m", "m = 1..3, row by row", _columns),
+        smt.implies("f ≥ 0 from the threshold on", "all entries", _nonnegative),
+        symbolic.identity("m rows have rank m: minors vanish", "m = 1, 2", _minors),
+    ),
+    mutants=(
+        Mutant("t on the other side", theory.lift, lambda y, t: [list(c) for c in zip(*_lift(y, t), strict=True)]),
+        Mutant("without the denominator", theory.lift_inverse, lambda y, t: _lift(y, -t)),
+        Mutant("one more singular value", theory.rank_floor, lambda squares, m: sum(squares[m - 1 :])),
+        Mutant("half the threshold", theory.lift_threshold, lambda left, y: _threshold(left, y) / 2 - 0.5),
+    ),
+    note="The threshold is tight; activations with a large common mean can meet the condition, centred ones do not.",
+    shown_by="experiments/factors.py",
+)

@@ -1,0 +1,115 @@
+"""AT-6: a proximal gradient step under "at most k nonzeros" never raises the error if its size is at most 1/L."""
+
+import itertools
+
+import torch
+from hypothesis import strategies as st
+
+from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claims.signed.descent_cases import SHORT, SPARSE, Descent, descents
+from proofs_check.claims.signed.proximal_maps_table import PROXIMAL
+from proofs_check.engines import smt, symbolic
+from proofs_check.instances.mixture import UNIT_ROWS
+from workbench.theory import coherence
+from workbench.theory import signed as theory
+
+
+def _conclusion(case: Descent) -> dict[str, Part]:
+    path, losses, unit = case.path, case.losses, case.unit
+    gains = [theory.step_gain(theory.gap_square(a, b), case.curvature, case.size) for a, b in itertools.pairwise(path)]
+    falls = [a - b for a, b in itertools.pairwise(losses)]
+    z = torch.tensor([path[0]], dtype=torch.float64)
+    count = PROXIMAL["count"]
+    moved = z - case.size * (z @ case.rows - case.x) @ case.rows.T
+    shipped = count.objective(count.prox(moved, count.after(case.k, case.size)), moved, case.k)
+    written = theory.gap_square(moved[0].tolist(), path[1]) / 2
+    m, d = case.rows.shape
+    return {
+        "fall": at_most(gains, falls, unit=unit),
+        "no rise": at_most(0.0, torch.tensor(gains), unit=unit),
+        "L ≥ m/d": at_most(coherence.dense_energy(m, d), case.curvature),
+        "shipped": equal(shipped, written, unit=unit),
+    }
+
+
+def _expansion(symbols, ops):
+    """F(z') = F(z) + <grad, z' - z> + |(z' - z) W|²/2."""
+    for m, d in ((1, 1), (2, 2), (3, 2)):
+        x, z, new = symbols(f"x:{d}"), symbols(f"z:{m}"), symbols(f"y:{m}")
+        rows = [symbols(f"w{i}_:{d}") for i in range(m)]
+        moved = [a - b for a, b in zip(new, z, strict=True)]
+        slope = sum(a * b for a, b in zip(moved, theory.coding_slope(z, x, rows), strict=True))
+        start = theory.coding_loss(z, x, rows)
+        yield theory.coding_loss(new, x, rows), start + slope + coherence.energy(moved, rows) / 2
+
+
+def _fall(unknowns, ops):
+    """Nearest to z - s grad of all with k nonzeros, z too: |δ + s grad|² <= |s grad|², |δ|² + 2s <δ, grad> <= 0."""
+    slope, square, moved, curvature, size, before = unknowns("slope square moved L s F")
+    given = [size > 0, square >= 0, moved <= curvature * square, square + 2 * size * slope <= 0]
+    after = before + slope + moved / 2
+    gain = theory.step_gain(square, curvature, size)
+    return given, [gain <= before - after, ops.where(size * curvature <= 1, gain, 0) >= 0]
+
+
+def _nearest(unknowns, ops):
+    """|z' - (z - s grad)|² <= |z - (z - s grad)|² in the form used above, two coordinates."""
+    z, new, slope = [unknowns("z0 z1"), unknowns("y0 y1"), unknowns("g0 g1")]
+    size = unknowns("s")
+    aim = [a - size * b for a, b in zip(z, slope, strict=True)]
+    square = theory.gap_square(new, z)
+    along = sum((a - b) * g for a, b, g in zip(new, z, slope, strict=True))
+    return [theory.gap_square(new, aim) <= theory.gap_square(z, aim)], [square + 2 * size * along <= 0]
+
+
+def _trace(unknowns, ops):
+    """d eigenvalues, none above L, that sum to m."""
+    m, d, total, largest = unknowns("m d total L")
+    return [d > 0, total == m, total <= d * largest], [coherence.dense_energy(m, d) <= largest]
+
+
+ONE = torch.ones(1, dtype=torch.float64)
+SHRUNK = Descent(0.1 * ONE[:, None], ONE, ONE, 1, 1.0)
+
+CLAIM = Claim(
+    id="AT-6",
+    statement=(
+        "F(z) = |x − zW|²/2, L = λ_max(WWᵀ), z' = AbsTopK_k(z − s∇F) from a z with at most k nonzeros: F(z) − F(z') ≥ "
+        "(1/s − L)/2 · |z' − z|², so s ≤ 1/L never raises the error. For unit rows L ≥ m/d."
+    ),
+    tex=r"F(z)-F(z')\geq\tfrac12\left(\tfrac1s-L\right)\|z'-z\|^2,\quad L\geq m/d",
+    source="ours, majorise and minimise; Blumensath and Davies (2008) for iterative hard thresholding",
+    kind="bound",
+    promised=Verdict.PROVED,
+    hypotheses=(SHORT, SPARSE, UNIT_ROWS),
+    instances=descents(),
+    conclusion=_conclusion,
+    controls=(
+        Control(SHORT.name, descents(unit=True), "s = 1 at m/d ≥ 4, all latents allowed"),
+        Control(SPARSE.name, descents(dense=True), "a denser start has less to lose"),
+        Control("unit rows", st.just(SHRUNK), "one row of length 1/10: L < m/d"),
+    ),
+    proofs=(
+        symbolic.identity("F is quadratic", "expansion: m ≤ 3, d ≤ 2", _expansion),
+        smt.implies("nearest point, rewritten", "step: two coordinates", _nearest),
+        smt.implies("the fall", "all m, d, k, s > 0: from |δW|² ≤ L|δ|²", _fall),
+        smt.implies("L ≥ m/d from the trace", "all m, d", _trace),
+    ),
+    mutants=(
+        Mutant("1/s − L/2", theory.step_gain, lambda square, L, s: (1 / s - L / 2) * square),
+        Mutant("the wrong way", theory.thresholded_step, lambda z, x, rows, s, k, *, ops=None: _back(z, x, rows, s, k)),
+        Mutant("slope of x alone", theory.coding_slope, lambda z, x, rows: [-v for v in _products(x, rows)]),
+        Mutant("|x − zW|²", theory.coding_loss, lambda z, x, rows: 2 * _loss(z, x, rows)),
+    ),
+    note="That AbsTopK_k is the nearest point is AT-1; the largest eigenvalue is the largest of |δW|²/|δ|².",
+)
+
+_loss, _slope, _kept = theory.coding_loss, theory.coding_slope, theory.abs_top_k
+
+
+def _products(x, rows):
+    return [sum(a * b for a, b in zip(x, row, strict=True)) for row in rows]
+
+
+def _back(z, x, rows, size, k):
+    return _kept([a + size * b for a, b in zip(z, _slope(z, x, rows), strict=True)], k)

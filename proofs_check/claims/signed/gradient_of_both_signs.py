@@ -1,0 +1,108 @@
+"""AT-15: a kept entry below 0 learns under AbsTopK, and none does under TopK."""
+
+import itertools
+
+import torch
+from hypothesis import strategies as st
+
+from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, equal
+from proofs_check.claims.signed.cases import AS_IS, NO_TIES, Activation, activations
+from proofs_check.engines import smt
+from workbench.parts.sparsifiers import abs_top_k, top_k
+from workbench.theory import signed as theory
+
+
+def _slope(activation, case: Activation) -> list[float]:
+    """Of the sum of what the shipped activation keeps, by u."""
+    u = torch.tensor([case.u], dtype=torch.float64, requires_grad=True)
+    kept = activation(u.clamp_min(0) if case.rectified else u, torch.tensor(case.k))
+    (kept if isinstance(kept, torch.Tensor) else kept.dense()).sum().backward()
+    return [0.0] * len(case.u) if u.grad is None else u.grad[0].tolist()
+
+
+def _conclusion(case: Activation) -> dict[str, Part]:
+    rectified = [max(v, 0.0) for v in case.u]
+    signed = theory.gradient_mask(case.u, case.k)
+    plain = [a * (v > 0) for a, v in zip(theory.gradient_mask(rectified, case.k), case.u, strict=True)]
+    return {
+        "AbsTopK": equal(_slope(abs_top_k, case), signed),
+        "TopK": equal(_slope(top_k, case), plain),
+        "AbsTopK moves": equal(_moves(theory.abs_top_k, case), [_step(case) * v for v in signed] * 2),
+        "TopK moves": equal(_moves(theory.top_k, case), [_step(case) * v for v in plain] * 2),
+    }
+
+
+def _step(case: Activation) -> float:
+    """A third of the least distance between two sizes, or of a size from 0; where there is none, of 1."""
+    size = sorted({0.0, *map(abs, case.u)})
+    ties = len(size) <= len(case.u)
+    return (1.0 if ties else min(b - a for a, b in itertools.pairwise(size))) / 3
+
+
+def _moves(rule, case: Activation) -> list[float]:
+    """How far the sum of what a rule keeps goes with each u_i, a step down and a step up."""
+    t, seen = _step(case), [max(v, 0.0) if case.rectified else v for v in case.u]
+    before = float(sum(rule(seen, case.k)))
+
+    def after(i, by):
+        return float(sum(rule([v + by if j == i else v for j, v in enumerate(seen)], case.k)))
+
+    down = [before - after(i, -t) for i in range(len(seen))]
+    return down + [after(i, t) - before for i in range(len(seen))]
+
+
+def _quotient(m, k, *, rectified):
+    """f(u + e_i t) - f(u) = t mask_i e_i, for all t that leave no tie between: sizes apart by more than |t|."""
+
+    def problem(unknowns, ops):
+        u, t = [unknowns(f"u{i}") for i in range(m)], unknowns("t")
+        size, none = ops.abs, ops.num("0")
+        seen = [ops.larger(v, none) for v in u] if rectified else u
+        rule = theory.top_k if rectified else theory.abs_top_k
+        mask, before = theory.gradient_mask(seen, k, ops=ops), rule(u, k, ops=ops)
+        given = [size(v) > size(t) for v in u]
+        given += [size(size(u[i]) - size(u[j])) > size(t) for i in range(m) for j in range(i)]
+        then = []
+        for i in range(m):
+            after = rule([v + t if j == i else v for j, v in enumerate(u)], k, ops=ops)
+            slope = ops.where(u[i] > 0, mask[i], none) if rectified else mask[i]
+            then += [after[j] - before[j] == (t * slope if j == i else none) for j in range(m)]
+        return given, then
+
+    return problem
+
+
+def _largest(u, k, *, ops=None):
+    kept = sorted(range(len(u)), key=lambda i: -u[i])[:k]
+    return [float(i in kept) for i in range(len(u))]
+
+
+CLAIM = Claim(
+    id="AT-15",
+    statement=(
+        "Away from ties and 0 the gradient of AbsTopK_k by u_i is 1 at the k entries of largest size, whatever their "
+        "sign, else 0; of TopK_k the same for max(u, 0), and 0 wherever u_i < 0: no latent below 0 learns from x̂."
+    ),
+    tex=r"\partial_i\mathrm{AbsTopK}_k(u)_i=1[i\in S_k(|u|)],\;\partial_i\mathrm{TopK}_k(u)_i=1[i\in S_k(u_+),u_i>0]",
+    source="Zhu, Khalili, Zhu (2025), arXiv 2510.00404, gradients of the two activations; derivative away from ties",
+    kind="identity",
+    promised=Verdict.PROVED,
+    hypotheses=(AS_IS, NO_TIES),
+    instances=activations(ties=False),
+    conclusion=_conclusion,
+    controls=(
+        Control(AS_IS.name, activations(ties=False, rectified=True), "a ReLU first: entries below 0 get no gradient"),
+        Control(
+            NO_TIES.name,
+            st.just(Activation((1.0, -1.0), (0.0, 0.0), 1)),
+            "1 and −1: a step down, and the other is kept",
+        ),
+    ),
+    proofs=tuple(
+        smt.implies(f"{name} moves as the mask says", f"{name}: m = {m}, k = {k}", _quotient(m, k, rectified=rectified))
+        for name, rectified in (("AbsTopK", False), ("TopK", True))
+        for m, k in ((2, 1), (3, 1), (3, 2))
+    ),
+    mutants=(Mutant("the largest values", theory.gradient_mask, _largest),),
+    note="A mask says where a latent learns, not that fewer are dead: AT-10.",
+)

@@ -1,0 +1,138 @@
+"""AT-2: AbsTopK is odd, homogeneous, idempotent and the best k-term approximation; TopK neither odd nor best."""
+
+import torch
+from hypothesis import strategies as st
+
+from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claims.signed.cases import AS_IS, NO_TIES, Activation, activations
+from proofs_check.engines import smt
+from workbench.parts.sparsifiers import abs_top_k
+from workbench.theory import signed as theory
+
+
+def _conclusion(case: Activation) -> dict[str, Part]:
+    kept = theory.abs_top_k(case.seen, case.k)
+    turned = tuple(reversed(case.seen))
+    gap = theory.gap_square(case.u, kept)
+    shipped = abs_top_k(torch.tensor([case.seen], dtype=torch.float64), torch.tensor(case.k))
+    dense = shipped if isinstance(shipped, torch.Tensor) else shipped.dense()
+    return {
+        _scaling(case.c): equal(_of(case, case.c), [case.c * v for v in kept], unit=1 + abs(case.c)),
+        "idempotent": equal(theory.abs_top_k(kept, case.k), kept),
+        "relabelling": equal(list(reversed(theory.abs_top_k(turned, case.k))), kept),
+        "best with k terms": at_most(gap, theory.gap_square(case.u, case.z), unit=case.square),
+        "no farther than TopK": at_most(gap, theory.gap_square(case.u, theory.top_k(case.u, case.k)), unit=case.square),
+        "shipped": equal(dense[0], kept),
+    }
+
+
+def _scaling(c: float) -> str:
+    """What A(cu) = cA(u) is called."""
+    return "odd" if c == -1 else f"homogeneous, c {'<' if c < 0 else '>'} 0"
+
+
+def _of(case: Activation, factor: float) -> list[float]:
+    """The map of factor u, rectified where the case says so."""
+    u = [factor * v for v in case.u]
+    return theory.abs_top_k([max(v, 0.0) for v in u] if case.rectified else u, case.k)
+
+
+def _algebra(m, k):
+    """Odd and homogeneous for all reals, ties included: the first of equal sizes stays the first."""
+
+    def problem(unknowns, ops):
+        u, c = [unknowns(f"u{i}") for i in range(m)], unknowns("c")
+        kept = theory.abs_top_k(u, k, ops=ops)
+        odd = zip(theory.abs_top_k([-v for v in u], k, ops=ops), kept, strict=True)
+        once = zip(theory.abs_top_k(kept, k, ops=ops), kept, strict=True)
+        size = [c > 0]  # c < 0: odd
+        scaled = zip(theory.abs_top_k([c * v for v in u], k, ops=ops), kept, strict=True)
+        same = [a == -b for a, b in odd] + [a == b for a, b in once]
+        return size, same + [a == c * b for a, b in scaled]
+
+    return problem
+
+
+def _kept_by_relu(m, k):
+    """What holds of TopK too: homogeneous for c > 0, idempotent."""
+
+    def problem(unknowns, ops):
+        u, c = [unknowns(f"u{i}") for i in range(m)], unknowns("c")
+        kept = theory.top_k(u, k, ops=ops)
+        scaled = zip(theory.top_k([c * v for v in u], k, ops=ops), kept, strict=True)
+        once = zip(theory.top_k(kept, k, ops=ops), kept, strict=True)
+        return [c > 0], [a == c * b for a, b in scaled] + [a == b for a, b in once]
+
+    return problem
+
+
+def _relabelled(unknowns, ops):
+    """Two entries change places: so do their values, where no sizes are equal; with a ReLU first too."""
+    a, b, other = unknowns("a b c")
+    size, then = ops.abs, []
+    given = [size(a) != size(b), size(b) != size(other), size(a) != size(other)]
+    for rule in (lambda u, k: theory.abs_top_k(u, k, ops=ops), lambda u, k: theory.top_k(u, k, ops=ops)):
+        for k in (1, 2):
+            one, two = rule([a, b, other], k), rule([b, a, other], k)
+            then += [one[0] == two[1], one[1] == two[0], one[2] == two[2]]
+    return given, then
+
+
+def _nearer(m, k):
+    def problem(unknowns, ops):
+        u = [unknowns(f"u{i}") for i in range(m)]
+        gap = theory.gap_square(u, theory.abs_top_k(u, k, ops=ops))
+        return [], [gap <= theory.gap_square(u, theory.top_k(u, k, ops=ops))]
+
+    return problem
+
+
+_signed = theory.abs_top_k
+
+
+def _rectified(u, k, *, ops=None):
+    return _signed([max(v, 0.0) for v in u], k)
+
+
+BELOW = Activation((1.0, -2.0), (0.0, -2.0), 1, c=2.0, rectified=True)
+TIED = Activation((1.0, -1.0), (0.0, 0.0), 1)
+
+CLAIM = Claim(
+    id="AT-2",
+    statement=(
+        "A(u) = AbsTopK_k(u): A(−u) = −A(u), A(cu) = cA(u) for all c, A(A(u)) = A(u), A commutes with relabelling, and "
+        "|u − A(u)| ≤ |u − z| for all z with at most k nonzeros, TopK_k(u) among them. A ReLU first (TopK) undoes "
+        "oddness, A(cu) = cA(u) for c < 0 and the best k terms; c > 0, idempotence and relabelling it keeps."
+    ),
+    tex=r"A(cu)=cA(u),\quad\|u-A(u)\|\leq\|u-z\|\;\;\forall\,\|z\|_0\leq k",
+    source="ours; best k-term approximation, Blumensath and Davies (2009)",
+    kind="bound",
+    promised=Verdict.PROVED,
+    hypotheses=(AS_IS, NO_TIES),
+    instances=activations(ties=False),
+    conclusion=_conclusion,
+    controls=(
+        Control(AS_IS.name, activations(ties=False, rectified=True, c=-1.0), "TopK: odd nowhere"),
+        Control(AS_IS.name, activations(ties=False, rectified=True, c=-0.5), "TopK: nor homogeneous for c < 0"),
+        Control(AS_IS.name, st.just(BELOW), "TopK: all but the best k terms, −2 of (1, −2)"),
+        Control(NO_TIES.name, st.just(TIED), "which of two equal sizes stays depends on their order"),
+    ),
+    proofs=(
+        *(
+            smt.implies("odd, homogeneous, idempotent", f"algebra: m = {m}, k = {k}", _algebra(m, k))
+            for m, k in ((2, 1), (3, 1), (3, 2))
+        ),
+        *(
+            smt.implies("homogeneous for c > 0, idempotent", f"TopK: m = {m}, k = {k}", _kept_by_relu(m, k))
+            for m, k in ((2, 1), (3, 2))
+        ),
+        smt.implies("commutes with an exchange", "relabelling: m = 3", _relabelled),
+        smt.implies("no farther than TopK", "against TopK: m = 2, k = 1", _nearer(2, 1)),
+    ),
+    mutants=(
+        Mutant("ReLU first", theory.abs_top_k, _rectified),
+        Mutant("absolute values", theory.abs_top_k, lambda u, k, *, ops=None: [abs(v) for v in u]),
+        Mutant("signed maximum", theory.abs_top_k, lambda u, k, *, ops=None: [v * (v == max(u)) for v in u]),
+    ),
+    note="Best among all z with k nonzeros: proved in AT-1. A is not continuous: it jumps where two sizes cross.",
+)

@@ -1,0 +1,137 @@
+"""AT-1: each activation in use minimises |z - u|²/2 plus a regulariser of its own."""
+
+from itertools import combinations
+
+import torch
+from hypothesis import strategies as st
+
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claims.signed.cases import AS_IS, Activation, activations, minimises
+from proofs_check.claims.signed.proximal_maps_table import PROXIMAL
+from proofs_check.engines import smt
+from workbench.theory import signed as theory
+
+
+def _l1(z, lam, ops):
+    return lam * ops.abs(z)
+
+
+def _l0(z, lam, ops):
+    return lam * ops.where(z == 0, ops.num("0"), ops.num("1"))
+
+
+SCALAR = {
+    "l1": ("soft_threshold", lambda z, lam: lam * abs(z), True),
+    "nonnegative_l1": ("shifted_relu", lambda z, lam: lam * abs(z), False),
+    "l0": ("hard_threshold", lambda z, lam: lam * (z != 0), True),
+    "nonnegative_l0": ("jump", lambda z, lam: lam * (z != 0), False),
+}
+COUNT = {"count": ("abs_top_k", True), "nonnegative_count": ("top_k", False)}
+"""row of PROXIMAL -> name of the closed form, (penalty,) whether both signs are allowed"""
+
+
+def _tensor(values):
+    return torch.tensor([list(values)], dtype=torch.float64)
+
+
+def _conclusion(case: Activation) -> dict[str, Part]:
+    told: dict[str, Part] = {}
+    for name, (formula, penalty, signed) in SCALAR.items():
+        if case.lam < 0 and name.endswith("l0"):  # the cut is a root of it
+            continue
+        value = [getattr(theory, formula)(v, case.lam) for v in case.seen]
+        told[f"{name}: minimal"] = _minimal(case, value, penalty, signed)
+        if case.lam > 0:
+            shipped = PROXIMAL[name].prox(_tensor(case.seen), case.lam)
+            told[f"{name}: shipped"] = equal(shipped[0], value)
+    for name, (formula, signed) in COUNT.items():
+        value, u = getattr(theory, formula)(case.seen, case.k), case.u if signed else [max(v, 0) for v in case.u]
+        kept = max(sum(u[i] ** 2 for i in s) for s in combinations(range(len(u)), case.k))
+        best = case.square if any(case.u) else 0.0
+        told[f"{name}: best of all supports"] = equal(theory.gap_square(case.u, value), best - kept, unit=case.square)
+        shipped = PROXIMAL[name].prox(_tensor(case.seen), case.k)[0].tolist()
+        gap = theory.gap_square(case.u, shipped)
+        told[f"{name}: shipped"] = equal(gap, theory.gap_square(case.u, value), unit=case.square)
+    return told
+
+
+def _minimal(case, value, penalty, signed):
+    """No z among the drawn one, 0, u and what lies lam to either side does better, coordinate by coordinate."""
+    found = [theory.proximal_objective(u, p, penalty(p, case.lam)) for u, p in zip(case.u, value, strict=True)]
+    best = []
+    for u, z in zip(case.u, case.z, strict=True):
+        others = [v for v in (z, 0.0, u, u - case.lam, u + case.lam) if signed or v >= 0]
+        best.append(min(theory.proximal_objective(u, v, penalty(v, case.lam)) for v in others))
+    return at_most(found, best, unit=1 + case.square)
+
+
+def _count(m, support, *, signed):
+    """No z on these entries is nearer; where z >= 0, for u in falling order, to save time."""
+
+    def problem(unknowns, ops):
+        u, none, one = [unknowns(f"u{i}") for i in range(m)], ops.num("0"), ops.num("1")
+        z = [unknowns(f"z{i}") if i in support else none for i in range(m)]
+        best = (theory.abs_top_k if signed else theory.top_k)(u, len(support), ops=ops)
+        used = sum(ops.where(v == 0, none, one) for v in best)
+        given = [] if signed else [u[i] >= u[i + 1] for i in range(m - 1)] + [z[i] >= 0 for i in support]
+        return given, [used <= len(support), theory.gap_square(u, best) <= theory.gap_square(u, z)]
+
+    return problem
+
+
+def _proofs():
+    penalties = {"l1": _l1, "nonnegative_l1": _l1, "l0": _l0, "nonnegative_l0": _l0}
+    for name, (formula, _, signed) in SCALAR.items():
+
+        def late(u, lam, *, ops, formula=formula):  # through the module, so that a mutant is seen
+            return getattr(theory, formula)(u, lam, ops=ops)
+
+        problem = minimises(late, penalties[name], theory.proximal_objective, signed=signed)
+        yield smt.implies(f"{formula} minimises {name}", "scalar rows: all u, z and λ ≥ 0", problem)
+    for m, k in ((2, 1), (3, 1), (3, 2)):
+        for signed in (True, False):
+            name = "abs_top_k" if signed else "top_k"
+            for support in combinations(range(m), k):
+                shows = f"{name} is no farther from u than any z on entries {support}"
+                scope = f"counts: m = {m}, k = {k}{'' if signed else ', u falling'}"
+                yield smt.implies(shows, scope, _count(m, support, signed=signed))
+
+
+POSITIVE = Hypothesis("λ ≥ 0", lambda case: max(0.0, -case.lam))
+
+CLAIM = Claim(
+    id="AT-1",
+    statement=(
+        "Six activations minimise |z − u|²/2 + R(z): soft threshold for λ|z|₁, ReLU shifted by λ with z ≥ 0, the "
+        "two-sided jump at √(2λ) for λ|z|₀, JumpReLU at √(2λ) with z ≥ 0, AbsTopK under |z|₀ ≤ k, TopK with z ≥ 0."
+    ),
+    tex=r"\mathrm{prox}_R(u)=\mathrm{arg}\,\min_z\tfrac12\|z-u\|^2+R(z)",
+    source="Zhu, Khalili, Zhu (2025), arXiv 2510.00404, lemma 1; classical",
+    kind="bound",
+    promised=Verdict.PROVED,
+    hypotheses=(AS_IS, POSITIVE),
+    instances=activations(),
+    conclusion=_conclusion,
+    controls=(
+        Control(AS_IS.name, activations(rectified=True), "ReLU first, then the largest magnitudes: TopK's map"),
+        Control(POSITIVE.name, activations(weight=st.just(-1.0)), "λ = −1"),
+    ),
+    proofs=tuple(_proofs()),
+    mutants=(
+        Mutant("without ½", theory.proximal_objective, lambda u, z, penalty: (z - u) ** 2 + penalty),
+        Mutant("shift without sign", theory.soft_threshold, lambda u, lam, *, ops=None: max(u - lam, 0)),
+        Mutant("no shift", theory.shifted_relu, lambda u, lam, *, ops=None: max(u, 0)),
+        Mutant("cut at λ", theory.l0_cut, lambda lam, *, ops=None: lam),
+        Mutant("one-sided", theory.hard_threshold, lambda u, lam, *, ops=None: theory.jump(u, lam)),
+        Mutant("two-sided", theory.jump, lambda u, lam, *, ops=None: theory.hard_threshold(u, lam)),
+        Mutant("the largest values", theory.abs_top_k, lambda u, k, *, ops=None: _largest(u, k)),
+        Mutant("the largest magnitudes", theory.top_k, lambda u, k, *, ops=None: theory.abs_top_k(u, k)),
+        Mutant("largest error", theory.gap_square, lambda u, z: max((a - b) ** 2 for a, b in zip(u, z, strict=True))),
+    ),
+    note="At |u| = √(2λ) and among equal sizes there are several minimisers. A step of length s turns λ to sλ.",
+)
+
+
+def _largest(u, k):
+    kept = sorted(range(len(u)), key=lambda i: -u[i])[:k]
+    return [v if i in kept else 0.0 for i, v in enumerate(u)]

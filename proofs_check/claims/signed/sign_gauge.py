@@ -1,0 +1,133 @@
+"""AT-4: signs of an AbsTopK dictionary's rows mean nothing, and without biases x_hat is odd in x."""
+
+from dataclasses import dataclass
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, Void, digits, equal
+from proofs_check.engines import smt, symbolic
+from proofs_check.instances.draw import numbers
+from workbench import create
+from workbench.theory import signed as theory
+
+
+@dataclass(frozen=True, eq=False)
+class Signed:
+    """An SAE of m latents on d inputs, x, and a sign for each latent."""
+
+    x: Tensor
+    W_enc: Tensor
+    b_enc: Tensor
+    W_dec: Tensor
+    b_dec: Tensor
+    k: int
+    flips: Tensor
+    variant: str = "abs_topk"
+
+    def __str__(self) -> str:
+        shown = {"x": self.x, "W_encᵀ": self.W_enc.T, "b_enc": self.b_enc, "W_dec": self.W_dec, "b_dec": self.b_dec}
+        said = ", ".join(f"{name} {digits(value)}" for name, value in shown.items())
+        return f"{self.variant}: {said}, k = {self.k}, flips {digits(self.flips)}"
+
+    def x_hat(self, x: Tensor, flips: Tensor) -> Tensor:
+        """By the formula of the activation, columns, biases and rows flipped."""
+        u = (x - self.b_dec) @ (self.W_enc * flips) + self.b_enc * flips
+        activation = theory.abs_top_k if self.variant == "abs_topk" else theory.top_k
+        f = torch.tensor(activation(u.tolist(), self.k), dtype=torch.float64)
+        return f @ (self.W_dec * flips[:, None]) + self.b_dec
+
+    def shipped(self) -> Tensor:
+        """By the variant on the shelf."""
+        sae = create(self.variant, len(self.x), len(self.b_enc), k=self.k).double().eval()
+        with torch.no_grad():
+            for name in ("W_enc", "b_enc", "W_dec", "b_dec"):
+                getattr(sae, name).copy_(getattr(self, name))
+            return sae.trace(self.x[None]).x_hat[0]
+
+
+def _conclusion(case: Signed) -> dict[str, Part]:
+    plain = torch.ones_like(case.flips)
+    x_hat, unit = case.x_hat(case.x, plain), 1 + case.x.norm() * case.W_enc.norm() * case.W_dec.norm()
+    sizes = ((case.x - case.b_dec) @ case.W_enc + case.b_enc).abs().sort().values
+    tied = bool((sizes.diff() < 1e-9).any())
+    return {
+        "flipped": equal(case.x_hat(case.x, case.flips), x_hat, unit=unit),
+        "odd": equal(case.x_hat(-case.x, plain), -x_hat, unit=unit),
+        "shipped": Void("equal sizes: any may win") if tied else equal(case.shipped(), x_hat, unit=unit),
+    }
+
+
+def _flip(m, k):
+    """A(s o u) = s o A(u) for every sign vector s: the sizes, and so the choice, stay."""
+
+    def problem(unknowns, ops):
+        u = [unknowns(f"u{i}") for i in range(m)]
+        kept, then = theory.abs_top_k(u, k, ops=ops), []
+        for code in range(2**m):
+            signs = [1 if code >> i & 1 else -1 for i in range(m)]
+            turned = theory.abs_top_k([s * v for s, v in zip(signs, u, strict=True)], k, ops=ops)
+            then += [a == s * b for a, s, b in zip(turned, signs, kept, strict=True)]
+        return [], then
+
+    return problem
+
+
+def _cancel(symbols, ops):
+    """(x w s + b s) = s (x w + b), and (s f)(s w) = f w where s² = 1: written s = (-1)^n."""
+    x, w, b, f, n = symbols("x:1"), symbols("w"), symbols("b"), symbols("f"), symbols("n", integer=True)
+    sign = (-1) ** n
+    yield x[0] * (w * sign) + b * sign, sign * (x[0] * w + b)
+    yield (sign * f) * (sign * w), f * w
+
+
+UNBIASED = Hypothesis("biases 0", lambda case: torch.stack((case.b_enc.abs().max(), case.b_dec.abs().max())).max())
+SIGNED = Hypothesis("signs kept: AbsTopK", lambda case: float(case.variant != "abs_topk"))
+
+
+@st.composite
+def _saes(draw, bias=0.0, variant="abs_topk"):
+    m, d = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+
+    def array(*shape: int) -> Tensor:
+        size = torch.Size(shape).numel()
+        entries = draw(st.lists(st.sampled_from((-1, 1)), min_size=size, max_size=size))
+        more = draw(st.lists(numbers(0.1, 3), min_size=size, max_size=size))
+        return (torch.tensor(entries, dtype=torch.float64) * torch.tensor(more, dtype=torch.float64)).reshape(shape)
+
+    weights = {"W_enc": array(d, m), "b_enc": bias * array(m), "W_dec": array(m, d), "b_dec": bias * array(d)}
+    k = draw(st.integers(1, m))
+    return Signed(x=array(d), **weights, k=m if bias else k, flips=array(m).sign(), variant=variant)
+
+
+CLAIM = Claim(
+    id="AT-4",
+    statement=(
+        "Flipping a latent's column of W_enc, its b_enc and its row of W_dec flips it and leaves AbsTopK's x_hat: 2^m "
+        "equal models, so only |cos| compares them. With both biases 0, x_hat(−x) = −x_hat(x). TopK has neither."
+    ),
+    tex=r"\hat x(W_{enc}S,b_{enc}S,SW_{dec})=\hat x,\quad\hat x(-x)=-\hat x(x)",
+    source="ours",
+    kind="identity",
+    promised=Verdict.PROVED,
+    hypotheses=(UNBIASED, SIGNED),
+    instances=_saes(),
+    conclusion=_conclusion,
+    controls=(
+        Control(UNBIASED.name, _saes(bias=1.0), "x_hat is odd about b_dec at best; the gauge stays"),
+        Control(SIGNED.name, _saes(variant="topk"), "a flipped latent of TopK falls silent"),
+    ),
+    proofs=(
+        *(
+            smt.implies("A(s∘u) = s∘A(u), all signs", f"m = {m}, k = {k}", _flip(m, k))
+            for m, k in ((2, 1), (3, 1), (3, 2))
+        ),
+        symbolic.identity("signs leave the encoder and cancel in the decoder", "entry by entry: all m, d", _cancel),
+    ),
+    mutants=(
+        Mutant("rectified", theory.abs_top_k, lambda u, k, *, ops=None: [max(v, 0.0) for v in u]),
+        Mutant("the largest value", theory.abs_top_k, lambda u, k, *, ops=None: [v * (v == max(u)) for v in u]),
+    ),
+    note="Biases 0 are needed for oddness alone. Of equal sizes the first wins, whatever the signs.",
+)

@@ -1,0 +1,1 @@
+"""What claims are drawn from: mixtures, codes, selections, witnesses, pasted inequalities."""

@@ -1,0 +1,157 @@
+"""A pasted inequality between real numbers as a claim: drawn in its box, then proved by Z3 or by Arb balls."""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import strategies as st
+
+from proofs_check.claim import Check, Claim, Finding, Hypothesis, Relation, Verdict, at_most
+from proofs_check.engines import balls, smt
+from proofs_check.engines.need import Missing
+from proofs_check.instances.draw import numbers
+from synthetic.base.errors import must
+from workbench.theory.ops import FLOAT, Ops
+
+Box = Mapping[str, tuple[str | None, str | None]]
+_FAR = 1e3
+"""open ends are drawn up to here"""
+
+
+class Point(dict[str, float]):
+    """Values of the unknowns, by name."""
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} = {value:.6g}" for name, value in self.items())
+
+
+def inequality(
+    id: str,
+    statement: str,
+    *,
+    box: Box,
+    left: Callable[..., Any],
+    right: Callable[..., Any],
+    given: Callable[..., list[Any]] | None = None,
+    source: str = "ours",
+    promised: Verdict | None = None,
+) -> Claim:
+    """The claim left <= right for all reals in a box.
+
+    Args:
+        id: name of the claim.
+        statement: in words or symbols.
+        box: unknown -> exact ends, such as {"c": ("0", "99/100"), "k": ("1", None)}; None is open.
+        left: function of the unknowns by name, and of `ops` where it needs roots, logarithms, choices or exact
+            constants: a Python float is the binary number it holds.
+        right: the same.
+        given: further conditions on the unknowns, a list of comparisons.
+        source: paper and theorem.
+        promised: verdict the ledger must come to.
+
+    Z3 decides it where both sides are algebraic; else Arb balls, where the box is bounded and nothing else is given.
+    Functions of `math` and an `if`, `min` or `max` whose border runs through the box are known to neither: take them
+    from `ops`.
+
+    Raises:
+        ValueError: the box is empty or not made of numbers.
+    """
+    must(box, f"inequality {id}.box", "of one unknown at least", dict(box), 'write {"c": ("0", "1")}')
+    for name, (low, high) in box.items():
+        ends = [_end(f"inequality {id}.box[{name!r}]", end) for end in (low, high)]
+        rises = ends[0] is None or ends[1] is None or ends[0] < ends[1]
+        must(rises, f"inequality {id}.box[{name!r}]", "from low to high", (low, high), "exchange or widen its ends")
+
+    def conclusion(point: Point) -> Relation:
+        return at_most(_call(left, point, FLOAT), _call(right, point, FLOAT))
+
+    def unmet(point: Point) -> float:
+        return 0.0 if given is None else float(not all(_conditions(id, given, point, FLOAT)))
+
+    ends = ", ".join(f"{name} in [{low or '-∞'}, {high or '∞'}]" for name, (low, high) in box.items())
+    draw = st.fixed_dictionaries({name: _values(*pair) for name, pair in box.items()}).map(Point)
+    return Claim(
+        id=id,
+        statement=statement,
+        source=source,
+        hypotheses=() if given is None else (Hypothesis(GIVEN, unmet),),
+        instances=draw if given is None else draw.filter(lambda point: not unmet(point)),
+        conclusion=conclusion,
+        proofs=(_proof(id, box, left, right, given, ends + ("" if given is None else f", under {GIVEN}")),),
+        promised=promised,
+    )
+
+
+GIVEN = "the conditions given"
+
+
+def _end(where: str, text: str | None) -> Fraction | None:
+    try:
+        return None if text is None else Fraction(text)
+    except (ValueError, ZeroDivisionError, TypeError):
+        raise ValueError(f'{where} must be exact numbers as text; got {text!r}: write "1/3", "0.5" or None.') from None
+
+
+def _conditions(id: str, given: Callable[..., Any], values: Mapping[str, Any], ops: Ops) -> list[Any]:
+    found = _call(given, values, ops)
+    must(isinstance(found, list | tuple), f"inequality {id}.given", "a list of comparisons", found, "write [x <= 1]")
+    return list(found)
+
+
+def _values(low: str | None, high: str | None) -> st.SearchStrategy[float]:
+    bottom, top = (-_FAR if low is None else float(Fraction(low)), _FAR if high is None else float(Fraction(high)))
+    whole = st.integers(math.ceil(bottom), math.floor(top)).map(float) if math.ceil(bottom) <= top else st.nothing()
+    return whole | numbers(bottom, top)
+
+
+def _call(function: Callable[..., Any], values: Mapping[str, Any], ops: Ops) -> Any:
+    takes = inspect.signature(function).parameters
+    return function(**values, **({"ops": ops} if "ops" in takes else {}))
+
+
+def _proof(
+    id: str, box: Box, left: Callable[..., Any], right: Callable[..., Any], given: Callable[..., Any] | None, scope: str
+) -> Check:
+    def problem(unknowns: Any, ops: Ops) -> tuple[list[Any], list[Any]]:
+        values = {name: unknowns(name) for name in box}
+        facts = [values[name] >= ops.num(low) for name, (low, _) in box.items() if low is not None]
+        facts += [values[name] <= ops.num(high) for name, (_, high) in box.items() if high is not None]
+        facts += [] if given is None else _conditions(id, given, values, ops)
+        return facts, [_call(left, values, ops) <= _call(right, values, ops)]
+
+    def difference(ops: Ops, **values: Any) -> Any:
+        return _call(right, values, ops) - _call(left, values, ops)
+
+    by_z3 = smt.implies("left ≤ right", scope, problem)
+    bounded = {name: (low, high) for name, (low, high) in box.items() if low is not None and high is not None}
+    whole = len(bounded) == len(box) and given is None
+
+    def run(seconds: float) -> Finding:
+        first = _tried(by_z3, seconds)
+        if first.status != "undecided":
+            return first
+        if not whole:
+            return Finding(
+                "undecided", f"Z3: {first.detail}; balls need both ends of each unknown and nothing else given"
+            )
+        second = _tried(balls.positive("left ≤ right", scope, bounded, difference), seconds)
+        return (
+            second
+            if second.status != "undecided"
+            else Finding("undecided", f"Z3: {first.detail}; balls: {second.detail}")
+        )
+
+    return Check("smt or balls", "left ≤ right", scope, run)
+
+
+def _tried(check: Check, seconds: float) -> Finding:
+    """A check's finding; an error in a side is one that leaves it undecided."""
+    try:
+        return check.run(seconds)
+    except Missing:
+        raise
+    except (Exception, SystemExit) as error:  # not algebraic, or Python's own math in place of ops
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return Finding("undecided", said if "ops." in said else f"{said}: take functions and choices from `ops`")

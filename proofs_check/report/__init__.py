@@ -1,0 +1,1 @@
+"""The ledger shown: on a terminal, as a page."""

@@ -1,0 +1,154 @@
+"""The ledger as one self-contained page: formulas are MathML, plots are drawn into it, nothing is fetched."""
+
+import io
+import math
+import re
+from html import escape
+from pathlib import Path
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+from latex2mathml.converter import convert
+from matplotlib.figure import Figure
+
+from proofs_check.ledger import Entry
+from proofs_check.report.terminal import named, tightness
+from synthetic.base.storage import write_text
+
+_COLOURS = {
+    "PROVED": "#1a7f37",
+    "SUPPORTED": "#0969da",
+    "VACUOUS": "#9a6700",
+    "REFUTED": "#cf222e",
+    "UNKNOWN": "#8250df",
+}
+_MATHML = {"math", "mrow", "mi", "mn", "mo", "ms", "mtext", "mspace", "mstyle", "mpadded", "mphantom", "menclose"}
+_MATHML |= {"mfrac", "msqrt", "mroot", "msub", "msup", "msubsup", "munder", "mover", "munderover"}
+_MATHML |= {"mtable", "mtr", "mtd"}
+"""elements a formula may have"""
+_LOOKS = {"display", "displaystyle", "scriptlevel", "mathvariant", "mathcolor", "mathsize", "notation", "linethickness"}
+_LOOKS |= {"stretchy", "symmetric", "fence", "separator", "form", "accent", "accentunder", "movablelimits", "largeop"}
+_LOOKS |= {"minsize", "maxsize", "width", "height", "depth", "lspace", "rspace", "columnalign", "columnspacing"}
+_LOOKS |= {"columnlines", "rowlines", "rowspacing"}
+"""attributes they may have: no link, no script"""
+_CSS = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1f2328 }
+table { border-collapse: collapse; margin: .6rem 0; font-size: 13px; width: 100% }
+td:first-child, th { white-space: nowrap }
+td, th { text-align: left; vertical-align: top; padding: .15rem .8rem .15rem 0; border-bottom: 1px solid #e5e7eb }
+section { border-top: 2px solid #d0d7de; margin-top: 2rem }
+.verdict { color: white; border-radius: .3rem; padding: .1rem .5rem; font-size: 13px; font-weight: 600 }
+.dim { color: #59636e; font-size: 13px }
+.bad { color: #cf222e }
+svg { max-width: 100%; height: auto }
+code { font-size: 12px; overflow-wrap: anywhere }
+"""
+
+
+def write_page(entries: list[Entry], path: Path) -> Path:
+    """Write the page; an earlier one is replaced whole."""
+    rows = "".join(
+        f'<tr><td><a href="#{escape(entry.id)}">{escape(entry.id)}</a></td><td>{escape(entry.title)}</td>'
+        f"<td>{_badge(entry)}</td>"
+        f"<td>{entry.instances}</td><td>{escape(tightness(entry.tightness.values()))}</td>"
+        f"<td>{escape('; '.join(entry.scope) or 'sampled only')}</td></tr>"
+        for entry in entries
+    )
+    heads = "".join(f"<th>{head}</th>" for head in ("claim", "theorem", "verdict", "tried", "tightness", "scope"))
+    good = sum(entry.ok for entry in entries)
+    text = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Ledger of claims</title>'
+        f"<style>{_CSS}</style></head><body><h1>Ledger of claims</h1>"
+        f"<p>{good} of {len(entries)} verdicts as promised. Tightness is the bound over the worst case found; "
+        f"1 is attained. PROVED says in which scope; sampling tries every claim as well.</p>"
+        f"<table><tr>{heads}</tr>{rows}</table>{''.join(map(_section, entries))}</body></html>\n"
+    )
+    write_text(path, text)
+    return path
+
+
+def _badge(entry: Entry) -> str:
+    mark = "" if entry.ok else ' <b class="bad">not as promised</b>'
+    return f'<span class="verdict" style="background:{_COLOURS[entry.verdict]}">{escape(entry.verdict)}</span>{mark}'
+
+
+def _section(entry: Entry) -> str:
+    margin = "none" if entry.margin is None else f"{entry.margin:.2g}"
+    pieces = [
+        f'<section id="{escape(entry.id)}"><h2>{escape(entry.id)} {escape(entry.title)} {_badge(entry)}</h2>',
+        f"<p>{escape(entry.statement)}</p>",
+        _formula(entry.tex) if entry.tex else "",
+        f'<p class="dim">Source: {escape(entry.source)}<br>Hypotheses: {escape("; ".join(entry.hypotheses) or "none")}'
+        f"<br>Scope: {escape('; '.join(entry.scope) or 'sampled only')}<br>Tried {entry.instances} instances, least "
+        f"margin {margin}{f'<br>Shown by {escape(entry.shown_by)}' if entry.shown_by else ''}</p>",
+        f"<p><b>{named(entry)}:</b> <code>{escape(entry.witness)}</code></p>" if entry.witness else "",
+        f'<p class="dim">{escape(entry.note)}</p>' if entry.note else "",
+        *(f'<p class="bad">{escape(problem)}</p>' for problem in entry.problems),
+        _tightness_plot(entry),
+        _table(entry.checks, {"engine": "proof", "shows": "shows", "scope": "scope", "status": "", "detail": ""}),
+        _table(entry.controls, {"drops": "control drops", "violation": "violation", "note": ""}),
+        _table(entry.mutants, {"name": "mutant", "caught by": "caught by", "witness": "witness"}),
+    ]
+    return "".join(pieces) + "</section>"
+
+
+def _table(rows: list[dict[str, str]], heads: dict[str, str]) -> str:
+    if not rows:
+        return ""
+    body = "".join("<tr>" + "".join(f"<td>{escape(str(row[key]))}</td>" for key in heads) + "</tr>" for row in rows)
+    return f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads.values())}</tr>{body}</table>"
+
+
+def _formula(tex: str) -> str:
+    """A formula as MathML, or its source where it is none."""
+    try:
+        return f"<p>{_mathml(tex)}</p>"
+    except Exception:  # whatever the converter raises of a text that is no formula
+        return f"<p><code>{escape(tex)}</code></p>"
+
+
+def _mathml(tex: str) -> str:
+    """A formula as MathML of known elements and attributes alone.
+
+    Raises:
+        ValueError: something else would come of it, or some of its commands are not known.
+        Exception: what the converter raises.
+    """
+    formula = ElementTree.fromstring(convert(tex, display="block"))
+    for element in formula.iter():
+        element.tag = element.tag.rpartition("}")[2]
+        if element.tag not in _MATHML or not _LOOKS.issuperset(element.attrib):
+            raise ValueError(f"{element.tag} with {list(element.attrib)} is no part of a formula")
+    if "\\" in "".join(formula.itertext()):
+        raise ValueError("a command of the formula is not known")
+    return ElementTree.tostring(formula, encoding="unicode", short_empty_elements=False)
+
+
+def _tightness_plot(entry: Entry) -> str:
+    """Measured over bound of every drawn instance, one row a part, with what the extremal instances reach."""
+    names = [name for name, ratios in entry.ratios.items() if ratios]
+    if not names:
+        return ""
+    figure = Figure(figsize=(7.5, 0.75 + 0.27 * len(names)), layout="constrained")
+    axes = figure.subplots()
+    for row, name in enumerate(reversed(names)):
+        axes.plot(entry.ratios[name], [row] * len(entry.ratios[name]), "|", color="#0072B2", alpha=0.35, markersize=9)
+        if 0 < entry.attained.get(name, math.nan) < math.inf:
+            axes.plot(1 / entry.attained[name], row, "D", color="#D55E00", markersize=5)
+    axes.axvline(1, color="0.3", linewidth=1)
+    least = min(ratio for name in names for ratio in entry.ratios[name])
+    axes.set_xlim(max(min(least, 0.0), -1.0) - 0.03, 1.05)
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    labels = [name or "conclusion" for name in reversed(names)]
+    axes.set_yticks(range(len(names)), labels, fontsize=9, parse_math=False)  # a "$" is no formula
+    axes.set_xlabel("measured / bound: bars drawn instances, diamond extremal ones", fontsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    return f"<p>{_svg(figure)}</p>"
+
+
+def _svg(figure: Figure) -> str:
+    with mpl.rc_context({"svg.hashsalt": "sae-workbench", "svg.fonttype": "none"}):
+        out = io.StringIO()
+        figure.savefig(out, format="svg", bbox_inches="tight", pad_inches=0.05, metadata={"Date": None})
+    text = out.getvalue()
+    return re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S)

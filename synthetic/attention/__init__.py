@@ -1,0 +1,1 @@
+"""A planted attention layer."""

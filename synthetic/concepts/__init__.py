@@ -1,0 +1,1 @@
+"""Latent discrete concept models and the activations of their perfect predictors."""

@@ -1,0 +1,1 @@
+"""What a mixture is made of: rates, firing, magnitudes, directions, noise."""

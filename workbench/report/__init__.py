@@ -1,1 +1,0 @@
-"""Figures: functions of a run's table alone."""

@@ -1,0 +1,1 @@
+"""Studies: arms on places, one tidy table, figures, questions."""

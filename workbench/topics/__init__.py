@@ -1,0 +1,1 @@
+"""Methods that both a topic's claims and its study use."""

@@ -1,0 +1,60 @@
+"""SAEs that were not learned: the true dictionary, the ceiling of every score; and one that knows nothing of data."""
+
+from typing import Any
+
+import torch
+
+from synthetic.base.streams import stream
+from synthetic.source import World
+from workbench.metrics import evaluate
+from workbench.sae import SAE, create
+from workbench.training.config import TrainConfig
+from workbench.training.loop import match_moments, train
+
+
+def oracle(name: str, world: World, *, seed: int = 0, **settings: Any) -> SAE:
+    """A variant with one latent a true feature: W_dec = V and b_dec = b, both frozen; W_enc starts at V^T.
+
+    Train it to fit what remains: encoder, biases, thresholds.
+    """
+    truth = world.truth
+    sae = create(name, truth.d, truth.n_true, seed=seed, **settings)
+    match_moments(sae, world, TrainConfig(centre=False), seed)
+    with torch.no_grad():
+        if "W_dec" in sae._parameters:
+            sae.W_dec.copy_(truth.features)
+            sae.frozen = ("W_dec",)
+        else:  # made of other parameters
+            sae.plant(truth.features)
+        sae.W_enc.copy_(truth.features.mT)
+        sae.b_dec.copy_(truth.bias * sae.scale)
+    sae.frozen = (*sae.frozen, "b_dec")
+    return sae
+
+
+def sign_split(d: int, seed: int = 0) -> SAE:
+    """Encoder [A, -A] and decoder [A^T; -A^T] for a random orthogonal A: reconstructs every x with d latents.
+
+    Error 0, |f| = |x| and loss recovered 1 on all data, so that figures of merit which it wins say nothing of features.
+
+    Source: ours, claim AFA-16.
+    """
+    basis = torch.linalg.qr(torch.randn(d, d, generator=stream(seed, "sign split"))).Q
+    sae = create("top_afa", d, 2 * d, seed=seed).eval()
+    with torch.no_grad():
+        sae.W_enc.copy_(torch.cat((basis, -basis), 1))
+        sae.W_dec.copy_(sae.W_enc.mT)
+    return sae
+
+
+def ceiling(
+    name: str, world: World, config: TrainConfig | None = None, *, n: int = 20_000, seed: int = 0, **settings: Any
+) -> dict[str, Any]:
+    """Every metric of the trained oracle: what this variant's encoder could reach if it knew the dictionary."""
+    config = config or TrainConfig(steps=600, batch=128, lr=1e-2, normalise=False)
+    if config.normalise:
+        raise ValueError("ceiling.config.normalise must be False; got True: the oracle comes with its scale set.")
+    sae = oracle(name, world, seed=seed, **settings)
+    if any(name not in sae.frozen for name, _ in sae.named_parameters()):
+        train(sae, world, config, seed=seed)
+    return evaluate(sae, world, n, seed + 1)

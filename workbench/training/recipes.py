@@ -1,0 +1,163 @@
+"""Recipes: a variant, its settings and a training schedule by name, as published or ours where the source says so."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from synthetic.base.errors import must, pick
+from workbench.sae import SAE, create
+from workbench.training.config import TrainConfig
+
+_BENCHMARK = "SynthSAEBench, arXiv 2602.14687, github.com/decoderesearch/synth-sae-bench-experiments"
+_LISTA = "LISTA-Matryoshka, github.com/chanind/claude-auto-research-synthsaebench"
+_SWEEP = "huggingface.co/chanind-goodfire/synthsaebench-full-width-sweep"
+_PROTOCOL = TrainConfig(
+    lr=3e-4, warm_up=0.0, decay=0.0, penalty_warm_up=0.0, clip=1.0, aux_weight=1.0, dead_after=1000, k_anneal=0.5
+)
+_LEVELS = (1 / 32, 1 / 8, 1 / 2, 1.0)
+"""128, 512, 2048 and 4096 of 4096 latents"""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to train, and how; rules that depend on the run's length and shape are applied by `recipe`."""
+
+    variant: str
+    """name on the shelf"""
+    note: str
+    """what is special about it"""
+    source: str
+    """where it was published and what differs, or that it is ours"""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """the variant's settings besides its L0"""
+    train: Mapping[str, Any] = field(default_factory=dict)
+    """changes to the protocol: Adam at 3e-4 constant, gradient norm 1, silent after 1000 steps is dead"""
+    l0: str = "k"
+    """setting that takes the L0"""
+    start: float = 1.0
+    """k begins at this multiple of the largest L0"""
+    aux: bool = True
+    """AuxK with d/2 dead latents, weighed like one of the loss's terms"""
+    resample: bool = False
+    """dead latents are drawn anew every 2500 steps; 40 times in shorter runs than that"""
+
+
+_SORTED: dict[str, Any] = {"prefixes": _LEVELS, "detach": "inner", "by_frequency": True}
+_THIRD = {"decay": 1 / 3}
+
+RECIPES: dict[str, Recipe] = {
+    "topk": Recipe("topk", "constant rate", f"{_BENCHMARK}. Differs: the paper has no per-sample TopK"),
+    "batch_topk": Recipe("batch_topk", "constant rate", _BENCHMARK),
+    "matryoshka": Recipe(
+        "matryoshka",
+        "four prefixes, constant rate",
+        f"{_BENCHMARK}. Differs: one AuxK for all levels",
+        {"prefixes": _LEVELS},
+    ),
+    "jumprelu": Recipe(
+        "jumprelu",
+        "step loss steered to the L0, constant rate",
+        f"{_BENCHMARK}. Differs: unit decoder",
+        {"l0": 0.2, "bandwidth": 1.0, "start": 1.0},
+        l0="target_l0",
+    ),
+    "batch_topk_decay": Recipe(
+        "batch_topk", "rate falls to 0 in the final third", f"{_SWEEP}, as far as told", {}, _THIRD
+    ),
+    "batch_topk_annealed": Recipe(
+        "batch_topk",
+        "and k falls from 2.4 L0 over the first half",
+        "ours: the schedule of the annealed Matryoshka without its prefixes",
+        {},
+        _THIRD,
+        start=2.4,
+    ),
+    "matryoshka_sorted": Recipe(
+        "matryoshka",
+        "prefixes by frequency, detached; k from 2.4 L0; rate falls in the final third",
+        f"{_LISTA}, its ablation without refinement. Differs: no tilted mean",
+        _SORTED,
+        _THIRD | {"k_anneal": 1.0},
+        start=2.4,
+    ),
+    "jumprelu_controlled": Recipe(
+        "jumprelu",
+        "step loss steered to the L0, estimate sent to the encoder, resampling, rate falls in the final third",
+        f"{_SWEEP}: its best. Differs: step loss, unit decoder",
+        {"l0": 0.1, "bandwidth": 1.0, "start": 1.0, "through": True},
+        _THIRD | {"dead_after": 200},
+        l0="target_l0",
+        aux=False,
+        resample=True,
+    ),
+    "ista_matryoshka": Recipe(
+        "ista",
+        "as matryoshka_sorted, with one ISTA step of .3 in the encoder",
+        f"{_LISTA}. Differs: no tilted mean",
+        _SORTED | {"eta": 0.3},
+        _THIRD | {"k_anneal": 1.0},
+        start=2.4,
+    ),
+    "ista_matryoshka_six": Recipe(
+        "ista",
+        "six prefixes of weight .5, ISTA step .25, k from 3.2 L0, warm-up",
+        "ReferenceStyleSAE of the RRMA v3 runs, github.com/bigsnarfdude/researchRalph. Differs: no tilted mean",
+        {**_SORTED, "prefixes": (1 / 128, 1 / 32, 1 / 8, 1 / 4, 1 / 2, 1.0), "eta": 0.25, "inner_weight": 0.5},
+        _THIRD | {"k_anneal": 1.0, "warm_up": 0.005},
+        start=3.2,
+    ),
+}
+
+
+def recipe(
+    name: str,
+    d: int,
+    m: int,
+    *,
+    l0: float | int | Sequence[float | int] = 25,
+    samples: int = 200_000_000,
+    batch: int = 1024,
+    seeds: int | Sequence[int] = 0,
+) -> tuple[SAE, TrainConfig]:
+    """A fresh SAE and the settings to train it with, for `workbench.train`.
+
+    Args:
+        name: of the recipe.
+        d: width of the activations.
+        m: number of latents.
+        l0: active latents a sample to aim at; a list makes stack members, along the first axis.
+        samples: training samples of each member.
+        batch: samples a step.
+        seeds: of the initial weights; a list makes stack members, along the last axis.
+
+    Returns:
+        The SAE or stack, of shape (len(l0), len(seeds)) where both are lists, and its training.
+
+    Raises:
+        ValueError: unknown recipe (the nearest name is suggested) or an L0 out of range.
+    """
+    made = RECIPES[pick(name, RECIPES, "recipe")]
+    must(batch >= 1 and samples >= batch, "recipe.samples", f"at least the batch of {batch}", samples, "raise it")
+    targets = [float(v) for v in l0] if isinstance(l0, Sequence) else [float(l0)]
+    fits = bool(targets) and min(targets) > 0 and max(targets) <= m
+    must(fits, "recipe.l0", f"in (0, m={m}]", l0, "lower it or raise m")
+    steps = samples // batch
+    config = replace(_PROTOCOL, steps=steps, batch=batch, **made.train)
+    settings = dict(made.settings)
+    if made.aux:
+        levels = len(settings.get("prefixes", (1.0,)))
+        share = 1 / (1 + (levels - 1) * settings.get("inner_weight", 1.0))  # the loss is a mean over prefixes
+        config = replace(config, aux_k=max(1, min(d, m) // 2), aux_weight=share)
+    if made.resample:
+        every = max(1, min(2500, steps // 40))
+        config = replace(config, resample_every=every, dead_after=min(config.dead_after, every))
+    if made.start > 1:
+        config = replace(config, k_start=min(float(m), made.start * max(targets)))
+    if made.l0 == "target_l0":  # in a shorter run thresholds have as far to go
+        settings["gain"] = min(0.01, max(3e-4, 20 / steps))
+    values: Any = [round(v) for v in targets] if made.variant == "topk" else targets
+    if not isinstance(l0, Sequence):
+        settings[made.l0] = values[0]
+    else:
+        settings[made.l0] = values if isinstance(seeds, int) else [[v] for v in values]
+    return create(made.variant, d, m, seed=seeds if isinstance(seeds, int) else list(seeds), **settings), config
