@@ -27,7 +27,7 @@ from experiments.curves import Axis, draw_curves
 from synthetic.base.console import Console
 from synthetic.base.errors import must, pick
 from synthetic.base.flags import read_flags
-from synthetic.base.storage import load_world, save_world
+from synthetic.folder import load_world, save_world
 from synthetic.laws.forest import Forest
 from synthetic.mixture import SparseMixture
 from synthetic.worlds.presets import synthsaebench_16k

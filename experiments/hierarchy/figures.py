@@ -1,4 +1,4 @@
-"""Figure, medians and verdicts of `experiments/hierarchy.py`, from its table alone."""
+"""Figure, medians and verdicts of `experiments/hierarchy/study.py`, from its table alone."""
 
 from pathlib import Path
 

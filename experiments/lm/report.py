@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 from rich.console import Console, RenderableType
 
-from experiments.afa.norms_figure import draw_zf
+from experiments.norms_figure import draw_zf
 from experiments.lm.figures import (
     NORMS,
     SAID_OF_NORMS,

@@ -1,4 +1,4 @@
-"""Figure, medians and verdicts of `experiments/bidirectional.py`, from its table alone."""
+"""Figure, medians and verdicts of `experiments/signed/study.py`, from its table alone."""
 
 import math
 from collections.abc import Iterator, Sequence

@@ -92,7 +92,11 @@ class Ista(SAE):
 
     def loss(self, x: Tensor, out: Pass) -> dict[str, Tensor]:
         """Squared error, a mean over prefixes."""
-        return {"mse": prefix_loss(self, x, out, self.widths, self.frequency, self.detach, self.inner_weight)}
+        return {
+            "mse": prefix_loss(
+                self.W_dec, self.b_dec, x, out, self.widths, self.frequency, self.detach, self.inner_weight
+            )
+        }
 
     def after_step(self, out: Pass) -> None:
         """Follow the smallest values kept at first and finally, and how often latents fire."""
