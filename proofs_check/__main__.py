@@ -1,4 +1,4 @@
-"""The ledger of claims: `python -m proofs_check` judges them all; `check FILE` those of a file; `audit SAE` reads them off one."""
+"""The ledger: `python -m proofs_check` judges its claims, `check FILE` a file's, `audit SAE` reads them off one."""
 
 import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 

@@ -61,7 +61,7 @@ def train(
     "evaluate", initial weights from "init", so none share samples.
 
     Decoder rows that are not of norm 1 at the start, as in an SAE of another tool, are brought to it where that leaves
-    x_hat as it is, and keep their norms elsewhere (`workbench.training.row_norms`): a step of size 0 changes nothing but what
+    x_hat as it is, and keep their norms elsewhere (`training.row_norms`): a step of size 0 changes nothing but what
     moves by data at a rate of the variant's own (running thresholds, bias controllers, LISTA's step length). However
     training ends, by itself, by an error or by Ctrl-C, the SAE is then in evaluation mode and has its own k.
 

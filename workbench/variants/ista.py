@@ -23,7 +23,7 @@ class Ista(SAE):
     the step starts from z0 instead of f0, so that a latent passed over at first keeps its evidence.
 
     Source: Gregor and LeCun (2010), LISTA; the SAE encoder of the LISTA-Matryoshka recipe, github.com/chanind/
-    claude-auto-research-synthsaebench (eta .3); `prefixes` and what follows: see `workbench.parts.prefixes.prefix_loss`.
+    claude-auto-research-synthsaebench (eta .3); `prefixes` and what follows: see `parts.prefixes.prefix_loss`.
     """
 
     @dataclass(frozen=True)

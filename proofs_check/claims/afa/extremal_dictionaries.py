@@ -1,9 +1,9 @@
 """AFA-6: the best constants known only coherence and sparsity, and the dictionaries that reach them."""
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most
-from proofs_check.instances.inductions import K_FORM, L1_FORM
 from proofs_check.engines import symbolic
 from proofs_check.instances.draw import cones, mixtures
+from proofs_check.instances.inductions import K_FORM, L1_FORM
 from proofs_check.instances.mixture import EXACT, NONZERO, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import orthonormal_with_rest, silent, twice_the_identity
 from workbench.tensors import TENSOR

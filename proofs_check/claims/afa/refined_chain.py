@@ -3,9 +3,9 @@
 import torch
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most
-from proofs_check.instances.inductions import K_FORM, L1_FORM
 from proofs_check.engines import smt
 from proofs_check.instances.draw import cones, mixtures
+from proofs_check.instances.inductions import K_FORM, L1_FORM
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import orthonormal_with_rest, twice_the_identity
 from workbench.tensors import TENSOR

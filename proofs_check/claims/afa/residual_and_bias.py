@@ -3,9 +3,9 @@
 import torch
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, equal
-from proofs_check.instances.inductions import L1_FORM
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import cones, with_rest
+from proofs_check.instances.inductions import L1_FORM
 from proofs_check.instances.mixture import UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import twice_the_identity
 from workbench.tensors import TENSOR
