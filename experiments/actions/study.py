@@ -30,7 +30,7 @@ from synthetic.base.errors import must
 from synthetic.base.flags import read_flags
 from synthetic.base.streams import stream
 from workbench.study.figure import numbers
-from workbench.study.paired import interval, verdict
+from workbench.study.questions import interval, verdict
 from workbench.study.runner import Cell, Report
 from workbench.study.study import carry_out, commanded
 from workbench.theory.actions import naive_bias

@@ -29,7 +29,8 @@ from synthetic.transformed.standardised import Standardised
 from synthetic.worlds.presets import superposition
 from workbench import SAE, create, evaluate
 from workbench.parts.sparsifiers import norm_match
-from workbench.study.figure import COLOURS, draw_band, finish, styled, subplots
+from workbench.study.figure import finish, styled, subplots
+from workbench.study.panels import COLOURS, draw_band
 from workbench.study.run import Run
 from workbench.study.study import commanded, config_of, opened, show_plan
 from workbench.tensors import TENSOR

@@ -30,8 +30,9 @@ from workbench.metrics import collect
 from workbench.metrics.evidence import Evidence
 from workbench.metrics.recall import best
 from workbench.metrics.survival import survivors
-from workbench.study.figure import COLOURS, draw_band, finish, shared_legend, styled, subplots
-from workbench.study.paired import interval
+from workbench.study.figure import finish, shared_legend, styled, subplots
+from workbench.study.panels import COLOURS, draw_band
+from workbench.study.questions import interval
 from workbench.study.runner import Cell, Report
 from workbench.study.study import carry_out, commanded
 

@@ -12,20 +12,22 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 # isort: split
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from experiments.signed.figures import ARMS, MIXED, WORLDS, draw, drawn_part, medians, verdicts
+from experiments.columns import drawn, tidied
+from experiments.signed.figures import ARMS, FIGURES, MIXED, QUESTIONS, TABLES, WORLDS, nearest_even
 from synthetic.base.console import Console
 from synthetic.base.errors import must
 from synthetic.base.flags import read_flags
 from synthetic.mixture import SparseMixture
 from synthetic.worlds.structured import exclusive_pairs, mixed_signs, signed_sparse, unipolar_sparse
 from workbench import TrainConfig, create, evaluate, train
+from workbench.study.questions import answered
 from workbench.study.runner import Cell, Report
 from workbench.study.study import carry_out, commanded
 
@@ -118,7 +120,7 @@ def plan(settings: Bidirectional) -> list[Cell]:
             add(part, 0.0, arm)
     mixed = [f"{MIXED}{p:g}" for p in settings.p_plus] if "mixed" in settings.parts else []
     for x in settings.q if mixed else ():
-        long = drawn_part(mixed)
+        long = nearest_even(mixed)
         for part in mixed if x else [long]:
             for arm in ARMS[: 3 if part == long else 2]:
                 add(part, x, arm, mixed if x == 0 else None)
@@ -164,16 +166,6 @@ def rows(cells: list[Cell], results: dict[str, Any]) -> Iterator[dict[str, Any]]
                         yield about | {"l1": l1, "seed": seed, "metric": metric, "value": float(value)}
 
 
-def caption(settings: Bidirectional) -> str:
-    """What the figure states."""
-    return (
-        "{n_true} random axes in d = {d}, {k} a sample, magnitudes |N(1, .25²)|; pairs: {pairs} of 2 features, "
-        "magnitude 1. m: a latent an axis; 2m: two; k = {k}, for pairs {pairs}; ReLU at the penalty of nearest L0; "
-        "bias held at 0 but for pairs. {steps} steps of {batch}, Adam {lr:g}; {seeds} seeds of weights: medians, 10-90 "
-        "% bands, points; top left: means, 95 % intervals paired by seed, triangles where the lead changes sign."
-    ).format(**asdict(settings))
-
-
 def told(cell: Cell) -> str:
     """A cell in one line."""
     return f"{cell['id']:32} {cell['size']:,} samples x {len(cell['seeds'])} seeds"
@@ -186,9 +178,10 @@ def experiment(settings: Bidirectional, console: Console) -> int:
         return done
     settings, run = done.settings, done.run
     frame = done.table(rows)
-    paths = draw(frame, caption(settings), run.folder / "figures/bidirectional")
-    for table in (medians(frame), verdicts(frame)):
-        console.print(table)
+    table = tidied(frame, {"place": "part", "setting": "l1"}, study="bidirectional")
+    paths = drawn(FIGURES, table, settings, run.folder / "figures")
+    for shown in (*(medians.of(table) for medians in TABLES), answered(QUESTIONS, table)):
+        console.print(shown)
     console.print(f"figure {paths[0]}\nresults {run.folder}", soft_wrap=True, highlight=False)
     return 0
 
