@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatterMathtext, StrMethodFormatter
 
-from workbench.study.figure import COLOURS, draw_band, finish, styled, subplots
+from workbench.study.figure import finish, styled, subplots
+from workbench.study.panels import COLOURS, draw_band
 
 
 @dataclass(frozen=True)

@@ -33,9 +33,18 @@ from synthetic.mixture import SparseMixture
 from synthetic.worlds.presets import synthsaebench_16k
 from workbench import RECIPES, evaluate, recipe, train
 from workbench.settings import plain
+from workbench.study.cells import (
+    Cell,
+    Report,
+    again,
+    commanded,
+    config_of,
+    finish_cells,
+    opened,
+    show_plan,
+    write_table,
+)
 from workbench.study.run import Run
-from workbench.study.runner import Cell, Report, finish_cells
-from workbench.study.study import again, commanded, config_of, opened, show_plan, write_table
 
 THEIRS = {"f1": "F1", "precision": "P", "recall": "R", "mcc": "MCC", "explained_variance": "EV", "dead_latents": "dead"}
 THEIRS = {f"saelens_{metric}": column for metric, column in (THEIRS | {"uniqueness": "uniq."}).items()}

@@ -29,10 +29,9 @@ from synthetic.base.console import Console
 from synthetic.base.errors import must
 from synthetic.base.flags import read_flags
 from synthetic.base.streams import stream
+from workbench.study.cells import Cell, Report, carry_out, commanded
 from workbench.study.figure import numbers
-from workbench.study.paired import interval, verdict
-from workbench.study.runner import Cell, Report
-from workbench.study.study import carry_out, commanded
+from workbench.study.questions import interval, verdict
 from workbench.theory.actions import naive_bias
 from workbench.topics.actions.autoencoder import PENALTIES, AutoencoderConfig, chosen, fit_autoencoder
 from workbench.topics.actions.baselines import fit_network, fit_polynomial

@@ -28,9 +28,10 @@ from synthetic.base.flags import read_flags
 from synthetic.base.progress import track
 from synthetic.base.streams import stream
 from synthetic.laws.directions import CommonMean, RandomSphere, TightFrame, unit
-from workbench.study.figure import COLOURS, draw_band, finish, styled, subplots
+from workbench.study.cells import commanded, config_of, opened, show_plan
+from workbench.study.figure import finish, styled, subplots
+from workbench.study.panels import COLOURS, draw_band
 from workbench.study.run import Run
-from workbench.study.study import commanded, config_of, opened, show_plan
 from workbench.tensors import TENSOR
 from workbench.theory import afa, average_case, coherence
 

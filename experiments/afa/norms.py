@@ -29,8 +29,8 @@ from synthetic.folder import find_world, save_world
 from synthetic.source import World
 from workbench import SAE, TrainConfig, create, load, train, variant_shelf
 from workbench.metrics.norms import norms, zf_figures, zf_points
+from workbench.study.cells import commanded, config_of, opened, show_plan
 from workbench.study.run import Run
-from workbench.study.study import commanded, config_of, opened, show_plan
 
 SHOWN = 400
 """samples of a group in the scatter"""

@@ -29,9 +29,10 @@ from synthetic.transformed.standardised import Standardised
 from synthetic.worlds.presets import superposition
 from workbench import SAE, create, evaluate
 from workbench.parts.sparsifiers import norm_match
-from workbench.study.figure import COLOURS, draw_band, finish, styled, subplots
+from workbench.study.cells import commanded, config_of, opened, show_plan
+from workbench.study.figure import finish, styled, subplots
+from workbench.study.panels import COLOURS, draw_band
 from workbench.study.run import Run
-from workbench.study.study import commanded, config_of, opened, show_plan
 from workbench.tensors import TENSOR
 from workbench.theory import afa, top_afa
 

@@ -31,8 +31,7 @@ from workbench import SAE, TrainConfig, create, train
 from workbench.metrics.attribution import by_head, has_one_role, head_share
 from workbench.metrics.matching import match, random_geometries
 from workbench.metrics.products import auroc
-from workbench.study.runner import Cell, Report
-from workbench.study.study import carry_out, commanded
+from workbench.study.cells import Cell, Report, carry_out, commanded
 from workbench.theory.attention import one_role_chance, ranking_cosine
 
 ARMS = {"TopK": "topk", "ReLU": "relu", ROTATED: "topk"}

@@ -7,9 +7,10 @@ import polars as pl
 from matplotlib.axes import Axes
 from rich.table import Table
 
-from workbench.study.arms import Runs, median_table, places_of, runs_of, short
-from workbench.study.figure import COLOURS, draw_band, finish, shared_legend, styled, subplots
-from workbench.study.paired import CONFIRMED, REFUTED, Interval, interval, verdict
+from workbench.study.figure import finish, shared_legend, styled, subplots
+from workbench.study.panels import COLOURS, draw_band
+from workbench.study.questions import CONFIRMED, REFUTED, Interval, interval, verdict
+from workbench.study.tables import Runs, median_table, places_of, runs_of, short
 
 ONE_PASS = ("ReLU", "TopK", "BatchTopK", "Matryoshka")
 """arms whose encoder is a linear map and an activation"""

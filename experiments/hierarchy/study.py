@@ -31,8 +31,7 @@ from synthetic.mixture import SparseMixture
 from synthetic.worlds.structured import concept_dag, concept_tree, crowded_tree
 from workbench import TrainConfig, create, evaluate, train
 from workbench.parts.pursuit import matching_pursuit
-from workbench.study.runner import Cell, Report
-from workbench.study.study import carry_out, commanded
+from workbench.study.cells import Cell, Report, carry_out, commanded
 from workbench.theory.pursuit import one_shot_margin
 
 Part = Literal["tree", "absorption", "crowded", "graph"]

@@ -47,8 +47,7 @@ from synthetic.transformed.interactions import Interactions
 from synthetic.worlds.structured import interacting, logical, pair_roles
 from workbench import SAE, TrainConfig, create, train
 from workbench.parts.polynomial import Terms
-from workbench.study.runner import Cell, Report
-from workbench.study.study import carry_out, commanded
+from workbench.study.cells import Cell, Report, carry_out, commanded
 from workbench.theory.interactions import decoder_parameters
 
 

@@ -31,8 +31,7 @@ from synthetic.laws.directions import Simplex, unit
 from synthetic.laws.low_coherence import LowCoherence
 from workbench import TrainConfig, create, evaluate, train
 from workbench.parts.pursuit import clear_picks, matching_pursuit, orthogonal_matching_pursuit
-from workbench.study.runner import Cell, Report
-from workbench.study.study import carry_out, commanded
+from workbench.study.cells import Cell, Report, carry_out, commanded
 from workbench.training.machine import Work, alternate
 
 Part = Literal["phase", "noise", "trained", "timing"]

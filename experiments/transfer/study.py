@@ -37,9 +37,18 @@ from workbench.lm.scores import losses
 from workbench.lm.store import StoreConfig, open_store, write_store
 from workbench.lm.text import documents
 from workbench.settings import plain
+from workbench.study.cells import (
+    Cell,
+    Report,
+    again,
+    commanded,
+    config_of,
+    finish_cells,
+    opened,
+    show_plan,
+    write_table,
+)
 from workbench.study.run import Run
-from workbench.study.runner import Cell, Report, finish_cells
-from workbench.study.study import again, commanded, config_of, opened, show_plan, write_table
 from workbench.training.loop import Progress
 
 KNOBS: dict[str, tuple[str, float, dict[str, float]]] = {

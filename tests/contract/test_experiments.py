@@ -15,8 +15,8 @@ import experiments
 from synthetic.base.console import Console
 from workbench import TrainConfig
 from workbench.study import study
+from workbench.study.cells import opened
 from workbench.study.run import revived
-from workbench.study.study import opened
 
 pytest.importorskip("transformers", reason="two experiments need it: pip install 'sae-workbench[lm]'")
 

@@ -4,11 +4,12 @@ import polars as pl
 import pytest
 from toys import run, starter
 
+from experiments.columns import tidied
 from experiments.hierarchy import figures as hierarchies
 from experiments.hierarchy import study as hierarchy
 from experiments.signed import figures as signs
 from experiments.signed import study as bidirectional
-from workbench.study.arms import runs_of
+from workbench.study.tables import runs_of
 
 TOY = {
     hierarchy: [
@@ -43,8 +44,8 @@ def test_every_world_and_arm_is_scored_and_drawn(toy, module):
     runs = runs_of(frame)
     assert len(runs) == ROWS[module]
     assert all(len(scores["mcc"]) == 2 for scores in runs.values())
-    report = hierarchies if module is hierarchy else signs
-    assert len(cells_of(report.medians(frame))) == len([key for key in runs if not key[0].startswith(signs.MIXED)])
+    if module is hierarchy:
+        assert len(cells_of(hierarchies.medians(frame))) == len(runs)
 
 
 def test_with_true_rows_pursuit_is_exact_and_one_pass_fails_as_predicted(toy):
@@ -78,12 +79,15 @@ def test_a_relu_sae_splits_signed_axes_and_a_signed_code_does_not(toy):
     assert min(runs["signed", 0.0, "ReLU 2m"]["fragmentation"]) > 0.3
     assert min(runs["signed", 0.0, "AbsTopK"]["two_signed"]) == 1
     assert max(runs["pairs", 0.0, "AbsTopK"]["fvu"]) < 0.01 < min(runs["pairs, bias 0", 0.0, "AbsTopK"]["fvu"])
-    found = cells_of(signs.verdicts(frame))
-    assert len(found) == 4 + 4 + 3 + 1
-    assert {row[2] for row in found} <= {"CONFIRMED", "REFUTED", "UNDECIDED"}
-    q, leads = signs.over_q(runs, "mixed 0.5")
-    assert q == [0.0, 1.0]
-    assert leads[1].mean > max(0.0, leads[0].mean)  # AbsTopK gains on TopK as axes become signed
+    table = tidied(frame, {"place": "part", "setting": "l1"})
+    answers = [answer for question in signs.QUESTIONS for answer in question.answers(table)]
+    assert len(answers) == 4 + 4 + 3 + 1
+    assert {answer.over for answer in answers} == {"weights"}
+    assert answers[-1].question.endswith("mixed 0.5, MCC")
+    assert answers[-1].intervals[""].mean > 0  # AbsTopK gains on TopK as axes become signed
+    (medians,) = signs.TABLES
+    chance = len(signs.WORLDS)
+    assert len(cells_of(medians.of(table))) == chance + len([key for key in runs if key[0] in signs.WORLDS])
 
 
 @pytest.mark.parametrize("module", TOY)

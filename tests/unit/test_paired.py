@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from workbench.study.paired import Interval, interval, sign_change, verdict
+from workbench.study.questions import Interval, interval, sign_change, verdict
 
 
 def test_interval_by_hand():
