@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 import polars as pl
 
-from experiments.curves import Axis, draw_curves
+from experiments.columns import drawn, tidied
+from experiments.curves import Column, curves
 from experiments.variations import NOISE_DB, Place, feasible, places
 from synthetic.base.console import Console, json_text
 from synthetic.base.errors import must, pick
@@ -28,6 +29,7 @@ from synthetic.worlds.presets import find_world
 from workbench import TrainConfig, ceiling, create, train, variant_shelf
 from workbench.plugins import load_plugin
 from workbench.settings import must_fit
+from workbench.study.panels import Axis
 from workbench.study.run import Run
 from workbench.study.runner import Cell, Report, finish_cells
 from workbench.study.study import again, commanded, config_of, opened, show_plan, write_table
@@ -37,12 +39,10 @@ AxisName = Literal["samples", "sparsity", "superposition", "noise"]
 METRICS = {"recall@.9": "share of features, cos ≥ .9", "mcc": "MCC", "f1": "macro-F1 over features"}
 TABLE = ("recall@.9", "mcc", "f1", "fvu", "l0", "dead")
 AXES = {
-    "samples": Axis("samples", "samples seen", log=True),
-    "sparsity": Axis("sparsity", "features firing a sample, E[L0]", log=True),
-    "superposition": Axis("superposition", "features a dimension, n_true/d"),
-    "noise": Axis(
-        "noise", "signal-to-noise ratio (dB)", ticks=dict(enumerate(["none", *(f"{v:g}" for v in NOISE_DB)]))
-    ),
+    "samples": Axis("samples seen", log=True),
+    "sparsity": Axis("features firing a sample, E[L0]", log=2),
+    "superposition": Axis("features a dimension, n_true/d"),
+    "noise": Axis("signal-to-noise ratio (dB)", ticks=dict(enumerate(["none", *(f"{v:g}" for v in NOISE_DB)]))),
 }
 LARGE = 2048
 """features from which a world counts as large"""
@@ -237,11 +237,10 @@ def experiment(settings: Recovery, console: Console) -> int:
     if not cells:
         return 1
     frame = write_table(run, lambda: rows(cells, results))
-    used = [AXES[name] for name in dict.fromkeys(["samples", *cells[0]["axes"]])]
+    used = [Column(AXES[name], {"axis": name}) for name in dict.fromkeys(["samples", *cells[0]["axes"]])]
     about = caption(cells, results, world, settings.world)
-    paths = draw_curves(
-        frame.filter(pl.col("metric").is_in(METRICS)), used, METRICS, about, run.folder / "figures/recovery"
-    )
+    table = tidied(frame, {"arm": "variant", "place": "generator"}, study="recovery")
+    paths = drawn(curves("recovery", used, METRICS, about), table, None, run.folder / "figures")
     rates = {}
     for cell in cells:
         if cell["label"] == "base":

@@ -13,7 +13,7 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 import math
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import NormalDist
@@ -22,7 +22,8 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from experiments.hierarchy.figures import COLOUR, ONE_PASS, draw, medians, verdicts
+from experiments.columns import drawn, tidied
+from experiments.hierarchy.figures import ARMS, FIGURES, ONE_PASS, QUESTIONS, TABLES
 from synthetic.base.console import Console
 from synthetic.base.errors import must
 from synthetic.base.flags import read_flags
@@ -31,6 +32,7 @@ from synthetic.mixture import SparseMixture
 from synthetic.worlds.structured import concept_dag, concept_tree, crowded_tree
 from workbench import TrainConfig, create, evaluate, train
 from workbench.parts.pursuit import matching_pursuit
+from workbench.study.questions import answered
 from workbench.study.runner import Cell, Report
 from workbench.study.study import carry_out, commanded
 from workbench.theory.pursuit import one_shot_margin
@@ -120,7 +122,7 @@ def plan(settings: Hierarchy) -> list[Cell]:
     exact = {"id": "true rows", "arm": None, "g": settings.g, "worlds": [w for w in worlds if w[0] != "absorption"]}
     cells: list[Cell] = [common | exact | {"size": settings.samples * len(settings.g)}]
     for part, x in worlds:
-        for arm in COLOUR:
+        for arm in ARMS:
             about = {"id": f"{part}/{x:g}/{arm}", "part": part, "x": x, "arm": arm, "l1": settings.l1}
             cells.append(common | about | {"size": settings.steps * settings.batch})
     return cells
@@ -225,16 +227,6 @@ def rows(cells: list[Cell], results: dict[str, Any]) -> Iterator[dict[str, Any]]
                     yield about | {"l1": l1, "seed": seed, "metric": metric, "value": float(value)}
 
 
-def caption(settings: Hierarchy) -> str:
-    """What the figure states."""
-    return (
-        "Tree: n_true = d = m = 20, E L0 = 1.36; n_true > d: 28 features in d = 19, m = 28, E L0 = 1.8; graph: n_true "
-        "= m = 12, d = 16, E L0 = 3.06. {steps} steps of {batch}, Adam {lr:g}; {seeds} seeds of weights: median, 10-90 "
-        "% band, points. One pass: L0 as the world's; TopK, OMP and MP (abs rule) take its ceiling; MP that stops: "
-        "relu rule, residual below {tol:g}, a repeat, or {most} steps. Squared cosines below 1e-5 are drawn there."
-    ).format(**asdict(settings))
-
-
 def told(cell: Cell) -> str:
     """A cell in one line."""
     return f"{cell['id']:32} {cell['size']:,} samples x {len(cell['seeds'])} seeds"
@@ -247,9 +239,10 @@ def experiment(settings: Hierarchy, console: Console) -> int:
         return done
     settings, run = done.settings, done.run
     frame = done.table(rows)
-    paths = draw(frame, caption(settings), run.folder / "figures/hierarchy")
-    for table in (medians(frame), verdicts(frame)):
-        console.print(table)
+    table = tidied(frame, {"place": "part", "setting": "l1"}, study="hierarchy")
+    paths = drawn(FIGURES, table, settings, run.folder / "figures")
+    for shown in (*(medians.of(table) for medians in TABLES), answered(QUESTIONS, table)):
+        console.print(shown)
     console.print(f"figure {paths[0]}\nresults {run.folder}", soft_wrap=True, highlight=False)
     return 0
 
