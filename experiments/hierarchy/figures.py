@@ -18,7 +18,7 @@ PURSUIT = ("MP that stops", "MP")
 """arms that each claim is put to"""
 ARMS = (*ONE_PASS, "OMP", *PURSUIT)
 LOOKS = {arm: look(i) for i, arm in enumerate((*ONE_PASS, "OMP"))}
-LOOKS |= {"MP that stops": Look("black", "P", (0, (8, 2))), "MP": Look(COLOURS[7], "X", (0, (3, 1, 1, 1)))}
+LOOKS |= {"MP that stops": Look("black", "P", (0, (8, 2))), "MP": Look(COLOURS[6], "X", (0, (3, 1, 1, 1)))}
 FLOOR = 1e-5
 """squared cosines below are drawn here"""
 TRUE_ROWS = "true rows"
