@@ -45,6 +45,8 @@ import workbench as W
 ROOT = Path(__file__).parents[2]
 DATA = Path(__file__).parent / "data"
 TOLERANCE = 1e-6
+LEAST = 0.01
+"""tensors whose largest entry is below are judged as if it were this: what is left of sums that cancel is rounding"""
 ENTRIES = 32
 
 Fields = dict[str, Any]
@@ -205,7 +207,12 @@ JSON_ROWS = ("benchmark",)
 TIMES = {"metric": ("seconds", "ms")}
 """rows of tables that are times: column -> values"""
 
-LOOSE: dict[str, tuple[float, str]] = {}
+LOOSE: dict[str, tuple[float, str]] = {
+    r"^variants/": (2e-5, "Adam divides a gradient by its size: where that is small, rounding shows; measured: 2e-6"),
+    r"^variants/.*m=320.*state.b_enc": (1e-2, "latents that fire in few rows have gradients that nearly cancel"),
+    r"^variants/lista.*state.log_theta": (5e-3, "the gradients of thresholds nearly cancel; measured: 4e-4"),
+    r"^worlds/mixture Simplex: (x|truth.features|truth.mean)$": (math.inf, "a basis of a space is left to LAPACK"),
+}
 """fields (patterns of `kind/item: field`) -> what is allowed elsewhere in place of TOLERANCE (inf: anything), and why"""
 
 # values ---------------------------------------------------------------------------------------------------------------
@@ -262,11 +269,12 @@ def fields_of(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 _ACTING: dict[str, dict[str, Any]] = {
     "bias_adaptation": {"step": 0.01},
     "group_bias_adaptation": {"period": 4},
-    "p_annealing": {"start": 10, "every": 1},
-    "structured": {"start": 10, "every": 1},
+    "p_annealing": {"start": 10, "every": 10},
+    "structured": {"start": 10, "every": 10},
     "jumprelu": {"target_l0": 3.0},
     "polysae": {"rank1": 2, "rank3": 2},
     "semi_nmf": {"iterations": 40},
+    "top_afa": {"precise": True},
 }
 """settings under which what a variant moves by itself moves within 12 steps"""
 _MORE: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -280,7 +288,7 @@ _MORE: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "group_bias_adaptation, untied": ("group_bias_adaptation", {"tied": False, "buffer": 64}, {}),
 }
 """item -> variant, settings, training"""
-_STEPS = {"steps": 12, "batch": 64, "lr": 1e-3}
+_STEPS = {"steps": 12, "batch": 256, "lr": 1e-3}
 
 
 _UNSAMPLED = ("interventions leaky",)
@@ -526,23 +534,32 @@ def folder(name: str) -> Fields:
     return fields
 
 
-def _file_fields(short: str, path: Path) -> Iterator[tuple[str, Any]] | Fields:
+def _file_fields(short: str, path: Path) -> Fields:
     content = path.read_bytes()
     fields: Fields = {}
     if path.suffix == ".safetensors":
         with safe_open(path, "pt") as stored:
-            for key in sorted(stored.keys()):
-                fields[f"{short}: {key}"] = described(stored.get_tensor(key))
-            about = stored.metadata() or {}
-        timed = [key for key, value in about.items() if '"seconds"' in value]
-        fields |= {f"{short}: about {key}": _told(value) for key, value in sorted(about.items())}
-        if timed:  # a checkpoint says how long its training took
-            return fields
+            tensors = {key: stored.get_tensor(key) for key in sorted(stored.keys())}
+            about = dict(sorted((stored.metadata() or {}).items()))
+        progress = tensors.pop("progress", None)
+        fields |= {f"{short}: {key}": described(tensor) for key, tensor in tensors.items()}
+        if progress is not None:  # JSON in bytes, which says how long a training took
+            sums = {name: value for name, value in json.loads(about["checksums"]).items() if name != "progress"}
+            about |= {"checksums": json.dumps(sums), "progress": bytes(progress.tolist()).decode()}
+            return fields | {f"{short}: about {key}": _told(value) for key, value in about.items()}
+        fields |= {f"{short}: about {key}": _told(value) for key, value in about.items()}
+        content = _canonical(content)
     elif path.suffix == ".json":
         fields[f"{short}: content"] = _told(content.decode())
     elif path.suffix == ".parquet":
         fields |= {f"{short}: {key}": value for key, value in rows_of(pl.read_parquet(path), {}).items()}
     return fields | {f"{short}: bytes": {"hash": hashed(content)}}
+
+
+def _canonical(content: bytes) -> bytes:
+    """The bytes of a safetensors file with its header in order: the format's writer leaves that to chance."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    return json.dumps(json.loads(content[8:end]), sort_keys=True).encode() + content[end:]
 
 
 _SECONDS = re.compile(r'"seconds": [\d.e+-]+')
@@ -655,7 +672,7 @@ def _differences(golden: Any, now: Any, same: bool, tolerance: float) -> Iterato
     elif isinstance(golden, str) and isinstance(now, str) and not same:
         if not _alike(golden, now, tolerance):
             yield _shown(golden, now)
-    elif _number(golden) and _number(now) and _near(golden, now, abs(golden), same, tolerance):
+    elif _number(golden) and _number(now) and _near(golden, now, max(abs(golden), 1.0), same, tolerance):
         return
     else:
         yield _shown(golden, now)
@@ -675,7 +692,7 @@ def _near(old: float | None, new: float | None, size: float, same: bool, toleran
         return old is new
     if old == new or (math.isnan(old) and math.isnan(new)):
         return True
-    return not same and abs(old - new) <= tolerance * max(size, 1e-30)
+    return not same and abs(old - new) <= tolerance * size
 
 
 def _array_differences(golden: Fields, now: Any, same: bool, tolerance: float) -> Iterator[str]:
@@ -693,11 +710,11 @@ def _array_differences(golden: Fields, now: Any, same: bool, tolerance: float) -
         yield f"had {len(old)} numbers, has {len(new)}"
         return
     finite = [abs(v) for v in old if v is not None and math.isfinite(v)]
-    size = golden.get("largest", max(finite, default=0.0))
+    size = max(golden.get("largest", max(finite, default=0.0)), LEAST)
     whole = "int" in golden.get("dtype", "") or golden.get("dtype") == "bool"
     count = math.prod(golden.get("shape", [1]))
     pairs = [(a, b, size) for a, b in zip(old, new, strict=True)]
-    for name, more in (("sum", math.sqrt(count)), ("norm", math.sqrt(count)), ("largest", 1.0)):
+    for name, more in (("sum", count), ("norm", math.sqrt(count)), ("largest", 1.0)):
         if name in golden:
             pairs.append((golden[name], now[name], size * more))
     bad = [(a, b) for a, b, scale in pairs if not _near(a, b, scale, same or whole, tolerance)]
