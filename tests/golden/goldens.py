@@ -184,8 +184,8 @@ FLAGS: dict[str, str] = {
     "interventions": "--steps 40 --samples 4000 --seeds 2 --noise 0.11 --zero 0 0.5 --jobs 1",
     "pursuit": "--inverse 4 8 --k 1 2 4 6 --samples 40 --seeds 2 --ratios 1 4 --steps 4 8 --train-steps 30 --batch 64 "
     "--widths 64 128 --repeats 1 --jobs 1",
-    "recovery": "--world toy --variants topk relu gated --m 24 --k 2 --seeds 2 --samples 30000 "
-    "--axis samples --jobs 1",
+    "recovery": "--world toy --variants topk relu gated --m 24 --k 2 --seeds 2 --samples 12000 --train.batch 256 "
+    "--train.evaluations 3 --train.evaluation-samples 2000 --axis samples --jobs 1",
     "resonance": "--n-true 32 --d 24 --s 2 --m 64 --steps 60 --batch 64 --seeds 2 --ratios 1.5 8.0 --gamma 0.05 "
     "--lr 6e-3 --jobs 1",
     "synthsaebench": "--n-true 160 --d 24 --width 40 --batch 64 --samples 2560 --lr 0.003 --l0 1 2 --seeds 2 "
@@ -541,11 +541,11 @@ def _file_fields(short: str, path: Path) -> Fields:
         with safe_open(path, "pt") as stored:
             tensors = {key: stored.get_tensor(key) for key in sorted(stored.keys())}
             about = dict(sorted((stored.metadata() or {}).items()))
-        progress = tensors.pop("progress", None)
+        texts = {key: bytes(tensors.pop(key).tolist()).decode() for key in _TEXTS if key in tensors}
         fields |= {f"{short}: {key}": described(tensor) for key, tensor in tensors.items()}
-        if progress is not None:  # JSON in bytes, which says how long a training took
-            sums = {name: value for name, value in json.loads(about["checksums"]).items() if name != "progress"}
-            about |= {"checksums": json.dumps(sums), "progress": bytes(progress.tolist()).decode()}
+        if texts:  # they say how long a training took
+            sums = {name: value for name, value in json.loads(about["checksums"]).items() if name not in _TEXTS}
+            about |= {"checksums": json.dumps(sums)} | texts
             return fields | {f"{short}: about {key}": _told(value) for key, value in about.items()}
         fields |= {f"{short}: about {key}": _told(value) for key, value in about.items()}
         content = _canonical(content)
@@ -562,6 +562,8 @@ def _canonical(content: bytes) -> bytes:
     return json.dumps(json.loads(content[8:end]), sort_keys=True).encode() + content[end:]
 
 
+_TEXTS = ("about", "progress")
+"""entries of a checkpoint that are JSON in bytes"""
 _SECONDS = re.compile(r'"seconds": [\d.e+-]+')
 _HEX = re.compile(r"\b[0-9a-f]{16,}\b")
 
