@@ -346,8 +346,12 @@ def world(name: str) -> Fields:
 def claim(id: str) -> Fields:
     """What the ledger says of a claim on the tests' budget."""
     of = proofs_check.claims()[id]
-    entry = proofs_check.judge(of, **(_TRAINED if of.kind in ("recovery", "refuted") else _LEDGER))
-    said = entry.to_json()
+    budget = _TRAINED if of.kind in ("recovery", "refuted") else _LEDGER
+    return claim_fields(proofs_check.judge(of, **budget).to_json())
+
+
+def claim_fields(said: Mapping[str, Any]) -> Fields:
+    """A row of the ledger as fields."""
     fields = {name: said[name] for name in ("verdict", "promised", "ok", "scope", "witness", "instances", "margin")}
     fields |= {"problems": said["problems"], "void": said["void"]}
     fields |= {f"{name} of {part!r}": said[name][part] for name in ("tightness", "attained") for part in said[name]}
