@@ -17,6 +17,7 @@ What moves when the code moves stands in four tables: `PLACES`, `WORLDS`, `COMMA
 
 import argparse
 import dataclasses
+import difflib
 import hashlib
 import importlib
 import json
@@ -31,7 +32,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import polars as pl
 import torch
@@ -61,6 +62,7 @@ PLACES = {
     "attention": "synthetic.attention",
     "interventions": "synthetic.interventions",
     "concepts": "synthetic.latent_concepts",
+    "ledger": "proofs_check.shelf",
     "run": "workbench.results",
     "store": "workbench.lm.store",
     "model": "workbench.lm.models",
@@ -81,7 +83,6 @@ def _mixture(**settings: Any) -> Any:
 
 def _concepts(**settings: Any) -> Any:
     return S.ConceptWorld(concepts=_at("concepts", "LatentConcepts")(**settings))
-
 
 
 def _benchmark(name: str, **changes: Any) -> Any:
@@ -129,22 +130,32 @@ WORLDS: dict[str, Callable[[], Any]] = {
     "interventions leaky": lambda: _at("interventions", "Interventions")(mixing="leaky", zero=0.2, bend=0.5),
     "interventions corners": lambda: _at("interventions", "Interventions")(action="corners", noise_law="uniform"),
     "interventions gaussian": lambda: _at("interventions", "Interventions")(action="gaussian", bend=0.4),
-    **{f"concepts {form}": lambda form=form: S.ConceptWorld(form=form)
-       for form in ("softplus", "logit", "surprisal", "prob", "exact")},  # fmt: skip
-    **{f"concepts {name}": lambda name=name: _concepts(tokens=getattr(S, name)(), contexts=S.Energy(256))
-       for name in ("JointRevealing", "ConceptTyped", "Homonyms", "Weak", "Generic", "Leak")},  # fmt: skip
-    **{f"concepts {name}": lambda name=name: _concepts(prior=getattr(S, name)())
-       for name in ("ErDag", "Potts", "IndependentPrior", "TreePrior")},  # fmt: skip
-    **{f"concepts {name}": lambda name=name: _concepts(contexts=getattr(S, name)())
-       for name in ("Table", "Observations")},  # fmt: skip
+    **{
+        f"concepts {form}": lambda form=form: S.ConceptWorld(form=form)
+        for form in ("softplus", "logit", "surprisal", "prob", "exact")
+    },
+    **{
+        f"concepts {name}": lambda name=name: _concepts(tokens=getattr(S, name)(), contexts=S.Energy(256))
+        for name in ("JointRevealing", "ConceptTyped", "Homonyms", "Weak", "Generic", "Leak")
+    },
+    **{
+        f"concepts {name}": lambda name=name: _concepts(prior=getattr(S, name)())
+        for name in ("ErDag", "Potts", "IndependentPrior", "TreePrior")
+    },
+    **{
+        f"concepts {name}": lambda name=name: _concepts(contexts=getattr(S, name)())
+        for name in ("Table", "Observations")
+    },
     "mixture exactly k, log-normal": lambda: _mixture(firing=S.ExactlyK(3), magnitudes=S.LogNormal()),
     "mixture mixed k, exponential": lambda: _mixture(firing=S.MixedK((2, 5)), magnitudes=S.Exponential()),
     "mixture phi": lambda: _mixture(firing=S.Copula(S.Constant(0.2), S.Phi(0.3, group=4))),
     "mixture shared gain": lambda: _mixture(magnitudes=S.SharedGain(S.Uniform(0.5, 1.5))),
     "mixture coloured noise": lambda: _mixture(noise=S.Coloured(snr_db=10.0), bias_norm=0.5),
     "mixture isotropic noise": lambda: _mixture(noise=S.Isotropic(snr_db=3.0)),
-    **{f"mixture {name}": lambda name=name: _mixture(directions=getattr(S, name)())
-       for name in ("Antipodal", "CommonMean", "Duplicates", "RandomSphere")},  # fmt: skip
+    **{
+        f"mixture {name}": lambda name=name: _mixture(directions=getattr(S, name)())
+        for name in ("Antipodal", "CommonMean", "Duplicates", "RandomSphere")
+    },
     "mixture Cone": lambda: _mixture(d=12, directions=S.Cone()),
     "mixture Orthonormal": lambda: _mixture(d=12, directions=S.Orthonormal()),
     "mixture Simplex": lambda: _mixture(d=16, directions=S.Simplex()),
@@ -213,7 +224,7 @@ LOOSE: dict[str, tuple[float, str]] = {
     r"^variants/lista.*state.log_theta": (5e-3, "the gradients of thresholds nearly cancel; measured: 4e-4"),
     r"^worlds/mixture Simplex: (x|truth.features|truth.mean)$": (math.inf, "a basis of a space is left to LAPACK"),
 }
-"""fields (patterns of `kind/item: field`) -> what is allowed elsewhere in place of TOLERANCE (inf: anything), and why"""
+"""patterns of `kind/item: field` -> what is allowed elsewhere in place of TOLERANCE (inf: anything), and why"""
 
 # values ---------------------------------------------------------------------------------------------------------------
 
@@ -343,9 +354,13 @@ def world(name: str) -> Fields:
     return fields
 
 
+def _claims() -> dict[str, Any]:
+    return _at("ledger", "claims")()  # `proofs_check.claims` is the folder of that name once it is imported
+
+
 def claim(id: str) -> Fields:
     """What the ledger says of a claim on the tests' budget."""
-    of = proofs_check.claims()[id]
+    of = _claims()[id]
     budget = _TRAINED if of.kind in ("recovery", "refuted") else _LEDGER
     return claim_fields(proofs_check.judge(of, **budget).to_json())
 
@@ -377,6 +392,9 @@ def scrubbed(text: str) -> str:
     return "\n".join(" ".join(line.split()) for line in text.splitlines() if line.strip())
 
 
+_TABLE = "table: "
+
+
 def rows_of(frame: pl.DataFrame, renamed: Mapping[str, str], columns: Iterable[str] | None = None) -> Fields:
     """A table as sorted rows: names and whole numbers first, then floats; rows that are times left out."""
     frame = frame.rename({new: old for new, old in renamed.items() if new in frame.columns})
@@ -388,13 +406,16 @@ def rows_of(frame: pl.DataFrame, renamed: Mapping[str, str], columns: Iterable[s
     rest = [c for c in frame.columns if c not in floats]
     near = [pl.col(c).round_sig_figs(4) for c in floats]
     frame = frame.sort([*rest, *near, *floats], nulls_last=True, maintain_order=True)
-    fields: Fields = {"table: rows": frame.height}
+    fields: Fields = {"rows": frame.height}
     for column in rest:
-        fields[f"table: {column}"] = _runs(frame[column].to_list())
+        fields[f"{_TABLE}{column}"] = _runs(frame[column].to_list())
     for column in floats:
         values = frame[column].to_list()
         exact = hashed(json.dumps(values).encode())
-        fields[f"table: {column}"] = {"hash": exact, "numbers": [None if v is None else float(f"{v:.7g}") for v in values]}
+        fields[f"{_TABLE}{column}"] = {
+            "hash": exact,
+            "numbers": [None if v is None else float(f"{v:.7g}") for v in values],
+        }
     return fields
 
 
@@ -420,8 +441,8 @@ def _language_model(folder: str) -> None:
     _at("store", "write_store")(place / "store", model, documents, of)
 
 
-def experiment(name: str) -> Fields:
-    """The table and the text of a run at toy size, and the names of its files."""
+def experiment(name: str, columns: Iterable[str] | None = None) -> Fields:
+    """The table (some columns of it) and the text of a run at toy size, its settings and the names of its files."""
     with tempfile.TemporaryDirectory() as folder:
         if name in ("gpt2", "transfer"):
             _language_model(folder)
@@ -434,10 +455,9 @@ def experiment(name: str) -> Fields:
             return _timed(json.loads(ended.stdout))
         fields: Fields = {"text": scrubbed(ended.stdout).splitlines()}
         (table,) = Path(folder, "runs").rglob("metrics.parquet")
-        fields |= rows_of(pl.read_parquet(table), RENAMED[name])
-        fields["files"] = sorted(
-            str(path.relative_to(table.parent)) for path in table.parent.rglob("*") if path.is_file()
-        )
+        fields |= rows_of(pl.read_parquet(table), RENAMED[name], columns)
+        paths = sorted(path for path in table.parent.rglob("*") if path.is_file())
+        fields["files"] = {str(path.relative_to(table.parent)): True for path in paths}
         fields["config"] = _plain(json.loads((table.parent / "config.json").read_text()))
         return fields
 
@@ -579,7 +599,7 @@ def _told(text: str) -> str:
 KINDS: dict[str, tuple[Callable[[], Iterable[str]], Callable[[str], Fields]]] = {
     "variants": (variant_names, variant),
     "worlds": (lambda: WORLDS, world),
-    "claims": (lambda: proofs_check.claims(), claim),
+    "claims": (lambda: _claims(), claim),
     "experiments": (lambda: FLAGS, experiment),
     "folders": (lambda: FOLDERS, folder),
 }
@@ -646,14 +666,16 @@ def compare(kind: str, item: str, now: Fields | None = None) -> list[str]:
     if item not in stored.get("items", {}):
         return [f"{kind}/{item}: no golden; write one"]
     golden, same = stored["items"][item], stored["machine"] == fingerprint()
-    now = json.loads(_json(KINDS[kind][1](item) if now is None else now))
+    if now is None and kind == "experiments":  # rows are sorted by the columns that the golden has
+        now = experiment(item, [name.removeprefix(_TABLE) for name in golden if name.startswith(_TABLE)])
+    found: Fields = json.loads(_json(KINDS[kind][1](item) if now is None else now))
     wrong = []
     for name, value in golden.items():
         where = f"{kind}/{item}: {name}"
-        if name not in now:
+        if name not in found:
             wrong.append(f"{where}: is gone")
         else:
-            wrong += [f"{where}: {said}" for said in _differences(value, now[name], same, _allowed(where))]
+            wrong += [f"{where}: {said}" for said in _differences(value, found[name], same, _allowed(where))]
     return wrong
 
 
@@ -671,6 +693,8 @@ def _differences(golden: Any, now: Any, same: bool, tolerance: float) -> Iterato
         for key in golden:
             for said in _differences(golden[key], now.get(key), same, tolerance):
                 yield f"[{key}] {said}"
+    elif _texts(golden) and _texts(now) and len(golden) != len(now):
+        yield "\n    ".join(["lines differ:", *difflib.unified_diff(golden, now, lineterm="", n=0)][:40])
     elif isinstance(golden, list) and isinstance(now, list) and len(golden) == len(now):
         for i, (old, new) in enumerate(zip(golden, now, strict=True)):
             for said in _differences(old, new, same, tolerance):
@@ -688,7 +712,11 @@ def _shown(golden: Any, now: Any) -> str:
     return f"was {_json(golden)[:300]}, is {_json(now)[:300]}"
 
 
-def _number(value: Any) -> bool:
+def _texts(value: Any) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+
+
+def _number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -719,7 +747,7 @@ def _array_differences(golden: Fields, now: Any, same: bool, tolerance: float) -
     size = max(golden.get("largest", max(finite, default=0.0)), LEAST)
     whole = "int" in golden.get("dtype", "") or golden.get("dtype") == "bool"
     count = math.prod(golden.get("shape", [1]))
-    pairs = [(a, b, size) for a, b in zip(old, new, strict=True)]
+    pairs: list[tuple[Any, Any, float]] = [(a, b, size) for a, b in zip(old, new, strict=True)]
     for name, more in (("sum", count), ("norm", math.sqrt(count)), ("largest", 1.0)):
         if name in golden:
             pairs.append((golden[name], now[name], size * more))
@@ -754,9 +782,10 @@ def _alike(golden: str, now: str, tolerance: float) -> bool:
 
 
 def chosen(kinds: Iterable[str], only: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Kinds and items asked for."""
+    """Kinds and items asked for: what there is now, and what was kept."""
     for kind in kinds or KINDS:
-        for item in KINDS[kind][0]():
+        kept = [item for path in sorted((DATA / kind).glob("*.json")) for item in _kept(path)["items"]]
+        for item in dict.fromkeys([*KINDS[kind][0](), *kept]):
             if not only or item in only:
                 yield kind, item
 
@@ -776,7 +805,8 @@ def main(words: list[str] | None = None) -> int:
     if given.elsewhere:
         globals()["fingerprint"] = lambda: "elsewhere"
     wrong, count = [], 0
-    for kind, item in chosen(given.kinds, given.only):
+    pairs = list(chosen(given.kinds, given.only))
+    for kind, item in pairs:
         count += 1
         try:
             if given.do == "write":
@@ -788,7 +818,7 @@ def main(words: list[str] | None = None) -> int:
         except Exception as error:
             wrong.append(f"{kind}/{item}: {type(error).__name__}: {error}")
             print(wrong[-1], flush=True)
-    where = {_kept(path_of(*pair)).get("machine") == fingerprint() for pair in chosen(given.kinds, given.only)}
+    where = {_kept(path_of(*pair)).get("machine") == fingerprint() for pair in pairs}
     rule = "bits" if where == {True} else f"within {TOLERANCE:g}, another machine wrote them"
     print(f"{count} items, {len(wrong)} differences ({rule})" if given.do == "check" else f"{count} items written")
     return 1 if wrong else 0
