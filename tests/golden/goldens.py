@@ -222,9 +222,13 @@ LOOSE: dict[str, tuple[float, str]] = {
     r"^variants/": (2e-5, "Adam divides a gradient by its size: where that is small, rounding shows; measured: 2e-6"),
     r"^variants/.*m=320.*state.b_enc": (1e-2, "latents that fire in few rows have gradients that nearly cancel"),
     r"^variants/lista.*state.log_theta": (5e-3, "the gradients of thresholds nearly cancel; measured: 4e-4"),
+    r"^claims/.*: (margin|tightness of)": (1e-2, "the worst case of a search, and for some claims of trained stacks"),
+    r"^experiments/(?!top_afa_rule|afa_bounds).*: table: ": (math.inf, "trained for tens of steps at large rates"),
     r"^worlds/mixture Simplex: (x|truth.features|truth.mean)$": (math.inf, "a basis of a space is left to LAPACK"),
 }
-"""patterns of `kind/item: field` -> what is allowed elsewhere in place of TOLERANCE (inf: anything), and why"""
+"""patterns of `kind/item: field` -> what is allowed elsewhere in place of TOLERANCE (inf: any numbers), and why"""
+HERE_ALONE = r"^experiments/(?!top_afa_rule|afa_bounds).*: text$"
+"""fields that are not compared elsewhere: words and verdicts that say which of two trained numbers is larger"""
 
 # values ---------------------------------------------------------------------------------------------------------------
 
@@ -672,6 +676,8 @@ def compare(kind: str, item: str, now: Fields | None = None) -> list[str]:
     wrong = []
     for name, value in golden.items():
         where = f"{kind}/{item}: {name}"
+        if not same and re.search(HERE_ALONE, where):
+            continue
         if name not in found:
             wrong.append(f"{where}: is gone")
         else:
@@ -685,7 +691,7 @@ def _allowed(where: str) -> float:
 
 def _differences(golden: Any, now: Any, same: bool, tolerance: float) -> Iterator[str]:
     """How a value differs, by the rule of this machine or of any."""
-    if golden == now or (not same and math.isinf(tolerance)):
+    if golden == now:
         return
     if isinstance(golden, dict) and "hash" in golden:
         yield from _array_differences(golden, now, same, tolerance)
@@ -723,10 +729,10 @@ def _number(value: Any) -> TypeGuard[int | float]:
 def _near(old: float | None, new: float | None, size: float, same: bool, tolerance: float) -> bool:
     """Whether two numbers are equal for the purpose; NaN equals NaN."""
     if old is None or new is None:
-        return old is new
+        return old is new or (not same and math.isinf(tolerance))
     if old == new or (math.isnan(old) and math.isnan(new)):
         return True
-    return not same and abs(old - new) <= tolerance * size
+    return not same and (math.isinf(tolerance) or abs(old - new) <= tolerance * size)
 
 
 def _array_differences(golden: Fields, now: Any, same: bool, tolerance: float) -> Iterator[str]:

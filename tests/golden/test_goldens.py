@@ -8,9 +8,9 @@ import pytest
 import torch
 
 SAMPLE = {
-    "variants": ("topk", "jumprelu", "matryoshka", "topk, dead latents"),
+    "variants": ("topk", "jumprelu"),
     "worlds": ("toy", "circles", "structured.concept_dag", "interacting.triples", "bias.planted", "neurons.offset"),
-    "claims": ("AFA-1", "AFA-5", "MP-1"),
+    "claims": ("AFA-4", "SN-2"),
     "folders": ("sae", "sae polysae", "stack", "world", "checkpoint", "run"),
     "experiments": ("top_afa_rule",),
 }
@@ -30,17 +30,17 @@ def test_everything_named_has_a_golden():
 
 
 @pytest.fixture
-def elsewhere(monkeypatch):
-    monkeypatch.setattr(goldens, "fingerprint", lambda: "another machine")
-
-
-@pytest.fixture
 def kept(tmp_path, monkeypatch):
     monkeypatch.setattr(goldens, "DATA", tmp_path)
     x = torch.linspace(-1, 2, 100)
     fields = {"x": goldens.described(x), "n": 3, "said": ["MCC 0.123 of 4"], "on": [True], "empty": None}
     goldens.keep("worlds", {"toy": fields})
     return x, fields
+
+
+@pytest.fixture
+def elsewhere(kept, monkeypatch):
+    monkeypatch.setattr(goldens, "fingerprint", lambda: "another machine")
 
 
 def test_bits_must_be_equal_here(kept):
@@ -61,7 +61,7 @@ def test_numbers_must_be_near_elsewhere(kept):
     far = x.clone()
     far[0] += 1e-4
     (said,) = goldens.compare("worlds", "toy", fields | {"x": goldens.described(far)})
-    assert "-1.0 -> -0.9999" in said
+    assert "1 of 35 kept numbers differ, most -1.0 -> -0.9998" in said
     for changed in (
         {"n": 4},
         {"on": [False]},
