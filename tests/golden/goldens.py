@@ -224,6 +224,8 @@ LOOSE: dict[str, tuple[float, str]] = {
     r"^variants/lista.*state.log_theta": (5e-3, "the gradients of thresholds nearly cancel; measured: 4e-4"),
     r"^claims/.*: (margin|tightness of)": (1e-2, "the worst case of a search, and for some claims of trained stacks"),
     r"^experiments/(?!top_afa_rule|afa_bounds).*: table: ": (math.inf, "trained for tens of steps at large rates"),
+    r"^experiments/(top_afa_rule|afa_bounds): table: ": (1e-3, "latents are counted, and ties turn; measured: 7e-5"),
+    r"^experiments/(top_afa_rule|afa_bounds): text$": (math.inf, "printed figures, some of them rounding alone"),
     r"^worlds/mixture Simplex: (x|truth.features|truth.mean)$": (math.inf, "a basis of a space is left to LAPACK"),
 }
 """patterns of `kind/item: field` -> what is allowed elsewhere in place of TOLERANCE (inf: any numbers), and why"""
@@ -766,12 +768,13 @@ def _array_differences(golden: Fields, now: Any, same: bool, tolerance: float) -
         yield what if bad else "bits differ, though none of the kept numbers does"
 
 
+_FRAME = re.compile(r"[─-╿]+")
 _FIGURE = re.compile(r"[-+−]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
 def _alike(golden: str, now: str, tolerance: float) -> bool:
     """Whether two texts have the same words, and numbers that differ by no more than one in the last digit."""
-    golden, now = _HEX.sub("HASH", golden), _HEX.sub("HASH", now)
+    golden, now = (_FRAME.sub("|", _HEX.sub("HASH", text)) for text in (golden, now))
     if _FIGURE.sub("#", golden) != _FIGURE.sub("#", now):
         return False
     for old, new in zip(_FIGURE.findall(golden), _FIGURE.findall(now), strict=True):
@@ -779,7 +782,7 @@ def _alike(golden: str, now: str, tolerance: float) -> bool:
         mantissa, _, power = old.partition("e")
         last = 10.0 ** (int(power or 0) - len(mantissa.partition(".")[2]))
         integral = "." not in mantissa and not power
-        if a != b and (integral or abs(a - b) > 1.01 * last + tolerance * abs(a)):
+        if a != b and tolerance < math.inf and (integral or abs(a - b) > 1.01 * last + tolerance * abs(a)):
             return False
     return True
 
