@@ -32,13 +32,13 @@ from synthetic.laws.rates import Constant
 from synthetic.mixture import SparseMixture
 from synthetic.worlds import presets
 from workbench import variant_shelf
-from workbench.machine import Work, alternate, keep_freed_memory, seconds, set_threads
 from workbench.metrics.matching import match
 from workbench.parts.pursuit import clear_picks, matching_pursuit
 from workbench.study.figure import finish, shared_legend, styled, subplots
 from workbench.study.panels import COLOURS
 from workbench.study.run import Run
 from workbench.study.study import commanded, config_of, opened
+from workbench.training.machine import Work, alternate, keep_freed_memory, seconds, set_threads
 
 Row = dict[str, Any]
 GROWTH: dict[str, tuple[int, ...]] = {

@@ -21,11 +21,10 @@ from experiments.variations import NOISE_DB, Place, feasible, places
 from synthetic.base.console import Console, json_text
 from synthetic.base.errors import must, pick
 from synthetic.base.flags import read_flags
-from synthetic.base.storage import load_world, save_world
+from synthetic.folder import find_world, load_world, save_world
 from synthetic.laws.forest import Forest
 from synthetic.laws.noise import NoNoise
 from synthetic.mixture import SparseMixture
-from synthetic.worlds.presets import find_world
 from workbench import TrainConfig, ceiling, create, train, variant_shelf
 from workbench.plugins import load_plugin
 from workbench.settings import must_fit

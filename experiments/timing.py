@@ -14,13 +14,14 @@ from synthetic.laws.firing import Independent
 from synthetic.laws.rates import Constant
 from synthetic.mixture import SparseMixture
 from workbench import kernels
-from workbench.machine import Work, seconds
 from workbench.parts.sparsifiers import fired
-from workbench.sae import SAE, create, variant_shelf
+from workbench.sae import SAE
 from workbench.training.config import TrainConfig
 from workbench.training.loop import gradients
+from workbench.training.machine import Work, seconds
 from workbench.training.optimiser import Optimiser
 from workbench.training.revival import aux_k_loss
+from workbench.variants import create, variant_shelf
 
 
 @dataclass(frozen=True)

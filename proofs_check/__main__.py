@@ -1,12 +1,16 @@
-"""The ledger of claims: `python -m proofs_check` judges them all."""
+"""The ledger: `python -m proofs_check` judges its claims, `check FILE` a file's, `audit SAE` reads them off one."""
 
 import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 
 # isort: split
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import tyro
 
 from synthetic.base.console import Console, json_text
 from synthetic.base.errors import guarded, must, must_be_whole, must_be_writable
@@ -43,6 +47,49 @@ class Ledger:
             must_be_writable("--html", self.html)
 
 
+@dataclass(frozen=True)
+class Audit:
+    """Say which theorems of the ledger apply to a trained SAE, what each then bounds, and how far off it is."""
+
+    target: tyro.conf.Positional[Path]
+    """SAE folder, or run folder of an experiment: its base world's SAEs"""
+    world: str | None = None
+    """preset, folder of a saved world, or of an activation store (FOLDER:HOOK); a run folder holds its own world"""
+    n: int = 1000
+    """samples"""
+    seed: int = 1
+    """of the samples"""
+    json: bool = False
+    """print one JSON object"""
+    plugin: Path | None = None
+    """a Python file that registers the variant"""
+
+    def __post_init__(self) -> None:
+        must_be_whole("--n", self.n, 1)
+        must_be_whole("--seed", self.seed, 0, 2**63 - 1)
+
+
+@dataclass(frozen=True)
+class Check:
+    """Judge the claims of a Python file: proofs, drawn instances, controls, mutants; exit 1 if one is refuted."""
+
+    file: tyro.conf.Positional[Path]
+    """Python file that makes a Claim, or an inequality(...)"""
+    examples: int = 300
+    """instances drawn against each claim"""
+    seconds: float = 20.0
+    """limit of each proof by a solver"""
+    seed: int = 0
+    """of what is drawn"""
+    json: bool = False
+    """print one JSON list"""
+
+    def __post_init__(self) -> None:
+        must_be_whole("--examples", self.examples, 1)
+        must(0 < self.seconds < math.inf, "--seconds", "above 0, and finite", self.seconds, "20 is the default")
+        must_be_whole("--seed", self.seed, 0, 2**63 - 1)
+
+
 def run(settings: Ledger, console: Console) -> int:
     """Judge, print, write; returns the exit code."""
     from proofs_check.judging import chosen, judge_all
@@ -62,10 +109,41 @@ def run(settings: Ledger, console: Console) -> int:
     return 0 if all(entry.ok for entry in entries) else 1
 
 
+def audit(settings: Audit, console: Console) -> int:
+    """Audit, after the plug-in that is named has run; returns the exit code."""
+    from proofs_check.auditor.targets import audit_target
+
+    if settings.plugin is not None:
+        from workbench.plugins import load_plugin
+
+        load_plugin(settings.plugin)
+    return audit_target(settings.target, settings.world, settings.n, settings.seed, console, as_json=settings.json)
+
+
+def check(settings: Check, console: Console) -> int:
+    """Judge a file's claims; returns the exit code."""
+    from proofs_check.auditor.targets import judge_file
+
+    budget = {"examples": settings.examples, "seconds": settings.seconds, "seed": settings.seed}
+    return judge_file(settings.file, console, as_json=settings.json, **budget)
+
+
+_COMMANDS: dict[str, tuple[Any, Callable[[Any, Console], int]]] = {
+    "judge": (Ledger, run),
+    "check": (Check, check),
+    "audit": (Audit, audit),
+}
+
+
 def main() -> int:
     """Parse, run, and end bad input with one line and exit code 2."""
-    settings = read_flags(Ledger, prog="python -m proofs_check", description=__doc__)
-    return guarded(lambda: run(settings, Console()), stopped=lambda: "stopped; nothing was written")
+    named = sys.argv[1:2] and sys.argv[1] in _COMMANDS
+    name, words = (sys.argv[1], sys.argv[2:]) if named else ("judge", sys.argv[1:])
+    kind, carry_out = _COMMANDS[name]
+    prog = "python -m proofs_check" + (f" {name}" if named else "")
+    settings = read_flags(kind, prog=prog, description=None if named else __doc__, args=words)
+    sizes = "--n or the world's sizes"
+    return guarded(lambda: carry_out(settings, Console()), stopped=lambda: "stopped; nothing was written", sizes=sizes)
 
 
 if __name__ == "__main__":

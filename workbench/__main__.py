@@ -1,10 +1,9 @@
-"""`python -m workbench list | check | train | eval | audit | check-claim | identify`."""
+"""`python -m workbench list | check | train | eval | identify`."""
 
 import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 
 # isort: split
 import json
-import math
 import sys
 import tempfile
 from dataclasses import dataclass, field, replace
@@ -93,49 +92,6 @@ class Eval:
 
 
 @dataclass(frozen=True)
-class Audit:
-    """Say which theorems of the ledger apply to a trained SAE, what each then bounds, and how far off it is."""
-
-    target: tyro.conf.Positional[Path]
-    """SAE folder, or run folder of an experiment: its base world's SAEs"""
-    world: str | None = None
-    """preset, folder of a saved world, or of an activation store (FOLDER:HOOK); a run folder holds its own world"""
-    n: int = 1000
-    """samples"""
-    seed: int = 1
-    """of the samples"""
-    json: bool = False
-    """print one JSON object"""
-    plugin: Path | None = None
-    """a Python file that registers the variant"""
-
-    def __post_init__(self) -> None:
-        must_be_whole("--n", self.n, 1)
-        must_be_whole("--seed", self.seed, 0, _SEEDS)
-
-
-@dataclass(frozen=True)
-class CheckClaim:
-    """Judge the claims of a Python file: proofs, drawn instances, controls, mutants; exit 1 if one is refuted."""
-
-    file: tyro.conf.Positional[Path]
-    """Python file that makes a Claim, or an inequality(...)"""
-    examples: int = 300
-    """instances drawn against each claim"""
-    seconds: float = 20.0
-    """limit of each proof by a solver"""
-    seed: int = 0
-    """of what is drawn"""
-    json: bool = False
-    """print one JSON list"""
-
-    def __post_init__(self) -> None:
-        must_be_whole("--examples", self.examples, 1)
-        must(0 < self.seconds < math.inf, "--seconds", "above 0, and finite", self.seconds, "20 is the default")
-        must_be_whole("--seed", self.seed, 0, _SEEDS)
-
-
-@dataclass(frozen=True)
 class Identify:
     """Say what activations know of the concepts of a model given as JSON; refuses what its tables cannot say."""
 
@@ -148,8 +104,8 @@ class Identify:
 def _list(command: List, console: Console) -> int:
     from synthetic.worlds.presets import PRESETS
     from workbench.metrics import METRICS
-    from workbench.sae import variant_shelf
     from workbench.training.recipes import RECIPES
+    from workbench.variants import variant_shelf
 
     shelf = {name: cls.__dataclass_fields__ for name, cls in ((n, c.Settings) for n, c in variant_shelf().items())}
     shelves = {
@@ -188,7 +144,7 @@ def _first_line(thing: Any) -> str:
 def _check(command: Check, console: Console) -> int:
     from workbench.check import check_variant
     from workbench.plugins import load_plugin
-    from workbench.sae import variant_shelf
+    from workbench.variants import variant_shelf
 
     name = str(command.file)
     names = [name] if name in variant_shelf() else load_plugin(command.file)
@@ -210,7 +166,7 @@ def _train(command: Train, console: Console) -> int:
     from synthetic.base.lock import locked
     from workbench.interop.forms import must_take_ours
     from workbench.lm.sources import find_source
-    from workbench.sae import create
+    from workbench.variants import create
 
     torch.set_num_threads(command.threads)
     settings = _settings(command.variant, command.set)
@@ -275,7 +231,7 @@ def _must_be_free(out: Path, steps: int | None = None) -> None:
 
 def _settings(variant: str, texts: tuple[str, ...]) -> dict[str, Any]:
     """Settings of a variant, from name=value."""
-    from workbench.sae import variant_shelf
+    from workbench.variants import variant_shelf
 
     shelf = variant_shelf()
     known = shelf[pick(variant, shelf, "variant")].Settings.__dataclass_fields__
@@ -305,9 +261,9 @@ def _value(name: str, text: str) -> Any:
 
 
 def _eval(command: Eval, console: Console) -> int:
-    from synthetic.worlds.presets import find_world
+    from synthetic.folder import find_world
+    from workbench.interop import load
     from workbench.metrics import evaluate
-    from workbench.sae import load
     from workbench.settings import plain
 
     scores = evaluate(load(command.sae), find_world(command.world), command.n, command.seed)
@@ -328,19 +284,6 @@ def _text(value: Any) -> str:
     return ", ".join(map(_text, value)) if isinstance(value, list) else f"{value:.4f}"
 
 
-def _audit(command: Audit, console: Console) -> int:
-    from proofs_check.auditor.targets import audit_target
-
-    return audit_target(command.target, command.world, command.n, command.seed, console, as_json=command.json)
-
-
-def _check_claim(command: CheckClaim, console: Console) -> int:
-    from proofs_check.auditor.targets import judge_file
-
-    budget = {"examples": command.examples, "seconds": command.seconds, "seed": command.seed}
-    return judge_file(command.file, console, as_json=command.json, **budget)
-
-
 def _identify(command: Identify, console: Console) -> int:
     from workbench.topics.concepts.model_file import identify
 
@@ -352,8 +295,6 @@ _Command = (
     | Annotated[Check, tyro.conf.subcommand("check")]
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Eval, tyro.conf.subcommand("eval")]
-    | Annotated[Audit, tyro.conf.subcommand("audit")]
-    | Annotated[CheckClaim, tyro.conf.subcommand("check-claim")]
     | Annotated[Identify, tyro.conf.subcommand("identify")]
 )
 
@@ -361,8 +302,7 @@ _Command = (
 def main() -> int:
     """Run one command; bad input ends with one line and exit code 2."""
     command = read_flags(_Command, prog="python -m workbench", description=__doc__)
-    doers: dict[type, Any] = {List: _list, Check: _check, Train: _train, Eval: _eval, Audit: _audit}
-    doers |= {CheckClaim: _check_claim, Identify: _identify}
+    doers: dict[type, Any] = {List: _list, Check: _check, Train: _train, Eval: _eval, Identify: _identify}
 
     def body() -> int:
         plugin: Path | None = getattr(command, "plugin", None)

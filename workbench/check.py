@@ -15,8 +15,9 @@ from synthetic.laws.firing import ExactlyK
 from synthetic.mixture import SparseMixture
 from synthetic.source import Codes
 from workbench import kernels
+from workbench.interop import load
 from workbench.metrics.matching import match
-from workbench.sae import SAE, Latents, load
+from workbench.sae import SAE, Latents
 from workbench.training.config import TrainConfig
 from workbench.training.loop import train
 

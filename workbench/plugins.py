@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from synthetic.base.errors import PLUGINS, blamed, in_our_words, must
-from workbench.sae import variant_shelf
+from workbench.variants import variant_shelf
 
 
 def load_plugin(path: str | Path) -> list[str]:

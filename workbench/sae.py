@@ -1,7 +1,6 @@
 """What a sparse autoencoder is here: a stack of them, and the shelf of variants."""
 
 import dataclasses
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,30 +17,12 @@ from synthetic.base.schema import NUMBER, SWITCH, TEXT, checked_fields, list_of,
 from synthetic.base.streams import stream
 from synthetic.source import Codes
 from workbench import kernels
+from workbench.parts.passes import Latents, Pass, squared_error
 from workbench.parts.sparsifiers import packed
 from workbench.settings import checked, given, memory_for, must_be_seeds, plain, whole_number
 
-Latents = Codes | Tensor
-"""latents of a batch, sparse or dense"""
 Seeds = int | np.integer | list[Any] | np.ndarray
 """a seed, or a (nested) list of them"""
-
-
-@dataclass(frozen=True)
-class Pass:
-    """One forward pass, in the SAE's own units (inputs times `scale`)."""
-
-    x: Float[Tensor, "*b n d"]
-    pre: Tensor
-    """what `SAE.pre` returned, usually pre-activations (*s, n, m); without gradient where the codes carry it"""
-    codes: Latents
-    x_hat: Float[Tensor, "*s n d"]
-    seen: Tensor
-    """what `SAE.inputs` returned, (*b, n, d) or (*s, n, d)"""
-
-    def dense(self) -> Float[Tensor, "*s n m"]:
-        """Latents as a dense array."""
-        return self.codes.dense() if isinstance(self.codes, Codes) else self.codes
 
 
 @dataclass(frozen=True)
@@ -69,7 +50,7 @@ class SAE(nn.Module, ABC):
     """loss terms that training warms up"""
     unit_decoder: bool = True
     """decoder rows are kept at norm 1 and the radial part of their gradient is removed; False on an SAE whose rows have
-    norms of their own that nothing can make up for (see `workbench.row_norms.fold_row_norms`)"""
+    norms of their own that nothing can make up for (see `workbench.training.row_norms.fold_row_norms`)"""
     latent_scale: tuple[str, ...] | None = None
     """parameters and buffers that are multiplied by c where a latent is to be c times as large; None where no such ones
     would leave f W_dec as it is with rows c times as short"""
@@ -398,7 +379,8 @@ class SAE(nn.Module, ABC):
 
     def save(self, folder: str | Path) -> Path:
         """Write a SAELens folder (`cfg.json`, `sae_weights.safetensors`); a stack becomes one such folder a member."""
-        return importlib.import_module("workbench.interop.saelens").save(self, Path(folder))
+        must(_WRITERS, "SAE.save", "called where folders can be written", "no writer", "import workbench.interop first")
+        return _WRITERS[-1](self, Path(folder))
 
 
 def must_be_single(sae: SAE, where: str) -> None:
@@ -407,13 +389,15 @@ def must_be_single(sae: SAE, where: str) -> None:
     must(not sae.shape, where, "a single SAE", said, "save it, and load its folders member-000, member-001, ...")
 
 
-def squared_error(x: Tensor, x_hat: Tensor) -> Float[Tensor, "*s"]:
-    """sum_d (x - x_hat)^2, mean over rows."""
-    return (x_hat - x).square().sum(-1).mean(-1)
-
-
-_VARIANTS: dict[str, type[SAE]] = {}
+_WRITERS: list[Callable[[SAE, Path], Path]] = []
+"""what writes an SAE's folder: `workbench.interop` puts it here"""
+VARIANTS: dict[str, type[SAE]] = {}
 _V = TypeVar("_V", bound=type[SAE])
+
+
+def write_with(writer: Callable[[SAE, Path], Path]) -> None:
+    """Let `SAE.save` write folders with this function of an SAE and a folder."""
+    _WRITERS.append(writer)
 
 
 def register(name: str, *, core: bool = False) -> Callable[[_V], _V]:
@@ -426,11 +410,11 @@ def register(name: str, *, core: bool = False) -> Callable[[_V], _V]:
 
     def put(cls: _V) -> _V:
         _must_be_variant(cls, f"register({name!r})")
-        other = _VARIANTS.get(name)
+        other = VARIANTS.get(name)
         free = other is None or other.__module__ == cls.__module__
         must(free, "register.name", "one not taken", f"{name!r}, a variant of {other}", "choose another name")
         cls.name, cls.core = name, core
-        _VARIANTS[name] = cls
+        VARIANTS[name] = cls
         return cls
 
     return put
@@ -453,54 +437,3 @@ def _must_be_variant(cls: Any, where: str) -> None:
     bare = [f.name for f in dataclasses.fields(settings) if f.default is dataclasses.MISSING] if plain else ()
     got = f"{cls.__name__}, with none for {', '.join(bare)}" if bare else f"{cls.__name__}.Settings = {settings!r}"
     must(plain and not bare, where, rule, got, "put @dataclass(frozen=True) above it, and values behind its fields")
-
-
-def variant_shelf() -> dict[str, type[SAE]]:
-    """The shelf: every file of `workbench.variants`, and what plug-ins registered."""
-    importlib.import_module("workbench.variants")
-    return dict(sorted(_VARIANTS.items()))
-
-
-def create(name: str, d: int | np.integer, m: int | np.integer, *, seed: Seeds = 0, **settings: Any) -> SAE:
-    """A new SAE, or a stack of them where `seed` or a setting is a list.
-
-    Lists broadcast as numpy arrays do: lists of equal length go together, and nested ones make a grid.
-    `k=[2, 4, 8], seed=[0, 1, 2]` is three SAEs, k = 2 with seed 0 and so on; `k=[[2], [4], [8]], seed=[0, 1, 2]` is
-    nine, every k with every seed. `SAE.members` says which is which.
-
-    Args:
-        name: variant on the shelf (`python -m workbench list`).
-        d: width of the activations.
-        m: number of latents.
-        seed: of the initial weights, in [0, 2^63); a list makes a stack.
-        settings: the variant's `Settings` by name; lists broadcast to the stack's shape.
-
-    Raises:
-        ValueError: unknown variant or setting (the nearest name is suggested), a setting or seed out of range, lists
-            that do not broadcast, or weights larger than memory.
-    """
-    shelf = variant_shelf()
-    return shelf[pick(name, shelf, "variant")](d, m, seed=seed, **settings)
-
-
-def load(name: str | Path) -> SAE:
-    """An SAE from a folder or file that `SAE.save` or another library wrote, told apart by the files that it holds.
-
-    Forms: SAELens (its temporal SAEs and transcoders excepted), dictionary_learning, sparsify, Gemma Scope, Llama
-    Scope, OpenAI's, Goodfire's, and files of hook_z; see `workbench.interop`. No code of a folder's runs.
-
-    Rows of W_dec are brought to norm 1 wherever that leaves every reconstruction as it is, and a latent is then its
-    contribution along a unit row: another library's latent times the norm of its row, as after SAELens's
-    `fold_W_dec_norm`. Where it is not so (latents compared with one another, unequal norms), the SAE keeps rows and
-    latents as they are, and training leaves the norms alone. Where `metadata["normalize_activations"]` is
-    "layer_norm", the SAE takes and returns rows that are standardised already (`Activations(standardise=True)`).
-
-    Args:
-        name: a folder, a file of weights in one, or `hub:owner/repository[/folder][@revision]`.
-
-    Raises:
-        ValueError: no such folder, no form that is known, or a file that is not what its form says.
-        FileNotFoundError: a file that the form needs is missing.
-        OSError: the hub cannot be reached.
-    """
-    return importlib.import_module("workbench.interop.forms").load(name)

@@ -21,7 +21,7 @@ LEARNED = {
 
 
 def draw_extrapolation(frame: pl.DataFrame, settings: Any, line: list[float], stem: Path) -> list[Path]:
-    """Six panels of `experiments/interventions.py`, from its table alone.
+    """Six panels of `experiments/actions/study.py`, from its table alone.
 
     Args:
         frame: rows of part, noise, zero, seed, line, reach, method, penalty, what, value.

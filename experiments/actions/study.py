@@ -4,7 +4,7 @@ Linear part: x = hV, Gaussian actions and noise: prediction with and without the
 inside the training range to three times beyond it, against E[y | do(a)] and the closed form of the bias (R-4, R-5).
 Learned part: nonlinear x, autoencoders with and without the moment restriction of Saengkyongam et al. (2024), against
 the latents themselves and y ~ a; over the strength of the noise and the share of zeros (R-8, R-9, R-10). Run
-`python experiments/interventions.py`; results go to `runs/interventions/...`; `--resume FOLDER` goes on; `--help` lists
+`python -m experiments interventions`; results go to `runs/interventions/...`; `--resume FOLDER` goes on; `--help` lists
 the flags.
 """
 

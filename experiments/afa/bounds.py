@@ -1,6 +1,6 @@
 """How tight the bounds on interference are: a ladder against k, an optimiser climbing to the constants, sqrt(2/d).
 
-Shows AFA-2, AFA-3, AFA-5, AFA-6, AFA-7, AFA-8 and AFA-10 of the ledger. Run `python experiments/afa_bounds.py`;
+Shows AFA-2, AFA-3, AFA-5, AFA-6, AFA-7, AFA-8 and AFA-10 of the ledger. Run `python -m experiments afa_bounds`;
 results go to `runs/afa_bounds/...`; `--help` lists the flags.
 """
 

@@ -1,6 +1,6 @@
 """ZF plot of trained SAEs: |f| against |x| with the paper's bands, and what the mismatch is made of (AFA-1, AFA-11).
 
-Run `python experiments/zf_plot.py` to train a few variants, or name SAE or run folders with --saes. Results go to
+Run `python -m experiments zf_plot` to train a few variants, or name SAE or run folders with --saes. Results go to
 `runs/zf_plot/...`; `--help` lists the flags.
 """
 
@@ -18,16 +18,15 @@ import polars as pl
 import torch
 from rich.table import Table
 
-from experiments.afa.norms_figure import draw_zf
+from experiments.norms_figure import draw_zf
 from proofs_check.auditor.targets import members_of, sae_folders, world_of
 from synthetic.base.console import Console
 from synthetic.base.errors import must, pick
 from synthetic.base.flags import read_flags
 from synthetic.base.progress import track
-from synthetic.base.storage import save_world
 from synthetic.base.streams import stream
+from synthetic.folder import find_world, save_world
 from synthetic.source import World
-from synthetic.worlds.presets import find_world
 from workbench import SAE, TrainConfig, create, load, train, variant_shelf
 from workbench.metrics.norms import norms, zf_figures, zf_points
 from workbench.study.run import Run

@@ -1,6 +1,6 @@
 """The top-AFA rule by itself: where it stops, when it counts right, how it starts, what it cannot tell apart.
 
-Run `python experiments/top_afa_rule.py`; results go to `runs/top_afa_rule/...`; `--help` lists the flags.
+Run `python -m experiments top_afa_rule`; results go to `runs/top_afa_rule/...`; `--help` lists the flags.
 """
 
 import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)

@@ -1,7 +1,7 @@
 """Does top-AFA recover features? Loss weight, sparsity, initialisation and normalisation varied; TopK beside.
 
-Also starts both variants at the true dictionary and watches them leave it or stay (AFA-17). Run `python
-experiments/top_afa.py`; results go to `runs/top_afa/...`; `--resume FOLDER` goes on; `--help` lists the flags.
+Also starts both variants at the true dictionary and watches them leave it or stay (AFA-17). Run `python -m experiments
+top_afa`; results go to `runs/top_afa/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
 import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)

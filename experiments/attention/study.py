@@ -3,8 +3,8 @@
 On a planted layer whose features are written by one, two or three heads: matched cosine of planted directions and AUC
 of decoder shares for their writers over features a head, with baselines, and with the heads rotated into each other
 (ATTN-3, ATTN-6); ablation of heads against direct feature attribution (ATTN-1, ATTN-2); dictionaries trained on z W_O
-over cond(W_O) (ATTN-4); heads of one role that the top-ten rule calls polysemantic (ATTN-5). Run `python
-experiments/attention.py`; results go to `runs/attention/...`; `--resume FOLDER` goes on; `--help` lists the flags.
+over cond(W_O) (ATTN-4); heads of one role that the top-ten rule calls polysemantic (ATTN-5). Run `python -m experiments
+attention`; results go to `runs/attention/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
 import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)

@@ -3,7 +3,7 @@
 Each method over a grid of its own sparsity setting, on samples that hold 3 or 20 features and on samples that hold 3.
 Differences are paired by seed, at each method's best setting and where its L0 is nearest to that of GBA. Also shows
 BA-12 (an output without bias), BA-13 (two frequencies), BA-14 (latents a group) and BA-16 (survival across seeds).
-Run `python experiments/gba.py`; results go to `runs/gba/...`; `--resume FOLDER` goes on; `--help` lists the flags.
+Run `python -m experiments gba`; results go to `runs/gba/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
 import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)

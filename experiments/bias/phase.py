@@ -2,7 +2,7 @@
 
 Maps: `frequency`, target over feature rate by dimension, with the theorem's window and a row at four times the features
 (BA-10, BA-11); `width` (BA-17); `partners`, planted co-occurrence by number of features (BA-4); `groups`, their number
-by the highest target. Run `python experiments/bias_phase.py`; results go to `runs/bias_phase/...`; `--resume FOLDER`
+by the highest target. Run `python -m experiments bias_phase`; results go to `runs/bias_phase/...`; `--resume FOLDER`
 goes on; `--help` lists the flags.
 """
 

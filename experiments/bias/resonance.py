@@ -2,7 +2,7 @@
 
 One group of latents, all steered to p, on a world whose features all fire at f = s/n_true; p/f is varied. Shows BA-10
 (recovery depends on p/f, best from f to 2f, gone by 8f) and BA-15 (p as a ceiling against p as a set-point), beside
-what the same SAE does without steering. Run `python experiments/resonance.py`; results go to `runs/resonance/...`;
+what the same SAE does without steering. Run `python -m experiments resonance`; results go to `runs/resonance/...`;
 `--resume FOLDER` goes on; `--help` lists the flags.
 """
 

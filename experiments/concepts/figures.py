@@ -18,7 +18,7 @@ def values(frame: pl.DataFrame, part: str, metric: str, x: float | int, y: float
 
 
 def draw_concepts(frame: pl.DataFrame, settings: Any, reference: Reference, stem: Path) -> list[Path]:
-    """Six panels of `experiments/concepts.py`, from its table alone.
+    """Six panels of `experiments/concepts/study.py`, from its table alone.
 
     Args:
         frame: rows of part, x, y, seed, metric, value.

@@ -4,7 +4,7 @@ Six binary concepts under a Potts prior, typed tokens: every concept's log-odds 
 probe is Bayes, and so the ceiling of each score is 1 (DC-4, DC-13, DC-14). Arms: TopK, BatchTopK, ReLU, p-annealing and
 the structured SAE of Liu et al. (2025) in its two readings (DC-17); penalties are chosen so that as many latents fire:
 of the structured one in its sparse part, which is scored alone too, for its whole code is dense. Each seed draws world
-and weights; differences are paired by seed. Run `python experiments/concept_sae.py`; results go to
+and weights; differences are paired by seed. Run `python -m experiments concept_sae`; results go to
 `runs/concept_sae/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 

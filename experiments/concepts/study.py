@@ -3,7 +3,7 @@
 R² of a perfect predictor's logits against log p(c|s) and p(c|s) over the sharpness of contexts (DC-7, DC-19, beside the
 figures of a reference run), leaks (DC-9), weak tokens (DC-6), observed tokens with accuracy and Bayes beside them
 (DC-10, DC-20; the ER priors of the paper with the controls it lacks), dependence (DC-4, DC-5, DC-13); and trained
-predictors against one another (DC-1, DC-11). Run `python experiments/concepts.py`; results go to `runs/concepts/...`;
+predictors against one another (DC-1, DC-11). Run `python -m experiments concepts`; results go to `runs/concepts/...`;
 `--resume FOLDER` goes on; `--help` lists the flags.
 """
 

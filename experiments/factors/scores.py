@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
-from scipy.optimize import linear_sum_assignment
+from jaxtyping import Float
 from torch import Tensor
 
 from synthetic.base.streams import stream
 from synthetic.source import Batch, Codes, GroundTruth, World
 from workbench.metrics.matching import match
-from workbench.parts.semi_nmf import fit
+from workbench.parts.semi_nmf import fit, leaf_accuracy
 
 
 @dataclass(frozen=True)
@@ -43,17 +42,6 @@ def supports(rows: Float[Tensor, "m d"], features: Float[Tensor, "n d"]) -> floa
     order = rows[latent].abs().argsort(1, descending=True)
     hits = [(feature[top[:n]] != 0).double().mean() for feature, top, n in zip(features, order, size, strict=True)]
     return float(torch.stack(hits).mean())
-
-
-def leaf_accuracy(parents: Int[Tensor, " n"], family: Int[Tensor, " n"]) -> float:
-    """Share of leaves whose parent is that of their family, parents named by the best one-to-one assignment.
-
-    Chance is above one over the families, since names are chosen after the fact.
-    """
-    size = int(max(parents.max(), family.max())) + 1
-    table = torch.zeros(size, size, dtype=torch.int64)
-    table.index_put_((parents, family), torch.ones_like(parents), accumulate=True)
-    return float(table.numpy()[linear_sum_assignment(-table.numpy())].sum()) / len(parents)
 
 
 def families(

@@ -3,7 +3,7 @@
 The claim of Costa et al. (2025), arXiv 2506.03093, on their tree of concepts over the cosine of siblings, where rows
 are independent, so that a linear map does read the codes; on a tree with more features than dimensions, where none
 does; on weak children; on a graph of concepts with several parents. Differences are paired by seed. Also what one pass
-and MP do with the true rows. Run `python experiments/hierarchy.py`; results go to `runs/hierarchy/...`;
+and MP do with the true rows. Run `python -m experiments hierarchy`; results go to `runs/hierarchy/...`;
 `--resume FOLDER` goes on; `--help` lists the flags.
 """
 

@@ -3,7 +3,7 @@
 Features in pairs that interact and come often, only come often, or only interact; linear TopK SAEs at equal m and k,
 at equal parameters and with an atom and a slot to spare for products, against PolySAE and its controls. Also: error
 against the columns R2 that products get (PS4: 2 a pair), |B| against co-firing through training, AND and XOR.
-Run `python experiments/interactions.py`; results go to `runs/interactions/...`; `--resume FOLDER` goes on; `--help`
+Run `python -m experiments interactions`; results go to `runs/interactions/...`; `--resume FOLDER` goes on; `--help`
 lists the flags.
 """
 

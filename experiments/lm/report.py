@@ -7,7 +7,6 @@ from typing import Any
 import polars as pl
 from rich.console import Console, RenderableType
 
-from experiments.afa.norms_figure import draw_zf
 from experiments.lm.figures import (
     NORMS,
     SAID_OF_NORMS,
@@ -19,6 +18,7 @@ from experiments.lm.figures import (
     draw_sparsity,
     score_rows,
 )
+from experiments.norms_figure import draw_zf
 from synthetic.base.storage import write_text
 from workbench.study.run import Run
 

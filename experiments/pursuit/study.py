@@ -3,7 +3,7 @@
 Parts: `phase`, share of supports recovered by coherence and size, with the bound k = (1 + 1/mu) / 2 (MP-5, MP-6);
 `noise`, precision and error of the true dictionary with more steps than features (MP-11); `trained`, explained variance
 against recovery of SAEs as features outnumber dimensions; `timing`, correlations from residuals against Gram rows. Run
-`python experiments/pursuit.py`; results go to `runs/pursuit/...`; `--resume FOLDER` goes on; `--help` lists the flags.
+`python -m experiments pursuit`; results go to `runs/pursuit/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
 import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
@@ -30,10 +30,10 @@ from synthetic.base.flags import read_flags
 from synthetic.laws.directions import Simplex, unit
 from synthetic.laws.low_coherence import LowCoherence
 from workbench import TrainConfig, create, evaluate, train
-from workbench.machine import Work, alternate
 from workbench.parts.pursuit import clear_picks, matching_pursuit, orthogonal_matching_pursuit
 from workbench.study.runner import Cell, Report
 from workbench.study.study import carry_out, commanded
+from workbench.training.machine import Work, alternate
 
 Part = Literal["phase", "noise", "trained", "timing"]
 RULES = ("OMP", "OMP, signed", "MP, abs", "MP, relu", "TopK", "AbsTopK")

@@ -3,7 +3,7 @@
 The claim of Zhu et al. (2025), arXiv 2510.00404, who have no synthetic data, on axes that fire with both signs, on
 unipolar features, on exclusive pairs (which one signed latent and the bias can hold), and over the share q of signed
 axes. Arms: AbsTopK, TopK and matching pursuit (MP) with a latent an axis, TopK and ReLU with two. Differences are
-paired by seed. Run `python experiments/bidirectional.py`; results go to `runs/bidirectional/...`; `--resume FOLDER`
+paired by seed. Run `python -m experiments bidirectional`; results go to `runs/bidirectional/...`; `--resume FOLDER`
 goes on; `--help` lists the flags.
 """
 

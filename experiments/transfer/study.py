@@ -2,7 +2,7 @@
 
 Each variant is trained on worlds of known truth and on a model's activations, for as many steps, with as many latents a
 dimension, and brought to one L0 a place; top-AFA, whose L0 is its own affair, is left out. Orders are compared by
-Kendall's tau, beside chance. Run `python experiments/transfer.py`; results go to `runs/transfer/...`; `--resume FOLDER`
+Kendall's tau, beside chance. Run `python -m experiments transfer`; results go to `runs/transfer/...`; `--resume FOLDER`
 continues; `--store FOLDER` takes activations that `experiments/gpt2.py` has kept; `--help` lists the flags.
 """
 
@@ -24,9 +24,10 @@ from synthetic.base.errors import Stopped, must, pick
 from synthetic.base.flags import read_flags
 from synthetic.base.progress import counted
 from synthetic.base.streams import stream
+from synthetic.folder import find_world
 from synthetic.laws.forest import Forest
 from synthetic.mixture import SparseMixture
-from synthetic.worlds.presets import find_world, synthsaebench_16k
+from synthetic.worlds.presets import synthsaebench_16k
 from workbench import SAE, TrainConfig, create, evaluate, train, variant_shelf
 from workbench.lm.activations import Activations
 from workbench.lm.hooks import HookPoint, known_points, width

@@ -14,13 +14,14 @@ from proofs_check.shelf import claims_of_file
 from synthetic.base.console import Console, json_text
 from synthetic.base.errors import must
 from synthetic.base.progress import track
-from synthetic.base.storage import load_world
 from synthetic.base.terminal import visible
+from synthetic.folder import load_world
+from workbench.interop import load
 from workbench.interop.forms import holds_sae
 from workbench.interop.hub import PREFIX
 from workbench.lm.activations import Activations
 from workbench.lm.sources import find_source
-from workbench.sae import SAE, load
+from workbench.sae import SAE
 
 
 def judge_file(path: Path, console: Console, *, as_json: bool = False, **budget: Any) -> int:

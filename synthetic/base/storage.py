@@ -3,7 +3,6 @@
 import dataclasses
 import errno
 import hashlib
-import importlib
 import json
 import os
 import re
@@ -367,11 +366,11 @@ def file_sum(path: Path) -> str:
 def _digest(file: BufferedReader) -> str:
     file.seek(0)
     if str(file.name).endswith(".json"):
-        return hashlib.blake2b(_with_newlines(file.read()), digest_size=16).hexdigest()
+        return hashlib.blake2b(with_newlines(file.read()), digest_size=16).hexdigest()
     return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
-def _with_newlines(content: bytes) -> bytes:
+def with_newlines(content: bytes) -> bytes:
     """A text of ours after git, say, has ended its lines as Windows does: as it was written."""
     return content.replace(b"\r\n", b"\n")
 
@@ -407,7 +406,7 @@ def read_sealed(path: Path, owner: str, fields: Mapping[str, Kind], advice: str)
     content = read_json(path, owner, fields, advice)
     if content.get("format", 1) != 1 or {"checksum", "files", "ties"} & content.keys():
         told = str(content.get("checksum"))
-        head, _, tail = _with_newlines(path.read_bytes()).decode("utf-8", "replace").rpartition(told)
+        head, _, tail = with_newlines(path.read_bytes()).decode("utf-8", "replace").rpartition(told)
         good = hashlib.blake2b((head + _BLANK + tail).encode(), digest_size=16).hexdigest() == told
         must(good, str(path), "as it was written", "another checksum", advice)
     return content
@@ -432,65 +431,3 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         # copied: sums over unaligned, mapped memory differ in the last bit
         tensors = {name: stored.get_tensor(name).clone() for name in stored.keys()}  # noqa: SIM118
         return tensors, stored.metadata() or {}
-
-
-def save_world(world: Any, folder: str | Path) -> Path:
-    """Write `world.json` (settings) and `world.safetensors` (everything drawn once) into a folder."""
-    folder = Path(folder)
-    text = json.dumps(to_json(world), indent=1) + "\n"
-    with together(folder, "saving a world") as place:
-        (place / "world.json").write_text(text, encoding="utf-8", newline="\n")
-        marks = {"format": "2", "settings": _mark(text), **tensor_sums(world.tensors)}
-        put_tensors(place / "world.safetensors", world.tensors, marks)
-    return folder
-
-
-def load_world(folder: str | Path) -> Any:
-    """Read a world written by `save_world`: same settings, same drawn tensors to the last bit."""
-    for name in (
-        "presets",
-        "standardised",
-        "bias_worlds",
-        "concept_world",
-        "interventions",
-        "attention",
-    ):  # put every knob of ours on the shelf
-        importlib.import_module(f"synthetic.{name}")
-    folder = Path(folder)
-    return settled(folder, lambda: _load_world(folder))
-
-
-def _load_world(folder: Path) -> Any:
-    settings = read_json(folder / "world.json", "world folder", {})
-    text = _with_newlines((folder / "world.json").read_bytes()).decode("utf-8")
-    tensors, about = read(folder / "world.safetensors", read_tensors, "world folder")
-    try:
-        world = from_json(settings)
-    except ValueError as error:
-        raise ValueError(f"{folder / 'world.json'}: {error}") from None
-    must(hasattr(world, "sample"), "world.json", "settings of a world", type(world).__name__, "save the world again")
-    must(
-        about.get("settings") == _mark(text) and _are_of(tensors, world),
-        "world.safetensors",
-        "the one saved with world.json",
-        "another world's, or edited settings",
-        "save the world again",
-    )
-    if about.keys() != {"settings"}:  # older ones say no more
-        known = about.keys() == {"format", "settings", "checksums"} and about["format"] == "2"
-        path, again = folder / "world.safetensors", "save the world again"
-        must(known, str(path), "of a known format", shown({name: about[name][:9] for name in about}), again)
-        must_be_sound(tensors, about, path, again)
-    world.__dict__["tensors"] = tensors  # fills the cached property: nothing is drawn anew
-    return world
-
-
-def _are_of(tensors: Mapping[str, Tensor], world: Any) -> bool:
-    """Whether the features on disk are as many and as wide as the settings say, where these say it."""
-    mixture = getattr(world, "inner", world)
-    sizes = [getattr(mixture, name, None) for name in ("n_true", "d")] if hasattr(mixture, "directions") else None
-    return sizes is None or ("features" in tensors and list(tensors["features"].shape) == sizes)
-
-
-def _mark(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

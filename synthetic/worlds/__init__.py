@@ -1,1 +1,5 @@
 """Named worlds."""
+
+from synthetic.worlds import bias, factors, interactions, presets, structured
+
+__all__ = ["bias", "factors", "interactions", "presets", "structured"]

@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from synthetic.base.errors import pick
-from synthetic.base.storage import load_world
 from synthetic.laws.copula import Copula, LowRankCopula, Phi
 from synthetic.laws.firing import Independent
 from synthetic.laws.forest import Forest
@@ -15,7 +13,7 @@ from synthetic.laws.magnitudes import PerFeature, Uniform
 from synthetic.laws.noise import Isotropic
 from synthetic.laws.rates import Constant, StretchedZipf, Zipf
 from synthetic.mixture import SparseMixture
-from synthetic.worlds import structured as structured_worlds
+from synthetic.worlds import structured
 
 PRESETS: dict[str, Callable[..., SparseMixture]] = {}
 
@@ -64,19 +62,19 @@ def noisy(**changes: Any) -> SparseMixture:
 @_preset
 def concept_tree(**changes: Any) -> SparseMixture:
     """Toy tree of 20 concepts with orthogonal levels and exclusive siblings, 1.36 firing."""
-    return replace(structured_worlds.concept_tree(), **changes)
+    return replace(structured.concept_tree(), **changes)
 
 
 @_preset
 def bidirectional(**changes: Any) -> SparseMixture:
     """24 random directions in d = 32, three firing, each with a fair sign."""
-    return replace(structured_worlds.signed_sparse(), **changes)
+    return replace(structured.signed_sparse(), **changes)
 
 
 @_preset
 def circles(**changes: Any) -> SparseMixture:
     """8 two-dimensional features in d = 12, two firing, each on a circle."""
-    return replace(structured_worlds.circles(), **changes)
+    return replace(structured.circles(), **changes)
 
 
 @_preset
@@ -122,8 +120,3 @@ def synthsaebench_16k_historical(**changes: Any) -> SparseMixture:
 def preset(name: str, **changes: Any) -> SparseMixture:
     """The preset of that name; a near miss is suggested for an unknown one."""
     return PRESETS[pick(name, PRESETS, "world")](**changes)
-
-
-def find_world(name: str) -> SparseMixture:
-    """A saved world where `name` is a folder, else the preset of that name."""
-    return load_world(name) if (Path(name) / "world.json").exists() or "/" in name else preset(name)

@@ -7,11 +7,11 @@ import json
 import math
 import typing
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import pytest
 from toys import run
 
+import experiments
 from synthetic.base.console import Console
 from workbench import TrainConfig
 from workbench.study import study
@@ -20,8 +20,7 @@ from workbench.study.study import opened
 
 pytest.importorskip("transformers", reason="two experiments need it: pip install 'sae-workbench[lm]'")
 
-FOLDER = Path(__file__).parents[2] / "experiments"
-MODULES = {path.stem: importlib.import_module(f"experiments.{path.stem}") for path in sorted(FOLDER.glob("[a-z]*.py"))}
+MODULES = {name: importlib.import_module(module) for name, module in experiments.MODULES.items()}
 KINDS = {
     name: next(
         v for v in vars(module).values() if getattr(v, "__module__", "") == module.__name__ and hasattr(v, "check")

@@ -14,7 +14,7 @@ from synthetic import stream
 from synthetic.worlds import presets
 from synthetic.worlds import structured as structured_worlds
 from workbench.metrics import METRICS, Evidence, Metric, collect, evaluate, null
-from workbench.sae import variant_shelf
+from workbench.variants import variant_shelf
 
 WORLD = presets.hierarchical(d=64, n_true=104, directions=synthetic.LowCoherence(0.35))
 RICH = synthetic.Interactions(structured_worlds.concept_tree(rho=0.3, d=24), members=((0, 11), (0, 12)))

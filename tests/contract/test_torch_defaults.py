@@ -15,7 +15,7 @@ from synthetic import stream
 from synthetic.actions import Interventions
 from synthetic.attention.layer import PlantedAttention
 from synthetic.base.defaults import torch_defaults
-from synthetic.base.storage import load_world, save_world
+from synthetic.folder import load_world, save_world
 from synthetic.worlds import presets
 
 

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from workbench.check import LAWS, check_variant
-from workbench.sae import SAE, Pass, register, squared_error, variant_shelf
+from workbench.sae import SAE, Pass, register, squared_error
+from workbench.variants import variant_shelf
 
 
 @pytest.mark.parametrize("name", variant_shelf())
@@ -35,7 +36,7 @@ def test_check_catches_a_variant_that_breaks_laws() -> None:
         register("crooked")(Crooked)
         broken = {o.law.split()[0]: o.said for o in check_variant(Crooked) if not o.passed}
     finally:
-        module._VARIANTS.pop("crooked", None)
+        module.VARIANTS.pop("crooked", None)
     assert {"C2", "C3", "C4", "C5"} <= set(broken)
     assert "shape ()" in broken["C2"]
     assert "gradient of" in broken["C5"]
@@ -60,5 +61,5 @@ def test_check_catches_a_false_selects() -> None:
         register("forgetful")(Forgetful)
         broken = {o.law.split()[0]: o.said for o in check_variant(Forgetful) if not o.passed}
     finally:
-        module._VARIANTS.pop("forgetful", None)
+        module.VARIANTS.pop("forgetful", None)
     assert "through the kept latents alone and through all differ" in broken["C5"]

@@ -13,8 +13,8 @@ from experiments import benchmark
 from experiments.rivals import RIVALS, rival_step
 from experiments.timing import Shape, Step, assert_equal, peak_bytes
 from workbench.kernels import cpu
-from workbench.machine import alternate, keep_freed_memory, set_threads
 from workbench.training.loop import train
+from workbench.training.machine import alternate, keep_freed_memory, set_threads
 
 
 def run(monkeypatch, capsys, *flags):

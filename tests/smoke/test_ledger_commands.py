@@ -13,7 +13,6 @@ import synthetic as S
 import workbench as W
 from proofs_check.__main__ import main as ledger
 from proofs_check.shelf import claims
-from workbench.__main__ import main as command_line
 
 ROOT = Path(__file__).parents[2]
 WRONG = """
@@ -79,8 +78,7 @@ def test_the_table_says_what_is_not_as_promised(monkeypatch, capsys):
     assert "AFA-4" in said
 
 
-AREAS = ["afa", "attention", "bias_adaptation", "concepts", "factorisation", "interactions", "interventions"]
-AREAS += ["proximal", "pursuit"]
+AREAS = ["actions", "afa", "attention", "bias", "concepts", "factors", "interactions", "pursuit", "signed"]
 
 
 @pytest.mark.parametrize(
@@ -107,12 +105,12 @@ def test_help_answers_without_loading_torch():
     assert done.stdout.strip().endswith("False False")
 
 
-# --- check-claim -----------------------------------------------------------------------------------------------------
+# --- check -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_strangers_claim_is_refuted_with_a_witness(monkeypatch, capsys, tmp_path):
     (tmp_path / "mine.py").write_text(WRONG.format(less=2))
-    code, said = say(monkeypatch, capsys, command_line, "check-claim", tmp_path / "mine.py")
+    code, said = say(monkeypatch, capsys, ledger, "check", tmp_path / "mine.py")
     assert code == 1
     assert "REFUTED" in said
     assert re.search(
@@ -122,9 +120,7 @@ def test_a_strangers_claim_is_refuted_with_a_witness(monkeypatch, capsys, tmp_pa
 
 def test_a_strangers_true_claim_is_supported(monkeypatch, capsys, tmp_path):
     (tmp_path / "mine.py").write_text(WRONG.format(less=1))
-    code, said = say(
-        monkeypatch, capsys, command_line, "check-claim", tmp_path / "mine.py", "--json", "--examples", "60"
-    )
+    code, said = say(monkeypatch, capsys, ledger, "check", tmp_path / "mine.py", "--json", "--examples", "60")
     assert code == 0
     (told,) = json.loads(said)
     assert told["verdict"] == "SUPPORTED"
@@ -147,7 +143,7 @@ def test_a_bad_claim_file_ends_with_2(monkeypatch, capsys, tmp_path, text, messa
     path = tmp_path / "mine.py"
     if text is not None:
         path.write_text(text)
-    code, said = say(monkeypatch, capsys, command_line, "check-claim", path)
+    code, said = say(monkeypatch, capsys, ledger, "check", path)
     assert code == 2
     assert message in " ".join(said.split())
 
@@ -179,8 +175,8 @@ constant = inequality("EMPTY-2", "0 ≤ 1", box={"x": ("0", "1")}, left=lambda x
 
 def test_no_false_and_no_empty_inequality_is_proved(monkeypatch, capsys, tmp_path):
     (tmp_path / "false.py").write_text(FALSE)
-    words = ["check-claim", tmp_path / "false.py", "--json", "--examples", "40", "--seconds", "2"]
-    code, said = say(monkeypatch, capsys, command_line, *words)
+    words = ["check", tmp_path / "false.py", "--json", "--examples", "40", "--seconds", "2"]
+    code, said = say(monkeypatch, capsys, ledger, *words)
     assert code == 1
     verdicts = {row["id"]: row["verdict"] for row in json.loads(said)}
     assert verdicts == {
@@ -202,9 +198,9 @@ def test_one_bad_claim_costs_itself_alone(monkeypatch, capsys, tmp_path):
         good.replace("CLAIM =", "LAST =").replace("MINE-1", "MINE-2").replace("k - 1", "k - 2"),
     ]
     (tmp_path / "mine.py").write_text("from __future__ import annotations\n" + "\n".join(lines))
-    words = ["check-claim", tmp_path / "mine.py", "--json", "--examples", "150"]
+    words = ["check", tmp_path / "mine.py", "--json", "--examples", "150"]
     monkeypatch.setattr(sys, "argv", ["command", *map(str, words)])
-    assert command_line() == 2
+    assert ledger() == 2
     told = capsys.readouterr()
     assert {row["id"]: row["verdict"] for row in json.loads(told.out)} == {"MINE-1": "SUPPORTED", "MINE-2": "REFUTED"}
     errors = told.err.strip().splitlines()
@@ -217,7 +213,7 @@ def test_one_bad_claim_costs_itself_alone(monkeypatch, capsys, tmp_path):
 def test_a_claim_file_does_not_steer_the_terminal(monkeypatch, capsys, tmp_path):
     text = WRONG.format(less=1).replace("ours", "o\\x1b]0;title\\x07\\x9b2J")
     (tmp_path / "mine.py").write_text(text + "\nraise ValueError('\\x1b[2J')\n")
-    code, said = say(monkeypatch, capsys, command_line, "check-claim", tmp_path / "mine.py", "--examples", "5")
+    code, said = say(monkeypatch, capsys, ledger, "check", tmp_path / "mine.py", "--examples", "5")
     assert code == 2
     assert "o\\x1b]0;title\\x07\\x9b2J" in said
     assert "line 14: \\x1b[2J" in said
@@ -232,7 +228,7 @@ def readme_file(name):
 
 def test_the_readmes_claim_file_comes_to_the_verdicts_it_tells(monkeypatch, capsys, tmp_path):
     (tmp_path / "my_claim.py").write_text(readme_file("my_claim.py"))
-    code, said = say(monkeypatch, capsys, command_line, "check-claim", tmp_path / "my_claim.py", "--json")
+    code, said = say(monkeypatch, capsys, ledger, "check", tmp_path / "my_claim.py", "--json")
     assert code == 1
     verdicts = {row["id"]: row["verdict"] for row in json.loads(said)}
     assert verdicts == {"MINE-1": "REFUTED", "MINE-2": "PROVED"}
@@ -254,7 +250,7 @@ def run(tmp_path_factory):
 
 
 def test_a_run_is_audited_and_told(monkeypatch, capsys, run):
-    code, said = say(monkeypatch, capsys, command_line, "audit", run, "--n", "100")
+    code, said = say(monkeypatch, capsys, ledger, "audit", run, "--n", "100")
     assert code == 0
     words = " ".join(said.split())
     assert "2 members" in words
@@ -265,7 +261,7 @@ def test_a_run_is_audited_and_told(monkeypatch, capsys, run):
 
 
 def test_an_audit_in_json_is_plain(monkeypatch, capsys, run):
-    code, said = say(monkeypatch, capsys, command_line, "audit", run / "saes" / "base-topk", "--n", "50", "--json")
+    code, said = say(monkeypatch, capsys, ledger, "audit", run / "saes" / "base-topk", "--n", "50", "--json")
     assert code == 0
     (told,) = json.loads(said)
     assert told["members"] == 2
@@ -283,6 +279,6 @@ def test_an_audit_in_json_is_plain(monkeypatch, capsys, run):
     ],
 )
 def test_a_bad_audit_ends_with_2(monkeypatch, capsys, run, words, message):
-    code, said = say(monkeypatch, capsys, command_line, "audit", *(word.format(run=run) for word in words))
+    code, said = say(monkeypatch, capsys, ledger, "audit", *(word.format(run=run) for word in words))
     assert code == 2
     assert message in " ".join(said.split())

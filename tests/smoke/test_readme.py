@@ -7,7 +7,7 @@ import pytest
 
 import workbench
 from synthetic.worlds import presets
-from workbench import sae as shelf
+from workbench.sae import VARIANTS
 
 TEXT = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
@@ -20,13 +20,21 @@ SMALLER = {
 """what is cut so that all blocks take seconds; nothing else is changed"""
 
 
+@pytest.fixture(autouse=True)
+def _shelf_as_before():
+    """What a block registers goes with it."""
+    before = dict(VARIANTS)
+    yield
+    VARIANTS.clear()
+    VARIANTS.update(before)
+
+
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
 def test_a_block_runs_as_pasted(number, tmp_path, monkeypatch):
     text = BLOCKS[number]
     if "workbench.lm" in text:
         pytest.importorskip("transformers", reason="language models need it: pip install 'sae-workbench[lm]'")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(shelf, "_VARIANTS", dict(shelf.variant_shelf()))  # what a block registers goes with it
     for pattern, less in SMALLER.items():
         text = re.sub(pattern, less, text)
     exec(compile(text, f"README.md, block {number}", "exec"), {"__name__": f"readme_{number}"})
@@ -37,9 +45,8 @@ def test_every_cut_is_of_something_there():
     assert not [pattern for pattern in SMALLER if not re.search(pattern, TEXT)]
 
 
-def test_the_variant_of_the_readme_trains(monkeypatch):
+def test_the_variant_of_the_readme_trains():
     (block,) = [block for block in BLOCKS if "@workbench.register" in block]
-    monkeypatch.setattr(shelf, "_VARIANTS", dict(shelf.variant_shelf()))
     exec(compile(block, "README.md", "exec"), {"__name__": "readme_variant"})
     sae, world = workbench.create("log_penalty", 16, 16), presets.toy()
     before = sae.W_enc.detach().clone()

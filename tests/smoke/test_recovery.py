@@ -203,7 +203,7 @@ def test_every_small_preset_works_without_gradients_and_runtime_checks() -> None
     """In a process of its own: the type checks of the tests touch worlds before the code under test does."""
     script = """
 import torch, workbench
-from synthetic import presets
+from synthetic.worlds import presets
 for name in ("toy", "superposition", "correlated", "hierarchical", "noisy"):
     world = presets.preset(name)
     with torch.no_grad():

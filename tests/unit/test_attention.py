@@ -11,8 +11,8 @@ from proofs_check.claims.attention.cases import Layer
 from synthetic.attention.layer import PlantedAttention
 from synthetic.attention.parts import causal_patterns, conditioned
 from synthetic.base import storage
-from synthetic.base.storage import load_world, save_world
 from synthetic.base.streams import stream
+from synthetic.folder import load_world, save_world
 from workbench import create, variant_shelf
 from workbench.metrics.attribution import by_head, by_source, constant, has_one_role, head_share, top_features
 from workbench.theory import attention as theory

@@ -9,12 +9,12 @@ import torch
 
 import synthetic as S
 import workbench as W
+from proofs_check.__main__ import main as command_line
 from proofs_check.auditor.audit import TOLERANCE, Audit, Row, audit, views
 from proofs_check.auditor.report import audit_summary, merged, print_audit
 from proofs_check.auditor.targets import members_of, sae_folders, world_of
 from proofs_check.instances.mixture import Mixture
 from synthetic.base.console import Console
-from workbench.__main__ import main as command_line
 from workbench.theory import coherence
 
 ORTHONORMAL = S.SparseMixture(n_true=8, d=12, directions=S.Orthonormal(), firing=S.ExactlyK(3))

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import synthetic as S
-from synthetic.base.storage import load_world, save_world
 from synthetic.concepts.activations import centred
 from synthetic.concepts.model import configurations
 from synthetic.concepts.priors import UNIFORM, dirichlet
+from synthetic.folder import load_world, save_world
 
 SIZES = (2, 2)
 PRIOR = [0.4, 0.1, 0.2, 0.3]

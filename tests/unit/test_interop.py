@@ -176,7 +176,7 @@ def plug_in():
             return self.gain[..., None, None] * pre.abs()
 
     yield PlugIn
-    sae_module._VARIANTS.pop("plug_in", None)
+    sae_module.VARIANTS.pop("plug_in", None)
 
 
 def test_variants_saelens_does_not_know_are_kept_to_the_bit(tmp_path, plug_in):
@@ -188,7 +188,7 @@ def test_variants_saelens_does_not_know_are_kept_to_the_bit(tmp_path, plug_in):
     assert json.loads((tmp_path / "sae" / CONFIG).read_text())["architecture"] == "plug_in"
     stack = disturbed("plug_in", gain=[1.0, 2.0])
     agree(stack, W.load(stack.save(tmp_path / "stack")))
-    del sae_module._VARIANTS["plug_in"]
+    del sae_module.VARIANTS["plug_in"]
     with pytest.raises(
         ValueError, match=r"variant of the folder \(import its plug-in first\) must be one of .*'plug_in'"
     ):

@@ -81,11 +81,12 @@ def parsed_once(monkeypatch):
     known: dict[tuple[str, ...], Any] = {}
 
     def read_flags(*settings: Any, **how: Any) -> Any:
-        words = tuple(sys.argv[1:])
+        words = (str(how.get("prog")), *sys.argv[1:])
         known[words] = known.get(words) or flags.read_flags(*settings, **how)
         return known[words]
 
-    monkeypatch.setattr(bench, "read_flags", read_flags)
+    for module in (bench, ledger):
+        monkeypatch.setattr(module, "read_flags", read_flags)
 
 
 @pytest.fixture
@@ -105,10 +106,9 @@ COMMANDS = {
     "check": (bench.Check, ()),
     "train": (bench.Train, ("topk", "out")),
     "eval": (bench.Eval, ("folder",)),
-    "audit": (bench.Audit, ("folder",)),
-    "check-claim": (bench.CheckClaim, ("text",)),
     "identify": (bench.Identify, ("text",)),
 }
+OF_THE_LEDGER = {"audit": (ledger.Audit, ("folder",)), "check": (ledger.Check, ("text",)), "judge": (ledger.Ledger, ())}
 SLOW = ("--area", "--id", "--html")
 """flags of the ledger whose values need all claims, or are any path"""
 
@@ -130,10 +130,12 @@ def flags_of(settings: type, prefix: str = "--") -> list[tuple[str, type]]:
     return found
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "ledger"])
-def test_wrong_flags_are_refused(box, command):
-    settings, words = COMMANDS.get(command, (ledger.Ledger, ()))
-    main, start = (ledger.main, ()) if command == "ledger" else (bench.main, (command, *words))
+@pytest.mark.parametrize(
+    ("command", "main"), [*((name, bench.main) for name in COMMANDS), *((name, ledger.main) for name in OF_THE_LEDGER)]
+)
+def test_wrong_flags_are_refused(box, command, main):
+    settings, words = (COMMANDS if main is bench.main else OF_THE_LEDGER)[command]
+    start = (command, *words)
     for flag, kind in flags_of(settings):
         for token in () if flag in SLOW else TOKENS[kind]:
             value = (flag, token) if kind is bool else (f"{flag}={token}",)
@@ -141,7 +143,7 @@ def test_wrong_flags_are_refused(box, command):
     for out in ("", ".", "./") if command == "train" else ():
         box.refused(f"out {out!r}", "train", "topk", out, "--config.steps", "1")
     for few in range(len(words)):
-        box.refused(f"{few} words", command, *words[:few])
+        box.refused(f"{few} words", command, *words[:few], main=main)
     box.refused("one word more", *start, "more", main=main)
     box.refused("no such flag", *start, "--jsom", main=main)
     box.done()
@@ -251,12 +253,13 @@ def test_files_that_are_no_python_are_refused(box):
         "raise KeyError",
     )
     texts += ("def f(): f()\nf()", "raise OSError('no')", "open('nowhere')", "class E(BaseException): pass\nraise E")
-    for command in (("check",), ("check-claim",), ("train", "topk", "out", "--plugin")):
+    commands = ((("check",), bench.main), (("check",), ledger.main), (("train", "topk", "out", "--plugin"), bench.main))
+    for command, main in commands:
         for what in spoiled(path):
-            box.refused(f"{command[0]}: {what}", *command, path)
+            box.refused(f"{command[0]}: {what}", *command, path, main=main)
         for text in texts:
             path.write_text(text)
-            box.refused(f"{command[0]}: {text}", *command, path)
+            box.refused(f"{command[0]}: {text}", *command, path, main=main)
     box.done()
 
 

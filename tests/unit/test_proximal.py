@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 import synthetic as S
-from proofs_check.claims.signed.proximal_maps_table import PROXIMAL, group_l1
+from proofs_check.claims.signed.proximal_cases import PROXIMAL, group_l1
 from synthetic.source import Codes
 from workbench import kernels
 from workbench.parts.sparsifiers import abs_top_k, group_soft_threshold, hard_threshold, soft_threshold

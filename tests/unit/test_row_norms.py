@@ -6,8 +6,8 @@ from torch.testing import assert_close
 
 import synthetic as S
 import workbench as W
-from workbench.row_norms import fold_row_norms
-from workbench.sae import variant_shelf
+from workbench.training.row_norms import fold_row_norms
+from workbench.variants import variant_shelf
 
 WORLD = S.SparseMixture(n_true=12, d=8, firing=S.Independent(S.Constant(0.15)), bias_norm=0.5)
 X = WORLD.sample(64, S.stream(3, "rows")).x

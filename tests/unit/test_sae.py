@@ -169,7 +169,7 @@ def test_a_plug_in_is_on_the_shelf_and_trains():
         with pytest.raises(ValueError, match="perhaps you meant 'plug_in'"):
             W.create("plugin", 4, 8)
     finally:
-        del sae_module._VARIANTS["plug_in"]
+        del sae_module.VARIANTS["plug_in"]
 
 
 class Unfinished(W.SAE):

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 import workbench as W
 from synthetic import stream
 from workbench import kernels
-from workbench.sae import variant_shelf
+from workbench.variants import variant_shelf
 
 D = 8
 EACH = pytest.mark.parametrize("name", sorted(variant_shelf()))

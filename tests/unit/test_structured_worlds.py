@@ -11,7 +11,7 @@ from torch.testing import assert_close
 import synthetic as S
 from synthetic.worlds.presets import preset
 
-W = S.structured_worlds
+W = S.worlds.structured
 N = 20_000
 
 
@@ -439,7 +439,7 @@ def test_worlds_of_two_seeds_differ_and_are_worlds(name):
     assert not torch.equal(one.truth.features, other.truth.features)
 
 
-@pytest.mark.parametrize("world", [W.interacting(), S.bias_worlds.planted(16, 8)], ids=lambda w: type(w).__name__)
+@pytest.mark.parametrize("world", [W.interacting(), S.worlds.bias.planted(16, 8)], ids=lambda w: type(w).__name__)
 def test_a_fresh_process_loads_one(world, tmp_path):
     S.save_world(world, tmp_path / "world")
     code = f"import synthetic; print(type(synthetic.load_world({str(tmp_path / 'world')!r})).__name__)"

@@ -10,10 +10,10 @@ from torch.testing import assert_close
 
 import synthetic as S
 import workbench as W
-from workbench.sae import variant_shelf
 from workbench.training.config import Diverged
 from workbench.training.loop import match_moments
 from workbench.training.revival import resample
+from workbench.variants import variant_shelf
 
 WORLD = S.SparseMixture(n_true=12, d=8, firing=S.Independent(S.Constant(0.15)), bias_norm=0.5)
 SHORT = W.TrainConfig(steps=3, batch=16)

@@ -12,7 +12,8 @@ from strategies import worlds
 
 import synthetic as S
 from synthetic.base import storage
-from synthetic.base.storage import from_json, load_world, read_tensors, save_world, to_json
+from synthetic.base.storage import from_json, read_tensors, to_json
+from synthetic.folder import load_world, save_world
 
 # beartype looks at a random item of each tuple a world is built with
 pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")

@@ -19,7 +19,8 @@ from torch.overrides import TorchFunctionMode
 from synthetic.base.errors import must
 from synthetic.base.schema import shown
 from synthetic.base.storage import read
-from workbench.sae import SAE, variant_shelf
+from workbench.sae import SAE
+from workbench.variants import variant_shelf
 
 LENGTHS = ("b_enc", "b_dec", "threshold", "b_gate", "b_mag")
 """tensors measured in units of x"""

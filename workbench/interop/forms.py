@@ -12,8 +12,8 @@ from synthetic.base.errors import must
 from workbench.interop import dictionary_learning, gemma_scope, goodfire, hook_z, llama_scope, openai, saelens, sparsify
 from workbench.interop.assembly import content_of
 from workbench.interop.hub import PREFIX, fetched, is_repository
-from workbench.row_norms import fold_row_norms
 from workbench.sae import SAE
+from workbench.training.row_norms import fold_row_norms
 
 _WEIGHTS = (".pt", ".pth", ".npz", ".safetensors")
 _SHOWN = 12
@@ -111,11 +111,24 @@ FORMS = (
 
 
 def load(name: str | Path) -> SAE:
-    """An SAE of any form; see `workbench.load`.
+    """An SAE from a folder or file that `SAE.save` or another library wrote, told apart by the files that it holds.
+
+    Forms: SAELens (its temporal SAEs and transcoders excepted), dictionary_learning, sparsify, Gemma Scope, Llama
+    Scope, OpenAI's, Goodfire's, and files of hook_z; see `workbench.interop`. No code of a folder's runs.
+
+    Rows of W_dec are brought to norm 1 wherever that leaves every reconstruction as it is, and a latent is then its
+    contribution along a unit row: another library's latent times the norm of its row, as after SAELens's
+    `fold_W_dec_norm`. Where it is not so (latents compared with one another, unequal norms), the SAE keeps rows and
+    latents as they are, and training leaves the norms alone. Where `metadata["normalize_activations"]` is
+    "layer_norm", the SAE takes and returns rows that are standardised already (`Activations(standardise=True)`).
+
+    Args:
+        name: a folder, a file of weights in one, or `hub:owner/repository[/folder][@revision]`.
 
     Raises:
         ValueError: no such folder, no form that is known, or a file that is not what its form says.
-        FileNotFoundError: a file of the form is missing.
+        FileNotFoundError: a file that the form needs is missing.
+        OSError: the hub cannot be reached.
     """
     must(str(name), "load.folder", "the name of a folder", "an empty one", "write . for the current one")
     path = fetched(str(name), read_of) if str(name).startswith(PREFIX) else Path(name)
@@ -138,6 +151,18 @@ def form_of(place: Place) -> Form | None:
     if place.names.intersection(_OWN) and _OURS.owns(place):
         return _OURS
     return next((form for form in FORMS if form.fits(place)), None)
+
+
+def save(sae: SAE, folder: Path) -> Path:
+    """Write a SAELens folder; a stack becomes one such folder a member, and a `stack.json` that names them.
+
+    The files take the place of an earlier SAE's together (`together`), which any stop leaves whole.
+
+    Raises:
+        ValueError: another library's SAE is there, or another process writes there.
+    """
+    must_take_ours(folder)
+    return saelens.write(sae, folder)
 
 
 def must_take_ours(folder: Path) -> None:

@@ -6,7 +6,6 @@ SAELens architecture are saved whole under a name that SAELens refuses. `SAE.met
 and its `reshape_activations` and, for an SAE whose inputs are standardised beforehand, `normalize_activations`.
 """
 
-import importlib
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -23,7 +22,8 @@ from synthetic.base.schema import OBJECT, TEXT, Kind, above, list_of, optional, 
 from synthetic.base.storage import file_sum, put_tensors, read_sealed, sealed, settled, together, unchanged
 from workbench.interop.assembly import LENGTHS, content_of, fitted, float_scale, made
 from workbench.interop.saelens_foreign import ARCHITECTURES, CONFIG, FIELDS, SCALINGS, WEIGHTS, foreign, metadata_of
-from workbench.sae import SAE, variant_shelf
+from workbench.sae import SAE
+from workbench.variants import variant_shelf
 
 _OURS, _EXTRA, _STACK = "workbench.json", "workbench.safetensors", "stack.json"
 _FORMAT = 2
@@ -44,16 +44,8 @@ _STACK_FIELDS = {
 }
 
 
-def save(sae: SAE, folder: Path) -> Path:
-    """Write one SAE as a SAELens folder; a stack as `member-000`, ... and a `stack.json` that names them.
-
-    The files take the place of an earlier SAE's together (`synthetic.base.storage.together`), which any stop leaves whole.
-
-    Raises:
-        ValueError: another library's SAE is there, or another process writes there.
-    """
-    forms: Any = importlib.import_module("workbench.interop.forms")  # which imports this module
-    forms.must_take_ours(folder)
+def write(sae: SAE, folder: Path) -> Path:
+    """One SAE as a folder, or a stack as `member-000`, ... and a `stack.json`; see `workbench.interop.save`."""
     names = (CONFIG, WEIGHTS, _OURS, _EXTRA, *SCALINGS)
     with together(folder, "saving an SAE", (*names, _STACK, *(f"member-*/{name}" for name in names))) as place:
         if not sae.shape:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from synthetic.base.errors import must
-from synthetic.worlds.presets import find_world
+from synthetic.folder import find_world
 from workbench.lm.activations import Activations
 from workbench.lm.hooks import is_point
 from workbench.lm.store import open_store

@@ -10,7 +10,7 @@ from torch import Tensor
 from synthetic.base.errors import must
 from synthetic.source import Codes
 from workbench import kernels
-from workbench.sae import SAE, Latents, Pass, squared_error
+from workbench.parts.passes import Latents, Pass, squared_error
 
 Detach = Literal["none", "inner", "all"]
 """which losses leave the latents of shorter prefixes alone: none, those of proper prefixes, the full one too"""
@@ -43,7 +43,8 @@ def track_frequency(frequency: Float[Tensor, "*s m"], codes: Latents, rate: floa
 
 
 def prefix_loss(
-    sae: SAE,
+    W_dec: Float[Tensor, "*s m d"],
+    b_dec: Float[Tensor, "*s d"],
     x: Float[Tensor, "*b n d"],
     out: Pass,
     widths: list[int],
@@ -57,7 +58,8 @@ def prefix_loss(
     constant; b_dec is then trained by the shortest prefix and the full one.
 
     Args:
-        sae: whose W_dec and b_dec decode.
+        W_dec: rows of the decoder.
+        b_dec: its bias.
         x: inputs.
         out: forward pass.
         widths: prefix lengths, the last m.
@@ -68,14 +70,14 @@ def prefix_loss(
     Source: Bussmann et al. (2025), arXiv 2503.17547; options from the LISTA-Matryoshka recipe (github.com/chanind/
     claude-auto-research-synthsaebench). Differs: averaged, not summed; "all" is ours.
     """
-    errors, inner = [], sae.b_dec[..., None, :]
+    errors, inner = [], b_dec[..., None, :]
     if len(widths) > 1:
-        parts = _decoded(out.codes, sae.W_dec, widths, frequency, len(widths) - (detach != "all"))
+        parts = _decoded(out.codes, W_dec, widths, frequency, len(widths) - (detach != "all"))
         for level in range(len(widths) - 1):
             inner = (inner.detach() if detach != "none" and level else inner) + next(parts)
             errors.append(squared_error(x, inner))
         if detach == "all":
-            bias = (sae.b_dec - sae.b_dec.detach())[..., None, :]
+            bias = (b_dec - b_dec.detach())[..., None, :]
             full = squared_error(x, inner.detach() + next(parts) + bias)
             return _mean(errors, full, inner_weight)
     return _mean(errors, squared_error(x, out.x_hat), inner_weight)

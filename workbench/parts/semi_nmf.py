@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from synthetic.base.errors import must, pick
@@ -265,3 +266,14 @@ def fit_recursive(
     for m, own in zip(sizes, shares, strict=True):
         levels.append(fit(levels[-1].rows if levels else x, m, share=own, **more))
     return Tree(tuple(levels))
+
+
+def leaf_accuracy(parents: Int[Tensor, " n"], family: Int[Tensor, " n"]) -> float:
+    """Share of leaves whose parent is that of their family, parents named by the best one-to-one assignment.
+
+    Chance is above one over the families, since names are chosen after the fact.
+    """
+    size = int(max(parents.max(), family.max())) + 1
+    table = torch.zeros(size, size, dtype=torch.int64)
+    table.index_put_((parents, family), torch.ones_like(parents), accumulate=True)
+    return float(table.numpy()[linear_sum_assignment(-table.numpy())].sum()) / len(parents)

@@ -71,7 +71,7 @@ def commanded(
     """Parse and run; bad input ends with one line and exit code 2.
 
     Args:
-        name: of the experiment, the file `experiments/<name>.py`.
+        name: of the experiment, as in `python -m experiments NAME`.
         parse: settings from the command line, over those it is handed as `default`.
         experiment: what to do with them.
         also: errors beside ValueError and OSError that are the user's to mend.
@@ -92,7 +92,7 @@ def opened(settings: S, experiment: str) -> tuple[S, Run | None]:
 
     Args:
         settings: a frozen dataclass with `out` and a method `check`, and maybe `resume`, `plugin`, `jobs`, `threads`.
-        experiment: its name, the file `experiments/<name>.py`.
+        experiment: its name.
 
     Returns:
         Those that a resumed run was started with, but for `HOW`; and the run, which no other process writes now.
@@ -209,7 +209,7 @@ def show_plan(console: Console, config: Mapping[str, Any], lines: Iterable[str])
 def again(experiment: str, settings: Any) -> str:
     """The command that goes on with a run once --resume and its folder are added."""
     plugin = getattr(settings, "plugin", None)
-    return f"python experiments/{experiment}.py" + (f" --plugin {shlex.quote(str(plugin))}" if plugin else "")
+    return f"python -m experiments {experiment}" + (f" --plugin {shlex.quote(str(plugin))}" if plugin else "")
 
 
 def carry_out(
@@ -226,7 +226,7 @@ def carry_out(
 
     Args:
         settings: see `opened`; with `jobs`, `resume` and `dry_run`.
-        name: of the experiment, the file `experiments/<name>.py`.
+        name: of the experiment, as in `python -m experiments NAME`.
         plan: settings -> cells.
         work: what to do with a cell.
         console: where to print.

@@ -7,9 +7,10 @@ import torch
 from synthetic.base.streams import stream
 from synthetic.source import World
 from workbench.metrics import evaluate
-from workbench.sae import SAE, create
+from workbench.sae import SAE
 from workbench.training.config import TrainConfig
 from workbench.training.loop import match_moments, train
+from workbench.variants import create
 
 
 def oracle(name: str, world: World, *, seed: int = 0, **settings: Any) -> SAE:

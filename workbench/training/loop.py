@@ -17,16 +17,16 @@ from synthetic.base.schema import shown
 from synthetic.base.streams import seed_of, stream
 from synthetic.base.terminal import unbroken
 from synthetic.source import World, must_be_finite, rows_given
-from workbench.machine import keep_freed_memory
 from workbench.metrics import evaluate
 from workbench.parts.sparsifiers import fired
-from workbench.row_norms import fold_row_norms
 from workbench.sae import SAE, Pass
 from workbench.settings import plain
 from workbench.training.checkpoint import identity, load_checkpoint, save_checkpoint
 from workbench.training.config import Diverged, TrainConfig
+from workbench.training.machine import keep_freed_memory
 from workbench.training.optimiser import Optimiser, spread
 from workbench.training.revival import aux_k_loss, resample
+from workbench.training.row_norms import fold_row_norms
 from workbench.training.sources import Source, training_batch
 
 _MOMENT_SAMPLES = 8192  # samples behind E[x] and E|x|^2
@@ -61,7 +61,7 @@ def train(
     "evaluate", initial weights from "init", so none share samples.
 
     Decoder rows that are not of norm 1 at the start, as in an SAE of another tool, are brought to it where that leaves
-    x_hat as it is, and keep their norms elsewhere (`workbench.row_norms`): a step of size 0 changes nothing but what
+    x_hat as it is, and keep their norms elsewhere (`training.row_norms`): a step of size 0 changes nothing but what
     moves by data at a rate of the variant's own (running thresholds, bias controllers, LISTA's step length). However
     training ends, by itself, by an error or by Ctrl-C, the SAE is then in evaluation mode and has its own k.
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from synthetic.base.errors import must, pick
-from workbench.sae import SAE, create
+from workbench.sae import SAE
 from workbench.training.config import TrainConfig
+from workbench.variants import create
 
 _BENCHMARK = "SynthSAEBench, arXiv 2602.14687, github.com/decoderesearch/synth-sae-bench-experiments"
 _LISTA = "LISTA-Matryoshka, github.com/chanind/claude-auto-research-synthsaebench"

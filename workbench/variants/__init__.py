@@ -2,6 +2,39 @@
 
 import importlib
 import pkgutil
+from typing import Any
+
+import numpy as np
+
+from synthetic.base.errors import pick
+from workbench.sae import SAE, VARIANTS, Seeds
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
+
+
+def variant_shelf() -> dict[str, type[SAE]]:
+    """The shelf: every file of this folder, and what plug-ins registered."""
+    return dict(sorted(VARIANTS.items()))
+
+
+def create(name: str, d: int | np.integer, m: int | np.integer, *, seed: Seeds = 0, **settings: Any) -> SAE:
+    """A new SAE, or a stack of them where `seed` or a setting is a list.
+
+    Lists broadcast as numpy arrays do: lists of equal length go together, and nested ones make a grid.
+    `k=[2, 4, 8], seed=[0, 1, 2]` is three SAEs, k = 2 with seed 0 and so on; `k=[[2], [4], [8]], seed=[0, 1, 2]` is
+    nine, every k with every seed. `SAE.members` says which is which.
+
+    Args:
+        name: variant on the shelf (`python -m workbench list`).
+        d: width of the activations.
+        m: number of latents.
+        seed: of the initial weights, in [0, 2^63); a list makes a stack.
+        settings: the variant's `Settings` by name; lists broadcast to the stack's shape.
+
+    Raises:
+        ValueError: unknown variant or setting (the nearest name is suggested), a setting or seed out of range, lists
+            that do not broadcast, or weights larger than memory.
+    """
+    shelf = variant_shelf()
+    return shelf[pick(name, shelf, "variant")](d, m, seed=seed, **settings)

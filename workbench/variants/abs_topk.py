@@ -13,7 +13,7 @@ from workbench.sae import SAE, Latents, register
 class AbsTopK(SAE):
     """f = the k entries of largest magnitude of (x - b_dec) W_enc + b_enc, signs kept; loss = |x - x_hat|^2.
 
-    It is the proximal map of "at most k nonzeros" (see `proofs_check.claims.signed.proximal_maps_table`). Flipping a column of W_enc, its b_enc and
+    It is the proximal map of "at most k nonzeros" (claim AT-1). Flipping a column of W_enc, its b_enc and
     its row of W_dec flips that latent and leaves x_hat: signs of rows mean nothing, and "fires" is f != 0. With both
     biases 0, x_hat(-x) = -x_hat(x). Exactly k latents fire, where TopK's may be fewer.
 

@@ -23,7 +23,7 @@ class Ista(SAE):
     the step starts from z0 instead of f0, so that a latent passed over at first keeps its evidence.
 
     Source: Gregor and LeCun (2010), LISTA; the SAE encoder of the LISTA-Matryoshka recipe, github.com/chanind/
-    claude-auto-research-synthsaebench (eta .3); `prefixes` and what follows: see `workbench.parts.prefixes.prefix_loss`.
+    claude-auto-research-synthsaebench (eta .3); `prefixes` and what follows: see `parts.prefixes.prefix_loss`.
     """
 
     @dataclass(frozen=True)
@@ -92,7 +92,11 @@ class Ista(SAE):
 
     def loss(self, x: Tensor, out: Pass) -> dict[str, Tensor]:
         """Squared error, a mean over prefixes."""
-        return {"mse": prefix_loss(self, x, out, self.widths, self.frequency, self.detach, self.inner_weight)}
+        return {
+            "mse": prefix_loss(
+                self.W_dec, self.b_dec, x, out, self.widths, self.frequency, self.detach, self.inner_weight
+            )
+        }
 
     def after_step(self, out: Pass) -> None:
         """Follow the smallest values kept at first and finally, and how often latents fire."""

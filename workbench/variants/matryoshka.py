@@ -67,7 +67,11 @@ class Matryoshka(SAE):
 
     def loss(self, x: Tensor, out: Pass) -> dict[str, Tensor]:
         """Mean squared error over prefixes."""
-        return {"mse": prefix_loss(self, x, out, self.widths, self.frequency, self.detach, self.inner_weight)}
+        return {
+            "mse": prefix_loss(
+                self.W_dec, self.b_dec, x, out, self.widths, self.frequency, self.detach, self.inner_weight
+            )
+        }
 
     def after_step(self, out: Pass) -> None:
         """Follow the smallest kept value, and how often latents fire."""

@@ -17,7 +17,7 @@ class SemiNmf(SAE):
     """f = argmin_{f >= 0} |x - f W|^2 + l1 |f|_1, x_hat = f W; no bias, unit rows w. W_dec alone is learned.
 
     The gradient of that minimum in W is the gradient at fixed optimal codes (Danskin), so that steps on batches are
-    online semi-NMF. `share` keeps the largest entries of each row after each step, as `workbench.parts.semi_nmf.fit` does.
+    online semi-NMF. `share` keeps the largest entries of each row after each step, as `parts.semi_nmf.fit` does.
 
     With l1 = 0, semi-NMF as published, nothing prefers sparse codes, nor any rows over (f M, M^-1 W), M >= 0: a fit
     that says nothing of the rows, with codes that at m > d are not unique and slow to find. Hence the default.

@@ -45,5 +45,5 @@ CLAIM = Claim(
         "default noise it stays below .9 though the relative MMR is below 1e-4, which 20000 samples hardly resolve: "
         "what is not affine is smoothed away, by e^(−w²s²) in the square (R-2, R-3). Identified is not estimated."
     ),
-    shown_by="experiments/interventions.py",
+    shown_by="experiments/actions/study.py",
 )

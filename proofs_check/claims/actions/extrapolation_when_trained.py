@@ -43,5 +43,5 @@ CLAIM = Claim(
         "quadratic in a .0009, h 6e-5. Less than a tenth of the network's error is not reached; and where y ~ a has "
         "the right form no representation is needed."
     ),
-    shown_by="experiments/interventions.py",
+    shown_by="experiments/actions/study.py",
 )

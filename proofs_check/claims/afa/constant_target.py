@@ -92,5 +92,5 @@ CLAIM = Claim(
             lambda d, s, e, *, ops=None: (d - 1) ** 0.5 if ops is None else ops.sqrt(d - 1),
         ),
     ),
-    shown_by="experiments/top_afa_rule.py",
+    shown_by="experiments/afa/rule.py",
 )

@@ -1,9 +1,9 @@
 """AFA-6: the best constants known only coherence and sparsity, and the dictionaries that reach them."""
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most
-from proofs_check.claims.afa.inductions import K_FORM, L1_FORM
 from proofs_check.engines import symbolic
 from proofs_check.instances.draw import cones, mixtures
+from proofs_check.instances.inductions import K_FORM, L1_FORM
 from proofs_check.instances.mixture import EXACT, NONZERO, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import orthonormal_with_rest, silent, twice_the_identity
 from workbench.tensors import TENSOR
@@ -90,5 +90,5 @@ CLAIM = Claim(
         Mutant("L of squares", coherence.l1_norm, lambda h, *, ops: sum(v * v for v in h)),
     ),
     reads=Mixture,
-    shown_by="experiments/afa_bounds.py",
+    shown_by="experiments/afa/bounds.py",
 )

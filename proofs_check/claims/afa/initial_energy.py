@@ -100,5 +100,5 @@ CLAIM = Claim(
         "Entries meet only in pairs in (xw)², so d = 3 holds its every term. That about half of all inputs "
         "therefore start saturated is measured by the experiment, not proved."
     ),
-    shown_by="experiments/top_afa_rule.py",
+    shown_by="experiments/afa/rule.py",
 )

@@ -1,9 +1,9 @@
 """AFA-1: what separates |x| from |h| is interference, exactly."""
 
 from proofs_check.claim import Claim, Control, Mutant, Relation, Verdict, equal
-from proofs_check.claims.afa.inductions import UNROLL, pair
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import mixtures
+from proofs_check.instances.inductions import UNROLL, pair
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import orthonormal_with_rest, twice_the_identity
 from workbench.theory import coherence
@@ -63,5 +63,5 @@ CLAIM = Claim(
         Mutant("first coordinates only", coherence.gram, lambda rows: [[v[0] * w[0] for w in rows] for v in rows]),
     ),
     reads=Mixture,
-    shown_by="experiments/zf_plot.py",
+    shown_by="experiments/afa/norms.py",
 )

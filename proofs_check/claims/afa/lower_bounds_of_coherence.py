@@ -87,5 +87,5 @@ CLAIM = Claim(
     ),
     note="LBO = 0 says nothing: f = |x| e_1 has it with any reconstruction error.",
     reads=Mixture,
-    shown_by="experiments/afa_bounds.py",
+    shown_by="experiments/afa/bounds.py",
 )

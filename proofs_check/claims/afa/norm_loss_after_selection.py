@@ -96,5 +96,5 @@ CLAIM = Claim(
         Mutant("gradient of |f| alone", top_afa.norm_loss_gradient, lambda f, x, *, ops=None: [2 * v for v in f]),
     ),
     reads=Selection,
-    shown_by="experiments/top_afa.py",
+    shown_by="experiments/afa/top_afa.py",
 )

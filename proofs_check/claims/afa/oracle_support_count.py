@@ -96,5 +96,5 @@ CLAIM = Claim(
         "strict. With the deviation √(2/d) of AFA-7, flat codes would be counted exactly up to about K = √(d/8): an "
         "estimate, measured by the experiment, not part of what is proved."
     ),
-    shown_by="experiments/top_afa_rule.py",
+    shown_by="experiments/afa/rule.py",
 )

@@ -1,9 +1,9 @@
 """AFA-2: the published bound, |x|² / (1 + c) <= |h|² <= |x|² / (1 - c) with c = eps (n - 1)."""
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, Void, at_most
-from proofs_check.claims.afa.inductions import K_FORM, L1_FORM
 from proofs_check.engines import smt
 from proofs_check.instances.draw import mixtures
+from proofs_check.instances.inductions import K_FORM, L1_FORM
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import (
     one_oblique,
@@ -100,5 +100,5 @@ CLAIM = Claim(
     ),
     note="How often c < 1: never under superposition, AFA-5.",
     reads=Mixture,
-    shown_by="experiments/afa_bounds.py",
+    shown_by="experiments/afa/bounds.py",
 )

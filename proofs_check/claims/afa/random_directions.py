@@ -111,5 +111,5 @@ CLAIM = Claim(
         "1, and v and −v have one law. Two pairs of rows meet at most four of them, so k = 4 holds every kind of "
         "product; that distinct pairs are uncorrelated is the independence of rows with E[v] = 0."
     ),
-    shown_by="experiments/afa_bounds.py",
+    shown_by="experiments/afa/bounds.py",
 )

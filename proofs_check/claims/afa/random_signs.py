@@ -137,5 +137,5 @@ CLAIM = Claim(
         Mutant("without the fourth moment", average_case.random_signs_bound, lambda h2, h4, mu: 2 * mu * mu),
     ),
     note="For all k the bound is the same pair by pair; the machine checked the whole sum for k = 2 and 3.",
-    shown_by="experiments/afa_bounds.py",
+    shown_by="experiments/afa/bounds.py",
 )

@@ -3,9 +3,9 @@
 import torch
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most
-from proofs_check.claims.afa.inductions import K_FORM, L1_FORM
 from proofs_check.engines import smt
 from proofs_check.instances.draw import cones, mixtures
+from proofs_check.instances.inductions import K_FORM, L1_FORM
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import orthonormal_with_rest, twice_the_identity
 from workbench.tensors import TENSOR
@@ -102,5 +102,5 @@ CLAIM = Claim(
     ),
     note="The spectral part is checked in the eigenbasis; that a symmetric matrix has one is taken as known.",
     reads=Mixture,
-    shown_by="experiments/afa_bounds.py",
+    shown_by="experiments/afa/bounds.py",
 )

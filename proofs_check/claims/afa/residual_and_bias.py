@@ -3,9 +3,9 @@
 import torch
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, equal
-from proofs_check.claims.afa.inductions import L1_FORM
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import cones, with_rest
+from proofs_check.instances.inductions import L1_FORM
 from proofs_check.instances.mixture import UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import twice_the_identity
 from workbench.tensors import TENSOR
@@ -73,5 +73,5 @@ CLAIM = Claim(
     ),
     note="That LBO taken from x may exceed μ is AFA-10's control.",
     reads=Mixture,
-    shown_by="experiments/zf_plot.py",
+    shown_by="experiments/afa/norms.py",
 )

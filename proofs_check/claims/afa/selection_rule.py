@@ -155,5 +155,5 @@ CLAIM = Claim(
         Mutant("C₁ for C₁ + C₂", top_afa.half_gap_bound, lambda a, b, *, ops=None: b * b / (4 * a)),
         Mutant("half the bound", top_afa.half_gap_bound, lambda a, b, *, ops=None: b * b / (8 * a)),
     ),
-    shown_by="experiments/top_afa_rule.py",
+    shown_by="experiments/afa/rule.py",
 )

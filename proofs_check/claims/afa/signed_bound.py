@@ -1,9 +1,9 @@
 """AFA-4: for h >= 0 the sign of the cosines decides the sign of the mismatch."""
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most
-from proofs_check.claims.afa.inductions import OVER_ROWS, UNROLL, pair
 from proofs_check.engines import smt
 from proofs_check.instances.draw import cones, mixtures
+from proofs_check.instances.inductions import OVER_ROWS, UNROLL, pair
 from proofs_check.instances.mixture import EXACT, NONNEGATIVE, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import opposite_signs, orthonormal_with_rest, twice_the_identity
 from workbench.theory import coherence

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, Void, at_most, equal
-from proofs_check.claims.afa.inductions import CAUCHY_SCHWARZ
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import mixtures, simplices, tight_frames
+from proofs_check.instances.inductions import CAUCHY_SCHWARZ
 from proofs_check.instances.mixture import OVERCOMPLETE, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import orthonormal_basis, short_rows
 from workbench.theory import coherence
@@ -131,5 +131,5 @@ CLAIM = Claim(
         "rows takes P(|G_ij| > t) ≤ 2 exp(−d t²/2) from Ball (1997), lemma 2.2, unproved here."
     ),
     reads=Mixture,
-    shown_by="experiments/afa_bounds.py",
+    shown_by="experiments/afa/bounds.py",
 )

@@ -81,5 +81,5 @@ CLAIM = Claim(
         Mutant("roots exchanged", top_afa.tied_energy_range, lambda low, high, *, ops: (ops.sqrt(high), ops.sqrt(low))),
     ),
     reads=Mixture,
-    shown_by="experiments/top_afa_rule.py",
+    shown_by="experiments/afa/rule.py",
 )

@@ -11,9 +11,10 @@ import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import SEEDS, numbers, rows_of
-from workbench.sae import SAE, Pass, create
+from workbench.sae import SAE, Pass
 from workbench.tensors import TENSOR
 from workbench.theory import afa, top_afa
+from workbench.variants import create
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,5 +149,5 @@ CLAIM = Claim(
         "1e-8 of |x| may be dropped: their share of |x|² is below rounding. For all d, A Aᵀ = I is the hypothesis "
         "itself."
     ),
-    shown_by="experiments/top_afa_rule.py",
+    shown_by="experiments/afa/rule.py",
 )

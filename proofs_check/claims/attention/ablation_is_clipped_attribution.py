@@ -88,6 +88,6 @@ CLAIM = Claim(
         Mutant("heads in reverse", attribution.by_head, lambda z, W, heads, scale=1.0: _by_head(z, W, heads, -scale)),
     ),
     note="Where TopK selects again, a latent that drops out loses all of f however small the head's part was.",
-    shown_by="experiments/attention.py",
+    shown_by="experiments/attention/study.py",
 )
 _by_head = attribution.by_head

@@ -93,6 +93,6 @@ CLAIM = Claim(
         "The pattern itself depends on the inputs: what a token adds by being attended to is not in it. Variants whose "
         "encoder is not linear in z (matching pursuit, LISTA, OMP, structured, top-AFA) have no such sum."
     ),
-    shown_by="experiments/attention.py",
+    shown_by="experiments/attention/study.py",
 )
 _by_head, _by_source = attribution.by_head, attribution.by_source

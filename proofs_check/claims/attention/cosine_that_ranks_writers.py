@@ -120,5 +120,5 @@ CLAIM = Claim(
         ),
     ),
     note="The statement is drawn the other way round: where another head outranks a writer, the cosine is no larger.",
-    shown_by="experiments/attention.py",
+    shown_by="experiments/attention/study.py",
 )

@@ -153,5 +153,5 @@ CLAIM = Claim(
         "Gradient descent carries over step by step. Adam's steps do not, as they depend on the axes: that its results "
         "agree for orthogonal W_O is measured by the experiment, not proved."
     ),
-    shown_by="experiments/attention.py",
+    shown_by="experiments/attention/study.py",
 )

@@ -153,6 +153,6 @@ CLAIM = Claim(
         "Ties are the rule for planted features of one writer, all of share 1: what a trained dictionary adds to them "
         "decides then. A head of two roles passes for one role with the same formula."
     ),
-    shown_by="experiments/attention.py",
+    shown_by="experiments/attention/study.py",
 )
 _chance, _rule = theory.one_role_chance, attribution.has_one_role

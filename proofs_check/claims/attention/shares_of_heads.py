@@ -147,5 +147,5 @@ CLAIM = Claim(
         ),
     ),
     note="That E ρ_h = 1/H under a random rotation follows as its blocks are exchangeable; it is sampled here.",
-    shown_by="experiments/attention.py",
+    shown_by="experiments/attention/study.py",
 )

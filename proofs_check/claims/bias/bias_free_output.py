@@ -38,5 +38,5 @@ CLAIM = Claim(
         ".052-.053 against .040-.045. ReLU's loss is still the higher one after 500 steps: weights must grow to undo "
         "the shrinkage."
     ),
-    shown_by="experiments/gba.py",
+    shown_by="experiments/bias/gba.py",
 )

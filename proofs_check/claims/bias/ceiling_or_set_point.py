@@ -45,5 +45,5 @@ CLAIM = Claim(
         "Measured, not proved: n = 64, d = 32, s = 2, m = 128, 500 steps; at 4 f .69-.83 against .06-.14, at f "
         ".97-1.0 for both, in three seeds."
     ),
-    shown_by="experiments/resonance.py",
+    shown_by="experiments/bias/resonance.py",
 )

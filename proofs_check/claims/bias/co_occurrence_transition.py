@@ -43,5 +43,5 @@ CLAIM = Claim(
         "0), where BA-2 is void. Dimension matters more: at n = 64, ρ₂ = .75 FRR is .16-.33 for d = 32 and .88-.91 "
         "for d = 64. Constants are not published; this is no test of n far larger."
     ),
-    shown_by="experiments/bias_phase.py",
+    shown_by="experiments/bias/phase.py",
 )

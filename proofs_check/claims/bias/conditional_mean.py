@@ -3,9 +3,9 @@
 from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most
-from proofs_check.claims.afa.inductions import L1_FORM
 from proofs_check.claims.bias.conditioned_cases import BOUNDED, Conditioned, conditioned, scaled, subsets, tangents
 from proofs_check.engines import smt, symbolic
+from proofs_check.instances.inductions import L1_FORM
 from proofs_check.instances.mixture import EXACT, NONNEGATIVE, UNIT_ROWS
 from workbench.tensors import TENSOR
 from workbench.theory import bias as theory

@@ -53,5 +53,5 @@ CLAIM = Claim(
         "TopK .42-.44 at k = 6, .55-.61 at 4, .91-.97 at 2. So the published order of the two holds where TopK's k is "
         "far too large and not where it is right. At m = 2n half of the latents have no feature of their own to find."
     ),
-    shown_by="experiments/gba.py",
+    shown_by="experiments/bias/gba.py",
 )

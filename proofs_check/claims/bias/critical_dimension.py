@@ -44,5 +44,5 @@ CLAIM = Claim(
         "as the scale of runs of one length is not excluded (n = 128, 512 at 3000 steps: a power .53). But in 12000 "
         "steps, two seeds, they pass one half near d = 13.5 and 18: a power .2."
     ),
-    shown_by="experiments/bias_phase.py",
+    shown_by="experiments/bias/phase.py",
 )

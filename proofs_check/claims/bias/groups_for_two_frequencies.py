@@ -50,5 +50,5 @@ CLAIM = Claim(
         "period .31-.38). What groups buy is loss: FVU .06 against .36. At n = 64, d = 32, m = 128 and 3000 steps: "
         ".84-.88 against 1.0."
     ),
-    shown_by="experiments/gba.py",
+    shown_by="experiments/bias/gba.py",
 )

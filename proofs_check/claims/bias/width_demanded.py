@@ -47,5 +47,5 @@ CLAIM = Claim(
         "p^-s is 29,000. The theorem is of a fixed bias and asks for a lucky start; falling biases need none. Wider "
         "ones only take longer: .02-.03 at 8n in these 500 steps."
     ),
-    shown_by="experiments/bias_phase.py",
+    shown_by="experiments/bias/phase.py",
 )

@@ -55,5 +55,5 @@ CLAIM = Claim(
         ),
     ),
     note="Depends on the laws of priors, contexts and tokens: sampled, not proved.",
-    shown_by="experiments/concepts.py",
+    shown_by="experiments/concepts/study.py",
 )

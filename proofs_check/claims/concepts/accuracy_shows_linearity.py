@@ -56,5 +56,5 @@ CLAIM = Claim(
         ),
     ),
     note="R² of .6 to .9 over 61 seeds; how low depends on the laws of tokens and contexts.",
-    shown_by="experiments/concepts.py",
+    shown_by="experiments/concepts/study.py",
 )

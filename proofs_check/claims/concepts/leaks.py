@@ -96,5 +96,5 @@ CLAIM = Claim(
         smt.implies("less of it shifts less, and the slope's sign", "all ε, p(c(y)|s), leaks; R² is sampled", _share),
     ),
     mutants=(Mutant("free of p", theory.leak_shift, lambda eps, p: eps / (1 - eps) * p),),
-    shown_by="experiments/concepts.py",
+    shown_by="experiments/concepts/study.py",
 )

@@ -80,5 +80,5 @@ CLAIM = Claim(
         Mutant("a third", theory.factored, lambda a, b: (a + b) / 3),
         Mutant("Frobenius in place of nuclear", nuclear_norm.nuclear_norm, lambda left, right: (left @ right).norm()),
     ),
-    shown_by="experiments/concept_sae.py",
+    shown_by="experiments/concepts/saes.py",
 )

@@ -70,5 +70,5 @@ CLAIM = Claim(
         ),
     ),
     note="How far below 1 R² lies depends on the law of priors and contexts: .8 to .9 mostly, and .996 was seen.",
-    shown_by="experiments/concepts.py",
+    shown_by="experiments/concepts/study.py",
 )

@@ -82,5 +82,5 @@ CLAIM = Claim(
             "no logarithm", theory.mean_log, lambda w, v, *, ops=None: sum(a * b for a, b in zip(w, v, strict=True))
         ),
     ),
-    shown_by="experiments/concepts.py",
+    shown_by="experiments/concepts/study.py",
 )

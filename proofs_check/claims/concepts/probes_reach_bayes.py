@@ -81,5 +81,5 @@ CLAIM = Claim(
         ),
         Mutant("one side of the entropy", theory.entropy, lambda p, *, ops=theory.FLOAT: -p * ops.log(p)),
     ),
-    shown_by="experiments/concepts.py",
+    shown_by="experiments/concepts/study.py",
 )

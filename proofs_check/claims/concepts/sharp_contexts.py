@@ -76,5 +76,5 @@ CLAIM = Claim(
         ),
     ),
     note="The bound is data processing; the trend depends on the law of tokens and contexts: sampled, not proved.",
-    shown_by="experiments/concepts.py",
+    shown_by="experiments/concepts/study.py",
 )

@@ -51,5 +51,5 @@ CLAIM = Claim(
         ),
     ),
     note="log Σ p(y|c)p(c|s) tends to max_c: piecewise linear, and which piece depends on s.",
-    shown_by="experiments/concepts.py",
+    shown_by="experiments/concepts/study.py",
 )

@@ -86,5 +86,5 @@ CLAIM = Claim(
         ),
     ),
     note="R² and width are sampled; they follow, since x Uᵀ = log p(y|s) up to a constant a context.",
-    shown_by="experiments/concepts.py",
+    shown_by="experiments/concepts/study.py",
 )

@@ -95,5 +95,5 @@ CLAIM = Claim(
         smt.implies("order of the slopes", "all η in (0, 1); slope of 1 − R² is sampled", _ordered),
     ),
     mutants=(Mutant("a third", theory.weak_remainder, lambda eta: eta * eta / 6),),
-    shown_by="experiments/concepts.py",
+    shown_by="experiments/concepts/study.py",
 )

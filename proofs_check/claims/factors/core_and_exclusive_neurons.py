@@ -107,5 +107,5 @@ CLAIM = Claim(
         Mutant("zeros counted", theory.nonzeros, lambda row, *, ops=None: len(row)),
     ),
     note="So the published case, cores larger than exclusive groups, is where the method has no guarantee; SN-6's has.",
-    shown_by="experiments/factors.py",
+    shown_by="experiments/factors/study.py",
 )

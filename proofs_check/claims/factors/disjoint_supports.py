@@ -146,5 +146,5 @@ CLAIM = Claim(
         Mutant("smallest kept", semi_nmf.winner_take_all, lambda rows, share: rows - _kept(rows, share)),
     ),
     note="Whether the alternation comes there from a random start is another matter: see the experiment.",
-    shown_by="experiments/factors.py",
+    shown_by="experiments/factors/study.py",
 )

@@ -119,5 +119,5 @@ CLAIM = Claim(
         Mutant("a leaf's cosine", theory.core_cosine, lambda c, e, count, *, ops=None: (c / (c + e)) ** 0.5),
         Mutant("all singular values", theory.rank_floor, lambda squares, m: sum(squares)),
     ),
-    shown_by="experiments/factors.py",
+    shown_by="experiments/factors/study.py",
 )

@@ -66,5 +66,5 @@ CLAIM = Claim(
         "Codes of 0 stay 0; the step there is the limit. That the shipped tensor step is the formula proved is "
         "sampled. J says nothing of the features (SN-4, SN-5)."
     ),
-    shown_by="experiments/factors.py",
+    shown_by="experiments/factors/study.py",
 )

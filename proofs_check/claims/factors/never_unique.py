@@ -105,5 +105,5 @@ CLAIM = Claim(
         Mutant("1 − g", theory.sheared_sine_square, lambda a, g: a * a * (1 - g) / (1 - 2 * a * g + a * a)),
     ),
     note="NMF is unique for pure samples because W ≥ 0 ends the shear; here nothing does (SN-12). What can: SN-6.",
-    shown_by="experiments/factors.py",
+    shown_by="experiments/factors/study.py",
 )

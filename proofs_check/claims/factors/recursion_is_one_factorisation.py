@@ -124,5 +124,5 @@ CLAIM = Claim(
         Mutant("sizes", theory.product, _sizes),
     ),
     note="The floor is Eckart and Young's for rank m_L; that m_L rows have no higher rank is proved with SN-4.",
-    shown_by="experiments/factors.py",
+    shown_by="experiments/factors/study.py",
 )

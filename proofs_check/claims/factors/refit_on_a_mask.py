@@ -83,5 +83,5 @@ CLAIM = Claim(
         Mutant("half of it", semi_nmf.refitted, lambda x, f, mask: _refitted(x, f, mask) / 2),
     ),
     note="It makes J nearly monotone and recovery worse: the mask settles early. The other corrected half of SN-11.",
-    shown_by="experiments/factors.py",
+    shown_by="experiments/factors/study.py",
 )

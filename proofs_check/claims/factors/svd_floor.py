@@ -153,5 +153,5 @@ CLAIM = Claim(
         Mutant("half the threshold", theory.lift_threshold, lambda left, y: _threshold(left, y) / 2 - 0.5),
     ),
     note="The threshold is tight; activations with a large common mean can meet the condition, centred ones do not.",
-    shown_by="experiments/factors.py",
+    shown_by="experiments/factors/study.py",
 )

@@ -10,7 +10,6 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from experiments.factors import scores as factor_scores
 from synthetic.base.streams import stream
 from synthetic.mixture import SparseMixture
 from synthetic.worlds.structured import core_exclusive
@@ -61,7 +60,7 @@ class Orchard:
             orders = [torch.randperm(len(family), generator=rng) for _ in range(_SHUFFLES + 1)]
             own = family[orders[0]] if self.shuffled else family
             judged = [own, *(family[order] for order in orders[1:])]
-            tries.append([factor_scores.leaf_accuracy(parents, one) for one in judged])
+            tries.append([semi_nmf.leaf_accuracy(parents, one) for one in judged])
         accuracy, *shuffled = (fmean(scores) for scores in zip(*tries, strict=True))
         return accuracy, sorted(shuffled)[int(0.95 * _SHUFFLES) - 1], fmean(cosine for _, cosine in fits)
 

@@ -58,5 +58,5 @@ CLAIM = Claim(
         "Without the mask J falls (SN-1); for a mask that stays, least squares on it never raises J (SN-9); the "
         "published code returns the best pair seen, and so does ours."
     ),
-    shown_by="experiments/factors.py",
+    shown_by="experiments/factors/study.py",
 )

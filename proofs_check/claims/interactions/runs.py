@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from torch import Tensor
 
-from proofs_check.claims.signed.runs import SEEDS, Trained
+from proofs_check.instances.stack import SEEDS, Trained
 from synthetic.worlds.structured import pair_roles
 from workbench.metrics import products
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.claims.signed.runs import Trained, each_seed, one
+from proofs_check.instances.stack import Trained, each_seed, one
 from workbench.theory import signed as theory
 
 

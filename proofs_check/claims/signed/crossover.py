@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.claims.signed import runs as proximal_runs
-from proofs_check.claims.signed.runs import Trained, each_seed, one
+from proofs_check.instances import stack as proximal_runs
+from proofs_check.instances.stack import Trained, each_seed, one
 
 
 def _conclusion(case: Trained) -> dict[str, Part]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.claims.signed import runs as proximal_runs
-from proofs_check.claims.signed.runs import Trained, each_seed
+from proofs_check.instances import stack as proximal_runs
+from proofs_check.instances.stack import Trained, each_seed
 
 
 @dataclass(frozen=True)

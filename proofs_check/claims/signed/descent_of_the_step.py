@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.signed.descent_cases import SHORT, SPARSE, Descent, descents
-from proofs_check.claims.signed.proximal_maps_table import PROXIMAL
+from proofs_check.claims.signed.proximal_cases import PROXIMAL
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.mixture import UNIT_ROWS
 from workbench.theory import coherence

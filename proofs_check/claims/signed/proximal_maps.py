@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.signed.cases import AS_IS, Activation, activations, minimises
-from proofs_check.claims.signed.proximal_maps_table import PROXIMAL
+from proofs_check.claims.signed.proximal_cases import PROXIMAL
 from proofs_check.engines import smt
 from workbench.theory import signed as theory
 
