@@ -10,13 +10,13 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
 
-from experiments.curves import Axis, draw_curves
+from experiments.curves import Column, curves
 from experiments.variations import NOISE_DB, feasible, places
 from synthetic.base.errors import must, pick
 from synthetic.folder import find_world, load_world
@@ -25,29 +25,27 @@ from synthetic.laws.noise import NoNoise
 from synthetic.mixture import SparseMixture
 from workbench import TrainConfig, ceiling, variant_shelf
 from workbench.plugins import load_plugin
+from workbench.study.figure import Figure
 from workbench.study.flags import TrainFlags
+from workbench.study.panels import Axis
 from workbench.study.places import Arm, Place, Stack, stacks
-from workbench.study.study import Picture, Study
-from workbench.study.table import best_settings, final, score_table, swept_axes
+from workbench.study.study import Study
+from workbench.study.table import best_settings, final, score_table
 from workbench.study.units import Report, Row, Unit
 
 AxisName = Literal["samples", "sparsity", "superposition", "noise"]
 METRICS = {"recall@.9": "share of features, cos ≥ .9", "mcc": "MCC", "f1": "macro-F1 over features"}
 TABLE = ("recall@.9", "mcc", "f1", "fvu", "l0", "dead")
 AXES = {
-    "samples": Axis("samples", "samples seen", log=True),
-    "sparsity": Axis("sparsity", "features firing a sample, E[L0]", log=True),
-    "superposition": Axis("superposition", "features a dimension, n_true/d"),
-    "noise": Axis(
-        "noise", "signal-to-noise ratio (dB)", ticks=dict(enumerate(["none", *(f"{v:g}" for v in NOISE_DB)]))
-    ),
+    "samples": Axis("samples seen", log=True),
+    "sparsity": Axis("features firing a sample, E[L0]", log=2),
+    "superposition": Axis("features a dimension, n_true/d"),
+    "noise": Axis("signal-to-noise ratio (dB)", ticks=dict(enumerate(["none", *(f"{v:g}" for v in NOISE_DB)]))),
 }
 LARGE = 2048
 """features from which a world counts as large"""
 SMALL_RUN, LARGE_RUN = 150_000, 1_000_000
 """training samples of an SAE by default"""
-PANELS, LINES = 6, 5
-"""of a figure, at most; more arms than lines are drawn at their best settings"""
 
 
 @dataclass(frozen=True)
@@ -220,88 +218,69 @@ def with_axes(table: pl.DataFrame, settings: Recovery) -> pl.DataFrame:
     found = [table.join(seen, on=[*keys, "step"], how="left", nulls_equal=True, maintain_order="left")]
     whole = found[0].with_columns(x=pl.when(base).then("x_seen").otherwise("x")).drop("x_seen")
     copies = [whole]
-    for place in varied(settings)[0]:
-        if place.columns["axis"] == "samples":
-            world: Any = place.source
-            here = {"sparsity": world.truth.expected_l0, "superposition": world.n_true / world.d, "noise": 0.0}
-            own = final(whole.filter(pl.col("place") == place.label, pl.col("metric") != "seconds"))
-            for axis in axes_of(settings, world):
-                if axis in here:
-                    copies.append(own.with_columns(axis=pl.lit(axis), x=pl.lit(here[axis])))
+    for place in base_places(settings):
+        world: Any = place.source
+        here = {"sparsity": world.truth.expected_l0, "superposition": world.n_true / world.d, "noise": 0.0}
+        own = final(whole.filter(pl.col("place") == place.label, pl.col("metric") != "seconds"))
+        for axis in axes_of(settings, world):
+            if axis in here:
+                copies.append(own.with_columns(axis=pl.lit(axis), x=pl.lit(here[axis])))
     return pl.concat(copies)
 
 
-def caption(table: pl.DataFrame, settings: Recovery) -> str:
-    """What the figure must say of its settings."""
+def caption(settings: Recovery) -> str:
+    """What the figures must say of their settings."""
     said = []
-    for place in varied(settings)[0]:
-        if place.columns["axis"] == "samples":
-            world: Any = place.source
-            own = table.filter(pl.col("place") == place.label)
-            scaling = f", scale_by_parent = {world.firing.scale_by_parent}" if isinstance(world.firing, Forest) else ""
-            ks = table.filter(pl.col("world") == place.world)["k"].drop_nulls().unique().sort().to_list()
-            k = "" if not ks else f", k = {ks[0]:g}" if len(ks) == 1 else f", k = {ks[0]:g} to {ks[-1]:g}"
-            samples = own.filter(pl.col("metric") == "samples")["value"].max()
-            lr = own["lr"].drop_nulls().unique().sort().to_list()
-            said.append(
-                f"world {place.world}: n_true = {world.n_true}, d = {world.d}, E[L0] = "
-                f"{world.truth.expected_l0:.2f}{scaling}; m = {settings.latents(world)}{k}; {samples:,.0f} samples, "
-                f"batch {settings.training(world)['batch']}, lr {', '.join(f'{v:g}' for v in lr)}"
-            )
+    for place in base_places(settings):
+        world: Any = place.source
+        how, train = settings.training(world), settings.train
+        scaling = f", scale_by_parent = {world.firing.scale_by_parent}" if isinstance(world.firing, Forest) else ""
+        rates = "several" if isinstance(train.lr, tuple) else f"{how.get('lr', train.lr):g}"
+        said.append(
+            f"world {place.world}: n_true = {world.n_true}, d = {world.d}, E[L0] = {world.truth.expected_l0:.2f}{scaling}; "
+            f"m = {settings.latents(world)}, {how['steps'] * how['batch']:,} samples, batch {how['batch']}, lr {rates}"
+        )
     what = "initial weights; members share data" if settings.over == "weights" else "world, samples and weights"
     return "; ".join(said) + f"; {settings.seeds} seeds ({what}): median, 10-90 % band, points"
 
 
-def lines_of(table: pl.DataFrame) -> pl.DataFrame:
-    """The table with a column `variant`, arm and setting: a line each, or the best of each arm where they are many."""
-    if table.select("arm", "setting").n_unique() > LINES and swept_axes(table):
-        best = best_settings(table.filter(pl.col("axis") == "samples"), ["mcc"]).select("arm", "setting")
-        table = table.join(best.unique("arm", keep="first"), on=["arm", "setting"], how="semi", nulls_equal=True)
-    return table.with_columns(variant=pl.concat_str(["arm", "setting"], separator=" ", ignore_nulls=True))
+def base_places(settings: Recovery) -> list[Place]:
+    """The worlds themselves."""
+    return [place for place in varied(settings)[0] if place.columns["axis"] == "samples"]
 
 
-def draw(chunk: int, table: pl.DataFrame, settings: Recovery, stem: Path) -> list[Path]:
-    """Curves of as many worlds and axes as a figure holds: the first of them, the next, ..."""
-    metrics = {name: METRICS.get(name, name) for name in settings.metrics or METRICS}
-    several = len(settings.world) > 1
-    columns = columns_of(settings)[chunk : chunk + max(1, PANELS // len(metrics))]
-    used, parts = [], []
-    for world, name in columns:
-        axis = AXES[name]
-        used.append(replace(axis, key=f"{world} {name}", label=f"{axis.label}; {world}" if several else axis.label))
-        own = table.filter(pl.col("world") == world, pl.col("axis") == name, pl.col("metric").is_in(list(metrics)))
-        parts.append(own.with_columns(axis=pl.lit(f"{world} {name}")))
-    return draw_curves(lines_of(pl.concat(parts)), used, metrics, caption(table, settings), stem)
+def one_setting(table: pl.DataFrame) -> pl.DataFrame:
+    """Of each arm and world the setting of the best final MCC, of runs as long as the present ones."""
+    table = table.filter(~pl.col("setting").fill_null("").str.contains("samples="))
+    best = best_settings(table.filter(pl.col("axis") == "samples").with_columns(x=None), ["mcc"])
+    keys = ["world", "arm", "setting"]
+    at_places = table.select("place", "world").unique()
+    chosen = best.join(at_places, on="place").select(keys)
+    return table.join(chosen, on=keys, how="semi", nulls_equal=True)
 
 
-def columns_of(settings: Recovery) -> list[tuple[str, str]]:
-    """What is drawn side by side: world and axis."""
-    bases: list[Any] = [place for place in varied(settings)[0] if place.columns["axis"] == "samples"]
-    return [(p.world, name) for p in bases for name in dict.fromkeys(["samples", *axes_of(settings, p.source)])]
-
-
-def pictures(settings: Recovery) -> list[Picture]:
-    """The figures, none of more than six panels."""
-    each = max(1, PANELS // len(settings.metrics or METRICS))
-    starts = range(0, len(columns_of(settings)), each)
-    return [Picture("recovery" if not i else f"recovery-{i + 1}", partial(draw, at)) for i, at in enumerate(starts)]
+def figures(settings: Recovery) -> list[Figure]:
+    """Curves: the metrics of each world along each axis, none of more than six panels."""
+    metrics, several, columns = {name: METRICS.get(name, name) for name in settings.metrics or METRICS}, len(settings.world) > 1, []
+    for place in base_places(settings):
+        world: Any = place.source
+        for name in dict.fromkeys(["samples", *axes_of(settings, world)]):
+            label = f"{AXES[name].label}; {place.world}" if several else AXES[name].label
+            columns.append(Column(replace(AXES[name], label=label), {"axis": name, "world": place.world}))
+    return [replace(figure, pick=one_setting) for figure in curves("recovery", columns, metrics, caption(settings))]
 
 
 def tables(settings: Recovery) -> list[Any]:
     """Final scores on each world."""
 
     def scores(table: pl.DataFrame) -> Iterator[Any]:
-        for place in varied(settings)[0]:
-            if place.columns["axis"] == "samples":
-                own = final(table.filter(pl.col("place") == place.label, pl.col("axis") == "samples"))
-                notes = {}
-                for (arm,), rows in own.group_by("arm"):
-                    seen, spent = (
-                        rows.filter(pl.col("metric") == name)["value"].max() for name in ("samples", "seconds")
-                    )
-                    notes[str(arm)] = f"{seen / spent:,.0f} x {settings.seeds}" if spent else ""  # type: ignore[operator]
-                title = f"{place.world}, last step"
-                yield score_table(own, settings.metrics or TABLE, title, notes)
+        for place in base_places(settings):
+            own = final(table.filter(pl.col("place") == place.label, pl.col("axis") == "samples"))
+            notes = {}
+            for (arm,), rows in own.group_by("arm"):
+                seen, spent = (rows.filter(pl.col("metric") == name)["value"].max() for name in ("samples", "seconds"))
+                notes[str(arm)] = f"{seen / spent:,.0f} x {settings.seeds}" if spent else ""  # type: ignore[operator]
+            yield score_table(own, settings.metrics or TABLE, f"{place.world}, last step", notes)
 
     return [scores]
 
@@ -316,7 +295,7 @@ STUDY = Study(
     plan=ceilings,
     work=measure_ceiling,
     derive=with_axes,
-    figures=pictures,
+    figures=figures,
     tables=tables,
     notes=lambda settings: varied(settings)[1],
     keep=True,

@@ -35,15 +35,15 @@ STYLE: Any = {
 class Style:
     """Sizes and fonts of a figure."""
 
-    font: float = 9
-    column: float | None = None
+    font: float | int = 9
+    column: float | int | None = None
     """inches of a column of print: one panel takes a column, more take two; None: as each figure asks"""
-    gap: float = 0.25
+    gap: float | int = 0.25
     """inches between columns of print"""
     captioned: bool = True
     """the caption stands under the figure; else `save` puts it into a text file beside it"""
 
-    def rc(self) -> dict[str, Any]:
+    def rc(self) -> Any:
         """Settings of matplotlib."""
         small = {"legend.fontsize": self.font - 1, "axes.titlesize": self.font + (1 if self.captioned else 0)}
         return STYLE | {"font.size": self.font, "pdf.fonttype": 42} | small
@@ -109,9 +109,9 @@ class Figure:
     """in their order, with their looks; by default all of the table. Rows of other arms are not drawn"""
     columns: int | None = None
     """panels a row"""
-    size: tuple[float, float] = (3.7, 3.1)
+    size: tuple[float | int, float | int] = (3.7, 3.1)
     """inches of a panel"""
-    widths: Sequence[float] | None = None
+    widths: Sequence[float | int] | None = None
     """of columns, relative"""
     share: str = ""
     """axes that panels share: "x", "y", "row" for the y of each row, "xrow" """
@@ -129,12 +129,12 @@ class Figure:
         return {name: look(i) for i, name in enumerate(self.arms or present(table, "arm"))}
 
     def parts(self, table: pl.DataFrame) -> list["Figure"]:
-        """This figure for at most five arms at a time: `name`, `name`-2, ...; itself where they are no more."""
+        """This figure for at most five arms at a time: `name`, `name`-b, ...; itself where they are no more."""
         looks = [(name, one) for name, one in self.looks(table).items() if name in set(present(table, "arm"))]
         if len(looks) <= MOST_LINES:
             return [self]
         groups = [dict(looks[i : i + MOST_LINES]) for i in range(0, len(looks), MOST_LINES)]
-        names = [self.name] + [f"{self.name}-{i}" for i in range(2, len(groups) + 1)]
+        names = [self.name] + [f"{self.name}-{letter}" for letter in "bcdefghijklmnopqrstuvwxyz"[: len(groups) - 1]]
         alike = [{name: look(i) for i, name in enumerate(group)} for group in groups]
         own = groups if isinstance(self.arms, Mapping) else alike
         return [replace(self, name=name, arms=group) for name, group in zip(names, own, strict=True)]
@@ -165,7 +165,7 @@ class Figure:
             figure.set_layout_engine("none")  # what is placed stays: in a notebook and in every file
         return figure
 
-    def _inches(self, columns: int, lines: int, style: Style) -> tuple[float, float]:
+    def _inches(self, columns: int, lines: int, style: Style) -> tuple[float | int, float | int]:
         if style.column is None:
             return self.size[0] * columns + 0.2, self.size[1] * lines + 0.7
         width = style.column if columns == 1 else 2 * style.column + style.gap
@@ -210,7 +210,11 @@ def _listed(values: Sequence[str]) -> str:
 def captioned(template: str, table: pl.DataFrame, settings: Any = None) -> str:
     """The caption with its values, and what it must state and does not: sizes, steps, seeds."""
     facts = facts_of(table)
-    options = asdict(settings) if is_dataclass(settings) and not isinstance(settings, type) else dict(settings or {})
+    options: dict[str, Any] = {}
+    if is_dataclass(settings) and not isinstance(settings, type):
+        options = asdict(settings)
+    elif isinstance(settings, Mapping):
+        options = dict(settings)
     text = template.format(**(facts | options)) if template else ""
     missing = [
         f"{name} = {facts[name]}" for name in ("n_true", "d", "m", "k") if name in facts and not _names(text, name)
@@ -219,7 +223,9 @@ def captioned(template: str, table: pl.DataFrame, settings: Any = None) -> str:
         missing.append(f"{facts['steps']} steps")
     if not re.search(r"\b(seeds?|models|starts)\b", text):
         missing.append(f"{facts['seeds']} seeds of {facts['of']}: median, 10-90 % band, points")
-    return " ".join(filter(None, [text, ", ".join(missing) + "." if missing else ""]))
+    if not missing:
+        return text
+    return (text.rstrip(".; ") + ". " if text else "") + ", ".join(missing) + "."
 
 
 def _names(text: str, name: str) -> bool:
@@ -271,11 +277,14 @@ def _legends(figure: Drawn, panels: Sequence[tuple[Drawable, Axes]], scene: Scen
 def _above(figure: Drawn, handles: Mapping[str, Any]) -> None:
     """One legend in as few lines as fit the width."""
     font = float(mpl.rcParams["legend.fontsize"])
-    widths = [0.6 * font / 72 * len(label) + 3.6 * font / 72 for label in handles]
-    room = figure.get_size_inches()[0]
-    columns = next((n for n in range(len(widths), 1, -1) if n * max(widths) * 0.92 <= room), 1)
-    lines = -(-len(widths) // columns)
-    columns = -(-len(widths) // lines)
+    widths = [0.57 * font / 72 * len(label) + 4.6 * font / 72 for label in handles]
+    room, count = 0.98 * figure.get_size_inches()[0], len(widths)
+
+    def needed(columns: int) -> float:
+        lines = -(-count // columns)
+        return sum(max(widths[i : i + lines]) for i in range(0, count, lines))
+
+    columns = next((n for n in range(count, 1, -1) if needed(n) <= room), 1)
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=columns, frameon=False)
 
 

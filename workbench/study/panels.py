@@ -64,6 +64,7 @@ def look(i: int) -> Look:
     return Look(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)])
 
 
+Real = float | int
 Names = Mapping[Any, str] | Callable[[Any], str] | str
 
 
@@ -81,8 +82,8 @@ class Axis:
     label: str = ""
     log: bool | int = False
     """or the base of the logarithm"""
-    limits: tuple[float | None, float | None] | None = None
-    ticks: Mapping[float, str] | Sequence[float] | None = None
+    limits: tuple[Real | None, Real | None] | None = None
+    ticks: Mapping[Any, str] | Sequence[Real] | None = None
     """by default at the values of a logarithmic axis, where there are at most nine"""
 
 
@@ -170,7 +171,7 @@ def _scale(axes: Axes, end: Axis, name: str, default: str) -> None:
         axis.set_minor_locator(NullLocator())
 
 
-def _tick_values(axes: Axes, values: Sequence[float]) -> None:
+def _tick_values(axes: Axes, values: Sequence[Real]) -> None:
     """Ticks at the values of a logarithmic axis where they are few; powers of ten over many decades."""
     values = [v for v in values if v > 0]
     if axes.get_xscale() != "log" or not values:
@@ -236,16 +237,18 @@ class Lines(Panel):
     """what rows of that kind are; none drawn where empty"""
     predicted: str = ""
     """a metric that a theory gives, drawn dashed in each line's colour"""
-    floor: float | None = None
+    floor: Real | None = None
     """values below are drawn there"""
-    change: Callable[[float], float] | None = None
+    change: Callable[[Any], Any] | None = None
     """of every value, such as 1 - v"""
     joined: bool = True
     """False: marks alone"""
+    course: bool = False
+    """every step counts, as over steps, and not the last one alone"""
 
     def draw(self, axes: Axes, scene: Scene) -> None:
         """Draw each line, its ceiling and prediction, then the chance level."""
-        table = self.rows(scene, course=self.over in COURSE)
+        table = self.rows(scene, course=self.course or self.over in COURSE)
         lines = list(series_of(self, table, scene, self.names))
         _must_be_few(len(lines), f"Lines(y={self.y!r})" if isinstance(self.y, str) else "Lines", "lines")
         positions: set[float] = set()
@@ -270,7 +273,7 @@ class Lines(Panel):
         if end.ticks is None:
             _tick_values(axes, sorted(positions))
 
-    def _shown(self, values: Sequence[float]) -> list[float]:
+    def _shown(self, values: Sequence[Real]) -> list[float]:
         changed = [self.change(v) for v in values] if self.change else values
         return [v if self.floor is None else max(v, self.floor) for v in changed]
 
@@ -297,7 +300,7 @@ class Lines(Panel):
                 for x, values in curve(rows(null, **line.at), metric, self.over, "null"):
                     groups.setdefault(float(x), []).extend(values)
             x = sorted(groups)
-            style = {"marker": "_"} if len(x) == 1 else {}
+            style: dict[str, Any] = {"marker": "_"} if len(x) == 1 else {}
             axes.plot(
                 x,
                 [np.median(self._shown(groups[v])) for v in x],
@@ -457,14 +460,14 @@ class Heat(Panel):
     y: str
     over: tuple[str, str] = ("x", "d")
     """columns across and up"""
-    level: float | None = None
-    span: tuple[float | None, float | None] = (0.0, 1.0)
+    level: Real | None = None
+    span: tuple[Real | None, Real | None] = (0.0, 1.0)
     """values of the darkest and the brightest cell; None: those there are"""
     bar: str = ""
     """label of the colour bar; none where empty"""
     names: tuple[str, str] = ("{:.3g}", "{:.3g}")
     """formats of the ticks"""
-    divided: tuple[Callable[[Scene], float] | float, Callable[[Scene], float] | float] = (1.0, 1.0)
+    divided: tuple[Callable[[Scene], Any] | Real, Callable[[Scene], Any] | Real] = (1.0, 1.0)
     """what ticks are divided by"""
 
     def draw(self, axes: Axes, scene: Scene) -> None:
@@ -489,12 +492,12 @@ def heat(
     x: Sequence[float | int],
     y: Sequence[float | int],
     values: Float[np.ndarray, "y x"],
-    level: float | None = None,
-    span: tuple[float | None, float | None] = (0.0, 1.0),
+    level: Real | None = None,
+    span: tuple[Real | None, Real | None] = (0.0, 1.0),
 ) -> Any:
     """Draw values with their digits; a heavy outline goes round cells at or above the level."""
     image = axes.imshow(values, origin="lower", aspect="auto", cmap="cividis", vmin=span[0], vmax=span[1])
-    bright = image.norm(values) if values.size else values
+    bright = np.asarray(image.norm(values)) if values.size else values
     for i, line in enumerate(values if values.size <= 250 else ()):
         for j, value in enumerate(line):
             if np.isfinite(value):
@@ -583,7 +586,7 @@ class Points(Panel):
 class Level:
     """A line across at a value, a function of the scene, or the median of a metric at rows."""
 
-    at: float | str | Callable[[Scene], float]
+    at: Real | str | Callable[[Scene], Any]
     label: str = ""
     where: Mapping[str, Any] = field(default_factory=dict)
     kind: str = "score"
@@ -611,7 +614,7 @@ class Formula:
 
     of: Callable[[Float[np.ndarray, " n"]], Any]
     label: str = ""
-    between: tuple[float, float] | None = None
+    between: tuple[Real, Real] | None = None
     colour: str = ""
     """the foreground's where empty"""
     dash: Any = "-"
@@ -640,7 +643,7 @@ class Trace:
     colour: str = ""
     dash: Any = "--"
     marker: str = ""
-    change: Callable[[float], float] | None = None
+    change: Callable[[Any], Any] | None = None
 
     def draw(self, axes: Axes, scene: Scene) -> None:
         """Draw the medians."""
@@ -658,8 +661,8 @@ class Trace:
 class Shade:
     """A grey stretch of the axis across."""
 
-    low: float
-    high: float
+    low: Real
+    high: Real
     label: str = ""
 
     def draw(self, axes: Axes, scene: Scene) -> None:

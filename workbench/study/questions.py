@@ -96,10 +96,10 @@ class Quantity:
     label: str
     read: Callable[[pl.DataFrame], Numbers]
 
-    def __sub__(self, other: "Quantity | float") -> "Quantity":
+    def __sub__(self, other: "Quantity | float | int") -> "Quantity":
         return _together(lambda a, b: a - b, self, other, "{} less {}")
 
-    def __rsub__(self, other: float) -> "Quantity":
+    def __rsub__(self, other: float | int) -> "Quantity":
         return Quantity(f"{other:g} less {self.label}", lambda table: _mapped(lambda v: other - v, self.read(table)))
 
     def __abs__(self) -> "Quantity":
@@ -121,7 +121,7 @@ def _mapped(change: Callable[[float], float], numbers: Numbers) -> Numbers:
     return {key: change(value) for key, value in numbers.items()}
 
 
-def _together(change: Callable[[float, float], float], a: Quantity, b: Quantity | float, words: str) -> Quantity:
+def _together(change: Callable[[float, float], float], a: Quantity, b: Quantity | float | int, words: str) -> Quantity:
     if isinstance(b, int | float):
         return Quantity(words.format(a.label, f"{b:g}"), lambda table: _mapped(lambda v: change(v, b), a.read(table)))
 
@@ -156,7 +156,7 @@ def lead(of: str, on: str | Sequence[str], metric: str, **where: Any) -> tuple[Q
     return tuple(score(of, metric, **where) - score(rival, metric, **where) for rival in rivals)
 
 
-def _folded(label: str, fold: Callable[[list[float]], float], parts: Sequence[Quantity]) -> Quantity:
+def _folded(label: str, fold: Callable[[list[float]], Any], parts: Sequence[Quantity]) -> Quantity:
     def read(table: pl.DataFrame) -> Numbers:
         numbers = [part.read(table) for part in parts]
         shared = reduce(lambda a, b: a & b, (set(one) for one in numbers))
@@ -175,7 +175,7 @@ def most(*parts: Quantity, label: str = "largest") -> Quantity:
     return _folded(label, max, parts)
 
 
-def over(column: str, fold: Callable[[list[float]], float], quantity: Quantity, label: str = "") -> Quantity:
+def over(column: str, fold: Callable[[list[float]], Any], quantity: Quantity, label: str = "") -> Quantity:
     """A quantity at every value of a column, folded replicate by replicate: `over("n_true", min, score(...))`."""
 
     def read(table: pl.DataFrame) -> Numbers:
@@ -236,7 +236,7 @@ def interval_of(numbers: Numbers) -> tuple[Interval, int, str]:
     Where worlds and weights both vary and a world has several seeds, its mean over them is one number: weights on one
     world are no replicates of the world. A lone seed leaves the mean open; where nothing is drawn it is exact.
     """
-    worlds, seeds = ({key[i] for key in numbers if key[i] is not None} for i in (0, 1))
+    worlds, seeds = ({drawn for key in numbers if (drawn := key[i]) is not None} for i in (0, 1))
     what = " and ".join(name for name, vary in (("worlds", len(worlds) > 1), ("weights", len(seeds) > 1)) if vary)
     values = list(numbers.values())
     if len(worlds) > 1 and len(values) > len(worlds):
@@ -297,9 +297,9 @@ class Question:
     text: str
     """with `each`, a format of that column's value"""
     of: Quantity | Sequence[Quantity]
-    above: float | None = None
+    above: float | int | None = None
     """0 where neither level is given"""
-    below: float | None = None
+    below: float | int | None = None
     beside: Sequence[Said] = ()
     """what else to print"""
     each: str | None = None

@@ -29,8 +29,8 @@ def rows(table: pl.DataFrame, **where: Any) -> pl.DataFrame:
         if callable(wanted):
             there = table[column].drop_nulls().unique(maintain_order=True).to_list()
             wanted = wanted(there) if there else []
-        several = isinstance(wanted, tuple | list)
-        table = table.filter(pl.col(column).is_in(list(wanted)) if several else pl.col(column) == wanted)
+        values = list(wanted) if isinstance(wanted, tuple | list) else [wanted]
+        table = table.filter(pl.col(column).is_in(values))
     return table
 
 
@@ -101,7 +101,8 @@ def _of_settings(table: pl.DataFrame, chosen: Mapping[tuple[Any, ...], Any]) -> 
         return table
     kept = [*SPOT[:3], "_setting"]
     frame = pl.DataFrame([(*where, setting) for where, setting in chosen.items()], schema=kept, orient="row")
-    frame = frame.cast({name: table.schema[name] for name in SPOT[:3]} | {"_setting": table.schema["setting"]})
+    types: Any = {name: table.schema[name] for name in SPOT[:3]} | {"_setting": table.schema["setting"]}
+    frame = frame.cast(types)
     frame = frame.with_columns(_known=True)
     joined = table.join(frame, on=SPOT[:3], how="left", nulls_equal=True, maintain_order="left")
     same = pl.col("setting").eq_missing(pl.col("_setting"))
