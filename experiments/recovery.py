@@ -233,12 +233,12 @@ def caption(settings: Recovery) -> str:
     said = []
     for place in base_places(settings):
         world: Any = place.source
-        how, train = settings.training(world), settings.train
+        how = settings.training(world)
         scaling = f", scale_by_parent = {world.firing.scale_by_parent}" if isinstance(world.firing, Forest) else ""
-        rates = "several" if isinstance(train.lr, tuple) else f"{how.get('lr', train.lr):g}"
         said.append(
-            f"world {place.world}: n_true = {world.n_true}, d = {world.d}, E[L0] = {world.truth.expected_l0:.2f}{scaling}; "
-            f"m = {settings.latents(world)}, {how['steps'] * how['batch']:,} samples, batch {how['batch']}, lr {rates}"
+            f"world {place.world}: n_true = {world.n_true}, d = {world.d}, E[L0] = "
+            f"{world.truth.expected_l0:.2f}{scaling}; m = {settings.latents(world)}, {how['steps'] * how['batch']:,} "
+            f"samples, batch {how['batch']}, lr {how.get('lr', settings.train.lr)}"
         )
     what = "initial weights; members share data" if settings.over == "weights" else "world, samples and weights"
     return "; ".join(said) + f"; {settings.seeds} seeds ({what}): median, 10-90 % band, points"
@@ -261,7 +261,8 @@ def one_setting(table: pl.DataFrame) -> pl.DataFrame:
 
 def figures(settings: Recovery) -> list[Figure]:
     """Curves: the metrics of each world along each axis, none of more than six panels."""
-    metrics, several, columns = {name: METRICS.get(name, name) for name in settings.metrics or METRICS}, len(settings.world) > 1, []
+    metrics = {name: METRICS.get(name, name) for name in settings.metrics or METRICS}
+    several, columns = len(settings.world) > 1, []
     for place in base_places(settings):
         world: Any = place.source
         for name in dict.fromkeys(["samples", *axes_of(settings, world)]):

@@ -122,6 +122,7 @@ def opened(settings: S, name: str) -> tuple[S, Run | None, list[S]]:
             run has otherwise and that adds no units.
         FileNotFoundError: no such folder.
     """
+    settings = with_rates(settings)
     if settings.resume is None:
         check_settings(settings)
         return settings, None, [settings]
@@ -222,11 +223,18 @@ def _check_device(device: str) -> None:
         must(usable, "--device", "cpu, or cuda where there is one", device, "choose one that is here")
 
 
+def with_rates(settings: S) -> S:
+    """Settings whose list of rates under --train.lr is an axis of --set."""
+    if not isinstance(settings, TrainFlags) or not isinstance(settings.train.lr, tuple):
+        return settings
+    rates = settings.train.lr
+    axis = f"lr={','.join(map(repr, rates))}"
+    return replace(settings, train=replace(settings.train, lr=rates[0]), set=(axis, *settings.set))
+
+
 def axes_of(settings: TrainFlags) -> dict[str, tuple[Any, ...]]:
-    """What --set gives, name -> values; a list of rates under --train.lr is an axis too."""
+    """What --set gives, name -> values."""
     axes: dict[str, tuple[Any, ...]] = {}
-    if isinstance(settings.train.lr, tuple):
-        axes["lr"] = settings.train.lr
     for text in settings.set:
         name, equals, values = text.partition("=")
         must(equals and name and values, "--set", "name=value or name=value,value", repr(text), "write --set k=4,8")

@@ -163,8 +163,6 @@ def stacks(
         ValueError: --set names what no arm has, or a size does not fit into memory.
     """
     axes = axes_of(settings)
-    if isinstance(settings.train.lr, tuple):
-        settings = replace(settings, train=replace(settings.train, lr=settings.train.lr[0]))
     pairs = [(place, arm) for place in places for arm in arms(settings, place)]
     shelf = {name for _, arm in pairs for name in _names(arm)}
     for name in axes:
