@@ -24,6 +24,7 @@ from synthetic.laws.forest import Forest
 from synthetic.laws.noise import NoNoise
 from synthetic.mixture import SparseMixture
 from workbench import TrainConfig, ceiling, variant_shelf
+from workbench.metrics import METRICS as SHELF
 from workbench.plugins import load_plugin
 from workbench.study.figure import Figure
 from workbench.study.flags import TrainFlags
@@ -87,6 +88,10 @@ class Recovery(TrainFlags):
         must(self.variants or self.plugin, "--variants", "one or more", "none", 'name some, or "core"')
         both = self.samples is not None and self.train.steps != TrainConfig().steps
         must(not both, "--samples and --train.steps", "given one at a time", "both", "drop one")
+        for name in self.variants:
+            pick(name, ["core", "all", *variant_shelf()], "--variants")
+        for name in self.metrics:
+            pick(name, [metric for kind in SHELF for metric in kind.names], "--metrics")
         must(self.threads >= 1, "--threads", "at least 1", self.threads, "raise it")
 
     def training(self, world: SparseMixture) -> dict[str, Any]:

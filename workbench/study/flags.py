@@ -211,6 +211,8 @@ def check_settings(settings: RunFlags) -> None:
     must(above.is_dir(), "--out", "a folder, or one that can be made", settings.out, f"{above} is a file")
     must(os.access(above, os.W_OK), "--out", "a folder that you may write in", settings.out, "choose another")
     _check_device(str(getattr(settings, "device", "cpu")))
+    if isinstance(settings, TrainFlags):
+        axes_of(settings)
     settings.check()
 
 
