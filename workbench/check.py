@@ -278,8 +278,10 @@ class _Trial:
     """A study at toy size, in this process: its settings, its run, its table."""
 
     def __init__(self, study: Study[Any], folder: Path) -> None:
-        self.study, self.folder = study, folder
-        self.settings = replace(study.toy, out=folder / "runs", jobs=1)
+        self.study, self.folder, toy = study, folder, study.toy
+        if toy is None:
+            raise ValueError(f"Study.toy of {study.name} must be given; got none: state settings that take seconds.")
+        self.settings = replace(toy, out=folder / "runs", jobs=1)
         self.done: Any = None
 
     def carried(self, limit: int | None = None, **changes: Any) -> Any:

@@ -31,8 +31,8 @@ class Place:
     """A source of activations, and where it stands on what the study varies."""
 
     label: str
-    source: Source
-    """drawn from its own seed; where seeds draw worlds, from each seed"""
+    source: Any
+    """a world, or another source of activations; drawn from its own seed, or where seeds draw worlds from each of these"""
     x: float | None = None
     world: str = ""
     """its name; the source's class where left out"""
@@ -63,7 +63,7 @@ class Arm:
     """settings in which the rows of one stack differ, a row each; the seeds stand behind them"""
     train: Mapping[str, Any] = field(default_factory=dict)
     """changes of the study's training"""
-    prepare: Callable[[SAE, Source], None] | None = None
+    prepare: Callable[[SAE, Any], None] | None = None
     """what is done to a fresh stack: a function of a module, or a partial of one"""
 
 
@@ -108,7 +108,7 @@ class Stack(Unit):
             "setting": self.setting or None,
             "world": place.world or type(source).__name__,
             "world_seed": self.seeds[0] if self.settings.over == "worlds" else seed_of_world(source),
-            "n_true": getattr(source, "n_true", source.truth.n_true if isinstance(source, World) else None),
+            "n_true": source.truth.n_true if isinstance(source, World) else getattr(source, "n_true", None),
             "d": source.d,
             "m": arm.m,
             "k": arm.settings.get("k", getattr(default, "default", None)),
@@ -146,7 +146,7 @@ def _with_seed(value: Any, seed: int) -> Any | None:
 
 def seed_of_world(source: Any) -> int | None:
     """The seed that a source is drawn from, where it has one."""
-    if not is_dataclass(source):
+    if not hasattr(source, "__dataclass_fields__"):
         return None
     if "seed" in {f.name for f in fields(source)}:
         return source.seed
