@@ -32,7 +32,7 @@ class Place:
 
     label: str
     source: Any
-    """a world, or another source of activations; drawn from its own seed, or where seeds draw worlds from each of these"""
+    """a world or another source of activations, drawn from its own seed, or from each seed where seeds draw worlds"""
     x: float | None = None
     world: str = ""
     """its name; the source's class where left out"""
