@@ -23,6 +23,7 @@ import torch
 from matplotlib.axes import Axes
 from rich.table import Table
 
+from experiments.cells import Cell, Report, carry_out, commanded
 from synthetic.base.console import Console
 from synthetic.base.errors import must
 from synthetic.base.flags import read_flags
@@ -31,7 +32,6 @@ from workbench import TrainConfig, create, evaluate, train
 from workbench.metrics import collect
 from workbench.metrics.matching import random_geometries
 from workbench.metrics.resonance import tuning
-from workbench.study.cells import Cell, Report, carry_out, commanded
 from workbench.study.figure import finish, shared_legend, styled, subplots
 from workbench.study.panels import COLOURS, draw_band
 
