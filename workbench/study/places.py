@@ -54,7 +54,7 @@ class Place:
 
 
 def _bare(value: Any) -> Any:
-    """A source as a process of the pool is sent it: its fields and what it drew once, without what follows from them."""
+    """A source as a process of the pool is sent it: fields and what was drawn once, without what follows from them."""
     if not is_dataclass(value) or isinstance(value, type) or not hasattr(value, "__dict__"):
         return value
     names = {f.name for f in fields(value)} | {"tensors"}
