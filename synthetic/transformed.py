@@ -49,7 +49,7 @@ class Transformed(ExactWorld):
     @cached_property
     def mixture(self) -> SparseMixture:
         """The mixture with these tensors, also where they were loaded."""
-        self.inner.__dict__["tensors"] = {k: v for k, v in self.tensors.items() if k not in self.extra}
+        vars(self.inner)["tensors"] = {k: v for k, v in self.tensors.items() if k not in self.extra}
         return self.inner
 
     @property

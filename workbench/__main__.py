@@ -265,7 +265,8 @@ def _eval(command: Eval, console: Console) -> int:
 
     world = find_source(command.world)
     if not isinstance(world, World):
-        must(False, "--world", "a world, whose causes are known", command.world, "name one, or a saved world's folder")
+        rule = "a world, whose causes are known"
+        raise ValueError(f"--world must be {rule}; got {command.world}: name one, or a saved world's folder.")
     scores = evaluate(load(command.sae), world, command.n, command.seed)
     shown = {name: plain(value) for name, value in scores.items()}
     if command.json:

@@ -135,7 +135,7 @@ def test_what_a_world_does_not_have_is_not_asked_for():
     found = list(check_world(Rows))
     assert all(outcome.passed for outcome in found)
     assert [outcome.law[:2] for outcome in found if "does not apply" in outcome.said] == ["W4", "W5", "W6", "W7"]
-    assert "without h" in found[0].said
+    assert "no h, their true" in found[0].said
 
 
 # a user's world on disk ----------------------------------------------------------------------------------------------
