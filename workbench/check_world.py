@@ -41,9 +41,8 @@ def check_world(world: World | Callable[[], World]) -> Iterator[Outcome]:
 
     Truth is needed for scores alone and saving is optional: laws about what a world does not have do not apply.
     """
-    return outcomes(
-        WORLD_LAWS, _Subject(world if hasattr(world, "sample") and not isinstance(world, type) else None, world)
-    )
+    made = hasattr(world, "sample") and not isinstance(world, type)
+    return outcomes(WORLD_LAWS, _Subject(world if made else None, world))
 
 
 class _Subject:
@@ -61,9 +60,8 @@ class _Subject:
         """Another object of the same settings."""
         if self._world is None:
             return self._make()
-        world: Any = self._world
-        if dataclasses.is_dataclass(world):
-            return dataclasses.replace(world)
+        if dataclasses.is_dataclass(self._world) and not isinstance(self._world, type):
+            return dataclasses.replace(self._world)
         raise NotApplicable("give a function that makes the world, or a dataclass: this one cannot be made again")
 
     @cached_property

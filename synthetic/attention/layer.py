@@ -169,7 +169,7 @@ class PlantedAttention(ExactWorld):
     def closed_forms(self) -> GroundTruth:
         """Exact statistics, mixtures over destinations."""
         (rows, norms), weights = self._shown, self._weights.permute(2, 1, 0)
-        fires = 1 - (1 - self.rate) ** (weights > 0).sum(-1)
+        fires = 1 - (1 - self.rate) ** (weights > 0).sum(-1).double()
         rates, mean_h = fires.mean(1), torch.full((self.n_true,), self.rate * _MEAN, dtype=torch.float64) * norms
         variance = (self.rate * _SQUARE - (self.rate * _MEAN) ** 2) * weights.square().sum(-1).mean(1) * norms**2
 
