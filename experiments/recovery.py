@@ -19,11 +19,11 @@ import polars as pl
 from experiments.curves import Column, curves
 from experiments.variations import NOISE_DB, feasible, places
 from synthetic.base.errors import must, pick
-from synthetic.folder import find_world, load_world
+from synthetic.folder import load_world
 from synthetic.laws.forest import Forest
 from synthetic.laws.noise import NoNoise
 from synthetic.mixture import SparseMixture
-from workbench import TrainConfig, ceiling, variant_shelf
+from workbench import TrainConfig, ceiling, find_source, variant_shelf
 from workbench.metrics import METRICS as SHELF
 from workbench.plugins import load_plugin
 from workbench.study.figure import Figure
@@ -128,7 +128,7 @@ def label_of(settings: Recovery, name: str, label: str) -> str:
 def base_world(settings: Recovery, name: str) -> SparseMixture:
     """A world by its name, or as a resumed run has kept it."""
     kept = settings.resume and settings.resume / "worlds" / label_of(settings, name, "base")
-    return load_world(kept) if kept and (kept / "world.json").exists() else find_world(name)
+    return load_world(kept) if kept and (kept / "world.json").exists() else find_source(name)
 
 
 @cache

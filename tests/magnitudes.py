@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from synthetic.folder import find_world
+from synthetic import find_source
 from synthetic.laws.magnitudes import Uniform
 from workbench.study.figure import Figure
 from workbench.study.flags import TrainFlags
@@ -35,7 +35,7 @@ def places(settings: Magnitudes) -> Iterator[Place]:
     """Two worlds, over the spread."""
     for name in WORLDS:
         for w in settings.spread:
-            yield Place(name, replace(find_world(name), magnitudes=Uniform(1 - w, 1 + w)), w, world=name)
+            yield Place(name, replace(find_source(name), magnitudes=Uniform(1 - w, 1 + w)), w, world=name)
 
 
 def arms(settings: Magnitudes, place: Place) -> list[Arm]:

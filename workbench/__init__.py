@@ -5,7 +5,17 @@ from synthetic.base.lazy import attach
 __getattr__, __dir__ = attach(
     __name__,
     {
-        "workbench.public": ("SAE", "Latents", "Pass", "create", "load", "register", "squared_error", "variant_shelf"),
+        "workbench.public": (
+            "SAE",
+            "Latents",
+            "Pass",
+            "create",
+            "find_source",
+            "load",
+            "register",
+            "squared_error",
+            "variant_shelf",
+        ),
         "workbench.training.config": ("Diverged", "TrainConfig"),
         "workbench.training.loop": ("train",),
         "workbench.metrics": ("evaluate", "null"),

@@ -102,7 +102,7 @@ class Identify:
 
 
 def _list(command: List, console: Console) -> int:
-    from synthetic.worlds.presets import PRESETS
+    from synthetic.worlds import worlds
     from workbench.metrics import METRICS
     from workbench.training.recipes import RECIPES
     from workbench.variants import variant_shelf
@@ -114,7 +114,7 @@ def _list(command: List, console: Console) -> int:
             for name, fields in shelf.items()
         },
         "recipes": {name: f"{made.variant}: {made.note}" for name, made in RECIPES.items()},
-        "worlds": {name: _first_line(make) for name, make in PRESETS.items()},
+        "worlds": worlds().about,
         "metrics": {name: kind.definition.splitlines()[0] for kind in METRICS for name in kind.names},
     }
     if command.json:
@@ -135,10 +135,6 @@ def _list(command: List, console: Console) -> int:
         table.add_row("\n".join(kind.names), " ".join(kind.definition.split()))
     console.print(table)
     return 0
-
-
-def _first_line(thing: Any) -> str:
-    return (thing.__doc__ or "").strip().splitlines()[0]
 
 
 def _check(command: Check, console: Console) -> int:
@@ -165,7 +161,7 @@ def _train(command: Train, console: Console) -> int:
 
     from synthetic.base.lock import locked
     from workbench.interop.forms import must_take_ours
-    from workbench.lm.sources import find_source
+    from workbench.public import find_source
     from workbench.variants import create
 
     torch.set_num_threads(command.threads)
@@ -261,12 +257,17 @@ def _value(name: str, text: str) -> Any:
 
 
 def _eval(command: Eval, console: Console) -> int:
-    from synthetic.folder import find_world
+    from synthetic.source import World
     from workbench.interop import load
     from workbench.metrics import evaluate
+    from workbench.public import find_source
     from workbench.settings import plain
 
-    scores = evaluate(load(command.sae), find_world(command.world), command.n, command.seed)
+    world = find_source(command.world)
+    if not isinstance(world, World):
+        rule = "a world, whose causes are known"
+        raise ValueError(f"--world must be {rule}; got {command.world}: name one, or a saved world's folder.")
+    scores = evaluate(load(command.sae), world, command.n, command.seed)
     shown = {name: plain(value) for name, value in scores.items()}
     if command.json:
         print(json_text(shown))

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from synthetic.laws.firing import ExactlyK
 from synthetic.mixture import SparseMixture
 from synthetic.source import Codes
 from workbench import kernels
+from workbench.check_world import check_world as check_world
+from workbench.contract import NotApplicable, Outcome, demand, outcomes
 from workbench.interop import load
 from workbench.metrics.matching import match
 from workbench.sae import SAE, Latents
@@ -32,24 +34,6 @@ from workbench.training.loop import train
 
 _D, _M, _N = 12, 24, 64
 _EASY = SparseMixture(n_true=_D, d=_D, directions=Orthonormal(), firing=ExactlyK(1))
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """One law, and whether it holds."""
-
-    law: str
-    passed: bool
-    said: str = ""
-    """what went wrong, or why the law does not apply"""
-
-
-class Broken(Exception):  # noqa: N818
-    """A law does not hold; says how."""
-
-
-class NotApplicable(Exception):  # noqa: N818
-    """A law does not concern what is tested; says why."""
 
 
 Law = Callable[[type[SAE]], None]
@@ -66,31 +50,13 @@ def _law(statement: str) -> Callable[[Law], Law]:
 
 def check_variant(cls: type[SAE]) -> Iterator[Outcome]:
     """Test every law on a variant class, in order; an error inside one is a failure of that law alone."""
-    for statement, law in LAWS.items():
-        yield _outcome(statement, lambda law=law: law(cls))
-
-
-def _outcome(statement: str, test: Callable[[], None]) -> Outcome:
-    try:
-        test()
-    except NotApplicable as reason:
-        return Outcome(statement, True, f"does not apply: {reason}")
-    except Broken as reason:
-        return Outcome(statement, False, str(reason))
-    except Exception as error:  # any error of a stranger's code is the finding
-        return Outcome(statement, False, f"{type(error).__name__}: {error}")
-    return Outcome(statement, True)
-
-
-def _demand(condition: object, said: str) -> None:
-    if not condition:
-        raise Broken(said)
+    return outcomes(LAWS, cls)
 
 
 def _near(got: Tensor, wanted: Tensor, what: str, tolerance: float = 1e-5) -> None:
     worst = float((got - wanted).abs().max())
     size = float(wanted.abs().max())
-    _demand(worst <= tolerance * max(1.0, size), f"{what} differ by up to {worst:.2e}")
+    demand(worst <= tolerance * max(1.0, size), f"{what} differ by up to {worst:.2e}")
 
 
 def _dense(codes: Latents) -> Tensor:
@@ -117,7 +83,7 @@ def _short(cls: type[SAE], seed: int | list[int] = 0, steps: int = 12) -> SAE:
 def _builds(cls: type[SAE]) -> None:
     cls(_D, _M)
     shape = cls(_D, _M, seed=[[0, 1, 2]]).W_dec.shape
-    _demand(shape == (1, 3, _M, _D), f"W_dec of a (1, 3) stack has shape {tuple(shape)}")
+    demand(shape == (1, 3, _M, _D), f"W_dec of a (1, 3) stack has shape {tuple(shape)}")
 
 
 @_law("C2 shapes: latents (*s, n, m), reconstruction (*s, n, d), one loss a member")
@@ -125,11 +91,11 @@ def _shapes(cls: type[SAE]) -> None:
     for seed, stack in ((0, ()), ([0, 1], (2,))):
         sae = cls(_D, _M, seed=seed)
         out = sae.trace(_x())
-        _demand(out.dense().shape == (*stack, _N, _M), f"latents have shape {tuple(out.dense().shape)}")
-        _demand(out.x_hat.shape == (*stack, _N, _D), f"x_hat has shape {tuple(out.x_hat.shape)}")
+        demand(out.dense().shape == (*stack, _N, _M), f"latents have shape {tuple(out.dense().shape)}")
+        demand(out.x_hat.shape == (*stack, _N, _D), f"x_hat has shape {tuple(out.x_hat.shape)}")
         for name, value in sae.loss(out.x, out).items():
-            _demand(value.shape == stack, f"loss {name!r} has shape {tuple(value.shape)}, not {stack}")
-            _demand(value.dtype == torch.float32, f"loss {name!r} has dtype {value.dtype}")
+            demand(value.shape == stack, f"loss {name!r} has shape {tuple(value.shape)}, not {stack}")
+            demand(value.dtype == torch.float32, f"loss {name!r} has dtype {value.dtype}")
 
 
 @_law("C3 at inference a row's latents depend on that row alone")
@@ -145,11 +111,11 @@ def _rowwise(cls: type[SAE]) -> None:
 def _sparse(cls: type[SAE]) -> None:
     sae = _short(cls)
     f = _dense(sae.encode(_x()))
-    _demand(not cls.nonnegative or bool((f >= 0).all()), f"a latent is {float(f.min()):.3g}")
+    demand(not cls.nonnegative or bool((f >= 0).all()), f"a latent is {float(f.min()):.3g}")
     k = sae.settings.get("k")
     if isinstance(k, int):
         most = int((f != 0).sum(-1).max())
-        _demand(most <= k, f"{most} latents fire in a row, k = {k}")
+        demand(most <= k, f"{most} latents fire in a row, k = {k}")
 
 
 @_law("C5 the loss reaches every parameter, with the gradient of float64 finite differences")
@@ -172,7 +138,7 @@ def _gradients(cls: type[SAE]) -> None:
     loss().backward()
     for name, p in sae.named_parameters():
         reached = p.grad is not None and bool((p.grad != 0).any())
-        _demand(reached, f"the gradient of {name} is zero")
+        demand(reached, f"the gradient of {name} is zero")
     for name, p in sae.named_parameters():
         if name in cls.surrogate or p.grad is None:
             continue
@@ -187,7 +153,7 @@ def _gradients(cls: type[SAE]) -> None:
             p += size * kick
         measured = (up - down) / (2 * size)
         close = abs(measured - slope) <= 1e-4 * (1 + abs(slope))
-        _demand(close, f"along {name} the loss rises by {measured:.6g}, the gradient says {slope:.6g}")
+        demand(close, f"along {name} the loss rises by {measured:.6g}, the gradient says {slope:.6g}")
 
 
 @_law("C6 save and load give the same output")
@@ -204,7 +170,7 @@ def _saves(cls: type[SAE]) -> None:
 def _reproducible(cls: type[SAE]) -> None:
     one, two = _short(cls).state_dict(), _short(cls).state_dict()
     for name, value in one.items():
-        _demand(bool(torch.equal(value, two[name])), f"two runs differ in {name}")
+        demand(bool(torch.equal(value, two[name])), f"two runs differ in {name}")
 
 
 @_law("C8 decoder rows have norm 1 after a step, where the variant says so")
@@ -222,7 +188,7 @@ def _easy(cls: type[SAE]) -> None:
     sae = cls(_D, _M, seed=0, **_few(cls))
     train(sae, _EASY, TrainConfig(steps=1200, batch=256))
     score = match(sae.W_dec, _EASY.truth.features).mean_matched
-    _demand(score >= 0.95, f"MCC {score:.3f}")
+    demand(score >= 0.95, f"MCC {score:.3f}")
 
 
 @_law("C10 relabelling latents only relabels f")
@@ -272,7 +238,7 @@ def check_study(study: Study[Any], folder: Path | None = None) -> Iterator[Outco
         return
     trial = _Trial(study, folder)
     for statement, law in STUDY_LAWS.items():
-        yield _outcome(statement, lambda law=law: law(trial))
+        yield outcome(statement, lambda law=law: law(trial))
 
 
 class _Trial:
@@ -290,7 +256,7 @@ class _Trial:
         with redirect_stdout(io.StringIO()):
             outcome = carry_out(self.study, replace(self.settings, **changes), limit=limit)
         wrong = outcome.failed if outcome is not None else {}
-        _demand(not wrong, f"units fail: {dict(wrong)}")
+        demand(not wrong, f"units fail: {dict(wrong)}")
         return outcome
 
     def command(self, *argv: object) -> tuple[int, str]:
@@ -310,9 +276,9 @@ class _Trial:
 
 @_of_studies("S1 a dry run tells the units and writes nothing")
 def _dry(trial: _Trial) -> None:
-    _demand(trial.study.units(trial.settings), "there are no units")
+    demand(trial.study.units(trial.settings), "there are no units")
     trial.carried(dry_run=True)
-    _demand(not trial.files(), f"{trial.files()[:1]} is there")
+    demand(not trial.files(), f"{trial.files()[:1]} is there")
 
 
 @_of_studies("S2 stopped after some units and gone on with, toy settings give a table of the schema's columns")
@@ -322,10 +288,10 @@ def _runs(trial: _Trial) -> None:
     trial.done = trial.carried(resume=stopped.run.folder)
     table = trial.done.table
     wrong = [name for name, kind in SCHEMA.items() if table.schema.get(name) != kind]
-    _demand(not wrong, f"columns {wrong} are not of the schema")
-    _demand(set(table["kind"]) <= {"score", "null", "ceiling"}, f"kinds are {set(table['kind'])}")
-    _demand(not table["metric"].str.ends_with("_null").any(), "a metric ends in _null, which the column kind says")
-    _demand(table["metric"].null_count() == 0, "a row has no metric")
+    demand(not wrong, f"columns {wrong} are not of the schema")
+    demand(set(table["kind"]) <= {"score", "null", "ceiling"}, f"kinds are {set(table['kind'])}")
+    demand(not table["metric"].str.ends_with("_null").any(), "a metric ends in _null, which the column kind says")
+    demand(table["metric"].null_count() == 0, "a row has no metric")
 
 
 @_of_studies("S3 the same settings and seeds give the same rows: a unit done again")
@@ -334,20 +300,20 @@ def _same(trial: _Trial) -> None:
     lines, smallest = records.read_text().splitlines(), min(trial.study.units(trial.settings), key=lambda u: u.size)
     records.write_text("\n".join(line for line in lines if json.dumps({"id": smallest.id})[1:-1] not in line))
     other = differences(table, trial.carried(resume=trial.done.run.folder).table)
-    _demand(not other, f"{smallest.id} done again: {other}")
+    demand(not other, f"{smallest.id} done again: {other}")
 
 
 @_of_studies("S4 figures, tables and answers come from the run folder alone, no figure of more than six panels")
 def _redrawn(trial: _Trial) -> None:
     folder = trial.done.run.folder
     code, said = trial.command("--redraw", folder)
-    _demand(code == 0, f"--redraw ends with {code}: {said[-300:]}")
+    demand(code == 0, f"--redraw ends with {code}: {said[-300:]}")
     drawn = [path for path in (folder / "figures").glob("*") if path.suffix == ".png"]
-    _demand(drawn or not declared(trial.study.figures, trial.settings), "no figure is there")
+    demand(drawn or not declared(trial.study.figures, trial.settings), "no figure is there")
     for figure in declared(trial.study.figures, trial.settings):
         for part in figure.parts(trial.done.table) if hasattr(figure, "parts") else ():
             panels = len(part.draw(trial.done.table, settings=trial.settings).axes)
-            _demand(panels <= 6, f"{part.name} has {panels} panels")
+            demand(panels <= 6, f"{part.name} has {panels} panels")
 
 
 @_of_studies("S5 the settings of a run are read back as the defaults of another")
@@ -355,7 +321,7 @@ def _read_back(trial: _Trial) -> None:
     folder, study = trial.done.run.folder, trial.study
     again = parsed(study.settings, study.name, "", ["--config", str(folder), "--jobs", "1"])
     lost = [f for f, v in config_of(trial.settings).items() if f not in HOW and config_of(again)[f] != v]
-    _demand(not lost, f"{lost} are others")
+    demand(not lost, f"{lost} are others")
 
 
 @_of_studies("S6 grown by a seed, the old rows stay and new ones come")
@@ -364,15 +330,15 @@ def _grows(trial: _Trial) -> None:
     seeds, had = trial.settings.seeds + 1, {unit.id for unit in trial.study.units(trial.settings)}
     more = grown_units(trial.study, [trial.settings, replace(trial.settings, seeds=seeds)])
     lacking = had - {unit.id for unit in more}
-    _demand(not lacking, f"units {sorted(lacking)} are lost")
+    demand(not lacking, f"units {sorted(lacking)} are lost")
     if len(more) == len(had):
         raise NotApplicable("nothing in it has seeds")
     copy = shutil.copytree(folder, trial.folder / "grown" / folder.name)
     after = trial.carried(resume=copy, seeds=seeds, limit=1).table
     old = before.filter(~pl.col("metric").is_in(TIMES))
     lost = old.join(after, on=old.columns, how="anti", nulls_equal=True)
-    _demand(lost.is_empty(), f"{lost.height} rows are lost, such as {lost.head(1).to_dicts()}")
-    _demand(after.height > before.height, "no row is new")
+    demand(lost.is_empty(), f"{lost.height} rows are lost, such as {lost.head(1).to_dicts()}")
+    demand(after.height > before.height, "no row is new")
 
 
 @_of_studies("S7 a wrong value is refused in one line, with exit code 2, before anything is written")
@@ -380,18 +346,18 @@ def _refuses(trial: _Trial) -> None:
     before = trial.files()
     for words in (("--seeds", 0), ("--seeds", "many"), ("--no-such-flag", 1), ("--resume", "nowhere")):
         code, said = trial.command(*words, "--out", trial.folder / "new")
-        _demand(code == 2, f"{words} end with {code}")
-        _demand(said.startswith("error: ") and said.count("\n") == 1, f"{words} say {said[:200]!r}")
+        demand(code == 2, f"{words} end with {code}")
+        demand(said.startswith("error: ") and said.count("\n") == 1, f"{words} say {said[:200]!r}")
     for name, value in _below(trial.settings):
         try:
             settings = replace(trial.settings, **{name: value})
             check_settings(settings)
             trial.study.units(settings)
         except ValueError as error:
-            _demand(" must be " in str(error), f"{name} = {value} says {str(error)[:200]!r}")
+            demand(" must be " in str(error), f"{name} = {value} says {str(error)[:200]!r}")
         else:
             raise Broken(f"{name} = {value} is taken")
-    _demand(trial.files() == before, "something was written")
+    demand(trial.files() == before, "something was written")
 
 
 def _below(settings: Any) -> Iterator[tuple[str, Any]]:

@@ -24,7 +24,7 @@ from synthetic.base.errors import must
 from synthetic.base.streams import stream
 from synthetic.mixture import SparseMixture
 from synthetic.source import World
-from synthetic.worlds.structured import concept_dag, concept_tree, crowded_tree
+from synthetic.worlds.hierarchy import concept_dag, concept_tree, crowded_tree
 from workbench.metrics import evaluate
 from workbench.parts.pursuit import matching_pursuit
 from workbench.sae import SAE

@@ -19,7 +19,7 @@ from experiments.signed.figures import ARMS, FIGURES, MIXED, QUESTIONS, TABLES, 
 from synthetic.base.errors import must
 from synthetic.mixture import SparseMixture
 from synthetic.source import World
-from synthetic.worlds.structured import exclusive_pairs, mixed_signs, signed_sparse, unipolar_sparse
+from synthetic.worlds.signed import bidirectional, exclusive_pairs, mixed_signs, unipolar_sparse
 from workbench import SAE, TrainConfig, evaluate
 from workbench.study.flags import TrainFlags
 from workbench.study.places import Arm, Place, Scores
@@ -111,7 +111,7 @@ def world_of(settings: Bidirectional, part: str) -> SparseMixture:
     """A world of one kind."""
     if part.startswith("pairs"):
         return exclusive_pairs(settings.pairs, settings.d, RARE if part == "pairs, rare" else 1.0)
-    return (signed_sparse if part == "signed" else unipolar_sparse)(**sizes(settings))
+    return (bidirectional if part == "signed" else unipolar_sparse)(**sizes(settings))
 
 
 def arms(settings: Bidirectional, place: Place) -> Iterator[Arm]:

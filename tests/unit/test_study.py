@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from synthetic.worlds.presets import toy
+from synthetic.worlds.superposition import toy
 from workbench.study.flags import TrainFlags
 from workbench.study.places import Arm, Place
 from workbench.study.study import Study, carry_out

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from synthetic.base.defaults import torch_defaults
 from synthetic.base.errors import must
-from synthetic.base.streams import seed_of, stream
+from synthetic.base.streams import seed_of, stream, torch_defaults
 from synthetic.source import World
 from workbench.metrics.evidence import Evidence, collect
 from workbench.metrics.shelf import METRICS, Metric

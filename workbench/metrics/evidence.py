@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from synthetic.base.defaults import torch_defaults
-from synthetic.base.streams import stream
+from synthetic.base.streams import stream, torch_defaults
 from synthetic.source import Codes, GroundTruth, World, must_be_finite, rows_given
 from workbench.metrics.matching import Geometry, match
 from workbench.metrics.samples import Coefficients, Samples, first_samples, products_of

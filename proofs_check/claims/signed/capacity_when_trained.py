@@ -20,7 +20,7 @@ def _conclusion(case: Trained) -> dict[str, Part]:
     }
 
 
-SIGNED = Hypothesis("axes with both signs", lambda case: float(case.world != "signed_sparse"))
+SIGNED = Hypothesis("axes with both signs", lambda case: float(case.world != "bidirectional"))
 SPARSE = Hypothesis("k < n: axes not always on", lambda case: max(0, case.k + 1 - dict(case.knobs).get("n_true", 24)))
 
 CLAIM = Claim(

@@ -13,7 +13,7 @@ def _conclusion(case: Trained) -> dict[str, Part]:
     return {"more dead": at_most(0.15, proximal_runs.more_dead(signed, replace(signed, variant="topk")))}
 
 
-SIGNED = Hypothesis("axes with both signs", lambda case: float(case.world != "signed_sparse"))
+SIGNED = Hypothesis("axes with both signs", lambda case: float(case.world != "bidirectional"))
 TRAINED = Hypothesis("trained", lambda case: max(0, Trained().steps - case.steps))
 
 CLAIM = Claim(
