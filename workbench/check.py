@@ -21,7 +21,7 @@ from synthetic.mixture import SparseMixture
 from synthetic.source import Codes
 from workbench import kernels
 from workbench.check_world import check_world as check_world
-from workbench.contract import NotApplicable, Outcome, demand, outcomes
+from workbench.contract import Broken, NotApplicable, Outcome, demand, outcome, outcomes
 from workbench.interop import load
 from workbench.metrics.matching import match
 from workbench.sae import SAE, Latents
