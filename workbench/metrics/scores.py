@@ -48,17 +48,6 @@ class Scores(dict[str, Any]):
         names = [name for name in self if not name.endswith(("_null", "_null_sd"))]
         return [name for name in FIRST if name in names] + [name for name in names if name not in FIRST]
 
-    def labels(self) -> list[dict[str, Any]]:
-        """Of each member its number, what differs beside the seed ("k=8 l1=0.1", or None), and its seed."""
-        varied = {name: v for name, v in self.settings.items() if name != "seed" and isinstance(v, np.ndarray)}
-        labels = []
-        for member, index in enumerate(np.ndindex(self.shape)):
-            text = " ".join(f"{name}={_plain(v[index])}" for name, v in varied.items()) or None
-            seed = self.settings.get("seed")
-            seed = seed[index] if isinstance(seed, np.ndarray) else seed
-            labels.append({"member": member, "setting": text, "seed": None if seed is None else int(seed)})
-        return labels
-
     def frame(self, ceiling: Mapping[str, Any] | None = None) -> pl.DataFrame:
         """One row a member and metric: member, setting, seed, metric, value, chance, ceiling.
 
@@ -69,7 +58,7 @@ class Scores(dict[str, Any]):
         for name in self.metrics:
             levels = {"value": self[name], "chance": self.get(f"{name}_null"), "ceiling": (ceiling or {}).get(name)}
             columns = {what: self._flat(value) for what, value in levels.items()}
-            for i, label in enumerate(self.labels()):
+            for i, label in enumerate(labels(self.settings, self.shape)):
                 parts.append(label | {"metric": name} | {what: value[i] for what, value in columns.items()})
         return pl.DataFrame(parts, schema=COLUMNS)
 
@@ -104,6 +93,17 @@ class Scores(dict[str, Any]):
         rows = "".join(f"<tr><td>{escape(a)}</td><td>{b}</td><td>{c}</td></tr>" for a, b, c in self._lines())
         head = "<tr><th></th><th>value</th><th>chance</th></tr>"
         return f"<p>{self._head()}</p><table>{head}{rows}</table><p>{self._rest()}</p>"
+
+
+def labels(settings: Mapping[str, Any], shape: tuple[int, ...]) -> list[dict[str, Any]]:
+    """Of each member its number, what differs beside the seed ("k=8 l1=0.1", or None), and its seed."""
+    varied = {name: v for name, v in settings.items() if name != "seed" and isinstance(v, np.ndarray)}
+    seed, every = settings.get("seed"), []
+    for member, index in enumerate(np.ndindex(shape)):
+        text = " ".join(f"{name}={_plain(v[index])}" for name, v in varied.items()) or None
+        here = seed[index] if isinstance(seed, np.ndarray) else seed
+        every.append({"member": member, "setting": text, "seed": None if here is None else int(here)})
+    return every
 
 
 def _plain(value: Any) -> str:

@@ -120,10 +120,10 @@ def violation(
 ) -> Float[Tensor, " n"]:
     """How far f >= 0 is from the optimum of |x - f W|^2 / 2 + penalty |f|_1 on the rows allowed, over |x|.
 
-    f is optimal iff <w_j, r> <= penalty for all j, with equality where f_j > 0: the largest violation of either.
+    f is optimal iff <w_j, r> <= penalty for all j, with equality where f_j is not 0: the largest violation of either.
     """
     slack = (x - f @ rows) @ rows.T - penalty
-    wrong = torch.where(f > 0, slack.abs(), slack.clamp_min(0))
+    wrong = torch.where(f != 0, slack.abs(), slack.clamp_min(0))
     wrong = wrong if allowed is None else wrong.where(allowed, 0.0)
     return ratio(wrong.amax(1), x.norm(dim=1), 0.0)
 
