@@ -33,7 +33,7 @@ from workbench import SAE, TrainConfig, create, evaluate, train
 from workbench.study.figure import COLOURS, draw_band, finish, numbers, shared_legend, styled, subplots
 from workbench.study.runner import Cell, Report
 from workbench.study.study import carry_out, commanded
-from workbench.variants import top_afa as variant
+from workbench.variants import top_afa as top_afa_variant
 
 METRICS = ("recovered", "l0", "fvu", "corr(L0, K)", "saturated", "mcc", "chance")
 _SAMPLES = 4096
@@ -146,7 +146,7 @@ def scores(sae: SAE, world: World) -> dict[str, Any]:
         active = (out.dense() != 0).sum(-1).double()
         true = (batch.h.values != 0).sum(-1).double()
         saturated = torch.zeros(sae.shape)
-        if isinstance(sae, variant.TopAFA):
+        if isinstance(sae, top_afa_variant.TopAFA):
             saturated = sae.saturated(out.pre).double().mean(-1)
     pairs = [torch.corrcoef(torch.stack((own, true)))[0, 1] for own in active.reshape(-1, len(true))]
     values = {"corr(L0, K)": torch.stack(pairs).nan_to_num().view(sae.shape), "saturated": saturated}

@@ -329,10 +329,10 @@ class _Causes:
         if at["status"] == "dead":
             yield f"latent {at['latent']} never fires"
         elif at["status"] == "found" and at["firings"] and at["recall_high"] < 0.5:
-            yield f"missed (fires in {_share(at['recall'] * at['firings'], at['firings'])})"
+            yield f"missed (fires in {_share(at['recall'] * at['firings'], float(at['firings']))})"
         if at["status"] == "found" and self.firings_of_latent[i] and self.precision_high[i] < 0.5:
             right = at["precision"] * self.firings_of_latent[i]
-            yield f"fires elsewhere (right in {_share(right, self.firings_of_latent[i])})"
+            yield f"fires elsewhere (right in {_share(right, float(self.firings_of_latent[i]))})"
 
     def _split_or_taken(self, i: int, at: dict[str, Any]) -> Iterator[str]:
         if at["latents"] > 1:

@@ -61,7 +61,7 @@ class Snapshots:
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             tensors = {"steps": self.trace.steps, "rows": self.trace.rows}
-            write_tensors(self.path, tensors, {"format": "1", **tensor_sums(tensors)})
+            write_tensors(self.path, tensors, tensor_sums(tensors))  # one entry: several come in any order
 
     @property
     def trace(self) -> Trace:

@@ -54,7 +54,7 @@ class Cell:
 
     def at(self, index: np.ndarray) -> "Cell":
         """Members by number, in the shape of `index`."""
-        return Cell(*(getattr(self, field.name)[index] for field in fields(self)))
+        return Cell(*(np.asarray(getattr(self, field.name)[index]) for field in fields(self)))
 
 
 @dataclass
@@ -70,7 +70,7 @@ class TwoByTwo:
     @property
     def total(self) -> np.ndarray:
         """F1 lost altogether: TB - LO."""
-        return self._f1("TB") - self._f1("LO")
+        return np.asarray(self._f1("TB") - self._f1("LO"))
 
     def effects(self, best: str = "") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Shapley effects on F1 of the true dictionary and of the best inference, and their interaction.
@@ -83,7 +83,8 @@ class TwoByTwo:
         """
         ending = f"_{best}" if best else ""
         LO, LB, TO, TB = (self._f1(name) for name in ("LO", f"LB{ending}", "TO", f"TB{ending}"))
-        return (TB - LB + TO - LO) / 2, (TB - TO + LB - LO) / 2, TB - TO - LB + LO
+        dictionary, encoder = np.asarray((TB - LB + TO - LO) / 2), np.asarray((TB - TO + LB - LO) / 2)
+        return dictionary, encoder, np.asarray(TB - TO - LB + LO)
 
     @property
     def dictionary(self) -> np.ndarray:
@@ -103,7 +104,7 @@ class TwoByTwo:
     @property
     def width(self) -> np.ndarray:
         """F1 that fewer latents than features cost at best: TB - TB_M; 0 where there are enough."""
-        return self._f1("TB") - self._f1("TB_M") if "TB_M" in self.cells else 0 * self.total
+        return np.asarray(self._f1("TB") - self._f1("TB_M" if "TB_M" in self.cells else "TB"))
 
     @property
     def verdicts(self) -> list[str]:
