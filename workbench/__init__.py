@@ -5,9 +5,18 @@ from synthetic.base.lazy import attach
 __getattr__, __dir__ = attach(
     __name__,
     {
-        "workbench.public": ("SAE", "Latents", "Pass", "create", "load", "register", "squared_error", "variant_shelf"),
+        "workbench.public": (
+            "SAE",
+            "Latents",
+            "Pass",
+            "create",
+            "load",
+            "register",
+            "squared_error",
+            "train",
+            "variant_shelf",
+        ),
         "workbench.training.config": ("Diverged", "TrainConfig"),
-        "workbench.training.scored": ("train",),
         "workbench.metrics": ("Scores", "evaluate", "null"),
         "workbench.metrics.features": ("features", "latents"),
         "workbench.metrics.shelf": ("anywhere", "metric", "only_if"),

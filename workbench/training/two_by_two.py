@@ -7,6 +7,7 @@ TB true, best inference. The Shapley effects of the two halves add up to TB - LO
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +30,8 @@ from workbench.training.config import TrainConfig
 THRESHOLDS = torch.arange(8) / 10
 """codes count as firing above this share of the mean magnitude of a firing feature; each cell has its best one"""
 _CHUNK = 1024
+Best = Callable[[Tensor, Tensor, Codes], tuple[Tensor, Bool[Tensor, "n m"]]]
+"""x without its bias, unit rows, true coefficients -> codes, and the entries that their least squares was over"""
 Code = Callable[[Tensor, Codes], Iterator[tuple[Tensor, Tensor, float]]]
 """activations, true coefficients -> of each member codes on unit rows (n, m), x_hat (n, d), worst violation or NaN"""
 
@@ -174,36 +177,63 @@ def two_by_two(
     """
     must(world.d == sae.d, "two_by_two.world", f"of dimension {sae.d}, the SAE's", world.d, "pass the SAE's own world")
     must(n >= 2, "two_by_two.n", "at least 2", n, "draw more samples")
-    bench, truth = _Bench(world, n, seed_of("two_by_two.seed", seed), sae.W_dec.device), world.truth
-    own, members = OwnEncoder(sae), np.arange(int(np.prod(sae.shape))).reshape(sae.shape)
+    bench = _Bench(world, n, seed_of("two_by_two.seed", seed), sae.W_dec.device)
+    pursuit = partial(_pursuit, tol=tol, signed=bench.signed)
+    more: dict[str, Best] = {"K": partial(pursuit, k=None)} if true_k else {}
+    more |= {} if penalty is None else {"lasso": partial(_lasso, penalty=penalty)}
+    cells, picks, mcc = _learned(bench, sae, k, pursuit, more)
+    every = torch.arange(world.truth.n_true)
+    cells |= _true(bench, sae, every, picks, pursuit, more, oracle or _oracle(sae, world, every, config))
+    if sae.m < world.truth.n_true:
+        of = bench.strongest(sae.m)
+        part = _true(bench, sae, of, picks, pursuit, {}, _oracle(sae, world, of, config))
+        cells |= {f"{name}_M": cell for name, cell in part.items()}
+    return TwoByTwo(mcc, picks, cells)
+
+
+def _learned(
+    bench: "_Bench", sae: SAE, k: int | None, pursuit: Callable[..., Any], more: dict[str, Best]
+) -> tuple[dict[str, Cell], np.ndarray, np.ndarray]:
+    """LO, LB and what goes with them; the picks of each member, and the MCC of its rows."""
+    own, truth = OwnEncoder(sae), bench.world.truth
+    members = np.arange(_size(sae)).reshape(sae.shape)
     learned = list(zip(unit_rows(own.rows), own.bias, strict=True))
     matches = [_Matched.of(rows, truth.features) for rows, _ in learned]
     cells = {"LO": bench.cells(_own_code(sae), matches)}
     picks = _picks(sae, k, cells["LO"].l0)
-    infer = [partial(_pursuit, k=many, tol=tol, signed=bench.signed) for many in picks]
+    infer = [partial(pursuit, k=many) for many in picks]
     cells["LB"] = bench.cells(_best_code(learned, infer), matches)
     if sae.m > truth.n_true:
         alone = [(rows[matched.latent_of], bias) for (rows, bias), matched in zip(learned, matches, strict=True)]
         cells["LB_matched"] = bench.cells(_best_code(alone, infer), [matched.alone() for matched in matches])
-    more = {"K": partial(_pursuit, k=None, tol=tol, signed=bench.signed)} if true_k else {}
-    more |= {} if penalty is None else {"lasso": partial(_lasso, penalty=penalty)}
     for name, other in more.items():
         cells[f"LB_{name}"] = bench.cells(_best_code(learned, [other] * len(learned)), matches)
-    done = {name: cell.at(members) for name, cell in cells.items()}
-    kept = {"": torch.arange(truth.n_true)} | ({"_M": bench.strongest(sae.m)} if sae.m < truth.n_true else {})
-    distinct, back = np.unique(picks, return_inverse=True)
-    for ending, of in kept.items():
-        planted, true = _Matched.planted(of, truth.n_true), (truth.features[of].double(), truth.bias.double())
-        true_sae = oracle if oracle is not None and not ending else _oracle(sae, world, of, config)
-        done[f"TO{ending}"] = _shared(bench.cells(_own_code(true_sae), [planted] * _size(true_sae)), true_sae, sae)
-        chosen = [partial(_pursuit, k=int(many), tol=tol, signed=bench.signed) for many in distinct]
-        cell = bench.cells(_best_code([true] * len(chosen), chosen), [planted] * len(chosen))
-        done[f"TB{ending}"] = cell.at(back.reshape(sae.shape))
-        for name, other in more.items() if not ending else ():
-            cell = bench.cells(_best_code([true], [other]), [planted])
-            done[f"TB_{name}"] = cell.at(np.zeros(sae.shape, dtype=int))
     mcc = np.array([matched.mcc for matched in matches]).reshape(sae.shape)
-    return TwoByTwo(mcc, np.array(picks).reshape(sae.shape), done)
+    return {name: cell.at(members) for name, cell in cells.items()}, np.array(picks).reshape(sae.shape), mcc
+
+
+def _true(
+    bench: "_Bench",
+    sae: SAE,
+    of: Int[Tensor, " m"],
+    picks: np.ndarray,
+    pursuit: Callable[..., Any],
+    more: dict[str, Best],
+    oracle: SAE,
+) -> dict[str, Cell]:
+    """TO, TB and what goes with them, of the features `of`; members that differ in seed alone share them."""
+    truth = bench.world.truth
+    planted, true = _Matched.planted(of, truth.n_true), (truth.features[of].double(), truth.bias.double())
+    cell = bench.cells(_own_code(oracle), [planted] * _size(oracle))
+    shared = np.broadcast_to(np.arange(_size(oracle)).reshape(oracle.shape), sae.shape)
+    distinct, back = np.unique(picks, return_inverse=True)
+    infer = [partial(pursuit, k=int(many)) for many in distinct]
+    best = bench.cells(_best_code([true] * len(infer), infer), [planted] * len(infer))
+    cells = {"TO": cell.at(shared), "TB": best.at(back.reshape(sae.shape))}
+    for name, other in more.items():
+        once = bench.cells(_best_code([true], [other]), [planted])
+        cells[f"TB_{name}"] = once.at(np.zeros(sae.shape, dtype=int))
+    return cells
 
 
 @dataclass(frozen=True)
@@ -332,10 +362,6 @@ def _own_code(sae: SAE) -> Code:
     return code
 
 
-Best = Callable[[Tensor, Tensor, Codes], tuple[Tensor, Bool[Tensor, "n m"]]]
-"""x without its bias, unit rows, true coefficients -> codes, and the entries that their least squares was over"""
-
-
 def _best_code(dictionaries: Sequence[tuple[Tensor, Tensor]], infer: Sequence[Best]) -> Code:
     """Codes of an inference on each dictionary, (rows, bias), with the certificate of its least squares."""
 
@@ -388,8 +414,3 @@ def _oracle(sae: SAE, world: World, of: Int[Tensor, " m"], config: TrainConfig |
 
 def _size(sae: SAE) -> int:
     return int(np.prod(sae.shape))
-
-
-def _shared(cell: Cell, oracle: SAE, sae: SAE) -> Cell:
-    """Each member's cell of those of an oracle whose stack broadcasts to the SAE's."""
-    return cell.at(np.broadcast_to(np.arange(_size(oracle)).reshape(oracle.shape), sae.shape))
