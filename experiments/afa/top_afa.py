@@ -33,6 +33,7 @@ from synthetic.worlds.superposition import superposition
 from workbench import SAE, TrainConfig, create, evaluate, train
 from workbench.study.figure import finish, numbers, shared_legend, styled, subplots
 from workbench.study.panels import COLOURS, draw_band
+from workbench.variants import top_afa as top_afa_variant
 
 METRICS = ("recovered", "l0", "fvu", "corr(L0, K)", "saturated", "mcc", "chance")
 _SAMPLES = 4096
@@ -145,9 +146,8 @@ def scores(sae: SAE, world: World) -> dict[str, Any]:
         active = (out.dense() != 0).sum(-1).double()
         true = (batch.h.values != 0).sum(-1).double()
         saturated = torch.zeros(sae.shape)
-        if sae.name == "top_afa":
-            all_kept = (out.pre @ sae.W_enc).relu() * sae.W_dec.norm(dim=-1)[..., None, :]
-            saturated = (all_kept.norm(dim=-1) < out.pre.norm(dim=-1)).double().mean(-1)
+        if isinstance(sae, top_afa_variant.TopAFA):
+            saturated = sae.saturated(out.pre).double().mean(-1)
     pairs = [torch.corrcoef(torch.stack((own, true)))[0, 1] for own in active.reshape(-1, len(true))]
     values = {"corr(L0, K)": torch.stack(pairs).nan_to_num().view(sae.shape), "saturated": saturated}
     for name, end in (("recovered", ""), ("chance", "_null")):

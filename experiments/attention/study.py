@@ -28,7 +28,7 @@ from synthetic.base.errors import must
 from synthetic.base.flags import read_flags
 from synthetic.base.streams import stream
 from synthetic.laws.directions import unit
-from workbench import SAE, TrainConfig, create, train
+from workbench import SAE, TrainConfig, create, evaluate, train
 from workbench.metrics.attribution import by_head, has_one_role, head_share
 from workbench.metrics.matching import match, random_geometries
 from workbench.metrics.products import auroc
@@ -153,7 +153,7 @@ def recovery(cell: Cell, report: Report) -> list[dict[str, Any]]:
     own, f = geometry.latent_of, sae.encode(x)
     share, f_own = head_share(sae.W_dec[own].double(), heads), f[:, own]
     z = x.unflatten(1, (heads, -1)).norm(dim=2)
-    on = (f_own > 0).float()
+    on, fit = (f_own > 0).float(), evaluate(sae, x, metrics=("l0", "fvu"))
     fires = on.sum(0).clamp_min(1)[:, None]
     dfa = by_head(x, sae.W_enc[:, own], heads, sae.scale)
     scores = {
@@ -172,8 +172,8 @@ def recovery(cell: Cell, report: Report) -> list[dict[str, Any]]:
         "MCC": geometry.mean_matched,
         "chance": sum(g.mean_matched for g in chance) / len(chance),
         "recall@.9": float((geometry.cosine_of >= 0.9).double().mean()),
-        "L0": float((f > 0).sum(1).double().mean()),
-        "FVU": float((x - sae.decode(f)).square().sum() / (x - x.mean(0)).square().sum()),
+        "L0": fit["l0"],
+        "FVU": fit["fvu"],
         "largest share": float(share.amax(1).mean()),
         "sure": float(sure.double().mean()),
         "sure but misranked": float((sure & ~ranked).double().mean()),

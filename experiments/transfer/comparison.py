@@ -13,9 +13,8 @@ from jaxtyping import Float
 from experiments.transfer.ranks import Agreement, Parts, added, agreement, family_p, kendall, seeds_agree, standings
 from synthetic.base.streams import stream
 from workbench.lm.activations import Activations
-from workbench.lm.scores import held_out_scores
-from workbench.metrics.matching import match
-from workbench.metrics.norms import norms
+from workbench.metrics import evaluate
+from workbench.metrics.consistency import agreements
 from workbench.sae import SAE
 
 MODEL, ALL = "model", "all worlds"
@@ -80,11 +79,10 @@ def scores_of(frame: pl.DataFrame, places: Sequence[str], metric: str) -> list[F
 def on_model(saes: Sequence[SAE], test: Activations, samples: int) -> dict[str, list[float]]:
     """Held-out scores of single SAEs, and the mean MCC of each one's decoder with the other seeds'."""
     x = test.rows(torch.arange(test.n)[:: max(1, test.n // samples)])
-    found = [held_out_scores(norms(sae, x)) for sae in saes]
-    shared = torch.zeros(len(saes), len(saes), dtype=torch.float64)
-    for i, j in combinations(range(len(saes)), 2):
-        shared[i, j] = shared[j, i] = match(saes[i].W_dec, saes[j].W_dec).mean_matched
-    scores = {name: [own[name] for own in found] for name in ("l0", "dead", "fvu")}
+    names = ("l0", "dead", "fvu")
+    found = [evaluate(sae, x, metrics=names) for sae in saes]
+    shared = agreements([sae.W_dec for sae in saes])
+    scores = {name: [own[name] for own in found] for name in names}
     return scores | {"consistency": (shared.sum(1) / (len(saes) - 1)).tolist()}
 
 

@@ -75,7 +75,7 @@ def test_norms_are_those_the_auditor_reads():
 def test_scores_by_hand():
     sae, world = trained()
     x = world.sample(300, S.stream(2, "rows")).x
-    own = held_out_scores(norms(sae, x))
+    own = held_out_scores(sae, x, norms(sae, x))
     with torch.no_grad():
         f, rest = sae.encode(x), (x - sae(x)).double()
     centred = (x - x.mean(0)).double()
@@ -94,7 +94,7 @@ def test_no_score_depends_on_the_unit_of_activations(unit):
     x[5] = 0.0
     other = in_units(sae, unit)
     here, there = norms(sae, x), norms(other, x * unit)
-    assert held_out_scores(there) == held_out_scores(here)
+    assert held_out_scores(other, x * unit, there) == held_out_scores(sae, x, here)
     position = torch.arange(60) % 9
     assert fvu_by_position(there, position) == fvu_by_position(here, position)
 
@@ -103,7 +103,7 @@ def test_no_score_depends_on_the_unit_of_activations(unit):
 def test_what_has_no_value_is_nan_and_no_error(x):
     sae = W.create("topk", 8, 20, k=3)
     own = norms(sae, x)
-    found = held_out_scores(own)
+    found = held_out_scores(sae, x, own)
     silent = float(x.sum()) == 0
     undefined = {name for name, value in found.items() if math.isnan(value)}
     assert {"fvu", "correlation"} <= undefined

@@ -12,9 +12,11 @@ from workbench.lm.activations import Activations, standardised
 from workbench.lm.fidelity import Change, measure_fidelity
 from workbench.lm.hooks import HookPoint
 from workbench.lm.models import LanguageModel
+from workbench.metrics import evaluate
 from workbench.metrics.norms import Norms, norms, zf_figures, zf_points
 from workbench.ratios import ratio, spread
 from workbench.sae import SAE, must_be_single
+from workbench.variants.top_afa import TopAFA
 
 POINTS = 400
 """samples of the ZF plot's scatter"""
@@ -22,28 +24,8 @@ _MEAN_SAMPLES = 16_384
 """behind E[x] of mean ablation"""
 
 
-def held_out_scores(own: Norms) -> dict[str, float]:
-    """Scores of a single SAE on activations that it was not trained on.
-
-    fvu: sum |x - x_hat|² / sum |x - mean x|², NaN where x does not vary, as in one sample. nmse: mean of
-    |x - x_hat|² / |x|² over samples other than 0, uncentred, as studies of published SAEs report it. l0, l0 max: active
-    latents, mean and most (there the bias counts); l0/d: per dimension of x. dead: share of latents that fire on none
-    of the samples. Then those of `workbench.metrics.norms.zf_figures`.
-
-    Args:
-        own: what `workbench.metrics.norms.norms` found on the activations.
-    """
-    error, size = (own.x - own.x_hat).square().sum(1), own.x.square().sum(1)
-    l0 = float(own.fires.sum()) / len(own.x)
-    return {
-        "fvu": ratio(float(error.sum()), spread(own.x)),
-        "nmse": float(ratio(error, size).nanmean()),
-        "l0": l0,
-        "l0 max": float(own.k.max()),
-        "l0/d": l0 / own.x.shape[1],
-        "dead": float((own.fires == 0).double().mean()),
-        **zf_figures(own),
-    }
+HELD_OUT = ("fvu", "l0", "dead")
+"""metrics of the shelf that held-out rows are scored by"""
 
 
 def fvu_by_position(own: Norms, position: Int[Tensor, " n"]) -> Mapping[str, float]:
@@ -71,23 +53,32 @@ def scored(saes: Sequence[SAE], test: Activations, samples: int) -> list[dict[st
     for sae in saes:
         own = norms(sae, x)
         points = zf_points(own, POINTS)
-        scores = held_out_scores(own) | saturation(sae, x)
+        scores = held_out_scores(sae, x, own)
         found.append({"scores": scores, "positions": fvu_by_position(own, positions), "points": points})
     return found
 
 
+def held_out_scores(sae: SAE, x: Float[Tensor, "n d"], own: Norms) -> dict[str, float]:
+    """fvu, l0 and dead of the shelf of metrics, and figures of single samples; in the order of tables.
+
+    nmse: mean of |x - x_hat|² / |x|² over samples other than 0, uncentred, as studies of published SAEs report it.
+    l0 max: most active latents, the bias counted; l0/d: per dimension of x. Then `metrics.norms.zf_figures`, and
+    "saturated" where the variant knows it.
+    """
+    shelf = evaluate(sae, x, metrics=HELD_OUT)
+    error, size = (own.x - own.x_hat).square().sum(1), own.x.square().sum(1)
+    values = {"fvu": shelf["fvu"], "nmse": float(ratio(error, size).nanmean()), "l0": shelf["l0"]}
+    values |= {"l0 max": float(own.k.max()), "l0/d": shelf["l0"] / own.x.shape[1], "dead": shelf["dead"]}
+    return values | zf_figures(own) | saturation(sae, x)
+
+
 @torch.no_grad()
 def saturation(sae: SAE, x: Float[Tensor, "n d"], chunk: int = 2048) -> dict[str, float]:
-    """Of a top-AFA SAE, the share of samples whose latents together fall short of the target: none is left out."""
-    must_be_single(sae, "saturation.sae")
-    if sae.name != "top_afa":
+    """Share of samples that a single top-AFA SAE is saturated on; nothing of other variants."""
+    if not isinstance(sae, TopAFA):
         return {}
-    short = 0
-    for rows in x.split(chunk):
-        pre = sae.pre(sae.own_units(rows.to(sae.W_dec.device)))
-        total = ((pre @ sae.W_enc).relu() * sae.W_dec.norm(dim=-1)).norm(dim=-1)
-        short += int((total < pre.norm(dim=-1)).sum())
-    return {"saturated": short / len(x)}
+    parts = (sae.saturated(sae.pre(sae.own_units(rows.to(sae.W_dec.device)))) for rows in x.split(chunk))
+    return {"saturated": sum(int(part.sum()) for part in parts) / len(x)}
 
 
 def losses(lm: LanguageModel, test: Activations, saes: Mapping[str, SAE], tokens: int) -> dict[str, dict[str, float]]:

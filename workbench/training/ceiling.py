@@ -3,6 +3,8 @@
 from typing import Any
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from synthetic.base.streams import stream
 from synthetic.source import World
@@ -13,21 +15,22 @@ from workbench.training.loop import match_moments, train
 from workbench.variants import create
 
 
-def oracle(name: str, world: World, *, seed: int = 0, **settings: Any) -> SAE:
+def oracle(name: str, world: World, *, seed: int = 0, of: Int[Tensor, " m"] | None = None, **settings: Any) -> SAE:
     """A variant with one latent a true feature: W_dec = V and b_dec = b, both frozen; W_enc starts at V^T.
 
-    Train it to fit what remains: encoder, biases, thresholds.
+    Train it to fit what remains: encoder, biases, thresholds. `of` chooses features, all where None.
     """
     truth = world.truth
-    sae = create(name, truth.d, truth.n_true, seed=seed, **settings)
+    rows = truth.features if of is None else truth.features[of]
+    sae = create(name, truth.d, len(rows), seed=seed, **settings)
     match_moments(sae, world, TrainConfig(centre=False), seed)
     with torch.no_grad():
         if "W_dec" in sae._parameters:
-            sae.W_dec.copy_(truth.features)
+            sae.W_dec.copy_(rows)
             sae.frozen = ("W_dec",)
         else:  # made of other parameters
-            sae.plant(truth.features)
-        sae.W_enc.copy_(truth.features.mT)
+            sae.plant(rows)
+        sae.W_enc.copy_(rows.mT)
         sae.b_dec.copy_(truth.bias * sae.scale)
     sae.frozen = (*sae.frozen, "b_dec")
     return sae
@@ -52,10 +55,23 @@ def ceiling(
     name: str, world: World, config: TrainConfig | None = None, *, n: int = 20_000, seed: int = 0, **settings: Any
 ) -> dict[str, Any]:
     """Every metric of the trained oracle: what this variant's encoder could reach if it knew the dictionary."""
+    return evaluate(trained_oracle(name, world, config, seed=seed, **settings), world, n, seed + 1)
+
+
+def trained_oracle(
+    name: str,
+    world: World,
+    config: TrainConfig | None = None,
+    *,
+    seed: int = 0,
+    of: Int[Tensor, " m"] | None = None,
+    **settings: Any,
+) -> SAE:
+    """`oracle` with its encoder trained; what `ceiling` scores."""
     config = config or TrainConfig(steps=600, batch=128, lr=1e-2, normalise=False)
     if config.normalise:
         raise ValueError("ceiling.config.normalise must be False; got True: the oracle comes with its scale set.")
-    sae = oracle(name, world, seed=seed, **settings)
+    sae = oracle(name, world, seed=seed, of=of, **settings)
     if any(name not in sae.frozen for name, _ in sae.named_parameters()):
         train(sae, world, config, seed=seed)
-    return evaluate(sae, world, n, seed + 1)
+    return sae

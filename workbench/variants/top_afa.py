@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from synthetic.base.errors import must
@@ -82,12 +83,23 @@ class TopAFA(SAE):
         """Centred inputs x - b_dec: selection needs their norm."""
         return x - self.b_dec[..., None, :]
 
+    def saturated(self, pre: Tensor) -> Bool[Tensor, "*s n"]:
+        """Samples whose latents together fall short of the target, so that none is left out."""
+        size = (pre @ self.W_enc).relu() * self.W_dec.norm(dim=-1)[..., None, :]
+        return size.norm(dim=-1) < self._whole(pre).norm(dim=-1)
+
+    def _whole(self, pre: Tensor) -> Tensor:
+        """What the norm of the latents is to match that of."""
+        return pre if self.target == "centred" else pre + self.b_dec[..., None, :]
+
     def activate(self, pre: Tensor) -> Latents:
         """Keep contributions until their norm comes nearest the input's; no gradient through the choice."""
         a = (pre @ self.W_enc).relu()
-        whole = pre if self.target == "centred" else pre + self.b_dec[..., None, :]
         exact = torch.Tensor.double if self.precise else torch.Tensor.detach
-        size, tau = exact(a.detach()) * exact(self.W_dec.norm(dim=-1))[..., None, :], exact(whole).norm(dim=-1)
+        size, tau = (
+            exact(a.detach()) * exact(self.W_dec.norm(dim=-1))[..., None, :],
+            exact(self._whole(pre)).norm(dim=-1),
+        )
         most = torch.where(self.most > 0, self.most, self.m)[..., None]
         mark = 1e4 if self.sentinel else None
         return masked(a, norm_match(size, tau, rule=self.rule, sentinel=mark, least=self.least[..., None], most=most))
