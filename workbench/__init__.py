@@ -14,6 +14,7 @@ __getattr__, __dir__ = attach(
         "workbench.topics.concepts.regression": ("NotIdentifiable",),
         "workbench.training.recipes": ("RECIPES", "Recipe", "recipe"),
         "synthetic.source": ("Codes",),
+        "synthetic.rows": ("rows",),
         "synthetic.base.errors": ("must",),
     },
 )

@@ -222,7 +222,7 @@ def test_what_is_no_source_is_refused():
     class Nothing:
         d = 8
 
-    with pytest.raises(ValueError, match=r"train\.world must be activations: an object .*; got .*Nothing.*: make one"):
+    with pytest.raises(ValueError, match=r"rows must be a tensor or array .*; got .*Nothing.*: wrap"):
         inspect.unwrap(W.train)(W.create("topk", 8, 20), Nothing(), SHORT)  # past the tests' own type checks
 
 

@@ -10,6 +10,7 @@ import torch
 from synthetic.base.defaults import torch_defaults
 from synthetic.base.errors import must
 from synthetic.base.streams import seed_of, stream
+from synthetic.rows import as_source
 from synthetic.source import World
 from workbench.metrics.evidence import Evidence, collect
 from workbench.metrics.shelf import METRICS, Metric
@@ -22,8 +23,10 @@ __all__ = ["METRICS", "Evidence", "Metric", "collect", "evaluate", "null"]
 
 
 @torch_defaults()
-def evaluate(sae: SAE, world: World, n: int = 100_000, seed: int = 1) -> dict[str, Any]:
+def evaluate(sae: SAE, world: Any, n: int = 100_000, seed: int = 1) -> dict[str, Any]:
     """Every metric of the shelf on n fresh samples (stream "evaluate" of `seed`, never seen in training).
+
+    `world` is a world or its name.
 
     Returns:
         metric name -> a float, or an array of the stack's shape. Names ending in `_null` are chance levels.
@@ -32,6 +35,7 @@ def evaluate(sae: SAE, world: World, n: int = 100_000, seed: int = 1) -> dict[st
         ValueError: the SAE's width is not the world's, or a parameter is not finite.
     """
     must(n >= 1, "evaluate.n", "at least 1", n, "draw some samples")
+    world = as_source(world)
     seed = seed_of("evaluate.seed", seed)
     must(world.d == sae.d, "evaluate.world", f"of dimension {sae.d}, the SAE's", world.d, "pass the SAE's own world")
     for name, parameter in sae.named_parameters():

@@ -17,6 +17,7 @@ from synthetic.base.errors import must
 from synthetic.base.schema import NUMBER, OBJECT, checked_fields, list_of, parsed, shown, whole
 from synthetic.base.storage import must_be_sound, read, read_tensors, tensor_sum, tensor_sums, write_tensors
 from synthetic.base.streams import stream
+from synthetic.rows import IteratorRows
 from workbench.sae import SAE
 from workbench.training.config import TrainConfig
 from workbench.training.sources import Finite, Source
@@ -189,6 +190,9 @@ def _must_repeat(probe: Tensor, about: Identity) -> None:
         if torch.allclose(probe, about.probe, rtol=1e-4, atol=1e-4 * size, equal_nan=True):
             return
     name = type(about.source).__name__
+    if isinstance(about.source, IteratorRows):
+        advice = "an iterator cannot be rewound: pass one made anew, or a function that returns one"
+        must(False, "checkpoint.world", "an iterator that starts as the run's did", "one with other rows", advice)
     advice = "a run on a source that goes on by itself cannot be resumed; start anew"
     must(about.repeats, "checkpoint.world", "one that gives the same rows for the same seed", f"{name}, others", advice)
     must(False, "checkpoint.world", "that of the run", f"{name}, which gives other activations", _AS_STARTED)

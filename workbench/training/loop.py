@@ -13,9 +13,9 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from synthetic.base.errors import must
-from synthetic.base.schema import shown
 from synthetic.base.streams import seed_of, stream
 from synthetic.base.terminal import unbroken
+from synthetic.rows import as_source
 from synthetic.source import World, must_be_finite, rows_given
 from workbench.metrics import evaluate
 from workbench.parts.sparsifiers import fired
@@ -46,7 +46,7 @@ class Progress:
 
 def train(
     sae: SAE,
-    world: Source,
+    source: Any,
     config: TrainConfig | None = None,
     *,
     seed: int | np.integer = 0,
@@ -55,7 +55,7 @@ def train(
     on_step: Callable[[Progress], None] | None = None,
     score: Callable[[SAE], dict[str, Any]] | None = None,
 ) -> list[Record]:
-    """Train a stack in place on fresh samples of a world, or on a store; all members see the same batches.
+    """Train a stack in place on fresh samples of a world, or on rows; all members see the same batches.
 
     Batch t is a function of (seed, "train", t); the moments of x come from stream "moments", evaluations from
     "evaluate", initial weights from "init", so none share samples.
@@ -67,13 +67,14 @@ def train(
 
     Args:
         sae: an SAE or a stack, on the device to train on.
-        world: where activations come from, a world or `workbench.lm.activations.Activations`.
+        source: where activations come from: a world or its name, `workbench.lm.activations.Activations`, or what
+            `workbench.rows` takes, such as a tensor, an array, a DataLoader or an iterator.
         config: settings; defaults where None.
         seed: of the data.
         checkpoint: file to keep the run's state in, every `config.checkpoint_every` steps and at the end.
         resume: continue from `checkpoint` if it exists; the result has the same bits as an unbroken run.
         on_step: called after each step, for progress display.
-        score: what an evaluation measures; every metric of the shelf on `world` where None.
+        score: what an evaluation measures; every metric of the shelf on the source where None.
 
     Returns:
         Records at each evaluation and at the end: the losses of that step's batch, and metrics.
@@ -81,13 +82,11 @@ def train(
     Raises:
         Diverged: a member's loss is not finite, in a step or after the last one before an evaluation, a checkpoint or
             the end. Members that diverged then have the parameters of the last such point before, or of the start.
-        ValueError: world and SAE do not fit, or the checkpoint belongs to another run.
+        ValueError: source and SAE do not fit, the source has too few rows, or the checkpoint belongs to another run.
     """
     config, seed = config or TrainConfig(), seed_of("train.seed", seed)
-    if not isinstance(world, Source):
-        rule = "activations: an object with a width `d` and a method `sample`"
-        must(False, "train.world", rule, shown(world), "make one, or look it up by its name first")
-    must(world.d == sae.d, "train.world", f"of dimension {sae.d}, the SAE's", world.d, "create the SAE with d=world.d")
+    world: Source = as_source(source)
+    must(world.d == sae.d, "train.source", f"of dimension {sae.d}, the SAE's", world.d, "create the SAE with that d")
     lasting = not any(value.is_inference() for value in sae.state_dict().values())
     must(lasting, "train.sae", "made outside torch.inference_mode", "inference tensors", "make or load it outside")
     aux = not config.aux_k or sae.linear_pre
@@ -147,6 +146,8 @@ class _Run:
         else:
             with unbroken():
                 fold_row_norms(sae)
+            if self.about is not None:
+                _ = self.about.probe  # while the source still has its first rows to give
             match_moments(sae, self.world, config, self.seed)
         sae.rates = self.optimiser.rates
         if config.k_start is not None and isinstance(getattr(sae, "k", None), Tensor):
