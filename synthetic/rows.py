@@ -146,7 +146,7 @@ class PassRows:
     seed and the epoch give; so shuffling repeats. What else a stranger's code draws from is its own affair.
     """
 
-    def __init__(self, make: Callable[[], Iterable[Any]]) -> None:
+    def __init__(self, make: Callable[[], Any]) -> None:
         self.make = make
         """gives the batches of a pass"""
         self._flow, self._seed = _Flow(iter(())), -1
@@ -278,7 +278,7 @@ def rows(x: Any) -> ArrayRows | PassRows | IteratorRows:
         widths = sorted({part.shape[1] for part in parts})
         must(len(widths) == 1, "rows", "of one width", f"widths {widths}", "leave out what is of another layer")
         return ArrayRows(tuple(part for part in parts if len(part)))
-    if hasattr(x, "__next__"):
+    if isinstance(x, Iterator):
         return IteratorRows(x)
     if hasattr(type(x), "__iter__") and not isinstance(x, str | bytes | dict | list | tuple):
         return PassRows(x.__iter__)
@@ -303,13 +303,15 @@ def _array(x: Tensor | np.ndarray, where: str) -> Float[Tensor, "n d"]:
     return values.flatten(0, -2)
 
 
-def _floats(x: Tensor | np.ndarray, where: str) -> Tensor:
+def _floats(x: Any, where: str) -> Tensor:
+    """A tensor or array of floating-point numbers as a tensor without gradient."""
+    values = x
     if isinstance(x, np.ndarray) and x.dtype in (np.float16, np.float32, np.float64):
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # of files mapped for reading alone
-            x = torch.from_numpy(x if min(x.strides, default=0) >= 0 else x.copy())
-    floats = isinstance(x, Tensor) and x.is_floating_point()
+            values = torch.from_numpy(x if min(x.strides, default=0) >= 0 else x.copy())
+    floats = isinstance(values, Tensor) and values.is_floating_point()
     must(floats, where, "of floating-point numbers", f"numbers of {x.dtype}", "convert it, as x.float() does")
-    return x.detach()
+    return values.detach()
 
 
 def _blocks(batches: Iterable[Any]) -> Iterator[Float[Tensor, "n d"]]:

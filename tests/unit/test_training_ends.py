@@ -333,6 +333,15 @@ def test_a_misspelt_training_setting_suggests_the_nearest():
         W.TrainConfig(stpes=3)
 
 
+def test_settings_that_are_too_many_or_too_few_are_one_sentence():
+    with pytest.raises(
+        ValueError, match=r"Uniform must be given its settings; got too many positional arguments: help"
+    ):
+        S.Uniform(1, 2, 3)
+    with pytest.raises(ValueError, match=r"Given must be given its settings; got missing .* 'rows': help\(Given"):
+        S.Given()
+
+
 def test_numpys_numbers_are_kept_as_pythons():
     config = W.TrainConfig(steps=np.int64(3), lr=[np.float64(1e-3), 2e-3], clip=np.float32(0.5))
     assert config == W.TrainConfig(steps=3, lr=(1e-3, 2e-3), clip=0.5)

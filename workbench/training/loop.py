@@ -13,6 +13,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from synthetic.base.errors import must
+from synthetic.base.schema import shown
 from synthetic.base.streams import seed_of, stream
 from synthetic.base.terminal import unbroken
 from synthetic.rows import as_source
