@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath
@@ -117,12 +118,15 @@ def save_checkpoint(
     write_tensors(path, tensors, {"format": _FORMAT, **tensor_sums(tensors)})
 
 
-def finished(path: Path, steps: int) -> bool:
-    """Whether a checkpoint is there, of a run that has done so many steps."""
+def started(path: Path) -> tuple[TrainConfig, int] | None:
+    """The settings of the run that a checkpoint is of, and the steps it has done; None where there is none."""
     if not path.exists():
-        return False
-    tensors, _ = read(path, read_tensors, "checkpoint")
-    return "progress" in tensors and _object(tensors, "progress", path).get("step") == steps
+        return None
+    tensors, metadata = read(path, read_tensors, "checkpoint")
+    must_be_sound(tensors, metadata, path, f"it is damaged; {_ANEW}")
+    config = checked_fields(_object(tensors, "about", path).get("config"), f"{path}: config", {}, _ANEW)
+    progress = checked_fields(_object(tensors, "progress", path), f"{path}: progress", {"step": whole(1)}, _ANEW)
+    return TrainConfig(**config), progress["step"]
 
 
 def load_checkpoint(
@@ -163,11 +167,17 @@ def _object(tensors: dict[str, Tensor], name: str, path: Path) -> dict[str, Any]
 
 
 def _must_agree(saved: dict[str, Any], about: Identity) -> None:
-    """Refuse the checkpoint of a run of other settings, by the first that differs."""
+    """Refuse the checkpoint of a run of other settings, by the first that differs; this run may be a longer one."""
     for name, value in about.fields.items():
-        if saved.get(name) != value:
+        if saved.get(name) != value and not (name == "config" and _lengthens(value, saved.get(name))):
             wanted, found = _difference(value, saved.get(name))
             raise ValueError(f"checkpoint.{name} must be that of the run, {wanted}; got {found}: {_AS_STARTED}.")
+
+
+def _lengthens(config: dict[str, Any], saved: Any) -> bool:
+    with suppress(ValueError):  # of another version's settings
+        return isinstance(saved, dict) and TrainConfig(**config).lengthens(TrainConfig(**saved))
+    return False
 
 
 def _difference(one: Any, other: Any, where: str = "") -> tuple[str, str]:

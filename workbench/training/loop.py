@@ -73,7 +73,9 @@ def train(
         config: settings; defaults where None.
         seed: of the data.
         checkpoint: file to keep the run's state in, every `config.checkpoint_every` steps and at the end.
-        resume: continue from `checkpoint` if it exists; the result has the same bits as an unbroken run.
+        resume: continue from `checkpoint` if it exists; the result has the same bits as an unbroken run. The run may
+            have been one of fewer steps: it goes on by the longer schedule, and has other bits where that one's first
+            steps differ (`TrainConfig.unlike`).
         on_step: called after each step, for progress display.
         score: what an evaluation measures; every metric of the shelf on the source where None.
 
@@ -299,9 +301,7 @@ def match_moments(sae: SAE, world: Source, config: TrainConfig, seed: int) -> No
 
 @torch.no_grad()
 def _anneal_k(sae: SAE, final: Tensor, config: TrainConfig, step: int) -> None:
-    last = config.k_anneal * config.steps - 1
-    left = max(0.0, 1 - step / last) if last > 0 else 0.0
-    k = final + ((config.k_start or 0.0) - final) * left
+    k = final + ((config.k_start or 0.0) - final) * config.annealing_at(step)
     sae.get_buffer("k").copy_(k.clamp_max(sae.m) if final.is_floating_point() else k.round().clamp(1, sae.m))
 
 
