@@ -34,7 +34,7 @@ def annotated(cls: _T) -> _T:
         if not hints:
             hints.update(get_type_hints(cls))
         for name in named:
-            pick(name, signature.parameters, f"setting of {cls.__name__}")
+            pick(name, list(signature.parameters)[1:], f"setting of {cls.__name__}")
         try:
             given = signature.bind(self, *values, **named)
         except TypeError as error:  # too many, or one lacks that has no default

@@ -169,14 +169,19 @@ def _object(tensors: dict[str, Tensor], name: str, path: Path) -> dict[str, Any]
 def _must_agree(saved: dict[str, Any], about: Identity) -> None:
     """Refuse the checkpoint of a run of other settings, by the first that differs; this run may be a longer one."""
     for name, value in about.fields.items():
-        if saved.get(name) != value and not (name == "config" and _lengthens(value, saved.get(name))):
-            wanted, found = _difference(value, saved.get(name))
+        wanted, found = value, saved.get(name)
+        if name == "config" and isinstance(found, dict):
+            if _lengthens(wanted, found):
+                continue
+            found = found | {"checkpoint_every": wanted["checkpoint_every"]}  # which changes no bit
+        if found != wanted:
+            wanted, found = _difference(wanted, found)
             raise ValueError(f"checkpoint.{name} must be that of the run, {wanted}; got {found}: {_AS_STARTED}.")
 
 
-def _lengthens(config: dict[str, Any], saved: Any) -> bool:
+def _lengthens(config: dict[str, Any], saved: dict[str, Any]) -> bool:
     with suppress(ValueError):  # of another version's settings
-        return isinstance(saved, dict) and TrainConfig(**config).lengthens(TrainConfig(**saved))
+        return TrainConfig(**config).lengthens(TrainConfig(**saved))
     return False
 
 

@@ -136,8 +136,7 @@ def read_config(path: str | Path) -> TrainConfig:
     """The training of a run or SAE: its folder, with a train.json or config.json, or such a file, or a file of fields.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: no JSON object, or not of fields of TrainConfig.
+        ValueError: nothing there, no JSON object, or not of fields of TrainConfig.
     """
     content = read_settings(path)
     return TrainConfig(**content.get("train", content))
@@ -146,6 +145,7 @@ def read_config(path: str | Path) -> TrainConfig:
 def read_settings(path: str | Path) -> dict[str, Any]:
     """The JSON object of settings in a run's or an SAE's folder, or in a file."""
     path = Path(path)
+    must(path.exists(), "--config", "a folder or file that is there", path, "check the path")
     if path.is_dir():
         names = [name for name in ("train.json", "config.json") if (path / name).exists()]
         advice = "name a folder that `train` or an experiment wrote, or a file"

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from synthetic.base.errors import must
+from synthetic.base.progress import counted
 from synthetic.base.schema import shown
 from synthetic.base.streams import seed_of, stream
 from synthetic.base.terminal import unbroken
@@ -76,7 +78,8 @@ def train(
         resume: continue from `checkpoint` if it exists; the result has the same bits as an unbroken run. The run may
             have been one of fewer steps: it goes on by the longer schedule, and has other bits where that one's first
             steps differ (`TrainConfig.unlike`).
-        on_step: called after each step, for progress display.
+        on_step: called after each step, for a display of the caller's own; where None a bar shows what takes more than
+            two seconds, on a terminal and in a notebook.
         score: what an evaluation measures; every metric of the shelf on the source where None.
 
     Returns:
@@ -103,10 +106,13 @@ def train(
         run = _Run(sae, world, config, seed, Path(checkpoint) if checkpoint else None, score)
         run.begin(resume)
         try:
-            while run.done < config.steps:
-                run.step()
-                if on_step is not None:
-                    on_step(Progress(run.done, config.steps, run.records[-1] if run.records else {}))
+            with nullcontext() if on_step else counted("training", "steps", after=2.0) as show:
+                while run.done < config.steps:
+                    run.step()
+                    if show is not None:
+                        show(run.done, config.steps)
+                    elif on_step is not None:
+                        on_step(Progress(run.done, config.steps, run.records[-1] if run.records else {}))
         finally:
             for name, value in sae.annealed.items():
                 sae.get_buffer(name).copy_(value)
