@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: recovery lm test check proofs bench fix clean
+.PHONY: recovery lm test goldens check proofs bench fix clean
 
 recovery: $(READY)
 	$(BIN)/python experiments/recovery.py
@@ -14,6 +14,10 @@ lm: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# what is computed now against what was kept: about a quarter of an hour on one core
+goldens: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.golden.goldens check
 
 check: $(READY)
 	$(BIN)/ruff format --check .
