@@ -104,6 +104,20 @@ class GroundTruth:
 
 
 @runtime_checkable
+class Source(Protocol):
+    """Activations of width d; every `synthetic.World` is one."""
+
+    @property
+    def d(self) -> int:
+        """Width."""
+        ...
+
+    def sample(self, n: int, rng: torch.Generator) -> Any:
+        """An object with n independent draws as its `x`, on the generator's device."""
+        ...
+
+
+@runtime_checkable
 class World(Protocol):
     """A source of activations with known causes: a frozen dataclass whose fields are its settings.
 

@@ -7,7 +7,7 @@ __getattr__, __dir__ = attach(
     {
         "workbench.public": ("SAE", "Latents", "Pass", "create", "load", "register", "squared_error", "variant_shelf"),
         "workbench.training.config": ("Diverged", "TrainConfig"),
-        "workbench.training.loop": ("train",),
+        "workbench.training.scored": ("train",),
         "workbench.metrics": ("evaluate", "null"),
         "workbench.training.ceiling": ("ceiling", "oracle"),
         "workbench.topics.concepts.report": ("concept_report",),

@@ -79,7 +79,7 @@ class Train:
 
 @dataclass(frozen=True)
 class Eval:
-    """Print every metric of a saved SAE on a world, beside chance."""
+    """Print every metric of a saved SAE on a world, beside chance; on an activation store those that need no truth."""
 
     sae: tyro.conf.Positional[Path]
     """folder written by `train`, `SAE.save` or SAELens"""
@@ -190,7 +190,7 @@ def _trained(command: Train, sae: Any, source: Any, console: Console) -> int:
     """Train and save: wherever this was stopped before, it goes on."""
     from synthetic.base.storage import finish, write_text
     from workbench.training.checkpoint import started
-    from workbench.training.loop import train
+    from workbench.training.scored import train
 
     out, checkpoint = command.out, command.out / _CHECKPOINT
     finish(out)
@@ -293,12 +293,12 @@ def _value(name: str, text: str) -> Any:
 
 
 def _eval(command: Eval, console: Console) -> int:
-    from synthetic.folder import find_world
     from workbench.interop import load
+    from workbench.lm.sources import find_source
     from workbench.metrics import evaluate
     from workbench.settings import plain
 
-    scores = evaluate(load(command.sae), find_world(command.world), command.n, command.seed)
+    scores = evaluate(load(command.sae), find_source(command.world), command.n, command.seed)
     shown = {name: plain(value) for name, value in scores.items()}
     if command.json:
         print(json_text(shown))
@@ -344,7 +344,10 @@ def _defaults(path: Path) -> Train:
     settings: dict[str, Any] = {
         name: converted(f"{path}: {name}", content[name], hints[name]) for name in names if name in content
     }
-    return Train(variant=tyro.MISSING, out=tyro.MISSING, config=path, train=read_config(path), **settings)
+    defaults = Train("", Path("out"), config=path, train=read_config(path), **settings)
+    for name in ("variant", "out"):
+        object.__setattr__(defaults, name, tyro.MISSING)
+    return defaults
 
 
 def main() -> int:

@@ -80,7 +80,7 @@ class Trained:
     @property
     def dead(self) -> float:
         """Share of latents that never fire."""
-        return float((self.evidence.fires == 0).double().mean())
+        return self.evidence.dead
 
     @property
     def split(self) -> float:

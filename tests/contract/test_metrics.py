@@ -129,7 +129,7 @@ def test_no_score_depends_on_the_unit_of_activations(kind) -> None:
 
 def test_an_absolute_floor_is_caught() -> None:
     def floored(evidence: Evidence) -> dict[str, float]:
-        return {"floored": evidence.residual / max(evidence.spread, 1e-12)}
+        return {"floored": evidence.energy.residual / max(evidence.energy.spread, 1e-12)}
 
     with pytest.raises(AssertionError):
         must_be_the_same_in_any_unit(Metric(("floored",), "", {}, floored, lambda evidence: True))

@@ -96,8 +96,8 @@ def test_figures_of_frequency_and_survival_are_those_of_their_definitions():
         sae.W_dec.copy_(torch.stack((rows, torch.cat((rows[:4], -rows[4:])))))
         sae.b_enc.fill_(-0.9)
     one, two = collect(sae, world, 4000, seed=1)
-    assert_close(one.peak[:4], two.peak[:4])
-    assert_close(one.peak, torch.ones(8, dtype=torch.float64), atol=1e-5, rtol=0)
+    assert_close(one.latents.peak[:4], two.latents.peak[:4])
+    assert_close(one.latents.peak, torch.ones(8, dtype=torch.float64), atol=1e-5, rtol=0)
     ratio, cosine = tuning(one)
     assert float(ratio.abs().max()) < 0.5
     assert_close(cosine, torch.ones(8, dtype=torch.float64))

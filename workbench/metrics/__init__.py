@@ -2,63 +2,130 @@
 
 import importlib
 import pkgutil
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from synthetic.base.defaults import torch_defaults
-from synthetic.base.errors import must
+from synthetic.base.errors import must, pick
 from synthetic.base.streams import seed_of, stream
-from synthetic.rows import as_source
-from synthetic.source import World
+from synthetic.rows import ArrayRows, IteratorRows, PassRows, as_source
+from synthetic.source import Source
+from workbench.metrics.codings import Coding, Inferred, OwnEncoder, settings_of
 from workbench.metrics.evidence import Evidence, collect
+from workbench.metrics.scores import Scores
 from workbench.metrics.shelf import METRICS, Metric
+from workbench.parts.inference import inference
 from workbench.sae import SAE
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["METRICS", "Evidence", "Metric", "collect", "evaluate", "null"]
+__all__ = ["METRICS", "Evidence", "Metric", "Scores", "collect", "evaluate", "null"]
 
 
 @torch_defaults()
-def evaluate(sae: SAE, world: Any, n: int = 100_000, seed: int = 1) -> dict[str, Any]:
+def evaluate(
+    sae: SAE | Tensor,
+    source: Any,
+    n: int = 100_000,
+    seed: int = 1,
+    *,
+    metrics: Collection[str] | None = None,
+    encoder: str | None = None,
+    **budget: Any,
+) -> Scores:
     """Every metric of the shelf on n fresh samples (stream "evaluate" of `seed`, never seen in training).
 
-    `world` is a world or its name.
+    Without a truth, as on a store, those that need one are left out.
+
+    Args:
+        sae: an SAE or a stack; or rows (*s, m, d) of a dictionary, with an `encoder`.
+        source: a world or its name, a store, or any other source; or what `workbench.rows` takes: of an array each row
+            counts once, of a DataLoader or an iterator the first n do.
+        n: samples drawn.
+        seed: of the stream.
+        metrics: names; the families that hold them are computed, and no others. All where None.
+        encoder: in place of an SAE's own one, an inference on its rows and b_dec: "omp" or "nn_omp" (orthogonal
+            matching pursuit, with nonnegative codes) with k=, "nn_lasso" with penalty=, "nnls"; they are those of
+            `workbench.parts.inference`.
+        budget: k or penalty of that inference.
 
     Returns:
         metric name -> a float, or an array of the stack's shape. Names ending in `_null` are chance levels.
 
     Raises:
-        ValueError: the SAE's width is not the world's, or a parameter is not finite.
+        ValueError: the SAE's width is not the source's, or a parameter is not finite.
     """
     must(n >= 1, "evaluate.n", "at least 1", n, "draw some samples")
-    world = as_source(world)
-    seed = seed_of("evaluate.seed", seed)
-    must(world.d == sae.d, "evaluate.world", f"of dimension {sae.d}, the SAE's", world.d, "pass the SAE's own world")
-    for name, parameter in sae.named_parameters():
-        good = bool(parameter.isfinite().all())
-        must(good, f"evaluate.sae.{name}", "finite", "NaN or inf", "the training diverged; load an earlier checkpoint")
+    source, seed = _rows_or_source(source, n), seed_of("evaluate.seed", seed)
+    coding = _coding(sae, encoder, budget)
+    width = source.shape[-1] if isinstance(source, Tensor) else source.d
+    must(width == coding.d, "evaluate.world", f"of dimension {coding.d}, the SAE's", width, "pass the SAE's own world")
+    kinds = METRICS if metrics is None else _families(metrics)
     members = [
-        {k: v for kind in METRICS if kind.needs(evidence) for k, v in kind.measure(evidence).items()}
-        for evidence in collect(sae, world, n, seed)
+        {k: v for kind in kinds if kind.needs(evidence) for k, v in kind.measure(evidence).items()}
+        for evidence in collect(coding, source, n, seed)
     ]
-    if not sae.shape:
-        return members[0]
-    return {name: np.array([m[name] for m in members]).reshape(sae.shape) for name in members[0]}
+    scores = members[0]
+    if coding.shape:
+        scores = {name: np.array([m[name] for m in members]).reshape(coding.shape) for name in members[0]}
+    return Scores(scores, coding.settings, coding.shape)
+
+
+def _rows_or_source(x: Any, n: int) -> Source | Tensor:
+    """Activations that somebody has already as rows, each of which counts once; any other source."""
+    source = as_source(x)
+    if isinstance(source, ArrayRows | PassRows | IteratorRows):
+        return torch.cat((source if isinstance(source, ArrayRows) else source.first(n)).parts)
+    return source
+
+
+def _coding(sae: SAE | Tensor, encoder: str | None, budget: dict[str, Any]) -> Coding:
+    if isinstance(sae, SAE):
+        for name, parameter in sae.named_parameters():
+            good = bool(parameter.isfinite().all())
+            must(
+                good,
+                f"evaluate.sae.{name}",
+                "finite",
+                "NaN or inf",
+                "the training diverged; load an earlier checkpoint",
+            )
+        if encoder is None:
+            must(not budget, "evaluate's settings", "those it has", ", ".join(budget), "name an encoder with them")
+            return OwnEncoder(sae)
+        scale = sae.scale.double()
+        return Inferred(
+            sae.W_dec.double() / scale, inference(encoder, **budget), sae.b_dec.double() / scale, settings_of(sae)
+        )
+    must(isinstance(sae, Tensor), "evaluate.sae", "an SAE, or rows of a dictionary", type(sae).__name__, "pass one")
+    if encoder is None:
+        must(False, "evaluate.encoder", "given for rows without one", "none", 'pass encoder="omp", k=4')
+        raise AssertionError
+    must(bool(sae.isfinite().all()), "evaluate.rows", "finite", "NaN or inf", "drop them")
+    return Inferred(sae, inference(encoder, **budget))
+
+
+def _families(names: Collection[str]) -> list[Metric]:
+    known = {name: kind for kind in METRICS for name in kind.names}
+    wanted = {id(known[pick(name, known, "evaluate.metrics")]) for name in names}
+    return [kind for kind in METRICS if id(kind) in wanted]
 
 
 @torch_defaults()
-def null(sae: SAE, world: World, n: int = 20_000, seed: int = 1, draws: int = 4) -> dict[str, tuple[float, float]]:
+def null(sae: SAE, source: Any, n: int = 20_000, seed: int = 1, draws: int = 4) -> dict[str, tuple[float, float]]:
     """Chance level of every metric: mean and sd over `draws` untrained SAEs of the same class, shape and settings.
 
     Weights are fresh, b_dec is E[x], running thresholds see one training batch. A stack's first member is the model.
     """
+    source = as_source(source)
     settings = {name: _first(v) for name, v in sae.settings.items()}
     fresh = type(sae)(sae.d, sae.m, seed=[10_000 + i for i in range(draws)], **settings)
-    x = world.sample(4096, stream(seed, "null/batch")).x
+    x = source.sample(4096, stream(seed, "null/batch")).x
     with torch.no_grad():
         fresh.scale.copy_(sae.scale)
         if "b_dec" not in fresh.frozen:
@@ -67,7 +134,7 @@ def null(sae: SAE, world: World, n: int = 20_000, seed: int = 1, draws: int = 4)
         fresh.train()
         fresh.finish_step(fresh.trace(fresh.own_units(x)))
         fresh.W_dec.copy_(rows)  # some variants learn in that step
-    scores = evaluate(fresh, world, n, seed)
+    scores = evaluate(fresh, source, n, seed)
     return {name: (float(v.mean()), float(v.std())) for name, v in scores.items()}
 
 

@@ -4,7 +4,7 @@ import torch
 
 from workbench.metrics.evidence import Evidence
 from workbench.metrics.matching import cosines
-from workbench.metrics.shelf import Values, metric
+from workbench.metrics.shelf import Values, anywhere, metric
 
 SPLIT = 0.9
 """cosine at which a latent points along an end of an axis"""
@@ -27,6 +27,7 @@ def fragmentation(evidence: Evidence) -> Values:
 
 
 @metric(bipolarity=None, two_signed=None)
+@anywhere
 def bipolarity(evidence: Evidence) -> Values:
     """bipolarity: mean over live latents of 2 min(p+, p-) / (p+ + p-), p+- = P(f > 0), P(f < 0).
 
@@ -36,6 +37,6 @@ def bipolarity(evidence: Evidence) -> Values:
     live = evidence.live
     if not bool(live.any()):
         return {"bipolarity": 0.0, "two_signed": 0.0}
-    positive, fires = evidence.positive[live], evidence.fires[live]
+    positive, fires = evidence.latents.positive[live], evidence.fires[live]
     rarer = torch.minimum(positive, fires - positive) / fires
     return {"bipolarity": float(2 * rarer.mean()), "two_signed": float((rarer >= MINORITY).double().mean())}

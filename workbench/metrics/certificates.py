@@ -10,7 +10,7 @@ from torch import Tensor
 from synthetic.base.streams import stream
 from workbench.metrics.evidence import Evidence
 from workbench.metrics.samples import Samples
-from workbench.metrics.shelf import Values, metric
+from workbench.metrics.shelf import Values, anywhere, metric
 from workbench.ratios import ratio, unit_rows
 
 
@@ -71,6 +71,7 @@ def conditions(
 
 
 @metric(kkt=0.0, recovery_condition=1.0, recovery_condition_null=None, dual_certificate=1.0, dual_certificate_null=None)
+@anywhere
 def certified(evidence: Evidence) -> Values:
     """Of 64 samples' codes f on the SAE's own unit rows W. kkt: median violation of optimality over |x|, see below.
 

@@ -4,11 +4,12 @@ from statistics import fmean
 
 from workbench.metrics.evidence import Evidence
 from workbench.metrics.matching import match, random_geometries
-from workbench.metrics.shelf import Values, metric, only_if
+from workbench.metrics.shelf import Values, anywhere, metric, only_if
 
 
 @metric(consistency=1.0, consistency_null=None)
 @only_if(lambda evidence: bool(evidence.others))
+@anywhere
 def consistency(evidence: Evidence) -> Values:
     """Mean MCC between this decoder and those of the stack's members that differ in seed alone; null: random rows.
 

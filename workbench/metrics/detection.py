@@ -38,11 +38,11 @@ def detection(evidence: Evidence) -> Values:
     `f1_q1` ... `f1_q4`: the same over quarters of those features, from rarest to most frequent.
     `f1_null`: latents of the same rates firing independently of the features. Source: ours; macro-F1 over features.
     """
-    seen = evidence.true_fires > 0
-    precision, recall, f1 = scores(evidence.hits, evidence.matched_fires, evidence.true_fires)
+    seen = evidence.features.fires > 0
+    precision, recall, f1 = scores(evidence.features.hits, evidence.matched_fires, evidence.features.fires)
     order = evidence.truth.rates[seen].argsort(stable=True)
     quarters = f1[seen][order].tensor_split(4)
-    null = chance_f1(evidence.matched_fires / evidence.n, evidence.true_fires / evidence.n)
+    null = chance_f1(evidence.matched_fires / evidence.n, evidence.features.fires / evidence.n)
     return {
         "f1": _mean(f1[seen]),
         "f1_null": _mean(null[seen]),

@@ -1,139 +1,343 @@
 """What one pass over evaluation samples keeps of an SAE: sums from which every metric follows."""
 
-from dataclasses import dataclass
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from synthetic.base.defaults import torch_defaults
+from synthetic.base.errors import must
 from synthetic.base.streams import stream
-from synthetic.source import Codes, GroundTruth, World, must_be_finite, rows_given
+from synthetic.source import Codes, GroundTruth, Source, must_be_finite, rows_given
+from workbench.metrics.codings import Coding, OwnEncoder
 from workbench.metrics.matching import Geometry, match
-from workbench.metrics.samples import Coefficients, Samples, first_samples, products_of
+from workbench.metrics.samples import Coefficients, Samples, first_samples
+from workbench.parts.passes import Latents
 from workbench.ratios import ratio
-from workbench.sae import SAE, Latents
+from workbench.sae import SAE
+
+Entries = tuple[Int[Tensor, " _"], Int[Tensor, " _"], Float[Tensor, " _"]]
+"""row, column and value of each nonzero"""
+
+
+def _zeros(n: int) -> Tensor:
+    return torch.zeros(n, dtype=torch.float64)
 
 
 @dataclass
-class Evidence:
-    """One SAE on n samples of a world: m latents, n_true features. "Its latent" is the one assigned to a feature."""
+class Energy:
+    """Sums over samples of activations and reconstructions."""
 
-    truth: GroundTruth
-    decoder: Float[Tensor, "m d"]
-    """decoder rows in raw units of x, float64"""
-    geometry: Geometry
-    index: int
-    """which member of the stack, in order"""
-    others: dict[int, Float[Tensor, "m2 d"]]
-    """decoders of the members that differ from this one in seed alone, by index"""
-    agreement: dict[tuple[int, int], float]
-    """MCC of pairs of members found so far; all members of a stack share this"""
-    n: int
+    x_square: float = 0.0
+    spread: float = 0.0
+    """sum of |x - mean x|^2"""
+    residual: float = 0.0
+    """sum of |x - x_hat|^2"""
+    ratio: float = 0.0
+    """sum of |x_hat| / |x| over samples with x other than 0"""
+    ratio_count: int = 0
+    x_hat_square: float = 0.0
+    x_dot: float = 0.0
+    """sum of <x, x_hat>"""
+
+    def add(self, x: Tensor, x_hat: Tensor) -> None:
+        """Count a batch; `x_square` and `spread` are the same for all members and come from `Inputs`."""
+        x, x_hat = x.double(), x_hat.double()
+        self.residual += float((x - x_hat).square().sum())
+        self.x_hat_square += float(x_hat.square().sum())
+        self.x_dot += float((x * x_hat).sum())
+        norm = x.norm(dim=1)
+        valid = norm > 0
+        self.ratio += float((x_hat.norm(dim=1)[valid] / norm[valid]).sum())
+        self.ratio_count += int(valid.sum())
+
+
+@dataclass
+class Inputs:
+    """Sums over samples that concern the activations alone."""
+
+    x_square: float = 0.0
+    origin: Tensor | None = None
+    """the first sample: sums about it are 0 where all samples are equal"""
+    off: Tensor | float = 0.0
+    off_square: float = 0.0
+
+    def add(self, x: Tensor) -> None:
+        """Count a batch."""
+        x = x.double()
+        if self.origin is None:
+            self.origin, self.off = x[0], torch.zeros_like(x[0])
+        off = x - self.origin
+        self.off += off.sum(0)
+        self.off_square += float(off.square().sum())
+        self.x_square += float(x.square().sum())
+
+    def spread(self, n: int) -> float:
+        """Sum of |x - mean x|^2 over the n samples."""
+        return self.off_square - float(torch.as_tensor(self.off).square().sum()) / n
+
+
+@dataclass
+class LatentSums:
+    """Sums over samples, one for each of m latents."""
+
     fires: Float[Tensor, " m"]
-    """samples in which each latent fires"""
+    """samples in which it fires"""
     positive: Float[Tensor, " m"]
     """... with a value above 0"""
     peak: Float[Tensor, " m"]
-    """largest |f| |row| of each latent"""
-    targets: Float[Tensor, " m"] | None
-    """firing rates that the SAE steers its latents to, or below; None where it does not"""
-    products: Coefficients | None
-    """members of products of features -> the coefficients (t, d) the decoder gives them; None for linear decoders"""
-    first: Samples
-    """the first samples, one by one"""
-    hits_nearest: Float[Tensor, " m"]
-    """samples in which each latent fires while its nearest feature is above 0"""
+    """largest |f| |row|"""
+
+    def add(self, codes: Entries, length: Float[Tensor, " m"]) -> None:
+        """Count a batch; `length` are the norms of decoder rows."""
+        rows, latent, value = codes
+        m = len(self.fires)
+        self.fires += _count(latent, m)
+        self.positive += _count(latent[value > 0], m)
+        peak = torch.zeros(m, dtype=torch.float64, device=rows.device)
+        peak.scatter_reduce_(0, latent, value.double().abs(), "amax")
+        self.peak = torch.maximum(self.peak, peak.cpu() * length)
+
+
+@dataclass
+class CauseSums:
+    """Sums over samples, one for each of n_true features; all members of a stack share them."""
+
+    fires: Float[Tensor, " n_true"]
+    above: Float[Tensor, " n_true"]
+    """samples in which it is above 0"""
+    h_sum: Float[Tensor, " n_true"]
+    h_square: Float[Tensor, " n_true"]
+
+    def add(self, h: Entries) -> None:
+        """Count a batch."""
+        _, feature, value = h
+        n_true = len(self.fires)
+        self.fires += _count(feature, n_true)
+        self.above += _count(feature[value > 0], n_true)
+        self.h_sum += _count(feature, n_true, value)
+        self.h_square += _count(feature, n_true, value**2)
+
+
+class FeatureSums:
+    """A world's features against one member's latents. "Its latent" is the one assigned to a feature."""
+
+    fires: Float[Tensor, " n_true"]
+    """samples in which a feature fires; this and the next three are those of `CauseSums`"""
+    above: Float[Tensor, " n_true"]
+    h_sum: Float[Tensor, " n_true"]
+    h_square: Float[Tensor, " n_true"]
     hits: Float[Tensor, " n_true"]
     """samples in which a feature and its latent both fire"""
     hits_with_child: Float[Tensor, " n_true"]
     """samples in which a feature and the latent of its parent both fire"""
-    true_fires: Float[Tensor, " n_true"]
-    true_above: Float[Tensor, " n_true"]
-    """samples in which a feature is above 0"""
-    h_sum: Float[Tensor, " n_true"]
-    h_square: Float[Tensor, " n_true"]
     f_sum: Float[Tensor, " n_true"]
     """sum over samples of its latent's contribution along the row, f |row| sign(cos)"""
     f_square: Float[Tensor, " n_true"]
     fh: Float[Tensor, " n_true"]
-    x_square: float
-    spread: float
-    """sum of |x - mean x|^2"""
-    residual: float
-    """sum of |x - x_hat|^2"""
-    ratio: float
-    """sum of |x_hat| / |x| over samples with x other than 0"""
-    ratio_count: int
-    x_hat_square: float
-    x_dot: float
-    """sum of <x, x_hat>"""
+    hits_nearest: Float[Tensor, " m"]
+    """samples in which each latent fires while its nearest feature is above 0"""
+
+    def __init__(self, truth: GroundTruth, decoder: Float[Tensor, "m d"], causes: CauseSums) -> None:
+        self.fires, self.above, self.h_sum, self.h_square = causes.fires, causes.above, causes.h_sum, causes.h_square
+        self.truth, self.geometry = truth, match(decoder, truth.features)
+        m, n_true = len(decoder), truth.n_true
+        latent_of, cosine_of = self.geometry.latent_of, self.geometry.cosine_of
+        matched = latent_of >= 0
+        self.feature_of = torch.full((m,), -1)
+        self.feature_of[latent_of[matched]] = matched.nonzero().squeeze(1)
+        self.strength = _zeros(m)
+        self.strength[latent_of[matched]] = decoder[latent_of[matched]].norm(dim=1) * cosine_of[matched].sign()
+        self.has_parents = bool((truth.parents >= 0).any())
+        self.hits, self.hits_with_child, self.f_sum, self.f_square, self.fh = (_zeros(n_true) for _ in range(5))
+        self.hits_nearest = _zeros(m)
+
+    def add(self, codes: Entries, h: Entries, dense: Tensor) -> None:
+        """Count a batch: one member's codes, the true coefficients, and these once more as a dense array."""
+        rows, latent, value = codes
+        device, n_true = rows.device, self.truth.n_true
+        nearest = dense[rows, self.geometry.nearest.to(device)[latent]]
+        self.hits_nearest += _count(latent[nearest > 0], len(self.hits_nearest))
+        feature = self.feature_of.to(device)[latent]
+        kept = feature >= 0
+        rows, feature = rows[kept], feature[kept]
+        estimate = value[kept].double() * self.strength.to(device)[latent[kept]]
+        true = dense[rows, feature].double()
+        self.hits += _count(feature[true != 0], n_true)
+        self.f_sum += _count(feature, n_true, estimate)
+        self.f_square += _count(feature, n_true, estimate**2)
+        self.fh += _count(feature, n_true, estimate * true)
+        if self.has_parents:
+            firing = torch.zeros_like(dense, dtype=torch.bool)
+            firing[rows, feature] = True
+            true_rows, child, _ = h
+            parent = self.truth.parents.to(device)[child]
+            both = (parent >= 0) & firing[true_rows, parent.clamp_min(0)]
+            self.hits_with_child += _count(child[both], n_true)
+
+
+@dataclass
+class Evidence:
+    """One member of a stack on n samples: m latents and, on a world, n_true features."""
+
+    decoder: Float[Tensor, "m d"]
+    """decoder rows in raw units of x, float64"""
+    index: int
+    """which member of the stack, in order"""
+    n: int
+    others: dict[int, Float[Tensor, "m2 d"]]
+    """decoders of the members that differ from this one in seed alone, by index"""
+    agreement: dict[tuple[int, int], float]
+    """MCC of pairs of members found so far; all members of a stack share this"""
+    latents: LatentSums
+    on_world: FeatureSums | None
+    """None for activations of unknown causes"""
+    energy: Energy = field(default_factory=Energy)
+    first: Samples = field(init=False)
+    """the first samples, one by one"""
+    targets: Float[Tensor, " m"] | None = None
+    """firing rates that the SAE steers its latents to, or below; None where it does not"""
+    products: Coefficients | None = None
+    """members of products of features -> the coefficients (t, d) the decoder gives them; None for linear decoders"""
 
     @property
-    def matched_fires(self) -> Float[Tensor, " n_true"]:
-        """Samples in which a feature's latent fires, 0 for unmatched features."""
-        found = self.geometry.latent_of
-        return torch.where(found >= 0, self.fires[found.clamp_min(0)], 0.0)
+    def features(self) -> FeatureSums:
+        """What is counted of the world's features.
+
+        Raises:
+            ValueError: the causes of these activations are not known.
+        """
+        if self.on_world is None:
+            must(False, "evidence.features", "counted on a world", "activations of unknown causes", "ask `on_world`")
+            raise AssertionError
+        return self.on_world
 
     @property
-    def fvu(self) -> float:
-        """sum |x - x_hat|^2 / sum |x - mean x|^2; NaN where x does not vary, as in a single sample."""
-        return ratio(self.residual, self.spread)
+    def truth(self) -> GroundTruth:
+        """The world's."""
+        return self.features.truth
+
+    @property
+    def geometry(self) -> Geometry:
+        """Decoder rows against true directions."""
+        return self.features.geometry
+
+    @property
+    def fires(self) -> Float[Tensor, " m"]:
+        """Samples in which each latent fires."""
+        return self.latents.fires
 
     @property
     def live(self) -> Bool[Tensor, " m"]:
         """Latents that fired."""
         return self.fires > 0
 
+    @property
+    def matched_fires(self) -> Float[Tensor, " n_true"]:
+        """Samples in which a feature's latent fires, 0 for unmatched features."""
+        latent_of = self.geometry.latent_of
+        return torch.where(latent_of >= 0, self.fires[latent_of.clamp_min(0)], 0.0)
 
-_FEATURE_SUMS = ("hits", "hits_with_child", "f_sum", "f_square", "fh")
+    @property
+    def fvu(self) -> float:
+        """sum |x - x_hat|^2 / sum |x - mean x|^2; NaN where x does not vary, as in a single sample."""
+        return ratio(self.energy.residual, self.energy.spread)
+
+    @property
+    def l0(self) -> float:
+        """Mean number of latents that fire in a sample."""
+        return float(self.fires.sum()) / self.n
+
+    @property
+    def dead(self) -> float:
+        """Share of latents that never fire."""
+        return float((~self.live).double().mean())
+
+
+def truth_of(source: Source | Tensor) -> GroundTruth | None:
+    """What is known of the causes of a source's activations; None where nothing is."""
+    missing = inspect.getattr_static(source, "truth", None) is None
+    return None if missing else source.truth  # type: ignore[union-attr]
 
 
 @torch_defaults()
 @torch.no_grad()
-def collect(sae: SAE, world: World, n: int, seed: int) -> list[Evidence]:
-    """Evidence for each member of a stack, in order, from the same n samples of stream "evaluate"."""
-    truth = world.truth
-    device = sae.W_dec.device
-    decoders = (sae.W_dec.detach().double().cpu() / float(sae.scale)).reshape(-1, sae.m, sae.d)
-    biases = (sae.b_dec.detach().double().cpu() / float(sae.scale)).reshape(-1, sae.d)
-    members = [_Counter(rows, truth) for rows in decoders]
-    shared = _Truth(truth)
-    was_training = sae.training
-    sae.eval()
-    chunk = max(64, min(1024, 2**24 // truth.n_true))  # of the world alone: samples must not depend on the stack
-    dense = None
-    for step, start in enumerate(range(0, n, chunk)):
-        batch = world.sample(min(chunk, n - start), stream(seed, "evaluate", step, device))
-        must_be_finite(rows_given(batch.x, min(chunk, n - start), sae.d))
-        out = sae.trace(sae.own_units(batch.x))
-        codes, x_hat = out.codes, (out.x_hat / sae.scale).reshape(len(members), *batch.x.shape)
-        h = _entries(batch.h.indices, batch.h.values)
-        if dense is None:
-            dense = batch.h.dense()
-        else:  # the cleared array of the batch before: at 16k features a fresh one costs as much as the sampling
-            dense.scatter_add_(-1, batch.h.indices, batch.h.values)
-        shared.add(batch.x, h)
+def collect(sae: SAE | Coding, source: Source | Float[Tensor, "n d"], n: int, seed: int) -> list[Evidence]:
+    """Evidence for each member of a stack, in order, from the same n samples of stream "evaluate".
+
+    Args:
+        sae: an SAE or a stack, or rows with an inference.
+        source: a world, a store or another source; or activations themselves, each of which counts once.
+        n: samples drawn from a source.
+        seed: of the stream.
+    """
+    coding = OwnEncoder(sae) if isinstance(sae, SAE) else sae
+    n = len(source) if isinstance(source, Tensor) else n
+    truth = truth_of(source)
+    causes = None if truth is None else CauseSums(*(_zeros(truth.n_true) for _ in range(4)))
+    members = _members(coding, truth, causes, n)
+    inputs, lengths = Inputs(), [own.decoder.norm(dim=1) for own in members]
+    dense, training = None, coding.evaluating(True)
+    chunk = 1024 if truth is None else max(64, min(1024, 2**24 // truth.n_true))  # samples must not depend on the stack
+    for step, (x, codes_of_h) in enumerate(_batches(source, n, seed, coding, chunk, truth is not None)):
+        codes, x_hat = coding.code(x)
+        inputs.add(x)
+        h = None
+        if causes is not None and codes_of_h is not None:
+            h = _entries(codes_of_h.indices, codes_of_h.values)
+            causes.add(h)
+            if dense is None:
+                dense = codes_of_h.dense()
+            else:  # the cleared array of the batch before: at 16k features a fresh one costs as much as the sampling
+                dense.scatter_add_(-1, codes_of_h.indices, codes_of_h.values)
         for i, member in enumerate(members):
             entries = _member_entries(codes, i)
-            member.add(batch.x, x_hat[i], entries, h, dense)
+            member.latents.add(entries, lengths[i])
+            member.energy.add(x, x_hat[i])
+            if h is not None and dense is not None:
+                member.features.add(entries, h, dense)
             if not step:
-                member.first = first_samples(batch.x, x_hat[i], entries, decoders[i], biases[i])
-        dense.scatter_(-1, batch.h.indices, 0.0)
-    sae.train(was_training)
-    groups, agreement = _same_settings(sae), {}
-    targets = getattr(sae, "targets", None)
-    targets = None if targets is None else targets.double().cpu().reshape(-1, sae.m)
-    found = []
-    for i, member in enumerate(members):
-        others = {j: decoders[j] for j in range(len(members)) if j != i and groups[j] == groups[i]}
-        products = products_of(sae, i, member.geometry)
-        found.append(member.finish(n, shared, i, others, agreement, None if targets is None else targets[i], products))
-    return found
+                member.first = first_samples(x, x_hat[i], entries, member.decoder, coding.bias[i])
+        if dense is not None and codes_of_h is not None:
+            dense.scatter_(-1, codes_of_h.indices, 0.0)
+    coding.evaluating(not training)
+    for member in members:
+        member.energy.x_square, member.energy.spread = inputs.x_square, inputs.spread(n)
+    return members
 
 
-Entries = tuple[Int[Tensor, " _"], Int[Tensor, " _"], Float[Tensor, " _"]]
-"""row, column and value of each nonzero"""
+def _members(coding: Coding, truth: GroundTruth | None, causes: CauseSums | None, n: int) -> list[Evidence]:
+    """Each member with nothing counted yet."""
+    groups, agreement = coding.groups(), {}
+    members = []
+    for i, decoder in enumerate(coding.rows):
+        others = {j: rows for j, rows in enumerate(coding.rows) if j != i and groups[j] == groups[i]}
+        known = None if truth is None or causes is None else FeatureSums(truth, decoder, causes)
+        latents = LatentSums(*(_zeros(coding.m) for _ in range(3)))
+        member = Evidence(decoder, i, n, others, agreement, latents, known)
+        member.targets = None if coding.targets is None else coding.targets[i]
+        member.products = None if known is None else coding.products(i, known.geometry)
+        members.append(member)
+    return members
+
+
+def _batches(
+    source: Source | Tensor, n: int, seed: int, coding: Coding, chunk: int, known: bool
+) -> Iterator[tuple[Float[Tensor, "b d"], Codes | None]]:
+    """Activations, a chunk at a time, and what caused them where that is known."""
+    for step, start in enumerate(range(0, n, chunk)):
+        size = min(chunk, n - start)
+        if isinstance(source, Tensor):
+            drawn, h = source[start : start + size].to(coding.device), None
+        else:
+            batch = source.sample(size, stream(seed, "evaluate", step, coding.device))
+            drawn, h = batch.x, batch.h if known else None
+        x = rows_given(drawn, size, coding.d)
+        must_be_finite(x)
+        yield x, h
 
 
 def _entries(indices: Tensor, values: Tensor) -> Entries:
@@ -151,138 +355,6 @@ def _member_entries(codes: Latents, i: int) -> Entries:
     dense = codes.reshape(-1, *codes.shape[-2:])[i]
     rows, columns = dense.nonzero(as_tuple=True)
     return rows, columns, dense[rows, columns]
-
-
-def _same_settings(sae: SAE) -> list[tuple[float | int, ...]]:
-    """A key for each member: its settings without the seed."""
-    varying = [getattr(sae, name).flatten().tolist() for name, v in sae.settings.items() if isinstance(v, list)]
-    varying += [] if sae.rates is None else [sae.rates]
-    members = int(torch.tensor(sae.shape).prod()) if sae.shape else 1
-    return [tuple(values[i] for values in varying) for i in range(members)]
-
-
-class _Truth:
-    """Sums over samples that concern the world alone, float64."""
-
-    def __init__(self, truth: GroundTruth) -> None:
-        self.fires, self.above, self.h, self.h2 = torch.zeros(4, truth.n_true, dtype=torch.float64)
-        self.x2 = self.off2 = 0.0
-        self.origin: Tensor | None = None  # the first sample: sums about it are 0 where all samples are equal
-
-    def add(self, x: Tensor, h: Entries) -> None:
-        _, feature, value = h
-        self.fires += _count(feature, len(self.fires))
-        self.above += _count(feature[value > 0], len(self.fires))
-        self.h += _count(feature, len(self.fires), value)
-        self.h2 += _count(feature, len(self.fires), value**2)
-        x = x.double()
-        if self.origin is None:
-            self.origin, self.off = x[0], torch.zeros_like(x[0])
-        off = x - self.origin
-        self.off += off.sum(0)
-        self.off2 += float(off.square().sum())
-        self.x2 += float(x.square().sum())
-
-    def spread(self, n: int) -> float:
-        """Sum of |x - mean x|^2 over the n samples."""
-        return self.off2 - float(self.off.square().sum()) / n
-
-
-class _Counter:
-    """Sums over samples for one member, float64."""
-
-    def __init__(self, decoder: Float[Tensor, "m d"], truth: GroundTruth) -> None:
-        self.truth, self.decoder = truth, decoder
-        self.geometry = match(decoder, truth.features)
-        m, n_true = len(decoder), truth.n_true
-        latent_of, cosine_of = self.geometry.latent_of, self.geometry.cosine_of
-        found = latent_of >= 0
-        self.feature_of = torch.full((m,), -1)
-        self.feature_of[latent_of[found]] = found.nonzero().squeeze(1)
-        self.strength = torch.zeros(m, dtype=torch.float64)
-        self.strength[latent_of[found]] = decoder[latent_of[found]].norm(dim=1) * cosine_of[found].sign()
-        self.has_parents = bool((truth.parents >= 0).any())
-        self.fires, self.positive, self.hits_nearest, self.peak = torch.zeros(4, m, dtype=torch.float64)
-        self.first: Samples
-        self.length = decoder.norm(dim=1)
-        self.sums = {name: torch.zeros(n_true, dtype=torch.float64) for name in _FEATURE_SUMS}
-        self.residual = self.ratio = self.x_hat_square = self.x_dot = 0.0
-        self.ratio_count = 0
-
-    def add(self, x: Tensor, x_hat: Tensor, codes: Entries, h: Entries, dense: Tensor) -> None:
-        rows, latent, value = codes
-        device = rows.device
-        m, n_true = len(self.fires), self.truth.n_true
-        self.fires += _count(latent, m)
-        self.positive += _count(latent[value > 0], m)
-        peak = torch.zeros(m, dtype=torch.float64, device=device)
-        peak.scatter_reduce_(0, latent, value.double().abs(), "amax")
-        self.peak = torch.maximum(self.peak, peak.cpu() * self.length)
-        nearest = dense[rows, self.geometry.nearest.to(device)[latent]]
-        self.hits_nearest += _count(latent[nearest > 0], m)
-        feature = self.feature_of.to(device)[latent]
-        kept = feature >= 0
-        rows, feature = rows[kept], feature[kept]
-        estimate = value[kept].double() * self.strength.to(device)[latent[kept]]
-        true = dense[rows, feature].double()
-        self.sums["hits"] += _count(feature[true != 0], n_true)
-        self.sums["f_sum"] += _count(feature, n_true, estimate)
-        self.sums["f_square"] += _count(feature, n_true, estimate**2)
-        self.sums["fh"] += _count(feature, n_true, estimate * true)
-        if self.has_parents:
-            firing = torch.zeros_like(dense, dtype=torch.bool)
-            firing[rows, feature] = True
-            true_rows, child, _ = h
-            parent = self.truth.parents.to(device)[child]
-            both = (parent >= 0) & firing[true_rows, parent.clamp_min(0)]
-            self.sums["hits_with_child"] += _count(child[both], n_true)
-        x, x_hat = x.double(), x_hat.double()
-        self.residual += float((x - x_hat).square().sum())
-        self.x_hat_square += float(x_hat.square().sum())
-        self.x_dot += float((x * x_hat).sum())
-        norm = x.norm(dim=1)
-        valid = norm > 0
-        self.ratio += float((x_hat.norm(dim=1)[valid] / norm[valid]).sum())
-        self.ratio_count += int(valid.sum())
-
-    def finish(
-        self,
-        n: int,
-        shared: _Truth,
-        index: int,
-        others: dict[int, Tensor],
-        agreement: dict[tuple[int, int], float],
-        targets: Tensor | None,
-        products: Coefficients | None,
-    ) -> Evidence:
-        return Evidence(
-            truth=self.truth,
-            decoder=self.decoder,
-            geometry=self.geometry,
-            index=index,
-            others=others,
-            agreement=agreement,
-            n=n,
-            fires=self.fires,
-            positive=self.positive,
-            peak=self.peak,
-            products=products,
-            first=self.first,
-            targets=targets,
-            hits_nearest=self.hits_nearest,
-            true_fires=shared.fires,
-            true_above=shared.above,
-            h_sum=shared.h,
-            h_square=shared.h2,
-            x_square=shared.x2,
-            spread=shared.spread(n),
-            residual=self.residual,
-            ratio=self.ratio,
-            ratio_count=self.ratio_count,
-            x_hat_square=self.x_hat_square,
-            x_dot=self.x_dot,
-            **self.sums,
-        )
 
 
 def _count(index: Tensor, size: int, weight: Tensor | None = None) -> Float[Tensor, " k"]:

@@ -3,11 +3,12 @@
 import torch
 
 from workbench.metrics.evidence import Evidence
-from workbench.metrics.shelf import Values, metric, only_if
+from workbench.metrics.shelf import Values, anywhere, metric, only_if
 
 
 @metric(above_target=0.0, frequency_error=0.0)
 @only_if(lambda evidence: evidence.targets is not None)
+@anywhere
 def frequency(evidence: Evidence) -> Values:
     """`above_target`: share of latents that fire more often than their target, by over three standard errors.
 

@@ -47,12 +47,12 @@ def edges(evidence: Evidence) -> Edges:
     truth, latent_of = evidence.truth, evidence.geometry.latent_of
     child = (truth.parents >= 0).nonzero().squeeze(1)
     parent = truth.parents[child]
-    both, alone = evidence.true_fires[child], evidence.true_fires[parent] - evidence.true_fires[child]
+    both, alone = evidence.features.fires[child], evidence.features.fires[parent] - evidence.features.fires[child]
     tracked = evidence.geometry.cosine_of.abs() >= RELATES  # 0 for features without a latent
     kept = tracked[child] & tracked[parent] & (both > 0) & (alone > 0)
     child, parent, both, alone = child[kept], parent[kept], both[kept], alone[kept]
-    with_child = evidence.hits_with_child[child]
-    without = evidence.hits[parent] - with_child
+    with_child = evidence.features.hits_with_child[child]
+    without = evidence.features.hits[parent] - with_child
     v_parent, v_child = truth.features[parent].double(), truth.features[child].double()
 
     def rows(feature: Tensor) -> Tensor:

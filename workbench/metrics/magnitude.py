@@ -15,11 +15,11 @@ def per_feature(evidence: Evidence) -> tuple[Float[Tensor, " n_true"], Float[Ten
     0 where the contribution does not vary, NaN where h_i does not: sums that cancel to 1e-12 are rounding errors.
     """
     n = evidence.n
-    h_var = evidence.h_square - evidence.h_sum**2 / n
-    f_var = evidence.f_square - evidence.f_sum**2 / n
-    cov = evidence.fh - evidence.f_sum * evidence.h_sum / n
-    error = evidence.h_square - 2 * evidence.fh + evidence.f_square
-    varies, carried = h_var > 1e-12 * evidence.h_square, f_var > 1e-12 * evidence.f_square
+    h_var = evidence.features.h_square - evidence.features.h_sum**2 / n
+    f_var = evidence.features.f_square - evidence.features.f_sum**2 / n
+    cov = evidence.features.fh - evidence.features.f_sum * evidence.features.h_sum / n
+    error = evidence.features.h_square - 2 * evidence.features.fh + evidence.features.f_square
+    varies, carried = h_var > 1e-12 * evidence.features.h_square, f_var > 1e-12 * evidence.features.f_square
     r2, r = 1 - error / h_var, cov / (h_var.sqrt() * f_var.sqrt())
     return r2.where(carried, 0.0).where(varies, math.nan), r.where(carried, 0.0).where(varies, math.nan)
 

@@ -34,10 +34,10 @@ def saelens(evidence: Evidence) -> Values:
     its scores depend on their unit.
     """
     geometry, n = evidence.geometry, evidence.n
-    true = evidence.true_above[geometry.nearest]
-    precision, recall, f1 = scores(evidence.hits_nearest, evidence.fires, true)
-    accuracy = (n - evidence.fires - true + 2 * evidence.hits_nearest) / n
-    exact = float(evidence.residual <= 1e-10 * evidence.x_square)
+    true = evidence.features.above[geometry.nearest]
+    precision, recall, f1 = scores(evidence.features.hits_nearest, evidence.fires, true)
+    accuracy = (n - evidence.fires - true + 2 * evidence.features.hits_nearest) / n
+    exact = float(evidence.energy.residual <= 1e-10 * evidence.energy.x_square)
     return {
         "saelens_mcc": geometry.mean_matched,
         "saelens_uniqueness": len(geometry.nearest.unique()) / len(geometry.nearest),
@@ -45,7 +45,7 @@ def saelens(evidence: Evidence) -> Values:
         "saelens_precision": float(precision.mean()),
         "saelens_recall": float(recall.mean()),
         "saelens_accuracy": float(accuracy.mean()),
-        "saelens_shrinkage": evidence.ratio / max(evidence.ratio_count, 1),
-        "saelens_explained_variance": 1 - ratio(evidence.residual, evidence.spread, 1 - exact),
+        "saelens_shrinkage": evidence.energy.ratio / max(evidence.energy.ratio_count, 1),
+        "saelens_explained_variance": 1 - ratio(evidence.energy.residual, evidence.energy.spread, 1 - exact),
         "saelens_dead_latents": float((~evidence.live).sum()),
     }

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from workbench.metrics.evidence import Evidence
 from workbench.metrics.matching import cosines, random_geometries
-from workbench.metrics.shelf import Values, metric, only_if
+from workbench.metrics.shelf import Values, anywhere, metric, only_if
 
 
 def max_cosines(evidence: Evidence) -> Float[Tensor, "r m"]:
@@ -28,12 +28,13 @@ def survivors(evidence: Evidence, level: float, share: float = 1.0) -> float:
     if not bool(live.any()):
         return 0.0
     count = max(1, round(share * int(live.sum())))
-    kept = torch.where(live, evidence.peak, -1.0).topk(count).indices
+    kept = torch.where(live, evidence.latents.peak, -1.0).topk(count).indices
     return float((max_cosines(evidence)[:, kept] >= level).double().mean())
 
 
 @metric(**{"mcs@.9": 1.0, "mcs@.9_null": None})
 @only_if(lambda evidence: bool(evidence.others))
+@anywhere
 def survival(evidence: Evidence) -> Values:
     """Share of firing latents whose largest cosine with another seed's latents is at least .9; null: random rows.
 

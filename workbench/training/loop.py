@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,8 +18,7 @@ from synthetic.base.schema import shown
 from synthetic.base.streams import seed_of, stream
 from synthetic.base.terminal import unbroken
 from synthetic.rows import as_source
-from synthetic.source import World, must_be_finite, rows_given
-from workbench.metrics import evaluate
+from synthetic.source import must_be_finite, rows_given
 from workbench.parts.sparsifiers import fired
 from workbench.sae import SAE, Pass
 from workbench.settings import plain
@@ -80,7 +78,7 @@ def train(
             steps differ (`TrainConfig.unlike`).
         on_step: called after each step, for a display of the caller's own; where None a bar shows what takes more than
             two seconds, on a terminal and in a notebook.
-        score: what an evaluation measures; every metric of the shelf on the source where None.
+        score: what an evaluation measures; needed where `config.evaluations` is above 0.
 
     Returns:
         Records at each evaluation and at the end: the losses of that step's batch, and metrics.
@@ -98,8 +96,6 @@ def train(
     aux = not config.aux_k or sae.linear_pre
     rule = f"0 for {sae.name}, whose latents are no function of m numbers"
     must(aux, "TrainConfig.aux_k", rule, config.aux_k, "drop it")
-    if score is None and isinstance(world, World):
-        score = partial(evaluate, world=world, n=config.evaluation_samples, seed=seed)
     known = score or not config.evaluations
     must(known, "train.score", "given for activations of unknown causes", "none", "pass it, or set evaluations=0")
     with torch.inference_mode(False), torch.enable_grad():  # whatever the caller's mode is

@@ -1,26 +1,12 @@
 """Where training takes its activations from: a world, or a finite store read in epochs."""
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from synthetic.base.streams import stream
-from synthetic.source import rows_given
-
-
-@runtime_checkable
-class Source(Protocol):
-    """Activations of width d; every `synthetic.World` is one."""
-
-    @property
-    def d(self) -> int:
-        """Width."""
-        ...
-
-    def sample(self, n: int, rng: torch.Generator) -> Any:
-        """An object with n independent draws as its `x`, on the generator's device."""
-        ...
+from synthetic.source import Source, rows_given
 
 
 @runtime_checkable

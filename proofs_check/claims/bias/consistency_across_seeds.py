@@ -24,7 +24,7 @@ def _conclusion(case: Bench) -> dict[str, Part]:
 def _smallest_peaks(evidence, level, share=1.0):
     live = evidence.fires > 0
     count = max(1, round(share * int(live.sum())))
-    kept = evidence.peak.where(live, float("inf")).topk(count, largest=False).indices
+    kept = evidence.latents.peak.where(live, float("inf")).topk(count, largest=False).indices
     return float((max_cosines(evidence)[:, kept] >= level).double().mean())
 
 
