@@ -103,7 +103,7 @@ def chosen(settings: Recovery) -> list[str]:
             names += [n for n, cls in shelf.items() if cls.core or name == "all"]
         else:
             names.append(pick(name, shelf, "--variants"))
-    return list(dict.fromkeys(names + (load_plugin(settings.plugin) if settings.plugin else [])))
+    return list(dict.fromkeys(names + (load_plugin(settings.plugin)["variants"] if settings.plugin else [])))
 
 
 def plan(settings: Recovery, world: SparseMixture, console: Console) -> tuple[list[Place], list[Cell]]:

@@ -9,6 +9,7 @@ __getattr__, __dir__ = attach(
         "workbench.training.config": ("Diverged", "TrainConfig"),
         "workbench.training.scored": ("train",),
         "workbench.metrics": ("evaluate", "null"),
+        "workbench.metrics.shelf": ("metric",),
         "workbench.training.ceiling": ("ceiling", "oracle"),
         "workbench.topics.concepts.report": ("concept_report",),
         "workbench.topics.concepts.regression": ("NotIdentifiable",),

@@ -150,22 +150,33 @@ def _first_line(thing: Any) -> str:
 
 
 def _check(command: Check, console: Console) -> int:
-    from workbench.check import check_variant
-    from workbench.plugins import load_plugin
-    from workbench.variants import variant_shelf
+    from workbench.plugins import load_plugin, shelves
 
     name = str(command.file)
-    names = [name] if name in variant_shelf() else load_plugin(command.file)
+    found = {kind: [name] * (name in shelf) for kind, shelf in shelves().items()}
+    found = found if any(found.values()) else load_plugin(command.file)
     failures = 0
-    for name in names:
-        console.print(name, style="bold")
-        for outcome in check_variant(variant_shelf()[name]):
-            mark = ("ok  ", "green") if outcome.passed else ("FAIL", "red")
-            console.print(Text.assemble("  ", mark, f" {outcome.law}"))
-            if outcome.said:
-                console.print(f"       {outcome.said}", style="dim", highlight=False)
-            failures += not outcome.passed
+    for kind, names in found.items():
+        for name in names:
+            console.print(f"{kind.removesuffix('s')} {name}", style="bold")
+            for outcome in _outcomes(kind, shelves()[kind][name]):
+                mark = ("ok  ", "green") if outcome.passed else ("FAIL", "red")
+                console.print(Text.assemble("  ", mark, f" {outcome.law}"))
+                if outcome.said:
+                    console.print(f"       {outcome.said}", style="dim", highlight=False)
+                failures += not outcome.passed
     return 1 if failures else 0
+
+
+def _outcomes(kind: str, thing: Any) -> Any:
+    """How each law of its contract fares on what a shelf holds."""
+    if kind == "metrics":
+        from workbench.check_metric import check_metric
+
+        return check_metric(thing)
+    from workbench.check import check_variant
+
+    return check_variant(thing)
 
 
 def _train(command: Train, console: Console) -> int:

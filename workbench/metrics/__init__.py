@@ -67,7 +67,7 @@ def evaluate(
     must(width == coding.d, "evaluate.world", f"of dimension {coding.d}, the SAE's", width, "pass the SAE's own world")
     kinds = METRICS if metrics is None else _families(metrics)
     members = [
-        {k: v for kind in kinds if kind.needs(evidence) for k, v in kind.measure(evidence).items()}
+        {k: v for kind in kinds if kind.needs(evidence) for k, v in kind.scores(evidence).items()}
         for evidence in collect(coding, source, n, seed)
     ]
     scores = members[0]
