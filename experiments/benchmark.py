@@ -30,7 +30,7 @@ from synthetic.laws.directions import unit
 from synthetic.laws.firing import Independent
 from synthetic.laws.rates import Constant
 from synthetic.mixture import SparseMixture
-from synthetic.worlds import presets
+from synthetic.worlds.synthsaebench import synthsaebench_16k
 from workbench import variant_shelf
 from workbench.metrics.matching import match
 from workbench.parts.pursuit import clear_picks, matching_pursuit
@@ -133,7 +133,7 @@ def worlds(settings: Benchmark) -> list[Row]:
     """The 16k world with and without correlated firing, and SAELens's dense sampler of the same configuration."""
     threads, rows = set_threads(settings.threads), []
     for correlation in (False, True):
-        world = presets.synthsaebench_16k(correlation=correlation)
+        world = synthsaebench_16k(correlation=correlation)
         draws: dict[str, Work] = {"ours": _sampler(world, settings.device)}
         if correlation and "saelens" in settings.against:
             draws["saelens"] = partial(saelens_sampler(16384, 768, rank=25, scale=0.1), 1024)

@@ -20,11 +20,11 @@ from experiments.variations import NOISE_DB, Place, feasible, places
 from synthetic.base.console import Console, json_text
 from synthetic.base.errors import must, pick
 from synthetic.base.flags import read_flags
-from synthetic.folder import find_world, load_world, save_world
+from synthetic.folder import load_world, save_world
 from synthetic.laws.forest import Forest
 from synthetic.laws.noise import NoNoise
 from synthetic.mixture import SparseMixture
-from workbench import TrainConfig, ceiling, create, train, variant_shelf
+from workbench import TrainConfig, ceiling, create, find_source, train, variant_shelf
 from workbench.plugins import load_plugin
 from workbench.settings import must_fit
 from workbench.study.run import Run
@@ -218,7 +218,7 @@ def experiment(settings: Recovery, console: Console) -> int:
     """Plan, run, write and show; returns the exit code."""
     settings, run = opened(settings, "recovery")
     base = run.folder / "worlds" / "base" if run else None
-    world = load_world(base) if base is not None and (base / "world.json").exists() else find_world(settings.world)
+    world = load_world(base) if base is not None and (base / "world.json").exists() else find_source(settings.world)
     where, cells = plan(settings, world, console)
     if settings.dry_run:
         lines = (f"{c['id']:32} m = {c['m']}, {c['size']:,} samples x {len(c['seeds'])} seeds" for c in cells)

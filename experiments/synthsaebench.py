@@ -30,7 +30,7 @@ from synthetic.base.flags import read_flags
 from synthetic.folder import load_world, save_world
 from synthetic.laws.forest import Forest
 from synthetic.mixture import SparseMixture
-from synthetic.worlds.presets import synthsaebench_16k
+from synthetic.worlds.synthsaebench import synthsaebench_16k
 from workbench import RECIPES, evaluate, recipe, train
 from workbench.settings import plain
 from workbench.study.run import Run

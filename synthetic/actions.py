@@ -10,13 +10,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from synthetic.base.defaults import torch_defaults
 from synthetic.base.errors import must
 from synthetic.base.storage import knob
-from synthetic.base.streams import stream
+from synthetic.base.streams import stream, torch_defaults
 from synthetic.laws.directions import unit
 from synthetic.laws.magnitudes import Drawn
-from synthetic.source import Batch, Codes, GroundTruth
+from synthetic.source import Batch, Codes, ExactWorld, GroundTruth
 
 Rows = tuple[tuple[float, ...], ...]
 _SLOPE = 0.2
@@ -41,7 +40,7 @@ class Steered:
 
 @knob
 @dataclass(frozen=True, kw_only=True)
-class Interventions:
+class Interventions(ExactWorld):
     """h = M t(a) + nu, x = g(h), y = h^T Q h + q . h + beta . nu + e, e ~ N(0, outcome_sd^2); do(a) keeps nu and e.
 
     Noise nu has covariance `noise`: Gaussian, or the same linear map of independent uniforms. Each latent is set to 0
@@ -203,14 +202,8 @@ class Interventions:
         h = drawn.h.float()
         return Batch(drawn.x.float(), Codes(torch.arange(self.n_true).expand_as(h), h, self.n_true))
 
-    @property
-    def truth(self) -> GroundTruth:
+    def closed_forms(self) -> GroundTruth:
         """Exact statistics where mixing is linear; a leaky g has no directions, and is refused."""
-        return self._truth
-
-    @cached_property
-    @torch_defaults()
-    def _truth(self) -> GroundTruth:
         linear = self.mixing == "linear"
         must(linear, "Interventions.mixing", "'linear' for directions to exist", repr(self.mixing), "use draw()")
         mean_t, second_t = self._moments

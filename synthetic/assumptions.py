@@ -11,7 +11,7 @@ from synthetic.base.streams import stream
 from synthetic.laws.directions import overlaps
 from synthetic.mixture import SparseMixture
 from synthetic.source import Codes
-from synthetic.transformed.unit_norm import UnitNorm
+from synthetic.transformed import UnitNorm
 
 
 @dataclass(frozen=True)

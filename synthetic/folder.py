@@ -12,7 +12,10 @@ from synthetic import actions, attention, concepts, worlds  # noqa: F401 (whose 
 from synthetic.base.errors import must
 from synthetic.base.schema import read_json, shown
 from synthetic.base.storage import (
+    FIELD,
+    OPTIONAL,
     from_json,
+    knobs,
     must_be_sound,
     put_tensors,
     read,
@@ -23,17 +26,30 @@ from synthetic.base.storage import (
     together,
     with_newlines,
 )
-from synthetic.worlds.presets import preset
+from synthetic.laws.magnitudes import Drawn
 
 
 def save_world(world: Any, folder: str | Path) -> Path:
-    """Write `world.json` (settings) and `world.safetensors` (everything drawn once) into a folder."""
-    folder = Path(folder)
-    text = json.dumps(to_json(world), indent=1) + "\n"
+    """Write `world.json` (settings) and `world.safetensors` (everything drawn once) into a folder.
+
+    Whatever dataclass `knob` decorates can be saved; what it draws once is its `tensors`, where it has these, tensors
+    among its fields, or follows from its settings.
+
+    Raises:
+        ValueError: the world's settings cannot be written down.
+    """
+    folder, name = Path(folder), type(world).__name__
+    known = knobs().get(name) is type(world) and hasattr(world, "sample")
+    rule = "of a class with a method `sample` that @synthetic.knob decorates"
+    must(known, "save_world.world", rule, name, f"decorate it so; {OPTIONAL}")
+    fields: Drawn = {}
+    text = json.dumps(to_json(world, fields, name), indent=1) + "\n"
+    drawn = {**getattr(world, "tensors", {}), **fields}
+    tensors = {name: value.detach().clone() for name, value in drawn.items()}  # some may be parts of others
     with together(folder, "saving a world") as place:
         (place / "world.json").write_text(text, encoding="utf-8", newline="\n")
-        marks = {"format": "2", "settings": _mark(text), **tensor_sums(world.tensors)}
-        put_tensors(place / "world.safetensors", world.tensors, marks)
+        marks = {"format": "2", "settings": _mark(text), **tensor_sums(tensors)}
+        put_tensors(place / "world.safetensors", tensors, marks)
     return folder
 
 
@@ -48,7 +64,7 @@ def _load_world(folder: Path) -> Any:
     text = with_newlines((folder / "world.json").read_bytes()).decode("utf-8")
     tensors, about = read(folder / "world.safetensors", read_tensors, "world folder")
     try:
-        world = from_json(settings)
+        world = from_json(settings, tensors)
     except ValueError as error:
         raise ValueError(f"{folder / 'world.json'}: {error}") from None
     must(hasattr(world, "sample"), "world.json", "settings of a world", type(world).__name__, "save the world again")
@@ -64,7 +80,8 @@ def _load_world(folder: Path) -> Any:
         path, again = folder / "world.safetensors", "save the world again"
         must(known, str(path), "of a known format", shown({name: about[name][:9] for name in about}), again)
         must_be_sound(tensors, about, path, again)
-    world.__dict__["tensors"] = tensors  # fills the cached property: nothing is drawn anew
+    if hasattr(type(world), "tensors"):  # fills the cached property: nothing is drawn anew
+        world.__dict__["tensors"] = {k: v for k, v in tensors.items() if not k.startswith(FIELD)}
     return world
 
 
@@ -77,8 +94,3 @@ def _are_of(tensors: Mapping[str, Tensor], world: Any) -> bool:
 
 def _mark(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def find_world(name: str) -> Any:
-    """A saved world where `name` is a folder, else the preset of that name."""
-    return load_world(name) if (Path(name) / "world.json").exists() or "/" in name else preset(name)

@@ -8,17 +8,15 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from synthetic.base.defaults import torch_defaults
 from synthetic.base.errors import must
 from synthetic.base.storage import knob
-from synthetic.base.streams import stream
-from synthetic.laws.directions import Directions, RandomSphere, overlaps, welch_bound
+from synthetic.base.streams import stream, torch_defaults
+from synthetic.laws.directions import Directions, LowCoherence, RandomSphere, overlaps, welch_bound
 from synthetic.laws.firing import Firing, Independent, Statistics
 from synthetic.laws.forest import Forest
-from synthetic.laws.low_coherence import LowCoherence
 from synthetic.laws.magnitudes import Drawn, Law, Magnitudes, SharedGain, Signed, Uniform
 from synthetic.laws.noise import Noise, NoNoise
-from synthetic.source import Batch, Codes, GroundTruth, slot_numbers
+from synthetic.source import Batch, Codes, ExactWorld, GroundTruth, slot_numbers
 
 _LARGEST_BLOCK = 4096  # dependent features whose joint moments are still written out
 _NAMES = ("directions", "firing", "magnitudes", "noise")
@@ -26,7 +24,7 @@ _NAMES = ("directions", "firing", "magnitudes", "noise")
 
 @knob
 @dataclass(frozen=True, kw_only=True)
-class SparseMixture:
+class SparseMixture(ExactWorld):
     """Activations x = g h V + b + e of n_true features in d dimensions; see each knob for its law.
 
     The world itself (directions, rates, bias, ...) is drawn once from `seed`; `sample` only draws firings.
@@ -133,14 +131,8 @@ class SparseMixture:
             x += noise * root if root.ndim == 1 else noise @ root
         return Batch(x, h)
 
-    @property
-    def truth(self) -> GroundTruth:
+    def closed_forms(self) -> GroundTruth:
         """Exact statistics, requested against realised; computed once."""
-        return self._truth
-
-    @cached_property
-    @torch_defaults()
-    def _truth(self) -> GroundTruth:
         features, bias = self.tensors["features"].double(), self.tensors["bias"].double()
         law, statistics = self._law, self.firing.statistics(self._part("firing"), self._law)
         covariance = self._signal_covariance(features, statistics, law)

@@ -18,7 +18,8 @@ from torch import Tensor
 from synthetic.base.errors import must
 from synthetic.base.schema import shown
 from synthetic.base.streams import stream
-from synthetic.folder import find_world
+from synthetic.lookup import find_source
+from synthetic.source import Finite
 
 _HEAD = 2**16
 """rows of a pass that stand for all of it where rows are drawn at random"""
@@ -35,7 +36,7 @@ class Rows:
 
 
 @dataclass(frozen=True, eq=False)
-class ArrayRows:
+class ArrayRows(Finite):
     """Rows held in memory, or mapped from a file: a set of which every epoch sees each row once, in a random order.
 
     The last few rows of an epoch that fill no batch are left out of it.
@@ -139,7 +140,7 @@ class _Flow:
             self.count += len(block)
 
 
-class PassRows:
+class PassRows(Finite):
     """Rows of whatever can be gone through again, such as a DataLoader: an epoch a pass.
 
     Within a pass torch's global generator, and those of a DataLoader and its sampler, are in the states that the run's
@@ -217,7 +218,7 @@ def _states(generators: list[torch.Generator], states: list[Tensor]) -> Iterator
             g.set_state(state)
 
 
-class IteratorRows:
+class IteratorRows(Finite):
     """Rows of an iterator, each given once. The first ones are read ahead: the moments of x are taken from them."""
 
     def __init__(self, batches: Iterator[Any]) -> None:
@@ -289,9 +290,9 @@ def rows(x: Any) -> ArrayRows | PassRows | IteratorRows:
 
 
 def as_source(x: Any) -> Any:
-    """A source as it is, a world by its name or folder, or the rows of whatever else it is."""
+    """A source as it is, one by its name or folder (see `find_source`), or the rows of whatever else it is."""
     if isinstance(x, str | Path):
-        return find_world(str(x))
+        return find_source(str(x))
     return x if hasattr(x, "sample") and hasattr(x, "d") else rows(x)
 
 

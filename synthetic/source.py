@@ -1,7 +1,9 @@
-"""What a world is: a source of activations whose causes are known."""
+"""Where activations come from: sources, finite ones among them, and worlds, whose causes are known."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -10,6 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from synthetic.base.errors import must
+from synthetic.base.shelf import Shelf
+from synthetic.base.streams import torch_defaults
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ class GroundTruth:
 
 @runtime_checkable
 class Source(Protocol):
-    """Activations of width d; every `synthetic.World` is one."""
+    """Activations of width d; every `World` is one."""
 
     @property
     def d(self) -> int:
@@ -115,6 +119,23 @@ class Source(Protocol):
     def sample(self, n: int, rng: torch.Generator) -> Any:
         """An object with n independent draws as its `x`, on the generator's device."""
         ...
+
+
+class Finite(ABC):
+    """A source with finitely many activations, each of which is seen once an epoch; one is made by inheriting this."""
+
+    @property
+    @abstractmethod
+    def d(self) -> int:
+        """Width."""
+
+    @abstractmethod
+    def sample(self, n: int, rng: torch.Generator) -> Any:
+        """An object with n draws with replacement as its `x`, on the generator's device."""
+
+    @abstractmethod
+    def batch(self, n: int, seed: int, step: int) -> Tensor:
+        """The n activations of a step, a function of (n, seed, step)."""
 
 
 @runtime_checkable
@@ -137,6 +158,29 @@ class World(Protocol):
     def sample(self, n: int, rng: torch.Generator) -> Batch:
         """Draw n independent activations on the generator's device."""
         ...
+
+
+class ExactWorld(ABC):
+    """A world whose truth has closed forms, which are worked out once."""
+
+    @abstractmethod
+    def closed_forms(self) -> GroundTruth:
+        """What is known without sampling; `open` says what is not, and why."""
+
+    @property
+    def truth(self) -> GroundTruth:
+        """What is known without sampling."""
+        return self._truth
+
+    @cached_property
+    @torch_defaults()
+    def _truth(self) -> GroundTruth:
+        return self.closed_forms()
+
+
+WORLDS: Shelf[Callable[..., Any]] = Shelf("world")
+world = WORLDS.put
+"""Decorator: put a function that makes a world, or a world's class, on the shelf under its name."""
 
 
 def must_be_finite(x: Float[Tensor, "n d"]) -> None:

@@ -5,7 +5,17 @@ from synthetic.base.lazy import attach
 __getattr__, __dir__ = attach(
     __name__,
     {
-        "workbench.public": ("SAE", "Latents", "Pass", "create", "load", "register", "squared_error", "variant_shelf"),
+        "workbench.public": (
+            "SAE",
+            "Latents",
+            "Pass",
+            "create",
+            "find_source",
+            "load",
+            "register",
+            "squared_error",
+            "variant_shelf",
+        ),
         "workbench.training.config": ("Diverged", "TrainConfig"),
         "workbench.training.scored": ("train",),
         "workbench.metrics": ("evaluate", "null"),
@@ -14,7 +24,7 @@ __getattr__, __dir__ = attach(
         "workbench.topics.concepts.report": ("concept_report",),
         "workbench.topics.concepts.regression": ("NotIdentifiable",),
         "workbench.training.recipes": ("RECIPES", "Recipe", "recipe"),
-        "synthetic.source": ("Codes",),
+        "synthetic.source": ("Codes", "world"),
         "synthetic.rows": ("rows",),
         "synthetic.base.errors": ("must",),
     },

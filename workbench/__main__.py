@@ -30,6 +30,8 @@ class List:
 
     json: bool = False
     """print one JSON object"""
+    plugin: Path | None = None
+    """a Python file that registers variants, worlds or metrics"""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ class Identify:
 
 
 def _list(command: List, console: Console) -> int:
-    from synthetic.worlds.presets import PRESETS
+    from synthetic.worlds import worlds
     from workbench.metrics import METRICS
     from workbench.training.recipes import RECIPES
     from workbench.variants import variant_shelf
@@ -122,7 +124,7 @@ def _list(command: List, console: Console) -> int:
             for name, fields in shelf.items()
         },
         "recipes": {name: f"{made.variant}: {made.note}" for name, made in RECIPES.items()},
-        "worlds": {name: _first_line(make) for name, make in PRESETS.items()},
+        "worlds": worlds().about,
         "metrics": {name: kind.definition.splitlines()[0] for kind in METRICS for name in kind.names},
     }
     if command.json:
@@ -143,10 +145,6 @@ def _list(command: List, console: Console) -> int:
         table.add_row("\n".join(kind.names), " ".join(kind.definition.split()))
     console.print(table)
     return 0
-
-
-def _first_line(thing: Any) -> str:
-    return (thing.__doc__ or "").strip().splitlines()[0]
 
 
 def _check(command: Check, console: Console) -> int:
@@ -170,13 +168,10 @@ def _check(command: Check, console: Console) -> int:
 
 def _outcomes(kind: str, thing: Any) -> Any:
     """How each law of its contract fares on what a shelf holds."""
-    if kind == "metrics":
-        from workbench.check_metric import check_metric
+    from workbench.check import check_metric, check_variant, check_world
 
-        return check_metric(thing)
-    from workbench.check import check_variant
-
-    return check_variant(thing)
+    contracts: dict[str, Any] = {"variants": check_variant, "metrics": check_metric, "worlds": check_world}
+    return contracts[kind](thing)
 
 
 def _train(command: Train, console: Console) -> int:
@@ -184,7 +179,7 @@ def _train(command: Train, console: Console) -> int:
 
     from synthetic.base.lock import locked
     from workbench.interop.forms import must_take_ours
-    from workbench.lm.sources import find_source
+    from workbench.public import find_source
     from workbench.variants import create
 
     torch.set_num_threads(command.threads)
@@ -305,8 +300,8 @@ def _value(name: str, text: str) -> Any:
 
 def _eval(command: Eval, console: Console) -> int:
     from workbench.interop import load
-    from workbench.lm.sources import find_source
     from workbench.metrics import evaluate
+    from workbench.public import find_source
     from workbench.settings import plain
 
     scores = evaluate(load(command.sae), find_source(command.world), command.n, command.seed)

@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,9 @@ from synthetic.laws.firing import ExactlyK
 from synthetic.mixture import SparseMixture
 from synthetic.source import Codes
 from workbench import kernels
+from workbench.check_metric import check_metric as check_metric
+from workbench.check_world import check_world as check_world
+from workbench.contract import NotApplicable, Outcome, demand, outcomes
 from workbench.interop import load
 from workbench.metrics.matching import match
 from workbench.sae import SAE, Latents
@@ -23,24 +25,6 @@ from workbench.training.loop import train
 
 _D, _M, _N = 12, 24, 64
 _EASY = SparseMixture(n_true=_D, d=_D, directions=Orthonormal(), firing=ExactlyK(1))
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """One law, and whether it holds."""
-
-    law: str
-    passed: bool
-    said: str = ""
-    """what went wrong, or why the law does not apply"""
-
-
-class Broken(Exception):  # noqa: N818
-    """A law does not hold; says how."""
-
-
-class NotApplicable(Exception):  # noqa: N818
-    """A law does not concern this variant; says why."""
 
 
 Law = Callable[[type[SAE]], None]
@@ -57,27 +41,13 @@ def _law(statement: str) -> Callable[[Law], Law]:
 
 def check_variant(cls: type[SAE]) -> Iterator[Outcome]:
     """Test every law on a variant class, in order; an error inside one is a failure of that law alone."""
-    for statement, law in LAWS.items():
-        try:
-            law(cls)
-            yield Outcome(statement, True)
-        except NotApplicable as reason:
-            yield Outcome(statement, True, f"does not apply: {reason}")
-        except Broken as reason:
-            yield Outcome(statement, False, str(reason))
-        except Exception as error:  # any error of a stranger's code is the finding
-            yield Outcome(statement, False, f"{type(error).__name__}: {error}")
-
-
-def _demand(condition: object, said: str) -> None:
-    if not condition:
-        raise Broken(said)
+    return outcomes(LAWS, cls)
 
 
 def _near(got: Tensor, wanted: Tensor, what: str, tolerance: float = 1e-5) -> None:
     worst = float((got - wanted).abs().max())
     size = float(wanted.abs().max())
-    _demand(worst <= tolerance * max(1.0, size), f"{what} differ by up to {worst:.2e}")
+    demand(worst <= tolerance * max(1.0, size), f"{what} differ by up to {worst:.2e}")
 
 
 def _dense(codes: Latents) -> Tensor:
@@ -104,7 +74,7 @@ def _short(cls: type[SAE], seed: int | list[int] = 0, steps: int = 12) -> SAE:
 def _builds(cls: type[SAE]) -> None:
     cls(_D, _M)
     shape = cls(_D, _M, seed=[[0, 1, 2]]).W_dec.shape
-    _demand(shape == (1, 3, _M, _D), f"W_dec of a (1, 3) stack has shape {tuple(shape)}")
+    demand(shape == (1, 3, _M, _D), f"W_dec of a (1, 3) stack has shape {tuple(shape)}")
 
 
 @_law("C2 shapes: latents (*s, n, m), reconstruction (*s, n, d), one loss a member")
@@ -112,11 +82,11 @@ def _shapes(cls: type[SAE]) -> None:
     for seed, stack in ((0, ()), ([0, 1], (2,))):
         sae = cls(_D, _M, seed=seed)
         out = sae.trace(_x())
-        _demand(out.dense().shape == (*stack, _N, _M), f"latents have shape {tuple(out.dense().shape)}")
-        _demand(out.x_hat.shape == (*stack, _N, _D), f"x_hat has shape {tuple(out.x_hat.shape)}")
+        demand(out.dense().shape == (*stack, _N, _M), f"latents have shape {tuple(out.dense().shape)}")
+        demand(out.x_hat.shape == (*stack, _N, _D), f"x_hat has shape {tuple(out.x_hat.shape)}")
         for name, value in sae.loss(out.x, out).items():
-            _demand(value.shape == stack, f"loss {name!r} has shape {tuple(value.shape)}, not {stack}")
-            _demand(value.dtype == torch.float32, f"loss {name!r} has dtype {value.dtype}")
+            demand(value.shape == stack, f"loss {name!r} has shape {tuple(value.shape)}, not {stack}")
+            demand(value.dtype == torch.float32, f"loss {name!r} has dtype {value.dtype}")
 
 
 @_law("C3 at inference a row's latents depend on that row alone")
@@ -132,11 +102,11 @@ def _rowwise(cls: type[SAE]) -> None:
 def _sparse(cls: type[SAE]) -> None:
     sae = _short(cls)
     f = _dense(sae.encode(_x()))
-    _demand(not cls.nonnegative or bool((f >= 0).all()), f"a latent is {float(f.min()):.3g}")
+    demand(not cls.nonnegative or bool((f >= 0).all()), f"a latent is {float(f.min()):.3g}")
     k = sae.settings.get("k")
     if isinstance(k, int):
         most = int((f != 0).sum(-1).max())
-        _demand(most <= k, f"{most} latents fire in a row, k = {k}")
+        demand(most <= k, f"{most} latents fire in a row, k = {k}")
 
 
 @_law("C5 the loss reaches every parameter, with the gradient of float64 finite differences")
@@ -159,7 +129,7 @@ def _gradients(cls: type[SAE]) -> None:
     loss().backward()
     for name, p in sae.named_parameters():
         reached = p.grad is not None and bool((p.grad != 0).any())
-        _demand(reached, f"the gradient of {name} is zero")
+        demand(reached, f"the gradient of {name} is zero")
     for name, p in sae.named_parameters():
         if name in cls.surrogate or p.grad is None:
             continue
@@ -174,7 +144,7 @@ def _gradients(cls: type[SAE]) -> None:
             p += size * kick
         measured = (up - down) / (2 * size)
         close = abs(measured - slope) <= 1e-4 * (1 + abs(slope))
-        _demand(close, f"along {name} the loss rises by {measured:.6g}, the gradient says {slope:.6g}")
+        demand(close, f"along {name} the loss rises by {measured:.6g}, the gradient says {slope:.6g}")
 
 
 @_law("C6 save and load give the same output")
@@ -191,7 +161,7 @@ def _saves(cls: type[SAE]) -> None:
 def _reproducible(cls: type[SAE]) -> None:
     one, two = _short(cls).state_dict(), _short(cls).state_dict()
     for name, value in one.items():
-        _demand(bool(torch.equal(value, two[name])), f"two runs differ in {name}")
+        demand(bool(torch.equal(value, two[name])), f"two runs differ in {name}")
 
 
 @_law("C8 decoder rows have norm 1 after a step, where the variant says so")
@@ -209,7 +179,7 @@ def _easy(cls: type[SAE]) -> None:
     sae = cls(_D, _M, seed=0, **_few(cls))
     train(sae, _EASY, TrainConfig(steps=1200, batch=256))
     score = match(sae.W_dec, _EASY.truth.features).mean_matched
-    _demand(score >= 0.95, f"MCC {score:.3f}")
+    demand(score >= 0.95, f"MCC {score:.3f}")
 
 
 @_law("C10 relabelling latents only relabels f")

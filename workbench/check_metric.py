@@ -16,8 +16,8 @@ from synthetic.laws.forest import Forest
 from synthetic.laws.rates import Linear
 from synthetic.mixture import SparseMixture
 from synthetic.source import Batch, Codes, GroundTruth, World
-from synthetic.transformed.interactions import Interactions
-from synthetic.worlds.structured import concept_tree
+from synthetic.transformed import Interactions
+from synthetic.worlds.hierarchy import concept_tree
 from workbench.contract import NotApplicable, Outcome, demand, outcomes
 from workbench.metrics import Evidence, Metric, collect, null
 from workbench.sae import SAE

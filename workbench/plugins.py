@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from synthetic.base.errors import PLUGINS, blamed, in_our_words, must
-from synthetic.worlds.presets import PRESETS
+from synthetic.base.storage import knobs
+from synthetic.worlds import worlds
 from workbench.metrics import METRICS
 from workbench.variants import variant_shelf
 
@@ -14,9 +15,10 @@ _DECORATORS = '@workbench.register("name"), @workbench.metric(name=1.0) or @work
 
 
 def shelves() -> dict[str, dict[str, Any]]:
-    """What is there by name: variants, metrics (a family by the name of its function), worlds."""
+    """What is there by name: variants, metrics (a family by the name of its function), worlds and classes of them."""
     metrics = {kind.measure.__name__: kind for kind in METRICS}
-    return {"variants": dict(variant_shelf()), "metrics": metrics, "worlds": dict(PRESETS)}
+    classes = {name: cls for name, cls in knobs().items() if hasattr(cls, "sample")}
+    return {"variants": dict(variant_shelf()), "metrics": metrics, "worlds": classes | dict(worlds())}
 
 
 def load_plugin(path: str | Path) -> dict[str, list[str]]:

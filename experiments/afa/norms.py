@@ -25,9 +25,9 @@ from synthetic.base.errors import must, pick
 from synthetic.base.flags import read_flags
 from synthetic.base.progress import track
 from synthetic.base.streams import stream
-from synthetic.folder import find_world, save_world
+from synthetic.folder import save_world
 from synthetic.source import World
-from workbench import SAE, TrainConfig, create, load, train, variant_shelf
+from workbench import SAE, TrainConfig, create, find_source, load, train, variant_shelf
 from workbench.metrics.norms import norms, zf_figures, zf_points
 from workbench.study.run import Run
 from workbench.study.study import commanded, config_of, opened, show_plan
@@ -66,7 +66,7 @@ class ZF:
         must(self.samples >= 10, "--samples", "at least 10", self.samples, "raise it")
         must(self.saes or self.variants, "--variants", "one or more", "none", "name some, or --saes")
         if self.world is not None or not self.saes:
-            find_world(self.world or "superposition")
+            find_source(self.world or "superposition")
         for name in self.variants:
             pick(name, variant_shelf(), "--variants")
 
@@ -89,7 +89,7 @@ def named(settings: ZF) -> list[Group]:
 
 def trained(settings: ZF, run: Run) -> list[Group]:
     """Freshly trained SAEs, which are kept in the run folder."""
-    world = find_world(settings.world or "superposition")
+    world = find_source(settings.world or "superposition")
     save_world(world, run.folder / "worlds" / "base")
     k = max(1, round(world.truth.expected_l0))
     found: list[Group] = []

@@ -25,8 +25,8 @@ from synthetic.base.flags import read_flags
 from synthetic.base.progress import track
 from synthetic.base.streams import stream
 from synthetic.laws.directions import Orthonormal, RandomSphere
-from synthetic.transformed.standardised import Standardised
-from synthetic.worlds.presets import superposition
+from synthetic.transformed import Standardised
+from synthetic.worlds.superposition import superposition
 from workbench import SAE, create, evaluate
 from workbench.parts.sparsifiers import norm_match
 from workbench.study.figure import COLOURS, draw_band, finish, styled, subplots

@@ -27,8 +27,8 @@ from synthetic.base.streams import stream
 from synthetic.laws.firing import Independent
 from synthetic.laws.rates import Constant
 from synthetic.source import World
-from synthetic.transformed.standardised import Standardised
-from synthetic.worlds.presets import superposition
+from synthetic.transformed import Standardised
+from synthetic.worlds.superposition import superposition
 from workbench import SAE, TrainConfig, create, evaluate, train
 from workbench.study.figure import COLOURS, draw_band, finish, numbers, shared_legend, styled, subplots
 from workbench.study.runner import Cell, Report

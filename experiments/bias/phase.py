@@ -25,7 +25,7 @@ from synthetic import conditions
 from synthetic.base.console import Console
 from synthetic.base.errors import must
 from synthetic.base.flags import read_flags
-from synthetic.transformed.unit_norm import UnitNorm
+from synthetic.transformed import UnitNorm
 from synthetic.worlds import bias as bias_worlds
 from workbench import TrainConfig, create, evaluate, train
 from workbench.study.runner import Cell, Report

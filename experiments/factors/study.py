@@ -27,7 +27,7 @@ from synthetic.base.errors import must
 from synthetic.base.flags import read_flags
 from synthetic.base.streams import stream
 from synthetic.mixture import SparseMixture
-from synthetic.worlds import structured as structured_worlds
+from synthetic.worlds.factors import core_exclusive, disjoint_factors
 from workbench import TrainConfig, create, evaluate, train
 from workbench.metrics.matching import match
 from workbench.parts.semi_nmf import Factors, fit
@@ -101,10 +101,10 @@ class Factorise:
 def world_of(cell: Cell) -> SparseMixture:
     """The world of a cell; on D2 16 neurons are idle."""
     if cell["world"] == "D1":
-        return structured_worlds.disjoint_factors(seed=cell["seed"])
+        return disjoint_factors(seed=cell["seed"])
     core = cell["core"]
     d = 4 * core + 16 * (18 - core) + 16
-    return structured_worlds.core_exclusive(core=core, exclusive=18 - core, d=d, seed=cell["seed"])
+    return core_exclusive(core=core, exclusive=18 - core, d=d, seed=cell["seed"])
 
 
 def plan(settings: Factorise) -> list[Cell]:

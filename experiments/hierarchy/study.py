@@ -28,7 +28,7 @@ from synthetic.base.errors import must
 from synthetic.base.flags import read_flags
 from synthetic.base.streams import stream
 from synthetic.mixture import SparseMixture
-from synthetic.worlds.structured import concept_dag, concept_tree, crowded_tree
+from synthetic.worlds.hierarchy import concept_dag, concept_tree, crowded_tree
 from workbench import TrainConfig, create, evaluate, train
 from workbench.parts.pursuit import matching_pursuit
 from workbench.study.runner import Cell, Report

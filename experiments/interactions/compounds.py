@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from synthetic.base.streams import stream
-from synthetic.transformed.interactions import Interactions
+from synthetic.transformed import Interactions
 from workbench.metrics import evaluate
 from workbench.metrics.matching import match
 from workbench.metrics.products import TRACKED, auroc

@@ -43,8 +43,8 @@ from synthetic.base.console import Console
 from synthetic.base.errors import must
 from synthetic.base.flags import read_flags
 from synthetic.laws.magnitudes import ConstantMagnitude, Uniform
-from synthetic.transformed.interactions import Interactions
-from synthetic.worlds.structured import interacting, logical, pair_roles
+from synthetic.transformed import Interactions
+from synthetic.worlds.interactions import interacting, logical, pair_roles
 from workbench import SAE, TrainConfig, create, train
 from workbench.parts.polynomial import Terms
 from workbench.study.runner import Cell, Report

@@ -27,8 +27,7 @@ from synthetic import ExactlyK, SparseMixture, Uniform, stream
 from synthetic.base.console import Console
 from synthetic.base.errors import must
 from synthetic.base.flags import read_flags
-from synthetic.laws.directions import Simplex, unit
-from synthetic.laws.low_coherence import LowCoherence
+from synthetic.laws.directions import LowCoherence, Simplex, unit
 from workbench import TrainConfig, create, evaluate, train
 from workbench.parts.pursuit import clear_picks, matching_pursuit, orthogonal_matching_pursuit
 from workbench.study.runner import Cell, Report

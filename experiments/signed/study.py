@@ -24,7 +24,7 @@ from synthetic.base.console import Console
 from synthetic.base.errors import must
 from synthetic.base.flags import read_flags
 from synthetic.mixture import SparseMixture
-from synthetic.worlds.structured import exclusive_pairs, mixed_signs, signed_sparse, unipolar_sparse
+from synthetic.worlds.signed import bidirectional, exclusive_pairs, mixed_signs, unipolar_sparse
 from workbench import TrainConfig, create, evaluate, train
 from workbench.study.runner import Cell, Report
 from workbench.study.study import carry_out, commanded
@@ -132,7 +132,7 @@ def world_of(cell: Cell) -> SparseMixture:
         return mixed_signs(cell["x"], float(part.removeprefix(MIXED)), **size)
     if part.startswith("pairs"):
         return exclusive_pairs(cell["pairs"], cell["d"], RARE if part == "pairs, rare" else 1.0)
-    return signed_sparse(**size) if part == "signed" else unipolar_sparse(**size)
+    return bidirectional(**size) if part == "signed" else unipolar_sparse(**size)
 
 
 def work(cell: Cell, report: Report) -> dict[str, Any]:

@@ -24,11 +24,10 @@ from synthetic.base.errors import Stopped, must, pick
 from synthetic.base.flags import read_flags
 from synthetic.base.progress import counted
 from synthetic.base.streams import stream
-from synthetic.folder import find_world
 from synthetic.laws.forest import Forest
 from synthetic.mixture import SparseMixture
-from synthetic.worlds.presets import synthsaebench_16k
-from workbench import SAE, TrainConfig, create, evaluate, train, variant_shelf
+from synthetic.worlds.synthsaebench import synthsaebench_16k
+from workbench import SAE, TrainConfig, create, evaluate, find_source, train, variant_shelf
 from workbench.lm.activations import Activations
 from workbench.lm.hooks import HookPoint, known_points, width
 from workbench.lm.models import LanguageModel, load_model
@@ -132,7 +131,7 @@ class Transfer:
 def toy_world(name: str) -> SparseMixture:
     """A world by name. "benchmark": trees, correlation, falling rates, and half as many latents as features."""
     if name != "benchmark":
-        return find_world(name)
+        return find_source(name)
     world = synthsaebench_16k(n_true=512, d=64)
     return replace(world, firing=replace(world.firing, trees=4)) if isinstance(world.firing, Forest) else world
 

@@ -15,9 +15,8 @@ from proofs_check.shelf import claims, title_of
 from synthetic.base.errors import must
 from synthetic.base.progress import track
 from synthetic.base.streams import stream
-from synthetic.source import World
+from synthetic.source import Source, World
 from workbench.sae import SAE
-from workbench.training.sources import Source
 
 TOLERANCE = 1e-6
 """relative; an SAE's weights are float32 and read in float64"""

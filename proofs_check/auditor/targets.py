@@ -20,7 +20,7 @@ from workbench.interop import load
 from workbench.interop.forms import holds_sae
 from workbench.interop.hub import PREFIX
 from workbench.lm.activations import Activations
-from workbench.lm.sources import find_source
+from workbench.public import find_source
 from workbench.sae import SAE
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from synthetic.source import World
-from synthetic.worlds import structured as structured_worlds
+from synthetic.worlds import worlds
 from workbench import SAE, TrainConfig, create, train
 from workbench.metrics import axes, collect
 from workbench.metrics.evidence import Evidence
@@ -21,10 +21,10 @@ _SAMPLES = 4000
 
 @dataclass(frozen=True)
 class Trained:
-    """One member of a stack trained on a world of `synthetic.worlds.structured`."""
+    """One member of a stack trained on a named world."""
 
     seed: int = 0
-    world: str = "signed_sparse"
+    world: str = "bidirectional"
     knobs: tuple[tuple[str, Any], ...] = ()
     """of the world, by name"""
     variant: str = "abs_topk"
@@ -45,7 +45,7 @@ class Trained:
     @property
     def place(self) -> World:
         """The world."""
-        return getattr(structured_worlds, self.world)(**dict(self.knobs))
+        return worlds()[self.world](**dict(self.knobs))
 
     @property
     def _stack(self) -> tuple["Trained", tuple[int, ...]]:

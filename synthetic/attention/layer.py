@@ -8,13 +8,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from synthetic.attention.parts import Attended, causal_patterns, conditioned, writer_sets
-from synthetic.base.defaults import torch_defaults
 from synthetic.base.errors import must
 from synthetic.base.storage import knob
-from synthetic.base.streams import stream
+from synthetic.base.streams import stream, torch_defaults
 from synthetic.laws.directions import unit
 from synthetic.laws.magnitudes import Drawn
-from synthetic.source import Batch, Codes, GroundTruth
+from synthetic.source import Batch, Codes, ExactWorld, GroundTruth
 
 _MEAN, _SQUARE = 1.0, 13 / 12
 """moments of U(.5, 1.5), how strongly a feature is present at a source"""
@@ -22,7 +21,7 @@ _MEAN, _SQUARE = 1.0, 13 / 12
 
 @knob
 @dataclass(frozen=True, kw_only=True)
-class PlantedAttention:
+class PlantedAttention(ExactWorld):
     """z(t) = concatenation over heads of sum_s A_h(t, s) v_h(s), with v_h(s) = sum_i c_i(s) V_i[block h]; x = z or z W.
 
     Feature i is present at a source with chance `rate`, at c_i ~ U(.5, 1.5), on its own. Heads S_i write it: its owner,
@@ -167,14 +166,8 @@ class PlantedAttention:
         h = (weights[:, at] * self._present((self.sources, n, self.n_true), rng)).sum(0) * norms
         return Batch(h @ rows, Codes(torch.arange(self.n_true, device=rng.device).expand_as(h), h, self.n_true))
 
-    @property
-    def truth(self) -> GroundTruth:
+    def closed_forms(self) -> GroundTruth:
         """Exact statistics, mixtures over destinations."""
-        return self._truth
-
-    @cached_property
-    @torch_defaults()
-    def _truth(self) -> GroundTruth:
         (rows, norms), weights = self._shown, self._weights.permute(2, 1, 0)
         fires = 1 - (1 - self.rate) ** (weights > 0).sum(-1)
         rates, mean_h = fires.mean(1), torch.full((self.n_true,), self.rate * _MEAN, dtype=torch.float64) * norms

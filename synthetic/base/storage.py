@@ -40,24 +40,63 @@ _KNOBS: dict[str, type] = {}
 
 def knob(cls: _T) -> _T:
     """Hold a settings dataclass against its annotations, and shelve its name, which a saved world may mention."""
+    must(dataclasses.is_dataclass(cls), f"knob {cls.__name__!r}", "a dataclass", cls, "put @dataclass below @knob")
+    other = _KNOBS.get(cls.__name__)
+    free = other is None or other.__module__ == cls.__module__
+    must(free, f"knob {cls.__name__!r}", "of a name that is not taken", other, "choose another name")
     _KNOBS[cls.__name__] = annotated(cls)
     return cls
 
 
-def to_json(value: Any) -> Any:
-    """Settings as plain JSON values; a dataclass becomes {"class": its name, field: value, ...}."""
+def knobs() -> dict[str, type]:
+    """Settings classes by name."""
+    return dict(_KNOBS)
+
+
+OPTIONAL = "saving is optional: training and scores take the world as it is"
+"""advice to whoever cannot save a world"""
+_PLAIN = "numbers, texts, tuples, tensors and other settings"
+
+
+def to_json(value: Any, tensors: dict[str, Tensor] | None = None, where: str = "settings") -> Any:
+    """Settings as plain JSON values; a dataclass becomes {"class": its name, field: value, ...}.
+
+    Args:
+        value: the settings.
+        tensors: where tensors among them are put; {"tensor": name} stands for each.
+        where: what they are, for the message.
+
+    Raises:
+        ValueError: something that cannot be written down.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
-        return {"class": type(value).__name__, **fields}  # no field can have a keyword's name
+        name = type(value).__name__
+        advice = f"decorate it so; {OPTIONAL}"
+        must(_KNOBS.get(name) is type(value), where, "of a dataclass that @synthetic.knob decorates", name, advice)
+        fields = [f.name for f in dataclasses.fields(value) if f.init]
+        written = {f: to_json(getattr(value, f), tensors, f"{where}.{f}") for f in fields}
+        return {"class": name, **written}  # no field can have a keyword's name
     if isinstance(value, tuple | list):
-        return [to_json(v) for v in value]
+        return [to_json(v, tensors, f"{where}[{i}]") for i, v in enumerate(value)]
+    if isinstance(value, Tensor) and tensors is not None:
+        name = f"{FIELD}{len(tensors)}"
+        tensors[name] = value
+        return {"tensor": name}
+    plain = value is None or isinstance(value, bool | int | float | str)
+    must(plain, where, _PLAIN, type(value).__name__, f"make it one of these; {OPTIONAL}")
     return value
 
 
-def from_json(value: Any) -> Any:
+FIELD = "field."
+"""how names of tensors begin that are fields of a world"""
+
+
+def from_json(value: Any, tensors: Mapping[str, Tensor] | None = None) -> Any:
     """Inverse of `to_json`; refuses what is no settings of ours, field by field."""
     if isinstance(value, dict):
         fields = dict(value)
+        if fields.keys() == {"tensor"} and tensors is not None:
+            return tensors[pick(str(fields["tensor"]), tensors, "tensor in a world's settings")]
         name = fields.pop("class", "?")
         must(isinstance(name, str), "class in a world's settings", "a text", shown(name), "save the world again")
         cls = _KNOBS[pick(name, _KNOBS, "class in a world's settings")]
@@ -66,9 +105,9 @@ def from_json(value: Any) -> Any:
             pick(name, known, f"field of {cls.__name__} in a world's settings")
         none = lacking(cls, set(fields))
         must(not none, f"{cls.__name__} in a world's settings", f"given with {none}", "none", "save the world again")
-        return cls(**{name: from_json(v) for name, v in fields.items()})
+        return cls(**{name: from_json(v, tensors) for name, v in fields.items()})
     if isinstance(value, list):
-        return tuple(from_json(v) for v in value)
+        return tuple(from_json(v, tensors) for v in value)
     return value
 
 

@@ -55,13 +55,11 @@ class Table:
 
     @property
     def count(self) -> int:
-        """See `Contexts`."""
         return self.contexts
 
     def draw(
         self, sizes: tuple[int, ...], log_prior: Float[Tensor, " l"], rng: torch.Generator
     ) -> Float[Tensor, "s l"]:
-        """See `Contexts`."""
         rows = dirichlet((len(log_prior), self.contexts), self.concentration, rng) + 1e-4
         return (rows / rows.sum(1, keepdim=True)).log().T + log_prior
 
@@ -89,13 +87,11 @@ class Observations:
 
     @property
     def count(self) -> int:
-        """See `Contexts`."""
         return math.comb(self.length + self.vocabulary - 1, self.length)
 
     def draw(
         self, sizes: tuple[int, ...], log_prior: Float[Tensor, " l"], rng: torch.Generator
     ) -> Float[Tensor, "s l"]:
-        """See `Contexts`."""
         emission = dirichlet((len(log_prior), self.vocabulary), self.concentration, rng).clamp_min(1e-9)
         emission = emission / emission.sum(1, keepdim=True)
         bars = torch.tensor(list(itertools.combinations(range(self.length + self.vocabulary - 1), self.vocabulary - 1)))
@@ -126,13 +122,11 @@ class Energy:
 
     @property
     def count(self) -> int:
-        """See `Contexts`."""
         return self.contexts
 
     def draw(
         self, sizes: tuple[int, ...], log_prior: Float[Tensor, " l"], rng: torch.Generator
     ) -> Float[Tensor, "s l"]:
-        """See `Contexts`."""
         c = configurations(sizes)
         if self.factorised:
             own = [torch.randn(self.contexts, n, generator=rng, dtype=torch.float64) for n in sizes]

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from synthetic.base.defaults import torch_defaults
 from synthetic.base.errors import must
 from synthetic.base.storage import knob
-from synthetic.base.streams import stream
+from synthetic.base.streams import stream, torch_defaults
 from synthetic.concepts.contexts import Contexts, Energy
 from synthetic.concepts.model import ConceptModel, configurations
 from synthetic.concepts.priors import IndependentPrior, Prior

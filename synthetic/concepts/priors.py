@@ -55,7 +55,6 @@ class ErDag:
         must(self.concentration > 0, "ErDag.concentration", "above 0", self.concentration, "1 is uniform")
 
     def draw(self, sizes: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, " l"]:
-        """See `Prior`."""
         c, order = configurations(sizes), torch.randperm(len(sizes), generator=rng).tolist()
         share = min(1.0, 2 * self.degree / max(len(sizes) - 1, 1))
         log_p = torch.zeros(len(c), dtype=torch.float64)
@@ -89,7 +88,6 @@ class Potts:
         must(self.field >= 0, "Potts.field", "at least 0", self.field, "the sd of the fields")
 
     def draw(self, sizes: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, " l"]:
-        """See `Prior`."""
         c = configurations(sizes)
         log_p = torch.zeros(len(c), dtype=torch.float64)
         for k, n in enumerate(sizes):
@@ -114,7 +112,6 @@ class IndependentPrior:
         must(self.concentration > 0, "IndependentPrior.concentration", "above 0", self.concentration, "1 is uniform")
 
     def draw(self, sizes: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, " l"]:
-        """See `Prior`."""
         c = configurations(sizes)
         own = [dirichlet((n,), self.concentration, rng).log()[c[:, k]] for k, n in enumerate(sizes)]
         return torch.stack(own).sum(0)
@@ -139,7 +136,6 @@ class TreePrior:
         must(self.concentration > 0, "TreePrior.concentration", "above 0", self.concentration, "1 is uniform")
 
     def draw(self, sizes: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, " l"]:
-        """See `Prior`."""
         c = configurations(sizes)
         log_p = torch.zeros(len(c), dtype=torch.float64)
         for k, n in enumerate(sizes):

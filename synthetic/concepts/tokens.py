@@ -35,7 +35,6 @@ class _Joint:
     """Tokens whose activations are compared with the joint log-posterior."""
 
     def regressors(self, sizes: tuple[int, ...]) -> int:
-        """See `NextTokens`."""
         return math.prod(sizes)
 
 
@@ -50,7 +49,6 @@ class JointRevealing(_Joint):
         must(self.copies >= 1, "JointRevealing.copies", "at least 1", self.copies, "tokens of each configuration")
 
     def draw(self, sizes: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, "l t"]:
-        """See `NextTokens`."""
         cells = math.prod(sizes)
         shares = dirichlet((cells, self.copies), 5.0, rng)
         return (torch.eye(cells, dtype=torch.float64)[:, :, None] * shares[:, None]).flatten(1)
@@ -71,11 +69,9 @@ class ConceptTyped:
         must(given, "ConceptTyped.weights", "at least 0, not all 0", self.weights, "give one a concept")
 
     def regressors(self, sizes: tuple[int, ...]) -> int:
-        """See `NextTokens`."""
         return sum(sizes)
 
     def draw(self, sizes: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, "l t"]:
-        """See `NextTokens`."""
         weights = self.weights or (1.0,) * len(sizes)
         one_each = f"one for each of {len(sizes)} concepts"
         must(len(weights) == len(sizes), "ConceptTyped.weights", one_each, weights, "match the sizes")
@@ -101,7 +97,6 @@ class Homonyms(_Joint):
         must(self.block >= 1, "Homonyms.block", "at least 1", self.block, "configurations of an event")
 
     def draw(self, sizes: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, "l t"]:
-        """See `NextTokens`."""
         cells = math.prod(sizes)
         shares = dirichlet((self.partitions,), 5.0, rng)
         events = [torch.randperm(cells, generator=rng) // self.block for _ in range(self.partitions)]
@@ -121,7 +116,6 @@ class Weak(_Joint):
         must(self.tokens >= 2, "Weak.tokens", "at least 2", self.tokens, "add tokens")
 
     def draw(self, sizes: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, "l t"]:
-        """See `NextTokens`."""
         q = dirichlet((self.tokens,), 5.0, rng)
         r = torch.randn(math.prod(sizes), self.tokens, generator=rng, dtype=torch.float64)
         r = r - r @ q[:, None]
@@ -141,7 +135,6 @@ class Generic(_Joint):
         must(self.concentration > 0, "Generic.concentration", "above 0", self.concentration, "1 is uniform")
 
     def draw(self, sizes: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, "l t"]:
-        """See `NextTokens`."""
         return dirichlet((math.prod(sizes), self.tokens), self.concentration, rng)
 
 
@@ -156,7 +149,6 @@ class Leak(_Joint):
         must(0 <= self.eps <= 1, "Leak.eps", "in [0, 1]", self.eps, "0 reveals the configuration")
 
     def draw(self, sizes: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, "l t"]:
-        """See `NextTokens`."""
         cells = math.prod(sizes)
         said = torch.eye(cells, dtype=torch.float64)
         return (1 - self.eps) * said + self.eps * dirichlet((cells, cells), 1.0, rng)

@@ -9,24 +9,23 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from synthetic.base.defaults import torch_defaults
 from synthetic.base.errors import must
 from synthetic.base.storage import knob
-from synthetic.base.streams import stream
+from synthetic.base.streams import stream, torch_defaults
 from synthetic.concepts.activations import exact_activations
 from synthetic.concepts.latent import LatentConcepts
 from synthetic.concepts.model import ConceptModel
 from synthetic.concepts.tokens import ConceptTyped
 from synthetic.laws.directions import unit
 from synthetic.laws.magnitudes import Drawn
-from synthetic.source import Batch, Codes, GroundTruth
+from synthetic.source import Batch, Codes, ExactWorld, GroundTruth
 
 Form = Literal["softplus", "logit", "surprisal", "prob", "exact"]
 
 
 @knob
 @dataclass(frozen=True, kw_only=True)
-class ConceptWorld:
+class ConceptWorld(ExactWorld):
     """x(s) of contexts s drawn from p(s): a dictionary of concepts, x = h V + b, or a perfect predictor's activations.
 
         softplus    h_k = log(1 + e^lam_k) = -log p(c_k = 0 | s), lam_k the log-odds of a binary concept: near 0
@@ -118,14 +117,8 @@ class ConceptWorld:
         """h of each context."""
         return self.tensors["h"]
 
-    @property
-    def truth(self) -> GroundTruth:
+    def closed_forms(self) -> GroundTruth:
         """Exact statistics: weighted sums over the contexts."""
-        return self._truth
-
-    @cached_property
-    @torch_defaults()
-    def _truth(self) -> GroundTruth:
         w, h, x = self.model.weights, self.coefficients.double(), self.activations.double()
         fires = (h != 0).double()
         rates, mean = w @ fires, w @ x

@@ -107,7 +107,6 @@ class LatentCorrelation:
     """(i, j, correlation), overriding `value`"""
 
     def latent(self, rates: Float[Tensor, " n"]) -> Float[Tensor, "n n"]:
-        """See `Dependence`."""
         return _requested(len(rates), self.value, self.group, self.pairs)
 
 
@@ -123,7 +122,6 @@ class Phi:
     """(i, j, phi), overriding `value`"""
 
     def latent(self, rates: Float[Tensor, " n"]) -> Float[Tensor, "n n"]:
-        """See `Dependence`."""
         n = len(rates)
         phi = _requested(n, self.value, self.group, self.pairs)
         i, j = torch.triu_indices(n, n, 1)
@@ -144,7 +142,6 @@ class Copula(Firing):
     dependence: Dependence = LatentCorrelation()
 
     def init(self, n_true: int, rng: torch.Generator) -> Drawn:
-        """See `Firing`."""
         rates = self.rates.draw(n_true, rng)
         latent = self.dependence.latent(rates)
         lowest = float(torch.linalg.eigvalsh(latent)[0])
@@ -160,7 +157,6 @@ class Copula(Firing):
         return {"requested": rates, "latent": latent, "root": root.float()}
 
     def sample(self, drawn: Drawn, n: int, rng: torch.Generator, draw: Draw) -> Hits:
-        """See `Firing`."""
         root = drawn["root"]
         z = torch.randn(n, len(root), generator=rng, device=root.device) @ root.T
         rows, features = (z > threshold(drawn["requested"]).float()).nonzero(as_tuple=True)
@@ -179,7 +175,6 @@ class Copula(Firing):
         return flat_statistics(rates, joint, law, [linked.nonzero().squeeze(1)])
 
     def scaled(self, factor: float) -> "Copula":
-        """See `Firing`."""
         return replace(self, rates=Scaled(self.rates, factor))
 
 
@@ -202,7 +197,6 @@ class LowRankCopula(Firing):
         must(self.scale >= 0, "LowRankCopula.scale", "at least 0", self.scale, "give a standard deviation")
 
     def init(self, n_true: int, rng: torch.Generator) -> Drawn:
-        """See `Firing`."""
         rates = self.rates.draw(n_true, rng)
         factor = self.scale * torch.randn(n_true, self.rank, generator=rng)
         norm = factor.square().sum(1, keepdim=True)
@@ -210,7 +204,6 @@ class LowRankCopula(Firing):
         return {"requested": rates, "rates": rates.clone(), "factor": factor}
 
     def sample(self, drawn: Drawn, n: int, rng: torch.Generator, draw: Draw) -> Hits:
-        """See `Firing`."""
         shared = self.shared(drawn, n, rng)
         rows, features = self.columns(drawn, shared, torch.arange(len(drawn["rates"]), device=rng.device), n, rng)
         return rows, features, draw(features)
@@ -226,7 +219,6 @@ class LowRankCopula(Firing):
         return flat_statistics(rates, joint, law, [torch.arange(len(rates))])
 
     def scaled(self, factor: float) -> "LowRankCopula":
-        """See `Firing`."""
         return replace(self, rates=Scaled(self.rates, factor))
 
     # what a concept forest asks of the law below it (see hierarchy.py)

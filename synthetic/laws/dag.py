@@ -55,13 +55,13 @@ class ConceptDag(Firing):
         return {"levels": torch.tensor(depth), "edges": torch.tensor(edges, dtype=torch.long).view(-1, 2)}
 
     def init(self, n_true: int, rng: torch.Generator) -> Drawn:
-        """See `Firing`: nothing is random. Requested are the rates of magnitudes that are never 0."""
+        """Nothing is random. Requested are the rates of magnitudes that are never 0."""
         nodes = len(self.parents_of)
         must(nodes == n_true, "ConceptDag.parents_of", f"as many as n_true={n_true}", nodes, "match the world")
         return {"requested": self._joint(torch.tensor(self.coins, dtype=torch.float64)).diagonal().clone()}
 
     def sample(self, drawn: Drawn, n: int, rng: torch.Generator, draw: Draw) -> Hits:
-        """See `Firing`: parents before children."""
+        """Parents before children."""
         fires = torch.zeros(n, len(self.parents_of), dtype=torch.bool, device=rng.device)
         found = []
         for i, coin in enumerate(self.coins):
@@ -82,7 +82,7 @@ class ConceptDag(Firing):
         return flat_statistics(joint.diagonal(), lambda index: joint[index][:, index], alive(law), pieces)
 
     def scaled(self, factor: float) -> "ConceptDag":
-        """See `Firing`: coins of parentless features times the factor; what lies below follows where rule is "any"."""
+        """Coins of parentless features times the factor; what lies below follows where rule is "any"."""
         coins = (c if above else c * factor for above, c in zip(self.parents_of, self.coins, strict=True))
         return replace(self, coins=tuple(coins))
 

@@ -145,12 +145,10 @@ class Independent(Firing):
     rates: Rates = Constant()  # noqa: RUF009 (frozen)
 
     def init(self, n_true: int, rng: torch.Generator) -> Drawn:
-        """See `Firing`."""
         requested = self.rates.draw(n_true, rng)
         return {"requested": requested, "rates": requested.clone()}
 
     def sample(self, drawn: Drawn, n: int, rng: torch.Generator, draw: Draw) -> Hits:
-        """See `Firing`."""
         rows, features = bernoulli_hits(drawn["rates"], n, rng)
         return rows, features, draw(features)
 
@@ -160,7 +158,6 @@ class Independent(Firing):
         return flat_statistics(rates, lambda index: torch.outer(rates[index], rates[index]), law)
 
     def scaled(self, factor: float) -> "Independent":
-        """See `Firing`."""
         return replace(self, rates=Scaled(self.rates, factor))
 
     # what a concept forest asks of the law below it (see hierarchy.py)
@@ -194,18 +191,15 @@ class ExactlyK(Firing):
     k: int = 4
 
     def init(self, n_true: int, rng: torch.Generator) -> Drawn:
-        """See `Firing`."""
         must(1 <= self.k <= n_true, "ExactlyK.k", f"in [1, n_true={n_true}]", self.k, "lower k or raise n_true")
         return {"requested": torch.full((n_true,), self.k / n_true, dtype=torch.float64)}
 
     def sample(self, drawn: Drawn, n: int, rng: torch.Generator, draw: Draw) -> Hits:
-        """See `Firing`."""
         chosen = random_sets(len(drawn["requested"]), self.k, n, rng)
         features = chosen.flatten()
         return torch.arange(n, device=rng.device).repeat_interleave(self.k), features, draw(features)
 
     def statistics(self, drawn: Drawn, law: Law) -> Statistics:
-        """Exchangeable pairs."""
         n_true = len(drawn["requested"])
         pair = self.k * (self.k - 1) / max(n_true * (n_true - 1), 1)
         everyone = [torch.arange(n_true)]
@@ -214,7 +208,7 @@ class ExactlyK(Firing):
         )
 
     def scaled(self, factor: float) -> "ExactlyK":
-        """See `Firing`: k times the factor, rounded, at least 1."""
+        """K times the factor, rounded, at least 1."""
         return replace(self, k=max(1, round(self.k * factor)))
 
 
@@ -230,7 +224,6 @@ class Exclusive(Firing):
     size: int = 4
 
     def init(self, n_true: int, rng: torch.Generator) -> Drawn:
-        """See `Firing`."""
         must(
             self.size >= 1 and n_true % self.size == 0,
             "Exclusive.size",
@@ -244,7 +237,7 @@ class Exclusive(Firing):
         return {"requested": rates}
 
     def sample(self, drawn: Drawn, n: int, rng: torch.Generator, draw: Draw) -> Hits:
-        """See `Firing`: a group fires or not, then one of its members is chosen by its share."""
+        """A group fires or not, then one of its members is chosen by its share."""
         grouped = drawn["requested"].view(-1, self.size)
         rows, group = bernoulli_hits(grouped.sum(1), n, rng)
         within = (grouped / grouped.sum(1, keepdim=True)).cumsum(1)[:, :-1]
@@ -263,5 +256,4 @@ class Exclusive(Firing):
         return flat_statistics(rates, joint, law, list(torch.arange(len(rates)).split(self.size)))
 
     def scaled(self, factor: float) -> "Exclusive":
-        """See `Firing`."""
         return replace(self, rates=Scaled(self.rates, factor))

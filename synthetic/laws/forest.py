@@ -106,7 +106,7 @@ class Forest(Firing):
         return drawn
 
     def sample(self, drawn: Drawn, n: int, rng: torch.Generator, draw: Draw) -> Hits:
-        """See `Firing`: roots and free features first, then the children of what fired, level by level."""
+        """Roots and free features first, then the children of what fired, level by level."""
         n_true, roots = len(drawn["rates"]), self._levels[0]
         shared = self.base.shared(drawn, n, rng)
         device = rng.device
@@ -166,7 +166,6 @@ class Forest(Firing):
         )
 
     def scaled(self, factor: float) -> "Forest":
-        """See `Firing`."""
         return replace(self, base=self.base.scaled(factor))
 
     def _realised(self, coins: Float[Tensor, "q n"], positive: Float[Tensor, " n"]) -> Float[Tensor, "q n"]:

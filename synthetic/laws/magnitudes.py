@@ -12,6 +12,7 @@ from synthetic.base.errors import must
 from synthetic.base.storage import knob
 
 Drawn = dict[str, Tensor]
+Numbers = float | int | tuple[float | int, ...]
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,7 @@ class Magnitudes(Protocol):
         """One magnitude for each listed firing, float32."""
         ...
 
-    def law(self, drawn: Drawn, n_true: int) -> Law:
-        """Exact moments."""
-        ...
+    def law(self, drawn: Drawn, n_true: int) -> Law: ...
 
 
 def _uniform(like: Int[Tensor, " k"], rng: torch.Generator) -> Float[Tensor, " k"]:
@@ -71,15 +70,12 @@ class ConstantMagnitude:
         must(self.value > 0, "ConstantMagnitude.value", "above 0", self.value, "wrap it in Signed for both signs")
 
     def init(self, n_true: int, rng: torch.Generator) -> Drawn:
-        """Nothing to draw."""
         return {}
 
     def draw(self, drawn: Drawn, features: Int[Tensor, " k"], rng: torch.Generator) -> Float[Tensor, " k"]:
-        """See `Magnitudes`."""
         return torch.full(features.shape, float(self.value), device=features.device)
 
     def law(self, drawn: Drawn, n_true: int) -> Law:
-        """Exact moments."""
         return _equal(n_true, self.value, self.value**2)
 
 
@@ -96,15 +92,13 @@ class Uniform:
         must(ordered, "Uniform.low, high", "ordered, 0 <= low < high", (self.low, self.high), "swap or raise them")
 
     def init(self, n_true: int, rng: torch.Generator) -> Drawn:
-        """Nothing to draw."""
         return {}
 
     def draw(self, drawn: Drawn, features: Int[Tensor, " k"], rng: torch.Generator) -> Float[Tensor, " k"]:
-        """See `Magnitudes`; drawn from (low, high], so that a firing feature is never 0."""
+        """Drawn from (low, high], so that a firing feature is never 0."""
         return self.high - (self.high - self.low) * _uniform(features, rng)
 
     def law(self, drawn: Drawn, n_true: int) -> Law:
-        """Exact moments."""
         return _equal(n_true, (self.low + self.high) / 2, (self.low**2 + self.low * self.high + self.high**2) / 3)
 
 
@@ -120,11 +114,9 @@ class FoldedNormal:
         must(self.sd > 0, "FoldedNormal.sd", "above 0", self.sd, "use ConstantMagnitude for no spread")
 
     def init(self, n_true: int, rng: torch.Generator) -> Drawn:
-        """Nothing to draw."""
         return {}
 
     def draw(self, drawn: Drawn, features: Int[Tensor, " k"], rng: torch.Generator) -> Float[Tensor, " k"]:
-        """See `Magnitudes`."""
         return (self.mean + self.sd * _normal(features, rng)).abs()
 
     def law(self, drawn: Drawn, n_true: int) -> Law:
@@ -145,15 +137,12 @@ class Exponential:
         must(self.mean > 0, "Exponential.mean", "above 0", self.mean, "magnitudes are positive")
 
     def init(self, n_true: int, rng: torch.Generator) -> Drawn:
-        """Nothing to draw."""
         return {}
 
     def draw(self, drawn: Drawn, features: Int[Tensor, " k"], rng: torch.Generator) -> Float[Tensor, " k"]:
-        """See `Magnitudes`."""
         return torch.empty(features.shape, device=features.device).exponential_(1 / self.mean, generator=rng)
 
     def law(self, drawn: Drawn, n_true: int) -> Law:
-        """Exact moments."""
         return _equal(n_true, self.mean, 2 * self.mean**2)
 
 
@@ -169,11 +158,9 @@ class LogNormal:
         must(self.median > 0 and self.spread > 0, "LogNormal.median, spread", "above 0", self, "raise both")
 
     def init(self, n_true: int, rng: torch.Generator) -> Drawn:
-        """Nothing to draw."""
         return {}
 
     def draw(self, drawn: Drawn, features: Int[Tensor, " k"], rng: torch.Generator) -> Float[Tensor, " k"]:
-        """See `Magnitudes`."""
         return self.median * (self.spread * _normal(features, rng)).exp()
 
     def law(self, drawn: Drawn, n_true: int) -> Law:
@@ -204,7 +191,6 @@ class PerFeature:
         return {"mean": torch.linspace(self.first, self.last, n_true), "sd": sd}
 
     def draw(self, drawn: Drawn, features: Int[Tensor, " k"], rng: torch.Generator) -> Float[Tensor, " k"]:
-        """See `Magnitudes`."""
         return (drawn["mean"][features] + drawn["sd"][features] * _normal(features, rng)).relu()
 
     def law(self, drawn: Drawn, n_true: int) -> Law:
@@ -234,7 +220,6 @@ class Signed:
         return self.inner.init(n_true, rng)
 
     def draw(self, drawn: Drawn, features: Int[Tensor, " k"], rng: torch.Generator) -> Float[Tensor, " k"]:
-        """See `Magnitudes`."""
         flip = torch.rand(features.shape, generator=rng, device=features.device) < 0.5
         values = self.inner.draw(drawn, features, rng)
         return torch.where(flip, -values, values)
@@ -263,7 +248,7 @@ class SharedGain:
         return self.inner.init(n_true, rng)
 
     def draw(self, drawn: Drawn, features: Int[Tensor, " k"], rng: torch.Generator) -> Float[Tensor, " k"]:
-        """See `Magnitudes`; the gain itself is applied per sample by `gain`."""
+        """The gain itself is applied per sample by `gain`."""
         return self.inner.draw(drawn, features, rng)
 
     def gain(self, n: int, rng: torch.Generator) -> Float[Tensor, " n"]:
@@ -275,3 +260,118 @@ class SharedGain:
         """E[g^2] = exp(spread^2)."""
         law = self.inner.law(drawn, n_true)
         return Law(law.positive, law.mean, law.square, law.nominal, law.gain_square * math.exp(self.spread**2))
+
+
+@knob
+@dataclass(frozen=True)
+class GaussianRows:
+    """a_i = value |g_i| / sqrt(d), g_i ~ N(0, I_d) drawn once: with random directions, rows of V are value N(0, I/d).
+
+    Source: the dynamics class of Chen et al. (2025), arXiv 2506.14002, section 6, has such rows and value 1/sqrt(s).
+    """
+
+    d: int = 32
+    """dimension of the world"""
+    value: float = 1.0
+
+    def __post_init__(self) -> None:
+        must(self.d >= 1, "GaussianRows.d", "at least 1", self.d, "give the world's d")
+        must(self.value > 0, "GaussianRows.value", "above 0", self.value, "give a length")
+
+    def init(self, n_true: int, rng: torch.Generator) -> Drawn:
+        """Lengths of the rows."""
+        rows = torch.randn(n_true, self.d, generator=rng, dtype=torch.float64)
+        return {"length": self.value * rows.norm(dim=1) / self.d**0.5}
+
+    def draw(self, drawn: Drawn, features: Int[Tensor, " k"], rng: torch.Generator) -> Float[Tensor, " k"]:
+        return drawn["length"].float()[features]
+
+    def law(self, drawn: Drawn, n_true: int) -> Law:
+        length = drawn["length"]
+        return Law(torch.ones_like(length), length, length**2, length)
+
+
+@knob
+@dataclass(frozen=True)
+class MixedSigns:
+    """The first round(share n_true) features are bidirectional: each firing is +a with probability `positive`, else -a.
+
+    E[a_i] = (2 positive - 1) E[inner a_i] there; the nominal mean stays that of `inner`, so that a child that scales by
+    its parent takes the parent's sign.
+
+    Source: bidirectional features, Zhu et al. (2025), arXiv 2510.00404; the mixture is ours.
+    """
+
+    inner: Magnitudes
+    share: float = 1.0
+    """fraction of features with both signs"""
+    positive: float = 0.5
+    """P(+) of those"""
+
+    def __post_init__(self) -> None:
+        must(0 <= self.share <= 1, "MixedSigns.share", "in [0, 1]", self.share, "give a fraction of the features")
+        must(0 <= self.positive <= 1, "MixedSigns.positive", "in [0, 1]", self.positive, "give a probability")
+        bare = not isinstance(self.inner, SharedGain | MixedSigns)
+        got = type(self.inner).__name__
+        must(bare, "MixedSigns.inner", "without a shared gain or mixed signs", got, "wrap the plain law once")
+
+    def init(self, n_true: int, rng: torch.Generator) -> Drawn:
+        """What `inner` draws, and P(+) of each feature."""
+        plus = torch.ones(n_true, dtype=torch.float64)
+        plus[: round(self.share * n_true)] = self.positive
+        return {**self.inner.init(n_true, rng), "plus": plus}
+
+    def draw(self, drawn: Drawn, features: Int[Tensor, " k"], rng: torch.Generator) -> Float[Tensor, " k"]:
+        flip = torch.rand(features.shape, generator=rng, device=features.device) >= drawn["plus"][features]
+        values = self.inner.draw(drawn, features, rng)
+        return torch.where(flip, -values, values)
+
+    def law(self, drawn: Drawn, n_true: int) -> Law:
+        """Means shrink, squares stay."""
+        law = self.inner.law(drawn, n_true)
+        return Law(law.positive, law.mean * (2 * drawn["plus"] - 1), law.square, law.nominal, law.gain_square)
+
+
+@knob
+@dataclass(frozen=True)
+class Normal:
+    """a_i ~ N(mean_i, sd_i^2), not clipped; one number is meant for all features. sd 0 is allowed: a constant.
+
+    Source: the toy hierarchy of Costa et al. (2025), arXiv 2506.03093, has N(1.5, .25^2), negative once in 10^9.
+    """
+
+    mean: Numbers = 1.5
+    sd: Numbers = 0.25
+
+    def __post_init__(self) -> None:
+        must(float(_numbers(self.sd).min()) >= 0, "Normal.sd", "at least 0", self.sd, "give standard deviations")
+        means = float(_numbers(self.mean).abs().min())
+        must(means > 0, "Normal.mean", "nonzero", self.mean, "a feature of mean 0 is not seen to fire")
+
+    def init(self, n_true: int, rng: torch.Generator) -> Drawn:
+        """Both parameters, one a feature."""
+        return {"mean": _by_feature(self.mean, n_true, "mean"), "sd": _by_feature(self.sd, n_true, "sd")}
+
+    def draw(self, drawn: Drawn, features: Int[Tensor, " k"], rng: torch.Generator) -> Float[Tensor, " k"]:
+        noise = torch.randn(features.shape, generator=rng, device=features.device)
+        return drawn["mean"].float()[features] + drawn["sd"].float()[features] * noise
+
+    def law(self, drawn: Drawn, n_true: int) -> Law:
+        mean, sd = drawn["mean"], drawn["sd"]
+        return Law(torch.ones_like(mean), mean, mean**2 + sd**2, mean)
+
+
+def _numbers(numbers: Numbers) -> Float[Tensor, " k"]:
+    return torch.tensor(numbers, dtype=torch.float64, device="cpu").reshape(-1)
+
+
+def _by_feature(numbers: Numbers, n_true: int, name: str) -> Float[Tensor, " n_true"]:
+    values = _numbers(numbers)
+    fits = len(values) in (1, n_true)
+    must(fits, f"Normal.{name}", f"one number or n_true={n_true}", len(values), "give one a feature")
+    return values.expand(n_true).clone()
+
+
+def around(mean: float, sd: float) -> Magnitudes:
+    """|N(mean, sd^2)|, or the mean itself where sd is 0."""
+    return FoldedNormal(mean, sd) if sd else ConstantMagnitude(mean)

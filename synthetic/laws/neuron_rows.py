@@ -24,7 +24,6 @@ class DisjointSupports:
     size: int = 10
 
     def draw(self, n: int, d: int, rng: torch.Generator) -> Rows:
-        """See `Directions`."""
         fits = self.size >= 1 and n * self.size <= d
         must(fits, "DisjointSupports.size", f"from 1 to d/n_true = {d // n}", self.size, "change it or raise d")
         neurons = torch.randperm(d, generator=rng)[: n * self.size].view(n, self.size)
@@ -73,7 +72,6 @@ class CoreExclusive:
         return cores + self.families * groups * self.exclusive
 
     def draw(self, n: int, d: int, rng: torch.Generator) -> Rows:
-        """See `Directions`."""
         leaves = self.families * self.leaves
         must(n == leaves, "CoreExclusive", f"used with n_true = families x leaves = {leaves}", n, "match the world")
         must(d >= self.neurons, "CoreExclusive", f"used with d of at least {self.neurons}", d, "raise d")

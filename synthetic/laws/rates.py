@@ -36,7 +36,6 @@ class Constant:
         must(0 < self.rate <= 1, "Constant.rate", "in (0, 1]", self.rate, "give a probability")
 
     def draw(self, n_true: int, rng: torch.Generator) -> Float[Tensor, " n_true"]:
-        """See `Rates`."""
         return torch.full((n_true,), self.rate, dtype=torch.float64)
 
 
@@ -52,7 +51,6 @@ class Levels:
         must(good, "Levels.rates", "probabilities in (0, 1]", self.rates, "give at least one")
 
     def draw(self, n_true: int, rng: torch.Generator) -> Float[Tensor, " n_true"]:
-        """See `Rates`."""
         must(n_true >= len(self.rates), "Levels.rates", f"at most n_true={n_true}", len(self.rates), "drop some")
         index = torch.arange(n_true) * len(self.rates) // n_true
         return torch.tensor(self.rates, dtype=torch.float64)[index]
@@ -70,7 +68,6 @@ class Linear:
         _check_range("Linear.low, high", self.low, self.high)
 
     def draw(self, n_true: int, rng: torch.Generator) -> Float[Tensor, " n_true"]:
-        """See `Rates`."""
         return torch.linspace(self.high, self.low, n_true, dtype=torch.float64)
 
 
@@ -86,7 +83,6 @@ class RandomRates:
         _check_range("RandomRates.low, high", self.low, self.high)
 
     def draw(self, n_true: int, rng: torch.Generator) -> Float[Tensor, " n_true"]:
-        """See `Rates`."""
         return self.low + (self.high - self.low) * torch.rand(n_true, generator=rng, dtype=torch.float64)
 
 
@@ -104,7 +100,6 @@ class Zipf:
         must(self.exponent >= 0, "Zipf.exponent", "at least 0", self.exponent, "rates fall with rank")
 
     def draw(self, n_true: int, rng: torch.Generator) -> Float[Tensor, " n_true"]:
-        """See `Rates`."""
         return self.rate * torch.arange(1, n_true + 1, dtype=torch.float64) ** -self.exponent
 
 
@@ -127,7 +122,6 @@ class StretchedZipf:
         must(self.exponent > 0, "StretchedZipf.exponent", "above 0", self.exponent, "use Constant for equal rates")
 
     def draw(self, n_true: int, rng: torch.Generator) -> Float[Tensor, " n_true"]:
-        """See `Rates`."""
         must(n_true > 1, "StretchedZipf", "used with at least two features", n_true, "use Constant for one")
         powers = torch.arange(1, n_true + 1, dtype=torch.float64) ** -self.exponent
         return self.low + (self.high - self.low) * (powers - powers[-1]) / (powers[0] - powers[-1])
@@ -145,7 +139,6 @@ class Scaled:
         must(self.factor > 0, "Scaled.factor", "above 0", self.factor, "raise it")
 
     def draw(self, n_true: int, rng: torch.Generator) -> Float[Tensor, " n_true"]:
-        """See `Rates`."""
         rates = self.factor * self.inner.draw(n_true, rng)
         top = float(rates.max())
         must(top <= 1, "Scaled.factor", "one that leaves rates at most 1", f"a rate of {top:.4g}", "lower it")

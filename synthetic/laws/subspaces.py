@@ -32,7 +32,6 @@ class Subspaces(Firing):
         must(self.dim >= 1, "Subspaces.dim", "at least 1", self.dim, "raise it")
 
     def init(self, n_true: int, rng: torch.Generator) -> Drawn:
-        """See `Firing`."""
         must(
             n_true % self.dim == 0, "Subspaces.dim", f"a divisor of n_true={n_true}", self.dim, "change one of the two"
         )
@@ -45,7 +44,7 @@ class Subspaces(Firing):
         return {"subspaces": torch.arange(n_true) // self.dim}
 
     def sample(self, drawn: Drawn, n: int, rng: torch.Generator, draw: Draw) -> Hits:
-        """See `Firing`: one radius and one direction a group."""
+        """One radius and one direction a group."""
         groups = random_sets(len(drawn["requested"]) // self.dim, self.k, n, rng).flatten()
         radius = draw(groups * self.dim)
         towards = torch.randn(len(groups), self.dim, generator=rng, device=rng.device)
@@ -71,7 +70,7 @@ class Subspaces(Firing):
         )
 
     def scaled(self, factor: float) -> "Subspaces":
-        """See `Firing`: k times the factor, rounded, at least 1."""
+        """K times the factor, rounded, at least 1."""
         return replace(self, k=max(1, round(self.k * factor)))
 
 
@@ -83,7 +82,6 @@ class RandomFrames:
     dim: int = 2
 
     def draw(self, n: int, d: int, rng: torch.Generator) -> Rows:
-        """See `Directions`."""
         fits = self.dim >= 1 and n % self.dim == 0
         must(fits, "RandomFrames.dim", f"a divisor of n_true={n}", self.dim, "change one of the two")
         must(self.dim <= d, "RandomFrames.dim", f"at most d={d}", self.dim, "raise d")

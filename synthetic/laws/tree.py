@@ -60,7 +60,6 @@ class ConceptTree(Firing):
         return total
 
     def parents(self, n_true: int) -> Int[Tensor, " n_true"]:
-        """See `Firing`."""
         return torch.tensor(self.parents_of)
 
     def structure(self, n_true: int) -> dict[str, Any]:
@@ -73,13 +72,13 @@ class ConceptTree(Firing):
         return {"levels": torch.tensor(family if self.level == "family" else depth)}
 
     def init(self, n_true: int, rng: torch.Generator) -> Drawn:
-        """See `Firing`: nothing is random."""
+        """Nothing is random."""
         nodes = len(self.parents_of)
         must(nodes == n_true, "ConceptTree.parents_of", f"as many as n_true={n_true}", nodes, "match the world")
         return {"requested": self._down(torch.tensor(self.shares, dtype=torch.float64))}
 
     def sample(self, drawn: Drawn, n: int, rng: torch.Generator, draw: Draw) -> Hits:
-        """See `Firing`: all samples walk down from the root, one child at a time."""
+        """All samples walk down from the root, one child at a time."""
         device = rng.device
         children, edges = (table.to(device) for table in self._tables())
         rows, node = torch.arange(n, device=device), torch.full((n,), len(self.parents_of), device=device)
@@ -108,7 +107,7 @@ class ConceptTree(Firing):
         return flat_statistics(rates, joint, alive(law), [torch.arange(len(rates))])
 
     def scaled(self, factor: float) -> "ConceptTree":
-        """See `Firing`: the shares of the root's children times the factor."""
+        """The shares of the root's children times the factor."""
         shares = (s * factor if p < 0 else s for p, s in zip(self.parents_of, self.shares, strict=True))
         return replace(self, shares=tuple(shares))
 

@@ -1,19 +1,22 @@
 """Worlds whose features interact. Source: ours, for the decoders of Koromilas et al. (2026), arXiv 2602.01322."""
 
 import itertools
-from typing import Literal
+from dataclasses import replace
+from typing import Any, Literal
 
 from synthetic.laws.directions import Orthonormal
 from synthetic.laws.firing import ExactlyK, Independent
-from synthetic.laws.frequent_pairs import FrequentPairs
 from synthetic.laws.magnitudes import ConstantMagnitude, Magnitudes, Uniform
 from synthetic.laws.rates import Constant
+from synthetic.laws.sets import FrequentPairs
 from synthetic.mixture import SparseMixture
-from synthetic.transformed.interactions import Interactions
+from synthetic.source import world
+from synthetic.transformed import Interactions
 
 Pairs = tuple[tuple[int, ...], ...]
 
 
+@world
 def interacting(
     frequent: int = 4,
     together: int = 4,
@@ -25,6 +28,7 @@ def interacting(
     gain: float = 1.5,
     magnitudes: Magnitudes = Uniform(1.0, 1.5),  # noqa: B008 (frozen)
     seed: int = 0,
+    **changes: Any,
 ) -> Interactions:
     """Interaction crossed with co-occurrence: pairs that interact and come often, only come often, only interact.
 
@@ -41,7 +45,7 @@ def interacting(
         magnitudes=magnitudes,
         seed=seed,
     )
-    return Interactions(inner, roles["interacting, frequent"] + roles["interacting, rare"], gain)
+    return Interactions(replace(inner, **changes), roles["interacting, frequent"] + roles["interacting, rare"], gain)
 
 
 def pair_roles(frequent: int = 4, together: int = 4, rare: int = 4, free: int = 8) -> dict[str, Pairs]:
@@ -57,7 +61,10 @@ def pair_roles(frequent: int = 4, together: int = 4, rare: int = 4, free: int = 
     }
 
 
-def triples(count: int = 4, free: int = 4, d: int = 32, k: int = 4, gain: float = 1.5, seed: int = 0) -> Interactions:
+@world
+def triples(
+    count: int = 4, free: int = 4, d: int = 32, k: int = 4, gain: float = 1.5, seed: int = 0, **changes: Any
+) -> Interactions:
     """Interactions of order three: features (3q, 3q + 1, 3q + 2) add gain h h h b_q; k of all features fire."""
     inner = SparseMixture(
         n_true=3 * count + free,
@@ -67,9 +74,10 @@ def triples(count: int = 4, free: int = 4, d: int = 32, k: int = 4, gain: float 
         magnitudes=Uniform(1.0, 1.5),
         seed=seed,
     )
-    return Interactions(inner, tuple((3 * q, 3 * q + 1, 3 * q + 2) for q in range(count)), gain)
+    return Interactions(replace(inner, **changes), tuple((3 * q, 3 * q + 1, 3 * q + 2) for q in range(count)), gain)
 
 
+@world
 def logical(
     logic: Literal["and", "xor"] = "and",
     pairs: int = 4,
@@ -78,6 +86,7 @@ def logical(
     rate: float = 0.25,
     gain: float = 1.5,
     seed: int = 0,
+    **changes: Any,
 ) -> Interactions:
     """Binary features, independent; of each pair (2q, 2q + 1), the AND or XOR adds gain b_q."""
     inner = SparseMixture(
@@ -88,4 +97,4 @@ def logical(
         magnitudes=ConstantMagnitude(1.0),
         seed=seed,
     )
-    return Interactions(inner, tuple((2 * q, 2 * q + 1) for q in range(pairs)), gain, logic)
+    return Interactions(replace(inner, **changes), tuple((2 * q, 2 * q + 1) for q in range(pairs)), gain, logic)

@@ -11,13 +11,12 @@ from units import LARGE, SMALL, InUnits, in_units
 import synthetic
 import workbench
 from synthetic import stream
-from synthetic.worlds import presets
-from synthetic.worlds import structured as structured_worlds
+from synthetic.worlds.hierarchy import concept_tree, hierarchical
 from workbench.metrics import METRICS, Evidence, Metric, collect, evaluate, null
 from workbench.variants import variant_shelf
 
-WORLD = presets.hierarchical(d=64, n_true=104, directions=synthetic.LowCoherence(0.35))
-RICH = synthetic.Interactions(structured_worlds.concept_tree(rho=0.3, d=24), members=((0, 11), (0, 12)))
+WORLD = hierarchical(d=64, n_true=104, directions=synthetic.LowCoherence(0.35))
+RICH = synthetic.Interactions(concept_tree(rho=0.3, d=24), members=((0, 11), (0, 12)))
 """a world with levels, edges and products of features"""
 N = 4000
 

@@ -12,16 +12,15 @@ import torch
 import synthetic as S
 import workbench
 from synthetic import stream
-from synthetic.actions import Interventions
-from synthetic.attention.layer import PlantedAttention
-from synthetic.base.defaults import torch_defaults
+from synthetic.base.streams import torch_defaults
 from synthetic.folder import load_world, save_world
-from synthetic.worlds import presets
 
 
-def small(name: str, **changes: Any) -> S.SparseMixture:
-    """A preset with fewer trees, and directions that no optimiser works on for long."""
-    world: Any = presets.PRESETS[name](**changes)
+def small(name: str) -> S.World:
+    """A named world with fewer trees, and directions that no optimiser works on for long."""
+    world: Any = S.worlds()[name]()
+    if not isinstance(world, S.SparseMixture):
+        return world
     if isinstance(world.firing, S.Forest):
         trees = dataclasses.replace(world.firing, trees=2)
         world = dataclasses.replace(world, firing=trees, n_true=min(world.n_true, 180), d=8)
@@ -33,16 +32,8 @@ def small(name: str, **changes: Any) -> S.SparseMixture:
 
 
 PLAIN = S.SparseMixture(n_true=8, d=6, bias_norm=0.3)
-WORLDS: dict[str, Callable[[], S.World]] = {name: lambda name=name: small(name) for name in presets.PRESETS} | {
-    "low coherence": lambda: S.SparseMixture(n_true=8, d=6, directions=S.LowCoherence(0.4)),
-    "unit norm": lambda: S.UnitNorm(dataclasses.replace(PLAIN)),
-    "standardised": lambda: S.Standardised(dataclasses.replace(PLAIN)),
-    "interactions": lambda: S.Interactions(S.SparseMixture(n_true=4, d=6), ((0, 1), (2, 3))),
-    "nonlinear": lambda: S.Nonlinear(dataclasses.replace(PLAIN), 12),
-    "attention": lambda: PlantedAttention(n_true=8),
-    "interventions": lambda: Interventions(mixing="linear"),
-    "concepts": lambda: S.ConceptWorld(),
-}
+WORLDS: dict[str, Callable[[], S.World]] = {name: lambda name=name: small(name) for name in S.worlds()}
+WORLDS["low coherence"] = lambda: S.SparseMixture(n_true=8, d=6, directions=S.LowCoherence(0.4))
 
 
 @contextmanager

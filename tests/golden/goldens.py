@@ -55,10 +55,6 @@ Fields = dict[str, Any]
 # what moves when the code moves --------------------------------------------------------------------------------------
 
 PLACES = {
-    "structured": "synthetic.worlds.structured",
-    "neurons": "synthetic.worlds.factors",
-    "interacting": "synthetic.worlds.interactions",
-    "bias": "synthetic.worlds.bias",
     "attention": "synthetic.attention",
     "interventions": "synthetic.actions",
     "concepts": "synthetic.concepts.latent",
@@ -87,40 +83,40 @@ def _concepts(**settings: Any) -> Any:
 
 def _benchmark(name: str, **changes: Any) -> Any:
     """A benchmark's world with fewer trees."""
-    whole: Any = S.preset(name, **changes)
+    whole: Any = S.find_source(name, **changes)
     firing, directions = dataclasses.replace(whole.firing, trees=4), S.Orthogonalised(steps=20, lr=3e-4)
     return dataclasses.replace(whole, firing=firing, directions=directions, n_true=512, d=24)
 
 
 WORLDS: dict[str, Callable[[], Any]] = {
-    **{name: lambda name=name: S.preset(name) for name in ("toy", "superposition", "correlated", "hierarchical")},
-    **{name: lambda name=name: S.preset(name) for name in ("noisy", "concept_tree", "bidirectional", "circles")},
+    **{name: lambda name=name: S.find_source(name) for name in ("toy", "superposition", "correlated", "hierarchical")},
+    **{name: lambda name=name: S.find_source(name) for name in ("noisy", "concept_tree", "bidirectional", "circles")},
     "synthsaebench_16k": lambda: _benchmark("synthsaebench_16k"),
     "synthsaebench_16k independent": lambda: _benchmark("synthsaebench_16k", correlation=False),
     "synthsaebench_16k_historical": lambda: _benchmark("synthsaebench_16k_historical"),
-    "structured.concept_tree": lambda: _at("structured", "concept_tree")(rho=0.2, leak=0.1, child_sd=0.1, d=24, seed=1),
-    "structured.crowded_tree": lambda: _at("structured", "crowded_tree")(),
-    "structured.concept_dag": lambda: _at("structured", "concept_dag")(),
-    "structured.concept_dag all": lambda: _at("structured", "concept_dag")(rule="all", rho=0.1, sd=0.1),
-    "structured.signed_sparse": lambda: _at("structured", "signed_sparse")(seed=1),
-    "structured.unipolar_sparse": lambda: _at("structured", "unipolar_sparse")(),
-    "structured.mixed_signs": lambda: _at("structured", "mixed_signs")(q=0.5, p_plus=0.7),
-    "structured.exclusive_pairs": lambda: _at("structured", "exclusive_pairs")(rate=0.8, sd=0.2),
-    "structured.circles": lambda: _at("structured", "circles")(dim=3, sd=0.2),
-    "interacting.interacting": lambda: _at("interacting", "interacting")(),
-    "interacting.triples": lambda: _at("interacting", "triples")(),
-    "interacting.logical and": lambda: _at("interacting", "logical")("and"),
-    "interacting.logical xor": lambda: _at("interacting", "logical")("xor"),
-    "neurons.disjoint_factors": lambda: _at("neurons", "disjoint_factors")(),
-    "neurons.core_exclusive": lambda: _at("neurons", "core_exclusive")(),
-    "neurons.core_exclusive opposed": lambda: _at("neurons", "core_exclusive")(overlap=2, opposed=True, noise=0.0),
-    "neurons.nonlinear": lambda: _at("neurons", "nonlinear")(),
-    "neurons.offset": lambda: _at("neurons", "offset")(),
-    "bias.uniform": lambda: _at("bias", "uniform")(),
-    "bias.planted": lambda: _at("bias", "planted")(),
-    "bias.two_frequencies": lambda: _at("bias", "two_frequencies")(),
-    "bias.unbalanced": lambda: _at("bias", "unbalanced")(),
-    "bias.nested": lambda: _at("bias", "nested")(),
+    "structured.concept_tree": lambda: S.worlds()["concept_tree"](rho=0.2, leak=0.1, child_sd=0.1, d=24, seed=1),
+    "structured.crowded_tree": lambda: S.worlds()["crowded_tree"](),
+    "structured.concept_dag": lambda: S.worlds()["concept_dag"](),
+    "structured.concept_dag all": lambda: S.worlds()["concept_dag"](rule="all", rho=0.1, sd=0.1),
+    "structured.signed_sparse": lambda: S.worlds()["bidirectional"](seed=1),
+    "structured.unipolar_sparse": lambda: S.worlds()["unipolar_sparse"](),
+    "structured.mixed_signs": lambda: S.worlds()["mixed_signs"](q=0.5, p_plus=0.7),
+    "structured.exclusive_pairs": lambda: S.worlds()["exclusive_pairs"](rate=0.8, sd=0.2),
+    "structured.circles": lambda: S.worlds()["circles"](dim=3, sd=0.2),
+    "interacting.interacting": lambda: S.worlds()["interacting"](),
+    "interacting.triples": lambda: S.worlds()["triples"](),
+    "interacting.logical and": lambda: S.worlds()["logical"]("and"),
+    "interacting.logical xor": lambda: S.worlds()["logical"]("xor"),
+    "neurons.disjoint_factors": lambda: S.worlds()["disjoint_factors"](),
+    "neurons.core_exclusive": lambda: S.worlds()["core_exclusive"](),
+    "neurons.core_exclusive opposed": lambda: S.worlds()["core_exclusive"](overlap=2, opposed=True, noise=0.0),
+    "neurons.nonlinear": lambda: S.worlds()["nonlinear"](),
+    "neurons.offset": lambda: S.worlds()["offset"](),
+    "bias.uniform": lambda: S.worlds()["uniform"](),
+    "bias.planted": lambda: S.worlds()["planted"](),
+    "bias.two_frequencies": lambda: S.worlds()["two_frequencies"](),
+    "bias.unbalanced": lambda: S.worlds()["unbalanced"](),
+    "bias.nested": lambda: S.worlds()["nested"](),
     "attention": lambda: _at("attention", "PlantedAttention")(),
     "attention mixed": lambda: _at("attention", "PlantedAttention")(mixing=100.0, n_true=12, length=4),
     "attention all sources": lambda: _at("attention", "PlantedAttention")(
@@ -320,7 +316,7 @@ def variant_names() -> list[str]:
 def variant(name: str) -> Fields:
     """The state after 12 steps, alone and as a stack, with few latents (dense) and many (sparse)."""
     of, settings, training = _MORE.get(name, (name, _ACTING.get(name, {}), {}))
-    world, x = S.preset("toy"), S.preset("toy").sample(32, S.stream(5, "golden")).x
+    world, x = S.find_source("toy"), S.find_source("toy").sample(32, S.stream(5, "golden")).x
     fields: Fields = {}
     for m in (48, 320):
         for shape, seed in (("one", 3), ("stack", [0, 1, 2])):

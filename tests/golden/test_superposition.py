@@ -3,11 +3,11 @@
 import pytest
 
 import workbench
-from synthetic.worlds import presets
+from synthetic.worlds.superposition import superposition
 
 
 def test_topk_recovers_every_feature_of_the_superposition_world() -> None:
-    world = presets.superposition()
+    world = superposition()
     sae = workbench.create("topk", 32, 128, k=4, seed=[0, 1])
     workbench.train(sae, world, workbench.TrainConfig(steps=1500, batch=256))
     scores = workbench.evaluate(sae, world, 20_000)

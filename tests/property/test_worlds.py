@@ -1,15 +1,9 @@
 """Worlds against their own declared truth.
 
-False alarms. `check_against_truth` splits ALPHA = 1e-6 evenly over all its comparisons of one world (Bonferroni), so a
-correct world fails with probability about 1e-6. Firing and cofiring rates are judged by exact binomial tails. Means and
-covariances are judged by normal tails with the standard error estimated from the sample; that is an approximation, so
-E[L0] is compared only where n Var[L0] >= 400, and E[h_i] through E[h_i | i fires], where i fired at least 400 times
-(elsewhere the exact tails of the rates, E[x] and Cov[x] stand in). Over 4,000 drawn worlds the smallest Bonferroni-
-adjusted p-value was 2e-4, as it should be. The profile `ci` repeats its draws, so there a test fails always or never;
-`nightly` draws 4,000 worlds, one false alarm in about 250 nights.
+False alarms: see `workbench.check_world`, whose comparisons these are. The profile `ci` repeats its draws, so there a
+test fails always or never; `nightly` draws 4,000 worlds, one false alarm in about 250 nights.
 """
 
-import math
 from dataclasses import replace
 from itertools import pairwise, product
 
@@ -24,66 +18,11 @@ from strategies import FIRING, SEEDS, falling_rates, forests, phi_copulas, phi_r
 import synthetic as S
 from synthetic.laws.copula import joint_rate, latent_from_phi, threshold
 from synthetic.laws.firing import bernoulli_hits
-from synthetic.worlds.presets import PRESETS
+from workbench.check_world import ALPHA, binomial_tails, tails_of
 
 # beartype looks at a random item of each tuple a world is built with
 pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
-ALPHA = 1e-6
 SAMPLES = 20_000
-
-
-def binomial_tails(count, n, p):
-    """Exact two-sided p-values of counts out of n, elementwise: twice the smaller tail."""
-    count, p = np.asarray(count, float), np.clip(np.asarray(p, float), 0, 1)
-    return np.minimum(1, 2 * np.minimum(stats.binom.cdf(count, n, p), stats.binom.sf(count - 1, n, p)))
-
-
-def normal_tails(gap, error, scale):
-    """Two-sided p-values of gap/error; rounding of 32-bit samples adds 2e-6 of the scale to the error."""
-    error = torch.sqrt(error**2 + (2e-6 * scale) ** 2).clamp_min(1e-12)
-    return torch.erfc((gap / error).abs() / math.sqrt(2)).numpy()
-
-
-def counts_of(h):
-    """Of coefficients: events, sum and sum of squares of each feature, and L0 of each row."""
-    row, slot = (h.values != 0).nonzero(as_tuple=True)
-    feature, value = h.indices[row, slot], h.values[row, slot].double()
-    assert len((row * h.width + feature).unique()) == len(row)  # no cell twice
-    sums = (torch.bincount(feature, weights, h.width) for weights in (None, value, value**2))
-    return *sums, torch.bincount(row, minlength=len(h.indices)).double()
-
-
-def tails_of(world, truth, n, seed):
-    """The p-values of every comparison of a sample of the world with a declared truth, by quantity."""
-    batch = world.sample(n, S.stream(seed, "check"))
-    events, total, square, level = counts_of(batch.h)
-    tails = {"rates": binomial_tails(events, n, truth.rates)}
-    if level.var() * n >= 400:
-        tails["E[L0]"] = normal_tails(level.mean() - truth.expected_l0, level.std() / n**0.5, level.max())
-
-    frequent = events >= 400
-    mean = (total / events)[frequent]
-    error = (((square / events)[frequent] - mean**2).clamp_min(0) / events[frequent]).sqrt()
-    gap = mean - (truth.mean_h / truth.rates)[frequent]
-    tails["E[h]"] = normal_tails(gap, error, batch.h.values.abs().max())
-
-    x, size = batch.x.double(), (batch.x.abs().max() + batch.h.values.abs().sum(1).max()).double()
-    tails["E[x]"] = normal_tails(x.mean(0) - truth.mean, x.std(0) / n**0.5, size)
-    if truth.covariance is not None:
-        i, j = torch.triu_indices(world.d, world.d)
-        centred = x - truth.mean
-        second = (centred.T @ centred / n)[i, j]
-        fourth = ((centred**2).T @ centred**2 / n)[i, j]
-        error = ((fourth - second**2).clamp_min(0) / n).sqrt()
-        tails["Cov[x]"] = normal_tails(second - truth.covariance[i, j], error, size**2)
-    if truth.cofiring is not None:
-        i, j = torch.triu_indices(world.n_true, world.n_true, 1)
-        expected = truth.cofiring(torch.arange(world.n_true))
-        torch.testing.assert_close(expected.diagonal(), truth.rates)
-        fires = (batch.h.dense() != 0).float()
-        together = fires.T @ fires
-        tails["cofiring"] = binomial_tails(together[i, j], n, expected[i, j])
-    return tails
 
 
 def check_against_truth(world, n, seed):
@@ -102,14 +41,6 @@ def check_against_truth(world, n, seed):
 def test_samples_agree_with_the_declared_truth(law, data, seed):
     """False-alarm rate: 1e-6 a world, by Bonferroni (see the head of this file)."""
     check_against_truth(data.draw(worlds(FIRING[law])), SAMPLES, seed)
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_presets_agree_with_their_declared_truth(name):
-    """False-alarm rate: 1e-6 a preset, by Bonferroni; seeds are fixed. The 16k worlds keep their whole forest."""
-    large = name.startswith("synthsaebench_16k")
-    small = {"n_true": 10880 + 100, "d": 32, "directions": S.RandomSphere()} if large else {}
-    check_against_truth(S.preset(name, **small), SAMPLES, seed=1)
 
 
 MAGNITUDES = [
@@ -333,7 +264,7 @@ def test_the_quadrature_over_the_shared_factor_is_accurate():
 
 def test_the_16k_world_at_full_size_realises_the_published_sums():
     """Requested sum 59.1; exclusion leaves 34.5, level by level. No sampling, no directions: the firing law alone."""
-    world = S.preset("synthsaebench_16k")
+    world = S.worlds()["synthsaebench_16k"]()
     drawn = world.firing.init(world.n_true, S.stream(world.seed, "world/firing"))
     magnitudes = world.magnitudes.init(world.n_true, S.stream(world.seed, "world/magnitudes"))
     got = world.firing.statistics(drawn, world.magnitudes.law(magnitudes, world.n_true)).rates

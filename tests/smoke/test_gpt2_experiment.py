@@ -17,7 +17,7 @@ import lm as tiny
 
 from experiments import gpt2
 from workbench import load
-from workbench.lm.sources import find_source
+from workbench.public import find_source
 from workbench.study.run import Run
 
 SMALL = ["--tokens", 3000, "--context", 32, "--m", 40, "--k", 2, 6, 20, "--afa", 0.03125, "--z-k", 3, "--seeds", 2]

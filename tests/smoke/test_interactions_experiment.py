@@ -11,7 +11,7 @@ from experiments.interactions.compounds import acting, measure, planted
 from experiments.interactions.findings import FULL, LINEAR, MORE, OFTEN, OWN, PURE, Claim, R, Values, tables_of
 from synthetic.base.streams import stream
 from synthetic.laws.magnitudes import ConstantMagnitude
-from synthetic.worlds.structured import interacting, logical
+from synthetic.worlds.interactions import interacting, logical
 from workbench import create
 
 TOY = [

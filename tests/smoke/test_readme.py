@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import workbench
-from synthetic.worlds import presets
+from synthetic.worlds.superposition import toy
 from workbench.sae import VARIANTS
 
 TEXT = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
@@ -48,7 +48,7 @@ def test_every_cut_is_of_something_there():
 def test_the_variant_of_the_readme_trains():
     (block,) = [block for block in BLOCKS if "@workbench.register" in block]
     exec(compile(block, "README.md", "exec"), {"__name__": "readme_variant"})
-    sae, world = workbench.create("log_penalty", 16, 16), presets.toy()
+    sae, world = workbench.create("log_penalty", 16, 16), toy()
     before = sae.W_enc.detach().clone()
     workbench.train(sae, world, workbench.TrainConfig(steps=2, batch=8))
     assert not before.equal(sae.W_enc)

@@ -13,7 +13,7 @@ import pytest
 
 from experiments.recovery import main
 from experiments.variations import places
-from synthetic.worlds import presets
+from synthetic import find_source
 from workbench.__main__ import main as command_line
 
 ROOT = Path(__file__).parents[2]
@@ -84,7 +84,7 @@ def test_recovery_rises_with_samples_and_beats_chance(finished: Path) -> None:
 
 
 def test_every_axis_changes_what_it_says() -> None:
-    world = presets.superposition()
+    world = find_source("superposition")
     found = {place.label: place.world for place in places(world, ("samples", "sparsity", "superposition", "noise"))}
     assert found["sparsity-2"].truth.expected_l0 == pytest.approx(8.0)
     assert found["superposition-4"].d == 16
@@ -203,12 +203,12 @@ def test_every_small_preset_works_without_gradients_and_runtime_checks() -> None
     """In a process of its own: the type checks of the tests touch worlds before the code under test does."""
     script = """
 import torch, workbench
-from synthetic.worlds import presets
+from synthetic import find_source
 for name in ("toy", "superposition", "correlated", "hierarchical", "noisy"):
-    world = presets.preset(name)
+    world = find_source(name)
     with torch.no_grad():
         scores = workbench.evaluate(workbench.create("topk", world.d, 8, k=2), world, 64)
-    workbench.train(workbench.create("relu", world.d, 8), presets.preset(name), workbench.TrainConfig(steps=2, batch=8))
+    workbench.train(workbench.create("relu", world.d, 8), find_source(name), workbench.TrainConfig(steps=2, batch=8))
     print(name, scores["fvu"])
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)

@@ -6,7 +6,7 @@ from torch.testing import assert_close
 
 import workbench
 from synthetic import stream
-from synthetic.worlds import bias as bias_worlds
+from synthetic.worlds.bias import uniform
 from workbench import TrainConfig, create, train
 from workbench.metrics import collect
 from workbench.metrics.resonance import tuning
@@ -48,7 +48,7 @@ def test_jump_passes_on_the_product_without_its_bias_and_relu_shrinks():
 
 
 def test_the_buffer_counts_firings_before_each_step_and_is_cleared():
-    world = bias_worlds.uniform(8, 6, 2)
+    world = uniform(8, 6, 2)
     sae = create("group_bias_adaptation", 6, 8, groups=1, low=0.05, period=3, buffer=128, down=0.1)
     x = world.sample(32, stream(0, "t")).x
     sae.train()
@@ -64,7 +64,7 @@ def test_the_buffer_counts_firings_before_each_step_and_is_cleared():
 
 
 def test_set_points_raise_what_a_ceiling_leaves_alone():
-    x = bias_worlds.uniform(8, 6, 2).sample(64, stream(0, "t")).x
+    x = uniform(8, 6, 2).sample(64, stream(0, "t")).x
     moved = {}
     for control in ("ceiling", "set-point"):
         sae = create("group_bias_adaptation", 6, 8, groups=1, low=0.99, period=1, control=control)
@@ -76,7 +76,7 @@ def test_set_points_raise_what_a_ceiling_leaves_alone():
 
 
 def test_the_spherical_step_is_the_direction_of_the_small_output_gradient():
-    x = bias_worlds.uniform(8, 6, 2).sample(64, stream(0, "t")).x * 6**0.5
+    x = uniform(8, 6, 2).sample(64, stream(0, "t")).x * 6**0.5
     for output in ("relu", "jump"):
         sae = create("bias_adaptation", 6, 5, rate=0.3, output=output, step=[0.0, 0.5], a=1e-4).double().train()
         before = sae.W_dec.detach().clone()
@@ -89,7 +89,7 @@ def test_the_spherical_step_is_the_direction_of_the_small_output_gradient():
 
 
 def test_figures_of_frequency_and_survival_are_those_of_their_definitions():
-    world = bias_worlds.uniform(8, 8, 1)
+    world = uniform(8, 8, 1)
     sae = create("group_bias_adaptation", 8, 8, groups=1, low=0.2, seed=[0, 1])
     with torch.no_grad():
         rows = world.truth.features
@@ -111,7 +111,7 @@ def test_figures_of_frequency_and_survival_are_those_of_their_definitions():
 
 def test_recovery_needs_adaptation_and_the_bias_free_output():
     """At the size of CI: 64 features in 32 dimensions, two a sample; seeds of weights."""
-    world, found = bias_worlds.uniform(64, 32, 2), {}
+    world, found = uniform(64, 32, 2), {}
     config = TrainConfig(
         steps=1500, batch=128, lr=3e-3, warm_up=0.0, decay=0.0, clip=None, centre=False, normalise=False
     )
@@ -128,7 +128,7 @@ def test_recovery_needs_adaptation_and_the_bias_free_output():
 
 
 def test_chance_and_ceiling_of_the_spherical_variant_are_not_trained():
-    world = bias_worlds.uniform(64, 32, 2)
+    world = uniform(64, 32, 2)
     sae = create("bias_adaptation", 32, 128, rate=0.01)
     sae.scale.fill_(32**0.5)  # as training would: E|x|^2 = d, so that latents fire
     chance = workbench.null(sae, world, n=500)
@@ -141,7 +141,7 @@ def test_no_latent_of_a_dead_stack_survives():
     with torch.no_grad():
         sae.W_dec.copy_(sae.W_dec[0].expand_as(sae.W_dec))
     sae.b_enc.fill_(-9.0)
-    (one, _) = collect(sae, bias_worlds.uniform(8, 6, 2), 100, seed=1)
+    (one, _) = collect(sae, uniform(8, 6, 2), 100, seed=1)
     assert survivors(one, 0.9) == 0.0
 
 

@@ -17,9 +17,10 @@ import synthetic as S  # noqa: E402
 import workbench as W  # noqa: E402
 from workbench.lm.activations import Activations  # noqa: E402
 from workbench.lm.packing import PAD  # noqa: E402
-from workbench.lm.sources import find_source, store_and_hook  # noqa: E402
+from workbench.lm.sources import store_and_hook  # noqa: E402
 from workbench.lm.store import StoreConfig, open_store, write_store  # noqa: E402
-from workbench.training.sources import Finite, Source, training_batch  # noqa: E402
+from workbench.public import find_source  # noqa: E402
+from workbench.training.sources import training_batch  # noqa: E402
 
 CONFIG = StoreConfig(hooks=("resid_post.1", "hook_z.0"), tokens=400, context=8, shard=4)
 LENGTHS = [14, 9, 30, 5] * 5
@@ -77,8 +78,8 @@ def test_rows_are_the_stores_in_the_order_of_the_text(store, padded, hook, skip)
             with pytest.raises(ValueError, match=r"Activations\.rows must be numbers in \[0, .*\); got one outside"):
                 activations.rows(torch.tensor([0, outside]))
     assert held(padded).shape[0] < padded.shards * 32
-    assert isinstance(activations, Finite)
-    assert isinstance(activations, Source)
+    assert isinstance(activations, S.Finite)
+    assert isinstance(activations, S.Source)
 
 
 def test_standardised_rows(store):
@@ -143,7 +144,7 @@ def test_a_source_by_name(store, tmp_path):
         find_source(f"{store.folder}:hook_z.1")
     alone = written(tmp_path, hooks=("mlp_out.0",), tokens=1)
     assert find_source(str(tmp_path)) == Activations(alone, "mlp_out.0")
-    assert find_source("superposition") == S.preset("superposition")
+    assert find_source("superposition") == S.worlds()["superposition"]()
 
 
 def test_hook_points_by_transformer_lens_names(store):
@@ -346,7 +347,7 @@ def timeless(records):
 def test_training_learns_and_sees_the_batches_of_the_store(store):
     activations, seen = Activations(store, "resid_post.1"), []
 
-    class Watched:
+    class Watched(S.Finite):
         d, sample = activations.d, activations.sample
 
         def batch(self, n, seed, step):

@@ -11,8 +11,8 @@ from units import SMALL
 import workbench as W
 from synthetic import stream
 from synthetic.rows import ArrayRows, IteratorRows, PassRows, as_source
+from synthetic.source import Finite, Source
 from workbench import rows
-from workbench.training.sources import Finite, Source
 
 X = torch.randn(400, 6, generator=stream(0, "test rows"))
 SHORT = W.TrainConfig(steps=10, batch=32, checkpoint_every=4)

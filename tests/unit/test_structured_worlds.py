@@ -9,9 +9,9 @@ import torch
 from torch.testing import assert_close
 
 import synthetic as S
-from synthetic.worlds.presets import preset
+from synthetic.worlds.interactions import pair_roles
 
-W = S.worlds.structured
+WORLDS = S.worlds()
 N = 20_000
 
 
@@ -29,7 +29,7 @@ def f64(*values):
 
 
 def test_the_toy_tree_has_the_published_figures():
-    truth = W.concept_tree().truth
+    truth = WORLDS["concept_tree"]().truth
     assert_close(truth.rates, f64(*[0.2] * 3, *[0.05] * 8, *[0.04] * 9))
     assert truth.expected_l0 == pytest.approx(1.36)
     assert truth.levels.tolist() == [0] * 11 + [1] * 3 + [2] * 3 + [3] * 3
@@ -42,8 +42,8 @@ def test_the_toy_tree_has_the_published_figures():
 
 
 def test_in_the_toy_tree_one_root_child_is_always_active_and_levels_hold_one():
-    _, h, fires = figures(W.concept_tree())
-    level = W.concept_tree().truth.levels
+    _, h, fires = figures(WORLDS["concept_tree"]())
+    level = WORLDS["concept_tree"]().truth.levels
     assert bool((fires[:, :11].sum(1) == 1).all())
     for family in range(1, 4):
         below = fires[:, level == family].sum(1)
@@ -53,7 +53,7 @@ def test_in_the_toy_tree_one_root_child_is_always_active_and_levels_hold_one():
 
 
 def test_inner_products_inside_and_across_levels_are_those_asked_for():
-    truth = W.concept_tree(rho=0.6, leak=0.02).truth
+    truth = WORLDS["concept_tree"](rho=0.6, leak=0.02).truth
     same = truth.levels[:, None] == truth.levels
     asked = torch.where(same, 0.6, 0.02).fill_diagonal_(1)
     assert_close(truth.features @ truth.features.T, asked, atol=1e-6, rtol=0)
@@ -70,7 +70,7 @@ def test_the_papers_mixing_of_a_level_has_the_same_gram_matrix(n, e):
 
 
 def test_children_may_have_other_magnitudes():
-    world = W.concept_tree(child_mean=0.5, child_sd=0.0, parent_mean=1.0)
+    world = WORLDS["concept_tree"](child_mean=0.5, child_sd=0.0, parent_mean=1.0)
     _, h, _ = figures(world, 2000)
     assert set(h[:, 11:].unique().tolist()) == {0.0, 0.5}
     assert_close(world.truth.mean_h[[0, 11]], f64(0.2, 0.02))
@@ -86,7 +86,7 @@ def test_depth_is_the_other_level_of_a_tree():
 
 
 def test_a_crowded_tree_is_conditionally_orthogonal_in_fewer_dimensions_than_features():
-    truth = W.crowded_tree().truth
+    truth = WORLDS["crowded_tree"]().truth
     assert (truth.n_true, truth.d) == (28, 11)
     apart = truth.levels[:, None] != truth.levels
     assert float((truth.features @ truth.features.T)[apart].abs().max()) < 1e-6
@@ -107,7 +107,7 @@ def test_a_child_of_two_parents_fires_by_the_rule(rule, expected):
 
 def test_no_child_of_a_dag_fires_without_its_parents():
     for rule in ("any", "all"):
-        world = W.concept_dag(rule=rule)
+        world = WORLDS["concept_dag"](rule=rule)
         _, _, fires = figures(world, 4000)
         above = torch.zeros(12, 12).index_put((world.truth.edges[:, 1], world.truth.edges[:, 0]), torch.tensor(1.0))
         held = fires @ above.double().T
@@ -155,7 +155,7 @@ def test_a_parent_that_comes_out_0_silences_what_is_below(law):
 
 
 def test_signed_and_unipolar_worlds_differ_in_signs_alone():
-    signed, unipolar = W.signed_sparse(), W.unipolar_sparse()
+    signed, unipolar = WORLDS["bidirectional"](), WORLDS["unipolar_sparse"]()
     assert torch.equal(signed.truth.features, unipolar.truth.features)
     (_, h, _), (_, u, _) = figures(signed), figures(unipolar)
     assert bool((u >= 0).all())
@@ -163,17 +163,17 @@ def test_signed_and_unipolar_worlds_differ_in_signs_alone():
     assert_close(signed.truth.covariance.trace(), f64(3 * (1 + 0.25**2))[0], atol=0.01, rtol=0)
     assert "sign" in signed.truth.symmetries
     assert "sign" not in unipolar.truth.symmetries
-    assert "sign" in W.circles().truth.symmetries
+    assert "sign" in WORLDS["circles"]().truth.symmetries
 
 
 def test_mixed_signs_turn_the_requested_share_at_the_requested_odds():
-    world = W.mixed_signs(q=0.25, p_plus=0.9)
+    world = WORLDS["mixed_signs"](q=0.25, p_plus=0.9)
     _, h, fires = figures(world)
     plus = (h > 0).double().sum(0) / fires.sum(0)
     assert bool((plus[6:] == 1).all())
     assert_close(plus[:6], torch.full((6,), 0.9, dtype=torch.float64), atol=5 * 0.3 / 2500**0.5, rtol=0)
     assert_close(world.truth.mean_h[:6], 0.8 * world.truth.mean_h[6:12])
-    assert torch.equal(W.mixed_signs(1.0, 0.5).truth.mean_h, torch.zeros(24, dtype=torch.float64))
+    assert torch.equal(WORLDS["mixed_signs"](1.0, 0.5).truth.mean_h, torch.zeros(24, dtype=torch.float64))
 
 
 def test_children_take_the_sign_of_the_parent_they_scale_with():
@@ -185,14 +185,14 @@ def test_children_take_the_sign_of_the_parent_they_scale_with():
 
 
 def test_one_of_each_exclusive_pair_is_always_on():
-    _, h, fires = figures(W.exclusive_pairs(), 500)
+    _, h, fires = figures(WORLDS["exclusive_pairs"](), 500)
     assert bool((fires.view(-1, 6, 2).sum(2) == 1).all())
     assert set(h.unique().tolist()) == {0.0, 1.0}
-    assert W.exclusive_pairs(rate=0.5).truth.expected_l0 == pytest.approx(3.0)
+    assert WORLDS["exclusive_pairs"](rate=0.5).truth.expected_l0 == pytest.approx(3.0)
 
 
 def test_a_two_valued_axis_that_is_always_on():
-    _, h, _ = figures(W.signed_sparse(n_true=4, d=6, k=4, sd=0.0), 500)
+    _, h, _ = figures(WORLDS["bidirectional"](n_true=4, d=6, k=4, sd=0.0), 500)
     assert set(h.unique().tolist()) == {-1.0, 1.0}
 
 
@@ -201,7 +201,7 @@ def test_a_two_valued_axis_that_is_always_on():
 
 def test_the_crossing_design_has_its_exact_rates():
     """Sum .52 x 3 of 32 uniformly; a pair .06; one of 8 free features at .48 in all."""
-    truth = W.interacting().truth
+    truth = WORLDS["interacting"]().truth
     base = 0.52 * 3 / 32
     assert_close(truth.rates, f64(*[base + 0.06] * 16, *[base] * 8, *[base + 0.06] * 8))
     assert truth.expected_l0 == pytest.approx(3.0)
@@ -211,7 +211,7 @@ def test_the_crossing_design_has_its_exact_rates():
     assert_close(joint[0, 1:], expected[1:])
     assert_close(joint[2, 3:], f64(chance, chance, chance))
     assert float(joint[4, 5]) == pytest.approx(chance)
-    roles = W.pair_roles()
+    roles = pair_roles()
     assert [len(roles[r]) for r in ("interacting, frequent", "frequent only", "interacting, rare")] == [4, 4, 4]
     assert roles["interacting, rare"] == ((16, 17), (18, 19), (20, 21), (22, 23))
     paired = {pair for role, pairs in roles.items() if role != "neither" for pair in pairs}
@@ -219,7 +219,7 @@ def test_the_crossing_design_has_its_exact_rates():
 
 
 def test_products_add_their_targets_which_lie_outside_the_span():
-    world = W.interacting()
+    world = WORLDS["interacting"]()
     x, h, _ = figures(world)
     truth, products = world.truth, world.truth.products
     targets, v = products.targets.double(), truth.features.double()
@@ -236,7 +236,7 @@ def test_products_add_their_targets_which_lie_outside_the_span():
 
 
 def test_triples_and_mixed_orders_are_padded_and_leave_the_mean_open():
-    world = W.triples()
+    world = WORLDS["triples"]()
     x, h, _ = figures(world, 2000)
     products = world.truth.products
     term = torch.stack([h[:, list(group)].prod(1) for group in world.members], 1)
@@ -249,7 +249,7 @@ def test_triples_and_mixed_orders_are_padded_and_leave_the_mean_open():
 
 @pytest.mark.parametrize("logic", ["and", "xor"])
 def test_logic_of_binary_features_is_the_declared_polynomial(logic):
-    world = W.logical(logic)
+    world = WORLDS["logical"](logic)
     x, h, fires = figures(world)
     products, v = world.truth.products, world.truth.features.double()
     left, right = h[:, :8].view(-1, 4, 2).unbind(2)
@@ -294,17 +294,17 @@ def test_targets_may_lie_inside_the_span():
 
 
 def test_factors_have_neurons_of_their_own():
-    truth = W.disjoint_factors().truth
+    truth = WORLDS["disjoint_factors"]().truth
     used = truth.features != 0
     assert bool((used.sum(1) == 10).all())
     assert int(used.any(0).sum()) == 120
     assert truth.levels.tolist() == list(range(12))
-    _, h, _ = figures(W.disjoint_factors(), 500)
+    _, h, _ = figures(WORLDS["disjoint_factors"](), 500)
     assert bool((h >= 0).all())
 
 
 def test_leaves_share_the_core_of_their_family_alone():
-    world = W.core_exclusive()
+    world = WORLDS["core_exclusive"]()
     v = world.truth.features.double()
     used = (v != 0).double()
     shared = used @ used.T
@@ -321,24 +321,24 @@ def test_leaves_share_the_core_of_their_family_alone():
 
 
 def test_families_may_overlap_and_leaves_oppose_each_other():
-    v = W.core_exclusive(overlap=3).truth.features
+    v = WORLDS["core_exclusive"](overlap=3).truth.features
     used = (v != 0).float()
     assert (used @ used.T)[0, [1, 4, 8]].tolist() == [12, 3, 0]
-    world = W.core_exclusive(opposed=True, d=100)
+    world = WORLDS["core_exclusive"](opposed=True, d=100)
     v = world.truth.features.double()
     core = (v[:4] != 0).all(0) & (v[:4].sign().sum(0).abs() == 4)
     own = v[:4] * ~core
     assert_close(own[0], -own[1])
     assert float((own[0] * own[2]).abs().max()) == 0
     assert bool(((world.directions.cores(v) != 0).sum(1) == 12).all())
-    twins = W.core_exclusive(leaves=2, opposed=True)
+    twins = WORLDS["core_exclusive"](leaves=2, opposed=True)
     v = twins.truth.features.double().view(4, 2, -1)
     assert_close(twins.directions.cores(v.flatten(0, 1)), v.sum(1) / v.sum(1).norm(dim=1, keepdim=True))
     assert bool(((twins.directions.cores(v.flatten(0, 1)) != 0).sum(1) == 12).all())
 
 
 def test_neurons_respond_to_a_feature_alone_as_declared():
-    world = W.nonlinear(n_true=5, d=4, width=30, rate=0.1, bias_norm=1.0)
+    world = WORLDS["nonlinear"](n_true=5, d=4, width=30, rate=0.1, bias_norm=1.0)
     world = replace(world, inner=replace(world.inner, magnitudes=S.ConstantMagnitude(1.5)))
     x, h, fires = figures(world, 2000)
     truth = world.truth
@@ -356,11 +356,11 @@ def test_neurons_respond_to_a_feature_alone_as_declared():
 
 
 def test_a_common_mean_dominates_signed_codes():
-    x, h, _ = figures(W.offset(norm=5.0), 2000)
+    x, h, _ = figures(WORLDS["offset"](norm=5.0), 2000)
     assert float(h.min()) < 0
-    direction = W.offset(norm=5.0).truth.bias.double()
+    direction = WORLDS["offset"](norm=5.0).truth.bias.double()
     assert bool((x @ direction > 0).all())
-    centred, _, _ = figures(W.offset(norm=0.0), 2000)
+    centred, _, _ = figures(WORLDS["offset"](norm=0.0), 2000)
     assert float(centred.mean(0).norm()) < 0.3
 
 
@@ -368,7 +368,7 @@ def test_a_common_mean_dominates_signed_codes():
 
 
 def test_circles_are_circles():
-    world = W.circles()
+    world = WORLDS["circles"]()
     x, h, fires = figures(world)
     radius = h.view(-1, 8, 2).norm(dim=2)
     on = fires.view(-1, 8, 2).sum(2) == 2
@@ -398,26 +398,7 @@ def test_the_radius_is_that_of_a_groups_first_axis():
 
 # --- kept on disk, known by name -------------------------------------------------------------------------------------
 
-MAKERS = {
-    name: getattr(W, name)
-    for name in (
-        "concept_tree",
-        "crowded_tree",
-        "concept_dag",
-        "signed_sparse",
-        "unipolar_sparse",
-        "mixed_signs",
-        "exclusive_pairs",
-        "interacting",
-        "triples",
-        "logical",
-        "disjoint_factors",
-        "core_exclusive",
-        "nonlinear",
-        "offset",
-        "circles",
-    )
-}
+MAKERS = {name: make for name, make in WORLDS.items() if not name.startswith("synthsaebench")}
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -439,18 +420,10 @@ def test_worlds_of_two_seeds_differ_and_are_worlds(name):
     assert not torch.equal(one.truth.features, other.truth.features)
 
 
-@pytest.mark.parametrize("world", [W.interacting(), S.worlds.bias.planted(16, 8)], ids=lambda w: type(w).__name__)
-def test_a_fresh_process_loads_one(world, tmp_path):
+@pytest.mark.parametrize("name", ["interacting", "planted", "planted_attention", "concept_posteriors", "interventions"])
+def test_a_fresh_process_loads_one(name, tmp_path):
+    world = WORLDS[name]()
     S.save_world(world, tmp_path / "world")
     code = f"import synthetic; print(type(synthetic.load_world({str(tmp_path / 'world')!r})).__name__)"
     got = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert got.stdout.strip() == type(world).__name__
-
-
-@pytest.mark.parametrize(
-    ("name", "world"),
-    [("concept_tree", W.concept_tree()), ("bidirectional", W.signed_sparse()), ("circles", W.circles())],
-)
-def test_presets_name_the_same_worlds(name, world):
-    assert preset(name) == world
-    assert preset(name, seed=4).seed == 4

@@ -14,9 +14,9 @@ import synthetic as S
 from synthetic.actions import Interventions
 from synthetic.attention.layer import PlantedAttention
 
-LAWED = ("copula", "directions", "firing", "forest", "low_coherence", "magnitudes", "noise", "rates", "dag", "tree")
-LAWED += ("frequent_pairs", "levels", "mixed_signs", "neuron_rows", "normal_magnitudes", "subspaces")
-MODULES = ("mixture", "actions", "attention.layer", "transformed.interactions", "transformed.nonlinear")
+LAWED = ("copula", "directions", "firing", "forest", "magnitudes", "noise", "rates", "dag", "tree")
+LAWED += ("neuron_rows", "sets", "subspaces")
+MODULES = ("mixture", "actions", "attention.layer", "transformed")
 MODULES += tuple(f"concepts.{name}" for name in ("model", "priors", "contexts", "tokens", "latent", "world"))
 MODULES += tuple(f"laws.{name}" for name in LAWED)
 
@@ -267,6 +267,18 @@ REFUSED = {
     "FrequentPairs.each must be at most 1 over all pairs; got 1.5: lower it.": lambda: S.FrequentPairs(3, 2, 0.75),
     "FrequentPairs.free must be at least k-2=2; got 1: add free ones.": lambda: S.FrequentPairs(4, free=1),
     "FrequentPairs must be used with n_true of at least 24; got 8: add features.": lambda: fired(S.FrequentPairs()),
+    "Partners.together must be in [0, 0.6667], all that 3 firing features allow; got 0.7: lower it or make k even.": (
+        lambda: S.Partners(3, 0.7)
+    ),
+    "Partners.k must be at least 2; got 1: a feature that fires alone has no partner.": lambda: S.Partners(1),
+    "Partners must be used with an even n_true of at least 2k=4; got 7: change n_true or k.": lambda: fired(
+        S.Partners(2), 7
+    ),
+    "MixedK.ks must be numbers in [1, n_true=8]; got (2, 9): lower them or raise n_true.": lambda: fired(
+        S.MixedK((2, 9))
+    ),
+    "GaussianRows.d must be at least 1; got 0: give the world's d.": lambda: S.GaussianRows(0),
+    "GaussianRows.value must be above 0; got 0: give a length.": lambda: S.GaussianRows(4, 0),
     "Subspaces.dim must be at least 1; got 0: raise it.": lambda: S.Subspaces(0),
     "Subspaces.dim must be a divisor of n_true=8; got 3: change one of the two.": lambda: fired(S.Subspaces(3)),
     "Subspaces.k must be in [1, n_true/dim=4]; got 5: lower k or add features.": lambda: fired(S.Subspaces(2, 5)),

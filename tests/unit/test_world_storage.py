@@ -154,7 +154,7 @@ def test_settings_without_a_class_are_refused(folder):
 )
 def test_an_unknown_preset_is_refused_with_the_nearest_one(name, advice):
     with pytest.raises(ValueError, match=f"world must be one of .*: {advice}"):
-        S.preset(name)
+        S.find_source(name)
 
 
 # --- writes that fail ------------------------------------------------------------------------------------------------

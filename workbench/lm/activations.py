@@ -13,6 +13,7 @@ from torch import Tensor
 
 from synthetic.base.errors import must, pick
 from synthetic.base.streams import stream
+from synthetic.source import Finite
 from workbench.lm.hooks import HookPoint
 from workbench.lm.packing import PAD, Sequences
 from workbench.lm.store import ActivationStore
@@ -26,7 +27,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Activations:
+class Activations(Finite):
     """Activations of one hook point, float32, one row a token.
 
     An epoch visits every row once, but for the last few that fill no batch: shards in a random order, in windows of

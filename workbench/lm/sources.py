@@ -1,26 +1,26 @@
-"""What a command's --world names: a world of ours, or activations of a language model on disk."""
+"""Activation stores by name, for `find_source`."""
 
 from pathlib import Path
 
 from synthetic.base.errors import must
-from synthetic.folder import find_world
+from synthetic.lookup import opener
 from workbench.lm.activations import Activations
 from workbench.lm.hooks import is_point
 from workbench.lm.store import open_store
-from workbench.training.sources import Source
 
 
-def find_source(name: str) -> Source:
-    """A world by preset or folder; or the rows of an activation store's folder, `folder:resid_pre.6` of one hook point.
+@opener
+def rows_of_store(name: str) -> Activations | None:
+    """The rows of an activation store's folder; `folder:resid_pre.6` says which, where it has several hook points.
 
     Hook points also go by TransformerLens' names, `folder:blocks.6.hook_resid_pre`.
 
     Raises:
-        ValueError: none of these, or a store of several hook points without one named.
+        ValueError: a store of several hook points without one named.
     """
     folder, hook = store_and_hook(name)
     if not hook and not _is_store(folder):
-        return find_world(name)
+        return None
     store = open_store(folder)
     named = bool(hook) or len(store.widths) == 1
     must(named, "--world", "a store and hook point, FOLDER:HOOK", name, f"its hook points are {list(store.widths)}")

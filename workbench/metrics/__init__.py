@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synthetic.base.defaults import torch_defaults
 from synthetic.base.errors import must, pick
-from synthetic.base.streams import seed_of, stream
+from synthetic.base.streams import seed_of, stream, torch_defaults
 from synthetic.rows import ArrayRows, IteratorRows, PassRows, as_source
 from synthetic.source import Source
 from workbench.metrics.codings import Coding, Inferred, OwnEncoder, settings_of

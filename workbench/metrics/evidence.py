@@ -8,9 +8,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from synthetic.base.defaults import torch_defaults
 from synthetic.base.errors import must
-from synthetic.base.streams import stream
+from synthetic.base.streams import stream, torch_defaults
 from synthetic.source import Codes, GroundTruth, Source, must_be_finite, rows_given
 from workbench.metrics.codings import Coding, OwnEncoder
 from workbench.metrics.matching import Geometry, match

@@ -19,9 +19,9 @@ from synthetic.base.schema import NUMBER, OBJECT, checked_fields, list_of, parse
 from synthetic.base.storage import must_be_sound, read, read_tensors, tensor_sum, tensor_sums, write_tensors
 from synthetic.base.streams import stream
 from synthetic.rows import IteratorRows
+from synthetic.source import Finite, Source
 from workbench.sae import SAE
 from workbench.training.config import TrainConfig
-from workbench.training.sources import Finite, Source
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 _FORMAT = "2"

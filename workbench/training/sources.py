@@ -1,21 +1,10 @@
-"""Where training takes its activations from: a world, or a finite store read in epochs."""
-
-from typing import Protocol, runtime_checkable
+"""The batch of a training step, from a world or from a finite source that is read in epochs."""
 
 import torch
 from torch import Tensor
 
 from synthetic.base.streams import stream
-from synthetic.source import Source, rows_given
-
-
-@runtime_checkable
-class Finite(Source, Protocol):
-    """A source with finitely many activations, each of which is seen once an epoch."""
-
-    def batch(self, n: int, seed: int, step: int) -> Tensor:
-        """The n activations of a step, a function of (n, seed, step)."""
-        ...
+from synthetic.source import Finite, Source, rows_given
 
 
 def training_batch(

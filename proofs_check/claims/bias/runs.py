@@ -13,7 +13,7 @@ from hypothesis.strategies import SearchStrategy
 from torch import Tensor
 
 from proofs_check.claim import Hypothesis, Mutant
-from synthetic.transformed.unit_norm import UnitNorm
+from synthetic.transformed import UnitNorm
 from synthetic.worlds import bias as bias_worlds
 from workbench import TrainConfig, create, train
 from workbench.metrics import collect, recall

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from synthetic.base.streams import stream
 from synthetic.mixture import SparseMixture
-from synthetic.worlds.structured import core_exclusive
+from synthetic.worlds.factors import core_exclusive
 from workbench.metrics.matching import match
 from workbench.parts import semi_nmf
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict
 from proofs_check.claims.factors.alternation_cases import POSITIVE_START, Alternation, start
-from synthetic.worlds.structured import disjoint_factors
+from synthetic.worlds.factors import disjoint_factors
 from workbench.parts import semi_nmf
 
 

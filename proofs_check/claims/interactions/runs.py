@@ -10,7 +10,7 @@ from hypothesis.strategies import SearchStrategy
 from torch import Tensor
 
 from proofs_check.instances.stack import SEEDS, Trained
-from synthetic.worlds.structured import pair_roles
+from synthetic.worlds.interactions import pair_roles
 from workbench.metrics import products
 
 STEPS = 1000

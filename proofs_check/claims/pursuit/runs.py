@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import torch
 
-from synthetic.worlds import structured as structured_worlds
+from synthetic.worlds.hierarchy import concept_tree
 from workbench import TrainConfig, create, train
 from workbench.metrics import collect
 from workbench.metrics.levels import levels
@@ -54,7 +54,7 @@ def _trained(
 ) -> list[tuple[float, float]]:
     """Figures of a stack trained with this pursuit in the variant, which took its own name of it."""
     rho, sd = world
-    tree = structured_worlds.concept_tree(rho, sd=sd)
+    tree = concept_tree(rho, sd=sd)
     sae = create(name, tree.d, tree.n_true, seed=list(SEEDS), **dict(settings))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,1 +1,0 @@
-"""Worlds made of another world: its samples changed."""
