@@ -117,7 +117,7 @@ def chosen(names: tuple[str, ...], plugin: Path | None) -> list[str]:
             found += [n for n, cls in shelf.items() if cls.core or name == "all"]
         else:
             found.append(pick(name, shelf, "--variants"))
-    return list(dict.fromkeys(found + (load_plugin(plugin) if plugin else [])))
+    return list(dict.fromkeys(found + (load_plugin(plugin)["variants"] if plugin else [])))
 
 
 def label_of(settings: Recovery, name: str, label: str) -> str:

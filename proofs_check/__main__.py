@@ -62,7 +62,7 @@ class Audit:
     json: bool = False
     """print one JSON object"""
     plugin: Path | None = None
-    """a Python file that registers the variant"""
+    """a Python file that registers variants, worlds or metrics"""
 
     def __post_init__(self) -> None:
         must_be_whole("--n", self.n, 1)

@@ -6,18 +6,19 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 import json
 import sys
 import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import tyro
 from rich.table import Table
 from rich.text import Text
 
+from synthetic.base.annotations import converted
 from synthetic.base.console import Console, json_text
 from synthetic.base.errors import guarded, must, must_be_whole, pick
 from synthetic.base.flags import read_flags
-from workbench.training.config import Diverged, TrainConfig
+from workbench.training.config import Diverged, TrainConfig, read_config, read_settings
 
 _SEEDS = 2**63 - 1
 _THREADS = 256
@@ -29,26 +30,33 @@ class List:
 
     json: bool = False
     """print one JSON object"""
+    plugin: Path | None = None
+    """a Python file that registers variants, worlds or metrics"""
 
 
 @dataclass(frozen=True)
 class Check:
-    """Test a variant's file against the contract, law by law; exit 1 if one fails."""
+    """Hold what a file registers (variants, metrics, worlds) against its contract, law by law; exit 1 if one fails."""
 
     file: tyro.conf.Positional[Path]
-    """Python file that registers a variant, or the name of one on the shelf"""
+    """Python file, or the name of a variant, metric or world on the shelf"""
 
 
 @dataclass(frozen=True)
 class Train:
-    """Train one SAE on a world and save it as a SAELens folder; the same command again continues a stopped run."""
+    """Train one SAE and save it as a SAELens folder; the same command again continues a stopped run.
+
+    With more --train.steps and all else equal it continues a finished one. The result has the bits of an unbroken run
+    where the schedule of the steps done stays the same, as with --train.warm-up 0 --train.decay 0
+    --train.penalty-warm-up 0; else the further steps have the rates of the longer run, and the command says so.
+    """
 
     variant: tyro.conf.Positional[str]
     """name on the shelf"""
     out: tyro.conf.Positional[Path]
-    """folder to write, without an SAE in it"""
+    """folder to write: a new one, or that of this run"""
     world: str = "superposition"
-    """preset name, folder of a saved world, or folder of an activation store, with :hook where it has several"""
+    """a world's name, folder of a saved world, or folder of an activation store, with :hook where it has several"""
     m: int = 128
     """latents"""
     set: tuple[str, ...] = ()
@@ -56,10 +64,12 @@ class Train:
     seed: int = 0
     """of weights and data"""
     plugin: Path | None = None
-    """a Python file that registers the variant"""
+    """a Python file that registers variants, worlds or metrics"""
     threads: int = 1
     """torch threads; more pay for wide SAEs on an idle machine, and change the last bits of results"""
-    config: TrainConfig = field(default_factory=TrainConfig)
+    config: Path | None = None
+    """defaults: the folder of a run, or of an SAE that `train` wrote, or a JSON file of training settings"""
+    train: TrainConfig = field(default_factory=TrainConfig)
     """training"""
 
     def __post_init__(self) -> None:
@@ -71,12 +81,12 @@ class Train:
 
 @dataclass(frozen=True)
 class Eval:
-    """Print every metric of a saved SAE on a world, beside chance."""
+    """Print every metric of a saved SAE on a world, beside chance; on an activation store those that need no truth."""
 
     sae: tyro.conf.Positional[Path]
     """folder written by `train`, `SAE.save` or SAELens"""
     world: str = "superposition"
-    """preset name, or the folder of a saved world"""
+    """a world's name, folder of a saved world, or folder of an activation store, with :hook where it has several"""
     n: int = 100_000
     """samples"""
     seed: int = 1
@@ -84,7 +94,7 @@ class Eval:
     json: bool = False
     """print one JSON object"""
     plugin: Path | None = None
-    """a Python file that registers the variant"""
+    """a Python file that registers variants, worlds or metrics"""
 
     def __post_init__(self) -> None:
         must_be_whole("--n", self.n, 1)
@@ -138,22 +148,30 @@ def _list(command: List, console: Console) -> int:
 
 
 def _check(command: Check, console: Console) -> int:
-    from workbench.check import check_variant
-    from workbench.plugins import load_plugin
-    from workbench.variants import variant_shelf
+    from workbench.plugins import load_plugin, shelves
 
     name = str(command.file)
-    names = [name] if name in variant_shelf() else load_plugin(command.file)
+    found = {kind: [name] * (name in shelf) for kind, shelf in shelves().items()}
+    found = found if any(found.values()) else load_plugin(command.file)
     failures = 0
-    for name in names:
-        console.print(name, style="bold")
-        for outcome in check_variant(variant_shelf()[name]):
-            mark = ("ok  ", "green") if outcome.passed else ("FAIL", "red")
-            console.print(Text.assemble("  ", mark, f" {outcome.law}"))
-            if outcome.said:
-                console.print(f"       {outcome.said}", style="dim", highlight=False)
-            failures += not outcome.passed
+    for kind, names in found.items():
+        for name in names:
+            console.print(f"{kind.removesuffix('s')} {name}", style="bold")
+            for outcome in _outcomes(kind, shelves()[kind][name]):
+                mark = ("ok  ", "green") if outcome.passed else ("FAIL", "red")
+                console.print(Text.assemble("  ", mark, f" {outcome.law}"))
+                if outcome.said:
+                    console.print(f"       {outcome.said}", style="dim", highlight=False)
+                failures += not outcome.passed
     return 1 if failures else 0
+
+
+def _outcomes(kind: str, thing: Any) -> Any:
+    """How each law of its contract fares on what a shelf holds."""
+    from workbench.check import check_metric, check_variant, check_world
+
+    contracts: dict[str, Any] = {"variants": check_variant, "metrics": check_metric, "worlds": check_world}
+    return contracts[kind](thing)
 
 
 def _train(command: Train, console: Console) -> int:
@@ -168,61 +186,85 @@ def _train(command: Train, console: Console) -> int:
     settings = _settings(command.variant, command.set)
     _must_be_free(command.out)
     must_take_ours(command.out)
-    world = find_source(command.world)
-    sae = create(command.variant, world.d, command.m, seed=command.seed, **settings)
+    source = find_source(command.world)
+    sae = create(command.variant, source.d, command.m, seed=command.seed, **settings)
     with locked(command.out, f"training {command.variant}"):
-        return _trained(command, sae, world, console)
+        return _trained(command, sae, source, console)
 
 
-def _trained(command: Train, sae: Any, world: Any, console: Console) -> int:
-    """Train, save, drop the checkpoint: wherever this was stopped before, it goes on."""
-    from synthetic.base.progress import counted
-    from synthetic.base.storage import finish
-    from workbench.training.loop import train
+def _trained(command: Train, sae: Any, source: Any, console: Console) -> int:
+    """Train and save: wherever this was stopped before, it goes on."""
+    from synthetic.base.storage import finish, write_text
+    from workbench.training.checkpoint import started
+    from workbench.training.scored import train
 
-    finish(command.out)
-    _must_be_free(command.out, command.config.steps)
-    config, checkpoint = command.config, command.out / _CHECKPOINT
-    config = replace(config, checkpoint_every=config.checkpoint_every or max(1, config.steps // 10))
-    with counted("training", "steps") as count:
-        train(
-            sae,
-            world,
-            config,
-            seed=command.seed,
-            checkpoint=checkpoint,
-            resume=True,
-            on_step=lambda progress: count(progress.step, progress.steps),
-        )
-    if any((command.out / name).exists() for name in _SAVED):
-        with tempfile.TemporaryDirectory() as beside:  # saved before, and stopped before the checkpoint was dropped?
-            again = sae.save(Path(beside) / "sae")
-            same = [_bytes(again / name) == _bytes(command.out / name) for name in _SAVED]
-        must(all(same), "out", "a folder without an SAE", f"{command.out}, with another one", "choose another name")
-    else:
-        sae.save(command.out)
-    console.print(f"saved {command.out}", markup=False, highlight=False, soft_wrap=True)
-    checkpoint.unlink()
+    out, checkpoint = command.out, command.out / _CHECKPOINT
+    finish(out)
+    _must_be_free(out)
+    config = replace(
+        command.train, checkpoint_every=command.train.checkpoint_every or max(1, command.train.steps // 10)
+    )
+    so_far, done = started(checkpoint) or (config, 0)
+    if _is_saved(out) and _about(out).get("files") != _sums(out):  # stopped between saving and noting that, or other
+        must(done == so_far.steps, "out", _FREE, f"{out}, with another one", _ANOTHER)
+        train(sae, source, so_far, seed=command.seed, checkpoint=checkpoint, resume=True)
+        must(_equals(sae, out), "out", _FREE, f"{out}, with another one", _ANOTHER)
+    if done and config.lengthens(so_far):
+        _say(console, _lengthened(config, so_far, done, bool(sae.penalties)))
+    train(sae, source, config, seed=command.seed, checkpoint=checkpoint, resume=True)
+    ended = done == config.steps and _is_saved(out)
+    if not ended:
+        sae.save(out)
+    about = {name: value for name, value in asdict(command).items() if name in ("variant", "train", *_KEPT)}
+    write_text(out / _ABOUT, json_text(about | {"files": _sums(out)}) + "\n")
+    _say(console, f"{out} has done these {done} steps already" if ended else f"saved {out}")
     return 0
 
 
-_CHECKPOINT, _SAVED = "checkpoint.safetensors", ("workbench.json", "stack.json", "cfg.json")
+_CHECKPOINT, _ABOUT, _SAVED = "checkpoint.safetensors", "train.json", ("workbench.json", "stack.json", "cfg.json")
+_KEPT = ("world", "m", "set", "seed", "threads")
+"""settings beside those of training that a folder gives back to `--config`"""
+_FREE, _ANOTHER = "a folder without an SAE, or with this run's", "choose another name"
 
 
-def _bytes(path: Path) -> bytes | None:
-    return path.read_bytes() if path.exists() else None
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _must_be_free(out: Path, steps: int | None = None) -> None:
-    """Refuse a folder with an SAE, unless a finished run's checkpoint is there too: it may be this SAE's."""
-    taken, checkpoint = any((out / name).exists() for name in _SAVED), out / _CHECKPOINT
-    if taken and steps is not None:
-        from workbench.training.checkpoint import finished
+def _lengthened(config: TrainConfig, so_far: TrainConfig, done: int, penalties: bool) -> str:
+    """What becomes of a run that is given more steps."""
+    unlike = config.unlike(so_far, done, penalties)
+    said = f"goes on from step {done} of {so_far.steps} to {config.steps}, "
+    if not unlike:
+        return said + "with the bits of an unbroken run"
+    return said + f"by the schedule of the longer run; an unbroken one had other steps so far ({', '.join(unlike)})"
 
-        free = finished(checkpoint, steps)
-    else:
-        free = not taken or checkpoint.exists()
-    must(free, "out", "a folder without an SAE", out, "choose another name")
+
+def _is_saved(out: Path) -> bool:
+    return any((out / name).exists() for name in _SAVED)
+
+
+def _must_be_free(out: Path) -> None:
+    """Refuse a folder with an SAE, unless a run's checkpoint is there too: it may be this run's."""
+    must(not _is_saved(out) or (out / _CHECKPOINT).exists(), "out", _FREE, out, _ANOTHER)
+
+
+def _sums(out: Path) -> dict[str, str]:
+    """Checksums of the files that say which SAE a folder holds; they have those of the others."""
+    from synthetic.base.storage import file_sum
+
+    return {name: file_sum(out / name) for name in _SAVED if (out / name).exists()}
+
+
+def _about(out: Path) -> dict[str, Any]:
+    """What a run of `train` wrote of itself."""
+    return read_settings(out / _ABOUT) if (out / _ABOUT).exists() else {}
+
+
+def _equals(sae: Any, out: Path) -> bool:
+    """Whether a folder holds this SAE."""
+    with tempfile.TemporaryDirectory() as beside:
+        return _sums(sae.save(Path(beside) / "sae")) == _sums(out)
 
 
 def _settings(variant: str, texts: tuple[str, ...]) -> dict[str, Any]:
@@ -257,17 +299,12 @@ def _value(name: str, text: str) -> Any:
 
 
 def _eval(command: Eval, console: Console) -> int:
-    from synthetic.source import World
     from workbench.interop import load
     from workbench.metrics import evaluate
     from workbench.public import find_source
     from workbench.settings import plain
 
-    world = find_source(command.world)
-    if not isinstance(world, World):
-        rule = "a world, whose causes are known"
-        raise ValueError(f"--world must be {rule}; got {command.world}: name one, or a saved world's folder.")
-    scores = evaluate(load(command.sae), world, command.n, command.seed)
+    scores = evaluate(load(command.sae), find_source(command.world), command.n, command.seed)
     shown = {name: plain(value) for name, value in scores.items()}
     if command.json:
         print(json_text(shown))
@@ -291,21 +328,42 @@ def _identify(command: Identify, console: Console) -> int:
     return identify(command.file, console, as_json=command.json)
 
 
-_Command = (
-    Annotated[List, tyro.conf.subcommand("list")]
-    | Annotated[Check, tyro.conf.subcommand("check")]
-    | Annotated[Train, tyro.conf.subcommand("train")]
-    | Annotated[Eval, tyro.conf.subcommand("eval")]
-    | Annotated[Identify, tyro.conf.subcommand("identify")]
-)
+def _commands(words: list[str]) -> Any:
+    """The subcommands; `--config` among the words gives those of `train` other defaults."""
+    pairs = [word.partition("=")[::2] for word in words]
+    named = [value or "".join(words[i + 1 : i + 2]) for i, (flag, value) in enumerate(pairs) if flag == "--config"]
+    default = _defaults(Path(named[-1])) if named and words[0] == "train" else None
+    train = tyro.conf.subcommand("train", default=default) if default else tyro.conf.subcommand("train")
+    return (
+        Annotated[List, tyro.conf.subcommand("list")]
+        | Annotated[Check, tyro.conf.subcommand("check")]
+        | Annotated[Train, train]
+        | Annotated[Eval, tyro.conf.subcommand("eval")]
+        | Annotated[Identify, tyro.conf.subcommand("identify")]
+    )
+
+
+def _defaults(path: Path) -> Train:
+    """What a run's folder or a file says of training; of a folder that `train` wrote, its world and sizes too."""
+    content, hints = read_settings(path), get_type_hints(Train)
+    names = _KEPT if "files" in content else ()
+    settings: dict[str, Any] = {
+        name: converted(f"{path}: {name}", content[name], hints[name]) for name in names if name in content
+    }
+    defaults = Train("", Path("out"), config=path, train=read_config(path), **settings)
+    for name in ("variant", "out"):
+        object.__setattr__(defaults, name, tyro.MISSING)
+    return defaults
 
 
 def main() -> int:
     """Run one command; bad input ends with one line and exit code 2."""
-    command = read_flags(_Command, prog="python -m workbench", description=__doc__)
+    command: Any = None
     doers: dict[type, Any] = {List: _list, Check: _check, Train: _train, Eval: _eval, Identify: _identify}
 
     def body() -> int:
+        nonlocal command
+        command = read_flags(_commands(sys.argv[1:]), prog="python -m workbench", description=__doc__)
         plugin: Path | None = getattr(command, "plugin", None)
         if plugin is not None:
             from workbench.plugins import load_plugin
@@ -317,7 +375,7 @@ def main() -> int:
         kept = isinstance(command, Train) and (command.out / _CHECKPOINT).exists()
         return f"stopped{'; the same command goes on from the last checkpoint' if kept else ''}"
 
-    sizes = "--m, --config.batch, --n or the world's sizes"
+    sizes = "--m, --train.batch, --n or the world's sizes"
     return guarded(body, also=(Diverged,), stopped=stopped, sizes=sizes)
 
 

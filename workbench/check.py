@@ -20,6 +20,7 @@ from synthetic.laws.firing import ExactlyK
 from synthetic.mixture import SparseMixture
 from synthetic.source import Codes
 from workbench import kernels
+from workbench.check_metric import check_metric as check_metric
 from workbench.check_world import check_world as check_world
 from workbench.contract import Broken, NotApplicable, Outcome, demand, outcome, outcomes
 from workbench.interop import load

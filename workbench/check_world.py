@@ -60,8 +60,9 @@ class _Subject:
         """Another object of the same settings."""
         if self._world is None:
             return self._make()
-        if dataclasses.is_dataclass(self._world) and not isinstance(self._world, type):
-            return dataclasses.replace(self._world)
+        world: Any = self._world
+        if dataclasses.is_dataclass(world) and not isinstance(world, type):
+            return dataclasses.replace(world)
         raise NotApplicable("give a function that makes the world, or a dataclass: this one cannot be made again")
 
     @cached_property

@@ -3,18 +3,31 @@
 import importlib.util
 import sys
 from pathlib import Path
+from typing import Any
 
 from synthetic.base.errors import PLUGINS, blamed, in_our_words, must
+from synthetic.base.storage import knobs
+from synthetic.worlds import worlds
+from workbench.metrics import METRICS
 from workbench.variants import variant_shelf
 
+_DECORATORS = '@workbench.register("name"), @workbench.metric(name=1.0) or @workbench.world'
 
-def load_plugin(path: str | Path) -> list[str]:
-    """Run a Python file and return the names of the variants it registered; where it fails later, it is named.
+
+def shelves() -> dict[str, dict[str, Any]]:
+    """What is there by name: variants, metrics (a family by the name of its function), worlds and classes of them."""
+    metrics = {kind.measure.__name__: kind for kind in METRICS}
+    classes = {name: cls for name, cls in knobs().items() if hasattr(cls, "sample")}
+    return {"variants": dict(variant_shelf()), "metrics": metrics, "worlds": classes | dict(worlds())}
+
+
+def load_plugin(path: str | Path) -> dict[str, list[str]]:
+    """Run a Python file and return the names of what it registered, by shelf; where it fails later, it is named.
 
     Raises:
         ValueError: no such file, it does not run, it ends the program, or it registers nothing.
     """
-    path, before = Path(path).absolute(), variant_shelf()
+    path, before = Path(path).absolute(), shelves()
     must(path.is_file(), "plugin", "a Python file", path, "check the path")
     name = f"workbench_plugin_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -33,6 +46,10 @@ def load_plugin(path: str | Path) -> list[str]:
             raise
         said = blamed(error) or f"plugin must run; got {type(error).__name__} in {path}: {error}: mend it there."
         raise ValueError(said) from error
-    found = [v for v, cls in variant_shelf().items() if before.get(v) is not cls]
-    must(found, "plugin", "a file that registers a variant", path, 'decorate a class with @workbench.register("name")')
+    found = {
+        kind: [name for name, thing in shelf.items() if before[kind].get(name) is not thing]
+        for kind, shelf in shelves().items()
+    }
+    rule = "a file that registers a variant, a metric or a world"
+    must(any(found.values()), "plugin", rule, path, f"decorate what it brings with {_DECORATORS}")
     return found

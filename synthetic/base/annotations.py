@@ -34,8 +34,12 @@ def annotated(cls: _T) -> _T:
         if not hints:
             hints.update(get_type_hints(cls))
         for name in named:
-            pick(name, signature.parameters, f"setting of {cls.__name__}")
-        given = signature.bind(self, *values, **named)
+            pick(name, list(signature.parameters)[1:], f"setting of {cls.__name__}")
+        try:
+            given = signature.bind(self, *values, **named)
+        except TypeError as error:  # too many, or one lacks that has no default
+            name = cls.__name__
+            raise ValueError(f"{name} must be given its settings; got {error}: help({name}) lists them.") from None
         for name in list(given.arguments)[1:]:
             given.arguments[name] = converted(f"{cls.__name__}.{name}", given.arguments[name], hints[name])
         make(*given.args, **given.kwargs)

@@ -1,8 +1,10 @@
 """Progress of long work: shown on a terminal and in a notebook, silent elsewhere."""
 
+import multiprocessing
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -19,24 +21,54 @@ def track(items: Iterable[_T], label: str) -> Iterator[_T]:
 
 
 @contextmanager
-def counted(label: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Within the block, a function of how many units are done and of how many there are moves a progress bar."""
+def counted(label: str, unit: str, after: float = 0.0) -> Iterator[Callable[[int, int], None]]:
+    """Within the block, a function of how many units are done and of how many there are moves a progress bar.
+
+    It appears where the work takes longer than `after` seconds.
+    """
     number = TextColumn("{task.completed} of {task.total} " + unit, markup=False)
     name = TextColumn("{task.description}", markup=False)
-    with progress_of(name, BarColumn(), number, TimeRemainingColumn()) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    bar = progress_of(name, BarColumn(), number, TimeRemainingColumn())
+    task, begin = bar.add_task(label, total=None), time.monotonic() + after
+
+    def move(done: int, total: int) -> None:
+        if time.monotonic() >= begin:
+            bar.start()
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield move
+    finally:
+        bar.stop()
 
 
 def progress_of(*columns: ProgressColumn) -> Progress:
-    """A bar of these columns, gone when it ends."""
+    """A bar of these columns, gone when it ends; it stays away beside another bar, and in a process of a pool."""
     console = Console(stderr=True)
     if console.is_jupyter:
         return _InNotebook(*columns, console=console, disable=True)
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    return _Bar(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-class _InNotebook(Progress):
+class _Bar(Progress):
+    """One bar at a time."""
+
+    up: ClassVar[Progress | None] = None
+
+    def start(self) -> None:
+        """Show it, where nothing speaks against it."""
+        if _Bar.up is None and multiprocessing.parent_process() is None:
+            _Bar.up = self
+            super().start()
+
+    def stop(self) -> None:
+        """Take it away."""
+        if _Bar.up is self:
+            _Bar.up = None
+            super().stop()
+
+
+class _InNotebook(_Bar):
     """One line below the cell, replaced as it changes, which needs no widgets."""
 
     _line: Any = None
@@ -47,7 +79,7 @@ class _InNotebook(Progress):
         super().update(*task, **changes)
         now = self.get_time()
         begun = min((task.start_time for task in self.tasks if task.start_time is not None), default=now)
-        if now - begun > 2 and now - self._shown > 0.5:
+        if _Bar.up is self and now - begun > 2 and now - self._shown > 0.5:
             self._shown = now
             self._show(" ".join(self._words()))
 

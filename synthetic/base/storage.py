@@ -306,8 +306,9 @@ def settled(folder: Path, read: Callable[[], _R]) -> _R:
     while time.monotonic() < until:
         before = _being_written(folder)
         try:
-            for owner in (folder.parent, folder):  # a member of a stack is written with the stack
-                finish(owner)
+            if _in_parents_save(folder):
+                finish(folder.parent)
+            finish(folder)
             return read()
         except (ValueError, OSError):
             if attempts and not (before or _being_written(folder)):
@@ -318,7 +319,15 @@ def settled(folder: Path, read: Callable[[], _R]) -> _R:
 
 
 def _being_written(folder: Path) -> bool:
-    return in_use(folder) or (folder.parent / _READY).exists()
+    return in_use(folder) or _in_parents_save(folder)
+
+
+def _in_parents_save(folder: Path) -> bool:
+    """Whether a save of the parent, whole but not in place, has files of this folder, as a stack's has its members'."""
+    ready, gone = folder.parent / _READY, ""
+    with suppress(OSError):
+        gone = (ready / _GONE).read_text("utf-8", "replace")
+    return (ready / folder.name).exists() or json.dumps(f"{folder.name}/")[:-1] in gone
 
 
 def _settle(folder: Path) -> None:

@@ -129,7 +129,7 @@ def test_command_line_round_trip(tmp_path: Path, monkeypatch, capsys) -> None:
     shelves = json.loads(run("list", "--json"))
     assert {"topk", "relu"} <= set(shelves["variants"])
     assert "synthsaebench_16k" in shelves["worlds"]
-    run("train", "topk", str(tmp_path / "sae"), "--world", "toy", "--m", "16", "--set", "k=2", "--config.steps", "60")
+    run("train", "topk", str(tmp_path / "sae"), "--world", "toy", "--m", "16", "--set", "k=2", "--train.steps", "60")
     scores = json.loads(run("eval", str(tmp_path / "sae"), "--world", "toy", "--n", "2000", "--json"))
     assert scores["mcc"] > scores["mcc_null"]
     assert "perhaps you meant 'k'" in run("train", "topk", str(tmp_path / "x"), "--set", "kk=2", code=2)

@@ -206,7 +206,7 @@ def main(monkeypatch, capsys, *words):
 
 def test_the_front_door_trains_and_audits_on_a_store(monkeypatch, capsys, store, tmp_path):
     place = f"{store.folder}:mlp_out.2"
-    flags = ["--world", place, "--m", 24, "--set", "k=3", "--config.steps", 20, "--config.batch", 32]
+    flags = ["--world", place, "--m", 24, "--set", "k=3", "--train.steps", 20, "--train.batch", 32]
     code, said = main(monkeypatch, capsys, "train", "topk", tmp_path / "sae", *flags)
     assert code == 0, said
     assert W.load(tmp_path / "sae").d == tiny.D

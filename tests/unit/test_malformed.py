@@ -141,7 +141,7 @@ def test_wrong_flags_are_refused(box, command, main):
             value = (flag, token) if kind is bool else (f"{flag}={token}",)
             box.refused(f"{flag} {token[:20]}", *start, *value, main=main)
     for out in ("", ".", "./") if command == "train" else ():
-        box.refused(f"out {out!r}", "train", "topk", out, "--config.steps", "1")
+        box.refused(f"out {out!r}", "train", "topk", out, "--train.steps", "1")
     for few in range(len(words)):
         box.refused(f"{few} words", command, *words[:few], main=main)
     box.refused("one word more", *start, "more", main=main)

@@ -242,6 +242,23 @@ def test_what_is_in_the_way_of_a_stopped_save_is_named_until_it_is_gone(tmp_path
     W.load(tmp_path / "sae")
 
 
+def test_a_stopped_save_of_the_parent_is_finished_only_for_a_folder_that_it_writes_or_removes(tmp_path):
+    for name, seeds in (("old", [0, 1, 2]), ("new", [3, 4])):
+        W.create("topk", 4, 8, k=2, seed=seeds).save(tmp_path / name)
+    stack, beside = tmp_path / "old", tmp_path / "old" / "beside"
+    shutil.move(tmp_path / "new", stack / ".ready")
+    gone = [f"member-002/{path.name}" for path in (stack / "member-002").iterdir()]
+    (stack / ".ready" / ".gone.json").write_text(json.dumps(gone))
+    W.create("topk", 4, 8, k=2, seed=9).save(beside)
+    assert W.load(beside).seed == 9
+    assert (stack / ".ready").is_dir()  # none of a reader's business
+    shutil.copytree(stack, tmp_path / "copy")
+    with pytest.raises(ValueError, match="existing folder"):
+        W.load(stack / "member-002")
+    assert W.load(tmp_path / "copy" / "member-001").seed == 4
+    assert not (tmp_path / "copy" / ".ready").exists()
+
+
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EPERM])
 def test_a_stopped_save_on_a_disk_that_cannot_be_written_says_what_to_do(tmp_path, monkeypatch, number):
     def refuses(folder, doing):

@@ -13,7 +13,7 @@ import synthetic as S
 import workbench as W
 from synthetic.source import Batch, Codes
 from workbench.parts.sparsifiers import fired
-from workbench.training.checkpoint import identity, load_checkpoint
+from workbench.training.checkpoint import identity, load_checkpoint, started
 from workbench.training.optimiser import MemoryOrderAdam, clip_gradients
 from workbench.training.revival import aux_k_loss, resample
 
@@ -230,7 +230,8 @@ def test_an_interrupted_write_keeps_the_previous_checkpoint(tmp_path, monkeypatc
     ("what", "changed"),
     [
         ("config", {"config": replace(SHORT, lr=1e-3)}),
-        ("config", {"config": replace(SHORT, steps=31)}),
+        ("config", {"config": replace(SHORT, steps=11)}),
+        ("config", {"config": replace(SHORT, steps=31, lr=1e-3)}),
         ("seed", {"seed": 1}),
         ("settings", {"k": 3}),
         ("init_seed", {"init_seed": 1}),
@@ -255,6 +256,39 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path, what, changed):
         ValueError, match=rf"checkpoint\.{what} must be that of the run.*; got .*: resume with the settings"
     ):
         run(True, **changed)
+
+
+STEADY = replace(EVERYTHING, steps=7, warm_up=0, decay=0, penalty_warm_up=0, k_start=None)
+
+
+@pytest.mark.parametrize(
+    ("config", "unlike"),
+    [
+        (STEADY, []),
+        (replace(STEADY, decay=0.2), ["learning rate"]),
+        (replace(STEADY, penalty_warm_up=0.5), ["penalty"]),
+        (replace(STEADY, k_start=8.0), ["k"]),
+        (replace(STEADY, resample_every=7), ["resampling"]),
+    ],
+)
+def test_a_longer_run_has_the_bits_of_an_unbroken_one_where_the_schedule_says_so(tmp_path, config, unlike):
+    """BatchTopK has a k, and here a penalty to warm up."""
+
+    class Both(W.variant_shelf()["batch_topk"]):
+        penalties = ("mse",)
+
+    def run(config, **how):
+        sae = Both(8, 40, k=2)
+        W.train(sae, WORLD, config, **how)
+        return state(sae)
+
+    longer = replace(config, steps=22, checkpoint_every=5)
+    run(config, checkpoint=tmp_path / "c")
+    assert started(tmp_path / "c") == (config, 7)
+    ended, unbroken = run(longer, checkpoint=tmp_path / "c", resume=True), run(longer)
+    assert longer.unlike(config, 7, penalties=True) == unlike
+    assert torch.equal(ended["W_enc"], unbroken["W_enc"]) == (not unlike)
+    assert started(tmp_path / "c") == (longer, 22)
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):

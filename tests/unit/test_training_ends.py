@@ -222,7 +222,7 @@ def test_what_is_no_source_is_refused():
     class Nothing:
         d = 8
 
-    with pytest.raises(ValueError, match=r"train\.world must be activations: an object .*; got .*Nothing.*: make one"):
+    with pytest.raises(ValueError, match=r"rows must be a tensor or array .*; got .*Nothing.*: wrap"):
         inspect.unwrap(W.train)(W.create("topk", 8, 20), Nothing(), SHORT)  # past the tests' own type checks
 
 
@@ -331,6 +331,15 @@ def test_a_misspelt_training_setting_suggests_the_nearest():
         ValueError, match=r"setting of TrainConfig must be one of .*; got 'stpes': perhaps you meant 'st"
     ):
         W.TrainConfig(stpes=3)
+
+
+def test_settings_that_are_too_many_or_too_few_are_one_sentence():
+    with pytest.raises(
+        ValueError, match=r"Uniform must be given its settings; got too many positional arguments: help"
+    ):
+        S.Uniform(1, 2, 3)
+    with pytest.raises(ValueError, match=r"Given must be given its settings; got missing .* 'rows': help\(Given"):
+        S.Given()
 
 
 def test_numpys_numbers_are_kept_as_pythons():

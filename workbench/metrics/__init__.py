@@ -11,6 +11,7 @@ from torch import Tensor
 
 from synthetic.base.errors import must, pick
 from synthetic.base.streams import seed_of, stream, torch_defaults
+from synthetic.rows import ArrayRows, IteratorRows, PassRows, as_source
 from synthetic.source import Source
 from workbench.metrics.codings import Coding, Inferred, OwnEncoder, settings_of
 from workbench.metrics.evidence import Evidence, collect
@@ -28,7 +29,7 @@ __all__ = ["METRICS", "Evidence", "Metric", "Scores", "collect", "evaluate", "nu
 @torch_defaults()
 def evaluate(
     sae: SAE | Tensor,
-    source: Source | Tensor,
+    source: Any,
     n: int = 100_000,
     seed: int = 1,
     *,
@@ -42,7 +43,8 @@ def evaluate(
 
     Args:
         sae: an SAE or a stack; or rows (*s, m, d) of a dictionary, with an `encoder`.
-        source: a world, a store, or any other source; or activations (n, d) themselves, each of which counts once.
+        source: a world or its name, a store, or any other source; or what `workbench.rows` takes: of an array each row
+            counts once, of a DataLoader or an iterator the first n do.
         n: samples drawn.
         seed: of the stream.
         metrics: names; the families that hold them are computed, and no others. All where None.
@@ -58,21 +60,27 @@ def evaluate(
         ValueError: the SAE's width is not the source's, or a parameter is not finite.
     """
     must(n >= 1, "evaluate.n", "at least 1", n, "draw some samples")
-    seed = seed_of("evaluate.seed", seed)
+    source, seed = _rows_or_source(source, n), seed_of("evaluate.seed", seed)
     coding = _coding(sae, encoder, budget)
     width = source.shape[-1] if isinstance(source, Tensor) else source.d
     must(width == coding.d, "evaluate.world", f"of dimension {coding.d}, the SAE's", width, "pass the SAE's own world")
-    if isinstance(source, Tensor):
-        must(source.ndim == 2 and len(source), "evaluate.source", "rows (n, d)", tuple(source.shape), "flatten it")
     kinds = METRICS if metrics is None else _families(metrics)
     members = [
-        {k: v for kind in kinds if kind.needs(evidence) for k, v in kind.measure(evidence).items()}
+        {k: v for kind in kinds if kind.needs(evidence) for k, v in kind.scores(evidence).items()}
         for evidence in collect(coding, source, n, seed)
     ]
     scores = members[0]
     if coding.shape:
         scores = {name: np.array([m[name] for m in members]).reshape(coding.shape) for name in members[0]}
     return Scores(scores, coding.settings, coding.shape)
+
+
+def _rows_or_source(x: Any, n: int) -> Source | Tensor:
+    """Activations that somebody has already as rows, each of which counts once; any other source."""
+    source = as_source(x)
+    if isinstance(source, ArrayRows | PassRows | IteratorRows):
+        return torch.cat((source if isinstance(source, ArrayRows) else source.first(n)).parts)
+    return source
 
 
 def _coding(sae: SAE | Tensor, encoder: str | None, budget: dict[str, Any]) -> Coding:
@@ -108,11 +116,12 @@ def _families(names: Collection[str]) -> list[Metric]:
 
 
 @torch_defaults()
-def null(sae: SAE, source: Source, n: int = 20_000, seed: int = 1, draws: int = 4) -> dict[str, tuple[float, float]]:
+def null(sae: SAE, source: Any, n: int = 20_000, seed: int = 1, draws: int = 4) -> dict[str, tuple[float, float]]:
     """Chance level of every metric: mean and sd over `draws` untrained SAEs of the same class, shape and settings.
 
     Weights are fresh, b_dec is E[x], running thresholds see one training batch. A stack's first member is the model.
     """
+    source = as_source(source)
     settings = {name: _first(v) for name, v in sae.settings.items()}
     fresh = type(sae)(sae.d, sae.m, seed=[10_000 + i for i in range(draws)], **settings)
     x = source.sample(4096, stream(seed, "null/batch")).x

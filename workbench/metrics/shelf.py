@@ -4,6 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from synthetic.base.errors import must
+from synthetic.base.schema import shown
 from workbench.metrics.evidence import Evidence
 
 Values = dict[str, float]
@@ -23,6 +27,17 @@ class Metric:
     needs: Condition
     """whether the activations and the stack define these scores at all"""
 
+    def scores(self, evidence: Evidence) -> Values:
+        """What `measure` gives, checked: a plug-in's may return anything."""
+        where, values = f"metric {self.measure.__name__}", self.measure(evidence)
+        if not isinstance(values, dict) or values.keys() != set(self.names):
+            got = sorted(map(str, values)) if isinstance(values, dict) else shown(values)
+            must(False, where, f"a function that returns a dictionary of {list(self.names)}", got, "return them all")
+        for name, value in values.items():
+            number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+            must(number, f"{where}: {name}", "a number", shown(value), "take its float(...)")
+        return values
+
 
 METRICS: list[Metric] = []
 
@@ -35,6 +50,7 @@ def metric(**best: float | None) -> Callable[[Measure], Measure]:
     """
 
     def put(measure: Measure) -> Measure:
+        _must_be_free(measure, set(best))
         known = {name: value for name, value in best.items() if value is not None}
         condition: Condition = getattr(measure, "condition", lambda evidence: True)
         free: bool = getattr(measure, "anywhere", False)
@@ -46,6 +62,17 @@ def metric(**best: float | None) -> Callable[[Measure], Measure]:
         return measure
 
     return put
+
+
+def _must_be_free(measure: Measure, names: set[str]) -> None:
+    """Refuse names that another metric has; the same function, run again, takes its own place."""
+    rule, advice = "a function below @metric(name=best value or None, ...)", "name its scores in the brackets"
+    must(names and callable(measure), "metric", rule, shown(measure), advice)
+    for other in [kind for kind in METRICS if names & set(kind.names)]:
+        same = (measure.__module__, measure.__qualname__) == (other.measure.__module__, other.measure.__qualname__)
+        taken = sorted(names & set(other.names))
+        must(same, f"metric {measure.__name__}", "of names that are not taken", taken, "choose other names")
+        METRICS.remove(other)
 
 
 def only_if(condition: Condition) -> Callable[[Measure], Measure]:

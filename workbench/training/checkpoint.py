@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath
@@ -17,6 +18,7 @@ from synthetic.base.errors import must
 from synthetic.base.schema import NUMBER, OBJECT, checked_fields, list_of, parsed, shown, whole
 from synthetic.base.storage import must_be_sound, read, read_tensors, tensor_sum, tensor_sums, write_tensors
 from synthetic.base.streams import stream
+from synthetic.rows import IteratorRows
 from synthetic.source import Finite, Source
 from workbench.sae import SAE
 from workbench.training.config import TrainConfig
@@ -117,12 +119,15 @@ def save_checkpoint(
     write_tensors(path, tensors, {"format": _FORMAT, **tensor_sums(tensors)})
 
 
-def finished(path: Path, steps: int) -> bool:
-    """Whether a checkpoint is there, of a run that has done so many steps."""
+def started(path: Path) -> tuple[TrainConfig, int] | None:
+    """The settings of the run that a checkpoint is of, and the steps it has done; None where there is none."""
     if not path.exists():
-        return False
-    tensors, _ = read(path, read_tensors, "checkpoint")
-    return "progress" in tensors and _object(tensors, "progress", path).get("step") == steps
+        return None
+    tensors, metadata = read(path, read_tensors, "checkpoint")
+    must_be_sound(tensors, metadata, path, f"it is damaged; {_ANEW}")
+    config = checked_fields(_object(tensors, "about", path).get("config"), f"{path}: config", {}, _ANEW)
+    progress = checked_fields(_object(tensors, "progress", path), f"{path}: progress", {"step": whole(1)}, _ANEW)
+    return TrainConfig(**config), progress["step"]
 
 
 def load_checkpoint(
@@ -163,11 +168,22 @@ def _object(tensors: dict[str, Tensor], name: str, path: Path) -> dict[str, Any]
 
 
 def _must_agree(saved: dict[str, Any], about: Identity) -> None:
-    """Refuse the checkpoint of a run of other settings, by the first that differs."""
+    """Refuse the checkpoint of a run of other settings, by the first that differs; this run may be a longer one."""
     for name, value in about.fields.items():
-        if saved.get(name) != value:
-            wanted, found = _difference(value, saved.get(name))
+        wanted, found = value, saved.get(name)
+        if name == "config" and isinstance(found, dict):
+            if _lengthens(wanted, found):
+                continue
+            found = found | {"checkpoint_every": wanted["checkpoint_every"]}  # which changes no bit
+        if found != wanted:
+            wanted, found = _difference(wanted, found)
             raise ValueError(f"checkpoint.{name} must be that of the run, {wanted}; got {found}: {_AS_STARTED}.")
+
+
+def _lengthens(config: dict[str, Any], saved: dict[str, Any]) -> bool:
+    with suppress(ValueError):  # of another version's settings
+        return TrainConfig(**config).lengthens(TrainConfig(**saved))
+    return False
 
 
 def _difference(one: Any, other: Any, where: str = "") -> tuple[str, str]:
@@ -190,6 +206,9 @@ def _must_repeat(probe: Tensor, about: Identity) -> None:
         if torch.allclose(probe, about.probe, rtol=1e-4, atol=1e-4 * size, equal_nan=True):
             return
     name = type(about.source).__name__
+    if isinstance(about.source, IteratorRows):
+        advice = "an iterator cannot be rewound: pass one made anew, or a function that returns one"
+        must(False, "checkpoint.world", "an iterator that starts as the run's did", "one with other rows", advice)
     advice = "a run on a source that goes on by itself cannot be resumed; start anew"
     must(about.repeats, "checkpoint.world", "one that gives the same rows for the same seed", f"{name}, others", advice)
     must(False, "checkpoint.world", "that of the run", f"{name}, which gives other activations", _AS_STARTED)

@@ -1,12 +1,14 @@
 """Settings of a training run, and how it can fail."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from synthetic.base.annotations import annotated
 from synthetic.base.errors import must
+from synthetic.base.schema import OBJECT, optional, read_json
 
 
 @annotated
@@ -15,7 +17,7 @@ class TrainConfig:
     """How an SAE, or a stack of them, is trained. Lengths are in units where E|x|^2 = d."""
 
     steps: int = 4000
-    """optimiser steps"""
+    """optimiser steps; a run that has done fewer goes on to as many"""
     batch: int = 512
     """samples a step"""
     lr: float | tuple[float, ...] = 3e-3
@@ -93,12 +95,63 @@ class TrainConfig:
         rise = self.penalty_warm_up * self.steps
         return min(1.0, (step + 1) / rise) if rise else 1.0
 
+    def annealing_at(self, step: int) -> float:
+        """Share of the way from k to `k_start` that is left at a step."""
+        last = self.k_anneal * self.steps - 1
+        return max(0.0, 1 - step / last) if last > 0 else 0.0
+
+    def lengthens(self, shorter: "TrainConfig") -> bool:
+        """Whether this is the other's training with more steps; how often it is saved does not count."""
+        longer = self.steps > shorter.steps
+        return longer and replace(shorter, steps=self.steps, checkpoint_every=self.checkpoint_every) == self
+
+    def unlike(self, shorter: "TrainConfig", done: int, penalties: bool) -> list[str]:
+        """What the first `done` steps of a shorter run had otherwise than an unbroken run of this one's steps.
+
+        Where that is nothing, the lengthened run ends with the bits of the unbroken one: with `warm_up`, `decay` and
+        `penalty_warm_up` at 0, for one. Else it goes on by its own schedule: a rate that had fallen is full again.
+
+        Args:
+            shorter: the settings of the run so far.
+            done: its steps.
+            penalties: whether the variant has loss terms that warm up.
+        """
+        schedules = {"learning rate": TrainConfig.rate_at}
+        schedules |= {"penalty": TrainConfig.penalty_at} if penalties else {}
+        schedules |= {"k": TrainConfig.annealing_at} if self.k_start is not None else {}
+        steps = range(done)
+        found = [name for name, at in schedules.items() if any(at(self, t) != at(shorter, t) for t in steps)]
+        missed = self.resample_every and done == shorter.steps and done % self.resample_every == 0
+        return found + ["resampling"] * bool(missed)
+
     def evaluate_at(self) -> set[int]:
         """Numbers of finished steps after which to evaluate: log-spaced, ending at `steps`."""
         if not self.evaluations:
             return set()
         first = max(1, self.steps // 200)
         return {round(v) for v in np.geomspace(self.steps, first, self.evaluations)}
+
+
+def read_config(path: str | Path) -> TrainConfig:
+    """The training of a run or SAE: its folder, with a train.json or config.json, or such a file, or a file of fields.
+
+    Raises:
+        ValueError: nothing there, no JSON object, or not of fields of TrainConfig.
+    """
+    content = read_settings(path)
+    return TrainConfig(**content.get("train", content))
+
+
+def read_settings(path: str | Path) -> dict[str, Any]:
+    """The JSON object of settings in a run's or an SAE's folder, or in a file."""
+    path = Path(path)
+    must(path.exists(), "--config", "a folder or file that is there", path, "check the path")
+    if path.is_dir():
+        names = [name for name in ("train.json", "config.json") if (path / name).exists()]
+        advice = "name a folder that `train` or an experiment wrote, or a file"
+        must(names, "--config", "a folder with a train.json or config.json", path, advice)
+        path = path / names[0]
+    return read_json(path, "--config", {"train": optional(OBJECT)}, "correct it")
 
 
 class Diverged(RuntimeError):  # noqa: N818

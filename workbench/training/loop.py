@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,9 +13,11 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from synthetic.base.errors import must
+from synthetic.base.progress import counted
 from synthetic.base.schema import shown
 from synthetic.base.streams import seed_of, stream
 from synthetic.base.terminal import unbroken
+from synthetic.rows import as_source
 from synthetic.source import Source, must_be_finite, rows_given
 from workbench.parts.sparsifiers import fired
 from workbench.sae import SAE, Pass
@@ -44,7 +47,7 @@ class Progress:
 
 def train(
     sae: SAE,
-    world: Source,
+    source: Any,
     config: TrainConfig | None = None,
     *,
     seed: int | np.integer = 0,
@@ -53,7 +56,7 @@ def train(
     on_step: Callable[[Progress], None] | None = None,
     score: Callable[[SAE], dict[str, Any]] | None = None,
 ) -> list[Record]:
-    """Train a stack in place on fresh samples of a world, or on a store; all members see the same batches.
+    """Train a stack in place on fresh samples of a world, or on rows; all members see the same batches.
 
     Batch t is a function of (seed, "train", t); the moments of x come from stream "moments", evaluations from
     "evaluate", initial weights from "init", so none share samples.
@@ -65,12 +68,16 @@ def train(
 
     Args:
         sae: an SAE or a stack, on the device to train on.
-        world: where activations come from, a world or `workbench.lm.activations.Activations`.
+        source: where activations come from: a world or its name, `workbench.lm.activations.Activations`, or what
+            `workbench.rows` takes, such as a tensor, an array, a DataLoader or an iterator.
         config: settings; defaults where None.
         seed: of the data.
         checkpoint: file to keep the run's state in, every `config.checkpoint_every` steps and at the end.
-        resume: continue from `checkpoint` if it exists; the result has the same bits as an unbroken run.
-        on_step: called after each step, for progress display.
+        resume: continue from `checkpoint` if it exists; the result has the same bits as an unbroken run. The run may
+            have been one of fewer steps: it goes on by the longer schedule, and has other bits where that one's first
+            steps differ (`TrainConfig.unlike`).
+        on_step: called after each step, for a display of the caller's own; where None a bar shows what takes more than
+            two seconds, on a terminal and in a notebook.
         score: what an evaluation measures; needed where `config.evaluations` is above 0.
 
     Returns:
@@ -79,13 +86,11 @@ def train(
     Raises:
         Diverged: a member's loss is not finite, in a step or after the last one before an evaluation, a checkpoint or
             the end. Members that diverged then have the parameters of the last such point before, or of the start.
-        ValueError: world and SAE do not fit, or the checkpoint belongs to another run.
+        ValueError: source and SAE do not fit, the source has too few rows, or the checkpoint belongs to another run.
     """
     config, seed = config or TrainConfig(), seed_of("train.seed", seed)
-    if not isinstance(world, Source):
-        rule = "activations: an object with a width `d` and a method `sample`"
-        must(False, "train.world", rule, shown(world), "make one, or look it up by its name first")
-    must(world.d == sae.d, "train.world", f"of dimension {sae.d}, the SAE's", world.d, "create the SAE with d=world.d")
+    world: Source = as_source(source)
+    must(world.d == sae.d, "train.source", f"of dimension {sae.d}, the SAE's", world.d, "create the SAE with that d")
     lasting = not any(value.is_inference() for value in sae.state_dict().values())
     must(lasting, "train.sae", "made outside torch.inference_mode", "inference tensors", "make or load it outside")
     aux = not config.aux_k or sae.linear_pre
@@ -97,10 +102,13 @@ def train(
         run = _Run(sae, world, config, seed, Path(checkpoint) if checkpoint else None, score)
         run.begin(resume)
         try:
-            while run.done < config.steps:
-                run.step()
-                if on_step is not None:
-                    on_step(Progress(run.done, config.steps, run.records[-1] if run.records else {}))
+            with nullcontext() if on_step else counted("training", "steps", after=2.0) as show:
+                while run.done < config.steps:
+                    run.step()
+                    if show is not None:
+                        show(run.done, config.steps)
+                    elif on_step is not None:
+                        on_step(Progress(run.done, config.steps, run.records[-1] if run.records else {}))
         finally:
             for name, value in sae.annealed.items():
                 sae.get_buffer(name).copy_(value)
@@ -143,6 +151,8 @@ class _Run:
         else:
             with unbroken():
                 fold_row_norms(sae)
+            if self.about is not None:
+                _ = self.about.probe  # while the source still has its first rows to give
             match_moments(sae, self.world, config, self.seed)
         sae.rates = self.optimiser.rates
         if config.k_start is not None and isinstance(getattr(sae, "k", None), Tensor):
@@ -293,9 +303,7 @@ def match_moments(sae: SAE, world: Source, config: TrainConfig, seed: int) -> No
 
 @torch.no_grad()
 def _anneal_k(sae: SAE, final: Tensor, config: TrainConfig, step: int) -> None:
-    last = config.k_anneal * config.steps - 1
-    left = max(0.0, 1 - step / last) if last > 0 else 0.0
-    k = final + ((config.k_start or 0.0) - final) * left
+    k = final + ((config.k_start or 0.0) - final) * config.annealing_at(step)
     sae.get_buffer("k").copy_(k.clamp_max(sae.m) if final.is_floating_point() else k.round().clamp(1, sae.m))
 
 
