@@ -2,18 +2,4 @@
 
 from synthetic.base.lazy import attach
 
-__getattr__, __dir__ = attach(
-    __name__,
-    {
-        "workbench.public": ("SAE", "Latents", "Pass", "create", "load", "register", "squared_error", "variant_shelf"),
-        "workbench.training.config": ("Diverged", "TrainConfig"),
-        "workbench.training.loop": ("train",),
-        "workbench.metrics": ("evaluate", "null"),
-        "workbench.training.ceiling": ("ceiling", "oracle"),
-        "workbench.topics.concepts.report": ("concept_report",),
-        "workbench.topics.concepts.regression": ("NotIdentifiable",),
-        "workbench.training.recipes": ("RECIPES", "Recipe", "recipe"),
-        "synthetic.source": ("Codes",),
-        "synthetic.base.errors": ("must",),
-    },
-)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

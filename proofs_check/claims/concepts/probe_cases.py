@@ -12,7 +12,7 @@ from torch import Tensor
 import synthetic as S
 from proofs_check.claims.concepts.cases import SMALL
 from synthetic.concepts.activations import exact_activations, numerical_rank
-from synthetic.concepts.model import ConceptModel
+from synthetic.concepts.model import ConceptModel, configurations
 from workbench.theory import concept_probes as theory
 from workbench.topics.concepts import probes
 
@@ -98,7 +98,7 @@ class Evidence:
         def normal(*shape: int) -> Tensor:
             return torch.randn(*shape, generator=rng, dtype=torch.float64)
 
-        c = S.concepts.configurations(sizes)
+        c = configurations(sizes)
         own = [normal(pairs, n)[:, c[:, k]] for k, n in enumerate(sizes)]
         before = torch.stack(own).sum(0) + (0.0 if self.factorised else normal(pairs, cells))
         after = before + normal(pairs, self.values)[:, c[:, 0]]
