@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 EDITABLE := --config-settings editable_mode=compat --editable
 READY := $(VENV)/.ready
 
-.PHONY: recovery lm test check proofs bench fix clean
+.PHONY: recovery lm test goldens check proofs bench fix clean
 
 recovery: $(READY)
 	$(BIN)/python -m experiments recovery
@@ -16,6 +16,10 @@ lm: $(READY)-lm
 
 test: $(READY)-test
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# what is computed now against what was kept: about a quarter of an hour on one core
+goldens: $(READY)-test
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.golden.goldens check
 
 check: $(READY)-test
 	$(BIN)/ruff format --check .

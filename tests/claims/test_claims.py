@@ -42,7 +42,7 @@ def test_the_afa_chapter_is_whole():
 
 CHAPTERS = {
     "attention": {Verdict.PROVED: (1, 2, 3, 4, 5, 6)},
-    "bias_adaptation": {
+    "bias": {
         Verdict.PROVED: (1, 2, 3, 5, 7, 8, 9, 19),
         Verdict.SUPPORTED: (6, 10, 11, 12, 14, 15, 16, 17),
         Verdict.REFUTED: (4, 13),
@@ -53,7 +53,7 @@ CHAPTERS = {
         Verdict.SUPPORTED: (10, 11),
         Verdict.REFUTED: (12, 13),
     },
-    "proximal": {
+    "signed": {
         Verdict.PROVED: (*range(1, 9), 12, 15),
         Verdict.SUPPORTED: (9, 14, 16),
         Verdict.REFUTED: (10, 11, 13),
@@ -63,7 +63,7 @@ CHAPTERS = {
         Verdict.SUPPORTED: (9, 10),
         Verdict.REFUTED: (12, 13),
     },
-    "factorisation": {
+    "factors": {
         Verdict.PROVED: (*range(1, 10), 13, 14),
         Verdict.SUPPORTED: (10,),
         Verdict.REFUTED: (11, 12),
@@ -74,7 +74,7 @@ CHAPTERS = {
         Verdict.VACUOUS: (18,),
         Verdict.REFUTED: (19, 20, 21),
     },
-    "interventions": {
+    "actions": {
         Verdict.PROVED: (*range(1, 8), 10, 12),
         Verdict.SUPPORTED: (8, 9),
         Verdict.REFUTED: (11,),

@@ -78,8 +78,7 @@ def test_the_table_says_what_is_not_as_promised(monkeypatch, capsys):
     assert "AFA-4" in said
 
 
-AREAS = ["afa", "attention", "bias_adaptation", "concepts", "factorisation", "interactions", "interventions"]
-AREAS += ["proximal", "pursuit"]
+AREAS = ["actions", "afa", "attention", "bias", "concepts", "factors", "interactions", "pursuit", "signed"]
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,11 @@ import synthetic as S
 from synthetic.actions import Interventions
 from synthetic.attention.layer import PlantedAttention
 
-MODULES = ("copula", "directions", "firing", "hierarchy", "low_coherence", "magnitudes", "mixture", "noise", "rates")
-MODULES += ("concept_dag", "concept_tree", "frequent_pairs", "interactions", "level_geometry", "mixed_signs")
-MODULES += ("neuron_rows", "nonlinear", "normal_magnitudes", "subspaces", "concepts", "concept_priors")
-MODULES += ("concept_contexts", "next_tokens", "latent_concepts", "concept_world", "interventions", "attention")
+LAWED = ("copula", "directions", "firing", "forest", "low_coherence", "magnitudes", "noise", "rates", "dag", "tree")
+LAWED += ("frequent_pairs", "levels", "mixed_signs", "neuron_rows", "normal_magnitudes", "subspaces")
+MODULES = ("mixture", "actions", "attention.layer", "transformed.interactions", "transformed.nonlinear")
+MODULES += tuple(f"concepts.{name}" for name in ("model", "priors", "contexts", "tokens", "latent", "world"))
+MODULES += tuple(f"laws.{name}" for name in LAWED)
 
 
 def world(n_true=8, d=4, **fields):

@@ -1,0 +1,89 @@
+"""A sample of the goldens is what is computed today, here or on any other processor; and how two are compared."""
+
+import math
+
+import goldens
+import polars as pl
+import pytest
+import torch
+
+SAMPLE = {
+    "variants": ("topk", "jumprelu"),
+    "worlds": ("toy", "circles", "structured.concept_dag", "interacting.triples", "bias.planted", "neurons.offset"),
+    "claims": ("AFA-4", "SN-2"),
+    "folders": ("sae", "sae polysae", "stack", "world", "checkpoint", "run"),
+    "experiments": ("top_afa_rule",),
+}
+
+
+@pytest.mark.parametrize(("kind", "item"), [(kind, item) for kind, items in SAMPLE.items() for item in items])
+def test_nothing_has_changed(kind, item):
+    assert not goldens.compare(kind, item)
+
+
+def test_everything_named_has_a_golden():
+    kept = {kind: [item for _, item in goldens.chosen([kind], [])] for kind in goldens.KINDS}
+    named = {f"{path.stem}" for path in (goldens.ROOT / "experiments").glob("[a-z]*.py")}
+    assert set(kept["experiments"]) == named
+    assert all(goldens.path_of(kind, item).exists() for kind in kept for item in kept[kind])
+    assert sum(path.stat().st_size for path in goldens.DATA.rglob("*.json")) < 3e6
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(goldens, "DATA", tmp_path)
+    x = torch.linspace(-1, 2, 100)
+    fields = {"x": goldens.described(x), "n": 3, "said": ["MCC 0.123 of 4"], "on": [True], "empty": None}
+    goldens.keep("worlds", {"toy": fields})
+    return x, fields
+
+
+@pytest.fixture
+def elsewhere(kept, monkeypatch):
+    monkeypatch.setattr(goldens, "fingerprint", lambda: "another machine")
+
+
+def test_bits_must_be_equal_here(kept):
+    x, fields = kept
+    assert not goldens.compare("worlds", "toy", fields)
+    assert not goldens.compare("worlds", "toy", fields | {"new": 1})
+    (said,) = goldens.compare("worlds", "toy", fields | {"x": goldens.described(x * (1 + 1e-7))})
+    assert said.startswith("worlds/toy: x: ")
+    (said,) = goldens.compare("worlds", "toy", {name: v for name, v in fields.items() if name != "n"})
+    assert said == "worlds/toy: n: is gone"
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_numbers_must_be_near_elsewhere(kept):
+    x, fields = kept
+    for factor, differs in ((1 + 2e-7, 0), (1 + 1e-5, 1)):
+        assert len(goldens.compare("worlds", "toy", fields | {"x": goldens.described(x * factor)})) == differs
+    far = x.clone()
+    far[0] += 1e-4
+    (said,) = goldens.compare("worlds", "toy", fields | {"x": goldens.described(far)})
+    assert "1 of 35 kept numbers differ, most -1.0 -> -0.9998" in said
+    for changed in (
+        {"n": 4},
+        {"on": [False]},
+        {"said": ["MCC 0.125 of 4"]},
+        {"said": ["MCC 0.123 of 5"]},
+        {"empty": 0},
+    ):
+        assert len(goldens.compare("worlds", "toy", fields | changed)) == 1
+    assert not goldens.compare("worlds", "toy", fields | {"said": ["MCC 0.124 of 4"]})
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize(("allowed", "count"), [(1e-3, 0), (math.inf, 0), (1e-5, 1)])
+def test_what_rounding_decides_may_be_looser_elsewhere(kept, monkeypatch, allowed, count):
+    x, fields = kept
+    monkeypatch.setattr(goldens, "LOOSE", {"^worlds/toy: x$": (allowed, "why")})
+    assert len(goldens.compare("worlds", "toy", fields | {"x": goldens.described(x * 1.0002)})) == count
+
+
+def test_rows_of_a_table_in_any_order_and_by_their_old_names():
+    frame = pl.DataFrame({"arm": ["b", "a", "a"], "seed": [0, 1, 0], "value": [1.0, 3.0, 2.0]})
+    fields = goldens.rows_of(frame, {})
+    turned = frame.reverse().rename({"arm": "variant"}).with_columns(more=pl.lit(1))
+    assert goldens.rows_of(turned, {"variant": "arm"}, ["arm", "seed", "value"]) == fields
+    assert fields["table: value"]["numbers"] == [2.0, 3.0, 1.0]
