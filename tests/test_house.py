@@ -1,6 +1,7 @@
 """Habits of the house that a machine can check."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -61,17 +62,48 @@ def test_a_variant_is_one_file_with_its_source(path: Path) -> None:
     assert "Source:" in text
 
 
-def test_readme_commands_name_experiments_and_flags_that_exist() -> None:
-    text = (ROOT / "README.md").read_text()
-    lines = [line.split("#")[0] for line in text.splitlines()]
-    scripts = [line.split()[1:] for line in lines if line.startswith("python experiments/")]
-    named = [line.split()[3:] for line in lines if line.startswith("python -m experiments ")]
-    assert len(scripts) > 5 < len(named)
-    files = [(ROOT / script, words) for script, *words in scripts]
-    files += [(ROOT / (MODULES[name].replace(".", "/") + ".py"), words) for name, *words in named]
-    for file, words in files:
-        for flag in (w[2:].replace("-", "_") for w in words if w.startswith("--")):
-            assert flag == "help" or f"    {flag.split('.')[0]}:" in file.read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+COMMAND = re.compile(r"^(?:python -m (workbench|proofs_check|experiments)|(workbench)) ?(.*)")
+FLAGS = {
+    "experiments": "workbench/study",
+    "workbench": "workbench/__main__.py",
+    "proofs_check": "proofs_check/__main__.py",
+}
+
+
+def commands() -> list[tuple[str, list[str]]]:
+    """Package and words of every command line in the shell blocks of the pages."""
+    blocks = [block for page in PAGES for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.S)]
+    lines = [line.split(" #")[0] for block in blocks for line in block.splitlines()]
+    found = [COMMAND.match(line) or pytest.fail(line) for line in lines if not line.startswith(("make ", "pip "))]
+    return [(match[1] or match[2], match[3].split()) for match in found]
+
+
+def sources(place: Path) -> str:
+    """The text of a file, or of all files in a folder."""
+    return "".join(path.read_text() for path in ([place] if place.suffix else place.glob("*.py")))
+
+
+def test_commands_of_the_pages_name_what_exists() -> None:
+    """Subcommands, experiments, and flags, each a field of the settings that its entry point or study has."""
+    training = sources(ROOT / "workbench/training/config.py")
+    assert len(commands()) > 40
+    for package, words in commands():
+        text = training + sources(ROOT / FLAGS[package])
+        if package == "experiments" and words:
+            file = ROOT / (MODULES[words[0]].replace(".", "/") + ".py")
+            text += sources(file if file.parent.name == "experiments" else file.parent)
+        elif words and not words[0].startswith("-"):
+            assert f'"{words[0]}"' in sources(ROOT / package / "__main__.py"), words
+        for flag in (word[2:].replace("-", "_") for word in words if word.startswith("--")):
+            name = flag.removeprefix("no_").split(".")[-1]
+            assert flag == "help" or f"    {name}: " in text, (package, words)
+
+
+def test_targets_of_make_on_the_pages_exist() -> None:
+    targets = {name for page in PAGES for name in re.findall(r"(?:^|`)make (\w+)", page.read_text("utf-8"), re.M)}
+    assert {"recovery", "test", "lm"} <= targets
+    assert not [name for name in targets if f"\n{name}: " not in (ROOT / "Makefile").read_text()]
 
 
 LONG = {

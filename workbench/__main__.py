@@ -301,7 +301,8 @@ _Command = (
 
 def main() -> int:
     """Run one command; bad input ends with one line and exit code 2."""
-    command = read_flags(_Command, prog="python -m workbench", description=__doc__)
+    prog = "workbench" if Path(sys.argv[0]).stem == "workbench" else "python -m workbench"
+    command = read_flags(_Command, prog=prog, description=__doc__)
     doers: dict[type, Any] = {List: _list, Check: _check, Train: _train, Eval: _eval, Identify: _identify}
 
     def body() -> int:
