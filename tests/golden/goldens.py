@@ -55,15 +55,15 @@ Fields = dict[str, Any]
 # what moves when the code moves --------------------------------------------------------------------------------------
 
 PLACES = {
-    "structured": "synthetic.structured_worlds",
-    "neurons": "synthetic.neuron_worlds",
-    "interacting": "synthetic.interacting_worlds",
-    "bias": "synthetic.bias_worlds",
+    "structured": "synthetic.worlds.structured",
+    "neurons": "synthetic.worlds.factors",
+    "interacting": "synthetic.worlds.interactions",
+    "bias": "synthetic.worlds.bias",
     "attention": "synthetic.attention",
-    "interventions": "synthetic.interventions",
-    "concepts": "synthetic.latent_concepts",
+    "interventions": "synthetic.actions",
+    "concepts": "synthetic.concepts.latent",
     "ledger": "proofs_check.shelf",
-    "run": "workbench.results",
+    "run": "workbench.study.run",
     "store": "workbench.lm.store",
     "model": "workbench.lm.models",
     "tiny language model": "lm",
@@ -209,7 +209,7 @@ FLAGS: dict[str, str] = {
     "zf_plot": "--variants topk top_afa --m 64 --steps 60 --seeds 2 --samples 300",
 }
 """toy settings of each experiment"""
-COMMANDS: dict[str, list[str]] = {name: [sys.executable, str(ROOT / "experiments" / f"{name}.py")] for name in FLAGS}
+COMMANDS: dict[str, list[str]] = {name: [sys.executable, "-m", "experiments", name] for name in FLAGS}
 """how each experiment is started; its flags and `--out runs` follow"""
 RENAMED: dict[str, dict[str, str]] = {name: {} for name in ("variants", *FLAGS)}
 """names of today's columns (entries of a state) -> names in the golden, applied before the comparison"""
