@@ -165,16 +165,16 @@ class Interventions:
     def draw(self, n: int, rng: torch.Generator, a: Float[Tensor, "n q"] | None = None) -> Steered:
         """Draw n samples; under do(a) where actions are given. On the CPU."""
         must(n >= 1, "Interventions.draw.n", "at least 1", n, "draw at least one sample")
-        own = self.actions(n, rng)
-        a = own if a is None else a
+        drawn = self.actions(n, rng)  # under do(a) too, so that nu and e are the same
+        a = drawn if a is None else a
         shape = (n, self.n_true)
         if self.noise_law == "gaussian":
             white = torch.randn(shape, generator=rng, dtype=torch.float64)
         else:
             white = (torch.rand(shape, generator=rng, dtype=torch.float64) * 2 - 1) * math.sqrt(3)
         nu = white @ self._root.T
-        kept = torch.rand(shape, generator=rng, dtype=torch.float64) >= self.zero
-        h = torch.where(kept, self.steer(a) + nu, 0.0)
+        on = torch.rand(shape, generator=rng, dtype=torch.float64) >= self.zero
+        h = torch.where(on, self.steer(a) + nu, 0.0)
         e = self.outcome_sd * torch.randn(n, generator=rng, dtype=torch.float64)
         y = self.outcome(h) + nu @ torch.tensor(self.confounding, dtype=torch.float64) + e
         return Steered(a, h, self.mix(h), y, nu)

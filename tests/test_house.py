@@ -75,8 +75,8 @@ def commands() -> list[tuple[str, list[str]]]:
     """Package and words of every command line in the shell blocks of the pages."""
     blocks = [block for page in PAGES for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.S)]
     lines = [line.split(" #")[0] for block in blocks for line in block.splitlines()]
-    found = [COMMAND.match(line) or pytest.fail(line) for line in lines if not line.startswith(("make ", "pip "))]
-    return [(match[1] or match[2], match[3].split()) for match in found]
+    matches = [COMMAND.match(line) or pytest.fail(line) for line in lines if not line.startswith(("make ", "pip "))]
+    return [(match[1] or match[2], match[3].split()) for match in matches]
 
 
 def sources(place: Path) -> str:
@@ -130,8 +130,8 @@ def test_functions_and_classes_can_be_read_in_one_sitting() -> None:
 
 def _prose(node: ast.AST) -> int:
     """Lines of a docstring, of a function or below a field."""
-    said = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-    return node.end_lineno - node.lineno + 1 if said else 0
+    text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    return node.end_lineno - node.lineno + 1 if text else 0
 
 
 SHELVES = {"laws", "metrics", "theory", "variants", "claims"}

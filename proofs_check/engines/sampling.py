@@ -204,8 +204,8 @@ def _note(result: Attack, name: str, part: Relation) -> None:
     """Keep the figures of a part, and steer: by measured / bound where the bound is above 0, else by -margin."""
     margin = float(part.margin.min())
     result.margin = min(result.margin, margin)
-    kept = (part.bound > ROUNDING * part.unit) & part.bound.isfinite() & part.measured.isfinite()
-    if part.equality or not bool(kept.all()):
+    finite = (part.bound > ROUNDING * part.unit) & part.bound.isfinite() & part.measured.isfinite()
+    if part.equality or not bool(finite.all()):
         if math.isfinite(margin):
             target(-margin, label=f"{name}: margin")
         return

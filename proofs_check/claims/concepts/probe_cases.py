@@ -59,8 +59,8 @@ class Labelled:
         """Share of fresh samples whose labels the direction tells."""
         x, y = self.sample("test")
         train, _ = self.sample("train")
-        said = (x - train.mean(0)) @ self.direction > 0
-        return float((said == (y > 0)).double().mean())
+        predicted = (x - train.mean(0)) @ self.direction > 0
+        return float((predicted == (y > 0)).double().mean())
 
 
 @lru_cache(maxsize=4096)
@@ -99,8 +99,8 @@ class Evidence:
             return torch.randn(*shape, generator=rng, dtype=torch.float64)
 
         c = configurations(sizes)
-        own = [normal(pairs, n)[:, c[:, k]] for k, n in enumerate(sizes)]
-        before = torch.stack(own).sum(0) + (0.0 if self.factorised else normal(pairs, cells))
+        effects = [normal(pairs, n)[:, c[:, k]] for k, n in enumerate(sizes)]
+        before = torch.stack(effects).sum(0) + (0.0 if self.factorised else normal(pairs, cells))
         after = before + normal(pairs, self.values)[:, c[:, 0]]
         after = after + (normal(pairs, 2)[:, c[:, 1]] if self.second else 0.0)
         log_joint = torch.cat((before, after)).log_softmax(1) - math.log(2 * pairs)

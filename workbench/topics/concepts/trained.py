@@ -82,7 +82,7 @@ def _by_adam(loss: Callable[[], Tensor], weights: Sequence[nn.Parameter], config
 def _by_lbfgs(
     loss: Callable[[], Tensor], weights: Sequence[nn.Parameter], config: PredictorConfig, divergence: float
 ) -> float:
-    """Steps until the divergence, which Adam has brought to the one given, is small enough."""
+    """Steps until the divergence, where Adam has left it, is small enough."""
     finish = torch.optim.LBFGS(weights, max_iter=100, history_size=50, line_search_fn="strong_wolfe",
                                tolerance_grad=1e-14, tolerance_change=1e-18)  # fmt: skip
 
