@@ -20,7 +20,7 @@ INTERNAL = 70
 PLUGINS: set[str] = set()
 """Python files of users that this process runs"""
 _PACKAGES = tuple(
-    str(Path(__file__).parents[1] / name) + os.sep for name in ("synthetic", "workbench", "proofs_check", "experiments")
+    str(Path(__file__).parents[2] / name) + os.sep for name in ("synthetic", "workbench", "proofs_check", "experiments")
 )
 _FILES = {
     errno.ENOENT: ("there", "check the path"),
