@@ -23,7 +23,9 @@ pytest.importorskip("transformers", reason="two experiments need it: pip install
 MODULES = {name: importlib.import_module(module) for name, module in experiments.MODULES.items()}
 KINDS = {
     name: next(
-        v for v in vars(module).values() if getattr(v, "__module__", "") == module.__name__ and hasattr(v, "check")
+        v
+        for v in vars(module).values()
+        if getattr(v, "__module__", "") in (module.__name__, f"{module.__package__}.settings") and hasattr(v, "check")
     )
     for name, module in MODULES.items()
 }
