@@ -25,6 +25,7 @@ from typing import Any
 import torch
 from rich.table import Table
 
+from experiments.cells import commanded, config_of, opened
 from experiments.rivals import rival_step, saelens_sampler
 from experiments.settings import Benchmark
 from experiments.timing import Shape, Step, assert_equal, peak_bytes
@@ -40,9 +41,9 @@ from synthetic.mixture import SparseMixture
 from synthetic.worlds import presets
 from workbench.metrics.matching import match
 from workbench.parts.pursuit import clear_picks, matching_pursuit
-from workbench.study.figure import COLOURS, finish, shared_legend, styled, subplots
+from workbench.study.figure import finish, shared_legend, styled, subplots
+from workbench.study.panels import COLOURS
 from workbench.study.run import Run
-from workbench.study.study import commanded, config_of, opened
 from workbench.training.machine import Work, alternate, device_of, keep_freed_memory, seconds, set_threads
 
 Row = dict[str, Any]

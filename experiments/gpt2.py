@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import torch
 
+from experiments.cells import Cell, Report, again, commanded, config_of, finish_cells, opened, show_plan
 from experiments.lm.figures import SPLIT
 from experiments.lm.report import tell
 from proofs_check.auditor.audit import audit
@@ -36,8 +37,6 @@ from workbench.lm.scores import losses, scored
 from workbench.lm.store import ActivationStore, StoreConfig, open_store, store_size, write_store
 from workbench.lm.text import documents
 from workbench.study.run import Run, revived
-from workbench.study.runner import Cell, Report, finish_cells
-from workbench.study.study import again, commanded, config_of, opened, show_plan
 from workbench.training.ceiling import sign_split
 
 AUDITED = 64

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from workbench.study.figure import COLOURS, finish, styled, subplots
+from workbench.study.figure import finish, styled, subplots
+from workbench.study.panels import COLOURS
 from workbench.theory import afa
 
 PARTS = {"interference": COLOURS[0], "residual": COLOURS[4], "shrinkage": COLOURS[2]}

@@ -23,7 +23,21 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from experiments.curves import Axis, draw_curves
+from experiments.cells import (
+    Cell,
+    Report,
+    again,
+    commanded,
+    config_of,
+    finish_cells,
+    opened,
+    show_plan,
+    write_table,
+)
+from experiments.columns import drawn as draw_all
+from experiments.columns import tidied
+from experiments.curves import Column
+from experiments.curves import curves as figures_of
 from synthetic.base.console import Console
 from synthetic.base.errors import must, pick
 from synthetic.base.flags import read_flags
@@ -33,9 +47,8 @@ from synthetic.mixture import SparseMixture
 from synthetic.worlds.presets import synthsaebench_16k
 from workbench import RECIPES, evaluate, recipe, train
 from workbench.settings import plain
+from workbench.study.panels import Axis
 from workbench.study.run import Run
-from workbench.study.runner import Cell, Report, finish_cells
-from workbench.study.study import again, commanded, config_of, opened, show_plan, write_table
 
 THEIRS = {"f1": "F1", "precision": "P", "recall": "R", "mcc": "MCC", "explained_variance": "EV", "dead_latents": "dead"}
 THEIRS = {f"saelens_{metric}": column for metric, column in (THEIRS | {"uniqueness": "uniq."}).items()}
@@ -195,21 +208,21 @@ def published(settings: Bench, name: str, l0: float) -> dict[str, float]:
     return {"saelens_f1": f1, "saelens_mcc": mcc, "mcc": mcc}
 
 
-def curves(frame: pl.DataFrame, settings: Bench) -> tuple[pl.DataFrame, Axis]:
+def curves(frame: pl.DataFrame, settings: Bench) -> tuple[pl.DataFrame, Column]:
     """Rows for the figure: against samples, or against L0 where there are several; published figures among them."""
     several = len(settings.l0) > 1
-    axis = Axis("l0", "L0 aimed at") if several else Axis("samples", "samples seen", log=True)
+    key = "l0" if several else "samples"
     wanted = frame.filter(pl.col("final")) if several else frame
     wanted = wanted.with_columns(
         pl.col("metric").str.strip_suffix("_null"),
         kind=pl.when(pl.col("metric").str.ends_with("_null")).then(pl.lit("null")).otherwise(pl.lit("score")),
-        axis=pl.lit(axis.key),
-        x=pl.col(axis.key).cast(pl.Float64),
+        axis=pl.lit(key),
+        x=pl.col(key).cast(pl.Float64),
         variant=pl.col("recipe"),
     ).filter(pl.col("metric").is_in(METRICS))
     columns = ["axis", "x", "variant", "seed", "metric", "value", "kind"]
     extra = [
-        (axis.key, x, name, -1, metric, value, "ceiling")
+        (key, x, name, -1, metric, value, "ceiling")
         for name in settings.recipes
         for l0 in settings.l0
         for metric, value in published(settings, name, l0).items()
@@ -217,7 +230,8 @@ def curves(frame: pl.DataFrame, settings: Bench) -> tuple[pl.DataFrame, Axis]:
         if metric in METRICS
     ]
     told = pl.DataFrame(extra, schema=wanted.select(columns).schema, orient="row")
-    return pl.concat((wanted.select(columns), told)), axis
+    table = tidied(pl.concat((wanted.select(columns), told)), {"arm": "variant"})
+    return table, Column(Axis("L0 aimed at") if several else Axis("samples seen", log=True))
 
 
 def table_of(frame: pl.DataFrame, settings: Bench, columns: dict[str, str], title: str) -> Table:
@@ -281,8 +295,9 @@ def experiment(settings: Bench, console: Console) -> int:
     if not cells:
         return 1
     frame = write_table(run, lambda: rows(cells, results))
-    drawn, axis = curves(frame, settings)
-    paths = draw_curves(drawn, [axis], METRICS, told, run.folder / "figures/synthsaebench", "published at 200M samples")
+    drawn, column = curves(frame, settings)
+    figures = figures_of("synthsaebench", [column], METRICS, told, "published at 200M samples")
+    paths = draw_all(figures, drawn, None, run.folder / "figures")
     flag = f"parent scaling {'on' if settings.parent_scaling else 'OFF'}, true L0 {world.truth.expected_l0:.2f}"
     console.print(table_of(frame, settings, THEIRS, f"SAELens's definitions; {flag}"))
     console.print(table_of(frame, settings, OURS, f"ours: macro-F1 over features, MCC corrected for chance; {flag}"))

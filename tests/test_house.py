@@ -111,7 +111,6 @@ LONG = {
     *("experiments/actions/study.py: learned", "experiments/afa/bounds.py: draw", "experiments/afa/top_afa.py: draw"),
     *("experiments/attention/study.py: recovery", "experiments/concepts/figures.py: draw_concepts"),
     *("experiments/factors/study.py: draw", "experiments/lm/report.py: tell"),
-    "experiments/recovery.py: plan",
 }
 """those that are yet to be taken apart; nothing is to join them"""
 

@@ -1,11 +1,16 @@
-"""The contract of a variant, law by law: what `python -m workbench check` and the tests run on any of them."""
+"""Contracts of variants and of studies, law by law: what `python -m workbench check` and the tests run on them."""
 
+import io
+import json
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import torch
 from torch import Tensor
 
@@ -18,6 +23,10 @@ from workbench import kernels
 from workbench.interop import load
 from workbench.metrics.matching import match
 from workbench.sae import SAE, Latents
+from workbench.study.flags import check_settings, config_of, parsed
+from workbench.study.study import Study, carry_out, declared, grown_units
+from workbench.study.table import SCHEMA, TIMES, differences
+from workbench.study.units import HOW
 from workbench.training.config import TrainConfig
 from workbench.training.loop import train
 
@@ -40,7 +49,7 @@ class Broken(Exception):  # noqa: N818
 
 
 class NotApplicable(Exception):  # noqa: N818
-    """A law does not concern this variant; says why."""
+    """A law does not concern what is tested; says why."""
 
 
 Law = Callable[[type[SAE]], None]
@@ -58,15 +67,19 @@ def _law(statement: str) -> Callable[[Law], Law]:
 def check_variant(cls: type[SAE]) -> Iterator[Outcome]:
     """Test every law on a variant class, in order; an error inside one is a failure of that law alone."""
     for statement, law in LAWS.items():
-        try:
-            law(cls)
-            yield Outcome(statement, True)
-        except NotApplicable as reason:
-            yield Outcome(statement, True, f"does not apply: {reason}")
-        except Broken as reason:
-            yield Outcome(statement, False, str(reason))
-        except Exception as error:  # any error of a stranger's code is the finding
-            yield Outcome(statement, False, f"{type(error).__name__}: {error}")
+        yield _outcome(statement, lambda law=law: law(cls))
+
+
+def _outcome(statement: str, test: Callable[[], None]) -> Outcome:
+    try:
+        test()
+    except NotApplicable as reason:
+        return Outcome(statement, True, f"does not apply: {reason}")
+    except Broken as reason:
+        return Outcome(statement, False, str(reason))
+    except Exception as error:  # any error of a stranger's code is the finding
+        return Outcome(statement, False, f"{type(error).__name__}: {error}")
+    return Outcome(statement, True)
 
 
 def _demand(condition: object, said: str) -> None:
@@ -232,3 +245,160 @@ def _alone(cls: type[SAE]) -> None:
     for name, value in alone.state_dict().items():
         if value.ndim:
             _near(stack.state_dict()[name][1], value, name, 1e-4)
+
+
+StudyLaw = Callable[["_Trial"], None]
+STUDY_LAWS: dict[str, StudyLaw] = {}
+
+
+def _of_studies(statement: str) -> Callable[[StudyLaw], StudyLaw]:
+    def put(function: StudyLaw) -> StudyLaw:
+        STUDY_LAWS[statement] = function
+        return function
+
+    return put
+
+
+def check_study(study: Study[Any], folder: Path | None = None) -> Iterator[Outcome]:
+    """Test every law on a study at its toy settings, whose units are done once; an error inside one is a failure.
+
+    Args:
+        study: with toy settings.
+        folder: an empty one, which its run is left in; one that is removed at the end where None.
+    """
+    if folder is None:
+        with tempfile.TemporaryDirectory() as place:
+            yield from check_study(study, Path(place))
+        return
+    trial = _Trial(study, folder)
+    for statement, law in STUDY_LAWS.items():
+        yield _outcome(statement, lambda law=law: law(trial))
+
+
+class _Trial:
+    """A study at toy size, in this process: its settings, its run, its table."""
+
+    def __init__(self, study: Study[Any], folder: Path) -> None:
+        self.study, self.folder, toy = study, folder, study.toy
+        if toy is None:
+            raise ValueError(f"Study.toy of {study.name} must be given; got none: state settings that take seconds.")
+        self.settings = replace(toy, out=folder / "runs", jobs=1)
+        self.done: Any = None
+
+    def carried(self, limit: int | None = None, **changes: Any) -> Any:
+        """The study carried out, with other settings where they are named."""
+        with redirect_stdout(io.StringIO()):
+            outcome = carry_out(self.study, replace(self.settings, **changes), limit=limit)
+        wrong = outcome.failed if outcome is not None else {}
+        _demand(not wrong, f"units fail: {dict(wrong)}")
+        return outcome
+
+    def command(self, *argv: object) -> tuple[int, str]:
+        """Exit code and output of its command."""
+        said = io.StringIO()
+        with redirect_stdout(said), redirect_stderr(said):
+            try:
+                code = self.study.main([str(word) for word in argv])
+            except SystemExit as leaving:
+                code = int(leaving.code or 0)
+        return code, said.getvalue()
+
+    def files(self) -> list[Path]:
+        """What lies in its folder."""
+        return sorted(self.folder.rglob("*"))
+
+
+@_of_studies("S1 a dry run tells the units and writes nothing")
+def _dry(trial: _Trial) -> None:
+    _demand(trial.study.units(trial.settings), "there are no units")
+    trial.carried(dry_run=True)
+    _demand(not trial.files(), f"{trial.files()[:1]} is there")
+
+
+@_of_studies("S2 stopped after some units and gone on with, toy settings give a table of the schema's columns")
+def _runs(trial: _Trial) -> None:
+    units = trial.study.units(trial.settings)
+    stopped = trial.carried(limit=max(1, len(units) // 2))
+    trial.done = trial.carried(resume=stopped.run.folder)
+    table = trial.done.table
+    wrong = [name for name, kind in SCHEMA.items() if table.schema.get(name) != kind]
+    _demand(not wrong, f"columns {wrong} are not of the schema")
+    _demand(set(table["kind"]) <= {"score", "null", "ceiling"}, f"kinds are {set(table['kind'])}")
+    _demand(not table["metric"].str.ends_with("_null").any(), "a metric ends in _null, which the column kind says")
+    _demand(table["metric"].null_count() == 0, "a row has no metric")
+
+
+@_of_studies("S3 the same settings and seeds give the same rows: a unit done again")
+def _same(trial: _Trial) -> None:
+    records, table = trial.done.run.folder / "records.jsonl", trial.done.table
+    lines, smallest = records.read_text().splitlines(), min(trial.study.units(trial.settings), key=lambda u: u.size)
+    records.write_text("\n".join(line for line in lines if json.dumps({"id": smallest.id})[1:-1] not in line))
+    other = differences(table, trial.carried(resume=trial.done.run.folder).table)
+    _demand(not other, f"{smallest.id} done again: {other}")
+
+
+@_of_studies("S4 figures, tables and answers come from the run folder alone, no figure of more than six panels")
+def _redrawn(trial: _Trial) -> None:
+    folder = trial.done.run.folder
+    code, said = trial.command("--redraw", folder)
+    _demand(code == 0, f"--redraw ends with {code}: {said[-300:]}")
+    drawn = [path for path in (folder / "figures").glob("*") if path.suffix == ".png"]
+    _demand(drawn or not declared(trial.study.figures, trial.settings), "no figure is there")
+    for figure in declared(trial.study.figures, trial.settings):
+        for part in figure.parts(trial.done.table) if hasattr(figure, "parts") else ():
+            panels = len(part.draw(trial.done.table, settings=trial.settings).axes)
+            _demand(panels <= 6, f"{part.name} has {panels} panels")
+
+
+@_of_studies("S5 the settings of a run are read back as the defaults of another")
+def _read_back(trial: _Trial) -> None:
+    folder, study = trial.done.run.folder, trial.study
+    again = parsed(study.settings, study.name, "", ["--config", str(folder), "--jobs", "1"])
+    lost = [f for f, v in config_of(trial.settings).items() if f not in HOW and config_of(again)[f] != v]
+    _demand(not lost, f"{lost} are others")
+
+
+@_of_studies("S6 grown by a seed, the old rows stay and new ones come")
+def _grows(trial: _Trial) -> None:
+    folder, before = trial.done.run.folder, trial.done.table
+    seeds, had = trial.settings.seeds + 1, {unit.id for unit in trial.study.units(trial.settings)}
+    more = grown_units(trial.study, [trial.settings, replace(trial.settings, seeds=seeds)])
+    lacking = had - {unit.id for unit in more}
+    _demand(not lacking, f"units {sorted(lacking)} are lost")
+    if len(more) == len(had):
+        raise NotApplicable("nothing in it has seeds")
+    copy = shutil.copytree(folder, trial.folder / "grown" / folder.name)
+    after = trial.carried(resume=copy, seeds=seeds, limit=1).table
+    old = before.filter(~pl.col("metric").is_in(TIMES))
+    lost = old.join(after, on=old.columns, how="anti", nulls_equal=True)
+    _demand(lost.is_empty(), f"{lost.height} rows are lost, such as {lost.head(1).to_dicts()}")
+    _demand(after.height > before.height, "no row is new")
+
+
+@_of_studies("S7 a wrong value is refused in one line, with exit code 2, before anything is written")
+def _refuses(trial: _Trial) -> None:
+    before = trial.files()
+    for words in (("--seeds", 0), ("--seeds", "many"), ("--no-such-flag", 1), ("--resume", "nowhere")):
+        code, said = trial.command(*words, "--out", trial.folder / "new")
+        _demand(code == 2, f"{words} end with {code}")
+        _demand(said.startswith("error: ") and said.count("\n") == 1, f"{words} say {said[:200]!r}")
+    for name, value in _below(trial.settings):
+        try:
+            settings = replace(trial.settings, **{name: value})
+            check_settings(settings)
+            trial.study.units(settings)
+        except ValueError as error:
+            _demand(" must be " in str(error), f"{name} = {value} says {str(error)[:200]!r}")
+        else:
+            raise Broken(f"{name} = {value} is taken")
+    _demand(trial.files() == before, "something was written")
+
+
+def _below(settings: Any) -> Iterator[tuple[str, Any]]:
+    """Settings that are numbers, or lists of them, with values below all that make sense."""
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield item.name, type(value)(-1)
+        elif isinstance(value, tuple) and value and all(isinstance(v, int | float) for v in value):
+            yield item.name, tuple(type(v)(-1) for v in value)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from workbench.study.figure import COLOURS, draw_band, finish, numbers, shared_legend, styled, subplots
+from workbench.study.figure import finish, numbers, shared_legend, styled, subplots
+from workbench.study.panels import COLOURS, draw_band
 
 LEARNED = {
     "latents": COLOURS[7],

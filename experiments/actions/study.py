@@ -24,15 +24,14 @@ import torch
 from rich.table import Table
 
 from experiments.actions.figures import LEARNED, draw_extrapolation
+from experiments.cells import Cell, Report, carry_out, commanded
 from synthetic.actions import Interventions
 from synthetic.base.console import Console
 from synthetic.base.errors import must
 from synthetic.base.flags import read_flags
 from synthetic.base.streams import stream
 from workbench.study.figure import numbers
-from workbench.study.paired import interval, verdict
-from workbench.study.runner import Cell, Report
-from workbench.study.study import carry_out, commanded
+from workbench.study.questions import interval, verdict
 from workbench.theory.actions import naive_bias
 from workbench.topics.actions.autoencoder import PENALTIES, AutoencoderConfig, chosen, fit_autoencoder
 from workbench.topics.actions.baselines import fit_network, fit_polynomial

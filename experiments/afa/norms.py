@@ -18,6 +18,7 @@ import polars as pl
 import torch
 from rich.table import Table
 
+from experiments.cells import commanded, config_of, opened, show_plan
 from experiments.norms_figure import draw_zf
 from proofs_check.auditor.targets import members_of, sae_folders, world_of
 from synthetic.base.console import Console
@@ -30,7 +31,6 @@ from synthetic.source import World
 from workbench import SAE, TrainConfig, create, load, train, variant_shelf
 from workbench.metrics.norms import norms, zf_figures, zf_points
 from workbench.study.run import Run
-from workbench.study.study import commanded, config_of, opened, show_plan
 
 SHOWN = 400
 """samples of a group in the scatter"""

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from rich.table import Table
 
 from experiments.interactions.findings import Claim
-from workbench.study.figure import COLOURS, draw_band, finish, numbers, styled, subplots
+from workbench.study.figure import finish, numbers, styled, subplots
+from workbench.study.panels import COLOURS, draw_band
 
 ROTATED = "heads mixed"
 ARMS = {"TopK": COLOURS[0], "ReLU": COLOURS[1], ROTATED: COLOURS[7]}

@@ -9,8 +9,8 @@ import polars as pl
 from matplotlib.axes import Axes
 
 from experiments.bias.transition import crossing, exponent
-from workbench.study.figure import COLOURS, draw_band, finish, shared_legend, styled, subplots
-from workbench.study.heat import heat, place
+from workbench.study.figure import finish, shared_legend, styled, subplots
+from workbench.study.panels import COLOURS, draw_band, heat, tick_place
 from workbench.theory.bias import frequency_limits, width
 
 Finding = tuple[str, str]
@@ -59,10 +59,12 @@ def draw_frequency(frame: pl.DataFrame, caption: str, stem: Path) -> Drawn:
         figure.colorbar(image, ax=panels[0], label=FRR, pad=0.01)
         span = [-0.5, *range(len(y)), len(y) - 0.5]
         for ends, style, label in ((low, "--", "theorem, lower limit"), (high, "-", "theorem, upper limit")):
-            at = [place(x, v) for v in (ends[0], *ends, ends[-1])]
+            at = [tick_place(x, v) for v in (ends[0], *ends, ends[-1])]
             panels[0].plot(at, span, style, color="#56B4E9", linewidth=2, label=label)
-        panels[0].axvline(place(x, 1.0), color="white", linestyle=":", linewidth=1.5, label="p = f")
-        panels[0].axvline(place(x, (n / s) ** 0.5), color="#CC79A7", linestyle="-.", label="p = sqrt(f), its reading")
+        panels[0].axvline(tick_place(x, 1.0), color="white", linestyle=":", linewidth=1.5, label="p = f")
+        panels[0].axvline(
+            tick_place(x, (n / s) ** 0.5), color="#CC79A7", linestyle="-.", label="p = sqrt(f), its reading"
+        )
         panels[0].set(xlabel=RATIO, ylabel="dimension d", xlim=(-0.5, len(x) - 0.5), ylim=(-0.5, len(y) - 0.5))
         legend = panels[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False, fontsize=8)
         for line in legend.get_lines():

@@ -21,6 +21,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from rich.table import Table
 
+from experiments.cells import Cell, Report, carry_out, commanded
 from synthetic.base.console import Console
 from synthetic.base.errors import must
 from synthetic.base.flags import read_flags
@@ -30,10 +31,9 @@ from workbench.metrics import collect
 from workbench.metrics.evidence import Evidence
 from workbench.metrics.recall import best
 from workbench.metrics.survival import survivors
-from workbench.study.figure import COLOURS, draw_band, finish, shared_legend, styled, subplots
-from workbench.study.paired import interval
-from workbench.study.runner import Cell, Report
-from workbench.study.study import carry_out, commanded
+from workbench.study.figure import finish, shared_legend, styled, subplots
+from workbench.study.panels import COLOURS, draw_band
+from workbench.study.questions import interval
 
 SCORES = ("recall@.9", "recall@.8", "f1", "mcs@.9", "fvu", "l0", "dead", "above_target", "frequency_error")
 NULLS = ("recall@.9_null", "recall@.8_null", "f1_null", "mcs@.9_null")

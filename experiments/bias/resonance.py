@@ -23,6 +23,7 @@ import torch
 from matplotlib.axes import Axes
 from rich.table import Table
 
+from experiments.cells import Cell, Report, carry_out, commanded
 from synthetic.base.console import Console
 from synthetic.base.errors import must
 from synthetic.base.flags import read_flags
@@ -31,9 +32,8 @@ from workbench import TrainConfig, create, evaluate, train
 from workbench.metrics import collect
 from workbench.metrics.matching import random_geometries
 from workbench.metrics.resonance import tuning
-from workbench.study.figure import COLOURS, draw_band, finish, shared_legend, styled, subplots
-from workbench.study.runner import Cell, Report
-from workbench.study.study import carry_out, commanded
+from workbench.study.figure import finish, shared_legend, styled, subplots
+from workbench.study.panels import COLOURS, draw_band
 
 METRICS = (
     *("recall@.9", "recall@.8", "f1", "fvu", "l0", "dead", "above_target", "frequency_error", "resonance"),

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from workbench.study.figure import COLOURS, draw_band, finish, numbers, styled, subplots
-from workbench.study.heat import heat
+from workbench.study.figure import finish, numbers, styled, subplots
+from workbench.study.panels import COLOURS, draw_band, heat
 
 Reference = dict[str, dict[float, float]]
 

@@ -26,15 +26,15 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 import synthetic as S
+from experiments.cells import Cell, Report, carry_out, commanded
 from synthetic.base.console import Console
 from synthetic.base.errors import must
 from synthetic.base.flags import read_flags
 from workbench import TrainConfig, create, evaluate, train
-from workbench.study.arms import Runs, places_of, runs_of, short
-from workbench.study.figure import COLOURS, draw_band, finish, shared_legend, styled, subplots
-from workbench.study.paired import interval, verdict
-from workbench.study.runner import Cell, Report
-from workbench.study.study import carry_out, commanded
+from workbench.study.figure import finish, shared_legend, styled, subplots
+from workbench.study.panels import COLOURS, draw_band
+from workbench.study.questions import interval, verdict
+from workbench.study.tables import Runs, places_of, runs_of, short
 from workbench.topics.concepts.probes import bayes, best_latents
 from workbench.variants.structured import Structured
 

@@ -21,6 +21,7 @@ import polars as pl
 import torch
 from rich.table import Table
 
+from experiments.cells import Cell, Report, carry_out, commanded
 from experiments.factors.scores import Seen, families, supports
 from synthetic.base.console import Console
 from synthetic.base.errors import must
@@ -31,10 +32,9 @@ from synthetic.worlds import structured as structured_worlds
 from workbench import TrainConfig, create, evaluate, train
 from workbench.metrics.matching import match
 from workbench.parts.semi_nmf import Factors, fit
-from workbench.study.figure import COLOURS, draw_band, finish, numbers, shared_legend, styled, subplots
-from workbench.study.paired import interval
-from workbench.study.runner import Cell, Report
-from workbench.study.study import carry_out, commanded
+from workbench.study.figure import finish, numbers, shared_legend, styled, subplots
+from workbench.study.panels import COLOURS, draw_band
+from workbench.study.questions import interval
 from workbench.theory.factors import rank_floor
 from workbench.variants.semi_nmf import SemiNmf
 

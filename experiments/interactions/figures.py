@@ -18,7 +18,8 @@ from experiments.interactions.findings import (
     R,
     Values,
 )
-from workbench.study.figure import COLOURS, draw_band, finish, shared_legend, styled, subplots
+from workbench.study.figure import finish, shared_legend, styled, subplots
+from workbench.study.panels import COLOURS, draw_band
 
 
 def marks(panel: Axes, at: float | int, values: np.ndarray, colour: str, label: str | None = None) -> None:

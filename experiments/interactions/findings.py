@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 from rich.table import Table
 
-from workbench.study.figure import COLOURS
-from workbench.study.paired import Interval, interval, verdict
+from workbench.study.panels import COLOURS
+from workbench.study.questions import Interval, interval, verdict
 
 OFTEN, ONLY, RARE, NEITHER = "interacting, frequent", "frequent only", "interacting, rare", "neither"
 LINEAR, MORE, EQUAL = "linear", "linear + atoms", "linear, equal size"

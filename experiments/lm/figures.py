@@ -9,7 +9,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from rich.table import Table
 
-from workbench.study.figure import COLOURS, draw_band, finish, shared_legend, styled, subplots
+from workbench.study.figure import finish, shared_legend, styled, subplots
+from workbench.study.panels import COLOURS, draw_band
 
 SPLIT = "sign split"
 """the arm that was not trained"""

@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 
-from workbench.study.figure import COLOURS, draw_band, finish, numbers, shared_legend, styled, subplots
-from workbench.study.heat import heat
-from workbench.study.paired import interval
+from workbench.study.figure import finish, numbers, shared_legend, styled, subplots
+from workbench.study.panels import COLOURS, draw_band, heat
+from workbench.study.questions import interval
 from workbench.theory.pursuit import largest_support
 
 Drawn = tuple[list[Path], list[tuple[str, str]]]

@@ -4,7 +4,7 @@ The claim of Zhu et al. (2025), arXiv 2510.00404, who have no synthetic data, on
 unipolar features, on exclusive pairs (which one signed latent and the bias can hold), and over the share q of signed
 axes. Arms: AbsTopK, TopK and matching pursuit (MP) with a latent an axis, TopK and ReLU with two. Differences are
 paired by seed. Run `python -m experiments bidirectional`; results go to `runs/bidirectional/...`; `--resume FOLDER`
-goes on; `--help` lists the flags.
+goes on, or adds seeds and worlds; `--help` lists the flags.
 """
 
 import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
@@ -12,22 +12,18 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 # isort: split
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
-
-from experiments.signed.figures import ARMS, MIXED, WORLDS, draw, drawn_part, medians, verdicts
-from synthetic.base.console import Console
+from experiments.signed.figures import ARMS, FIGURES, MIXED, QUESTIONS, TABLES, WORLDS, nearest_even
 from synthetic.base.errors import must
-from synthetic.base.flags import read_flags
 from synthetic.mixture import SparseMixture
+from synthetic.source import World
 from synthetic.worlds.structured import exclusive_pairs, mixed_signs, signed_sparse, unipolar_sparse
-from workbench import TrainConfig, create, evaluate, train
-from workbench.study.runner import Cell, Report
-from workbench.study.study import carry_out, commanded
+from workbench import SAE, TrainConfig, evaluate
+from workbench.study.flags import TrainFlags
+from workbench.study.places import Arm, Place, Scores
+from workbench.study.study import Study
 
 Part = Literal["signed", "unipolar", "pairs", "mixed"]
 METRICS = (
@@ -48,7 +44,7 @@ RARE = 0.7
 
 
 @dataclass(frozen=True)
-class Bidirectional:
+class Bidirectional(TrainFlags):
     """Settings."""
 
     parts: tuple[Part, ...] = ("signed", "unipolar", "pairs", "mixed")
@@ -67,33 +63,24 @@ class Bidirectional:
     """exclusive pairs, each an axis"""
     l1: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4, 0.8)
     """penalties of ReLU; the one of nearest L0 counts"""
-    steps: int = 2000
-    """training steps"""
-    batch: int = 256
-    """samples a step"""
-    lr: float = 5e-3
-    """Adam's step size"""
+    train: TrainConfig = field(
+        default_factory=lambda: TrainConfig(steps=2000, batch=256, lr=5e-3, warm_up=0.05, centre=False, normalise=False)
+    )
+    """training; b_dec starts at E[x] where it is free"""
     samples: int = 5000
     """samples of an evaluation"""
     seeds: int = 10
     """members of each stack, which differ in initial weights"""
-    jobs: int = 0
-    """processes; 0 for one a core"""
-    out: Path = Path("runs")
-    """where run folders go"""
-    resume: Path | None = None
-    """run folder to continue, with the settings it was started with"""
-    dry_run: bool = False
-    """print the settings and the cells, and stop"""
+
+    adds = ("seeds", "parts", "q", "p_plus")
+    least_seeds = 2
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
-        for name in ("d", "k", "pairs", "steps", "batch", "samples"):
+        for name in ("d", "k", "pairs", "samples"):
             must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
         must(self.n_true >= 2, "--n-true", "at least 2", self.n_true, "raise it")
         must(self.k <= self.n_true, "--k", f"at most n_true={self.n_true}", self.k, "lower it")
-        must(self.seeds >= 2, "--seeds", "at least 2", self.seeds, "a paired interval needs two differences")
-        must(self.lr > 0, "--lr", "above 0", self.lr, "raise it")
         must(self.parts, "--parts", "at least one", self.parts, "name one")
         must(self.l1 and min(self.l1) >= 0, "--l1", "numbers of at least 0", self.l1, "give ReLU a penalty")
         rising = len(self.q) >= 2 and sorted(set(self.q)) == list(self.q) and self.q[0] >= 0 and self.q[-1] <= 1
@@ -102,101 +89,73 @@ class Bidirectional:
         must(given, "--p-plus", "probabilities", self.p_plus, "give numbers in [0, 1]")
 
 
-def plan(settings: Bidirectional) -> list[Cell]:
-    """One cell a world and arm, the seeds (and ReLU's penalties) in one stack; at q = 0 all P(+) share one."""
-    names = ("n_true", "d", "k", "pairs", "l1", "steps", "batch", "lr", "samples")
-    common = {name: getattr(settings, name) for name in names} | {"seeds": list(range(settings.seeds))}
-    common |= {"size": settings.steps * settings.batch}
-    cells: list[Cell] = []
-
-    def add(part: str, x: float, arm: str, own: list[str] | None = None) -> None:
-        about = {"part": part, "x": x, "arm": arm, "parts": own or [part]}
-        cells.append(common | about | {"id": f"{part}/{x:g}/{arm}"})
-
+def places(settings: Bidirectional) -> Iterator[Place]:
+    """The worlds of one kind, then those over the share of signed axes; at q = 0 all P(+) share one."""
     for part in WORLDS:
-        for arm in ARMS[: 3 if "," in part else None] if part.split(",")[0] in settings.parts else ():
-            add(part, 0.0, arm)
+        if part.split(",")[0] in settings.parts:
+            yield Place(part, world_of(settings, part), 0.0)
     mixed = [f"{MIXED}{p:g}" for p in settings.p_plus] if "mixed" in settings.parts else []
-    for x in settings.q if mixed else ():
-        long = drawn_part(mixed)
-        for part in mixed if x else [long]:
-            for arm in ARMS[: 3 if part == long else 2]:
-                add(part, x, arm, mixed if x == 0 else None)
-    return cells
+    long = nearest_even(mixed)
+    for q in settings.q if mixed else ():
+        for part in mixed if q else [long]:
+            others = tuple(other for other in mixed if other != part) if q == 0 else ()
+            yield Place(part, mixed_signs(q, float(part.removeprefix(MIXED)), **sizes(settings)), q, aliases=others)
 
 
-def world_of(cell: Cell) -> SparseMixture:
-    """The world of a cell."""
-    part, size = cell["part"], {name: cell[name] for name in ("n_true", "d", "k")}
-    if part.startswith(MIXED):
-        return mixed_signs(cell["x"], float(part.removeprefix(MIXED)), **size)
+def sizes(settings: Bidirectional) -> dict[str, int]:
+    """Of all worlds but those of pairs."""
+    return {"n_true": settings.n_true, "d": settings.d, "k": settings.k}
+
+
+def world_of(settings: Bidirectional, part: str) -> SparseMixture:
+    """A world of one kind."""
     if part.startswith("pairs"):
-        return exclusive_pairs(cell["pairs"], cell["d"], RARE if part == "pairs, rare" else 1.0)
-    return signed_sparse(**size) if part == "signed" else unipolar_sparse(**size)
+        return exclusive_pairs(settings.pairs, settings.d, RARE if part == "pairs, rare" else 1.0)
+    return (signed_sparse if part == "signed" else unipolar_sparse)(**sizes(settings))
 
 
-def work(cell: Cell, report: Report) -> dict[str, Any]:
-    """Train and score one stack; runs in a process of the pool."""
-    world, arm, paired = world_of(cell), cell["arm"], cell["part"].startswith("pairs")
-    axes, k = (cell["pairs"],) * 2 if paired else (cell["n_true"], cell["k"])
-    own = {"l1": [[value] for value in cell["l1"]]} if arm == "ReLU 2m" else {"k": k}
-    sae = create(VARIANT[arm], world.d, axes * (1 + arm.endswith("2m")), seed=cell["seeds"], **own)
-    biased = paired and cell["part"] != "pairs, bias 0"
-    sae.frozen = () if biased else ("b_dec",)  # a bias could hold one end of an axis
-    config = TrainConfig(
-        **{name: cell[name] for name in ("steps", "batch", "lr")}, warm_up=0.05, centre=biased, normalise=False
-    )
-    train(sae, world, config, on_step=lambda now: report(now.step * cell["batch"], "training"))
-    found = {name: np.asarray(v) for name, v in evaluate(sae, world, cell["samples"], seed=1).items()}
-    scores = {name: found[name] for name in METRICS} | {"found": found["matched_recall@.9"]}
-    return {name: np.broadcast_to(values, sae.shape).tolist() for name, values in scores.items()}
+def arms(settings: Bidirectional, place: Place) -> Iterator[Arm]:
+    """All arms where worlds are of one kind, else three; two over q at the other P(+)."""
+    paired, part = place.label.startswith("pairs"), place.label
+    long = nearest_even([f"{MIXED}{p:g}" for p in settings.p_plus])
+    few = (3 if part == long else 2) if part.startswith(MIXED) else 3 if "," in part else None
+    axes, k = (settings.pairs,) * 2 if paired else (settings.n_true, settings.k)
+    biased = paired and part != "pairs, bias 0"
+    for name in ARMS[:few]:
+        of: dict[str, Any] = (
+            {"grid": [{"l1": value} for value in settings.l1]} if name == "ReLU 2m" else {"settings": {"k": k}}
+        )
+        hold = None if biased else without_bias
+        yield Arm(name, VARIANT[name], axes * (1 + name.endswith("2m")), train={"centre": biased}, prepare=hold, **of)
 
 
-def rows(cells: list[Cell], results: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Tidy rows: one number a member and metric."""
-    for cell in cells:
-        penalties = list(cell["l1"]) if cell["arm"] == "ReLU 2m" else [None]
-        for part in cell["parts"]:
-            about = {"part": part, "x": float(cell["x"]), "arm": cell["arm"]}
-            for metric, values in results[cell["id"]].items():
-                for l1, members in zip(penalties, np.reshape(values, (len(penalties), -1)), strict=True):
-                    for seed, value in zip(cell["seeds"], members, strict=True):
-                        yield about | {"l1": l1, "seed": seed, "metric": metric, "value": float(value)}
+def without_bias(sae: SAE, world: World) -> None:
+    """Hold b_dec at 0: a bias could hold one end of an axis."""
+    sae.frozen = ("b_dec",)
 
 
-def caption(settings: Bidirectional) -> str:
-    """What the figure states."""
-    return (
-        "{n_true} random axes in d = {d}, {k} a sample, magnitudes |N(1, .25²)|; pairs: {pairs} of 2 features, "
-        "magnitude 1. m: a latent an axis; 2m: two; k = {k}, for pairs {pairs}; ReLU at the penalty of nearest L0; "
-        "bias held at 0 but for pairs. {steps} steps of {batch}, Adam {lr:g}; {seeds} seeds of weights: medians, 10-90 "
-        "% bands, points; top left: means, 95 % intervals paired by seed, triangles where the lead changes sign."
-    ).format(**asdict(settings))
+def measure(sae: SAE, place: Place, settings: Bidirectional) -> Scores:
+    """Scores of a stack."""
+    scores = evaluate(sae, place.source, settings.samples, seed=1)
+    return {name: scores[name] for name in METRICS} | {"found": scores["matched_recall@.9"]}
 
 
-def told(cell: Cell) -> str:
-    """A cell in one line."""
-    return f"{cell['id']:32} {cell['size']:,} samples x {len(cell['seeds'])} seeds"
-
-
-def experiment(settings: Bidirectional, console: Console) -> int:
-    """Plan, run, write, draw, show; returns the exit code."""
-    done = carry_out(settings, "bidirectional", plan, work, console, told)
-    if isinstance(done, int):
-        return done
-    settings, run = done.settings, done.run
-    frame = done.table(rows)
-    paths = draw(frame, caption(settings), run.folder / "figures/bidirectional")
-    for table in (medians(frame), verdicts(frame)):
-        console.print(table)
-    console.print(f"figure {paths[0]}\nresults {run.folder}", soft_wrap=True, highlight=False)
-    return 0
-
-
-def main() -> int:
-    """Parse and run."""
-    return commanded("bidirectional", partial(read_flags, Bidirectional, description=__doc__), experiment)
-
+STUDY = Study(
+    name="bidirectional",
+    question=__doc__,
+    settings=Bidirectional,
+    places=places,
+    arms=lambda settings, place: list(arms(settings, place)),
+    measure=measure,
+    figures=FIGURES,
+    tables=TABLES,
+    questions=QUESTIONS,
+    toy=Bidirectional(
+        n_true=8, d=12, k=2, pairs=2, q=(0.0, 1.0), p_plus=(0.5,), l1=(0.05, 0.4), samples=500, seeds=2,
+        train=TrainConfig(steps=200, batch=64, lr=0.02, warm_up=0.05, centre=False, normalise=False),
+    ),
+)  # fmt: skip
+main = STUDY.main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -14,9 +14,10 @@ from rich.table import Table
 
 from experiments.transfer.comparison import ALL, GIVEN, MIDDLE, MODEL, REAL, TOY, Compared, reliability, scores_of
 from experiments.transfer.ranks import kendall, standings
-from workbench.study.arms import short
-from workbench.study.figure import COLOURS, finish, shared_legend, styled, subplots
-from workbench.study.paired import CONFIRMED, REFUTED
+from workbench.study.figure import finish, shared_legend, styled, subplots
+from workbench.study.panels import COLOURS
+from workbench.study.questions import CONFIRMED, REFUTED
+from workbench.study.tables import short
 
 MARKERS = "osD^vP*X<>"
 SHOWN = ("mcc", "f1", "fvu")

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from scipy.stats import rankdata
 
 from synthetic.base.errors import must
-from workbench.study.paired import CONFIRMED, REFUTED, UNDECIDED
+from workbench.study.questions import CONFIRMED, REFUTED, UNDECIDED
 
 Parts = Sequence[Float[np.ndarray, "_ _"]]
 """one array a place, a row a thing, a column a seed; larger is better; seeds of a place are paired"""

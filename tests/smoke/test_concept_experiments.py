@@ -9,8 +9,8 @@ from experiments.actions import study as interventions
 from experiments.concepts import saes as concept_sae
 from experiments.concepts import study as concepts
 from experiments.concepts.figures import values
-from workbench.study.arms import runs_of
 from workbench.study.figure import numbers
+from workbench.study.tables import runs_of
 
 TOY = {
     concepts: [

@@ -72,7 +72,7 @@ def test_the_run_folder_is_complete(finished: Path) -> None:
 
 
 def test_recovery_rises_with_samples_and_beats_chance(finished: Path) -> None:
-    frame = pl.read_parquet(finished / "metrics.parquet").filter(pl.col("variant") == "topk")
+    frame = pl.read_parquet(finished / "metrics.parquet").filter(pl.col("arm") == "topk")
     curve = frame.filter((pl.col("axis") == "samples") & (pl.col("metric") == "mcc"))
     middle = curve.group_by("kind", "x").agg(pl.col("value").median()).sort("x")
     score = middle.filter(pl.col("kind") == "score")["value"].to_list()
@@ -80,7 +80,7 @@ def test_recovery_rises_with_samples_and_beats_chance(finished: Path) -> None:
     assert score[-1] > score[0] + 0.2
     assert score[-1] > 0.95 > chance[-1]
     assert set(frame["axis"]) == {"samples"}
-    assert set(frame.filter(pl.col("kind") == "score")["seed"]) == {0, 1, 2, 3, 4}
+    assert set(frame.filter(pl.col("kind") == "score")["seed"].drop_nulls()) == {0, 1, 2, 3, 4}
 
 
 def test_every_axis_changes_what_it_says() -> None:
@@ -90,18 +90,6 @@ def test_every_axis_changes_what_it_says() -> None:
     assert found["superposition-4"].d == 16
     clean, noisy = world.truth.covariance.trace(), found["noise-0dB"].truth.covariance.trace()
     assert float(noisy / clean) == pytest.approx(2.0, rel=1e-6)
-
-
-def test_resuming_does_only_what_is_missing_and_agrees(finished: Path) -> None:
-    before = pl.read_parquet(finished / "metrics.parquet")
-    records = finished / "records.jsonl"
-    lines = records.read_text().splitlines()
-    kept = [line for line in lines if line and '"base/topk"' not in line]
-    records.write_text("\n".join(kept) + '\n{"id": "base/topk", "resu')  # as a crash would leave it
-    recovery("--resume", str(finished), "--plugin", str(finished.parents[1] / "mine.py"))
-    order = ["axis", "x", "variant", "seed", "step", "metric", "kind", "value"]
-    again = pl.read_parquet(finished / "metrics.parquet")
-    assert before.select(order).sort(order).equals(again.select(order).sort(order))
 
 
 def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *flags: str) -> tuple[int, str]:
@@ -114,22 +102,15 @@ def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
     return code, "".join(capsys.readouterr())
 
 
-def test_dry_run_writes_nothing(tmp_path: Path, monkeypatch, capsys) -> None:
-    code, said = inside(monkeypatch, capsys, "--dry-run", "--out", str(tmp_path), "--variants", "all")
-    assert code == 0
-    assert "base/gated" in said
-    assert "noise-10dB/topk" in said
-    assert not list(tmp_path.iterdir())
-
-
 @pytest.mark.parametrize(
     ("flags", "advice"),
     [
         (("--variants", "topkk"), "perhaps you meant 'topk'"),
         (("--world", "superpositon"), "perhaps you meant 'superposition'"),
-        (("--seeds", "0"), "5 or more give a band"),
         (("--plugin", "nowhere.py"), "check the path"),
-        (("--resume", "nowhere"), "check the path"),
+        (("--samples", "9", "--train.steps", "9"), "drop one"),
+        (("--set", "kk=3", "--variants", "topk", "--axis", "samples"), "perhaps you meant 'k'"),
+        (("--set", "k", "--axis", "samples"), "write --set k=4,8"),
         (("--sample", "3"), "--samples"),
     ],
 )
@@ -196,7 +177,7 @@ def test_ctrl_c_then_resume(tmp_path: Path) -> None:
     assert f"--resume {folder}" in said
     assert not [path for path in folder.rglob(".*") if path.is_file()]  # no half-written file is left
     assert "results" in recovery("--resume", str(folder))
-    assert "a run keeps its settings" in recovery("--resume", str(folder), "--samples", "77", code=2)
+    assert "a run keeps its settings" in recovery("--resume", str(folder), "--m", "77", code=2)
 
 
 def test_every_small_preset_works_without_gradients_and_runtime_checks() -> None:

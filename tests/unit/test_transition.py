@@ -7,7 +7,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from experiments.bias.transition import crossing, exponent
-from workbench.study.heat import heat, place
+from workbench.study.panels import heat, tick_place
 
 
 def test_a_crossing_is_linear_in_the_logarithm():
@@ -26,10 +26,10 @@ def test_the_exponent_is_that_of_a_power_law():
 
 
 def test_a_place_is_found_between_ticks_and_beyond_them():
-    assert place([1, 2, 4], 2) == pytest.approx(1.0)
-    assert place([1, 2, 4], 8**0.5) == pytest.approx(1.5)
-    assert place([1, 2, 4], 0.5) == pytest.approx(-1.0)
-    assert place([1, 2, 4], 16) == pytest.approx(4.0)
+    assert tick_place([1, 2, 4], 2) == pytest.approx(1.0)
+    assert tick_place([1, 2, 4], 8**0.5) == pytest.approx(1.5)
+    assert tick_place([1, 2, 4], 0.5) == pytest.approx(-1.0)
+    assert tick_place([1, 2, 4], 16) == pytest.approx(4.0)
 
 
 def test_a_heat_map_outlines_what_reaches_the_level():

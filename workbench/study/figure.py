@@ -1,20 +1,26 @@
-"""What every figure shares: style, colours, bands over seeds, a caption, files replaced whole."""
+"""Figures declared on the columns of a study's table, returned as matplotlib figures, written byte for byte alike."""
 
+import io
+import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import polars as pl
+from matplotlib import figure as mpl_figure
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from synthetic.base.storage import replacing
+from synthetic.base.errors import must
+from synthetic.base.storage import replacing, write_text
+from workbench.study.panels import MOST_LINES, Drawable, Look, Scene, look
+from workbench.study.selection import Pick, present
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5B3A29", "#7F7F7F")
+MOST_PANELS = 6
 STYLE: Any = {
     "svg.hashsalt": "sae-workbench",
     "font.size": 9,
@@ -25,6 +31,301 @@ STYLE: Any = {
 }
 
 
+@dataclass(frozen=True)
+class Style:
+    """Sizes and fonts of a figure."""
+
+    font: float | int = 9
+    column: float | int | None = None
+    """inches of a column of print: one panel takes a column, more take two; None: as each figure asks"""
+    gap: float | int = 0.25
+    """inches between columns of print"""
+    captioned: bool = True
+    """the caption stands under the figure; else `save` puts it into a text file beside it"""
+
+    def rc(self) -> Any:
+        """Settings of matplotlib."""
+        small = {"legend.fontsize": self.font - 1, "axes.titlesize": self.font + (1 if self.captioned else 0)}
+        return STYLE | {"font.size": self.font, "pdf.fonttype": 42} | small
+
+
+SCREEN = Style()
+PAPER = Style(font=7.5, column=3.3, captioned=False)
+
+
+class Drawn(mpl_figure.Figure):
+    """A matplotlib figure that no backend knows of: a notebook shows it, `savefig` writes it in its own style.
+
+    Its caption stands in `caption`, whether or not it is drawn below.
+    """
+
+    def __init__(self, *args: Any, caption: str = "", style: Style = SCREEN, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.caption, self.style = caption, style
+
+    def draw(self, renderer: Any) -> None:
+        """Draw in the figure's own style: ticks are made only now."""
+        with mpl.rc_context(self.style.rc()):
+            super().draw(renderer)
+
+    def savefig(self, fname: Any, **options: Any) -> None:
+        """Write the figure, undated; options as matplotlib's."""
+        form = options.get("format") or Path(fname).suffix[1:]
+        undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
+        with mpl.rc_context(self.style.rc()):
+            super().savefig(fname, **({"dpi": 150, "metadata": undated} | options))
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.savefig(file, format="png", dpi=110)
+        return file.getvalue()
+
+
+def save(figure: mpl_figure.Figure, stem: Path, formats: Sequence[str] = ("png", "svg")) -> list[Path]:
+    """Write `stem`.png, .svg, .pdf, each replaced whole; the caption goes to `stem`.txt where the figure lacks it."""
+    paths = [stem.with_name(f"{stem.name}.{form}") for form in formats]
+    for path, form in zip(paths, formats, strict=True):
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format=form)
+    if isinstance(figure, Drawn) and figure.caption and not figure.style.captioned:
+        paths.append(stem.with_name(f"{stem.name}.txt"))
+        write_text(paths[-1], textwrap.fill(figure.caption, 100) + "\n")
+    return paths
+
+
+@dataclass(frozen=True)
+class Figure:
+    """At most six panels on a study's table, and a caption.
+
+    `Figure("recovery", [Lines(y="mcc", over="samples"), Dots(y="fvu")], caption="{world}; {samples:,} samples")`
+    """
+
+    name: str
+    """stem of its files"""
+    panels: Sequence[Drawable]
+    caption: str = ""
+    """a format of the settings and of `facts_of(table)`; sizes, steps and seeds that it does not name are added"""
+    arms: Mapping[str, Look] | Sequence[str] | None = None
+    """in their order, with their looks; by default all of the table. Rows of other arms are not drawn"""
+    columns: int | None = None
+    """panels a row"""
+    size: tuple[float | int, float | int] = (3.7, 3.1)
+    """inches of a panel"""
+    widths: Sequence[float | int] | None = None
+    """of columns, relative"""
+    share: str = ""
+    """axes that panels share: "x", "y", "row" for the y of each row, "xrow" """
+    pick: Pick | None = None
+    """table -> table with one setting an arm and place"""
+
+    def __post_init__(self) -> None:
+        advice = "split it in two figures, or make a Medians table of it"
+        must(1 <= len(self.panels) <= MOST_PANELS, f"Figure({self.name!r}).panels", "1 to 6", len(self.panels), advice)
+
+    def looks(self, table: pl.DataFrame) -> dict[str, Look]:
+        """Arm -> its look in this figure."""
+        if isinstance(self.arms, Mapping):
+            return dict(self.arms)
+        return {name: look(i) for i, name in enumerate(self.arms or present(table, "arm"))}
+
+    def parts(self, table: pl.DataFrame) -> list["Figure"]:
+        """This figure for at most five arms at a time: `name`, `name`-b, ...; itself where they are no more."""
+        looks = [(name, one) for name, one in self.looks(table).items() if name in set(present(table, "arm"))]
+        if len(looks) <= MOST_LINES:
+            return [self]
+        groups = [dict(looks[i : i + MOST_LINES]) for i in range(0, len(looks), MOST_LINES)]
+        names = [self.name] + [f"{self.name}-{letter}" for letter in "bcdefghijklmnopqrstuvwxyz"[: len(groups) - 1]]
+        alike = [{name: look(i) for i, name in enumerate(group)} for group in groups]
+        own = groups if isinstance(self.arms, Mapping) else alike
+        return [replace(self, name=name, arms=group) for name, group in zip(names, own, strict=True)]
+
+    def draw(self, table: pl.DataFrame, settings: Any = None, style: Style = SCREEN) -> Drawn:
+        """The figure of a table; settings fill the caption."""
+        caption = captioned(self.caption, table, settings)
+        scene = Scene(self.pick(table) if self.pick else table, self.looks(table), settings)
+        columns = self.columns or (len(self.panels) if len(self.panels) <= 3 else 3 if len(self.panels) > 4 else 2)
+        lines = -(-len(self.panels) // columns)
+        with mpl.rc_context(style.rc()):
+            figure = Drawn(
+                figsize=self._inches(columns, lines, style), dpi=150, layout="constrained", caption=caption, style=style
+            )
+            grid = self._axes(figure, lines, columns)
+            for panel, axes in zip(self.panels, grid, strict=False):
+                panel.draw(axes, scene)
+            for axes in grid[len(self.panels) :]:
+                axes.axis("off")
+            if style.captioned and caption:
+                width = int(14 * figure.get_size_inches()[0])
+                text = textwrap.fill(caption, width)
+                figure.supxlabel(text, fontsize=style.font - 1, color="0.35", parse_math=False)
+            _fit_labels(figure, grid[: len(self.panels)], columns)
+            _legends(figure, list(zip(self.panels, grid, strict=False)), scene, columns)
+            for _ in range(2):  # the first makes room for what has been placed
+                figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # what is placed stays: in a notebook and in every file
+        return figure
+
+    def _inches(self, columns: int, lines: int, style: Style) -> tuple[float | int, float | int]:
+        if style.column is None:
+            return self.size[0] * columns + 0.2, self.size[1] * lines + 0.7
+        width = style.column if columns == 1 else 2 * style.column + style.gap
+        return width, max(width / columns * self.size[1] / self.size[0], 2.3) * lines + 0.3
+
+    def _axes(self, figure: Drawn, lines: int, columns: int) -> list[Axes]:
+        share: dict[str, Any] = {"sharex": "x" in self.share, "sharey": "y" in self.share}
+        if "row" in self.share:
+            share["sharey"] = "row"
+        grid = figure.subplots(lines, columns, squeeze=False, width_ratios=self.widths, **share)
+        return list(grid.flat)
+
+
+def facts_of(table: pl.DataFrame) -> dict[str, str]:
+    """What a caption may state of a table: worlds, n_true, d, m, k, steps, seeds and what they are of."""
+    facts = {}
+    for name, column in (
+        ("world", "world"),
+        ("n_true", "n_true"),
+        ("d", "d"),
+        ("m", "m"),
+        ("k", "k"),
+        ("steps", "step"),
+    ):
+        values = present(table, column) if column in table.columns else []
+        if values:
+            shown = [f"{v:g}" if not isinstance(v, str) else v for v in values]
+            facts[name] = f"{max(values):g}" if name == "steps" else _listed(shown)
+    scores = table.filter(pl.col("kind") == "score")
+    worlds, seeds = (scores[name].drop_nulls().n_unique() for name in ("world_seed", "seed"))
+    facts["seeds"] = str(max(seeds, worlds))
+    facts["of"] = "worlds and weights" if worlds > 1 else "weights"
+    return facts
+
+
+def _listed(values: Sequence[str]) -> str:
+    if len(values) <= 4:
+        return " or ".join(filter(None, [", ".join(values[:-1]), values[-1]]))
+    return f"{values[0]} to {values[-1]}"
+
+
+def captioned(template: str, table: pl.DataFrame, settings: Any = None) -> str:
+    """The caption with its values, and what it must state and does not: sizes, steps, seeds."""
+    facts = facts_of(table)
+    options: dict[str, Any] = {}
+    if is_dataclass(settings) and not isinstance(settings, type):
+        options = asdict(settings)
+    elif isinstance(settings, Mapping):
+        options = dict(settings)
+    text = template.format(**(facts | options)) if template else ""
+    missing = [
+        f"{name} = {facts[name]}" for name in ("n_true", "d", "m", "k") if name in facts and not _names(text, name)
+    ]
+    if "steps" in facts and not re.search(r"\b(steps?|samples)\b", text):
+        missing.append(f"{facts['steps']} steps")
+    if not re.search(r"\b(seeds?|models|starts)\b", text):
+        missing.append(f"{facts['seeds']} seeds of {facts['of']}: median, 10-90 % band, points")
+    if not missing:
+        return text
+    return (text.rstrip(".; ") + ". " if text else "") + ", ".join(missing) + "."
+
+
+def _names(text: str, name: str) -> bool:
+    return re.search(rf"(?<![\w.]){name}(?![\w])", text) is not None
+
+
+def _fit_labels(figure: Drawn, panels: Sequence[Axes], columns: int) -> None:
+    """Labels of axes in lines of a panel's size; rows that a panel shares with its left neighbour are named there."""
+    names = [[text.get_text() for text in axes.get_yticklabels()] for axes in panels]
+    for i, axes in enumerate(panels):
+        worded = not all(re.fullmatch(r"[\d.,\-\u2212]*", text) for text in names[i])
+        if i % columns and worded and names[i] == names[i - 1]:
+            axes.set_yticks(axes.get_yticks(), [])
+    figure.draw_without_rendering()
+    letter = 0.55 * float(mpl.rcParams["font.size"]) / 72 * figure.dpi
+    for axes in panels:
+        box = axes.get_window_extent()
+        axes.set_xlabel(_wrapped(axes.get_xlabel(), 1.05 * box.width / letter))
+        axes.set_ylabel(_wrapped(axes.get_ylabel(), 1.0 * box.height / letter))
+        axes.set_title(_wrapped(axes.get_title(), 1.05 * box.width / letter))
+
+
+def _wrapped(text: str, letters: float) -> str:
+    return "\n".join(textwrap.fill(line, max(8, int(letters)), break_long_words=False) for line in text.split("\n"))
+
+
+def _legends(figure: Drawn, panels: Sequence[tuple[Drawable, Axes]], scene: Scene, columns: int) -> None:
+    """Labels at the ends of lines where that fits, else a legend in a panel of lines of its own, else one for all."""
+    figure.draw_without_rendering()
+    shared: dict[str, Any] = {}
+    for panel, axes in panels:
+        lines, labels = axes.get_legend_handles_labels()
+        handles = dict(zip(labels, lines, strict=True))
+        how = getattr(panel, "legend", "shared")
+        if how == "auto":
+            own = not getattr(panel, "of_arms", True)
+            drawn = _at_ends(axes, handles) if own or columns == 1 else {}
+            handles = {label: handle for label, handle in handles.items() if label not in drawn}
+            how = "own" if own and len(panels) > 1 else "shared"
+        if how == "own" and handles:
+            axes.legend(handles.values(), handles.keys(), frameon=True, framealpha=0.8, edgecolor="none")
+        elif how == "shared":
+            shared |= {label: handle for label, handle in handles.items() if label not in shared}
+    if shared:
+        order = [name for name in scene.looks if name in shared]
+        _above(figure, {name: shared[name] for name in dict.fromkeys([*order, *shared])})
+
+
+def _above(figure: Drawn, handles: Mapping[str, Any]) -> None:
+    """One legend in as few lines as fit the width."""
+    font = float(mpl.rcParams["legend.fontsize"])
+    widths = [0.57 * font / 72 * len(label) + 4.6 * font / 72 for label in handles]
+    room, count = 0.98 * figure.get_size_inches()[0], len(widths)
+
+    def needed(columns: int) -> float:
+        lines = -(-count // columns)
+        return sum(max(widths[i : i + lines]) for i in range(0, count, lines))
+
+    columns = next((n for n in range(count, 1, -1) if needed(n) <= room), 1)
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=columns, frameon=False)
+
+
+def _at_ends(axes: Axes, handles: Mapping[str, Any]) -> dict[str, Any]:
+    """Labels at the right ends of lines; none where they would lie on each other or be long."""
+    lines = {label: line for label, line in handles.items() if len(getattr(line, "get_xydata", list)()) > 1}
+    font = float(mpl.rcParams["font.size"]) - 1
+    box = axes.get_window_extent()
+    if not lines or max(map(len, lines)) > 24:
+        return {}
+    ends, right = {}, []
+    for label, line in lines.items():
+        data = np.asarray(line.get_xydata(), dtype=float)
+        x, y = axes.transData.transform(data[np.argmax(data[:, 0])])
+        ends[label], _ = y, right.append(x)
+    if min(right) < box.x1 - 0.25 * box.width:
+        return {}
+    gap = 1.15 * font * axes.get_figure(root=True).dpi / 72  # type: ignore[union-attr]
+    placed = _apart(ends, gap, box.y0, box.y1)
+    if placed is None:
+        return {}
+    for label, y in placed.items():
+        at = (1.0, (y - box.y0) / box.height)
+        put = {"xycoords": "axes fraction", "xytext": (4, 0), "textcoords": "offset points", "va": "center"}
+        axes.annotate(label, at, fontsize=font, annotation_clip=False, **put)  # type: ignore[arg-type]
+    return placed
+
+
+def _apart(ends: Mapping[str, float], gap: float, low: float, high: float) -> dict[str, float] | None:
+    """The heights moved until none is nearer to the next than the gap; None where one moves by more than 1.5 gaps."""
+    names = sorted(ends, key=lambda name: ends[name])
+    at = [min(max(ends[name], low), high) for name in names]
+    for _ in range(50):
+        for i in range(len(at) - 1):
+            short = gap - (at[i + 1] - at[i])
+            if short > 0:
+                at[i], at[i + 1] = at[i] - short / 2, at[i + 1] + short / 2
+    moved = max(abs(y - ends[name]) for name, y in zip(names, at, strict=True))
+    return dict(zip(names, at, strict=True)) if moved <= 1.5 * gap else None
+
+
 def styled() -> AbstractContextManager[None]:
     """Our style within a block; the user's own settings are in force again behind it."""
     return mpl.rc_context(STYLE)
@@ -32,8 +333,8 @@ def styled() -> AbstractContextManager[None]:
 
 def subplots(
     rows: int = 1, columns: int = 1, *, figsize: tuple[float | int, float | int], **shape: Any
-) -> tuple[Figure, Any]:
-    """A figure that is only ever written to files, which pyplot and its backend know nothing of, and its panels.
+) -> tuple[mpl_figure.Figure, Any]:
+    """A figure that pyplot knows nothing of, and its panels; for figures that are not declared yet.
 
     Args:
         rows: of panels.
@@ -41,33 +342,8 @@ def subplots(
         figsize: width and height in inches.
         shape: options of `Figure.subplots`.
     """
-    figure = Figure(figsize=figsize, layout="constrained")
+    figure = Drawn(figsize=figsize, layout="constrained")
     return figure, figure.subplots(rows, columns, **shape)
-
-
-def draw_band(
-    panel: Axes,
-    x: Sequence[float | int],
-    values: Sequence[Sequence[float]],
-    colour: str,
-    label: str | None = None,
-    **line: Any,
-) -> None:
-    """Median over seeds with its 10-90 % band and the points.
-
-    Args:
-        panel: where to draw.
-        x: positions.
-        values: one list of seeds' values a position.
-        colour: of all three.
-        label: for a legend.
-        line: options of the median's line.
-    """
-    low, middle, high = np.array([np.quantile(v, (0.1, 0.5, 0.9)) for v in values]).T
-    panel.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
-    panel.plot(x, middle, **{"color": colour, "linewidth": 1.6, "label": label, **line})
-    spread = [(at, v) for at, own in zip(x, values, strict=True) for v in own]
-    panel.plot(*zip(*spread, strict=True), ".", color=colour, markersize=2.5, alpha=0.55)
 
 
 def numbers(frame: pl.DataFrame, **at: Any) -> list[float]:
@@ -75,19 +351,14 @@ def numbers(frame: pl.DataFrame, **at: Any) -> list[float]:
     return frame.filter(*(pl.col(name) == value for name, value in at.items())).sort("seed")["value"].to_list()
 
 
-def shared_legend(figure: Figure, panels: Sequence[Axes], columns: int) -> None:
+def shared_legend(figure: mpl_figure.Figure, panels: Sequence[Axes], columns: int) -> None:
     """One legend above a figure, of what its panels label, each label once."""
     found = {label: line for panel in panels for line, label in zip(*panel.get_legend_handles_labels(), strict=True)}
     figure.legend(found.values(), found.keys(), loc="outside upper center", ncols=columns, frameon=False)
 
 
-def finish(figure: Figure, caption: str, stem: Path) -> list[Path]:
+def finish(figure: mpl_figure.Figure, caption: str, stem: Path) -> list[Path]:
     """Put the caption under a figure; write `stem`.png and .svg."""
     width = figure.get_size_inches()[0]
     figure.supxlabel(textwrap.fill(caption, int(14 * width)), fontsize=8, color="0.35", parse_math=False)
-    paths = [stem.with_suffix(ending) for ending in (".png", ".svg")]
-    for path in paths:
-        with replacing(path) as temporary:
-            meta = {"Date": None} if path.suffix == ".svg" else None
-            figure.savefig(temporary, format=path.suffix[1:], dpi=150, metadata=meta)
-    return paths
+    return save(figure, stem)

@@ -24,7 +24,7 @@ import torch
 from synthetic.base.annotations import converted
 from synthetic.base.errors import must
 from synthetic.base.lock import locked
-from synthetic.base.schema import TEXT, checked_fields, optional, read_json, shown
+from synthetic.base.schema import OBJECT, TEXT, checked_fields, list_of, optional, read_json, shown
 from synthetic.base.storage import placing, replacing, write_text
 
 _VERSIONS = ("sae-workbench", "torch", "numpy", "scipy", "polars", "safetensors")
@@ -40,8 +40,9 @@ _holding = threading.Lock()
 class Run:
     """Folder `runs/<experiment>/<UTC>-<8 hex of config>/`.
 
-    It holds config.json, env.json, records.jsonl, metrics.parquet and figures/. `start` and `open` keep other processes
-    from writing there for as long as the run they return is alive; `Run(folder)` reads, and keeps nobody out.
+    It holds config.json, env.json, records.jsonl, metrics.parquet and figures/, and grown.json where it has grown.
+    `start` and `open` keep other processes from writing there for as long as the run they return is alive;
+    `Run(folder)` reads, and keeps nobody out.
     """
 
     folder: Path
@@ -96,6 +97,18 @@ class Run:
         """What `start` was given."""
         return read_json(self.folder / "config.json", "run folder", {}, _ADVICE)
 
+    @property
+    def stages(self) -> list[dict[str, Any]]:
+        """The configs before it grew, first to last."""
+        path = self.folder / "grown.json"
+        fields = {"stages": list_of(OBJECT)}
+        return read_json(path, "run folder", fields, _ADVICE)["stages"] if path.exists() else []
+
+    def grow(self, config: dict[str, Any]) -> None:
+        """Take a config in place of the present one, which joins the stages."""
+        write_text(self.folder / "grown.json", json.dumps({"stages": [*self.stages, self.config]}, indent=1) + "\n")
+        write_text(self.folder / "config.json", json.dumps(config, indent=1, sort_keys=True) + "\n")
+
     def append(self, record: dict[str, Any]) -> None:
         """Add one line to records.jsonl; a line is on disk whole or is ignored when read back."""
         path, only = self.folder / "records.jsonl", getattr(os, "O_NOFOLLOW", 0)
@@ -132,12 +145,26 @@ class Run:
         self.append({"id": id, "result": result})
         return result
 
-    def write_table(self, rows: list[dict[str, Any]]) -> pl.DataFrame:
+    def write_table(self, rows: list[dict[str, Any]] | pl.DataFrame) -> pl.DataFrame:
         """Write metrics.parquet, one row a number."""
-        frame = pl.DataFrame(rows, infer_schema_length=None)
+        frame = rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(rows, infer_schema_length=None)
         with replacing(self.folder / "metrics.parquet") as temporary:
             frame.write_parquet(temporary)
         return frame
+
+    def table(self) -> pl.DataFrame:
+        """What metrics.parquet holds.
+
+        Raises:
+            ValueError: there is none, or it is none of polars'.
+        """
+        path = self.folder / "metrics.parquet"
+        must(path.is_file(), "run folder", "one with a metrics.parquet", self.folder, "go on with --resume first")
+        try:
+            return pl.read_parquet(path)
+        except pl.exceptions.PolarsError as error:
+            got = f"{type(error).__name__}: {error}"
+            raise ValueError(f"{path} must be a table; got {got}: make it again with --resume.") from error
 
 
 class _Hold:

@@ -1,249 +1,291 @@
-"""The course of an experiment: settings, cells, a run folder that is new or resumed, results."""
+"""Studies: places x arms x seeds -> one table -> figures, tables, questions; and the one course that they all run."""
 
-import hashlib
-import json
-import math
-import os
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import polars as pl
-import torch
 
 from synthetic.base.console import Console, json_text
 from synthetic.base.errors import guarded, must
-from synthetic.base.schema import TEXT, checked_fields, shown
-from workbench.study.run import Run, revived
-from workbench.study.runner import Cell, Work, finish_cells
+from workbench.sae import SAE
+from workbench.study import places as at_places
+from workbench.study.figure import MOST_PANELS, PAPER, SCREEN, Figure, save
+from workbench.study.flags import RunFlags, TrainFlags, config_of, opened, parsed, started
+from workbench.study.panels import Heat
+from workbench.study.places import Arm, Place, Scores, Stack, evaluated, stacks
+from workbench.study.questions import answered
+from workbench.study.run import Run
+from workbench.study.runner import Work, finish_units
+from workbench.study.table import best_table, setting_columns, swept_axes, tidy
+from workbench.study.units import Report, Row, Unit, setting_text, unpacked
 
-S = TypeVar("S")
-_MOST: dict[str, int] = {"--seeds": 10_000, "--toy-seeds": 10_000, "--threads": 256}
-_MOST |= dict.fromkeys(("--samples", "--tokens"), 2**63 - 1)
-"""largest values of whole numbers; 2^31 - 1 of all others"""
-HOW = ("jobs", "out", "data", "plugin", "resume", "dry_run")
-"""settings that say how and where to run: a resumed run takes them from its command line, the others from its folder"""
+S = TypeVar("S", bound=RunFlags)
+SWEPT = ("mcc", "recall@.9", "f1", "fvu")
+"""metrics by which settings of a sweep are compared, where a study has no choice of its own"""
 
 
 @dataclass(frozen=True)
-class Study:
-    """An experiment whose cells are done."""
+class Picture:
+    """A figure that is not declared: a function draws and writes it, table, settings, path without ending -> paths."""
 
-    settings: Any
-    """those the run was started with"""
+    name: str
+    write: Callable[[pl.DataFrame, Any, Path], Iterable[Path]]
+
+
+@dataclass(frozen=True)
+class Study(Generic[S]):
+    """A question, what is done about it, and what is shown of the table that this gives."""
+
+    name: str
+    """of the folder of its runs, and in `python -m experiments NAME`"""
+    question: str | None
+    """what it asks, for --help"""
+    settings: type[S]
+    places: Callable[[S], Iterable[Place]] | None = None
+    """where SAEs are trained"""
+    arms: Callable[[S, Place], Sequence[Arm]] | None = None
+    """what is trained at a place"""
+    measure: Callable[[SAE, Place, S], Scores] | None = evaluated
+    """scores of a trained stack; where `train.evaluations` are set, those during training come by themselves"""
+    plan: Callable[[S], Iterable[Unit]] | None = None
+    """units of its own, beside or in place of stacks trained at places"""
+    work: Callable[[Any, Report], Iterable[Row]] | None = None
+    """what is done with those: a function of a module"""
+    derive: Callable[[pl.DataFrame, S], pl.DataFrame] | None = None
+    """the table with rows that follow from others"""
+    figures: Sequence[Any] | Callable[[S], Sequence[Any]] = ()
+    tables: Sequence[Any] | Callable[[S], Sequence[Any]] = ()
+    questions: Sequence[Any] | Callable[[S], Sequence[Any]] = ()
+    keep: bool = False
+    """whether worlds, SAEs and checkpoints stay in the run folder, so that a stopped training goes on where it was"""
+    notes: Callable[[S], Iterable[str]] | None = None
+    """lines to print before any work"""
+    begin: Callable[[S, Path], None] | None = None
+    """once, when the run folder is there and before any unit"""
+    toy: S | None = None
+    """settings that make it a matter of seconds"""
+    also: tuple[type[Exception], ...] = ()
+    """errors beside ValueError and OSError that are the user's to mend"""
+
+    def main(self, argv: Sequence[str] | None = None, default: S | None = None) -> int:
+        """Run it as a command does, for its exit code; bad input ends with one line and exit code 2."""
+
+        def body() -> int:
+            return run_study(
+                self, parsed(self.settings, self.name, self.question or "", argv, default), Console(highlight=False)
+            )
+
+        return guarded(body, also=self.also)
+
+    def units(self, settings: S) -> list[Unit]:
+        """What is to be done for these settings."""
+        found: list[Unit] = []
+        if self.places is not None and self.arms is not None:
+            found += stacks(list(self.places(settings)), self.arms, settings)  # type: ignore[arg-type]
+        if self.plan is not None:
+            found += self.plan(settings)
+        ids = [unit.id for unit in found]
+        twice = next((id for i, id in enumerate(ids) if id in ids[:i]), None)
+        must(twice is None, f"units of {self.name}", "named once", repr(twice), "drop what is given twice")
+        return found
+
+    def work_on(self, unit: Unit) -> Work:
+        """What is done with a unit, as a pool takes it."""
+        if isinstance(unit, Stack):
+            return partial(at_places.trained, self.measure, self.keep)
+        assert_work = self.work
+        if assert_work is None:
+            raise ValueError(f"Study.work must be given; got none for {type(unit).__name__}: name a function.")
+        return assert_work
+
+
+def grown_units(study: Study[S], stages: Sequence[S]) -> list[Unit]:
+    """Units of a run that grew: those of its first settings, then of each later stage what the earlier ones lack."""
+    done: dict[str, list[Unit]] = {}
+    named: dict[str, list[str]] = {}
+    for settings in stages:
+        for unit in study.units(settings):
+            had = done.setdefault(unit.key, [])
+            seeds = {seed for other in had for seed in other.seeds}
+            missing = tuple(seed for seed in unit.seeds if seed not in seeds)
+            if missing or not had:
+                keys = named.setdefault(unit.label, [])
+                keys += [unit.key] if unit.key not in keys else []
+                had.append(replace(unit, seeds=missing, stage=keys.index(unit.key)))
+    return [unit for units in done.values() for unit in units]
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[S]):
+    """A study carried out."""
+
+    table: pl.DataFrame
     run: Run
-    cells: list[Cell]
-    results: dict[str, Any]
-    """by the cells' ids"""
-
-    def table(self, rows: Callable[[list[Cell], dict[str, Any]], Iterable[dict[str, Any]]]) -> pl.DataFrame:
-        """Write metrics.parquet from the results, and return it.
-
-        Raises:
-            ValueError: a result among the records is not of this experiment.
-        """
-        return write_table(self.run, lambda: rows(self.cells, self.results))
+    settings: S
+    failed: Mapping[str, str]
+    """unit -> what went wrong"""
 
 
-def write_table(run: Run, rows: Callable[[], Iterable[dict[str, Any]]]) -> pl.DataFrame:
-    """Write a run's metrics.parquet; records that rows cannot be made of are refused.
+def carry_out(
+    study: Study[S], settings: S, console: Console | None = None, limit: int | None = None
+) -> Outcome[S] | None:
+    """Check, start a run or go on with one, do its units, write its table; nothing but the plan on a dry run.
+
+    Args:
+        study: what to do.
+        settings: with `resume` and `dry_run` among them.
+        console: where to print; none prints nothing.
+        limit: units to do at most, the small ones first.
 
     Raises:
-        ValueError: a result among the records is not of this experiment.
+        ValueError: settings that cannot be run with.
+        Stopped: by Ctrl-C, a dead process or a full disk.
+    """
+    console = console or Console(quiet=True)
+    settings, run, stages = opened(settings, study.name)
+    for line in study.notes(settings) if study.notes is not None else ():
+        console.print(line, style="dim", highlight=False, soft_wrap=True)
+    if settings.dry_run:
+        show_plan(console, settings, grown_units(study, stages))
+        return None
+    settings = settings.resolved()
+    stages = [*stages[:-1], settings]
+    units, config = grown_units(study, stages), config_of(replace(settings, resume=None))
+    if run is None:
+        run = Run.start(settings.out, study.name, config)
+    elif any(run.config.get(name) != config[name] for name in settings.adds):
+        run.grow(config)
+    if study.keep and study.places is not None:
+        at_places.saved(run.folder, list(study.places(settings)))
+    if study.begin is not None:
+        study.begin(settings, run.folder)
+    how = {
+        "jobs": settings.jobs,
+        "threads": getattr(settings, "threads", 1),
+        "plugin": getattr(settings, "plugin", None),
+    }
+    results, failed = finish_units(study.work_on, units, run, console, again(study.name, settings), limit=limit, **how)
+    table = write_table(study, settings, run, [unit for unit in units if unit.id in results], results)
+    return Outcome(table, run, settings, failed)
+
+
+def write_table(
+    study: Study[S], settings: S, run: Run, units: Sequence[Unit], results: Mapping[str, Any]
+) -> pl.DataFrame:
+    """Write a run's metrics.parquet; records that no rows can be made of are refused.
+
+    Raises:
+        ValueError: a result among the records is not of this study.
     """
     try:
-        return run.write_table(list(rows()))
+        table = tidy(_rows(study, settings, units, results), study.name)
+        table = table if study.derive is None else study.derive(table, settings)
+        return run.write_table(table)
     except (LookupError, TypeError, AttributeError, ValueError, pl.exceptions.PolarsError) as error:
         got = f"{type(error).__name__}: {error}"
         advice = "start a new run, or take out the lines that were changed"
         raise ValueError(f"{run.folder}: records.jsonl must hold its results; got {got}: {advice}.") from error
 
 
-def commanded(
-    name: str,
-    parse: Callable[..., S],
-    experiment: Callable[[S, Console], int],
-    *,
-    also: tuple[type[Exception], ...] = (),
-) -> int:
-    """Parse and run; bad input ends with one line and exit code 2.
-
-    Args:
-        name: of the experiment, as in `python -m experiments NAME`.
-        parse: settings from the command line, over those it is handed as `default`.
-        experiment: what to do with them.
-        also: errors beside ValueError and OSError that are the user's to mend.
-    """
-
-    def body() -> int:
-        settings = parse()
-        folder = getattr(settings, "resume", None)
-        if folder is not None:
-            settings = parse(default=_started(settings, Run(folder)))  # a flag given now goes over the run's
-        return experiment(settings, Console(highlight=False))
-
-    return guarded(body, also=also)
+def _rows(study: Study[S], settings: S, units: Sequence[Unit], results: Mapping[str, Any]) -> Iterator[Row]:
+    """Rows of all units; those of a stage that later settings replaced say by which setting they differ."""
+    present = {unit.key for unit in study.units(settings)} if any(u.settings != settings for u in units) else None
+    for unit in units:
+        words = ""
+        if present is not None and unit.key not in present:
+            values = {name: (getattr(unit.settings, name), getattr(settings, name)) for name in settings.adds}
+            changed = {n: a for n, (a, b) in values.items() if a != b and n != "seeds" and not isinstance(a, tuple)}
+            words = " ".join(f"{name}={setting_text(value)}" for name, value in changed.items())
+        for row in unpacked(results[unit.id]):
+            setting = " ".join(filter(None, (words, row.get("setting"))))
+            yield row | {"setting": setting or None}
 
 
-def opened(settings: S, experiment: str) -> tuple[S, Run | None]:
-    """Settings that were checked, and the run to go on with where --resume names one; nothing is made or run yet.
-
-    Args:
-        settings: a frozen dataclass with `out` and a method `check`, and maybe `resume`, `plugin`, `jobs`, `threads`.
-        experiment: its name.
-
-    Returns:
-        Those that a resumed run was started with, but for `HOW`; and the run, which no other process writes now.
-
-    Raises:
-        ValueError: settings out of range, a folder that is not one of this experiment's runs, or a setting that a
-            resumed run has otherwise.
-        FileNotFoundError: no such folder.
-    """
-    folder = getattr(settings, "resume", None)
-    if folder is None:
-        _check(settings)
-        return settings, None
-    _check(_anew(settings))
-    run = Run.open(folder, experiment)
-    started = _started(settings, run)
-    try:
-        _check(started)
-    except ValueError as error:
-        raise ValueError(f"{run.folder / 'config.json'}: {error}") from None
-    kept = dict(_leaves(started))
-    for flag, value in _leaves(settings):
-        advice = f"a run keeps its settings, here {kept[flag]}; start a new one"
-        must(value == kept[flag], flag, "left alone with --resume", value, advice)
-    return started, run
-
-
-def _anew(given: S) -> S:
-    """The present defaults, with `HOW` as given."""
-    return replace(type(given)(), **{f.name: getattr(given, f.name) for f in fields(given) if f.name in HOW})  # type: ignore[arg-type,type-var]
-
-
-def _started(given: Any, run: Run) -> Any:
-    """The settings of a run, with `HOW` of the command line."""
-    must(run.folder.is_dir(), "--resume", "a run folder", run.folder, "check the path")
-    where = str(run.folder / "config.json")
-    config = dict(checked_fields(run.config, where, {}, "start a new run"))
-    _check_plugin(getattr(given, "plugin", None), config.get("plugin"), where)
-    stored = {name: value for name, value in config.items() if not (name in HOW and hasattr(given, name))}
-    return revived(_anew(given), stored, where)
-
-
-def _check_plugin(given: Path | None, started: Any, where: str) -> None:
-    """Refuse another plug-in than a run was started with; one that only its folder names is neither run nor read."""
-    if started is None:
-        must(given is None, "--plugin", "left alone with --resume", given, "this run was started without one")
-        return
-    about = {"path": started} if isinstance(started, str) else started  # as older versions kept it
-    checked_fields(about, f"{where}: plugin", {"path": TEXT}, "start a new run")
-    code = about.get("blake2b")
-    named = shown(about["path"]) + (f", blake2b {shown(code)}" if code else "")
-    rule = f"the file that this run was started with, {named}"
-    must(given is not None, "--plugin", rule, "none", "add --plugin PATH, and it is run")
-    same = given is None or code is None or _blake2b(given) == code
-    must(same, "--plugin", rule, f"{given}, another content", "undo its changes, or start a new run")
-
-
-def _blake2b(path: Path) -> str:
-    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
-
-
-def config_of(settings: Any) -> dict[str, Any]:
-    """Settings as a run's config keeps them: JSON values, a plug-in with the hash of its file."""
-    config = json.loads(json.dumps(asdict(settings), default=str))
-    if getattr(settings, "plugin", None) is not None:
-        config["plugin"] = {"path": str(settings.plugin), "blake2b": _blake2b(settings.plugin)}
-    return config
-
-
-def _leaves(settings: Any, prefix: str = "--") -> Iterator[tuple[str, Any]]:
-    """Flags and values, those of dataclasses in dataclasses too."""
-    for field in fields(settings):
-        value, flag = getattr(settings, field.name), prefix + field.name.replace("_", "-")
-        if is_dataclass(value):
-            yield from _leaves(value, f"{flag}.")
-        else:
-            yield flag, value
-
-
-def _check(settings: Any) -> None:
-    """Refuse what no experiment can run with, then what this one cannot."""
-    for flag, value in _leaves(settings):
-        for each in value if isinstance(value, tuple) else (value,):
-            finite = not isinstance(each, float) or math.isfinite(each)
-            must(finite, flag, "a finite number", value, "change it")
-            most = _MOST[flag] if flag in _MOST else 2**31 - 1
-            fits = not isinstance(each, int) or each <= most
-            must(fits, flag, f"at most {most:,}", shown(value), "lower it")
-        if flag == "--train.lr":
-            advice = "members of a stack differ in their seeds here; make a run for each rate"
-            must(not isinstance(value, tuple), flag, "one rate", value, advice)
-    for name in ("jobs", "threads"):
-        value = getattr(settings, name, 1)
-        must(value >= 0, f"--{name}", "at least 0", value, "0 takes all cores")
-    plugin = getattr(settings, "plugin", None)
-    must(plugin is None or plugin.is_file(), "--plugin", "a Python file", plugin, "check the path")
-    above = next(path for path in (settings.out, *settings.out.absolute().parents) if path.exists())
-    must(above.is_dir(), "--out", "a folder, or one that can be made", settings.out, f"{above} is a file")
-    must(os.access(above, os.W_OK), "--out", "a folder that you may write in", settings.out, "choose another")
-    device = str(getattr(settings, "device", "cpu"))
-    usable = device in ("auto", "cpu") or (device.split(":")[0] == "cuda" and torch.cuda.is_available())
-    must(usable, "--device", "cpu, or cuda where there is one", device, "choose one that is here")
-    settings.check()
-
-
-def show_plan(console: Console, config: Mapping[str, Any], lines: Iterable[str]) -> int:
-    """What a dry run prints: the settings, and a line a cell; returns the exit code."""
-    console.print(json_text(config), soft_wrap=True)
-    for line in lines:
-        console.print(line)
+def run_study(study: Study[S], settings: S, console: Console) -> int:
+    """Carry a study out or draw one again, and show what it gave; the exit code."""
+    if settings.redraw is not None:
+        run = Run.open(settings.redraw, study.name)
+        settings = started(settings, run, study.name, "--redraw")
+        show(study, settings, run.table(), run, console)
+        return 0
+    outcome = carry_out(study, settings, console)
+    if outcome is None:
+        return 0
+    if outcome.failed:
+        folder = outcome.run.folder
+        console.print(f"results {folder}; --redraw {folder} shows what there is", soft_wrap=True)
+        return 1
+    show(study, outcome.settings, outcome.table, outcome.run, console)
     return 0
 
 
-def again(experiment: str, settings: Any) -> str:
+def show(study: Study[S], settings: S, table: pl.DataFrame, run: Run, console: Console) -> None:
+    """Draw the figures, print the tables and the answers; last, where everything lies."""
+    paths = [
+        path for figure in declared(study.figures, settings) for path in drawn(figure, table, settings, run.folder)
+    ]
+    for item in declared(study.tables, settings):
+        shown = item.of(table) if hasattr(item, "of") else item(table)
+        for each in shown if isinstance(shown, Iterator | list | tuple) else (shown,):
+            console.print(each)
+    questions = declared(study.questions, settings)
+    if questions:
+        console.print(answered(questions, table, title=study.name))
+    paths += list(show_sweep(table, settings, run.folder, console))
+    for path in paths:
+        console.print(f"figure {path}", soft_wrap=True, highlight=False)
+    console.print(f"results {run.folder}", soft_wrap=True, highlight=False)
+
+
+def show_sweep(table: pl.DataFrame, settings: RunFlags, folder: Path, console: Console) -> Iterator[Path]:
+    """Of what --set varies: each arm at its best, and over two axes a map of each arm at each place."""
+    named = isinstance(settings, TrainFlags) and {text.partition("=")[0] for text in settings.set}
+    axes = [name for name in swept_axes(table) if named and name in named]
+    metrics = getattr(settings, "metrics", ()) or tuple(name for name in SWEPT if name in set(table["metric"]))
+    if not axes or not metrics:
+        return
+    console.print(best_table(table, metrics))
+    if len(axes) == 2:
+        table, over = setting_columns(table).drop_nulls(axes), (axes[0], axes[1])
+        spots = table.select("place", "arm").unique(maintain_order=True).rows()
+        for i in range(0, len(spots), MOST_PANELS):
+            panels = [Heat(y=metrics[0], over=over, place=p, arms=(a,), title=f"{a}, {p}") for p, a in spots[i : i + 6]]
+            figure = Figure(f"sweep-{i // MOST_PANELS + 1}" if i else "sweep", panels, caption=f"{metrics[0]}: medians")
+            yield from drawn(figure, table, settings, folder)
+
+
+def drawn(figure: Any, table: pl.DataFrame, settings: RunFlags, folder: Path) -> Iterator[Path]:
+    """Draw a figure, of which there may be several parts, into a run folder; the first file of each."""
+    if isinstance(figure, Picture):
+        yield next(iter(figure.write(table, settings, folder / "figures" / figure.name)))
+        return
+    style, formats = (PAPER, ("png", "svg", "pdf")) if settings.paper else (SCREEN, ("png", "svg"))
+    for part in figure.parts(table):
+        picture = part.draw(table, settings=settings, style=style)
+        yield save(picture, folder / "figures" / part.name, formats)[0]
+
+
+def declared(items: Sequence[Any] | Callable[[S], Sequence[Any]], settings: S) -> Sequence[Any]:
+    """Figures, tables or questions for these settings."""
+    return items(settings) if callable(items) else items
+
+
+def show_plan(console: Console, settings: RunFlags, units: Iterable[Unit]) -> None:
+    """What a dry run prints: the settings, and a line a unit."""
+    console.print(json_text(config_of(settings)), soft_wrap=True)
+    for unit in units:
+        members = f" x {len(unit.seeds)} seeds" if len(unit.seeds) > 1 else ""
+        console.print(f"{unit.id:32} {unit.size:,} samples{members}")
+
+
+def again(name: str, settings: Any) -> str:
     """The command that goes on with a run once --resume and its folder are added."""
+    script = sys.argv[0].endswith(f"{name}.py")
     plugin = getattr(settings, "plugin", None)
-    return f"python -m experiments {experiment}" + (f" --plugin {shlex.quote(str(plugin))}" if plugin else "")
-
-
-def carry_out(
-    settings: Any,
-    name: str,
-    plan: Callable[[Any], list[Cell]],
-    work: Work,
-    console: Console,
-    told: Callable[[Cell], str],
-    *,
-    alone: Callable[[Cell], bool] = lambda cell: False,
-) -> Study | int:
-    """Check, start a run or resume it, do its cells; an exit code in their place where there is nothing to show.
-
-    Args:
-        settings: see `opened`; with `jobs`, `resume` and `dry_run`.
-        name: of the experiment, as in `python -m experiments NAME`.
-        plan: settings -> cells.
-        work: what to do with a cell.
-        console: where to print.
-        told: a cell in one line, for a dry run.
-        alone: cells that come last, one at a time, such as those that take times.
-    """
-    settings, run = opened(settings, name)
-    cells, config = plan(settings), config_of(settings)
-    if settings.dry_run:
-        return show_plan(console, config, map(told, cells))
-    run = run or Run.start(settings.out, name, config)
-    results: dict[str, Any] = {}
-    for last, jobs in ((False, settings.jobs), (True, 1)):
-        own = [cell for cell in cells if alone(cell) == last]
-        if own:
-            done, failed = finish_cells(work, own, run, console, again(name, settings), jobs=jobs)
-            if failed:
-                return 1
-            results |= done
-    return Study(settings, run, cells, results)
+    start = f"python {shlex.quote(sys.argv[0])}" if script else f"python -m experiments {name}"
+    return start + (f" --plugin {shlex.quote(str(plugin))}" if plugin else "")

@@ -1,33 +1,148 @@
-"""The table a run ends with."""
+"""The table a study ends with: its columns, what wins, what is printed of it."""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import polars as pl
 from rich.table import Table
 
+from workbench.study.units import Row
 
-def score_table(frame: pl.DataFrame, metrics: tuple[str, ...], rates: dict[str, str], title: str) -> Table:
-    """Scores by variant: median over seeds, their 10-90 % range, chance level and ceiling.
+SCHEMA: dict[str, Any] = {
+    **dict.fromkeys(("study", "place"), pl.String),
+    "x": pl.Float64,
+    **dict.fromkeys(("arm", "setting", "world"), pl.String),
+    **dict.fromkeys(("world_seed", "seed", "n_true", "d", "m"), pl.Int64),
+    **dict.fromkeys(("k", "lr"), pl.Float64),
+    "step": pl.Int64,
+    **dict.fromkeys(("metric", "kind"), pl.String),
+    "value": pl.Float64,
+}
+"""column -> type. Null where one does not apply; columns of a study's own stand behind them."""
+COLUMNS = tuple(SCHEMA)
+TIMES = ("seconds", "ms")
+"""metrics that differ from run to run"""
+
+
+def tidy(rows: Iterable[Row], study: str) -> pl.DataFrame:
+    """Rows as the table, kind "score" where none is said; equal rows stand once.
+
+    Raises:
+        ValueError: a row lacks its metric or value, or a column has values of several kinds.
+    """
+    rows = [row | {"study": study, "kind": row.get("kind") or "score"} for row in rows]
+    extra = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in SCHEMA]
+    columns = {name: [row.get(name) for row in rows] for name in (*COLUMNS, *extra)}
+    series = [pl.Series(name, values, SCHEMA.get(name), strict=False) for name, values in columns.items()]
+    return pl.DataFrame(series).unique(maintain_order=True)
+
+
+def final(table: pl.DataFrame) -> pl.DataFrame:
+    """The rows of each stack's last step."""
+    at = ["place", "arm", "setting", "world_seed"]
+    return table.filter(pl.col("step").is_null() | (pl.col("step") == pl.col("step").max().over(at)))
+
+
+def setting_columns(table: pl.DataFrame) -> pl.DataFrame:
+    """The table with a column of numbers, or of words, for each axis that `setting` names and that is none yet."""
+    texts = table["setting"].unique().drop_nulls().to_list()
+    parts = {text: dict(part.split("=", 1) for part in text.split(" ") if "=" in part) for text in texts}
+    for name in dict.fromkeys(name for found in parts.values() for name in found):
+        if name not in table.columns:
+            values = {text: found.get(name) for text, found in parts.items()}
+            column = table["setting"].replace_strict(values, default=None, return_dtype=pl.String)
+            numbers = column.cast(pl.Float64, strict=False)
+            table = table.with_columns((numbers if numbers.null_count() == column.null_count() else column).alias(name))
+    return table
+
+
+LOW_IS_BETTER = ("fvu", "dead", "seconds", "ms")
+
+
+def best_settings(table: pl.DataFrame, metrics: Sequence[str]) -> pl.DataFrame:
+    """For each place, arm and metric the setting of the best median at the last step, with its 10-90 % range."""
+    score = final(table).filter(
+        pl.col("kind") == "score", pl.col("metric").is_in(metrics), pl.col("seed").is_not_null()
+    )
+    value, keys = pl.col("value"), ["place", "x", "arm", "metric"]
+    spread = {"low": value.quantile(0.1, "linear"), "high": value.quantile(0.9, "linear"), "n": value.len()}
+    found = score.group_by([*keys, "setting"], maintain_order=True).agg(value.median().alias("median"), **spread)
+    sign = pl.when(pl.col("metric").is_in(LOW_IS_BETTER)).then(-1).otherwise(1)
+    first = (sign * pl.col("median")).rank("ordinal", descending=True).over(keys) == 1
+    return found.filter(first)
+
+
+def best_table(table: pl.DataFrame, metrics: Sequence[str]) -> Table:
+    """What wins: for each place and metric every arm at its best setting."""
+    shown = Table(title="each arm at its best setting: median over seeds [10 %, 90 %]")
+    for name in ("place", "metric", "arm", "setting"):
+        shown.add_column(name, no_wrap=True)
+    shown.add_column("median", justify="right")
+    best = best_settings(table, metrics).sort("place", "x", "metric", maintain_order=True)
+    last = None
+    for row in best.iter_rows(named=True):
+        where = row["place"] + ("" if row["x"] is None else f" {row['x']:g}")
+        head = (where, row["metric"]) if (where, row["metric"]) != last else ("", "")
+        last = where, row["metric"]
+        said = f"{row['median']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+        shown.add_row(*head, row["arm"], row["setting"] or "", said)
+    return shown
+
+
+def swept_axes(table: pl.DataFrame) -> list[str]:
+    """Names that `setting` gives several values to."""
+    columns = setting_columns(table.select("setting").unique())
+    return [name for name in columns.columns if name != "setting" and columns[name].drop_nulls().n_unique() > 1]
+
+
+def grid_of(table: pl.DataFrame, metric: str, over: tuple[str, str]) -> pl.DataFrame:
+    """Medians over seeds at the last step on two axes of a sweep: place, arm, the axes, median."""
+    score = final(table).filter(pl.col("metric") == metric, pl.col("kind") == "score")
+    named = setting_columns(score).drop_nulls(list(over))
+    median = pl.col("value").median().alias("median")
+    return named.group_by("place", "arm", *over, maintain_order=True).agg(median).sort("place", "arm", *over)
+
+
+def score_table(
+    table: pl.DataFrame, metrics: Sequence[str], title: str, notes: Mapping[str, str] | None = None
+) -> Table:
+    """Scores by arm: median over seeds, their 10-90 % range, chance level and ceiling.
 
     Args:
-        frame: rows of variant, metric, value, kind ("score", "null" or "ceiling"), one step only.
+        table: rows of one place and step.
         metrics: columns.
-        rates: variant -> text of the last column, samples a second.
-        title: above the table.
+        title: above.
+        notes: arm -> text of a last column, such as samples a second.
     """
-    table = Table(title=title, caption="median over seeds, their 10 % and 90 % quantiles, chance, ceiling")
-    table.add_column("variant", no_wrap=True)
-    for name in metrics:
-        table.add_column(name, justify="right")
-    table.add_column("samples/s", justify="right")
-    for variant, rate in rates.items():
+    shown = Table(title=title, caption="median over seeds, their 10 % and 90 % quantiles, chance, ceiling")
+    shown.add_column("arm", no_wrap=True)
+    for name in (*metrics, *(["samples/s"] if notes else [])):
+        shown.add_column(name, justify="right")
+    for (arm, setting), own in table.group_by("arm", "setting", maintain_order=True):
 
-        def cell(name: str, kind: str, share: float = 0.5, variant: str = variant) -> str:
-            match = (pl.col("variant") == variant) & (pl.col("metric") == name) & (pl.col("kind") == kind)
-            value = frame.filter(match)["value"].quantile(share, "linear")
-            return "" if value is None else f"{value:.3f}"
+        def values(kind: str, share: float = 0.5, own: pl.DataFrame = own) -> list[str]:
+            match = own.filter(pl.col("kind") == kind)
+            found = (match.filter(pl.col("metric") == name)["value"].quantile(share, "linear") for name in metrics)
+            return ["" if value is None else f"{value:.3f}" for value in found]
 
-        table.add_row(f"[bold]{variant}", *(cell(name, "score") for name in metrics), rate)
-        table.add_row("  10 %", *(cell(name, "score", 0.1) for name in metrics), "", style="dim")
-        table.add_row("  90 %", *(cell(name, "score", 0.9) for name in metrics), "", style="dim")
-        table.add_row("  chance", *(cell(name, "null") for name in metrics), "", style="dim")
-        table.add_row("  ceiling", *(cell(name, "ceiling") for name in metrics), "", style="dim", end_section=True)
-    return table
+        note = [(notes or {}).get(str(arm), "")] if notes else []
+        shown.add_row(f"{arm} {setting}" if setting else str(arm), *values("score"), *note)
+        lines = [("10 %", "score", 0.1), ("90 %", "score", 0.9), ("chance", "null", 0.5), ("ceiling", "ceiling", 0.5)]
+        for i, (word, kind, share) in enumerate(lines):
+            shown.add_row(f"  {word}", *values(kind, share), style="dim", end_section=i == len(lines) - 1)
+    return shown
+
+
+def differences(one: pl.DataFrame, other: pl.DataFrame) -> str:
+    """What tells two tables apart but for times, in words; empty where nothing does."""
+    a, b = (frame.filter(~pl.col("metric").is_in(TIMES)) for frame in (one, other))
+    if a.columns != b.columns:
+        return f"columns {a.columns} and {b.columns}"
+    order = [name for name in a.columns if name != "value"]
+    a, b = (frame.sort([*order, "value"], nulls_last=True) for frame in (a, b))
+    if a.equals(b):
+        return ""
+    lost = a.join(b, on=a.columns, how="anti", nulls_equal=True)
+    first = next(itertools.islice(lost.iter_rows(named=True), 1), None)
+    return f"{lost.height} of {a.height} rows" + (f", such as {first}" if first else "")

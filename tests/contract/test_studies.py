@@ -1,0 +1,58 @@
+"""Every study keeps the contract, and a study that breaks a law of it is told which."""
+
+import dataclasses
+import importlib
+import re
+
+import magnitudes
+import pytest
+from toys import checked
+
+import experiments
+from workbench.check import check_study
+from workbench.training.config import TrainConfig
+
+MODULES = {name: importlib.import_module(module) for name, module in experiments.MODULES.items() if name != "gpt2"}
+STUDIES = {name: module.STUDY for name, module in MODULES.items() if hasattr(module, "STUDY")}
+STUDIES["magnitudes"] = magnitudes.STUDY
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_keeps_every_law(name, tmp_path_factory):
+    study = STUDIES[name]
+    assert study.name == name
+    outcomes, _, _ = checked(tmp_path_factory, study)
+    assert not [(outcome.law, outcome.said) for outcome in outcomes if not outcome.passed]
+
+
+def drawn_from_time(sae, place, settings):
+    """Scores that no seed decides."""
+    drawn_from_time.calls += 1
+    return {"mcc": float(drawn_from_time.calls), "mcc_null": 0.0}
+
+
+drawn_from_time.calls = 0
+
+
+def fails(sae, place, settings):
+    """No scores."""
+    raise RuntimeError("no scores")
+
+
+@pytest.mark.parametrize(
+    ("change", "law", "said"),
+    [
+        ({"measure": drawn_from_time}, "S3", "done again: .* rows, such as .*'metric': 'mcc'"),
+        ({"measure": fails}, "S2", "units fail: .*RuntimeError: no scores"),
+        ({"places": lambda settings: []}, "S1", "there are no units"),
+        ({"derive": lambda table, settings: table.drop("lr")}, "S2", "columns ..lr.. are not of the schema"),
+        ({"figures": (), "tables": (lambda table: 1 / 0,)}, "S4", "--redraw ends with 70"),
+    ],
+)
+def test_a_broken_study_is_told_what_it_breaks(change, law, said):
+    toy = magnitudes.Magnitudes(seeds=2, spread=(0.9,), train=TrainConfig(steps=2, batch=8))
+    quick = {"questions": (), "measure": None, "toy": toy, "figures": ()}
+    study = dataclasses.replace(magnitudes.STUDY, **(quick | change))
+    broken = next(outcome for outcome in check_study(study) if not outcome.passed)
+    assert broken.law.startswith(law)
+    assert re.search(said, broken.said, re.DOTALL)

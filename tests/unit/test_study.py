@@ -1,0 +1,185 @@
+"""The course of a study: axes of a sweep, seeds that draw worlds, runs that grow, what is refused."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from synthetic.worlds.presets import toy
+from workbench.study.flags import TrainFlags
+from workbench.study.places import Arm, Place
+from workbench.study.study import Study, carry_out
+from workbench.study.table import COLUMNS, best_settings, differences, grid_of, tidy
+from workbench.study.units import Unit, packed, unpacked
+from workbench.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Small(TrainFlags):
+    """Settings."""
+
+    length: int = 3
+    train: TrainConfig = TrainConfig(steps=3, batch=16)  # noqa: RUF009
+    seeds: int = 2
+    jobs: int = 1
+    adds = ("seeds", "length")
+
+
+def places(settings):
+    return [Place("toy", toy(), 1.0)]
+
+
+def arms(settings, place):
+    train = {"steps": settings.length}
+    penalties = [{"l1": 0.1}, {"l1": 0.2}]
+    return [
+        Arm("topk", "topk", 8, {"k": 2}, train=train),
+        Arm("relu", "relu", 8, grid=penalties, train=train),
+    ]
+
+
+def measure(sae, place, settings):
+    """A number of the weights, and how often a place was sampled first."""
+    return {"norm": sae.W_dec.detach().double().pow(3).sum((-1, -2)).numpy(), "norm_null": 0.5, "norm_ceiling": 1.0}
+
+
+STUDY = Study("small", "?", Small, places, arms, measure)
+
+
+def carried(tmp_path, **changes):
+    return carry_out(STUDY, replace(Small(out=tmp_path), **changes))
+
+
+def norms(table, **where):
+    rows = table.filter(pl.col("metric") == "norm", pl.col("kind") == "score", **where)
+    return rows.sort("setting", "seed", nulls_last=True)
+
+
+def test_rows_say_what_they_are_of(tmp_path):
+    table = carried(tmp_path).table
+    assert table.columns == list(COLUMNS)
+    (row,) = norms(table, arm="relu", setting="l1=0.2", seed=1).to_dicts()
+    about = {
+        "study": "small",
+        "place": "toy",
+        "x": 1.0,
+        "world": "SparseMixture",
+        "world_seed": 0,
+        "n_true": 16,
+        "d": 16,
+    }
+    assert row | about | {"m": 8, "k": None, "lr": 3e-3, "step": 3, "kind": "score"} == row
+    assert norms(table, arm="topk")["k"].to_list() == [2.0, 2.0]
+    once = table.filter(kind="ceiling").select("arm", "seed", "value").rows()
+    assert once == [("topk", None, 1.0), ("relu", None, 1.0)]
+    assert table.filter(kind="null", arm="topk").height == 1
+
+
+def test_lists_are_axes_crossed_with_seeds(tmp_path):
+    rates = carried(tmp_path, train=TrainConfig(steps=3, batch=16, lr=(1e-3, 1e-1)), set=("k=1,4",)).table
+    found = norms(rates, arm="topk")
+    wanted = [f"lr={lr} k={k}" for k in (1, 4) for lr in ("0.001", "0.1") for _ in range(2)]
+    assert sorted(found["setting"]) == sorted(wanted)
+    assert set(found.select("k", "lr").rows()) == {(1.0, 1e-3), (1.0, 0.1), (4.0, 1e-3), (4.0, 0.1)}
+    assert set(norms(rates, arm="relu")["setting"]) == {f"lr={lr} l1={l1}" for lr in (0.001, 0.1) for l1 in (0.1, 0.2)}
+    grid = grid_of(rates, "norm", ("k", "lr"))
+    assert grid.filter(arm="topk").height == 4
+    one = carried(tmp_path / "one", set=("lr=1e-3", "k=4")).table
+    assert (
+        norms(one, arm="topk")["value"].to_list() == norms(rates, arm="topk", setting="lr=0.001 k=4")["value"].to_list()
+    )
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (("kk=4",), "--set must be one of .*; got 'kk': perhaps you meant 'k'"),
+        (("k",), "--set must be name=value or name=value,value; got 'k': write --set k=4,8"),
+        (("k=1", "k=2"), "--set k must be given once; got two lists: join them by a comma"),
+        (("k=nan",), "--set k must be a finite number or a word; got nan: change it"),
+    ],
+)
+def test_a_wrong_axis_is_refused(texts, said, tmp_path):
+    with pytest.raises(ValueError, match=said):
+        carried(tmp_path, set=texts)
+    assert not list(tmp_path.iterdir())
+
+
+def test_seeds_may_draw_worlds(tmp_path):
+    weights, worlds = (carried(tmp_path / over, over=over).table for over in ("weights", "worlds"))
+    assert set(norms(weights)["world_seed"]) == {0}
+    assert norms(worlds).select("seed", "world_seed").unique().sort("seed").rows() == [(0, 0), (1, 1)]
+    first = [norms(table, arm="relu", seed=0)["value"].to_list() for table in (weights, worlds)]
+    assert first[0] == pytest.approx(first[1], rel=1e-5)  # seed 0 draws the same world either way
+    assert norms(weights, seed=1)["value"].to_list() != norms(worlds, seed=1)["value"].to_list()
+
+
+def test_a_run_grows_by_seeds_and_by_what_adds_units(tmp_path):
+    begun = carried(tmp_path)
+    records = (begun.run.folder / "records.jsonl").read_text()
+    more = carried(tmp_path, resume=begun.run.folder, seeds=3)
+    assert (more.run.folder / "records.jsonl").read_text().startswith(records)
+    assert norms(begun.table).join(norms(more.table), on=list(COLUMNS), how="anti", nulls_equal=True).is_empty()
+    fresh = carried(tmp_path / "fresh", seeds=3).table
+    assert norms(more.table)["seed"].to_list() == norms(fresh)["seed"].to_list()
+    assert norms(more.table)["value"].to_list() == pytest.approx(norms(fresh)["value"].to_list(), rel=1e-5)
+    longer = carried(tmp_path, resume=begun.run.folder, length=5, seeds=3).table
+    assert set(norms(longer, arm="topk").select("step", "setting").rows()) == {(3, "length=3"), (5, None)}
+    assert norms(longer, arm="topk", step=3)["value"].to_list() == norms(more.table, arm="topk")["value"].to_list()
+    again = carry_out(STUDY, replace(more.settings, length=5, resume=begun.run.folder))
+    assert not differences(again.table, longer)
+
+
+def test_what_a_result_depends_on_stays(tmp_path):
+    begun = carried(tmp_path)
+    for changes, said in (
+        (
+            {"over": "worlds"},
+            "--over must be left alone with --resume; got worlds: a run keeps its settings",
+        ),
+        ({"train": TrainConfig(steps=3, batch=32)}, "--train.batch must be left alone with --resume; got 32"),
+        ({"seeds": 1}, "--seeds must be at least 2 with --resume; got 1: a run keeps its seeds"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            carried(tmp_path, resume=begun.run.folder, **changes)
+    path = begun.run.folder / "records.jsonl"
+    path.write_text(path.read_text().replace('"unit": "', '"unit": "0'))
+    with pytest.raises(ValueError, match=r"record of toy/1/topk must be of the settings in .*; got another's"):
+        carried(tmp_path, resume=begun.run.folder)
+
+
+def test_a_units_digest_is_of_its_content():
+    @dataclass(frozen=True, kw_only=True)
+    class Point(Unit):
+        part: str
+        at: float
+
+    one = Point(settings=Small(), seeds=(0, 1), part="a", at=0.5)
+    assert one.id == "a/0.5"
+    assert replace(one, seeds=(2,)).id == "a/0.5, seed 2"
+    assert replace(one, seeds=(2, 3)).key == one.key
+    assert replace(one, seeds=(2, 3)).digest != one.digest
+    same = [replace(one, settings=Small(seeds=9, length=7, jobs=3, out=Path("elsewhere")))]
+    other = [replace(one, settings=Small(train=TrainConfig(steps=4))), replace(one, at=0.6)]
+    assert {unit.digest for unit in same} == {one.digest}
+    assert one.digest not in {unit.digest for unit in other}
+
+
+def test_rows_come_back_from_records():
+    rows = [{"metric": "a", "value": 1.0, "seed": 0}, {"metric": "b", "value": 2.0, "x": 3.0}]
+    assert unpacked(packed(rows)) == [{"seed": None, "x": None} | row for row in rows]
+    assert unpacked(packed([])) == []
+
+
+def test_best_settings_are_those_of_the_best_median():
+    def row(setting, metric, seed, value):
+        return {"place": "p", "arm": "a", "setting": setting, "metric": metric, "seed": seed, "value": value}
+
+    medians = {("k=1", "mcc"): 0.5, ("k=2", "mcc"): 0.7, ("k=1", "fvu"): 0.1, ("k=2", "fvu"): 0.2}
+
+    rows = [row(*at, seed, value + seed / 10) for at, value in medians.items() for seed in (0, 1)]
+    best = best_settings(tidy(rows, "small"), ("mcc", "fvu"))
+    assert best.select("metric", "setting").rows() == [("mcc", "k=2"), ("fvu", "k=1")]
+    assert best["median"].to_list() == pytest.approx([0.75, 0.15])
+    assert best["n"].to_list() == [2, 2]

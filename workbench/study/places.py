@@ -1,0 +1,281 @@
+"""SAEs trained at places: what varies, and the unit of work that trains and scores one stack."""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synthetic.base.errors import must, pick
+from synthetic.folder import save_world
+from synthetic.source import World
+from workbench.metrics import evaluate
+from workbench.sae import SAE
+from workbench.settings import must_fit
+from workbench.study.flags import TrainFlags, axes_of
+from workbench.study.units import Report, Row, Unit, setting_text
+from workbench.training.config import TrainConfig
+from workbench.training.loop import train
+from workbench.training.sources import Source
+from workbench.variants import create, variant_shelf
+
+Scores = Mapping[str, Any]
+"""metric -> a number for each member, in an array of the stack's shape, or one number; a name's end says its kind"""
+KINDS = {"_null": "null", "_ceiling": "ceiling"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A source of activations, and where it stands on what the study varies."""
+
+    label: str
+    source: Any
+    """a world or another source of activations, drawn from its own seed, or from each seed where seeds draw worlds"""
+    x: float | None = None
+    world: str = ""
+    """its name; the source's class where left out"""
+    aliases: tuple[str, ...] = ()
+    """other labels that its rows stand under too"""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    """of the table, beside the fixed ones"""
+    id: str = ""
+    """in names of units and files; label and x where left out"""
+
+    @property
+    def name(self) -> str:
+        """What names it among the places of a study."""
+        return self.id or (self.label if self.x is None else f"{self.label}/{self.x:g}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"source": _bare(self.source)}
+
+
+def _bare(value: Any) -> Any:
+    """A source as a process of the pool is sent it: fields and what was drawn once, without what follows from them."""
+    if not is_dataclass(value) or isinstance(value, type) or not hasattr(value, "__dict__"):
+        return value
+    names = {f.name for f in fields(value)} | {"tensors"}
+    own = {name: _bare(entry) for name, entry in value.__dict__.items() if name in names}
+    bare = copy(value)
+    bare.__dict__.clear()
+    bare.__dict__.update(own)
+    return bare
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is trained at a place."""
+
+    name: str
+    variant: str
+    m: int
+    """latents"""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """of the variant"""
+    grid: Sequence[Mapping[str, Any]] = ({},)
+    """settings in which the rows of one stack differ, a row each; the seeds stand behind them"""
+    train: Mapping[str, Any] = field(default_factory=dict)
+    """changes of the study's training"""
+    prepare: Callable[[SAE, Any], None] | None = None
+    """what is done to a fresh stack: a function of a module, or a partial of one"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack(Unit):
+    """An arm at a place: one stack of SAEs, trained and scored."""
+
+    settings: TrainFlags
+    place: Place
+    arm: Arm
+    train: TrainConfig
+    setting: str = ""
+    """what --set varies, in words"""
+
+    @property
+    def label(self) -> str:
+        """Place, arm and setting."""
+        return "/".join(filter(None, (self.place.name, self.arm.name, self.setting)))
+
+    @property
+    def size(self) -> int:
+        """Samples that the stack sees."""
+        return self.train.steps * self.train.batch
+
+    @property
+    def file(self) -> str:
+        """Its name for a file."""
+        return self.id.replace("/", "-").replace(", ", "-").replace(" ", "-")
+
+    def source(self) -> Source:
+        """What it is trained on."""
+        return self.place.source if self.settings.over == "weights" else with_seed(self.place.source, self.seeds[0])
+
+    def columns(self) -> Row:
+        """What all its rows say of place and arm."""
+        place, arm, lr = self.place, self.arm, self.train.lr
+        source, default = place.source, variant_shelf()[arm.variant].Settings.__dataclass_fields__.get("k")
+        return {
+            "place": place.label,
+            "x": place.x,
+            "arm": arm.name,
+            "setting": self.setting or None,
+            "world": place.world or type(source).__name__,
+            "world_seed": self.seeds[0] if self.settings.over == "worlds" else seed_of_world(source),
+            "n_true": source.truth.n_true if isinstance(source, World) else getattr(source, "n_true", None),
+            "d": source.d,
+            "m": arm.m,
+            "k": arm.settings.get("k", getattr(default, "default", None)),
+            "lr": lr if isinstance(lr, int | float) else None,
+            **place.columns,
+        }
+
+    def row_settings(self) -> list[str | None]:
+        """The column `setting` of each row of the stack."""
+        inner = [" ".join(f"{name}={setting_text(value)}" for name, value in row.items()) for row in self.arm.grid]
+        return [" ".join(filter(None, (self.setting, text))) or None for text in inner]
+
+
+def with_seed(source: Source, seed: int) -> Source:
+    """The source as another seed draws it.
+
+    Raises:
+        ValueError: nothing in it is drawn from a seed.
+    """
+    drawn = _with_seed(source, seed)
+    must(
+        drawn is not None, "--over worlds", "used where worlds are drawn from a seed", type(source).__name__, "drop it"
+    )
+    return drawn  # type: ignore[return-value]
+
+
+def _with_seed(value: Any, seed: int) -> Any | None:
+    if not is_dataclass(value) or isinstance(value, type):
+        return None
+    inner = {f.name: _with_seed(getattr(value, f.name), seed) for f in fields(value) if f.init and f.name != "seed"}
+    changes = {name: changed for name, changed in inner.items() if changed is not None}
+    changes |= {"seed": seed} if "seed" in {f.name for f in fields(value)} else {}
+    return replace(value, **changes) if changes else None
+
+
+def seed_of_world(source: Any) -> int | None:
+    """The seed that a source is drawn from, where it has one."""
+    if not hasattr(source, "__dataclass_fields__"):
+        return None
+    if "seed" in {f.name for f in fields(source)}:
+        return source.seed
+    found = (seed_of_world(getattr(source, f.name)) for f in fields(source))
+    return next((seed for seed in found if seed is not None), None)
+
+
+def stacks(
+    places: Sequence[Place], arms: Callable[[Any, Place], Sequence[Arm]], settings: TrainFlags
+) -> Iterator[Stack]:
+    """The units of a study that trains arms at places, for each combination of what --set gives.
+
+    Raises:
+        ValueError: --set names what no arm has, or a size does not fit into memory.
+    """
+    axes = axes_of(settings)
+    pairs = [(place, arm) for place in places for arm in arms(settings, place)]
+    shelf = {name for _, arm in pairs for name in _names(arm)}
+    for name in axes:
+        pick(name, shelf, "--set")
+    for place, arm in pairs:
+        own = {name: values for name, values in axes.items() if name in _names(arm)}
+        for values in itertools.product(*own.values()):
+            yield from _stacks(settings, place, arm, dict(zip(own, values, strict=True)), own)
+
+
+def _names(arm: Arm) -> set[str]:
+    return {*TrainConfig.__dataclass_fields__, *variant_shelf()[arm.variant].Settings.__dataclass_fields__, "m"}
+
+
+def _stacks(
+    settings: TrainFlags, place: Place, arm: Arm, chosen: dict[str, Any], axes: Mapping[str, Sequence[Any]]
+) -> Iterator[Stack]:
+    """One arm at a place with what --set chose: one stack of all seeds, or one a seed where seeds draw worlds."""
+    of_train = {name: value for name, value in chosen.items() if name in TrainConfig.__dataclass_fields__}
+    of_variant = {name: value for name, value in chosen.items() if name not in of_train and name != "m"}
+    grid = [{n: v for n, v in row.items() if n not in of_variant} for row in arm.grid]
+    grid = [row for i, row in enumerate(grid) if row not in grid[:i]]
+    arm = replace(arm, m=chosen.get("m", arm.m), settings={**arm.settings, **of_variant}, grid=grid)
+    words = " ".join(f"{name}={setting_text(chosen[name])}" for name, values in axes.items() if len(values) > 1)
+    config = replace(settings.train, **{**arm.train, **of_train})
+    seeds = tuple(range(settings.seeds))
+    members = len(grid) * (len(seeds) if settings.over == "weights" else 1)
+    must_fit(f"SAE of {place.label}", place.source.d, arm.m, (members,))
+    for group in [seeds] if settings.over == "weights" else [(seed,) for seed in seeds]:
+        yield Stack(settings=settings, seeds=group, place=place, arm=arm, train=config, setting=words)
+
+
+def evaluated(sae: SAE, place: Place, settings: Any) -> Scores:
+    """Every metric of the shelf on as many fresh samples as evaluations during training see."""
+    return evaluate(sae, place.source, n=settings.train.evaluation_samples, seed=1)
+
+
+def trained(
+    measure: Callable[[SAE, Place, Any], Scores] | None, keep: bool, unit: Stack, report: Report
+) -> Iterator[Row]:
+    """Train a stack and score it."""
+    source, arm, config = unit.source(), unit.arm, unit.train
+    sae = fresh(unit, source)
+    checkpoint = report.folder / "checkpoints" / f"{unit.file}.safetensors" if keep else None
+    data = 0 if unit.settings.over == "weights" else unit.seeds[0]
+
+    def show(now: Any) -> None:
+        mcc = now.record.get("mcc")
+        report(now.step * config.batch, f"mcc {np.mean(mcc):.2f}" if mcc is not None else "training")
+
+    records = train(sae, source, config, seed=data, checkpoint=checkpoint, resume=keep, on_step=show)
+    if keep:
+        sae.save(report.folder / "saes" / unit.file)
+    for record in records if config.evaluations else []:
+        scores = {name: values for name, values in record.items() if isinstance(values, list)}
+        seen = np.full((len(arm.grid), len(unit.seeds)), record["samples"])
+        yield from member_rows(unit, scores | {"samples": seen}, step=record["step"])
+    yield unit.columns() | {"step": records[-1]["step"], "metric": "seconds", "value": records[-1]["seconds"]}
+    if measure is not None:
+        scores = measure(sae, replace(unit.place, source=source), unit.settings)
+        yield from member_rows(unit, scores, step=config.steps)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)  # a stop while scoring costs no training
+
+
+def fresh(unit: Stack, source: Source) -> SAE:
+    """A unit's stack before training: rows of the grid down, seeds across."""
+    arm, alone = unit.arm, unit.settings.over == "worlds"
+    own = {name: [row[name] if alone else [row[name]] for row in arm.grid] for name in arm.grid[0]}
+    seeds: Any = unit.seeds[0] if alone else list(unit.seeds)
+    sae = create(arm.variant, source.d, arm.m, seed=seeds, **{**arm.settings, **own})
+    if arm.prepare is not None:
+        arm.prepare(sae, source)
+    return sae
+
+
+def member_rows(unit: Stack, scores: Scores, **at: Any) -> Iterator[Row]:
+    """Scores as rows: one a metric and member; one alone, without a seed, for a number of the whole stack."""
+    about, shape = unit.columns(), (len(unit.arm.grid), len(unit.seeds))
+    settings = unit.row_settings()
+    for label in (unit.place.label, *unit.place.aliases):
+        for name, values in scores.items():
+            end = next((end for end in KINDS if name.endswith(end)), "")
+            metric, kind = name.removesuffix(end), KINDS.get(end, "score")
+            base = about | at | {"place": label, "metric": metric, "kind": kind}
+            if np.ndim(values) == 0 and (kind == "ceiling" or shape != (1, 1)):
+                yield base | {"value": float(values)}
+                continue
+            array = np.broadcast_to(np.asarray(values, dtype=np.float64).reshape(-1), (shape[0] * shape[1],))
+            for row, setting, members in zip(unit.arm.grid, settings, array.reshape(shape), strict=True):
+                own = {"setting": setting, "k": row.get("k", about["k"])}
+                for seed, value in zip(unit.seeds, members, strict=True):
+                    yield base | own | {"seed": seed, "value": float(value)}
+
+
+def saved(folder: Path, places: Sequence[Place]) -> None:
+    """Keep the worlds of places in a run folder."""
+    for place in places:
+        if not (folder / "worlds" / place.name / "world.json").exists():
+            save_world(place.source, folder / "worlds" / place.name)

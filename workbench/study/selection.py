@@ -1,0 +1,134 @@
+"""Rows of a study's table: where columns hold what was asked for, at the last step, at the setting that counts."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from synthetic.base.errors import must, pick
+
+Pick = Callable[[pl.DataFrame], pl.DataFrame]
+"""table -> table with one setting an arm and place"""
+Key = tuple[int | None, int | None]
+"""world_seed and seed: a replicate"""
+SPOT = ("place", "x", "arm", "setting")
+COURSE = ("step", "samples", "seconds")
+"""what grows while an SAE trains: over these every step counts, over all else the last one"""
+
+
+def rows(table: pl.DataFrame, **where: Any) -> pl.DataFrame:
+    """Rows whose columns hold a value, one of several (tuple, list), or what a function picks of the values there.
+
+    `None` asks for nothing: `rows(table, place="signed", x=max, arm=None)` are those of the largest x at that place.
+    """
+    for column, wanted in where.items():
+        if wanted is None:
+            continue
+        pick(column, table.columns, "the column of a table")
+        if callable(wanted):
+            there = table[column].drop_nulls().unique(maintain_order=True).to_list()
+            wanted = wanted(there) if there else []
+        values = list(wanted) if isinstance(wanted, tuple | list) else [wanted]
+        table = table.filter(pl.col(column).is_in(values))
+    return table
+
+
+def last_step(table: pl.DataFrame) -> pl.DataFrame:
+    """Of each arm, place and setting the rows of its last step, and those without a step."""
+    return table.filter(pl.col("step").is_null() | (pl.col("step") == pl.col("step").max().over(SPOT)))
+
+
+def present(table: pl.DataFrame, column: str) -> list[Any]:
+    """Values of a column: text in its order there, numbers ascending."""
+    values = table[column].drop_nulls().unique(maintain_order=True).to_list()
+    return values if values and isinstance(values[0], str) else sorted(values)
+
+
+def replicates(table: pl.DataFrame, metric: str, kind: str = "score", what: str = "a score") -> dict[Key, float]:
+    """One number a replicate, in the order of world and seed.
+
+    Raises:
+        ValueError: several numbers of one replicate: settings or places that nobody chose from.
+    """
+    found = table.filter(pl.col("metric") == metric, pl.col("kind") == kind)
+    found = found.sort("world_seed", "seed", nulls_last=False, maintain_order=True)
+    values = {(w, s): v for w, s, v in found.select("world_seed", "seed", "value").iter_rows()}
+    _must_be_single(found, len(values), metric, what)
+    return values
+
+
+def _must_be_single(found: pl.DataFrame, replicates: int, metric: str, what: str) -> None:
+    if found.height > replicates:
+        apart = [name for name in (*SPOT, "m", "k", "lr", "step") if found[name].n_unique() > 1]
+        got = f"{found.height} for {replicates} of {metric!r}, which differ in {', '.join(apart) or 'nothing'}"
+        must(False, what, "one number a seed", got, "name one of these, or pick a setting (pick=nearest_l0)")
+
+
+def nearest_l0(table: pl.DataFrame, metric: str = "l0", target: str = "expected_l0") -> pl.DataFrame:
+    """Of each arm and place the setting whose median L0 is nearest to that of the world, by its logarithm."""
+    medians: dict[tuple[Any, ...], dict[str, float]] = {}
+    last = last_step(table).filter(pl.col("kind") == "score", pl.col("metric").is_in([metric, target]))
+    for (*spot, name), own in last.group_by(*SPOT, "metric", maintain_order=True):
+        medians.setdefault(tuple(spot), {})[str(name)] = float(np.median(own["value"].to_numpy()))
+    chosen: dict[tuple[Any, ...], tuple[float, Any]] = {}
+    for (*where, setting), values in medians.items():
+        if metric in values and target in values:
+            miss = abs(np.log(max(values[metric], 1e-9) / values[target]))
+            if tuple(where) not in chosen or miss < chosen[tuple(where)][0]:
+                chosen[tuple(where)] = (miss, setting)
+    return _of_settings(table, {where: setting for where, (_, setting) in chosen.items()})
+
+
+def best(metric: str, least: bool = False) -> Pick:
+    """Of each arm and place the setting of the largest median (or the least) of a metric."""
+
+    def choose(table: pl.DataFrame) -> pl.DataFrame:
+        last = last_step(table).filter(pl.col("kind") == "score", pl.col("metric") == metric)
+        middle = last.group_by(*SPOT, maintain_order=True).agg(pl.col("value").median())
+        middle = middle.sort("value", descending=not least, maintain_order=True)
+        chosen: dict[tuple[Any, ...], Any] = {}
+        for place, x, arm, setting in middle.select(SPOT).iter_rows():
+            chosen.setdefault((place, x, arm), setting)
+        return _of_settings(table, chosen)
+
+    return choose
+
+
+def _of_settings(table: pl.DataFrame, chosen: Mapping[tuple[Any, ...], Any]) -> pl.DataFrame:
+    """Rows of the settings chosen by place, x and arm, and all rows where nothing was chosen."""
+    if not chosen:
+        return table
+    kept = [*SPOT[:3], "_setting"]
+    frame = pl.DataFrame([(*where, setting) for where, setting in chosen.items()], schema=kept, orient="row")
+    types: Any = {name: table.schema[name] for name in SPOT[:3]} | {"_setting": table.schema["setting"]}
+    frame = frame.cast(types)
+    frame = frame.with_columns(_known=True)
+    joined = table.join(frame, on=SPOT[:3], how="left", nulls_equal=True, maintain_order="left")
+    same = pl.col("setting").eq_missing(pl.col("_setting"))
+    return joined.filter(pl.col("_known").is_null() | same).drop("_setting", "_known")
+
+
+def curve(table: pl.DataFrame, metric: str, over: str, kind: str = "score", what: str = "a line") -> "Curve":
+    """Values of a metric by position: one list of replicates' values each, in ascending order of position.
+
+    Args:
+        table: rows of one line.
+        metric: up.
+        over: across: a column, or another metric, whose median over replicates places each setting.
+        kind: "score", "null" or "ceiling".
+        what: for an error.
+    """
+    found = table.filter(pl.col("metric") == metric, pl.col("kind") == kind)
+    if over in table.columns:
+        groups = [(x, found.filter(pl.col(over) == x)) for x in present(found, over)]
+    else:
+        by = [name for name in (*SPOT, "world", "n_true", "d", "m", "k", "lr", "step") if name in table.columns]
+        places = table.filter(pl.col("metric") == over).group_by(by).agg(pl.col("value").median().alias("_x"))
+        joined = found.join(places, on=by, nulls_equal=True, maintain_order="left")
+        groups = [(rows["_x"][0], rows) for _, rows in joined.group_by(by, maintain_order=True)]
+        groups.sort(key=lambda pair: pair[0])
+    return [(x, list(replicates(rows, metric, kind, what).values())) for x, rows in groups if rows.height]
+
+
+Curve = Sequence[tuple[Any, list[float]]]
