@@ -5,8 +5,7 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 # isort: split
 import sys
 
-from experiments import MODULES
-from experiments.launch import launch
+from experiments import MODULES, launch
 from synthetic.base.console import Console
 
 

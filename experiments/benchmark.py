@@ -9,7 +9,7 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 # isort: split
 import sys
 
-from experiments.launch import launch
+from experiments import launch
 
 if __name__ == "__main__":
     sys.exit(launch("benchmark"))

@@ -202,7 +202,8 @@ def ceilings(settings: Recovery) -> Iterator[Ceiling]:
 def measure_ceiling(unit: Ceiling, report: Report) -> Iterator[Row]:
     """Scores of the trained oracle."""
     stack = unit.stack
-    scores = ceiling(stack.arm.variant, stack.source(), **stack.arm.settings)
+    world: Any = stack.source()
+    scores = ceiling(stack.arm.variant, world, **stack.arm.settings)
     for metric in (*TABLE, *unit.settings.metrics):
         yield stack.columns() | {"lr": None, "metric": metric, "kind": "ceiling", "value": scores[metric]}
 
