@@ -1,46 +1,56 @@
-# On a fresh machine with Python 3.11+ each target sets itself up; nothing needs doing before.
+# On a fresh machine with Python 3.11+ each target sets itself up with what it needs; nothing needs doing before.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+EDITABLE := --config-settings editable_mode=compat --editable
 READY := $(VENV)/.ready
 
 .PHONY: recovery lm test goldens check proofs bench fix clean
 
 recovery: $(READY)
-	$(BIN)/python experiments/recovery.py
+	$(BIN)/python -m experiments recovery
 
-lm: $(READY)
-	$(BIN)/python experiments/gpt2.py
+lm: $(READY)-lm
+	$(BIN)/python -m experiments gpt2
 
-test: $(READY)
+test: $(READY)-test
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # what is computed now against what was kept: about a quarter of an hour on one core
-goldens: $(READY)
+goldens: $(READY)-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.golden.goldens check
 
-check: $(READY)
+check: $(READY)-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/basedpyright
 
-proofs: $(READY)
+proofs: $(READY)-proofs
 	$(BIN)/python -m proofs_check
 
 bench: $(READY)
-	$(BIN)/python experiments/benchmark.py --parts steps worlds matching growth
+	$(BIN)/python -m experiments benchmark --parts steps worlds matching growth
 
-fix: $(READY)
+fix: $(READY)-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 # torch first and pinned: its CPU build satisfies the range, and nothing pulls another one
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,proofs,lm]'
-	touch $(READY)
+	$(PIP) torch
+	$(PIP) $(EDITABLE) .
+	touch $@
+
+# what is beside the core, added to the same folder
+$(READY)-test: EXTRAS := dev,proofs,lm
+$(READY)-proofs: EXTRAS := proofs
+$(READY)-lm: EXTRAS := lm
+$(READY)-%: $(READY)
+	$(PIP) $(EDITABLE) '.[$(EXTRAS)]'
+	touch $@
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -7,23 +7,30 @@ between all that is compared, in one process.
 import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 
 # isort: split
+import sys
+
+from experiments import launch
+
+if __name__ == "__main__":
+    sys.exit(launch("benchmark"))
+
+# isort: split
 import itertools
 import statistics
-import sys
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from rich.table import Table
 
 from experiments.cells import commanded, config_of, opened
 from experiments.rivals import rival_step, saelens_sampler
+from experiments.settings import Benchmark
 from experiments.timing import Shape, Step, assert_equal, peak_bytes
 from synthetic import stream
 from synthetic.base.console import Console, json_text
-from synthetic.base.errors import must, pick
 from synthetic.base.flags import read_flags
 from synthetic.base.progress import track
 from synthetic.laws.copula import LowRankCopula
@@ -32,13 +39,12 @@ from synthetic.laws.firing import Independent
 from synthetic.laws.rates import Constant
 from synthetic.mixture import SparseMixture
 from synthetic.worlds.synthsaebench import synthsaebench_16k
-from workbench import variant_shelf
 from workbench.metrics.matching import match
 from workbench.parts.pursuit import clear_picks, matching_pursuit
 from workbench.study.figure import finish, shared_legend, styled, subplots
 from workbench.study.panels import COLOURS
 from workbench.study.run import Run
-from workbench.training.machine import Work, alternate, keep_freed_memory, seconds, set_threads
+from workbench.training.machine import Work, alternate, device_of, keep_freed_memory, seconds, set_threads
 
 Row = dict[str, Any]
 GROWTH: dict[str, tuple[int, ...]] = {
@@ -52,42 +58,6 @@ GROWTH: dict[str, tuple[int, ...]] = {
 BASE = Shape(d=256, m=2048, k=16, batch=1024)
 BATCHES = (256, 1024, 4096)
 """batches of a pursuit at the other sizes of `BASE`"""
-
-
-@dataclass(frozen=True)
-class Benchmark:
-    """Settings."""
-
-    shapes: tuple[str, ...] = ("768/8192/32/1024", "256/2048/16/1024", "32/64/4/512x32")
-    """d/m/k/batch of an SAE; x32 for a stack of 32 seeds"""
-    variants: tuple[str, ...] = ("topk", "batch_topk", "matryoshka", "relu", "jumprelu", "gated")
-    """what to train"""
-    repeats: int = 11
-    """times each thing is timed, in turn"""
-    threads: int = 0
-    """threads of torch, the same for all; 0 for the fastest number at the time"""
-    against: tuple[Literal["saelens", "dictionary_learning", "sparsify"], ...] = ()
-    """other libraries, where installed, that train a TopK SAE of the same shape on the same batches"""
-    parts: tuple[Literal["steps", "worlds", "matching", "growth", "pursuit"], ...] = ("steps",)
-    """training steps; sampling of the 16k world; MCC at 16384 features by 4096 latents; how cost grows, as a figure;
-    matching pursuit by Gram rows against one product a step"""
-    device: str = field(default_factory=lambda: "cuda" if torch.cuda.is_available() else "cpu")
-    """where"""
-    json: bool = False
-    """print a JSON list of rows"""
-    out: Path = Path("runs")
-    """where the run folder of a figure goes"""
-
-    def check(self) -> None:
-        """Refuse impossible settings before any work."""
-        must(self.repeats >= 1, "--repeats", "at least 1", self.repeats, "raise it")
-        must(self.threads >= 0, "--threads", "at least 0", self.threads, "use 0 for the fastest number")
-        for name in ("shapes", "variants", "parts"):
-            must(getattr(self, name), f"--{name}", "one or more", "none", "name some")
-        for shape in self.shapes:
-            Shape.read(shape)
-        for name in self.variants:
-            pick(name, variant_shelf(), "--variants")
 
 
 def measure(shape: Shape, variant: str, settings: Benchmark, against: tuple[str, ...] = ()) -> list[Row]:
@@ -269,6 +239,7 @@ def show(rows: list[Row], console: Console) -> None:
 def experiment(settings: Benchmark, console: Console) -> int:
     """Run and print."""
     settings, _ = opened(settings, "benchmark")
+    settings = replace(settings, device=device_of(settings.device))
     keep_freed_memory()  # as `train` does
     rows: list[Row] = []
     if "steps" in settings.parts:
@@ -299,7 +270,3 @@ def experiment(settings: Benchmark, console: Console) -> int:
 def main() -> int:
     """Parse and run."""
     return commanded("benchmark", partial(read_flags, Benchmark, description=__doc__), experiment)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -125,7 +125,7 @@ def label_of(settings: Recovery, name: str, label: str) -> str:
     return label if len(settings.world) == 1 else f"{Path(name).name}-{label}"
 
 
-def base_world(settings: Recovery, name: str) -> SparseMixture:
+def base_world(settings: Recovery, name: str) -> Any:
     """A world by its name, or as a resumed run has kept it."""
     kept = settings.resume and settings.resume / "worlds" / label_of(settings, name, "base")
     return load_world(kept) if kept and (kept / "world.json").exists() else find_source(name)
@@ -202,7 +202,8 @@ def ceilings(settings: Recovery) -> Iterator[Ceiling]:
 def measure_ceiling(unit: Ceiling, report: Report) -> Iterator[Row]:
     """Scores of the trained oracle."""
     stack = unit.stack
-    scores = ceiling(stack.arm.variant, stack.source(), **stack.arm.settings)
+    world: Any = stack.source()
+    scores = ceiling(stack.arm.variant, world, **stack.arm.settings)
     for metric in (*TABLE, *unit.settings.metrics):
         yield stack.columns() | {"lr": None, "metric": metric, "kind": "ceiling", "value": scores[metric]}
 

@@ -164,16 +164,16 @@ class Interventions(ExactWorld):
     def draw(self, n: int, rng: torch.Generator, a: Float[Tensor, "n q"] | None = None) -> Steered:
         """Draw n samples; under do(a) where actions are given. On the CPU."""
         must(n >= 1, "Interventions.draw.n", "at least 1", n, "draw at least one sample")
-        own = self.actions(n, rng)
-        a = own if a is None else a
+        drawn = self.actions(n, rng)  # under do(a) too, so that nu and e are the same
+        a = drawn if a is None else a
         shape = (n, self.n_true)
         if self.noise_law == "gaussian":
             white = torch.randn(shape, generator=rng, dtype=torch.float64)
         else:
             white = (torch.rand(shape, generator=rng, dtype=torch.float64) * 2 - 1) * math.sqrt(3)
         nu = white @ self._root.T
-        kept = torch.rand(shape, generator=rng, dtype=torch.float64) >= self.zero
-        h = torch.where(kept, self.steer(a) + nu, 0.0)
+        on = torch.rand(shape, generator=rng, dtype=torch.float64) >= self.zero
+        h = torch.where(on, self.steer(a) + nu, 0.0)
         e = self.outcome_sd * torch.randn(n, generator=rng, dtype=torch.float64)
         y = self.outcome(h) + nu @ torch.tensor(self.confounding, dtype=torch.float64) + e
         return Steered(a, h, self.mix(h), y, nu)
@@ -206,32 +206,38 @@ class Interventions(ExactWorld):
         """Exact statistics where mixing is linear; a leaky g has no directions, and is refused."""
         linear = self.mixing == "linear"
         must(linear, "Interventions.mixing", "'linear' for directions to exist", repr(self.mixing), "use draw()")
-        mean_t, second_t = self._moments
-        mean, noise = self._effect @ mean_t, torch.tensor(self.noise, dtype=torch.float64)
-        alone, keep = torch.eye(self.n_true, dtype=torch.float64), 1 - self.zero
-        second = (self._effect @ second_t @ self._effect.T + noise) * (keep * alone + keep**2 * (1 - alone))
-        features, mean_h = self.tensors["features"], keep * mean
-        rates = torch.full((self.n_true,), keep, dtype=torch.float64)
-        return GroundTruth(
-            features=features.float(),
-            bias=torch.zeros(self.d),
-            rates=rates,
-            requested_rates=rates,
-            rates_error=0.0,
-            mean_h=mean_h,
-            mean=mean_h @ features,
-            covariance=features.T @ (second - torch.outer(mean_h, mean_h)) @ features,
-            cofiring=lambda which: (keep * alone + keep**2 * (1 - alone))[which][:, which],
-            parents=torch.full((self.n_true,), -1),
-            symmetries=("permutation", "sign") if float(mean_h.abs().max()) < 1e-12 else ("permutation",),
-            realised={"E[L0]": float(rates.sum())},
-        )
+        return _linear_truth(self, *_moments(self))
 
-    @property
-    def _moments(self) -> tuple[Float[Tensor, " q"], Float[Tensor, "q q"]]:
-        """E[t(a)] and E[t(a) t(a)^T]."""
-        if self.action == "corners":  # where a^3 = a
-            return self.corners.mean(0), self.corners.T @ self.corners / (self.q + 1)
-        m2, m4, m6 = (1 / 3, 1 / 5, 1 / 7) if self.action == "uniform" else (1 / 3, 3 / 9, 15 / 27)
-        square = (1 - self.bend) ** 2 * m2 + 2 * self.bend * (1 - self.bend) * m4 + self.bend**2 * m6
-        return torch.zeros(self.q, dtype=torch.float64), square * torch.eye(self.q, dtype=torch.float64)
+
+def _linear_truth(world: Interventions, mean_t: Float[Tensor, " q"], second_t: Float[Tensor, "q q"]) -> GroundTruth:
+    """The exact statistics of x = h V from E[t(a)] and E[t(a) t(a)^T]."""
+    effect, noise = (torch.tensor(part, dtype=torch.float64) for part in (world.effect, world.noise))
+    alone, on = torch.eye(world.n_true, dtype=torch.float64), 1 - world.zero
+    both = on * alone + on**2 * (1 - alone)
+    second = (effect @ second_t @ effect.T + noise) * both
+    features, mean_h = world.tensors["features"], on * (effect @ mean_t)
+    rates = torch.full((world.n_true,), on, dtype=torch.float64)
+    return GroundTruth(
+        features=features.float(),
+        bias=torch.zeros(world.d),
+        rates=rates,
+        requested_rates=rates,
+        rates_error=0.0,
+        mean_h=mean_h,
+        mean=mean_h @ features,
+        covariance=features.T @ (second - torch.outer(mean_h, mean_h)) @ features,
+        cofiring=lambda which: both[which][:, which],
+        parents=torch.full((world.n_true,), -1),
+        symmetries=("permutation", "sign") if float(mean_h.abs().max()) < 1e-12 else ("permutation",),
+        realised={"E[L0]": float(rates.sum())},
+    )
+
+
+def _moments(world: Interventions) -> tuple[Float[Tensor, " q"], Float[Tensor, "q q"]]:
+    """E[t(a)] and E[t(a) t(a)^T]."""
+    q, bend = world.q, world.bend
+    if world.action == "corners":  # where a^3 = a
+        return world.corners.mean(0), world.corners.T @ world.corners / (q + 1)
+    m2, m4, m6 = (1 / 3, 1 / 5, 1 / 7) if world.action == "uniform" else (1 / 3, 3 / 9, 15 / 27)
+    square = (1 - bend) ** 2 * m2 + 2 * bend * (1 - bend) * m4 + bend**2 * m6
+    return torch.zeros(q, dtype=torch.float64), square * torch.eye(q, dtype=torch.float64)

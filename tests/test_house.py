@@ -1,6 +1,7 @@
 """Habits of the house that a machine can check."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -61,25 +62,52 @@ def test_a_variant_is_one_file_with_its_source(path: Path) -> None:
     assert "Source:" in text
 
 
-def test_readme_commands_name_experiments_and_flags_that_exist() -> None:
-    text = (ROOT / "README.md").read_text()
-    lines = [line.split("#")[0] for line in text.splitlines()]
-    scripts = [line.split()[1:] for line in lines if line.startswith("python experiments/")]
-    named = [line.split()[3:] for line in lines if line.startswith("python -m experiments ")]
-    assert len(scripts) > 5 < len(named)
-    files = [(ROOT / script, words) for script, *words in scripts]
-    files += [(ROOT / (MODULES[name].replace(".", "/") + ".py"), words) for name, *words in named]
-    shared = (ROOT / "workbench/study/flags.py").read_text()
-    for file, words in files:
-        for flag in (w[2:].replace("-", "_") for w in words if w.startswith("--")):
-            assert flag == "help" or f"    {flag.split('.')[0]}:" in shared + file.read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+COMMAND = re.compile(r"^(?:python -m (workbench|proofs_check|experiments)|(workbench)) ?(.*)")
+FLAGS = {
+    "experiments": "workbench/study",
+    "workbench": "workbench/__main__.py",
+    "proofs_check": "proofs_check/__main__.py",
+}
+
+
+def commands() -> list[tuple[str, list[str]]]:
+    """Package and words of every command line in the shell blocks of the pages."""
+    blocks = [block for page in PAGES for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.S)]
+    lines = [line.split(" #")[0] for block in blocks for line in block.splitlines()]
+    matches = [COMMAND.match(line) or pytest.fail(line) for line in lines if not line.startswith(("make ", "pip "))]
+    return [(match[1] or match[2], match[3].split()) for match in matches]
+
+
+def sources(place: Path) -> str:
+    """The text of a file, or of all files in a folder."""
+    return "".join(path.read_text() for path in ([place] if place.suffix else place.glob("*.py")))
+
+
+def test_commands_of_the_pages_name_what_exists() -> None:
+    """Subcommands, experiments, and flags, each a field of the settings that its entry point or study has."""
+    training = sources(ROOT / "workbench/training/config.py")
+    assert len(commands()) > 40
+    for package, words in commands():
+        text = training + sources(ROOT / FLAGS[package])
+        if package == "experiments" and words:
+            file = ROOT / (MODULES[words[0]].replace(".", "/") + ".py")
+            text += sources(file if file.parent.name == "experiments" else file.parent)
+        elif words and not words[0].startswith("-"):
+            assert f'"{words[0]}"' in sources(ROOT / package / "__main__.py"), words
+        for flag in (word[2:].replace("-", "_") for word in words if word.startswith("--")):
+            name = flag.removeprefix("no_").split(".")[-1]
+            assert flag == "help" or f"    {name}: " in text, (package, words)
+
+
+def test_targets_of_make_on_the_pages_exist() -> None:
+    targets = {name for page in PAGES for name in re.findall(r"(?:^|`)make (\w+)", page.read_text("utf-8"), re.M)}
+    assert {"recovery", "test", "lm"} <= targets
+    assert not [name for name in targets if f"\n{name}: " not in (ROOT / "Makefile").read_text()]
 
 
 LONG = {
-    *("workbench/sae.py: SAE", "synthetic/actions.py: Interventions", "workbench/interop/llama_scope.py: load"),
-    *("workbench/parts/gram_pursuit.py: _block", "workbench/parts/pursuit.py: orthogonal_matching_pursuit"),
-    *("workbench/topics/concepts/report.py: concept_report", "workbench/topics/concepts/trained.py: train_predictor"),
-    *("proofs_check/engines/sampling.py: search", "experiments/actions/figures.py: draw_extrapolation"),
+    *("workbench/sae.py: SAE", "experiments/actions/figures.py: draw_extrapolation"),
     *("experiments/actions/study.py: learned", "experiments/afa/bounds.py: draw", "experiments/afa/top_afa.py: draw"),
     *("experiments/attention/study.py: recovery", "experiments/concepts/figures.py: draw_concepts"),
     *("experiments/factors/study.py: draw", "experiments/lm/report.py: tell"),
@@ -101,8 +129,8 @@ def test_functions_and_classes_can_be_read_in_one_sitting() -> None:
 
 def _prose(node: ast.AST) -> int:
     """Lines of a docstring, of a function or below a field."""
-    said = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-    return node.end_lineno - node.lineno + 1 if said else 0
+    text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    return node.end_lineno - node.lineno + 1 if text else 0
 
 
 SHELVES = {"laws", "metrics", "theory", "variants", "claims"}

@@ -359,11 +359,12 @@ def _defaults(path: Path) -> Train:
 def main() -> int:
     """Run one command; bad input ends with one line and exit code 2."""
     command: Any = None
+    prog = "workbench" if Path(sys.argv[0]).stem == "workbench" else "python -m workbench"
     doers: dict[type, Any] = {List: _list, Check: _check, Train: _train, Eval: _eval, Identify: _identify}
 
     def body() -> int:
         nonlocal command
-        command = read_flags(_commands(sys.argv[1:]), prog="python -m workbench", description=__doc__)
+        command = read_flags(_commands(sys.argv[1:]), prog=prog, description=__doc__)
         plugin: Path | None = getattr(command, "plugin", None)
         if plugin is not None:
             from workbench.plugins import load_plugin

@@ -26,10 +26,9 @@ from workbench.contract import Broken, NotApplicable, Outcome, demand, outcome, 
 from workbench.interop import load
 from workbench.metrics.matching import match
 from workbench.sae import SAE, Latents
-from workbench.study.flags import check_settings, config_of, parsed
+from workbench.study.flags import HOW, check_settings, config_of, parsed
 from workbench.study.study import Study, carry_out, declared, grown_units
 from workbench.study.table import SCHEMA, TIMES, differences
-from workbench.study.units import HOW
 from workbench.training.config import TrainConfig
 from workbench.training.loop import train
 

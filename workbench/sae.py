@@ -208,10 +208,13 @@ class SAE(nn.Module, ABC):
             setattr(self, name, tuple(value) if name == "frozen" else value)
 
     def __repr__(self) -> str:
-        """Variant and sizes; of a stack its shape, and what differs between members."""
-        parts = {"d": self.d, "m": self.m} | ({"shape": self.shape} if self.shape else {})
-        parts |= {name: v for name, v in {"seed": self.seed, **self.settings_now()}.items() if isinstance(v, list)}
-        return f"{type(self).__name__}({', '.join(f'{name}={value}' for name, value in parts.items())})"
+        """Variant, sizes, a stack's shape and seeds, k and what else is no default, and whether it was trained."""
+        defaults = {f.name: f.default for f in dataclasses.fields(self.Settings)}
+        parts = {"d": self.d, "m": self.m}
+        parts |= {"shape": self.shape, "seed": self.seed} if self.shape else {}
+        parts |= {name: v for name, v in self.settings_now().items() if name == "k" or v != defaults[name]}
+        words = [*(f"{name}={value}" for name, value in parts.items()), "fresh" if self.fresh else "trained"]
+        return f"{self.name or type(self).__name__}({', '.join(words)})"
 
     # what everyone calls -----------------------------------------------------------------------------------------
 

@@ -89,7 +89,7 @@ def named(settings: ZF) -> list[Group]:
 
 def trained(settings: ZF, run: Run) -> list[Group]:
     """Freshly trained SAEs, which are kept in the run folder."""
-    world = find_source(settings.world or "superposition")
+    world: Any = find_source(settings.world or "superposition")
     save_world(world, run.folder / "worlds" / "base")
     k = max(1, round(world.truth.expected_l0))
     found: list[Group] = []

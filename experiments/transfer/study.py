@@ -137,7 +137,7 @@ class Transfer:
         must(self.store is None or self.store.is_dir(), "--store", "a folder", self.store, "check the path")
 
 
-def toy_world(name: str) -> SparseMixture:
+def toy_world(name: str) -> Any:
     """A world by name. "benchmark": trees, correlation, falling rates, and half as many latents as features."""
     if name != "benchmark":
         return find_source(name)

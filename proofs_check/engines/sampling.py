@@ -110,26 +110,7 @@ def search(
     """
     phases = (Phase.generate, *((Phase.target,) if steer else ()), Phase.shrink)
     checks = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large)
-    end, seen, cut = time.monotonic() + seconds, [], False
-
-    @st.composite
-    def timed(draw: st.DrawFn) -> Any:
-        nonlocal cut
-        late = time.monotonic() > end
-        try:
-            instance = draw(strategy)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:  # Hypothesis rejects by errors that are no Exception
-            if late:
-                cut = True
-                raise _OutOfTime from None
-            raise
-        if late and not any(_same(instance, other) for other in seen):
-            cut = True
-            raise _OutOfTime
-        seen.extend([instance] if len(seen) < _FEW else [])
-        return instance
+    draws = _Draws(strategy, time.monotonic() + seconds)
 
     @hypothesis.seed(seed)
     @settings(
@@ -140,7 +121,7 @@ def search(
         suppress_health_check=checks,
         report_multiple_bugs=False,
     )
-    @given(timed())
+    @given(draws.timed())
     def run(instance: Any) -> None:
         probe(instance)
 
@@ -151,21 +132,55 @@ def search(
         except _Found:
             pass
         except (Exception, _OutOfTime):  # Hypothesis calls a strategy that was cut short flaky
-            if not cut:
+            if not draws.cut:
                 raise
-    if not seen:
+    if not draws.seen:
         raise Unsatisfiable(f"nothing was drawn in {seconds:g} s")
-    return cut
+    return draws.cut
+
+
+class _Draws:
+    """Instances of a strategy, until a time."""
+
+    def __init__(self, strategy: SearchStrategy[Any], end: float) -> None:
+        self.strategy, self.end = strategy, end
+        self.seen: list[Any] = []
+        """the first instances, as many as can be compared with later ones"""
+        self.cut = False
+        """a new instance came too late"""
+
+    def timed(self) -> SearchStrategy[Any]:
+        """The strategy, which ends the search once a new instance comes late."""
+
+        @st.composite
+        def timed(draw: st.DrawFn) -> Any:
+            late = time.monotonic() > self.end
+            try:
+                instance = draw(self.strategy)
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # Hypothesis rejects by errors that are no Exception
+                if late:
+                    self.cut = True
+                    raise _OutOfTime from None
+                raise
+            if late and not any(_same(instance, other) for other in self.seen):
+                self.cut = True
+                raise _OutOfTime
+            self.seen.extend([instance] if len(self.seen) < _FEW else [])
+            return instance
+
+        return timed()
 
 
 _FEW = 100
 """a strategy of at most so many instances can be judged whole, however late"""
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(instance: Any, other: Any) -> bool:
     """Whether two instances are equal; those that cannot be compared are not."""
     try:
-        return bool(one == other)
+        return bool(instance == other)
     except Exception:
         return False
 
@@ -189,8 +204,8 @@ def _note(result: Attack, name: str, part: Relation) -> None:
     """Keep the figures of a part, and steer: by measured / bound where the bound is above 0, else by -margin."""
     margin = float(part.margin.min())
     result.margin = min(result.margin, margin)
-    kept = (part.bound > ROUNDING * part.unit) & part.bound.isfinite() & part.measured.isfinite()
-    if part.equality or not bool(kept.all()):
+    finite = (part.bound > ROUNDING * part.unit) & part.bound.isfinite() & part.measured.isfinite()
+    if part.equality or not bool(finite.all()):
         if math.isfinite(margin):
             target(-margin, label=f"{name}: margin")
         return

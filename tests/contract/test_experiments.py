@@ -27,7 +27,9 @@ KINDS = {
     name: STUDIES[name].settings
     if name in STUDIES
     else next(
-        v for v in vars(module).values() if getattr(v, "__module__", "") == module.__name__ and hasattr(v, "check")
+        v
+        for v in vars(module).values()
+        if getattr(v, "__module__", "") in (module.__name__, f"{module.__package__}.settings") and hasattr(v, "check")
     )
     for name, module in MODULES.items()
 }

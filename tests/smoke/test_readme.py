@@ -1,4 +1,4 @@
-"""Every Python block of the README runs by itself, as a reader pastes it."""
+"""Every Python block of README and of the pages runs by itself, as a reader pastes it."""
 
 import re
 from pathlib import Path
@@ -9,8 +9,13 @@ import workbench
 from synthetic.worlds.superposition import toy
 from workbench.sae import VARIANTS
 
-TEXT = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCKS = [
+    pytest.param(block, id=f"{page.stem}-{number}")
+    for page in PAGES
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.S))
+]
 SMALLER = {
     r"steps=\d+": "steps=2",
     r"n=100_000": "n=500",
@@ -23,30 +28,41 @@ SMALLER = {
 @pytest.fixture(autouse=True)
 def _shelf_as_before():
     """What a block registers goes with it."""
-    before = dict(VARIANTS)
+    before = dict(workbench.variant_shelf())
     yield
     VARIANTS.clear()
     VARIANTS.update(before)
 
 
-@pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_a_block_runs_as_pasted(number, tmp_path, monkeypatch):
-    text = BLOCKS[number]
-    if "workbench.lm" in text:
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_block_runs_as_pasted(block, tmp_path, monkeypatch):
+    if "workbench.lm" in block:
         pytest.importorskip("transformers", reason="language models need it: pip install 'sae-workbench[lm]'")
     monkeypatch.chdir(tmp_path)
     for pattern, less in SMALLER.items():
-        text = re.sub(pattern, less, text)
-    exec(compile(text, f"README.md, block {number}", "exec"), {"__name__": f"readme_{number}"})
+        block = re.sub(pattern, less, block)
+    exec(compile(block, "a block of a page", "exec"), {"__name__": "pasted"})
 
 
 def test_every_cut_is_of_something_there():
-    assert len(BLOCKS) >= 7
-    assert not [pattern for pattern in SMALLER if not re.search(pattern, TEXT)]
+    blocks = "".join(parameter.values[0] for parameter in BLOCKS)
+    assert not [pattern for pattern in SMALLER if not re.search(pattern, blocks)]
+
+
+def test_readme_is_short():
+    assert len(PAGES[0].read_bytes()) <= 8192
+
+
+def test_links_lead_somewhere():
+    links = [(page, link) for page in PAGES for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text("utf-8"))]
+    assert len(links) > 20
+    assert not [(page.name, link) for page, link in links if not (page.parent / link).exists()]
+    linked = {(page.parent / link).resolve() for page, link in links if page == PAGES[0]}
+    assert linked >= set(PAGES[1:])  # README leads to every page
 
 
 def test_the_variant_of_the_readme_trains():
-    (block,) = [block for block in BLOCKS if "@workbench.register" in block]
+    (block,) = [parameter.values[0] for parameter in BLOCKS if "@workbench.register" in parameter.values[0]]
     exec(compile(block, "README.md", "exec"), {"__name__": "readme_variant"})
     sae, world = workbench.create("log_penalty", 16, 16), toy()
     before = sae.W_enc.detach().clone()

@@ -11,7 +11,7 @@ from replay import Replay, Table
 
 import synthetic as S
 import workbench as W
-from synthetic.worlds import presets
+from synthetic.worlds import superposition as worlds
 from workbench.metrics.features import chance_cosine
 from workbench.metrics.intervals import newcombe, wilson
 from workbench.study.feature_figure import feature_figure
@@ -134,7 +134,7 @@ def test_a_latent_that_fires_elsewhere_and_one_that_misses():
 
 
 def test_members_settings_and_files():
-    world = presets.toy()
+    world = worlds.toy()
     sae = W.create("topk", world.d, 20, k=[[1], [2]], seed=[3, 4])
     frame = W.features(sae, world, n=500)
     assert len(frame) == 4 * world.truth.n_true

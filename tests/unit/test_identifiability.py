@@ -1,4 +1,4 @@
-"""Reports on concepts: regressions and refusals, probes, gauges, agreement of seeds, predictors, model files."""
+"""Reports on concepts: regressions and refusals, probes, gauges, predictors, model files."""
 
 import itertools
 import json
@@ -18,7 +18,6 @@ from workbench.topics.concepts.gauge import align, differences, gauge
 from workbench.topics.concepts.model_file import load_model
 from workbench.topics.concepts.regression import NotIdentifiable, affine_fit, r_squared, unexplained
 from workbench.topics.concepts.report import concept_report, residual_size
-from workbench.topics.concepts.seeds import agreement
 from workbench.topics.concepts.trained import PredictorConfig, train_predictor
 
 
@@ -197,29 +196,10 @@ def test_gauges_are_found_and_refused():
         gauge(wide, other.u)
 
 
-def test_agreement_says_which_map_relates_two_runs():
-    a, w = normal(80, 4), torch.full((80,), 1 / 80, dtype=torch.float64)
-    relabelled = agreement(a, 2 * a[:, [2, 0, 3, 1]], w)
-    assert relabelled.permutation == pytest.approx(1)
-    turned = agreement(a, a @ normal(4, 4, seed=1), w)
-    assert turned.linear == pytest.approx(1)
-    assert turned.permutation < 0.95
-    moved = agreement(a, a + 5, w)
-    assert moved.affine == pytest.approx(1)
-    assert moved.linear < 0.5
-    assert max(relabelled.affine_chance, turned.linear_chance) < 0.3
-    assert relabelled.permutation_chance < 0.5
-    with pytest.raises(NotIdentifiable, match=r"agreement of seeds must be taken over at least 4 contexts"):
-        agreement(normal(7, 2), normal(7, 2), w[:7])
-
-
 def test_a_trained_predictor_reaches_the_exact_optimum():
     model = model_of(S.JointRevealing(), S.Energy(20, 1.0))
-    told = []
-    config = PredictorConfig(d=3, adam=1500, polish=400)
-    readout, loss = train_predictor(model, config, on_step=lambda step, value: told.append((step, value)))
+    readout, loss = train_predictor(model, PredictorConfig(d=3, adam=1500, polish=400))
     assert loss < 1e-7
-    assert told[-1][1] == loss or len(told) >= 5
     assert r_squared(model.log_posterior, readout.x, model.weights) > 0.9999
     again, _ = train_predictor(model, PredictorConfig(d=3, adam=3, polish=1), seed=0)
     same, _ = train_predictor(model, PredictorConfig(d=3, adam=3, polish=1), seed=0)

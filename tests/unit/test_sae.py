@@ -397,8 +397,13 @@ def test_a_stack_says_what_its_members_are():
     assert grid.members() == [{"seed": s, "k": k} for k in (2, 4, 8) for s in (0, 1, 2)]
     for member, W_dec in zip(grid.members(), grid.W_dec.view(9, 12, 8), strict=True):
         assert torch.equal(W_dec, W.create("topk", 8, 12, **member).W_dec)
-    assert repr(grid) == "TopK(d=8, m=12, shape=(3, 3), seed=[0, 1, 2], k=[[2], [4], [8]])"
-    assert repr(W.create("topk", 8, 12)) == "TopK(d=8, m=12)"
+    assert repr(grid) == "topk(d=8, m=12, shape=(3, 3), seed=[0, 1, 2], k=[[2], [4], [8]], fresh)"
+    sae = W.create("topk", 8, 12)
+    assert repr(sae) == "topk(d=8, m=12, k=4, fresh)"
+    sae.fresh = False
+    sae.k.fill_(3)
+    assert repr(sae) == "topk(d=8, m=12, k=3, trained)"
+    assert repr(W.create("relu", 8, 12, l1=0.25)) == "relu(d=8, m=12, l1=0.25, fresh)"
     assert W.create("relu", 8, 12).members() == [{"seed": 0, "l1": 2.0}]
 
 

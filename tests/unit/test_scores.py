@@ -9,10 +9,10 @@ import torch
 
 import synthetic as S
 import workbench as W
-from synthetic.worlds import presets
+from synthetic.worlds import superposition as worlds
 from workbench.metrics import collect
 
-WORLD = presets.superposition()
+WORLD = worlds.superposition()
 X = WORLD.sample(600, S.stream(5, "tests/x")).x
 
 

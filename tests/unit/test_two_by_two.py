@@ -8,12 +8,12 @@ import torch
 
 import synthetic as S
 import workbench as W
-from synthetic.worlds import presets
+from synthetic.worlds import superposition as worlds
 from workbench.training.ceiling import oracle, trained_oracle
 from workbench.training.snapshots import Snapshots, load_trace
 from workbench.training.two_by_two import two_by_two
 
-WORLD = presets.superposition()
+WORLD = worlds.superposition()
 SHORT = W.TrainConfig(steps=60, batch=64, lr=1e-2, normalise=False)
 SQUARE = S.SparseMixture(n_true=12, d=16, directions=S.Orthonormal(), firing=S.ExactlyK(2))
 

@@ -36,13 +36,8 @@ _VARIANTS = {"jumprelu": "jumprelu", "topk": "topk", "relu": "relu"}
 def load(folder: Path) -> SAE:
     """The SAE with their latents on raw inputs, in units of the inputs: theirs over s."""
     content = content_of(folder / WEIGHTS)
-    config = read_json(folder / CONFIG, "Llama Scope folder", _FIELDS, "copy the folder whole")
+    config = _config(folder / CONFIG)
     variant = _VARIANTS[pick(config["act_fn"].lower(), _VARIANTS, f"{CONFIG}: act_fn")]
-    advice = "SAEs are read, which reconstruct what they encode"
-    places = config.get("hook_point_in"), config.get("hook_point_out")
-    same = places[1] is None or places[0] == places[1]
-    must(same, f"{CONFIG}: hook_point_out", f"hook_point_in, {places[0]}", places[1], advice)
-    must(not config.get("use_glu_encoder"), f"{CONFIG}: use_glu_encoder", "false", True, "no variant of ours has one")
     names = {"W_enc": "encoder.weight", "b_enc": "encoder.bias", "W_dec": "decoder.weight"}
     names |= {"b_dec": "decoder.bias"} if "decoder.bias" in content else {}
     state = floats(content, names, WEIGHTS)
@@ -58,24 +53,32 @@ def load(folder: Path) -> SAE:
         state["threshold"] = (
             scale * float(threshold or 0) / (state["W_dec"].norm(dim=1) if by_norm else state["W_dec"].new_ones(m))
         )
-    applied = bool(config.get("apply_decoder_bias_to_pre_encoder"))
     about = {
         "model_name": "meta-llama/Llama-3.1-8B",
-        "hook_name": places[0],
+        "hook_name": config.get("hook_point_in"),
         "dataset_path": "cerebras/SlimPajama-627B",
     }
-    about = {name: value for name, value in about.items() if value}
-    sae = assembled(
+    return assembled(
         variant,
         state,
         WEIGHTS,
         settings=settings,
-        applied=applied,
+        applied=bool(config.get("apply_decoder_bias_to_pre_encoder")),
         rescaled=by_norm and variant == "topk",
         scale=scale,
-        metadata=about,
+        metadata={name: value for name, value in about.items() if value},
     )
-    return sae
+
+
+def _config(path: Path) -> dict[str, Any]:
+    """The fields of `hyperparams.json`; those of a transcoder or of a gated linear unit are refused."""
+    config = read_json(path, "Llama Scope folder", _FIELDS, "copy the folder whole")
+    advice = "SAEs are read, which reconstruct what they encode"
+    places = config.get("hook_point_in"), config.get("hook_point_out")
+    same = places[1] is None or places[0] == places[1]
+    must(same, f"{CONFIG}: hook_point_out", f"hook_point_in, {places[0]}", places[1], advice)
+    must(not config.get("use_glu_encoder"), f"{CONFIG}: use_glu_encoder", "false", True, "no variant of ours has one")
+    return config
 
 
 def _scale(config: dict[str, Any]) -> float:

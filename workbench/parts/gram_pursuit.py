@@ -1,11 +1,23 @@
 """Matching pursuit whose correlations are updated by rows of the Gram matrix, a block of samples at a time."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from workbench import kernels
+
+
+class Rule(NamedTuple):
+    """Which atom a step takes, and when a row has taken its last one."""
+
+    select: str
+    """abs, relu or max"""
+    tol: float
+    stop_on_repeat: bool
+
 
 REFRESH = 32
 """steps after which correlations that Gram rows have updated are taken anew from the residual"""
@@ -18,13 +30,13 @@ def best(c: Float[Tensor, "*s n m"], signed: bool) -> tuple[Int[Tensor, "*s n"],
     if kernels.transformed() or c.device.type != "cpu" or c.dtype not in (torch.float32, torch.float64):
         j = (c if signed else c.abs()).argmax(-1)
         return j, c.gather(-1, j[..., None]).squeeze(-1)
-    own = c.detach().numpy().reshape(-1, c.shape[-1])  # numpy's search is a vectorised pass, torch's is not
-    at = np.arange(len(own))
-    high = own.argmax(1)
-    top = own[at, high]
+    array = c.detach().numpy().reshape(-1, c.shape[-1])  # numpy's search is a vectorised pass, torch's is not
+    at = np.arange(len(array))
+    high = array.argmax(1)
+    top = array[at, high]
     if not signed:  # two searches cost less than an array of magnitudes
-        low = own.argmin(1)
-        bottom = own[at, low]
+        low = array.argmin(1)
+        bottom = array[at, low]
         size = -bottom
         other = (size > top) | ((size == top) & (low < high))
         high, top = np.where(other, low, high), np.where(other, bottom, top)
@@ -44,9 +56,7 @@ def by_gram(
     floor: Float[Tensor, " n"],
     limit: int,
     most: int,
-    select: str,
-    tol: float,
-    stop_on_repeat: bool,
+    rule: Rule,
 ) -> tuple[Tensor, ...]:
     """Indices, values, residual, steps and reasons of one member; at most `limit` steps, `most` slots.
 
@@ -54,26 +64,18 @@ def by_gram(
     """
     size = max(8, BLOCK // len(W)) if x.device.type == "cpu" else max(len(x), 1)
     buffer = x.new_empty(min(size, len(x)), len(W))
-    rule = (limit, most, select, tol, stop_on_repeat)
-    blocks = [_block(own, W, G, low, buffer, *rule) for own, low in zip(x.split(size), floor.split(size), strict=True)]
+    parts = zip(x.split(size), floor.split(size), strict=True)
+    blocks = [_block(part, W, G, low, buffer, limit, most, rule) for part, low in parts]
     indices, values, taken, stopped = (torch.cat(part) for part in zip(*blocks, strict=True))
     return indices, values, x - kernels.chosen(W).gather_sum(indices, values, W), taken, stopped
 
 
 def _block(
-    x: Tensor,
-    W: Tensor,
-    G: Tensor,
-    floor: Tensor,
-    buffer: Tensor,
-    limit: int,
-    most: int,
-    select: str,
-    tol: float,
-    stop_on_repeat: bool,
+    x: Tensor, W: Tensor, G: Tensor, floor: Tensor, buffer: Tensor, limit: int, most: int, rule: Rule
 ) -> tuple[Tensor, ...]:
     """The same for a few rows, without their residual."""
-    c, r, own = x @ W.T, x, buffer[: len(x)]
+    select, tol, stop_on_repeat = rule
+    c, r, gram_rows = x @ W.T, x, buffer[: len(x)]
     indices, values = torch.zeros(most, len(x), dtype=torch.long, device=x.device), x.new_zeros(most, len(x))
     alive = torch.ones(len(x), dtype=torch.bool, device=x.device)
     taken, stopped = torch.zeros_like(indices[0]), torch.zeros_like(indices[0])
@@ -101,6 +103,6 @@ def _block(
             stop(alive & (r.norm(dim=-1) < tol), 1, alive, stopped)
             whole = False
         if t + 1 < limit:
-            torch.index_select(G, 0, j, out=own)
-            c.addcmul_(a[:, None], own, value=-1)
+            torch.index_select(G, 0, j, out=gram_rows)
+            c.addcmul_(a[:, None], gram_rows, value=-1)
     return indices.T, values.T, taken, stopped

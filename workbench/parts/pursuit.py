@@ -13,7 +13,7 @@ from torch import Tensor
 from synthetic.base.errors import must, pick
 from synthetic.source import Codes
 from workbench import kernels
-from workbench.parts.gram_pursuit import best, by_gram, stop
+from workbench.parts.gram_pursuit import Rule, best, by_gram, stop
 
 REASONS = ("steps", "tolerance", "repeat", "nothing left", "dependent")
 """why a row stopped: all steps taken; |r| < tol; a step that left the support as it was; no atom the rule would take;
@@ -91,8 +91,9 @@ def matching_pursuit(
         each = x.expand(*stack, *x.shape[-2:]).reshape(-1, x.shape[-2], d)
         low = _floor(x.expand(*stack, *x.shape[-2:]), rows).reshape(-1, x.shape[-2])
         per = zip(each, rows.reshape(-1, m, d), gram.reshape(-1, m, m), low, limits.flatten().tolist(), strict=True)
-        found = [by_gram(*own, int(limits.max()), select, tol, stop_on_repeat) for own in per]
-    parts = [torch.stack(part).view(*stack, *part[0].shape) for part in zip(*found, strict=True)]
+        rule = Rule(select, tol, stop_on_repeat)
+        members = [by_gram(*member, int(limits.max()), rule) for member in per]
+    parts = [torch.stack(part).view(*stack, *part[0].shape) for part in zip(*members, strict=True)]
     return Path(*parts)
 
 
@@ -205,9 +206,7 @@ def orthogonal_matching_pursuit(
     r = x.expand(*stack, *x.shape[-2:])
     floor, shape = _floor(r, rows), r.shape[:-1]
     slots = min(int(limits.max()), m, d)
-    indices = torch.zeros(*shape, slots, dtype=torch.long, device=x.device)
-    basis, L, z = x.new_zeros(*shape, slots, d), x.new_zeros(*shape, slots, slots), x.new_zeros(*shape, slots)
-    L.diagonal(dim1=-2, dim2=-1).fill_(1.0)
+    indices, basis = torch.zeros(*shape, slots, dtype=torch.long, device=x.device), _Basis(r, slots)
     stopped = torch.zeros(shape, dtype=torch.long, device=x.device)
     taken, alive = torch.zeros_like(stopped), torch.ones_like(stopped, dtype=torch.bool)
     for t in range(slots):
@@ -218,24 +217,42 @@ def orthogonal_matching_pursuit(
         alive &= t < limits[..., None]
         stop(alive & ((top if select == "positive" else top.abs()) <= floor), 3, alive, stopped)
         w = _rows_at(rows, j)
-        own = basis[..., :t, :]
-        v = (own @ w[..., None]).squeeze(-1)
-        q = w - (v[..., None, :] @ own).squeeze(-2)
-        again = (own @ q[..., None]).squeeze(-1)  # once more, against round-off
-        v, q = v + again, q - (again[..., None, :] @ own).squeeze(-2)
+        v, q = basis.split(w, t)
         height = q.norm(dim=-1)
         stop(alive & (height <= torch.finfo(x.dtype).eps ** 0.5 * w.norm(dim=-1)), 4, alive, stopped)
         if not bool(alive.any()):
             break
-        live = alive.to(x.dtype)[..., None]
-        q = live * q / torch.where(alive, height, 1.0)[..., None]
-        z[..., t] = (q * r).sum(-1)
-        r = r - z[..., t, None] * q
-        basis[..., t, :], indices[..., t] = q, j
-        L[..., t, :t] = live * v
-        L[..., t, t] = torch.where(alive, height, 1.0)
+        indices[..., t] = j
+        r = basis.grown(t, v, q, torch.where(alive, height, 1.0), alive.to(x.dtype)[..., None], r)
         taken += alive
         if tol > 0:
             stop(alive & (r.norm(dim=-1) < tol), 1, alive, stopped)
-    values = torch.linalg.solve_triangular(L.mT, z[..., None], upper=True).squeeze(-1)
-    return Path(indices, values, r, taken, stopped)
+    return Path(indices, basis.coefficients(), r, taken, stopped)
+
+
+class _Basis:
+    """Orthonormal rows Q that grow with the atoms W_S of a support, L with W_S = L Q, and z = Q x."""
+
+    def __init__(self, x: Float[Tensor, "*s n d"], slots: int) -> None:
+        shape, d = x.shape[:-1], x.shape[-1]
+        self.Q, self.L, self.z = (x.new_zeros(*shape, slots, *width) for width in ((d,), (slots,), ()))
+        self.L.diagonal(dim1=-2, dim2=-1).fill_(1.0)
+
+    def split(self, w: Float[Tensor, "*s n d"], t: int) -> tuple[Tensor, Tensor]:
+        """v and q of w = v Q + q, q orthogonal to the first t rows; taken twice, against round-off."""
+        Q = self.Q[..., :t, :]
+        v = (Q @ w[..., None]).squeeze(-1)
+        q = w - (v[..., None, :] @ Q).squeeze(-2)
+        again = (Q @ q[..., None]).squeeze(-1)
+        return v + again, q - (again[..., None, :] @ Q).squeeze(-2)
+
+    def grown(self, t: int, v: Tensor, q: Tensor, height: Tensor, live: Tensor, r: Tensor) -> Float[Tensor, "*s n d"]:
+        """Add q / height as row t where a sample is live (1 or 0); the residual that it leaves of r."""
+        q = live * q / height[..., None]
+        self.z[..., t] = (q * r).sum(-1)
+        self.Q[..., t, :], self.L[..., t, :t], self.L[..., t, t] = q, live * v, height
+        return r - self.z[..., t, None] * q
+
+    def coefficients(self) -> Float[Tensor, "*s n t"]:
+        """f with f W_S the projection of x: f = z L^-1."""
+        return torch.linalg.solve_triangular(self.L.mT, self.z[..., None], upper=True).squeeze(-1)

@@ -7,15 +7,18 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from synthetic.base.errors import must
 from synthetic.base.flags import read_flags
 from synthetic.base.schema import TEXT, checked_fields, shown
-from workbench.study.run import Run, revived
-from workbench.study.units import HOW
 from workbench.training.config import TrainConfig
 
+if TYPE_CHECKING:  # the flags are read before torch and polars load
+    from workbench.study.run import Run
+
+HOW = ("jobs", "out", "data", "plugin", "resume", "redraw", "config", "paper", "dry_run")
+"""settings that say how and where to run, and no result depends on"""
 S = TypeVar("S", bound="RunFlags")
 _MOST: dict[str, int] = {"--seeds": 10_000, "--toy-seeds": 10_000, "--threads": 256}
 _MOST |= dict.fromkeys(("--samples", "--tokens"), 2**63 - 1)
@@ -84,12 +87,14 @@ def parsed(kind: type[S], name: str, about: str, argv: Sequence[str] | None = No
     named = [word for word in ("resume", "redraw", "config") if getattr(settings, word) is not None]
     if not named:
         return settings
+    from workbench.study.run import Run
+
     words = " and ".join(f"--{word}" for word in named)
     must(len(named) == 1, words, "given alone", "several", "name one run")
     return read_flags(kind, **how, default=started(settings, Run(getattr(settings, named[0])), name, f"--{named[0]}"))
 
 
-def started(settings: S, run: Run, name: str, flag: str) -> S:
+def started(settings: S, run: "Run", name: str, flag: str) -> S:
     """The settings of a run, with what says how and where to run as given.
 
     Raises:
@@ -105,13 +110,15 @@ def started(settings: S, run: Run, name: str, flag: str) -> S:
 
 
 def _of_config(settings: S, config: dict[str, Any], where: str) -> S:
+    from workbench.study.run import revived
+
     config = dict(checked_fields(config, where, {}, "start a new run"))
     _check_plugin(getattr(settings, "plugin", None), config.get("plugin"), where)
     stored = {name: value for name, value in config.items() if not (name in HOW and hasattr(settings, name))}
     return revived(_anew(settings), stored, where)
 
 
-def opened(settings: S, name: str) -> tuple[S, Run | None, list[S]]:
+def opened(settings: S, name: str) -> tuple[S, "Run | None", list[S]]:
     """Settings that were checked, the run to go on with where --resume names one, and the stages it went through.
 
     The stages are the settings that a run was started with and those that it grew by, the present ones last. Nothing is
@@ -126,6 +133,8 @@ def opened(settings: S, name: str) -> tuple[S, Run | None, list[S]]:
     if settings.resume is None:
         check_settings(settings)
         return settings, None, [settings]
+    from workbench.study.run import Run
+
     check_settings(_anew(settings))
     run = Run.open(settings.resume, name)
     where = str(run.folder / "config.json")

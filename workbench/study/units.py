@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from workbench.settings import plain
+from workbench.study.flags import HOW
 from workbench.training.checkpoint import exact
 
 Row = dict[str, Any]
 """columns of the table by name: "metric" and "value" at least; those left out are null"""
-HOW = ("jobs", "out", "data", "plugin", "resume", "redraw", "config", "paper", "dry_run")
-"""settings that say how and where to run, and no result depends on"""
 
 
 _APART = ("settings", "seeds", "stage")

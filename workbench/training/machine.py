@@ -21,6 +21,11 @@ def seconds(work: Work) -> float:
     return time.perf_counter() - start
 
 
+def device_of(name: str) -> str:
+    """The device of a setting: where it is auto, cuda where there is one."""
+    return name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def alternate(works: dict[str, Work], repeats: int) -> dict[str, list[float]]:
     """Seconds of each piece of work, `repeats` times in turn after one call to warm up."""
     times: dict[str, list[float]] = {name: [] for name in works}

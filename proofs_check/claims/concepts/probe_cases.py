@@ -12,7 +12,7 @@ from torch import Tensor
 import synthetic as S
 from proofs_check.claims.concepts.cases import SMALL
 from synthetic.concepts.activations import exact_activations, numerical_rank
-from synthetic.concepts.model import ConceptModel
+from synthetic.concepts.model import ConceptModel, configurations
 from workbench.theory import concept_probes as theory
 from workbench.topics.concepts import probes
 
@@ -59,8 +59,8 @@ class Labelled:
         """Share of fresh samples whose labels the direction tells."""
         x, y = self.sample("test")
         train, _ = self.sample("train")
-        said = (x - train.mean(0)) @ self.direction > 0
-        return float((said == (y > 0)).double().mean())
+        predicted = (x - train.mean(0)) @ self.direction > 0
+        return float((predicted == (y > 0)).double().mean())
 
 
 @lru_cache(maxsize=4096)
@@ -98,9 +98,9 @@ class Evidence:
         def normal(*shape: int) -> Tensor:
             return torch.randn(*shape, generator=rng, dtype=torch.float64)
 
-        c = S.concepts.configurations(sizes)
-        own = [normal(pairs, n)[:, c[:, k]] for k, n in enumerate(sizes)]
-        before = torch.stack(own).sum(0) + (0.0 if self.factorised else normal(pairs, cells))
+        c = configurations(sizes)
+        effects = [normal(pairs, n)[:, c[:, k]] for k, n in enumerate(sizes)]
+        before = torch.stack(effects).sum(0) + (0.0 if self.factorised else normal(pairs, cells))
         after = before + normal(pairs, self.values)[:, c[:, 0]]
         after = after + (normal(pairs, 2)[:, c[:, 1]] if self.second else 0.0)
         log_joint = torch.cat((before, after)).log_softmax(1) - math.log(2 * pairs)

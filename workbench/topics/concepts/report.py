@@ -67,25 +67,17 @@ def concept_report(model: ConceptModel, readout: Readout | None = None) -> Conce
     """
     exact = readout is None
     readout = exact_activations(model) if readout is None else readout
-    x, w, enough = readout.x, model.weights, distinct_contexts(model)
+    x, contexts = readout.x, distinct_contexts(model)
     must(len(x) == model.n_contexts, "readout.x", f"one row for each of {model.n_contexts} contexts", len(x), "match")
-    logs = float(model.log_posterior.min()) >= LEAST
 
     def r2(name: str, meaning: str, regressors: Tensor, targets: Tensor, logarithmic: bool = True) -> Line:
         def value() -> float:
-            if logarithmic and not logs:
-                least = f"{float(model.log_posterior.min()):.4g}"
-                raise NotIdentifiable(
-                    f"{name} must have log p(c|s) >= log 1e-12; got {least}: make contexts less sharp."
-                )
+            if logarithmic:
+                _must_have_logarithms(model, name)
             unit = float(x.abs().max()) if regressors is x else 1.0  # nats and probabilities have a unit of their own
-            kept = regressors[:, (regressors - regressors[0]).abs().amax(0) > 1e-12 * unit]
-            if not kept.shape[1]:
-                raise NotIdentifiable(
-                    f"{name} must have a regressor that varies; got constants: no token excludes anything."
-                )
-            must_be_enough(enough, kept.shape[1], name)
-            return r_squared(kept, targets, w, name)
+            varied = _varied(regressors, unit, name)
+            must_be_enough(contexts, varied.shape[1], name)
+            return r_squared(varied, targets, model.weights, name)
 
         return _line(name, meaning, value)
 
@@ -103,12 +95,24 @@ def concept_report(model: ConceptModel, readout: Readout | None = None) -> Conce
         _line("ambiguity E[1 - max p(c|s,y)]", "error of non-invertibility", lambda: model.ambiguity),
         _line("token ambiguity E[1 - max p(c|y)]", "the part that matters", lambda: model.token_ambiguity),
         _line("mean |h_y - h_0|", "what the linear form leaves out, nats", lambda: residual_size(model)),
-        *_probe_lines(model, x, enough),
+        *_probe_lines(model, x, contexts),
+        Line("width of x", float(x.shape[1]), meaning="rank of the token-centred log p(y|s)") if exact else None,
     ]
-    found = [line for line in lines if line is not None]
-    if exact:
-        found.append(Line("width of x", float(x.shape[1]), meaning="rank of the token-centred log p(y|s)"))
-    return ConceptReport(found, conditions(model))
+    return ConceptReport([line for line in lines if line is not None], conditions(model))
+
+
+def _must_have_logarithms(model: ConceptModel, name: str) -> None:
+    least = float(model.log_posterior.min())
+    if least < LEAST:
+        raise NotIdentifiable(f"{name} must have log p(c|s) >= log 1e-12; got {least:.4g}: make contexts less sharp.")
+
+
+def _varied(regressors: Float[Tensor, "s p"], unit: float, name: str) -> Float[Tensor, "s q"]:
+    """The columns that are no constants."""
+    varied = regressors[:, (regressors - regressors[0]).abs().amax(0) > 1e-12 * unit]
+    if not varied.shape[1]:
+        raise NotIdentifiable(f"{name} must have a regressor that varies; got constants: no token excludes anything.")
+    return varied
 
 
 def residual_size(model: ConceptModel) -> float:
@@ -150,10 +154,9 @@ def _probe_lines(model: ConceptModel, x: Float[Tensor, "s d"], contexts: int) ->
         must_be_enough(contexts, x.shape[1], "the probe")
     except NotIdentifiable as error:
         return [*lines, Line("probe accuracy", None, str(error)), Line("probe log-loss", None, str(error))]
-    found = probe(model, x)
-    accuracy = Line("probe accuracy", mean(found.accuracy), meaning="does not test linearity: see log-loss and R²")
+    fitted = probe(model, x)
     return [
         *lines,
-        accuracy,
-        Line("probe log-loss", mean(found.log_loss), meaning="equal to Bayes iff log-odds are linear"),
+        Line("probe accuracy", mean(fitted.accuracy), meaning="does not test linearity: see log-loss and R²"),
+        Line("probe log-loss", mean(fitted.log_loss), meaning="equal to Bayes iff log-odds are linear"),
     ]

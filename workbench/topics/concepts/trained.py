@@ -1,6 +1,6 @@
 """Next-token predictors trained on the enumerated table, without sampling noise."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -34,13 +34,7 @@ class PredictorConfig:
             must(getattr(self, name) > 0, f"PredictorConfig.{name}", "above 0", getattr(self, name), "raise it")
 
 
-def train_predictor(
-    model: ConceptModel,
-    config: PredictorConfig,
-    *,
-    seed: int = 0,
-    on_step: Callable[[int, float], None] | None = None,
-) -> tuple[Readout, float]:
+def train_predictor(model: ConceptModel, config: PredictorConfig, *, seed: int = 0) -> tuple[Readout, float]:
     """A table of activations and an unembedding that minimise sum_s p(s) KL(p(.|s) || softmax(x(s) U^T)), float64.
 
     Adam, then L-BFGS, until the divergence is below `enough`.
@@ -49,7 +43,6 @@ def train_predictor(
         model: what to predict.
         config: settings.
         seed: of the weights.
-        on_step: called with steps so far and the divergence, now and then.
 
     Returns:
         Activations and unembedding, and the divergence reached, nats.
@@ -65,35 +58,43 @@ def train_predictor(
     share = log_next.exp()
 
     def loss() -> Tensor:
-        said = F.log_softmax(x @ u.T, dim=1)
-        return w @ torch.where(share > 0, share * (log_next - said), 0.0).sum(1)
+        predicted = F.log_softmax(x @ u.T, dim=1)
+        return w @ torch.where(share > 0, share * (log_next - predicted), 0.0).sum(1)
 
-    adam = torch.optim.Adam((x, u), lr=config.lr)
-    now = float("inf")
-    for step in range(config.adam):
+    divergence = _by_lbfgs(loss, (x, u), config, _by_adam(loss, (x, u), config))
+    return Readout(x.detach(), u.detach()), divergence
+
+
+def _by_adam(loss: Callable[[], Tensor], weights: Sequence[nn.Parameter], config: PredictorConfig) -> float:
+    adam = torch.optim.Adam(weights, lr=config.lr)
+    divergence = float("inf")
+    for _ in range(config.adam):
         adam.zero_grad(set_to_none=True)
         value = loss()
         value.backward()
         adam.step()
-        now = float(value.detach())
-        if on_step is not None and step % 100 == 99:
-            on_step(step + 1, now)
-        if now < config.enough:
+        divergence = float(value.detach())
+        if divergence < config.enough:
             break
-    finish = torch.optim.LBFGS((x, u), max_iter=100, history_size=50, line_search_fn="strong_wolfe",
+    return divergence
+
+
+def _by_lbfgs(
+    loss: Callable[[], Tensor], weights: Sequence[nn.Parameter], config: PredictorConfig, divergence: float
+) -> float:
+    """Steps until the divergence, where Adam has left it, is small enough."""
+    finish = torch.optim.LBFGS(weights, max_iter=100, history_size=50, line_search_fn="strong_wolfe",
                                tolerance_grad=1e-14, tolerance_change=1e-18)  # fmt: skip
-    for done in range(0, config.polish, 100):
-        if now < config.enough:
+
+    def closure() -> Tensor:
+        finish.zero_grad(set_to_none=True)
+        value = loss()
+        value.backward()
+        return value
+
+    for _ in range(0, config.polish, 100):
+        if divergence < config.enough:
             break
-
-        def closure() -> Tensor:
-            finish.zero_grad(set_to_none=True)
-            value = loss()
-            value.backward()
-            return value
-
         finish.step(closure)
-        now = float(loss().detach())
-        if on_step is not None:
-            on_step(config.adam + done + 100, now)
-    return Readout(x.detach(), u.detach()), now
+        divergence = float(loss().detach())
+    return divergence

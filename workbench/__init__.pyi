@@ -1,0 +1,36 @@
+"""Sparse autoencoders on worlds with known ground truth: create, train, evaluate, save, load."""
+
+from synthetic.base.errors import must as must
+from synthetic.rows import rows as rows
+from synthetic.source import Codes as Codes
+from synthetic.source import world as world
+from workbench.metrics import Scores as Scores
+from workbench.metrics import evaluate as evaluate
+from workbench.metrics import null as null
+from workbench.metrics.features import features as features
+from workbench.metrics.features import latents as latents
+from workbench.metrics.shelf import anywhere as anywhere
+from workbench.metrics.shelf import metric as metric
+from workbench.metrics.shelf import only_if as only_if
+from workbench.public import SAE as SAE
+from workbench.public import Latents as Latents
+from workbench.public import Pass as Pass
+from workbench.public import ceiling as ceiling
+from workbench.public import create as create
+from workbench.public import find_source as find_source
+from workbench.public import load as load
+from workbench.public import oracle as oracle
+from workbench.public import recipe as recipe
+from workbench.public import register as register
+from workbench.public import squared_error as squared_error
+from workbench.public import train as train
+from workbench.public import variant_shelf as variant_shelf
+from workbench.study.feature_figure import feature_figure as feature_figure
+from workbench.topics.concepts.regression import NotIdentifiable as NotIdentifiable
+from workbench.topics.concepts.report import concept_report as concept_report
+from workbench.training.config import Diverged as Diverged
+from workbench.training.config import TrainConfig as TrainConfig
+from workbench.training.recipes import RECIPES as RECIPES
+from workbench.training.recipes import Recipe as Recipe
+from workbench.training.snapshots import Snapshots as Snapshots
+from workbench.training.two_by_two import two_by_two as two_by_two
