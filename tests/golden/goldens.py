@@ -187,8 +187,8 @@ FLAGS: dict[str, str] = {
     "concepts": "--models 2 --sharpness 1 16 --leaks 1e-4 0.1 --weak 0.03 0.3 --observed 7 --strength 0 2 "
     "--contexts 64 --trained 1 --polish 200 --jobs 1",
     "factors": "--samples 300 --iterations 40 --steps 40 --batch 64 --seeds 2 --ratios 0.5 1.0 --cores 0 12 --jobs 1",
-    "gba": "--n-true 24 --d 12 10 --m 32 24 --k 2 4 --l0 1.0 --l1 1.0 --steps 40 --batch 32 --seeds 2 "
-    "--ranges 1 1.0 1.0 3 2.0 0.5 --jobs 1",
+    "gba": "--n-true 24 --d 12 10 --m 32 24 --k 2 4 --l0 1.0 --l1 1.0 --train.steps 40 --train.batch 32 "
+    "--seeds 2 --ranges 1 1.0 1.0 3 2.0 0.5 --jobs 1",
     "gpt2": f"{_GPT2} --fidelity-tokens 64 --audit-samples 20 --held-out 0.2 --layers 1 --jobs 1 "
     "--model model --text text.txt",
     "hierarchy": "--parts tree --rho 0.0 --g 0.0 0.9 --l1 0.1 0.4 --train.steps 40 --train.batch 100 "
@@ -205,11 +205,11 @@ FLAGS: dict[str, str] = {
     "synthsaebench": "--n-true 160 --d 24 --width 40 --batch 64 --samples 2560 --lr 0.003 --l0 1 2 --seeds 2 "
     "--evaluations 2 --curve-samples 500 --evaluation-samples 2000 --threads 1 --no-parent-scaling "
     "--recipes matryoshka",
-    "top_afa": "--n-true 16 --d 8 --m 24 --k 2 --afa 0.0 0.5 --steps 12 --batch 32 --seeds 2 --jobs 1",
+    "top_afa": "--n-true 16 --d 8 --m 24 --k 2 --afa 0.0 0.5 --train.steps 12 --train.batch 32 --seeds 2 --jobs 1",
     "top_afa_rule": "--dims 16 256 --k 2 16 --samples 60 --d 16 --m 64 --seeds 2",
     "transfer": f"{_TRANSFER} --toy-seeds 2 --train.steps 40 --train.batch 64 --trials 3 --samples 400 "
     "--fidelity-tokens 64 --draws 200 --held-out 0.2 --jobs 1 --store store",
-    "zf_plot": "--variants topk top_afa --m 64 --steps 60 --seeds 2 --samples 300",
+    "zf_plot": "--variants topk top_afa --m 64 --train.steps 60 --seeds 2 --samples 300",
 }
 """toy settings of each experiment"""
 COMMANDS: dict[str, list[str]] = {name: [sys.executable, "-m", "experiments", name] for name in FLAGS}
@@ -217,8 +217,30 @@ COMMANDS: dict[str, list[str]] = {name: [sys.executable, "-m", "experiments", na
 RENAMED: dict[str, dict[str, str]] = {name: {} for name in ("variants", *FLAGS)}
 """names of today's columns (entries of a state) -> names in the golden, applied before the comparison"""
 FOLLOWS: dict[str, dict[str, pl.Expr]] = {
+    "afa_bounds": {
+        "panel": pl.col("place"),
+        "line": pl.when(pl.col("place") == "average").then(pl.col("metric") + ", " + pl.col("arm")).otherwise("arm"),
+    },
     "bias_phase": {"map": pl.col("place"), "ratio": pl.col("x"), "high": pl.col("x") * pl.col("s") / pl.col("n_true")},
+    "gba": {
+        "part": pl.when(pl.col("place").is_in(["unbalanced", "uniform"])).then(pl.lit("grid")).otherwise("place"),
+        "method": pl.col("arm"),
+        "setting": pl.col("setting").str.replace_all(" ", ", ").str.replace_all("=", " = "),
+    },
     "hierarchy": {"part": pl.col("place")},
+    "top_afa": {
+        "variant": pl.when(pl.col("arm").str.starts_with("TopK")).then(pl.lit("topk")).otherwise(pl.lit("top_afa")),
+        "k": pl.col("x"),
+        "topk": pl.when(pl.col("arm").str.starts_with("TopK")).then("k"),
+        "init": pl.when(pl.col("arm").str.contains("tied")).then(pl.lit("tied")).otherwise(pl.lit("kaiming")),
+        "normalise": pl.when(pl.col("place").str.starts_with("st")).then(pl.lit("sample")).otherwise(pl.lit("world")),
+        "start": pl.when(pl.col("place") == "from the truth").then(pl.lit("truth")).otherwise(pl.lit("random")),
+        "metric": pl.col("metric").replace("recovered_null", "chance"),
+    },
+    "top_afa_rule": {
+        "panel": pl.when(pl.col("place") == "optima").then("metric").otherwise("place"),
+        "line": pl.col("arm"),
+    },
     "resonance": {"control": pl.col("arm"), "p/f": pl.col("x")},
 }
 """columns of goldens that follow from today's, of which those that `setting` names are some"""

@@ -67,6 +67,8 @@ class Arm:
     """changes of the study's training"""
     prepare: Callable[[SAE, Source], None] | None = None
     """what is done to a fresh stack: a function of a module, or a partial of one"""
+    setting: str = ""
+    """what tells it from arms of its name, such as "k=8"; in the column of that name"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +190,8 @@ def _stacks(
     grid = [{n: v for n, v in row.items() if n not in of_variant} for row in arm.grid]
     grid = [row for i, row in enumerate(grid) if row not in grid[:i]]
     arm = replace(arm, m=chosen.get("m", arm.m), settings={**arm.settings, **of_variant}, grid=grid)
-    words = " ".join(f"{name}={setting_text(chosen[name])}" for name, values in axes.items() if len(values) > 1)
+    varied = (f"{name}={setting_text(chosen[name])}" for name, values in axes.items() if len(values) > 1)
+    words = " ".join(filter(None, (arm.setting, *varied)))
     config = replace(settings.train, **{**arm.train, **of_train})
     seeds = tuple(range(settings.seeds))
     members = len(grid) * (len(seeds) if settings.over == "weights" else 1)
