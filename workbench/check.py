@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -278,8 +279,10 @@ class _Trial:
     """A study at toy size, in this process: its settings, its run, its table."""
 
     def __init__(self, study: Study[Any], folder: Path) -> None:
-        self.study, self.folder = study, folder
-        self.settings = replace(study.toy, out=folder / "runs", jobs=1)
+        self.study, self.folder, toy = study, folder, study.toy
+        if toy is None:
+            raise ValueError(f"Study.toy of {study.name} must be given; got none: state settings that take seconds.")
+        self.settings = replace(toy, out=folder / "runs", jobs=1)
         self.done: Any = None
 
     def carried(self, limit: int | None = None, **changes: Any) -> Any:
@@ -364,7 +367,8 @@ def _grows(trial: _Trial) -> None:
     _demand(not lacking, f"units {sorted(lacking)} are lost")
     if len(more) == len(had):
         raise NotApplicable("nothing in it has seeds")
-    after = trial.carried(resume=folder, seeds=seeds, limit=1).table
+    copy = shutil.copytree(folder, trial.folder / "grown" / folder.name)
+    after = trial.carried(resume=copy, seeds=seeds, limit=1).table
     old = before.filter(~pl.col("metric").is_in(TIMES))
     lost = old.join(after, on=old.columns, how="anti", nulls_equal=True)
     _demand(lost.is_empty(), f"{lost.height} rows are lost, such as {lost.head(1).to_dicts()}")

@@ -24,12 +24,12 @@ import torch
 from rich.table import Table
 
 from experiments.actions.figures import LEARNED, draw_extrapolation
+from experiments.cells import Cell, Report, carry_out, commanded
 from synthetic.actions import Interventions
 from synthetic.base.console import Console
 from synthetic.base.errors import must
 from synthetic.base.flags import read_flags
 from synthetic.base.streams import stream
-from workbench.study.cells import Cell, Report, carry_out, commanded
 from workbench.study.figure import numbers
 from workbench.study.questions import interval, verdict
 from workbench.theory.actions import naive_bias

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from experiments.attention.figures import ROTATED, draw, said, table_of
+from experiments.cells import Cell, Report, carry_out, commanded
 from synthetic.attention.layer import PlantedAttention
 from synthetic.base.console import Console
 from synthetic.base.errors import must
@@ -31,7 +32,6 @@ from workbench import SAE, TrainConfig, create, train
 from workbench.metrics.attribution import by_head, has_one_role, head_share
 from workbench.metrics.matching import match, random_geometries
 from workbench.metrics.products import auroc
-from workbench.study.cells import Cell, Report, carry_out, commanded
 from workbench.theory.attention import one_role_chance, ranking_cosine
 
 ARMS = {"TopK": "topk", "ReLU": "relu", ROTATED: "topk"}

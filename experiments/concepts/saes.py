@@ -26,11 +26,11 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 import synthetic as S
+from experiments.cells import Cell, Report, carry_out, commanded
 from synthetic.base.console import Console
 from synthetic.base.errors import must
 from synthetic.base.flags import read_flags
 from workbench import TrainConfig, create, evaluate, train
-from workbench.study.cells import Cell, Report, carry_out, commanded
 from workbench.study.figure import finish, shared_legend, styled, subplots
 from workbench.study.panels import COLOURS, draw_band
 from workbench.study.questions import interval, verdict

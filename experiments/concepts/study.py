@@ -23,12 +23,12 @@ import polars as pl
 from rich.table import Table
 
 import synthetic as S
+from experiments.cells import Cell, Report, carry_out, commanded
 from experiments.concepts.figures import draw_concepts, values
 from synthetic.base.console import Console
 from synthetic.base.errors import must
 from synthetic.base.flags import read_flags
 from synthetic.concepts.activations import centred, exact_activations
-from workbench.study.cells import Cell, Report, carry_out, commanded
 from workbench.topics.concepts import probes
 from workbench.topics.concepts.gauge import align
 from workbench.topics.concepts.regression import r_squared

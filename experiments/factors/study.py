@@ -21,6 +21,7 @@ import polars as pl
 import torch
 from rich.table import Table
 
+from experiments.cells import Cell, Report, carry_out, commanded
 from experiments.factors.scores import Seen, families, supports
 from synthetic.base.console import Console
 from synthetic.base.errors import must
@@ -31,7 +32,6 @@ from synthetic.worlds import structured as structured_worlds
 from workbench import TrainConfig, create, evaluate, train
 from workbench.metrics.matching import match
 from workbench.parts.semi_nmf import Factors, fit
-from workbench.study.cells import Cell, Report, carry_out, commanded
 from workbench.study.figure import finish, numbers, shared_legend, styled, subplots
 from workbench.study.panels import COLOURS, draw_band
 from workbench.study.questions import interval

@@ -68,7 +68,8 @@ _CAPTION = (
     "Tree: n_true = d = m = 20, E L0 = 1.36; n_true > d: 28 features in d = 19, m = 28, E L0 = 1.8; graph: n_true "
     "= m = 12, d = 16, E L0 = 3.06. {steps} steps of {train[batch]}, Adam {train[lr]:g}; {seeds} seeds of weights: "
     "median, 10-90 % band, points. One pass: L0 as the world's; TopK, OMP and MP (abs rule, k steps) take its ceiling; "
-    "MP that stops: relu rule, residual below {tol:g}, a repeat, or {most} steps. Squared cosines below 1e-5 are drawn there."
+    "MP that stops: relu rule, residual below {tol:g}, a repeat, or {most} steps. Squared cosines below 1e-5 are drawn "
+    "there."
 )
 FIGURES = (
     Figure(

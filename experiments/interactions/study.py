@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from experiments.cells import Cell, Report, carry_out, commanded
 from experiments.interactions.compounds import measure, planted
 from experiments.interactions.figures import draw_arms, draw_sweeps
 from experiments.interactions.findings import (
@@ -47,7 +48,6 @@ from synthetic.transformed.interactions import Interactions
 from synthetic.worlds.structured import interacting, logical, pair_roles
 from workbench import SAE, TrainConfig, create, train
 from workbench.parts.polynomial import Terms
-from workbench.study.cells import Cell, Report, carry_out, commanded
 from workbench.theory.interactions import decoder_parameters
 
 

@@ -22,6 +22,7 @@ import torch
 from rich.table import Table
 from torch import Tensor
 
+from experiments.cells import Cell, Report, carry_out, commanded
 from experiments.pursuit.figures import draw_interference, draw_phase, draw_timing
 from synthetic import ExactlyK, SparseMixture, Uniform, stream
 from synthetic.base.console import Console
@@ -31,7 +32,6 @@ from synthetic.laws.directions import Simplex, unit
 from synthetic.laws.low_coherence import LowCoherence
 from workbench import TrainConfig, create, evaluate, train
 from workbench.parts.pursuit import clear_picks, matching_pursuit, orthogonal_matching_pursuit
-from workbench.study.cells import Cell, Report, carry_out, commanded
 from workbench.training.machine import Work, alternate
 
 Part = Literal["phase", "noise", "trained", "timing"]

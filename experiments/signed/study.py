@@ -13,7 +13,7 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from experiments.signed.figures import ARMS, FIGURES, MIXED, QUESTIONS, TABLES, WORLDS, nearest_even
 from synthetic.base.errors import must
@@ -122,7 +122,9 @@ def arms(settings: Bidirectional, place: Place) -> Iterator[Arm]:
     axes, k = (settings.pairs,) * 2 if paired else (settings.n_true, settings.k)
     biased = paired and part != "pairs, bias 0"
     for name in ARMS[:few]:
-        of = {"grid": [{"l1": value} for value in settings.l1]} if name == "ReLU 2m" else {"settings": {"k": k}}
+        of: dict[str, Any] = (
+            {"grid": [{"l1": value} for value in settings.l1]} if name == "ReLU 2m" else {"settings": {"k": k}}
+        )
         hold = None if biased else without_bias
         yield Arm(name, VARIANT[name], axes * (1 + name.endswith("2m")), train={"centre": biased}, prepare=hold, **of)
 

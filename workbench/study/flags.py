@@ -196,7 +196,7 @@ def check_settings(settings: RunFlags) -> None:
         for each in value if isinstance(value, tuple) else (value,):
             finite = not isinstance(each, float) or math.isfinite(each)
             must(finite, flag, "a finite number", value, "change it")
-            most = _MOST.get(flag, 2**31 - 1)
+            most = _MOST[flag] if flag in _MOST else 2**31 - 1
             fits = not isinstance(each, int) or each <= most
             must(fits, flag, f"at most {most:,}", shown(value), "lower it")
     must(settings.jobs >= 0, "--jobs", "at least 0", settings.jobs, "0 takes all cores")
@@ -211,6 +211,8 @@ def check_settings(settings: RunFlags) -> None:
     must(above.is_dir(), "--out", "a folder, or one that can be made", settings.out, f"{above} is a file")
     must(os.access(above, os.W_OK), "--out", "a folder that you may write in", settings.out, "choose another")
     _check_device(str(getattr(settings, "device", "cpu")))
+    if isinstance(settings, TrainFlags):
+        axes_of(settings)
     settings.check()
 
 

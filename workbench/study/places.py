@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,8 @@ class Place:
     """A source of activations, and where it stands on what the study varies."""
 
     label: str
-    source: Source
-    """drawn from its own seed; where seeds draw worlds, from each seed"""
+    source: Any
+    """a world or another source of activations, drawn from its own seed, or from each seed where seeds draw worlds"""
     x: float | None = None
     world: str = ""
     """its name; the source's class where left out"""
@@ -49,6 +50,21 @@ class Place:
     def name(self) -> str:
         """What names it among the places of a study."""
         return self.id or (self.label if self.x is None else f"{self.label}/{self.x:g}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"source": _bare(self.source)}
+
+
+def _bare(value: Any) -> Any:
+    """A source as a process of the pool is sent it: fields and what was drawn once, without what follows from them."""
+    if not is_dataclass(value) or isinstance(value, type) or not hasattr(value, "__dict__"):
+        return value
+    names = {f.name for f in fields(value)} | {"tensors"}
+    own = {name: _bare(entry) for name, entry in value.__dict__.items() if name in names}
+    bare = copy(value)
+    bare.__dict__.clear()
+    bare.__dict__.update(own)
+    return bare
 
 
 @dataclass(frozen=True)
@@ -65,7 +81,7 @@ class Arm:
     """settings in which the rows of one stack differ, a row each; the seeds stand behind them"""
     train: Mapping[str, Any] = field(default_factory=dict)
     """changes of the study's training"""
-    prepare: Callable[[SAE, Source], None] | None = None
+    prepare: Callable[[SAE, Any], None] | None = None
     """what is done to a fresh stack: a function of a module, or a partial of one"""
     setting: str = ""
     """what tells it from arms of its name, such as "k=8"; in the column of that name"""
@@ -112,7 +128,7 @@ class Stack(Unit):
             "setting": self.setting or None,
             "world": place.world or type(source).__name__,
             "world_seed": self.seeds[0] if self.settings.over == "worlds" else seed_of_world(source),
-            "n_true": getattr(source, "n_true", source.truth.n_true if isinstance(source, World) else None),
+            "n_true": source.truth.n_true if isinstance(source, World) else getattr(source, "n_true", None),
             "d": source.d,
             "m": arm.m,
             "k": arm.settings.get("k", getattr(default, "default", None)),
@@ -150,7 +166,7 @@ def _with_seed(value: Any, seed: int) -> Any | None:
 
 def seed_of_world(source: Any) -> int | None:
     """The seed that a source is drawn from, where it has one."""
-    if not is_dataclass(source):
+    if not hasattr(source, "__dataclass_fields__"):
         return None
     if "seed" in {f.name for f in fields(source)}:
         return source.seed

@@ -43,7 +43,7 @@ class Study(Generic[S]):
 
     name: str
     """of the folder of its runs, and in `python -m experiments NAME`"""
-    question: str
+    question: str | None
     """what it asks, for --help"""
     settings: type[S]
     places: Callable[[S], Iterable[Place]] | None = None
@@ -77,7 +77,7 @@ class Study(Generic[S]):
 
         def body() -> int:
             return run_study(
-                self, parsed(self.settings, self.name, self.question, argv, default), Console(highlight=False)
+                self, parsed(self.settings, self.name, self.question or "", argv, default), Console(highlight=False)
             )
 
         return guarded(body, also=self.also)
