@@ -242,6 +242,7 @@ FOLLOWS: dict[str, dict[str, pl.Expr]] = {
         "line": pl.col("arm"),
     },
     "resonance": {"control": pl.col("arm"), "p/f": pl.col("x")},
+    "zf_plot": {"group": pl.col("arm")},
 }
 """columns of goldens that follow from today's, of which those that `setting` names are some"""
 JSON_ROWS = ("benchmark",)
