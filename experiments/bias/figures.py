@@ -101,7 +101,7 @@ _BY_D = Lines(
 )
 _SCALED = replace(_BY_D, over="scaled", across=Axis("d / sqrt(n_true)", log=True, ticks=(1, 2, 4, 8)))
 _BY_RHO = replace(_BY_D, place="partners", at={}, chance=False)
-_BOUND = Level(lambda scene: 1 / scene.table["s"].max(), "1/s", upright=True, dash=":")
+_BOUND = Level(lambda scene: 1 / scene.table["s"][0], "1/s", upright=True, dash=":")
 _PUBLISHED = Level(1.0, "published: rho_2 = n_true^(-1/2)", upright=True)
 FIGURES = {
     "frequency": Figure(

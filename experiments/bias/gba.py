@@ -10,13 +10,14 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 
 # isort: split
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from experiments.bias.comparison import FIGURES, LEVELS, QUESTIONS, SCORES, TABLES, WORLDS
+from experiments.bias.phase import PLAIN
 from synthetic.base.errors import must
 from synthetic.worlds.bias import two_frequencies, unbalanced, uniform
 from workbench import SAE, TrainConfig, evaluate
@@ -33,8 +34,6 @@ BIASED = "group_bias_adaptation"
 GRIDS = {"TopK": ("topk", "k"), "BatchTopK": ("batch_topk", "k"), "JumpReLU": ("jumprelu", "l0"), "L1": ("relu", "l1")}
 """methods beside bias adaptation: variant, and the setting that decides how sparse it is"""
 RANGES = ((1, 0.2, 0.2), (1, 1, 1), (10, 5.5, 0.01), (10, 1.1, 0.01), (3, 2, 0.5), (10, 0.25, 0.005), (10, 5.5, 2))
-PLAIN: Mapping[str, Any] = {"warm_up": 0.0, "decay": 0.0, "clip": None, "centre": False, "normalise": False}
-"""training of bias adaptation; penalties are in units where E|x|^2 = d"""
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class GBA(TrainFlags):
     m: tuple[int, int] = (512, 256)
     """latents"""
     train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=4000, batch=256, lr=3e-3))
-    """training; of bias adaptation without warm-up, decay, clipping and normalisation"""
+    """training; that of bias adaptation is plain, penalties are in units where E|x|^2 = d"""
 
     adds = ("seeds", "ranges", "k", "l0", "l1")
     least_seeds = 2

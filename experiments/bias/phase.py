@@ -10,7 +10,7 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 
 # isort: split
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -44,10 +44,13 @@ GROUPS = (1, 2, 3, 5, 10)
 HIGH = (0.5, 0.2, 0.1, 0.05, 0.02)
 
 
+PLAIN: Mapping[str, Any] = {"warm_up": 0.0, "decay": 0.0, "clip": None, "centre": False, "normalise": False}
+"""training of bias adaptation: Adam at a constant rate, on samples as they are"""
+
+
 def training(steps: int, batch: int, lr: float) -> TrainConfig:
-    """Adam at a constant rate, on samples as they are."""
-    plain: dict[str, Any] = {"warm_up": 0.0, "decay": 0.0, "clip": None, "centre": False, "normalise": False}
-    return TrainConfig(steps=steps, batch=batch, lr=lr, **plain)
+    """Plain training."""
+    return TrainConfig(steps=steps, batch=batch, lr=lr, **PLAIN)
 
 
 @dataclass(frozen=True)

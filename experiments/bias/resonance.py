@@ -19,6 +19,7 @@ import polars as pl
 import torch
 from matplotlib.axes import Axes
 
+from experiments.bias.phase import training
 from synthetic.base.errors import must
 from synthetic.worlds.bias import uniform
 from workbench import SAE, TrainConfig, evaluate
@@ -55,11 +56,7 @@ class Resonance(TrainFlags):
     """features a sample"""
     m: int = 256
     """latents"""
-    train: TrainConfig = field(
-        default_factory=lambda: TrainConfig(
-            steps=3000, batch=256, lr=3e-3, warm_up=0.0, decay=0.0, clip=None, centre=False, normalise=False
-        )
-    )
+    train: TrainConfig = field(default_factory=lambda: training(3000, 256, 3e-3))
     """training, at a constant rate"""
     gamma: float = 0.03
     """share of its largest pre-activation by which a bias moves"""
@@ -205,13 +202,8 @@ STUDY = Study(
     measure=measure,
     figures=FIGURES,
     tables=TABLES,
-    toy=Resonance(
-        n_true=32, d=24, s=2, m=64, ratios=(1.5, 8.0), gamma=0.05, seeds=2,
-        train=TrainConfig(
-            steps=500, batch=64, lr=6e-3, warm_up=0.0, decay=0.0, clip=None, centre=False, normalise=False
-        ),
-    ),
-)  # fmt: skip
+    toy=Resonance(n_true=32, d=24, s=2, m=64, ratios=(1.5, 8.0), gamma=0.05, seeds=2, train=training(500, 64, 6e-3)),
+)
 main = STUDY.main
 
 if __name__ == "__main__":
