@@ -129,8 +129,8 @@ def from_truth(settings: TopAFA) -> Iterator[FromTruth]:
         Arm("top-AFA", "top_afa", n, {"aux": settings.aux, "init": "kaiming"}, [{"afa": 1 / 32}], prepare=at_the_truth),
         Arm("TopK", "topk", n, {"k": k}, prepare=at_the_truth),
     ):
+        stack = Stack(settings=settings, place=place, arm=arm, train=settings.train)
         for seed in range(settings.seeds):
-            stack = Stack(settings=settings, seeds=(seed,), place=place, arm=arm, train=settings.train)
             yield FromTruth(settings=settings, seeds=(seed,), stack=stack)
 
 
@@ -220,7 +220,7 @@ def _ends(settings: TopAFA, metric: str) -> dict[str, Any]:
     if metric == "recovered":
         limits = (-2, settings.n_true + 3)
         return {"up": Axis(f"features recovered, of {settings.n_true}", limits=limits), "chance": True}
-    ticks = tuple(2**i for i in range(1, 8))
+    ticks = tuple(2**i for i in range(8))
     return {"up": Axis("active latents, L0", log=True, ticks=ticks), "chance": False}
 
 
