@@ -85,7 +85,7 @@ def places(settings: GBA) -> Iterator[Place]:
     yield Place("BA-12", plain, world="uniform")
     yield Place("BA-13", two_frequencies(n // 2, d), world="two frequencies")
     for width in (m, 5 * m):
-        yield Place("BA-14", plain, width, world="uniform")
+        yield Place("BA-14", plain, float(width), world="uniform")
 
 
 def arms(settings: GBA, place: Place) -> list[Arm]:
