@@ -128,8 +128,8 @@ def measure(sae: SAE, place: Place, settings: GBA) -> Scores:
 
 
 def more(member: Evidence) -> dict[str, float]:
-    """Survival at each level; recall among common and rare features, where there are two rates."""
-    found = {f"survive {level}": survivors(member, level) for level in LEVELS}
+    """Survival at each level among the seeds of a stack, where there are several; recall by rate, where there are two."""
+    found = {f"survive {level}": survivors(member, level) for level in LEVELS if member.others}
     rates = member.truth.rates
     common, recovered = rates > rates.mean() * 1.01, best(member.geometry, member.truth.symmetries) >= 0.9
     if bool(common.any()):
