@@ -128,7 +128,7 @@ def measure(sae: SAE, place: Place, settings: GBA) -> Scores:
 
 
 def more(member: Evidence) -> dict[str, float]:
-    """Survival at each level among the seeds of a stack, where there are several; recall by rate, where there are two."""
+    """Survival at each level among a stack's seeds, where there are several; recall by rate, where there are two."""
     found = {f"survive {level}": survivors(member, level) for level in LEVELS if member.others}
     rates = member.truth.rates
     common, recovered = rates > rates.mean() * 1.01, best(member.geometry, member.truth.symmetries) >= 0.9
