@@ -108,7 +108,7 @@ def test_targets_of_make_on_the_pages_exist() -> None:
 
 LONG = {
     *("workbench/sae.py: SAE", "experiments/actions/figures.py: draw_extrapolation"),
-    *("experiments/actions/study.py: learned", "experiments/afa/bounds.py: draw", "experiments/afa/top_afa.py: draw"),
+    "experiments/actions/study.py: learned",
     *("experiments/attention/study.py: recovery", "experiments/concepts/figures.py: draw_concepts"),
     *("experiments/factors/study.py: draw", "experiments/lm/report.py: tell"),
 }

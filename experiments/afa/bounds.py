@@ -11,45 +11,36 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import polars as pl
+import numpy as np
 import torch
-from matplotlib.axes import Axes
-from rich.table import Table
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from experiments.cells import commanded, config_of, opened, show_plan
+from experiments.afa.parts import parts, work
 from proofs_check.instances.mixture import Mixture
-from synthetic.base.console import Console
 from synthetic.base.errors import must
-from synthetic.base.flags import read_flags
-from synthetic.base.progress import track
 from synthetic.base.streams import stream
 from synthetic.laws.directions import CommonMean, RandomSphere, TightFrame, unit
-from workbench.study.figure import finish, styled, subplots
-from workbench.study.panels import COLOURS, draw_band
-from workbench.study.run import Run
+from workbench.study.figure import Figure
+from workbench.study.flags import RunFlags
+from workbench.study.panels import COLOURS, Axis, Dots, Formula, Level, Lines, Look, Shade, Trace, look
+from workbench.study.questions import Question, score
+from workbench.study.study import Study
+from workbench.study.tables import Medians
+from workbench.study.units import Row
 from workbench.tensors import TENSOR
 from workbench.theory import afa, average_case, coherence
 
-LADDER = {
-    "ε(n − 1), the paper's": COLOURS[3],
-    "μ(k − 1)": COLOURS[4],
-    "Gershgorin": COLOURS[5],
-    "μ(L²/N − 1)": COLOURS[2],
-    "largest |eigenvalue|": COLOURS[0],
-    "measured": "black",
-    "random signs: √2 μ bound": COLOURS[6],
-    "random signs: rms": COLOURS[1],
-}
 FORMS = ("r/(m − 1), the paper's", "r/(k − 1)", "l1 form", "l1 form, largest")
+"""of the lower bound on ε from norms"""
+CLIMBED = (2, 4, 8)
+"""active rows of the optimiser"""
 
 
 @dataclass(frozen=True)
-class Bounds:
+class Bounds(RunFlags):
     """Settings."""
 
     d: int = 64
@@ -64,16 +55,10 @@ class Bounds:
     """steps of the optimiser"""
     dims: tuple[int, ...] = (8, 16, 32, 64, 128, 256, 512)
     """dimensions of the average case"""
-    seeds: int = 5
-    """dictionaries and starts"""
-    out: Path = Path("runs")
-    """where run folders go"""
-    dry_run: bool = False
-    """print the settings and stop"""
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
-        for name in ("d", "n", "samples", "steps", "seeds"):
+        for name in ("d", "n", "samples", "steps"):
             must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
         must(self.k and min(self.k) >= 2, "--k", "whole numbers from 2", self.k, "one active row has no interference")
         must(self.dims and min(self.dims) >= 1, "--dims", "one or more, at least 1", self.dims, "raise them")
@@ -87,7 +72,7 @@ def codes(n: int, k: int, samples: int, rng: torch.Generator) -> Tensor:
     return torch.zeros(samples, n, dtype=torch.float64).scatter(1, places, values)
 
 
-def ladder(settings: Bounds, seed: int) -> Iterator[dict[str, Any]]:
+def ladder(settings: Bounds, seed: int) -> Iterator[Row]:
     """Bounds on |q| / N and its measured values, positive codes on random rows."""
     rng = stream(seed, "ladder")
     rows = RandomSphere().draw(settings.n, settings.d, rng)
@@ -109,10 +94,17 @@ def ladder(settings: Bounds, seed: int) -> Iterator[dict[str, Any]]:
             "random signs: rms": signed.square().mean().sqrt(),
         }
         for name, value in values.items():
-            yield {"panel": "ladder", "line": name, "x": float(k), "seed": seed, "value": float(value.median())}
+            yield {"place": "ladder", "arm": name, "x": float(k), "metric": "|q| / N", "value": float(value.median())}
 
 
-def climb(settings: Bounds, seed: int, k: int, sign: int) -> Iterator[dict[str, Any]]:
+def climbs(settings: Bounds, seed: int) -> Iterator[Row]:
+    """Towards the constant from below and from above, for small k."""
+    for k in CLIMBED:
+        for sign in (1, -1):
+            yield from climb(settings, seed, k, sign)
+
+
+def climb(settings: Bounds, seed: int, k: int, sign: int) -> Iterator[Row]:
     """Adam on rows and code towards the largest sign q / (mu (k - 1) N), whose supremum is 1."""
     rng = stream(seed, f"climb/{k}/{sign}")
     free = torch.randn(k, k, generator=rng, dtype=torch.float64).requires_grad_()
@@ -130,10 +122,10 @@ def climb(settings: Bounds, seed: int, k: int, sign: int) -> Iterator[dict[str, 
         adam.step()
         if step in checkpoints:
             line = f"{'above' if sign > 0 else 'below'}, k = {k}"
-            yield {"panel": "climb", "line": line, "x": float(step), "seed": seed, "value": float(ratio.detach())}
+            yield {"place": "climb", "arm": line, "x": float(step), "metric": "ratio", "value": float(ratio.detach())}
 
 
-def average(settings: Bounds, seed: int) -> Iterator[dict[str, Any]]:
+def average(settings: Bounds, seed: int) -> Iterator[Row]:
     """Sd of q / N over dictionaries for a fixed positive code, k = 4 and 32, beside the law and mu (k - 1)."""
     for d in settings.dims:
         for k in (4, 32):
@@ -146,16 +138,10 @@ def average(settings: Bounds, seed: int) -> Iterator[dict[str, Any]]:
             law = average_case.random_directions_variance(h2, h4, d).sqrt()
             values = {"measured": q.std(), "law": law, "worst": coherence.norm_gap(1.0, mu, k)}
             for name, value in values.items():
-                yield {
-                    "panel": "average",
-                    "line": f"{name}, k = {k}",
-                    "x": float(d),
-                    "seed": seed,
-                    "value": float(value),
-                }
+                yield {"place": "average", "arm": f"k = {k}", "x": float(d), "metric": name, "value": float(value)}
 
 
-def constants(settings: Bounds, seed: int) -> Iterator[dict[str, Any]]:
+def constants(settings: Bounds, seed: int) -> Iterator[Row]:
     """c = eps (n - 1) of random rows and tight frames against n/d; below 1 the paper's upper side would apply."""
     d = 32
     for n in (8, 16, 24, 32, 36, 48, 64, 128, 256):
@@ -164,10 +150,10 @@ def constants(settings: Bounds, seed: int) -> Iterator[dict[str, Any]]:
                 continue
             case = Mixture.exact(family.draw(n, d, stream(seed, f"constants/{name}/{n}")), torch.ones(n))
             c = coherence.norm_gap(1.0, case.coherence, n)
-            yield {"panel": "constants", "line": name, "x": n / d, "seed": seed, "value": float(c)}
+            yield {"place": "constants", "arm": name, "x": n / d, "metric": "c", "value": float(c)}
 
 
-def ranking(settings: Bounds, seed: int) -> Iterator[dict[str, Any]]:
+def ranking(settings: Bounds, seed: int) -> Iterator[Row]:
     """Do norms rank dictionaries by coherence? Spearman of each LBO's median with eps, over 24 dictionaries."""
     rng = stream(seed, "ranking")
     found: dict[str, list[float]] = {name: [] for name in (*FORMS, "ε")}
@@ -182,105 +168,143 @@ def ranking(settings: Bounds, seed: int) -> Iterator[dict[str, Any]]:
         found["ε"].append(case.coherence)
     for name in FORMS:
         rank: Any = spearmanr(found[name], found["ε"])
-        yield {"panel": "ranking", "line": name, "x": 0.0, "seed": seed, "value": float(rank.statistic)}
+        yield {"place": "ranking", "arm": name, "x": 0.0, "metric": "Spearman", "value": float(rank.statistic)}
 
 
-def measure(settings: Bounds) -> list[dict[str, Any]]:
-    """All rows of all panels."""
-    rows: list[dict[str, Any]] = []
-    for seed in track(range(settings.seeds), "measuring bounds"):
-        for panel in (ladder, average, constants, ranking):
-            rows += panel(settings, seed)
-        for k in (2, 4, 8):
-            rows += [row for sign in (1, -1) for row in climb(settings, seed, k, sign)]
-    return rows
+PARTS = {"ladder": ladder, "average": average, "constants": constants, "ranking": ranking, "climb": climbs}
 
 
-def draw(frame: pl.DataFrame, settings: Bounds, stem: Path) -> list[Path]:
-    """Four panels from the table alone."""
+def welch(ratio: float) -> float:
+    """Least c of any rows, n / d of them a dimension."""
+    return float(coherence.welch_square(32 * ratio, 32) ** 0.5 * (32 * ratio - 1))
 
-    def line(panel: Axes, which: str, name: str, colour: str, label: str | None = None, **style: Any) -> None:
-        own = frame.filter((pl.col("panel") == which) & (pl.col("line") == name))
-        places = own.group_by("x").agg(pl.col("value")).sort("x")
-        draw_band(panel, places["x"].to_list(), places["value"].to_list(), colour, label or name, **style)
 
-    with styled():
-        figure, ((one, two), (three, four)) = subplots(2, 2, figsize=(10.5, 7.8))
-        for name, colour in LADDER.items():
-            line(one, "ladder", name, colour, linestyle=":" if name.startswith("random") else "-")
-        one.axhline((2 / settings.d) ** 0.5, color="0.5", linestyle="--", linewidth=1.2, label="√(2/d)")
-        one.set(xscale="log", yscale="log", xlabel="active rows k", ylabel="|q| / N", title="Bounds on |x|² − |h|²")
-        one.set_xticks(settings.k, [str(k) for k in settings.k])
-        one.minorticks_off()
-        one.set_ylim(0.05, 5000)
-        for i, k in enumerate((2, 4, 8)):
-            line(two, "climb", f"above, k = {k}", COLOURS[i])
-            line(two, "climb", f"below, k = {k}", COLOURS[i], linestyle="--")
-        two.axhline(1, color="0.3", linewidth=1)
-        two.set(xscale="log", xlabel="optimiser steps", ylabel="±q / (μ(k − 1)N)", title="Climbing to the constant 1")
-        for i, k in enumerate((4, 32)):
-            line(
-                three,
+def _lines(y: str, place: str, names: dict[str, str] | tuple[str, ...], **more: Any) -> Lines:
+    """Lines of a part, named in its panel."""
+    named = names if isinstance(names, dict) else {name: name for name in names}
+    return Lines(y=y, place=place, names=named, legend="own", **more)
+
+
+_LADDER: dict[str, Any] = {
+    "across": Axis("active rows k", log=True),
+    "marks": (Level(lambda scene: (2 / scene.settings.d) ** 0.5, "√(2/d)"),),
+}
+_MEASURED = {"measured": Look("black", "o")}
+_DIMENSIONS = {4: "k = 4", 32: "k = 32"}
+FIGURES = (
+    Figure(
+        "afa_bounds",
+        [
+            _lines(
+                "|q| / N",
+                "ladder",
+                ("ε(n − 1), the paper's", "μ(k − 1)", "Gershgorin", "μ(L²/N − 1)", "measured"),
+                title="Bounds on |x|² − |h|²",
+                looks=_MEASURED,
+                up=Axis("|q| / N", log=True, limits=(0.05, 5000)),
+                **_LADDER,
+            ),
+            _lines(
+                "|q| / N",
+                "ladder",
+                ("largest |eigenvalue|", "random signs: √2 μ bound", "random signs: rms", "measured"),
+                title="The spectrum, and random signs",
+                looks=_MEASURED,
+                up=Axis("|q| / N", log=True, limits=(0.05, 100)),
+                **_LADDER,
+            ),
+            _lines(
+                "ratio",
+                "climb",
+                tuple(f"{side}, k = {k}" for k in (2, 8) for side in ("above", "below")),
+                title="Climbing to the constant 1",
+                across=Axis("optimiser steps", log=True, ticks=(1, 10, 100, 1000)),
+                up="±q / (μ(k − 1)N)",
+                marks=(Level(1.0, colour="0.3", dash="-"),),
+            ),
+            _lines(
+                "measured",
                 "average",
-                f"measured, k = {k}",
-                COLOURS[i],
-                f"sd of q/N, k = {k}",
-                linestyle="",
-                marker="o",
-                markersize=3,
-            )
-            line(three, "average", f"law, k = {k}", COLOURS[i], f"√(2/d)-law, k = {k}")
-            line(three, "average", f"worst, k = {k}", COLOURS[i], f"μ(k − 1), k = {k}", linestyle=":")
-        three.set(xscale="log", yscale="log", xlabel="dimension d", ylabel="size of q / N", title="Random rows: √(2/d)")
-        line(four, "constants", "random rows", COLOURS[0])
-        line(four, "constants", "tight frame", COLOURS[2])
-        ratio = [n / 32 for n in range(33, 269)]
-        floor = [float(coherence.welch_square(32 * r, 32) ** 0.5 * (32 * r - 1)) for r in ratio]
-        four.plot(ratio, floor, color="black", linewidth=1.2, label="Welch floor")
-        four.axhline(1, color=COLOURS[1], linewidth=1.2)
-        four.axvspan(1, 8.4, color=COLOURS[1], alpha=0.07, linewidth=0)
-        four.text(1.15, 0.62, "superposition: c ≥ 1, no upper bound", color=COLOURS[1], fontsize=8)
-        four.set(xscale="log", yscale="log", xlabel="rows a dimension n/d, d = 32", ylabel="c = ε(n − 1)")
-        four.set(title="When the paper's upper side applies", xlim=(0.23, 8.4), ylim=(0.5, 300))
-        four.set_xticks([0.25, 0.5, 1, 2, 4, 8], ["1/4", "1/2", "1", "2", "4", "8"])
-        four.minorticks_off()
-        one.legend(fontsize=7, frameon=False, ncols=2, loc="upper left")
-        for panel in (two, three, four):
-            panel.legend(fontsize=7, frameon=False)
-        caption = (
-            f"Ladder: {settings.n} random rows in d = {settings.d}, {settings.samples} codes with entries U(.5, 1.5); "
-            f"medians over codes. Optimiser: k rows in d = k, Adam, {settings.steps} steps; dashed: below. Random "
-            f"rows: {settings.samples} dictionaries a point. {settings.seeds} seeds: median, 10-90 % band, points."
-        )
-        return finish(figure, caption, stem)
-
-
-def experiment(settings: Bounds, console: Console) -> int:
-    """Measure, write, draw, show; returns the exit code."""
-    settings, _ = opened(settings, "afa_bounds")
-    config = config_of(settings)
-    if settings.dry_run:
-        return show_plan(console, config, ())
-    run = Run.start(settings.out, "afa_bounds", config)
-    frame = run.write_table(measure(settings))
-    paths = draw(frame, settings, run.folder / "figures/afa_bounds")
-    table = Table("lower bound on ε from norms", "Spearman with ε: median over seeds", "10 %", "90 %")
-    for name in FORMS:
-        own = frame.filter((pl.col("panel") == "ranking") & (pl.col("line") == name))["value"]
-        table.add_row(name, *(f"{own.quantile(q, 'linear'):.2f}" for q in (0.5, 0.1, 0.9)))
-    console.print(table)
-    climbed = frame.filter((pl.col("panel") == "climb") & (pl.col("x") == settings.steps))["value"]
-    console.print(
-        f"optimiser: least end of {len(climbed)} climbs at {climbed.min():.4f} of the constant", highlight=False
-    )
-    console.print(f"figure {paths[0]}\nresults {run.folder}", soft_wrap=True, highlight=False)
-    return 0
-
-
-def main() -> int:
-    """Parse and run."""
-    return commanded("afa_bounds", partial(read_flags, Bounds, description=__doc__), experiment)
-
+                tuple(_DIMENSIONS.values()),
+                predicted="law",
+                title="Random rows: √(2/d), dashed",
+                across=Axis("dimension d", log=True),
+                up=Axis("sd of q / N", log=True, limits=(None, 1000)),
+                marks=tuple(
+                    Trace(
+                        "worst",
+                        f"μ(k − 1), {name}",
+                        where={"place": "average", "arm": name},
+                        colour=look(i).colour,
+                        dash=":",
+                    )
+                    for i, name in enumerate(_DIMENSIONS.values())
+                ),
+            ),
+            _lines(
+                "c",
+                "constants",
+                ("random rows", "tight frame"),
+                title="When the paper's upper side applies",
+                across=Axis(
+                    "rows a dimension n/d, d = 32",
+                    log=True,
+                    limits=(0.23, 8.4),
+                    ticks={0.25: "1/4", 0.5: "1/2", 1: "1", 2: "2", 4: "4", 8: "8"},
+                ),
+                up=Axis("c = ε(n − 1)", log=True, limits=(0.5, 20_000)),
+                marks=(
+                    Formula(np.vectorize(welch), "Welch floor", between=(33 / 32, 8.4)),
+                    Level(1.0, colour=COLOURS[1], dash="-"),
+                    Shade(1, 8.4, "superposition: c ≥ 1, no upper bound"),
+                ),
+            ),
+            Dots(
+                y="Spearman",
+                place="ranking",
+                names={form: form for form in FORMS},
+                title="Do norms rank dictionaries by ε?",
+                across="Spearman with ε, 24 dictionaries",
+            ),
+        ],
+        "Ladder: {n} random rows in d = {d}, {samples} codes with entries U(.5, 1.5), k of them; medians over codes. "
+        "Optimiser: k rows in d = k, Adam, {steps} steps. Random rows: {samples} dictionaries a point. {seeds} seeds "
+        "of dictionaries and starts: median, 10-90 % band, points.",
+        arms={},
+    ),
+)
+TABLES = (
+    Medians(
+        "lower bounds on ε from norms: Spearman with ε",
+        {"Spearman": "median"},
+        by=("arm",),
+        place="ranking",
+        spread=True,
+    ),
+)
+QUESTIONS = (
+    Question(
+        "the optimiser comes within 1 % of the constant",
+        [
+            score(f"{side}, k = {k}", "ratio", place="climb", x=max).named(f"{side}, k = {k}:")
+            for k in CLIMBED
+            for side in ("above", "below")
+        ],
+        above=0.99,
+    ),
+)
+STUDY = Study(
+    name="afa_bounds",
+    question=__doc__,
+    settings=Bounds,
+    plan=partial(parts, tuple(PARTS)),
+    work=partial(work, PARTS),
+    figures=FIGURES,
+    tables=TABLES,
+    questions=QUESTIONS,
+    toy=Bounds(d=16, n=32, k=(2, 8), samples=60, steps=60, dims=(8, 32), seeds=2),
+)
+main = STUDY.main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -8,36 +8,34 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 
 # isort: split
 import sys
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
-import torch
-from rich.table import Table
 
-from experiments.cells import commanded, config_of, opened, show_plan
-from experiments.norms_figure import draw_zf
+from experiments.norms_figure import ZF
 from proofs_check.auditor.targets import members_of, sae_folders, world_of
-from synthetic.base.console import Console
 from synthetic.base.errors import must, pick
-from synthetic.base.flags import read_flags
-from synthetic.base.progress import track
 from synthetic.base.streams import stream
 from synthetic.folder import save_world
 from synthetic.source import World
-from workbench import SAE, TrainConfig, create, find_source, load, train, variant_shelf
+from workbench import TrainConfig, create, find_source, train, variant_shelf
 from workbench.metrics.norms import norms, zf_figures, zf_points
-from workbench.study.run import Run
+from workbench.study.figure import Figure
+from workbench.study.flags import RunFlags
+from workbench.study.selection import present
+from workbench.study.study import Study
+from workbench.study.tables import Medians
+from workbench.study.units import Report, Row, Unit
 
 SHOWN = 400
 """samples of a group in the scatter"""
 
 
 @dataclass(frozen=True)
-class ZF:
+class Norms(RunFlags):
     """Settings."""
 
     saes: tuple[Path, ...] = ()
@@ -48,21 +46,16 @@ class ZF:
     """preset or folder; "superposition" for training, a run folder's own for its SAEs"""
     m: int = 128
     """latents of what is trained"""
-    steps: int = 2000
-    """training steps of 256 samples"""
-    seeds: int = 5
-    """members of each stack that is trained"""
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=2000, batch=256))
+    """training"""
     samples: int = 2000
     """evaluation samples"""
-    out: Path = Path("runs")
-    """where run folders go"""
-    dry_run: bool = False
-    """print the settings and stop"""
+
+    adds = ("seeds", "variants")
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
-        for name in ("m", "steps", "seeds"):
-            must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
+        must(self.m >= 1, "--m", "at least 1", self.m, "raise it")
         must(self.samples >= 10, "--samples", "at least 10", self.samples, "raise it")
         must(self.saes or self.variants, "--variants", "one or more", "none", "name some, or --saes")
         if self.world is not None or not self.saes:
@@ -71,87 +64,100 @@ class ZF:
             pick(name, variant_shelf(), "--variants")
 
 
-Group = tuple[str, World, list[SAE]]
-"""name, world, members"""
+@dataclass(frozen=True, kw_only=True)
+class Group(Unit):
+    """A stack that is trained, or one in a folder."""
+
+    settings: Norms
+    name: str
+    world: World
+    folder: str = ""
+
+    @property
+    def label(self) -> str:
+        """Its name."""
+        return self.name
+
+    @property
+    def size(self) -> int:
+        """Samples that it sees."""
+        train = self.settings.train
+        return self.settings.samples if self.folder else train.steps * train.batch
 
 
-def named(settings: ZF) -> list[Group]:
-    """The SAEs that --saes names."""
+def groups(settings: Norms) -> Iterator[Group]:
+    """The SAEs that --saes names, else a stack a variant."""
     folders = [folder for target in settings.saes for folder in sae_folders(target)]
     names = [folder.name for folder in folders]
     if len(set(names)) < len(names):  # of several runs
         names = [f"{folder.parent.parent.name}/{folder.name}" for folder in folders]
-    return [
-        (name, world_of(folder, settings.world), members_of(folder))
-        for name, folder in zip(names, folders, strict=True)
-    ]
+    for name, folder in zip(names, folders, strict=True):
+        yield Group(settings=settings, name=name, world=world_of(folder, settings.world), folder=str(folder))
+    for variant in () if settings.saes else settings.variants:
+        world: Any = find_source(settings.world or "superposition")
+        yield Group(settings=settings, seeds=tuple(range(settings.seeds)), name=variant, world=world)
 
 
-def trained(settings: ZF, run: Run) -> list[Group]:
-    """Freshly trained SAEs, which are kept in the run folder."""
-    world: Any = find_source(settings.world or "superposition")
-    save_world(world, run.folder / "worlds" / "base")
-    k = max(1, round(world.truth.expected_l0))
-    found: list[Group] = []
-    for variant in track(settings.variants, "training"):
-        own = {"k": k} if "k" in variant_shelf()[variant].Settings.__dataclass_fields__ else {}
-        sae = create(variant, world.d, settings.m, seed=list(range(settings.seeds)), **own)
-        train(sae, world, TrainConfig(steps=settings.steps, batch=256))
-        folder = sae.save(run.folder / "saes" / f"base-{variant}")
-        found.append((variant, world, [load(member) for member in sorted(folder.glob("member-*"))]))
-    return found
+def keep_world(settings: Norms, folder: Path) -> None:
+    """The world of what is trained, in the run folder."""
+    if not settings.saes and not (folder / "worlds" / "base").exists():
+        save_world(find_source(settings.world or "superposition"), folder / "worlds" / "base")
 
 
-def measure(group: Group, settings: ZF) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of figures, one a member and figure; and of points for the scatter, from the first member."""
-    name, world, members = group
-    figures: list[dict[str, Any]] = []
-    points: list[dict[str, Any]] = []
-    for seed, sae in enumerate(members):
-        own = norms(sae, world.sample(settings.samples, stream(1, "audit")).x)
-        figures += [{"group": name, "seed": seed, "metric": m, "value": v} for m, v in zf_figures(own).items()]
-        if seed == 0:
-            points += [{"group": name, "z": z, "f": f} for z, f in zf_points(own, SHOWN)]
-    return figures, points
+def trained(unit: Group, report: Report) -> Path:
+    """The folder of a freshly trained stack, in the run folder."""
+    world, config = unit.world, unit.settings.train
+    has_k = "k" in variant_shelf()[unit.name].Settings.__dataclass_fields__
+    own = {"k": max(1, round(world.truth.expected_l0))} if has_k else {}
+    sae = create(unit.name, world.d, unit.settings.m, seed=list(unit.seeds), **own)
+    train(sae, world, config, on_step=lambda now: report(now.step * config.batch, "training"))
+    return sae.save(report.folder / "saes" / f"base-{unit.id.replace(', seeds ', '-').replace(', seed ', '-')}")
 
 
-def experiment(settings: ZF, console: Console) -> int:
-    """Train or load, measure, write, draw, show; returns the exit code."""
-    settings, _ = opened(settings, "zf_plot")
-    config = config_of(settings)
-    if settings.dry_run:
-        return show_plan(console, config, ())
-    found = named(settings)  # refused, if at all, before a run folder is made
-    run = Run.start(settings.out, "zf_plot", config)
-    found = found or trained(settings, run)
-    measured = [measure(group, settings) for group in track(found, "measuring")]
-    figures = run.write_table([row for rows, _ in measured for row in rows])
-    points = pl.DataFrame([row for _, rows in measured for row in rows])
-    kind = "SAEs named" if settings.saes else f"m = {settings.m}, {settings.steps} steps of 256"
-    sizes = sorted({(world.truth.n_true, world.d, len(members)) for _, world, members in found})
-    worlds = "; ".join(f"n_true = {n}, d = {d}, {seeds} seeds" for n, d, seeds in sizes)
+def measure(unit: Group, report: Report) -> Iterator[Row]:
+    """Figures of each member; of the first one (|x|, |f|) of samples."""
+    members = members_of(Path(unit.folder) if unit.folder else trained(unit, report))
+    about = {"arm": unit.name, "n_true": unit.world.truth.n_true, "d": unit.world.d, "m": members[0].m}
+    for seed, sae in zip(unit.seeds or range(len(members)), members, strict=True):
+        seen = norms(sae, unit.world.sample(unit.settings.samples, stream(1, "audit")).x)
+        for metric, value in zf_figures(seen).items():
+            yield about | {"seed": seed, "metric": metric, "value": value}
+        for sample, pair in enumerate(zf_points(seen, SHOWN) if seed == 0 else ()):
+            for metric, value in zip(("z", "f"), pair, strict=True):
+                yield about | {"seed": seed, "metric": metric, "value": value, "sample": sample}
+
+
+def figures(settings: Norms) -> list[Figure]:
+    """The plot, its caption as what was measured asks for."""
+    kind = "SAEs named" if settings.saes else "{seeds} seeds, {train[steps]} steps of {train[batch]}"
     caption = (
-        f"{kind}; {worlds}; k = E[L0] of the world; {settings.samples} samples each. Scatter: first seed, {SHOWN} "
+        f"{kind}; k = E[L0] of the world; {{samples}} samples each. Scatter: first seed, {SHOWN} "
         "samples; bands: slopes 1/√(1 ± c). Bars: median over seeds, points seeds."
     )
-    paths = draw_zf(figures, points, caption, run.folder / "figures/zf_plot")
-    table = Table("median over seeds [least, largest]", *(name for name, _, _ in found))
-    for metric in figures["metric"].unique(maintain_order=True):
-        cells = []
-        for name, _, _ in found:
-            own = figures.filter((pl.col("group") == name) & (pl.col("metric") == metric))["value"].to_numpy()
-            cells.append(f"{np.median(own):.3g} [{own.min():.2g}, {own.max():.2g}]")
-        table.add_row(metric, *cells)
-    console.print(table)
-    console.print(f"figure {paths[0]}\nresults {run.folder}", soft_wrap=True, highlight=False)
-    return 0
+    return [replace(ZF, caption=caption)]
 
 
-def main() -> int:
-    """Parse and run."""
-    torch.set_num_threads(1)  # stacks this small run slower on more
-    return commanded("zf_plot", partial(read_flags, ZF, description=__doc__), experiment)
+def medians(table: pl.DataFrame) -> Any:
+    """Every figure of every group."""
+    names = {name: name for name in present(table, "metric") if name not in ("z", "f")}
+    plain = dict.fromkeys(names, "{:.3g}")
+    first, second = ({name: name for name in list(names)[half]} for half in (slice(None, 6), slice(6, None)))
+    for part in (first, second):
+        yield Medians("medians over seeds", part, by=("arm",), formats=plain, spread=True).of(table)
 
+
+STUDY = Study(
+    name="zf_plot",
+    question=__doc__,
+    settings=Norms,
+    plan=groups,
+    work=measure,
+    begin=keep_world,
+    figures=figures,
+    tables=(medians,),
+    toy=Norms(variants=("topk", "top_afa"), m=64, train=TrainConfig(steps=60, batch=256), seeds=2, samples=300),
+)
+main = STUDY.main
 
 if __name__ == "__main__":
     sys.exit(main())

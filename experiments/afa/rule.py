@@ -8,37 +8,36 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 # isort: split
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import polars as pl
 import torch
-from rich.table import Table
+from matplotlib.axes import Axes
 from torch import Tensor
 
-from experiments.cells import commanded, config_of, opened, show_plan
+from experiments.afa.parts import parts, work
 from proofs_check.instances.mixture import Mixture
-from synthetic.base.console import Console
 from synthetic.base.errors import must
-from synthetic.base.flags import read_flags
-from synthetic.base.progress import track
 from synthetic.base.streams import stream
 from synthetic.laws.directions import Orthonormal, RandomSphere
 from synthetic.transformed import Standardised
 from synthetic.worlds.superposition import superposition
 from workbench import SAE, create, evaluate
 from workbench.parts.sparsifiers import norm_match
-from workbench.study.figure import finish, styled, subplots
-from workbench.study.panels import COLOURS, draw_band
-from workbench.study.run import Run
+from workbench.study.figure import Figure
+from workbench.study.flags import RunFlags
+from workbench.study.panels import MOST_LINES, Axis, Level, Lines, Scene, look
+from workbench.study.selection import present, rows
+from workbench.study.study import Study
+from workbench.study.tables import Medians
+from workbench.study.units import Row
 from workbench.tensors import TENSOR
 from workbench.theory import afa, top_afa
 
 
 @dataclass(frozen=True)
-class Rule:
+class Rule(RunFlags):
     """Settings."""
 
     dims: tuple[int, ...] = (64, 256, 1024)
@@ -51,24 +50,24 @@ class Rule:
     """dimension of the starting SAE"""
     m: int = 1024
     """its latents"""
-    seeds: int = 5
-    """dictionaries and encoders"""
-    out: Path = Path("runs")
-    """where run folders go"""
-    dry_run: bool = False
-    """print the settings and stop"""
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
-        for name in ("samples", "d", "m", "seeds"):
+        for name in ("samples", "d", "m"):
             must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
         must(
             self.k and min(self.k) >= 2, "--k", "whole numbers from 2", self.k, "a single entry is always counted right"
         )
         must(self.dims and min(self.dims) >= 1, "--dims", "at least 1", self.dims, "raise them")
+        must(len(self.dims) <= MOST_LINES, "--dims", f"up to {MOST_LINES}", self.dims, "they are lines of one panel")
 
 
-def staircase(settings: Rule, seed: int) -> Iterator[dict[str, Any]]:
+def point(x: float, metric: str, value: Any) -> Row:
+    """A number at a place on what varies."""
+    return {"x": float(x), "metric": metric, "value": float(value)}
+
+
+def staircase(settings: Rule, seed: int) -> Iterator[Row]:
     """AFA-12: latents kept as the target grows, 16 contributions falling as a power, or flat."""
     shapes = {
         "1/i": 1 / torch.arange(1, 17).double(),
@@ -79,10 +78,10 @@ def staircase(settings: Rule, seed: int) -> Iterator[dict[str, Any]]:
         rows = (shape.double() / shape.double().norm()).expand(120, 16)
         tau = torch.linspace(0, 1.1, 120, dtype=torch.float64)
         for x, count in zip(tau.tolist(), norm_match(rows, tau).sum(1).tolist(), strict=True):
-            yield {"panel": "staircase", "line": name, "x": x, "seed": seed, "value": float(count)}
+            yield {"place": "staircase", "arm": name} | point(x, "kept", count)
 
 
-def counts(settings: Rule, seed: int) -> Iterator[dict[str, Any]]:
+def counts(settings: Rule, seed: int) -> Iterator[Row]:
     """AFA-13 and AFA-14: how often a flat true code is counted exactly, and C_K / tau of its tied encoder."""
     for d in settings.dims:
         for k in settings.k:
@@ -93,23 +92,17 @@ def counts(settings: Rule, seed: int) -> Iterator[dict[str, Any]]:
                 (torch.ones(settings.samples, k, dtype=torch.float64), torch.zeros(settings.samples, 1)), 1
             )
             exact = norm_match(flat, x.norm(dim=1), sentinel=1e4).sum(1) == k
-            yield {
-                "panel": "exact",
-                "line": f"d = {d}",
-                "x": float(k),
-                "seed": seed,
-                "value": float(exact.double().mean()),
-            }
+            yield {"place": "exact", "arm": f"d = {d}", "d": d} | point(k, "counted", exact.double().mean())
             if d == settings.dims[0]:
                 case = [Mixture.exact(r, torch.ones(k)) for r in rows[:60]]
                 low, high = (torch.cat(side) for side in zip(*(c.spectrum for c in case), strict=True))
                 least, most = top_afa.tied_energy_range((1 + low).clamp_min(0), 1 + high, ops=TENSOR)
                 tied = (rows[:60] @ x[:60, :, None]).squeeze(2).relu().norm(dim=1) / x[:60].norm(dim=1)
                 for name, value in {"√λ_min": least, "C_K/τ": tied, "√λ_max": most}.items():
-                    yield {"panel": "tied", "line": name, "x": float(k), "seed": seed, "value": float(value.median())}
+                    yield {"place": "tied", "arm": name} | point(k, "energy", value.median())
 
 
-def starts(settings: Rule, seed: int) -> Iterator[dict[str, Any]]:
+def starts(settings: Rule, seed: int) -> Iterator[Row]:
     """AFA-15: share of saturated inputs and L0 at step 0 against the encoder's entries, in units of √(6/m)."""
     sae = create("top_afa", settings.d, settings.m, seed=seed).double().eval()
     x = torch.randn(settings.samples, settings.d, generator=stream(seed, "starts"), dtype=torch.float64)
@@ -121,17 +114,16 @@ def starts(settings: Rule, seed: int) -> Iterator[dict[str, Any]]:
             active = (sae.trace(x).dense() > 0).sum(1).double()
         values = {"saturated": saturated.double().mean(), "L0 / m": active.mean() / settings.m}
         for name, value in values.items():
-            yield {"panel": "start", "line": name, "x": scale, "seed": seed, "value": float(value)}
+            yield {"place": "start", "arm": name} | point(scale, "share", value)
 
 
-def targets(settings: Rule, seed: int) -> Iterator[dict[str, Any]]:
+def targets(settings: Rule, seed: int) -> Iterator[Row]:
     """AFA-20: targets tau of samples, over their median, with and without standardising each."""
     world = superposition(d=settings.d)
     for name, source in {"as drawn": world, "standardised": Standardised(world)}.items():
         tau = source.sample(settings.samples, stream(seed, "targets")).x.norm(dim=1)
         for share in (0.1, 0.25, 0.5, 0.75, 0.9):
-            value = float(tau.quantile(share) / tau.median())
-            yield {"panel": "target", "line": name, "x": share, "seed": seed, "value": value}
+            yield {"place": "target", "arm": name} | point(share, "target", tau.quantile(share) / tau.median())
 
 
 def planted(d: int, rows: Tensor, encoder: Tensor) -> SAE:
@@ -143,7 +135,7 @@ def planted(d: int, rows: Tensor, encoder: Tensor) -> SAE:
     return sae.eval()
 
 
-def optima(settings: Rule, seed: int) -> Iterator[dict[str, Any]]:
+def optima(settings: Rule, seed: int) -> Iterator[Row]:
     """AFA-16: what the paper reports of the trivial optimum, of the truth, and of a fresh start."""
     world = superposition()
     d, truth = world.d, world.truth.features
@@ -169,71 +161,89 @@ def optima(settings: Rule, seed: int) -> Iterator[dict[str, Any]]:
             "L0": scores["l0"],
         }
         for metric, value in (values | {"recovered": scores["recall@.9"] * world.n_true}).items():
-            yield {"panel": metric, "line": name, "x": 0.0, "seed": seed, "value": float(value)}
+            yield {"place": "optima", "arm": name} | point(0, metric, value)
 
 
-def draw(frame: pl.DataFrame, settings: Rule, stem: Path) -> list[Path]:
-    """Five panels from the table alone."""
-    panels_of = {
-        "staircase": ("target τ over the norm of all", "latents kept, of 16", "Where it stops"),
-        "exact": ("entries of a flat true code, K", "share counted exactly", "When it counts right"),
-        "tied": ("entries of a flat true code, K", "C_K / τ", f"A tied encoder's energy, d = {settings.dims[0]}"),
-        "start": ("encoder entries over √(6/m)", "share", "How it starts"),
-        "target": ("quantile of samples", "target τ over its median", "What it aims at"),
-    }
-    with styled():
-        figure, panels = subplots(2, 3, figsize=(10.5, 6.2))
-        for panel, (which, (across, up, title)) in zip(panels.flat, panels_of.items(), strict=False):
-            own = frame.filter(pl.col("panel") == which)
-            for i, name in enumerate(own["line"].unique(maintain_order=True)):
-                places = own.filter(pl.col("line") == name).group_by("x").agg(pl.col("value")).sort("x")
-                draw_band(panel, places["x"].to_list(), places["value"].to_list(), COLOURS[i], name)
-            panel.set(xlabel=across, ylabel=up, title=title)
-            if which == "staircase":
-                panel.set_yticks([1, 4, 8, 12, 16])
-            if which in ("exact", "tied"):
-                panel.set_xscale("log", base=2)
-                panel.xaxis.set_major_formatter("{x:g}")
-        for i, d in enumerate(settings.dims):
-            panels[0, 1].axvline((d / 8) ** 0.5, color=COLOURS[i], linestyle=":", linewidth=1.2)
-        panels[0, 1].plot([], [], color="0.4", linestyle=":", label="√(d/8)")
-        panels[1, 0].axvline(1, color="0.4", linestyle=":", linewidth=1.2, label="Kaiming's start")
-        for panel in panels.flat[:5]:
-            panel.legend(fontsize=7, frameon=False)
-        panels[1, 2].axis("off")
-        caption = (
-            f"Exact count and tied encoder: h = (1, ..., 1) on random rows, {settings.samples} codes a point. Start: "
-            f"d = {settings.d}, m = {settings.m}, Gaussian inputs. Targets: superposition world, n_true = 64, "
-            f"d = {settings.d}. {settings.seeds} seeds: median, 10-90 % band, points."
-        )
-        return finish(figure, caption, stem)
+PARTS = {"staircase": staircase, "counts": counts, "starts": starts, "targets": targets, "optima": optima}
 
 
-def experiment(settings: Rule, console: Console) -> int:
-    """Measure, write, draw, show; returns the exit code."""
-    settings, _ = opened(settings, "top_afa_rule")
-    config = config_of(settings)
-    if settings.dry_run:
-        return show_plan(console, config, ())
-    run = Run.start(settings.out, "top_afa_rule", config)
-    studies = (staircase, counts, starts, targets, optima)
-    seeds = track(range(settings.seeds), "measuring the rule")
-    frame = run.write_table([row for seed in seeds for study in studies for row in study(settings, seed)])
-    paths = draw(frame, settings, run.folder / "figures/top_afa_rule")
-    metrics = ("fvu", "norm loss", "median r", "L0", "recovered")
-    table = Table("top-AFA at", *metrics, title="medians over seeds; recovered: of 64, cos > .9")
-    for name in frame.filter(pl.col("panel") == "fvu")["line"].unique(maintain_order=True):
-        own = frame.filter(pl.col("line") == name)
-        table.add_row(name, *(f"{own.filter(pl.col('panel') == m)['value'].median():.3g}" for m in metrics))
-    console.print(table)
-    console.print(f"figure {paths[0]}\nresults {run.folder}", soft_wrap=True, highlight=False)
-    return 0
+class Half:
+    """Where the exact count fails half of the time by the theory, √(d/8), for each dimension."""
+
+    def draw(self, axes: Axes, scene: Scene) -> None:
+        """Draw a line upright in each dimension's colour."""
+        for i, d in enumerate(present(rows(scene.table, place="exact"), "d")):
+            axes.axvline((d / 8) ** 0.5, color=look(i).colour, linestyle=":", linewidth=1.2)
+        axes.plot([], [], color="0.4", linestyle=":", label="√(d/8)")
 
 
-def main() -> int:
-    """Parse and run."""
-    return commanded("top_afa_rule", partial(read_flags, Rule, description=__doc__), experiment)
+def _lines(metric: str, place: str, names: tuple[str, ...], title: str, across: Axis | str, up: Axis | str) -> Lines:
+    named = {name: name for name in names}
+    return Lines(y=metric, place=place, names=named, title=title, across=across, up=up, legend="own")
 
+
+_ENTRIES = Axis("entries of a flat true code, K", log=2)
+_KAIMING = Level(1.0, "Kaiming's start", upright=True, colour="0.4", dash=":")
+_SHARES = ("as drawn", "standardised")
+FIGURES = (
+    Figure(
+        "top_afa_rule",
+        [
+            replace(
+                _lines(
+                    "kept", "staircase", ("1/i", "1/√i", "flat"), "Where it stops", "target τ over the norm of all", ""
+                ),
+                up=Axis("latents kept, of 16", ticks=(1, 4, 8, 12, 16)),
+            ),
+            Lines(
+                y="counted",
+                place="exact",
+                by="d",
+                names="d = {}",
+                title="When it counts right",
+                across=_ENTRIES,
+                up="share counted exactly",
+                marks=(Half(),),
+                legend="own",
+            ),
+            _lines(
+                "energy", "tied", ("√λ_min", "C_K/τ", "√λ_max"), "A tied encoder's energy, least d", _ENTRIES, "C_K / τ"
+            ),
+            replace(
+                _lines(
+                    "share", "start", ("saturated", "L0 / m"), "How it starts", "encoder entries over √(6/m)", "share"
+                ),
+                marks=(_KAIMING,),
+            ),
+            _lines("target", "target", _SHARES, "What it aims at", "quantile of samples", "target τ over its median"),
+        ],
+        "Exact count and tied encoder: h = (1, ..., 1) on random rows, {samples} codes a point. Start: d = {d}, "
+        "m = {m}, Gaussian inputs. Targets: superposition world, n_true = 64, d = {d}. {seeds} seeds of dictionaries "
+        "and encoders: median, 10-90 % band, points.",
+        arms={},
+    ),
+)
+_OPTIMA = {name: name for name in ("fvu", "norm loss", "median r", "L0", "recovered")}
+TABLES = (
+    Medians(
+        "top-AFA at its optima, medians over seeds; recovered: of 64, cos > .9",
+        _OPTIMA,
+        by=("arm",),
+        place="optima",
+        formats=dict.fromkeys(_OPTIMA, "{:.3g}"),
+    ),
+)
+STUDY = Study(
+    name="top_afa_rule",
+    question=__doc__,
+    settings=Rule,
+    plan=partial(parts, tuple(PARTS)),
+    work=partial(work, PARTS),
+    figures=FIGURES,
+    tables=TABLES,
+    toy=Rule(dims=(16, 256), k=(2, 16), samples=60, d=16, m=64, seeds=2),
+)
+main = STUDY.main
 
 if __name__ == "__main__":
     sys.exit(main())

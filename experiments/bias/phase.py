@@ -10,25 +10,23 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 
 # isort: split
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
-from rich.table import Table
 
-from experiments.bias.figures import draw_frequency, draw_groups, draw_partners, draw_widths, middle
-from experiments.cells import Cell, Report, carry_out, commanded
+from experiments.bias.figures import FIGURES, findings, middle
 from synthetic import conditions
-from synthetic.base.console import Console
 from synthetic.base.errors import must
-from synthetic.base.flags import read_flags
-from synthetic.transformed import UnitNorm
-from synthetic.worlds import bias as bias_worlds
-from workbench import TrainConfig, create, evaluate, train
+from synthetic.worlds.bias import planted, uniform
+from workbench import SAE, TrainConfig, evaluate
+from workbench.study.figure import Figure
+from workbench.study.flags import TrainFlags
+from workbench.study.places import Arm, Place, Scores, seed_of_world
+from workbench.study.study import Study
+from workbench.study.table import setting_columns
 
 METRICS = ("recall@.9", "recall@.9_null", "recall@.8", "f1", "fvu", "l0", "dead", "above_target")
 Map = Literal["frequency", "width", "partners", "groups"]
@@ -46,8 +44,17 @@ GROUPS = (1, 2, 3, 5, 10)
 HIGH = (0.5, 0.2, 0.1, 0.05, 0.02)
 
 
+PLAIN: Mapping[str, Any] = {"warm_up": 0.0, "decay": 0.0, "clip": None, "centre": False, "normalise": False}
+"""training of bias adaptation: Adam at a constant rate, on samples as they are"""
+
+
+def training(steps: int, batch: int, lr: float) -> TrainConfig:
+    """Plain training."""
+    return TrainConfig(steps=steps, batch=batch, lr=lr, **PLAIN)
+
+
 @dataclass(frozen=True)
-class BiasPhase:
+class BiasPhase(TrainFlags):
     """Settings."""
 
     maps: tuple[Map, ...] = ("frequency",)
@@ -58,40 +65,29 @@ class BiasPhase:
     """features a sample, but 4 in the map of partners"""
     m: float = 2.0
     """latents over features, where that is not what varies"""
-    steps: int = 3000
-    """training steps"""
-    batch: int = 256
-    """samples a step"""
-    lr: float = 3e-3
-    """Adam's step size, constant"""
+    train: TrainConfig = field(default_factory=lambda: training(3000, 256, 3e-3))
+    """training"""
     gamma: float = 0.03
     """share by which biases fall and rise"""
     period: int = 10
     """steps between adaptations"""
     output: Literal["jump", "relu"] = "jump"
     """what a firing latent passes on"""
-    seeds: int = 5
-    """of world, data and weights together"""
+    over: Literal["weights", "worlds"] = "worlds"
+    """what seeds differ in: world, samples and weights together, or initial weights alone"""
     ratios: tuple[float, ...] = RATIOS
     """p / f"""
     d: tuple[int, ...] = D
     """dimensions of the map of frequencies"""
     row: tuple[int, ...] = ROW
     """dimensions of its row at 4 n_true; none for no row"""
-    jobs: int = 0
-    """processes; 0 for one a core"""
-    out: Path = Path("runs")
-    """where run folders go"""
-    resume: Path | None = None
-    """run folder to continue, with the settings it was started with"""
-    dry_run: bool = False
-    """print the settings and the cells, and stop"""
+
+    adds = ("seeds", "maps", "d", "row")
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
-        for name in ("n_true", "s", "steps", "batch", "seeds", "period"):
+        for name in ("n_true", "s", "period"):
             must(getattr(self, name) >= 1, f"--{name.replace('_', '-')}", "at least 1", getattr(self, name), "raise it")
-        must(self.lr > 0, "--lr", "above 0", self.lr, "raise it")
         must(self.gamma >= 0, "--gamma", "at least 0", self.gamma, "use 0 for biases that stay")
         must(self.maps, "--maps", "at least one map", self.maps, "name one")
         must(self.s <= self.n_true, "--s", f"at most n_true={self.n_true}", self.s, "lower it")
@@ -104,125 +100,92 @@ class BiasPhase:
         must(self.d and least >= 2, "--d, --row", "dimensions of at least 2", least, "raise them")
 
 
-def plan(settings: BiasPhase) -> list[Cell]:
-    """One cell a world and seed: a stack over target frequencies or group settings. Slow ones first."""
-    cells: list[Cell] = []
-    common = {name: getattr(settings, name) for name in ("steps", "batch", "lr", "gamma", "period", "output")}
-    n = settings.n_true
+def places(settings: BiasPhase) -> Iterator[Place]:
+    """The worlds of every map, a column `latents` with how many are trained on each."""
+    n, s, m = settings.n_true, settings.s, settings.m
 
-    def add(map: str, n_true: int, d: int, m: float, s: int, rho: float | None, ratio: tuple[float, ...]) -> None:
-        low = [r * s / n_true for r in ratio]
-        own = {"groups": [1] * len(low), "high": low, "low": low, "ratio": list(ratio)}
-        put(map, n_true, d, round(m * n_true), s, rho, own)
-
-    def put(map: str, n_true: int, d: int, m: int, s: int, rho: float | None, own: dict[str, list[Any]]) -> None:
-        world = {"map": map, "n_true": n_true, "d": d, "m": m, "s": s, "rho": rho}
-        size = settings.steps * settings.batch * len(own["low"])
-        for seed in range(settings.seeds):
-            id = f"{map}/n{n_true}/d{d}/m{m}" + ("" if rho is None else f"/rho{rho:g}") + f"/{seed}"
-            cells.append(common | world | own | {"id": id, "seed": seed, "size": size})
+    def place(label: str, n_true: int, d: int, latents: float) -> Place:
+        columns = {"s": s, "rho": None, "latents": round(latents * n_true)}
+        return Place(label, uniform(n_true, d, s), columns=columns, id=f"{label}/n{n_true}/d{d}/m{columns['latents']}")
 
     if "frequency" in settings.maps:
-        for d in settings.d:
-            add("frequency", n, d, settings.m, settings.s, None, settings.ratios)
-        for d in settings.row:
-            add("row", 4 * n, d, settings.m, settings.s, None, (middle(settings.ratios),))
+        yield from (place("frequency", n, d, m) for d in settings.d)
+        yield from (place("row", 4 * n, d, m) for d in settings.row)
     if "width" in settings.maps:
-        for m in WIDTHS:
-            add("width", n, max(2, n // 4), m, settings.s, None, settings.ratios[::2])
-    if "partners" in settings.maps:
-        for n_true in SIZES:
-            for rho in RHO:
-                add("partners", n_true, 48, settings.m, 4, rho, (middle(settings.ratios),))
+        yield from (place("width", n, max(2, n // 4), width) for width in WIDTHS)
+    for n_true in SIZES if "partners" in settings.maps else ():
+        for rho in RHO:
+            columns = {"s": 4, "rho": rho, "latents": round(m * n_true)}
+            yield Place("partners", planted(n_true, 48, 4, rho), columns=columns, id=f"partners/n{n_true}/rho{rho:g}")
     if "groups" in settings.maps:
-        own = {"groups": [k for k in GROUPS for _ in HIGH], "high": list(HIGH) * len(GROUPS)}
-        own |= {"low": [0.001 if k > 1 else h for k, h in zip(own["groups"], own["high"], strict=True)]}
-        put("groups", n, max(2, n // 4), 4 * n, settings.s, None, own | {"ratio": [None] * len(own["low"])})
-    return sorted(cells, key=lambda c: -c["size"] * c["m"] * (c["d"] + 64))
+        yield place("groups", n, max(2, n // 4), 4)
 
 
-def world_of(cell: Cell) -> UnitNorm:
-    """The dynamics class, or the same with planted partners."""
-    if cell["rho"] is None:
-        return bias_worlds.uniform(cell["n_true"], cell["d"], cell["s"], cell["seed"])
-    return bias_worlds.planted(cell["n_true"], cell["d"], cell["s"], cell["rho"], cell["seed"])
+def arms(settings: BiasPhase, place: Place) -> list[Arm]:
+    """One stack over target frequencies, or over groups and highest targets."""
+    world: Any = place.source
+    own = {"period": settings.period, "output": settings.output, "down": settings.gamma, "up": settings.gamma}
+    if place.label == "groups":
+        grid = [{"groups": k, "high": high, "low": 0.001 if k > 1 else high} for k in GROUPS for high in HIGH]
+    else:
+        rates = [ratio * place.columns["s"] / world.truth.n_true for ratio in ratios_of(settings, place.label)]
+        grid = [{"groups": 1, "high": rate, "low": rate} for rate in rates]
+    return [Arm("BA", "group_bias_adaptation", place.columns["latents"], own, grid)]
 
 
-def work(cell: Cell, report: Report) -> dict[str, list[float]]:
-    """Train and score one stack; runs in a process of the pool."""
-    world, members = world_of(cell), len(cell["low"])
-    own = {name: cell[name] for name in ("groups", "high", "low", "period", "output")}
-    gamma = {"down": cell["gamma"], "up": cell["gamma"]}
-    sae = create("group_bias_adaptation", cell["d"], cell["m"], seed=cell["seed"], **own, **gamma)
-    config = TrainConfig(
-        **{name: cell[name] for name in ("steps", "batch", "lr")},
-        warm_up=0.0,
-        decay=0.0,
-        clip=None,
-        centre=False,
-        normalise=False,
-    )
+def ratios_of(settings: BiasPhase, label: str) -> tuple[float, ...]:
+    """The p / f of a map."""
+    if label in ("row", "partners"):
+        return (middle(settings.ratios),)
+    return settings.ratios[::2] if label == "width" else settings.ratios
 
-    def on_step(progress: Any) -> None:
-        report(progress.step * cell["batch"] * members, "training")
 
-    train(sae, world, config, seed=cell["seed"], on_step=on_step)
-    scores = evaluate(sae, world, n=5000, seed=cell["seed"] + 1)
+def measure(sae: SAE, place: Place, settings: BiasPhase) -> Scores:
+    """Scores on samples of another seed, and what the theorem asks of the world."""
+    world: Any = place.source
+    scores = evaluate(sae, world, n=5000, seed=(seed_of_world(world) or 0) + 1)
     seen = conditions(world, n=2000)
-    found = {name: np.asarray(scores[name]).tolist() for name in METRICS}
-    return found | {"rho_2": [seen.rho_2] * members, "mu": [seen.mu] * members}
+    found = {"rho_2": np.full(sae.shape, seen.rho_2), "mu": np.full(sae.shape, seen.mu)}
+    return {name: scores[name] for name in METRICS} | found
 
 
-def rows(cells: list[Cell], results: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Tidy rows: one number a member and metric."""
-    for cell in cells:
-        about = {name: cell[name] for name in ("map", "n_true", "d", "m", "s", "rho", "seed")}
-        for metric, values in results[cell["id"]].items():
-            for i, value in enumerate(values):
-                own = {name: cell[name][i] for name in ("ratio", "groups", "high")}
-                yield about | own | {"metric": metric, "value": value}
+def with_axes(table: pl.DataFrame, settings: BiasPhase) -> pl.DataFrame:
+    """The table with what runs across in x: p / f, or in the map of groups the highest target; and `scaled`.
+
+    Scaled is d / sqrt(n_true), or in the map of partners rho sqrt(n_true): where sizes should collapse.
+    """
+    known = setting_columns(table)
+    ratio = known["low"] * known["n_true"] / known["s"]
+    nearest = [None if at is None else min(settings.ratios, key=lambda r: abs(r - at)) for at in ratio]
+    root = pl.col("n_true").sqrt()
+    return table.with_columns(
+        x=pl.when(pl.col("place") == "groups").then(known["high"]).otherwise(pl.Series(nearest, dtype=pl.Float64)),
+        groups=known["groups"].cast(pl.Int64),
+        rho=pl.col("rho").cast(pl.Float64),
+        scaled=pl.when(pl.col("place") == "partners").then(pl.col("rho") * root).otherwise(pl.col("d") / root),
+    ).drop("latents")
 
 
-def caption(settings: BiasPhase) -> str:
-    """What a figure states."""
-    return (
-        f"Bias adaptation, {settings.output} output, {settings.steps} steps of {settings.batch}, Adam {settings.lr:g}, "
-        f"gamma {settings.gamma:g} every {settings.period} steps; medians of {settings.seeds} seeds of world, data and "
-        "weights together."
-    )
+def figures(settings: BiasPhase) -> list[Figure]:
+    """One a map."""
+    return [FIGURES[name] for name in settings.maps]
 
 
-DRAWN = {"frequency": draw_frequency, "width": draw_widths, "partners": draw_partners, "groups": draw_groups}
-
-
-def told(cell: Cell) -> str:
-    """A cell in one line."""
-    return f"{cell['id']:40} {cell['size']:,} samples"
-
-
-def experiment(settings: BiasPhase, console: Console) -> int:
-    """Plan, run, write, draw, show; returns the exit code."""
-    done = carry_out(settings, "bias_phase", plan, work, console, told)
-    if isinstance(done, int):
-        return done
-    settings, run = done.settings, done.run
-    frame = done.table(rows)
-    table = Table("finding", "figure", title="phase diagrams of bias adaptation")
-    for name in settings.maps:
-        own = frame.filter(pl.col("map").is_in(["frequency", "row"] if name == "frequency" else [name]))
-        paths, found = DRAWN[name](own, caption(settings), run.folder / f"figures/{name}")
-        for line in found:
-            table.add_row(*line)
-        console.print(f"figure {paths[0]}", soft_wrap=True, highlight=False)
-    console.print(table)
-    console.print(f"results {run.folder}", soft_wrap=True, highlight=False)
-    return 0
-
-
-def main() -> int:
-    """Parse and run."""
-    return commanded("bias_phase", partial(read_flags, BiasPhase, description=__doc__), experiment)
-
+STUDY = Study(
+    name="bias_phase",
+    question=__doc__,
+    settings=BiasPhase,
+    places=places,
+    arms=arms,
+    measure=measure,
+    derive=with_axes,
+    figures=figures,
+    tables=(findings,),
+    toy=BiasPhase(
+        n_true=32, s=2, d=(8, 24), row=(12, 40), ratios=(1.5, 8.0), gamma=0.05, seeds=2, train=training(500, 64, 6e-3)
+    ),
+)
+main = STUDY.main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -23,7 +23,9 @@ from workbench.training.sources import Source
 from workbench.variants import create, variant_shelf
 
 Scores = Mapping[str, Any]
-"""metric -> a number for each member, in an array of the stack's shape, or one number; a name's end says its kind"""
+"""metric -> a number for each member, in an array of the stack's shape, or one number; a name's end says its kind.
+
+With one more axis, a number for each latent of each member, NaN where there is none; their column is `latent`."""
 KINDS = {"_null": "null", "_ceiling": "ceiling"}
 
 
@@ -81,6 +83,8 @@ class Arm:
     """changes of the study's training"""
     prepare: Callable[[SAE, Any], None] | None = None
     """what is done to a fresh stack: a function of a module, or a partial of one"""
+    setting: str = ""
+    """what tells it from arms of its name, such as "k=8"; in the column of that name"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +206,8 @@ def _stacks(
     grid = [{n: v for n, v in row.items() if n not in of_variant} for row in arm.grid]
     grid = [row for i, row in enumerate(grid) if row not in grid[:i]]
     arm = replace(arm, m=chosen.get("m", arm.m), settings={**arm.settings, **of_variant}, grid=grid)
-    words = " ".join(f"{name}={setting_text(chosen[name])}" for name, values in axes.items() if len(values) > 1)
+    varied = (f"{name}={setting_text(chosen[name])}" for name, values in axes.items() if len(values) > 1)
+    words = " ".join(filter(None, (arm.setting, *varied)))
     config = replace(settings.train, **{**arm.train, **of_train})
     seeds = tuple(range(settings.seeds))
     members = len(grid) * (len(seeds) if settings.over == "weights" else 1)
@@ -267,11 +272,16 @@ def member_rows(unit: Stack, scores: Scores, **at: Any) -> Iterator[Row]:
             if np.ndim(values) == 0 and (kind == "ceiling" or shape != (1, 1)):
                 yield base | {"value": float(values)}
                 continue
-            array = np.broadcast_to(np.asarray(values, dtype=np.float64).reshape(-1), (shape[0] * shape[1],))
-            for row, setting, members in zip(unit.arm.grid, settings, array.reshape(shape), strict=True):
+            array, members = np.asarray(values, dtype=np.float64).reshape(-1), shape[0] * shape[1]
+            each = max(1, array.size // members)
+            array = np.broadcast_to(array, (members * each,)).reshape(*shape, each)
+            for row, setting, stack in zip(unit.arm.grid, settings, array, strict=True):
                 own = {"setting": setting, "k": row.get("k", about["k"])}
-                for seed, value in zip(unit.seeds, members, strict=True):
-                    yield base | own | {"seed": seed, "value": float(value)}
+                for seed, numbers in zip(unit.seeds, stack, strict=True):
+                    for latent, number in enumerate(numbers.tolist()):
+                        which = {"latent": latent} if each > 1 else {}
+                        if each == 1 or not np.isnan(number):
+                            yield base | own | which | {"seed": seed, "value": number}
 
 
 def saved(folder: Path, places: Sequence[Place]) -> None:
