@@ -292,13 +292,12 @@ class Lines(Panel):
     def _chance(self, axes: Axes, table: pl.DataFrame, lines: Sequence[Series]) -> None:
         """The median chance level of all lines of a metric, by position."""
         for metric in dict.fromkeys(line.metric for line in lines):
-            null = table.filter(pl.col("metric") == metric, pl.col("kind") == "null")
-            if null.is_empty() or (self.over not in table.columns and self.over not in COURSE):
-                continue
             groups: dict[float, list[float]] = {}
             for line in lines:
-                for x, values in curve(rows(null, **line.at), metric, self.over, "null"):
+                for x, values in curve(rows(table, **line.at), metric, self.over, "null"):
                     groups.setdefault(float(x), []).extend(values)
+            if not groups:
+                continue
             x = sorted(groups)
             style: dict[str, Any] = {"marker": "_"} if len(x) == 1 else {}
             axes.plot(
@@ -465,8 +464,8 @@ class Heat(Panel):
     """values of the darkest and the brightest cell; None: those there are"""
     bar: str = ""
     """label of the colour bar; none where empty"""
-    names: tuple[str, str] = ("{:.3g}", "{:.3g}")
-    """formats of the ticks"""
+    names: tuple[Names, Names] = ("{:.3g}", "{:.3g}")
+    """what ticks across and up are called"""
     divided: tuple[Callable[[Scene], Any] | Real, Callable[[Scene], Any] | Real] = (1.0, 1.0)
     """what ticks are divided by"""
 
@@ -480,8 +479,8 @@ class Heat(Panel):
             [v / (by(scene) if callable(by) else by) for v in t] for t, by in zip((x, y), self.divided, strict=True)
         ]
         image = heat(axes, ticks[0], ticks[1], values, self.level, self.span)
-        axes.set_xticks(range(len(x)), [self.names[0].format(v) for v in ticks[0]])
-        axes.set_yticks(range(len(y)), [self.names[1].format(v) for v in ticks[1]])
+        axes.set_xticks(range(len(x)), [named(self.names[0], v) for v in ticks[0]])
+        axes.set_yticks(range(len(y)), [named(self.names[1], v) for v in ticks[1]])
         if self.bar:
             axes.get_figure(root=True).colorbar(image, ax=axes, label=self.bar, pad=0.02)  # type: ignore[union-attr]
         self.dress(axes, scene, *self.over)

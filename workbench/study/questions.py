@@ -99,6 +99,9 @@ class Quantity:
     def __sub__(self, other: "Quantity | float | int") -> "Quantity":
         return _together(lambda a, b: a - b, self, other, "{} less {}")
 
+    def __truediv__(self, other: "Quantity | float | int") -> "Quantity":
+        return _together(lambda a, b: a / b, self, other, "{} over {}")
+
     def __rsub__(self, other: float | int) -> "Quantity":
         return Quantity(f"{other:g} less {self.label}", lambda table: _mapped(lambda v: other - v, self.read(table)))
 
