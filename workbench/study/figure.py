@@ -299,15 +299,16 @@ def _above(figure: Drawn, handles: Mapping[str, Any]) -> None:
 
 def _at_ends(axes: Axes, handles: Mapping[str, Any]) -> dict[str, Any]:
     """Labels at the right ends of lines; none where they would lie on each other or be long."""
-    lines = {label: line for label, line in handles.items() if len(getattr(line, "get_xydata", list)()) > 1}
+    data = {label: line for label, line in handles.items() if getattr(line, "get_transform", str)() == axes.transData}
+    lines = {label: line for label, line in data.items() if len(line.get_xydata()) > 1}
     font = float(mpl.rcParams["font.size"]) - 1
     box = axes.get_window_extent()
     if not lines or max(map(len, lines)) > 24:
         return {}
     ends, right = {}, []
     for label, line in lines.items():
-        data = np.asarray(line.get_xydata(), dtype=float)
-        x, y = axes.transData.transform(data[np.argmax(data[:, 0])])
+        points = np.asarray(line.get_xydata(), dtype=float)
+        x, y = axes.transData.transform(points[np.argmax(points[:, 0])])
         ends[label], _ = y, right.append(x)
     if min(right) < box.x1 - 0.25 * box.width:
         return {}

@@ -80,8 +80,8 @@ class Axis:
     """One axis of a panel."""
 
     label: str = ""
-    log: bool | int = False
-    """or the base of the logarithm"""
+    log: bool | int | Literal["sym"] = False
+    """or the base of the logarithm; "sym": linear from 0 to 1"""
     limits: tuple[Real | None, Real | None] | None = None
     ticks: Mapping[Any, str] | Sequence[Real] | None = None
     """by default at the values of a logarithmic axis, where there are at most nine"""
@@ -161,7 +161,9 @@ class Panel:
 def _scale(axes: Axes, end: Axis, name: str, default: str) -> None:
     axis = getattr(axes, f"{name}axis")
     axis.set_label_text(end.label or LABELS.get(default, default))
-    if end.log:
+    if end.log == "sym":
+        getattr(axes, f"set_{name}scale")("symlog", linthresh=1)
+    elif end.log:
         getattr(axes, f"set_{name}scale")("log", base=10 if end.log is True else end.log)
     if end.limits:
         getattr(axes, f"set_{name}lim")(*end.limits)
@@ -380,7 +382,7 @@ class Dots(Panel):
         how = (scene.looks.get(own["arm"][0] or "") if single else one.look) or one.look or look(0)
         axes.plot(values, [y] * len(values), ".", color=how.colour, markersize=3, alpha=0.55)
         axes.plot(np.quantile(values, (0.1, 0.9)).tolist(), [y, y], color=how.colour, linewidth=1.2)
-        label = None if single else one.label
+        label = None if single else one.label or None
         axes.plot(np.median(values), y, how.marker, color=how.colour, markersize=4.5, label=label)
         null = [v for v in replicates(own, one.metric, "null").values()] if self.chance else []
         if null:
