@@ -14,7 +14,7 @@ import synthetic.base.terminal  # Ctrl-C from here on
 import math
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -22,39 +22,42 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 import torch
-from rich.box import SIMPLE
-from rich.table import Table
 
 import synthetic as S
+from experiments.columns import drawn, tidied
 from synthetic.base.console import Console
 from synthetic.base.errors import must
 from synthetic.base.flags import read_flags
 from workbench import TrainConfig, create, evaluate, train
-from workbench.study.figure import finish, shared_legend, styled, subplots
-from workbench.study.panels import COLOURS, draw_band
-from workbench.study.questions import interval, verdict
+from workbench.study.figure import Figure
+from workbench.study.panels import COLOURS, Axis, Leads, Level, Lines, Look, look
+from workbench.study.questions import Question, answered, lead, score
 from workbench.study.runner import Cell, Report
+from workbench.study.selection import nearest_l0
 from workbench.study.study import carry_out, commanded
-from workbench.study.tables import Runs, places_of, runs_of, short
+from workbench.study.tables import Medians
 from workbench.topics.concepts.probes import bayes, best_latents
 from workbench.variants.structured import Structured
 
 SPARSE = "S alone"
 """the sparse part of the structured arm, not trained again"""
-ARMS: dict[str, tuple[str, dict[str, Any], str]] = {
-    "TopK": ("topk", {}, COLOURS[1]),
-    "BatchTopK": ("batch_topk", {}, COLOURS[4]),
-    "ReLU": ("relu", {}, COLOURS[7]),
-    "p-annealing": ("p_annealing", {}, COLOURS[2]),
-    "structured": ("structured", {"reading": "latents"}, COLOURS[0]),
-    "residual reading": ("structured", {"reading": "residual"}, COLOURS[5]),
-    SPARSE: ("structured", {}, COLOURS[3]),
+ARMS: dict[str, tuple[str, dict[str, Any], Look]] = {
+    "TopK": ("topk", {}, look(1)),
+    "BatchTopK": ("batch_topk", {}, look(4)),
+    "ReLU": ("relu", {}, Look(COLOURS[7], "X", (0, (8, 2)))),
+    "p-annealing": ("p_annealing", {}, look(2)),
+    "structured": ("structured", {"reading": "latents"}, look(0)),
+    "residual reading": ("structured", {"reading": "residual"}, look(5)),
+    SPARSE: ("structured", {}, look(3)),
 }
-"""variant, settings, colour"""
+"""variant, settings, look"""
 RIVALS = ("TopK", "BatchTopK", "p-annealing")
-SHOWN = {"correlation": "corr (null)", "information": "info (null)", "mcc": "MCC (null)"}
-"""score -> heading"""
-SCORES = ("correlation", "information", "mcc")
+SCORES = {
+    "correlation": "best |corr| with log-odds",
+    "information": "information, share of Bayes",
+    "mcc": "MCC",
+}
+"""score -> label"""
 
 
 @dataclass(frozen=True)
@@ -203,66 +206,73 @@ def rows(cells: list[Cell], results: dict[str, Any]) -> Iterator[dict[str, Any]]
                     yield about | {"arm": arm, "l1": l1, "metric": metric, "value": value}
 
 
-def draw(frame: pl.DataFrame, settings: ConceptSae, stem: Path) -> list[Path]:
-    """Scores over the strength of dependence, and the structured SAE's leads at strength 1; from the table alone."""
-    runs = runs_of(frame)
-    part = "exact" if "exact" in settings.forms else settings.forms[0]
-    places = places_of(runs, part)
-    labels = {"correlation": "best |corr| with log-odds", "information": "information, share of Bayes", "mcc": "MCC"}
-    with styled():
-        figure, panels = subplots(2, 2, figsize=(8.6, 7.2))
-        for panel, score in zip(panels.flat, SCORES, strict=False):
-            for arm, (_, _, colour) in ARMS.items():
-                values = [runs[part, x, arm][score] for x in places]
-                draw_band(panel, places, values, colour, arm, marker="o", markersize=3)
-            null = [float(np.mean(runs[part, x, "TopK"][f"{score}_null"])) for x in places]
-            panel.plot(places, null, "--", color="0.45", linewidth=1.2, label="chance")
-            if score != "mcc":
-                panel.axhline(1.0, color="black", linestyle=":", linewidth=1.2, label="supervised probe")
-            panel.set(xlabel="strength of Potts couplings", ylabel=labels[score], ylim=(0, 1.04))
-        leads = panels.flat[3]
-        at = 1.0 if 1.0 in places else places[-1]
-        for i, score in enumerate(SCORES):
-            for j, rival in enumerate(RIVALS):
-                lead = interval(np.subtract(runs[part, at, "structured"][score], runs[part, at, rival][score]))
-                place = i + (j - 1) / 6
-                leads.errorbar(place, lead.mean, lead.half, fmt="o", color=ARMS[rival][2], capsize=3, markersize=4)
-        leads.axhline(0, color="black", linewidth=0.8)
-        leads.set_xticks(range(len(SCORES)), list(SCORES))
-        leads.set_ylabel(f"structured less rival at strength {at:g}, 95 %")
-        shared_legend(figure, list(panels.flat)[:3], columns=4)
-        caption = (
-            "{concepts} binary concepts, activations of a perfect predictor with typed tokens, d = {d}; {contexts} "
-            "contexts, m = {m}; as many active latents as half the concepts, of the structured SAE in its sparse part: "
-            "its whole code is dense. Chance: random linear latents, which are dense; random rows. {steps} steps of "
-            "{batch}; {seeds} worlds and seeds: median, 10-90 % band, points."
-        ).format(**asdict(settings), d=2 * settings.concepts - 1)
-        return finish(figure, caption, stem)
+def placed(frame: pl.DataFrame) -> pl.DataFrame:
+    """The table in the fixed columns; x is the strength of the couplings."""
+    table = frame.with_columns(world_seed=pl.col("seed"))
+    return tidied(table, {"place": "part", "setting": "l1"}, study="concept_sae")
 
 
-def tables_of(runs: Runs, settings: ConceptSae) -> Iterator[Table]:
-    """For each world the medians of every arm; then the structured SAE's leads, paired by seed, and what they say."""
-    look: dict[str, Any] = {"box": SIMPLE, "collapse_padding": True, "pad_edge": False}
-    both = [("structured", score) for score in SCORES] + [(SPARSE, score) for score in SCORES[:2]]
-    for part, x in dict.fromkeys(key[:2] for key in sorted(runs)):
-        where = f"{part}, strength {x:g}"
-        table = Table("arm", *SHOWN.values(), "L0 of S", "of f", "FVU", title=f"{where}: medians over seeds", **look)
-        for arm in ARMS:
-            middle = {name: float(np.median(values)) for name, values in runs[part, x, arm].items()}
-            beside = [f"{short(middle[name])} ({short(middle[f'{name}_null'])})" for name in SHOWN]
-            active = (f"{middle[name]:.1f}" for name in ("l0", "whole_l0"))
-            table.add_row(arm, *beside, *active, short(middle["fvu"]))
-        yield table
-        title = f"{where}: structured less rival, mean ± 95 %, paired by seed"
-        table = Table("", *RIVALS, "null", "of all", "of null", title=title, **look)
-        for arm, score in both:
-            own = runs[part, x, arm]
-            leads = [interval(np.subtract(own[score], runs[part, x, rival][score])) for rival in RIVALS]
-            over = interval(np.subtract(own[score], own[f"{score}_null"]))
-            cells = (f"{short(one.mean)} ± {short(one.half)}" for one in (*leads, over))
-            name = SHOWN[score].split()[0] + (" of S" if arm == SPARSE else "")
-            table.add_row(name, *cells, verdict(leads), verdict([over]))
-        yield table
+def figures(settings: ConceptSae) -> list[Figure]:
+    """Scores over the strength of dependence, and the structured SAE's leads at strength 1; then its other readings."""
+    form = "exact" if "exact" in settings.forms else settings.forms[0]
+    at = 1.0 if 1.0 in settings.strength else settings.strength[-1]
+    lines = [
+        Lines(
+            y=score,
+            place=form,
+            across="strength of Potts couplings",
+            up=Axis(label, limits=(0, 1.04)),
+            marks=() if score == "mcc" else (Level(1.0, "supervised probe", colour="black", dash=":"),),
+        )
+        for score, label in SCORES.items()
+    ]
+    leads = Leads(
+        of="structured",
+        on=RIVALS,
+        y=tuple(SCORES),
+        over="metric",
+        place=form,
+        at={"x": at},
+        up=f"structured less rival at strength {at:g}, 95 %",
+        legend="none",
+    )
+    caption = (
+        "{concepts} binary concepts, activations of a perfect predictor with typed tokens, d = {size}; {contexts} "
+        "contexts, m = {m}; as many active latents as half the concepts, of the structured SAE in its sparse part: "
+        "its whole code is dense. Chance: random linear latents, which are dense; random rows. {steps} steps of "
+        "{batch}; {seeds} worlds and seeds: median, 10-90 % band, points."
+    ).replace("{size}", str(2 * settings.concepts - 1))
+    looks = {arm: one for arm, (_, _, one) in ARMS.items()}
+    main = {arm: looks[arm] for arm in ("TopK", "BatchTopK", "ReLU", "p-annealing", "structured")}
+    readings = {arm: looks[arm] for arm in ("structured", "residual reading", SPARSE)}
+    return [
+        Figure("concept_sae", [*lines, leads], caption, main, pick=nearest_l0),
+        Figure("concept_sae-readings", lines, caption, readings, pick=nearest_l0),
+    ]
+
+
+TABLES = (
+    Medians(
+        "medians over seeds",
+        {"correlation": "corr", "information": "info", "mcc": "MCC", "l0": "L0 of S", "whole_l0": "of f", "fvu": "FVU"},
+        by=("place", "x", "arm"),
+        arms=tuple(ARMS),
+        pick=nearest_l0,
+    ),
+)
+
+
+def questions(settings: ConceptSae) -> Iterator[Question]:
+    """The structured SAE's leads on its rivals, and on chance."""
+    both = [("structured", name) for name in SCORES] + [(SPARSE, name) for name in tuple(SCORES)[:2]]
+    for form in settings.forms:
+        for arm, name in both:
+            over_null = score(arm, name) - score(arm, name, kind="null")
+            where: dict[str, Any] = {"where": {"place": form}, "each": "x", "pick": nearest_l0}
+            yield Question(
+                f"{form}, strength {{x:g}}: {arm} ahead of all rivals, {name}", lead(arm, RIVALS, name), **where
+            )
+            yield Question(f"{form}, strength {{x:g}}: {arm} above chance, {name}", over_null, **where)
 
 
 def experiment(settings: ConceptSae, console: Console) -> int:
@@ -274,9 +284,10 @@ def experiment(settings: ConceptSae, console: Console) -> int:
         return done
     settings, run = done.settings, done.run
     frame = done.table(rows)
-    paths = draw(frame, settings, run.folder / "figures/concept_sae")
-    for table in tables_of(runs_of(frame), settings):
-        console.print(table)
+    table = placed(frame)
+    paths = drawn(figures(settings), table, settings, run.folder / "figures")
+    for shown in (*(medians.of(table) for medians in TABLES), answered(list(questions(settings)), table)):
+        console.print(shown)
     console.print(f"figure {paths[0]}\nresults {run.folder}", soft_wrap=True, highlight=False)
     return 0
 

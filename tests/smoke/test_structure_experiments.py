@@ -9,7 +9,7 @@ from experiments.hierarchy import figures as hierarchies
 from experiments.hierarchy import study as hierarchy
 from experiments.signed import figures as signs
 from experiments.signed import study as bidirectional
-from workbench.study.tables import runs_of
+from workbench.study.selection import nearest_l0
 
 TOY = {
     hierarchy: [
@@ -25,6 +25,15 @@ TOY = {
 ROWS = {hierarchy: 7, bidirectional: 3 * 5 + 2 * 3 + 2 * 3}
 """worlds times arms"""
 COLUMNS = {"place": "part", "setting": "l1"}
+
+
+def runs_of(frame):
+    """Place, x, arm -> metric -> one number a seed, at the setting that counts."""
+    runs = {}
+    picked = nearest_l0(tidied(frame, COLUMNS)).filter(pl.col("kind") == "score", pl.col("arm").is_not_null())
+    for (*spot, metric), own in picked.group_by("place", "x", "arm", "metric", maintain_order=True):
+        runs.setdefault(tuple(spot), {})[metric] = own.sort("seed")["value"].to_list()
+    return runs
 
 
 @pytest.fixture(scope="module")

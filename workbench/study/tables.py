@@ -133,29 +133,3 @@ class Medians:
             return ""
         value = float(np.quantile(values, share))
         return self.formats[metric].format(value) if metric in self.formats else short(value)
-
-
-# of studies whose tables have columns of their own still
-
-Scores = dict[str, list[float]]
-Runs = dict[tuple[str, float, str], Scores]
-"""part, x, arm -> metric -> one number a seed"""
-
-
-def runs_of(frame: pl.DataFrame) -> Runs:
-    """Scores of each arm, of ReLU those at the penalty whose median L0 is nearest to the true one."""
-    settings: dict[tuple[str, float, str], dict[float, Scores]] = {}
-    own = frame.filter(pl.col("seed").is_not_null())
-    for (part, x, arm, l1, metric), part_rows in own.group_by("part", "x", "arm", "l1", "metric", maintain_order=True):
-        one = settings.setdefault((str(part), float(x), str(arm)), {})  # type: ignore[arg-type]
-        one.setdefault(float(l1 or 0), {})[str(metric)] = part_rows.sort("seed")["value"].to_list()  # type: ignore[arg-type]
-
-    def miss(scores: Scores) -> float:
-        return abs(np.log(max(np.median(scores["l0"]), 1e-9) / np.median(scores["expected_l0"])))
-
-    return {key: min(options.values(), key=miss) for key, options in settings.items()}
-
-
-def places_of(runs: Runs, part: str) -> list[float]:
-    """The values of x in a part, ascending."""
-    return sorted({x for own, x, _ in runs if own == part})
