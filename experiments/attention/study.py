@@ -20,7 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from experiments.attention.figures import ROTATED, draw, said, table_of
+from experiments.attention.figures import ROTATED, figures, placed, questions, tables
+from experiments.columns import drawn
 from synthetic.attention.layer import PlantedAttention
 from synthetic.base.console import Console
 from synthetic.base.errors import must
@@ -32,6 +33,7 @@ from workbench.metrics.attribution import by_head, has_one_role, head_share
 from workbench.metrics.matching import match, random_geometries
 from workbench.metrics.products import auroc
 from workbench.study.cells import Cell, Report, carry_out, commanded
+from workbench.study.questions import answered
 from workbench.theory.attention import one_role_chance, ranking_cosine
 
 ARMS = {"TopK": "topk", "ReLU": "relu", ROTATED: "topk"}
@@ -281,10 +283,10 @@ def experiment(settings: Attention, console: Console) -> int:
         return done
     settings, run = done.settings, done.run
     frame = done.table(rows)
-    paths = draw(frame, settings, run.folder / "figures/attention")
-    console.print(table_of(frame, settings))
-    for line in said(frame, settings):
-        console.print(line, highlight=False)
+    table = placed(frame)
+    paths = drawn(figures(settings), table, settings, run.folder / "figures")
+    for shown in (*(medians.of(table) for medians in tables(settings)), answered(questions(settings), table)):
+        console.print(shown)
     console.print(f"figure {paths[0]}\nresults {run.folder}", soft_wrap=True, highlight=False)
     return 0
 

@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from experiments.columns import drawn
 from experiments.interactions.compounds import measure, planted
-from experiments.interactions.figures import draw_arms, draw_sweeps
+from experiments.interactions.figures import arms_figure, sweeps_figure
 from experiments.interactions.findings import (
     BY_LOGIC,
     EQUAL,
@@ -36,8 +37,9 @@ from experiments.interactions.findings import (
     PURE,
     RANDOM,
     SELF,
-    Values,
-    tables_of,
+    TITLES,
+    placed,
+    tables,
 )
 from synthetic.base.console import Console
 from synthetic.base.errors import must
@@ -48,6 +50,7 @@ from synthetic.worlds.structured import interacting, logical, pair_roles
 from workbench import SAE, TrainConfig, create, train
 from workbench.parts.polynomial import Terms
 from workbench.study.cells import Cell, Report, carry_out, commanded
+from workbench.study.questions import answered
 from workbench.theory.interactions import decoder_parameters
 
 
@@ -252,12 +255,15 @@ def experiment(settings: InteractionRun, console: Console) -> int:
     if isinstance(done, int):
         return done
     settings, run = done.settings, done.run
-    values = Values(done.table(partial(rows, settings=settings)), 2 * settings.pairs)
-    for draw, name in ((draw_arms, "arms"), (draw_sweeps, "sweeps")):
-        paths = draw(values, caption(settings), run.folder / "figures" / name)
-        console.print(f"figure {paths[0]}", soft_wrap=True, highlight=False)
-    for table in tables_of(values):
-        console.print(table)
+    table, about = placed(done.table(partial(rows, settings=settings))), caption(settings)
+    figures = (arms_figure(about), sweeps_figure(about, 2 * settings.pairs))
+    for path in drawn(figures, table, settings, run.folder / "figures"):
+        if path.suffix == ".png":
+            console.print(f"figure {path}", soft_wrap=True, highlight=False)
+    for medians in tables():
+        console.print(medians.of(table))
+    for title, asked in TITLES.items():
+        console.print(answered(list(asked(settings)), table, title))
     console.print(f"results {run.folder}", soft_wrap=True, highlight=False)
     return 0
 

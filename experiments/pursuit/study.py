@@ -12,17 +12,16 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 import statistics
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import polars as pl
 import torch
-from rich.table import Table
 from torch import Tensor
 
-from experiments.pursuit.figures import draw_interference, draw_phase, draw_timing
+from experiments.columns import drawn
+from experiments.pursuit.figures import QUESTIONS, TABLES, figures, placed
 from synthetic import ExactlyK, SparseMixture, Uniform, stream
 from synthetic.base.console import Console
 from synthetic.base.errors import must
@@ -32,6 +31,7 @@ from synthetic.laws.low_coherence import LowCoherence
 from workbench import TrainConfig, create, evaluate, train
 from workbench.parts.pursuit import clear_picks, matching_pursuit, orthogonal_matching_pursuit
 from workbench.study.cells import Cell, Report, carry_out, commanded
+from workbench.study.questions import answered
 from workbench.training.machine import Work, alternate
 
 Part = Literal["phase", "noise", "trained", "timing"]
@@ -261,19 +261,12 @@ def experiment(settings: Pursuit, console: Console) -> int:
         return done
     settings, run = done.settings, done.run
     frame = done.table(lambda cells, results: sorted(rows(cells, results), key=str))
-    table = Table("finding", "figure", title="what a pursuit picks")
-    for parts, draw in (
-        (("phase",), draw_phase),
-        (("noise", "trained"), draw_interference),
-        (("timing",), draw_timing),
-    ):
-        own = frame.filter(pl.col("part").is_in(parts))
-        if own.height:
-            paths, found = draw(own, asdict(settings), run.folder / f"figures/{parts[0]}")
-            for line in found:
-                table.add_row(*line)
-            console.print(f"figure {paths[0]}", soft_wrap=True, highlight=False)
-    console.print(table)
+    table = placed(frame)
+    for path in drawn(figures(settings), table, settings, run.folder / "figures"):
+        if path.suffix == ".png":
+            console.print(f"figure {path}", soft_wrap=True, highlight=False)
+    for shown in (*(medians.of(table) for medians in TABLES), answered(QUESTIONS, table, "what a pursuit picks")):
+        console.print(shown)
     console.print(f"results {run.folder}", soft_wrap=True, highlight=False)
     return 0
 

@@ -5,7 +5,7 @@ import pytest
 import toys
 
 from experiments.attention import study as attention
-from experiments.attention.figures import DFA, LIFT, RHO, ROTATED, SIZE, claims, said
+from experiments.attention.figures import DFA, LIFT, RHO, ROTATED, SIZE, placed, questions
 
 TOY = [
     *("--n-true", 24, 32, "--base", 24, "--condition", 1, 1000, "--split", 0, 1, "--owned", 4, 12, 16),
@@ -67,12 +67,14 @@ def test_every_verdict_names_its_number(toy):
     _, frame = toy
     settings = attention.Attention(n_true=(24, 32), base=24, condition=(1.0, 1000.0), split=(0.0, 1.0),
                                    owned=(4, 12, 16), seeds=2)  # fmt: skip
-    lines = list(said(frame, settings))
-    assert len(lines) == len(list(claims(frame, settings))) == 15
-    assert {line.split()[0] for line in lines} <= {"CONFIRMED", "REFUTED", "UNDECIDED"}
-    assert next(line for line in lines if "TopK: fall" in line).startswith("REFUTED")
-    assert next(line for line in lines if "ReLU: fall" in line).startswith("CONFIRMED")
-    assert all(len(line) <= 82 for line in lines)
+    table = placed(frame)
+    answers = {answer.question: answer for question in questions(settings) for answer in question.answers(table)}
+    assert len(answers) == 15
+    assert answers["TopK: fall ≠ min(DFA, f) (share)"].verdict == "REFUTED"
+    assert answers["ReLU: fall ≠ min(DFA, f) (share)"].verdict == "CONFIRMED"
+    assert {answer.over for answer in answers.values()} == {"worlds and weights"}
+    worst = [min(pair) for pair in zip(*(values(frame, RHO, arm="TopK", n_true=n) for n in (24, 32)), strict=True)]
+    assert answers["TopK: ρ finds the writers, least AUC"].intervals[""].mean == sum(worst) / 2
 
 
 def test_resuming_gives_the_same_table(toy, monkeypatch, capsys):

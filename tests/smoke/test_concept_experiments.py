@@ -10,7 +10,7 @@ from experiments.concepts import saes as concept_sae
 from experiments.concepts import study as concepts
 from experiments.concepts.figures import values
 from workbench.study.figure import numbers
-from workbench.study.tables import runs_of
+from workbench.study.selection import nearest_l0
 
 TOY = {
     concepts: [
@@ -76,12 +76,16 @@ def test_sharp_contexts_cost_linearity_and_leaks_too(toy):
 
 def test_every_arm_is_scored_below_the_ceiling(toy):
     _, frame = toy(concept_sae)
-    runs = runs_of(frame)
-    assert {key[2] for key in runs} == set(concept_sae.ARMS)
-    for scores in runs.values():
-        assert all(0 < v <= 1 + 1e-9 for v in (*scores["correlation"], *scores["information"], *scores["mcc"]))
-    tables = list(concept_sae.tables_of(runs, concept_sae.ConceptSae(seeds=2)))
-    assert [table.row_count for table in tables] == [len(concept_sae.ARMS), 2 * len(concept_sae.SCORES) - 1]
+    table = concept_sae.placed(frame)
+    scores = nearest_l0(table).filter(pl.col("metric").is_in(list(concept_sae.SCORES)), pl.col("kind") == "score")
+    assert set(scores["arm"]) == set(concept_sae.ARMS)
+    assert 0 < scores["value"].min() <= scores["value"].max() <= 1 + 1e-9
+    (medians,) = concept_sae.TABLES
+    assert medians.of(table).row_count == len(concept_sae.ARMS) + 1  # chance
+    answers = [a for asked in concept_sae.questions(concept_sae.ConceptSae(seeds=2)) for a in asked.answers(table)]
+    assert len(answers) == 2 * (2 * len(concept_sae.SCORES) - 1)
+    assert {len(answer.intervals) for answer in answers} == {1, len(concept_sae.RIVALS)}
+    assert {answer.basis for answer in answers} == {"worlds and weights, n = 2"}
 
 
 def test_the_bias_without_control_is_the_closed_form(toy):

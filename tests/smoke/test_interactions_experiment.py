@@ -1,6 +1,5 @@
 """The experiment on interactions end to end at toy size: its results, resuming, bad input, verdicts."""
 
-import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -8,11 +7,12 @@ import toys
 
 from experiments.interactions import study as interactions
 from experiments.interactions.compounds import acting, measure, planted
-from experiments.interactions.findings import FULL, LINEAR, MORE, OFTEN, OWN, PURE, Claim, R, Values, tables_of
+from experiments.interactions.findings import FULL, LINEAR, MORE, OFTEN, OWN, PURE, TITLES, R, at, placed
 from synthetic.base.streams import stream
 from synthetic.laws.magnitudes import ConstantMagnitude
 from synthetic.worlds.structured import interacting, logical
 from workbench import create
+from workbench.study.selection import present, rows
 
 TOY = [
     *("--pairs", 1, "--free", 3, "--d", 12, "--ranks", 2, 4, "--k-start", 4, "--steps", 60, "--batch", 64),
@@ -41,33 +41,30 @@ def test_every_arm_is_scored_before_and_after_on_the_same_seeds(toy):
     sizes = dict(own.select("arm", "m").unique().iter_rows())
     assert (sizes[LINEAR], sizes[MORE], sizes[FULL]) == (9, 11, 9)
     assert sizes["linear, equal size"] == 14  # of 25 m + 12 numbers, against 9 x 12 + 21 encoding and 237 decoding
-    get = Values(frame, 2)
-    assert get(FULL, "fvu").max() < get(FULL, "fvu", step=0).min()
-    assert (get("self terms only", f"|B|: {OFTEN}") == 0).all()
-    assert (get(PURE, f"|B|: {OFTEN}") > 0).all()
-    assert len(get.steps) == 8  # before, seven while training
+    table = placed(frame)
+
+    def get(*names, **where):
+        return list(at(*names, **where).read(table).values())
+
+    assert max(get(FULL, "fvu")) < min(get(FULL, "fvu", step=0))
+    assert set(get("self terms only", f"|B|: {OFTEN}")) == {0}
+    assert min(get(PURE, f"|B|: {OFTEN}")) > 0
+    assert rows(table, place="training")["step"].n_unique() == 8  # before, seven while training
     assert len(get(PURE, R, "training", step=0)) == 2
-    assert get.ranks == [2, 4]
+    assert present(rows(table, place="codes given"), "x") == [2, 4]
     assert set(frame["world"]) == {"varying", "constant", "inside", "and", "xor"}
 
 
-def test_the_last_table_is_the_published_statement_in_parts(toy):
-    tables = list(tables_of(Values(toy[1], 2)))
-    assert tables[-1].row_count == 5
-    verdicts = list(tables[-1].columns[-1].cells)
-    assert {str(v).removeprefix("[bold]") for v in verdicts} <= {"CONFIRMED", "REFUTED", "UNDECIDED"}
-
-
-def test_verdicts_by_hand():
-    def claim(*values, **other):
-        return Claim("", np.array(values, dtype=float), **other)
-
-    assert claim(0.0, 1.0, 2.0).cells == ("", "+1 ± 2.5", "> 0", "UNDECIDED")  # 4.303 / sqrt(3)
-    assert claim(3.0, 3.5, 4.0).verdict == "CONFIRMED"
-    assert claim(3.0, 3.5, 4.0, level=5.0).verdict == "REFUTED"
-    assert claim(3.0, 3.5, 4.0, level=5.0, below=True).verdict == "CONFIRMED"
-    assert claim(3.0, 3.5, 4.0, below=True).verdict == "REFUTED"
-    assert claim(1e-3, level=1e-4, below=True).cells[1:] == ("+0.001 ± 0", "< 0.0001", "REFUTED")
+def test_the_published_statement_is_asked_in_parts_and_as_a_whole(toy):
+    table = placed(toy[1])
+    settings = interactions.InteractionRun(pairs=1)
+    answers = {title: [a for q in asked(settings) for a in q.answers(table)] for title, asked in TITLES.items()}
+    assert [len(found) for found in answers.values()] == [26, 13, 7, 18, 5]
+    *parts, whole = answers["published, equal m and k"]
+    assert len(whole.intervals) == len(parts) == 4
+    assert whole.verdict in ("REFUTED", "UNDECIDED") or {part.verdict for part in parts} == {"CONFIRMED"}
+    exact = answers["columns a product"][1]
+    assert (exact.verdict, exact.over) == ("CONFIRMED", "nothing drawn")
 
 
 def test_two_columns_a_product_and_one_where_self_terms_are_linear_or_left_out():

@@ -9,6 +9,7 @@ from toys import run, starter
 
 from experiments import benchmark
 from experiments.pursuit import study as pursuit
+from experiments.pursuit.figures import FAMILIES, QUESTIONS, placed
 from experiments.timing import Shape
 
 TOY = [
@@ -16,6 +17,8 @@ TOY = [
     *("--train-steps", 60, "--batch", 64, "--widths", 64, 128, "--repeats", 1),
 ]
 """flags that make the experiment a matter of seconds"""
+
+INTERFERENCE = ("noise", "noise-trade", "trained", "trained-trade")
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +35,14 @@ def values(frame, metric, **wanted):
 def test_supports_below_the_bound_are_found_and_the_worst_ones_above_it_are_not(toy):
     folder, frame = toy
     assert {path.name for path in (folder / "figures").iterdir()} == {
-        f"{name}.{ending}" for name in ("phase", "noise", "timing") for ending in ("png", "svg")
+        f"{name}.{ending}"
+        for name in (*(f"phase-{family}" for family in FAMILIES), *INTERFERENCE, "timing")
+        for ending in ("png", "svg")
     }
+    answers = {answer.question: answer for question in QUESTIONS for answer in question.answers(placed(frame))}
+    assert answers["OMP recovers all below the bound: worst codes on simplices"].verdict == "CONFIRMED"
+    faster = answers["MP, abs, 8 steps, ahead of TopK at the largest n_true / d, EV"]
+    assert (faster.over, faster.n) == ("worlds and weights", 2)
     own = frame.filter(pl.col("part") == "phase")
     assert own.height == 3 * 2 * 2 * 6 * 4  # families, coherences, seeds, rules, sizes
     for rule in ("OMP", "OMP, signed", "MP, abs"):
