@@ -2,6 +2,8 @@
 
     python -m tests.golden.goldens write [KIND ...]     keep what is computed now
     python -m tests.golden.goldens check [KIND ...]     compare with what was kept; exit code 1 where they differ
+    python -m tests.golden.goldens reword [ITEM ...]    of experiments whose tables agree, keep today's texts, names of
+                                                        files and settings in place of the old; a commit says why
 
 Kinds: variants, worlds, claims, experiments, folders. `--only NAME ...` takes some items of a kind.
 
@@ -12,7 +14,7 @@ Where the fingerprint of processor, libraries and threads is the one that wrote 
 Elsewhere numbers may differ by `TOLERANCE` of the largest entry of their tensor, column or list, hashes are not looked
 at, and a number within a text by one in its last digit. Fields that rounding decides stand in `LOOSE`, with the reason.
 
-What moves when the code moves stands in four tables: `PLACES`, `WORLDS`, `COMMANDS` and `RENAMED`.
+What moves when the code moves stands in five tables: `PLACES`, `WORLDS`, `COMMANDS`, `RENAMED` and `FOLLOWS`.
 """
 
 import argparse
@@ -42,6 +44,7 @@ from torch import Tensor
 import proofs_check
 import synthetic as S
 import workbench as W
+from workbench.study.table import setting_columns
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(__file__).parent / "data"
@@ -176,8 +179,8 @@ FLAGS: dict[str, str] = {
     "attention": "--n-true 24 32 --base 24 --condition 1 1000 --split 0 1 --owned 4 12 16 --heads 6 --d-head 6 "
     "--steps 40 --batch 128 --seeds 2 --lr 0.01 --jobs 1",
     "benchmark": "--shapes 8/24/2/16 8/600/2/16x2 --variants topk relu --repeats 1 --threads 1 --json",
-    "bias_phase": "--n-true 32 --s 2 --d 8 24 --row 12 40 --ratios 1.5 8.0 --steps 60 --batch 64 --gamma 0.05 "
-    "--lr 6e-3 --seeds 2 --jobs 1",
+    "bias_phase": "--n-true 32 --s 2 --d 8 24 --row 12 40 --ratios 1.5 8.0 --train.steps 60 --train.batch 64 "
+    "--gamma 0.05 --train.lr 6e-3 --seeds 2 --jobs 1",
     "bidirectional": "--n-true 8 --d 12 --k 2 --pairs 2 --q 0.0 1.0 --p-plus 0.5 --l1 0.05 0.4 --steps 40 --batch 64 "
     "--lr 0.02 --samples 500 --seeds 2 --jobs 1",
     "concept_sae": "--steps 40 --seeds 2 --strength 1 --concepts 3 --contexts 64 --l1 0.1 1 --forms exact --jobs 1",
@@ -188,8 +191,8 @@ FLAGS: dict[str, str] = {
     "--ranges 1 1.0 1.0 3 2.0 0.5 --jobs 1",
     "gpt2": f"{_GPT2} --fidelity-tokens 64 --audit-samples 20 --held-out 0.2 --layers 1 --jobs 1 "
     "--model model --text text.txt",
-    "hierarchy": "--parts tree --rho 0.0 --g 0.0 0.9 --l1 0.1 0.4 --steps 40 --batch 100 --samples 500 --seeds 2 "
-    "--jobs 1",
+    "hierarchy": "--parts tree --rho 0.0 --g 0.0 0.9 --l1 0.1 0.4 --train.steps 40 --train.batch 100 "
+    "--train.warm-up 0.2 --samples 500 --seeds 2 --jobs 1",
     "interactions": "--pairs 1 --free 3 --d 12 --ranks 2 4 --k-start 4 --steps 30 --batch 64 --seeds 2 --samples 400 "
     "--lr 0.02 --jobs 1",
     "interventions": "--steps 40 --samples 4000 --seeds 2 --noise 0.11 --zero 0 0.5 --jobs 1",
@@ -197,8 +200,8 @@ FLAGS: dict[str, str] = {
     "--widths 64 128 --repeats 1 --jobs 1",
     "recovery": "--world toy --variants topk relu gated --m 24 --k 2 --seeds 2 --samples 12000 --train.batch 256 "
     "--train.evaluations 3 --train.evaluation-samples 2000 --axis samples --jobs 1",
-    "resonance": "--n-true 32 --d 24 --s 2 --m 64 --steps 60 --batch 64 --seeds 2 --ratios 1.5 8.0 --gamma 0.05 "
-    "--lr 6e-3 --jobs 1",
+    "resonance": "--n-true 32 --d 24 --s 2 --m 64 --train.steps 60 --train.batch 64 --seeds 2 --ratios 1.5 8.0 "
+    "--gamma 0.05 --train.lr 6e-3 --jobs 1",
     "synthsaebench": "--n-true 160 --d 24 --width 40 --batch 64 --samples 2560 --lr 0.003 --l0 1 2 --seeds 2 "
     "--evaluations 2 --curve-samples 500 --evaluation-samples 2000 --threads 1 --no-parent-scaling "
     "--recipes matryoshka",
@@ -213,6 +216,12 @@ COMMANDS: dict[str, list[str]] = {name: [sys.executable, "-m", "experiments", na
 """how each experiment is started; its flags and `--out runs` follow"""
 RENAMED: dict[str, dict[str, str]] = {name: {} for name in ("variants", *FLAGS)}
 """names of today's columns (entries of a state) -> names in the golden, applied before the comparison"""
+FOLLOWS: dict[str, dict[str, pl.Expr]] = {
+    "bias_phase": {"map": pl.col("place"), "ratio": pl.col("x"), "high": pl.col("x") * pl.col("s") / pl.col("n_true")},
+    "hierarchy": {"part": pl.col("place")},
+    "resonance": {"control": pl.col("arm"), "p/f": pl.col("x")},
+}
+"""columns of goldens that follow from today's, of which those that `setting` names are some"""
 JSON_ROWS = ("benchmark",)
 """experiments that print rows as JSON, and whose numbers are times: names and texts are compared"""
 TIMES = {"metric": ("seconds", "ms")}
@@ -401,10 +410,24 @@ def scrubbed(text: str) -> str:
 _TABLE = "table: "
 
 
-def rows_of(frame: pl.DataFrame, renamed: Mapping[str, str], columns: Iterable[str] | None = None) -> Fields:
+def as_kept(frame: pl.DataFrame, item: str, golden: Fields) -> pl.DataFrame:
+    """A study's table with the columns that its golden has, and without metrics that are new since."""
+    kept = {name.removeprefix(_TABLE): value for name, value in golden.items() if name.startswith(_TABLE)}
+    if "kind" in frame.columns and "kind" not in kept:
+        end = pl.when(pl.col("kind") == "null").then(pl.lit("_null")).otherwise(pl.lit(""))
+        frame = setting_columns(frame).with_columns(metric=pl.col("metric") + end)
+    frame = frame.rename({new: old for new, old in RENAMED[item].items() if new in frame.columns})
+    frame = frame.with_columns(**FOLLOWS.get(item, {}))
+    if "metric" in kept:
+        frame = frame.filter(pl.col("metric").is_in({name for name, _ in kept["metric"]}))
+    frame = frame.select([name for name in kept if name in frame.columns])
+    whole = [c for c in frame.columns if isinstance(kept[c], list) and frame[c].dtype.is_float()]
+    return frame.with_columns(pl.col(whole).cast(pl.Int64))
+
+
+def rows_of(frame: pl.DataFrame) -> Fields:
     """A table as sorted rows: names and whole numbers first, then floats; rows that are times left out."""
-    frame = frame.rename({new: old for new, old in renamed.items() if new in frame.columns})
-    frame = frame.select([c for c in columns if c in frame.columns] if columns is not None else sorted(frame.columns))
+    frame = frame.select(sorted(frame.columns))
     for column, times in TIMES.items():
         if column in frame.columns:
             frame = frame.filter(~pl.col(column).is_in(times))
@@ -447,8 +470,8 @@ def _language_model(folder: str) -> None:
     _at("store", "write_store")(place / "store", model, documents, of)
 
 
-def experiment(name: str, columns: Iterable[str] | None = None) -> Fields:
-    """The table (some columns of it) and the text of a run at toy size, its settings and the names of its files."""
+def experiment(name: str, golden: Fields | None = None) -> Fields:
+    """The table (as the golden has it) and the text of a run at toy size, its settings and the names of its files."""
     with tempfile.TemporaryDirectory() as folder:
         if name in ("gpt2", "transfer"):
             _language_model(folder)
@@ -461,7 +484,8 @@ def experiment(name: str, columns: Iterable[str] | None = None) -> Fields:
             return _timed(json.loads(ended.stdout))
         fields: Fields = {"text": scrubbed(ended.stdout).splitlines()}
         (table,) = Path(folder, "runs").rglob("metrics.parquet")
-        fields |= rows_of(pl.read_parquet(table), RENAMED[name], columns)
+        frame = pl.read_parquet(table)
+        fields |= rows_of(frame if golden is None else as_kept(frame, name, golden))
         paths = sorted(path for path in table.parent.rglob("*") if path.is_file())
         fields["files"] = {str(path.relative_to(table.parent)): True for path in paths}
         fields["config"] = _plain(json.loads((table.parent / "config.json").read_text()))
@@ -582,7 +606,7 @@ def _file_fields(short: str, path: Path) -> Fields:
     elif path.suffix == ".json":
         fields[f"{short}: content"] = _told(content.decode())
     elif path.suffix == ".parquet":
-        fields |= {f"{short}: {key}": value for key, value in rows_of(pl.read_parquet(path), {}).items()}
+        fields |= {f"{short}: {key}": value for key, value in rows_of(pl.read_parquet(path)).items()}
     return fields | {f"{short}: bytes": {"hash": hashed(content)}}
 
 
@@ -673,7 +697,7 @@ def compare(kind: str, item: str, now: Fields | None = None) -> list[str]:
         return [f"{kind}/{item}: no golden; write one"]
     golden, same = stored["items"][item], stored["machine"] == fingerprint()
     if now is None and kind == "experiments":  # rows are sorted by the columns that the golden has
-        now = experiment(item, [name.removeprefix(_TABLE) for name in golden if name.startswith(_TABLE)])
+        now = experiment(item, golden)
     found: Fields = json.loads(_json(KINDS[kind][1](item) if now is None else now))
     wrong = []
     for name, value in golden.items():
@@ -684,6 +708,20 @@ def compare(kind: str, item: str, now: Fields | None = None) -> list[str]:
             wrong.append(f"{where}: is gone")
         else:
             wrong += [f"{where}: {said}" for said in _differences(value, found[name], same, _allowed(where))]
+    return wrong
+
+
+WORDS = ("text", "files", "config")
+"""fields of an experiment that hold no result"""
+
+
+def reword(item: str) -> list[str]:
+    """Keep today's words of an experiment in place of the old, unless its table differs: then say how."""
+    golden = _kept(path_of("experiments", item))["items"][item]
+    now: Fields = json.loads(_json(experiment(item, golden)))
+    wrong = compare("experiments", item, {**now, **{name: golden[name] for name in WORDS}})
+    if not wrong:
+        keep("experiments", {item: {name: now[name] if name in WORDS else value for name, value in golden.items()}})
     return wrong
 
 
@@ -802,11 +840,13 @@ def chosen(kinds: Iterable[str], only: Iterable[str]) -> Iterator[tuple[str, str
 def main(words: list[str] | None = None) -> int:
     """Write or check; 1 where something differs."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("do", choices=("write", "check"))
+    parser.add_argument("do", choices=("write", "check", "reword"))
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=", ".join(KINDS))
     parser.add_argument("--only", nargs="+", default=[], metavar="ITEM")
     parser.add_argument("--elsewhere", action="store_true", help="compare as if another machine had written")
     given = parser.parse_args(words)
+    if given.do == "reword":
+        given.kinds, given.only = ["experiments"], given.kinds
     for kind in given.kinds:
         if kind not in KINDS:
             parser.error(f"KIND must be one of {', '.join(KINDS)}; got {kind!r}")
@@ -821,7 +861,7 @@ def main(words: list[str] | None = None) -> int:
             if given.do == "write":
                 keep(kind, {item: json.loads(_json(KINDS[kind][1](item)))})
             else:
-                said = compare(kind, item)
+                said = reword(item) if given.do == "reword" else compare(kind, item)
                 wrong += said
                 print("\n".join(said), end="\n" if said else "", flush=True)
         except Exception as error:
@@ -829,7 +869,7 @@ def main(words: list[str] | None = None) -> int:
             print(wrong[-1], flush=True)
     where = {_kept(path_of(*pair)).get("machine") == fingerprint() for pair in pairs}
     rule = "bits" if where == {True} else f"within {TOLERANCE:g}, another machine wrote them"
-    print(f"{count} items, {len(wrong)} differences ({rule})" if given.do == "check" else f"{count} items written")
+    print(f"{count} items written" if given.do == "write" else f"{count} items, {len(wrong)} differences ({rule})")
     return 1 if wrong else 0
 
 

@@ -82,9 +82,19 @@ def test_what_rounding_decides_may_be_looser_elsewhere(kept, monkeypatch, allowe
     assert len(goldens.compare("worlds", "toy", fields | {"x": goldens.described(x * 1.0002)})) == count
 
 
-def test_rows_of_a_table_in_any_order_and_by_their_old_names():
-    frame = pl.DataFrame({"arm": ["b", "a", "a"], "seed": [0, 1, 0], "value": [1.0, 3.0, 2.0]})
-    fields = goldens.rows_of(frame, {})
-    turned = frame.reverse().rename({"arm": "variant"}).with_columns(more=pl.lit(1))
-    assert goldens.rows_of(turned, {"variant": "arm"}, ["arm", "seed", "value"]) == fields
-    assert fields["table: value"]["numbers"] == [2.0, 3.0, 1.0]
+def test_rows_of_a_table_in_any_order_and_as_its_golden_has_them(monkeypatch):
+    old = pl.DataFrame({"arm": ["b", "a", "a"], "l1": [None, 0.5, 0.5], "metric": ["x", "x_null", "x"], "n": [4, 5, 6]})
+    fields = goldens.rows_of(old)
+    assert fields["table: l1"]["numbers"] == [0.5, 0.5, None]
+    now = pl.DataFrame(
+        {
+            "place": ["a", "b", "a", "c"],
+            "setting": ["l1=0.5", None, "l1=0.5", None],
+            "metric": ["x", "x", "x", "new"],
+            "kind": ["score", "score", "null", "score"],
+            "n": [6.0, 4.0, 5.0, 0.0],
+        }
+    )
+    monkeypatch.setattr(goldens, "FOLLOWS", {"toy": {"arm": pl.col("place")}})
+    monkeypatch.setattr(goldens, "RENAMED", {"toy": {}})
+    assert goldens.rows_of(goldens.as_kept(now, "toy", fields)) == fields

@@ -22,7 +22,9 @@ from workbench.training.sources import Source
 from workbench.variants import create, variant_shelf
 
 Scores = Mapping[str, Any]
-"""metric -> a number for each member, in an array of the stack's shape, or one number; a name's end says its kind"""
+"""metric -> a number for each member, in an array of the stack's shape, or one number; a name's end says its kind.
+
+With one more axis, a number for each latent of each member, NaN where there is none; their column is `latent`."""
 KINDS = {"_null": "null", "_ceiling": "ceiling"}
 
 
@@ -251,11 +253,16 @@ def member_rows(unit: Stack, scores: Scores, **at: Any) -> Iterator[Row]:
             if np.ndim(values) == 0 and (kind == "ceiling" or shape != (1, 1)):
                 yield base | {"value": float(values)}
                 continue
-            array = np.broadcast_to(np.asarray(values, dtype=np.float64).reshape(-1), (shape[0] * shape[1],))
-            for row, setting, members in zip(unit.arm.grid, settings, array.reshape(shape), strict=True):
+            array, members = np.asarray(values, dtype=np.float64).reshape(-1), shape[0] * shape[1]
+            each = max(1, array.size // members)
+            array = np.broadcast_to(array, (members * each,)).reshape(*shape, each)
+            for row, setting, stack in zip(unit.arm.grid, settings, array, strict=True):
                 own = {"setting": setting, "k": row.get("k", about["k"])}
-                for seed, value in zip(unit.seeds, members, strict=True):
-                    yield base | own | {"seed": seed, "value": float(value)}
+                for seed, numbers in zip(unit.seeds, stack, strict=True):
+                    for latent, number in enumerate(numbers.tolist()):
+                        which = {"latent": latent} if each > 1 else {}
+                        if each == 1 or not np.isnan(number):
+                            yield base | own | which | {"seed": seed, "value": number}
 
 
 def saved(folder: Path, places: Sequence[Place]) -> None:
