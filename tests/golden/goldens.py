@@ -183,8 +183,9 @@ FLAGS: dict[str, str] = {
     "--gamma 0.05 --train.lr 6e-3 --seeds 2 --jobs 1",
     "bidirectional": "--n-true 8 --d 12 --k 2 --pairs 2 --q 0.0 1.0 --p-plus 0.5 --l1 0.05 0.4 --steps 40 --batch 64 "
     "--lr 0.02 --samples 500 --seeds 2 --jobs 1",
-    "concept_sae": "--steps 40 --seeds 2 --strength 1 --concepts 3 --contexts 64 --l1 0.1 1 --forms exact --jobs 1",
-    "concepts": "--models 2 --sharpness 1 16 --leaks 1e-4 0.1 --weak 0.03 0.3 --observed 7 --strength 0 2 "
+    "concept_sae": "--train.steps 40 --seeds 2 --strength 1 --concepts 3 --contexts 64 --l1 0.1 1 "
+    "--forms exact --jobs 1",
+    "concepts": "--seeds 2 --sharpness 1 16 --leaks 1e-4 0.1 --weak 0.03 0.3 --observed 7 --strength 0 2 "
     "--contexts 64 --trained 1 --polish 200 --jobs 1",
     "factors": "--samples 300 --iterations 40 --steps 40 --batch 64 --seeds 2 --ratios 0.5 1.0 --cores 0 12 --jobs 1",
     "gba": "--n-true 24 --d 12 10 --m 32 24 --k 2 4 --l0 1.0 --l1 1.0 --steps 40 --batch 32 --seeds 2 "
@@ -216,8 +217,34 @@ COMMANDS: dict[str, list[str]] = {name: [sys.executable, "-m", "experiments", na
 """how each experiment is started; its flags and `--out runs` follow"""
 RENAMED: dict[str, dict[str, str]] = {name: {} for name in ("variants", *FLAGS)}
 """names of today's columns (entries of a state) -> names in the golden, applied before the comparison"""
+_TOKENS = {"revealing": 0.0, "typed": 1.0, "generic": 2.0}
+_WORDS = {"bayes_accuracy": "Bayes accuracy", "log_loss_gap": "log-loss gap", "typed_R2_marg": "typed: R2_marg"}
+_WORDS |= {"residual_size": "|h|", "least_log10_posterior": "least", "R2_log_odds": "log-odds ~ log p(c|s)"}
+_WORDS |= {"R2_aligned": "x' ~ x", **{f"{form}_{i}": f"{form} {i}" for form in ("joint", "marginal") for i in (0, 1)}}
+
+
+def _AT(place: str) -> pl.Expr:  # noqa: N802
+    return pl.col("place") == place
+
+
 FOLLOWS: dict[str, dict[str, pl.Expr]] = {
     "bias_phase": {"map": pl.col("place"), "ratio": pl.col("x"), "high": pl.col("x") * pl.col("s") / pl.col("n_true")},
+    "concepts": {
+        "part": pl.col("place"),
+        "seed": pl.col("world_seed"),
+        "x": pl.coalesce(
+            "leak", pl.when(_AT("trained")).then(pl.col("arm").replace_strict(_TOKENS, default=None)).otherwise("x")
+        ),
+        "y": pl.when(_AT("leak"))
+        .then("x")
+        .when(_AT("observed"))
+        .then(pl.col("arm").str.strip_prefix("ER-").cast(pl.Float64, strict=False))
+        .otherwise(0.0),
+        "metric": pl.when(_AT("strength") & pl.col("arm").is_not_null())
+        .then(pl.format("{}: {}", "arm", pl.col("metric").replace(_WORDS)))
+        .otherwise(pl.col("metric").replace(_WORDS)),
+    },
+    "concept_sae": {"part": pl.col("place"), "seed": pl.col("world_seed"), "l1": pl.col("l1").fill_null(0.0)},
     "hierarchy": {"part": pl.col("place")},
     "resonance": {"control": pl.col("arm"), "p/f": pl.col("x")},
 }
@@ -421,6 +448,8 @@ def as_kept(frame: pl.DataFrame, item: str, golden: Fields) -> pl.DataFrame:
     if "metric" in kept:
         frame = frame.filter(pl.col("metric").is_in({name for name, _ in kept["metric"]}))
     frame = frame.select([name for name in kept if name in frame.columns])
+    named = [c for c, runs in kept.items() if isinstance(runs, list) and all(value is not None for value, _ in runs)]
+    frame = frame.drop_nulls([c for c in named if c in frame.columns])
     whole = [c for c in frame.columns if isinstance(kept[c], list) and frame[c].dtype.is_float()]
     return frame.with_columns(pl.col(whole).cast(pl.Int64))
 
