@@ -79,7 +79,6 @@ LONG = {
     *("workbench/parts/gram_pursuit.py: _block", "workbench/parts/pursuit.py: orthogonal_matching_pursuit"),
     *("workbench/topics/concepts/report.py: concept_report", "workbench/topics/concepts/trained.py: train_predictor"),
     *("proofs_check/engines/sampling.py: search", "experiments/afa/bounds.py: draw"),
-    *("experiments/actions/figures.py: draw_extrapolation", "experiments/actions/study.py: learned"),
     "experiments/afa/top_afa.py: draw",
     "experiments/attention/study.py: recovery",
     *("experiments/factors/study.py: draw", "experiments/lm/report.py: tell"),

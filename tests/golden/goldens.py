@@ -196,7 +196,7 @@ FLAGS: dict[str, str] = {
     "--train.warm-up 0.2 --samples 500 --seeds 2 --jobs 1",
     "interactions": "--pairs 1 --free 3 --d 12 --ranks 2 4 --k-start 4 --steps 30 --batch 64 --seeds 2 --samples 400 "
     "--lr 0.02 --jobs 1",
-    "interventions": "--steps 40 --samples 4000 --seeds 2 --noise 0.11 --zero 0 0.5 --jobs 1",
+    "interventions": "--train.steps 40 --samples 4000 --seeds 2 --noise 0.11 --zero 0 0.5 --jobs 1",
     "pursuit": "--inverse 4 8 --k 1 2 4 6 --samples 40 --seeds 2 --ratios 1 4 --steps 4 8 --train-steps 30 --batch 64 "
     "--widths 64 128 --repeats 1 --jobs 1",
     "recovery": "--world toy --variants topk relu gated --m 24 --k 2 --seeds 2 --samples 12000 --train.batch 256 "
@@ -246,6 +246,25 @@ FOLLOWS: dict[str, dict[str, pl.Expr]] = {
     },
     "concept_sae": {"part": pl.col("place"), "seed": pl.col("world_seed"), "l1": pl.col("l1").fill_null(0.0)},
     "hierarchy": {"part": pl.col("place")},
+    "interventions": {
+        "part": pl.col("place"),
+        "reach": pl.when(_AT("linear")).then("x"),
+        "method": pl.when(_AT("learned")).then(
+            pl.col("arm").replace(
+                {
+                    "restricted_no_control": "restricted, no control",
+                    "network": "y ~ a, network",
+                    "quadratic": "y ~ a, quadratic",
+                }
+            )
+        ),
+        "what": pl.when(pl.col("metric") == "prediction")
+        .then("arm")
+        .when(pl.col("metric") == "off")
+        .then(pl.format("off/{}", (7 * (pl.col("a1") + 3) + pl.col("a2") + 3).round().cast(pl.Int64)))
+        .when(~pl.col("metric").is_in(["bias", "closed_form_bias"]))
+        .then(pl.col("metric").replace({"closed_form": "truth + bias", "effective_samples": "effective"})),
+    },
     "resonance": {"control": pl.col("arm"), "p/f": pl.col("x")},
 }
 """columns of goldens that follow from today's, of which those that `setting` names are some"""

@@ -1,34 +1,14 @@
-"""The experiments on concepts and interventions, end to end at toy size: shapes of results, resuming, refusals."""
+"""The experiments on concepts and interventions, at toy size: shapes of results, and refusals."""
 
 import numpy as np
 import polars as pl
 import pytest
-from toys import checked, run, starter
+from toys import checked, run
 
 from experiments.actions import study as interventions
 from experiments.concepts import saes as concept_sae
 from experiments.concepts import study as concepts
-from workbench.study.figure import numbers
 from workbench.study.selection import nearest_l0, replicates, rows
-
-TOY = {interventions: ["--steps", 40, "--samples", 8000, "--seeds", 2, "--noise", 0.11, "--zero", 0, 0.5]}
-
-
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory):
-    """From an experiment to the folder and table of its one run."""
-    return starter(tmp_path_factory, TOY)
-
-
-@pytest.mark.parametrize("module", TOY)
-def test_figures_are_there_and_resuming_gives_the_same_table(toy, monkeypatch, capsys, module):
-    folder, frame = toy(module)
-    assert {path.suffix for path in (folder / "figures").iterdir()} == {".png", ".svg"}
-    records = folder / "records.jsonl"
-    records.write_text("\n".join(records.read_text().splitlines()[:-1]))
-    code, said = run(monkeypatch, capsys, module, "--resume", folder, "--jobs", 1)
-    assert code == 0, said
-    assert pl.read_parquet(folder / "metrics.parquet").equals(frame)
 
 
 def test_sharp_contexts_cost_linearity_and_leaks_too(tmp_path_factory):
@@ -69,17 +49,22 @@ def test_every_arm_is_scored_below_the_ceiling_and_the_sparse_part_as_an_arm(tmp
     assert len(answers) == 2 * (3 + 2)
 
 
-def test_the_bias_without_control_is_the_closed_form(toy):
-    _, frame = toy(interventions)
+def test_the_bias_without_control_is_the_closed_form(tmp_path_factory):
+    _, _, table = checked(tmp_path_factory, interventions.STUDY)
+
+    def values(metric, **where):
+        return list(replicates(rows(table, **where), metric).values())
+
     for reach in (1.0, 3.0):
-        at = {"part": "linear", "line": "(r, r)", "reach": reach}
-        truth, control, none, biased = (
-            np.mean(numbers(frame, **at, what=what)) for what in ("truth", "control", "none", "truth + bias")
-        )
-        assert abs(none - biased) < 0.5 * abs(biased - truth)
-        assert abs(control - truth) < 0.5 * abs(biased - truth)
-    at = {"part": "learned", "noise": 0.11, "zero": 0.0, "what": "outside"}
-    assert max(numbers(frame, **at, method="latents")) < min(numbers(frame, **at, method="y ~ a, network"))
+        at = {"place": "linear", "line": "(r, r)", "x": reach}
+        without, control = (np.mean(values("bias", arm=arm, **at)) for arm in ("none", "control"))
+        bias = np.mean(values("closed_form_bias", **at))
+        assert abs(without - bias) < 0.5 * abs(bias)
+        assert abs(control) < 0.5 * abs(bias)
+    at = {"place": "learned", "noise": 0.11, "zero": 0.0}
+    assert max(values("outside", arm="latents", **at)) < min(values("outside", arm="network", **at))
+    off = rows(table, arm="restricted", metric="off", **at)
+    assert off.select("a1", "a2").n_unique() * 2 == off.height == 2 * 49
 
 
 @pytest.mark.parametrize(
@@ -93,18 +78,10 @@ def test_the_bias_without_control_is_the_closed_form(toy):
         (concept_sae, ("--contexts", 10), "--contexts must be at least 48"),
         (interventions, ("--base", 0.2), "--base must be one of the noises"),
         (interventions, ("--zero", 0.5), "--zero must be 0 first"),
-        (interventions, ("--batch", 4), "AutoencoderConfig.batch must be at least 32"),
+        (interventions, ("--train.batch", 4), "AutoencoderConfig.batch must be at least 32"),
     ],
 )
 def test_bad_settings_are_refused(monkeypatch, capsys, module, words, message):
     code, said = run(monkeypatch, capsys, module, *words)
     assert code == 2
     assert message in said
-
-
-@pytest.mark.parametrize("module", TOY)
-def test_a_dry_run_starts_nothing(monkeypatch, capsys, tmp_path, module):
-    code, said = run(monkeypatch, capsys, module, "--dry-run", "--out", tmp_path)
-    assert code == 0
-    assert "/" in said
-    assert not list(tmp_path.iterdir())
