@@ -187,7 +187,8 @@ FLAGS: dict[str, str] = {
     "--forms exact --jobs 1",
     "concepts": "--seeds 2 --sharpness 1 16 --leaks 1e-4 0.1 --weak 0.03 0.3 --observed 7 --strength 0 2 "
     "--contexts 64 --trained 1 --polish 200 --jobs 1",
-    "factors": "--samples 300 --iterations 40 --steps 40 --batch 64 --seeds 2 --ratios 0.5 1.0 --cores 0 12 --jobs 1",
+    "factors": "--samples 300 --iterations 40 --train.steps 40 --train.batch 64 --seeds 2 "
+    "--ratios 0.5 1.0 --cores 0 12 --jobs 1",
     "gba": "--n-true 24 --d 12 10 --m 32 24 --k 2 4 --l0 1.0 --l1 1.0 --steps 40 --batch 32 --seeds 2 "
     "--ranges 1 1.0 1.0 3 2.0 0.5 --jobs 1",
     "gpt2": f"{_GPT2} --fidelity-tokens 64 --audit-samples 20 --held-out 0.2 --layers 1 --jobs 1 "
@@ -245,6 +246,17 @@ FOLLOWS: dict[str, dict[str, pl.Expr]] = {
         .otherwise(pl.col("metric").replace(_WORDS)),
     },
     "concept_sae": {"part": pl.col("place"), "seed": pl.col("world_seed"), "l1": pl.col("l1").fill_null(0.0)},
+    "factors": {
+        "world": pl.when(pl.col("place") == "D1 shares")
+        .then(pl.when(pl.col("ratio") != 1.0).then(pl.lit("D1")))
+        .when(pl.col("place") == "D2 cores")
+        .then(pl.when(pl.col("core") != 12).then(pl.lit("D2")))
+        .otherwise("place"),
+        "method": pl.col("arm"),
+        "metric": pl.col("metric").replace(
+            {"mcc": "cosine", "mcc_null": "chance", "error_share": "J / |X|²", "over_floor": "J / floor"}
+        ),
+    },
     "hierarchy": {"part": pl.col("place")},
     "interventions": {
         "part": pl.col("place"),
