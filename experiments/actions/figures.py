@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -45,84 +45,79 @@ def along(metric: str, **more: Any) -> Lines:
     )
 
 
+_LINEAR = (
+    along(
+        "prediction",
+        up="outcome",
+        title="linear and Gaussian",
+        marks=(
+            Trace("truth", "E[y | do(a*)]", where=_ON, dash="-"),
+            Trace("closed_form", "and the bias, closed form", where=_ON, colour="0.45"),
+            Shade(0, 1),
+        ),
+    ),
+    along(
+        "bias",
+        up="prediction less E[y | do(a*)]",
+        marks=(
+            Trace("closed_form_bias", "closed form", where=_ON, colour="0.45"),
+            Level(0.0, colour="black", dash="-"),
+            Shade(0, 1),
+        ),
+    ),
+)
+_SPOTS = {max(penalty, PENALTIES[1] / 10): f"{penalty:g}" for penalty in PENALTIES}
+_PENALTY = Lines(
+    y={"R2": "R²(h ~ z)", "outside": "error outside"},
+    by="metric",
+    place="learned",
+    arms=("penalty",),
+    across=Axis("weight of the restriction", log=True, ticks=_SPOTS),
+    up=Axis("R², error / variance", log=True),
+    title="what the restriction does",
+    legend="own",
+)
+_MAP = Heat(
+    y="off",
+    over=("a1", "a2"),
+    place="learned",
+    arms=("restricted",),
+    span=(0, None),
+    across="a*_1 (white: seen)",
+    up="a*_2",
+    title="restricted: |error| / sd",
+    marks=(Seen(),),
+)
+_OUTSIDE = Lines(
+    y="outside",
+    place="learned",
+    looks=LOOKS,
+    up=Axis("squared error outside / variance", log=True),
+    legend="shared",
+)
+_CAPTION = (
+    "Two latents, d = 10, two actions; {samples} samples; {seeds} seeds of worlds and weights: median, 10-90 % band, "
+    "points. Left above: x = hV, noise 1. Others: leaky-ReLU mixing, autoencoders of {train[steps]} steps of "
+    "{train[batch]}; weight by reconstruction; noise {base:g} where it does not vary."
+)
+
+
 def figures(settings: Any) -> list[Figure]:
     """Predictions and the restriction; then the errors of all methods, in two groups."""
     base = {"noise": settings.base, "zero": 0.0}
-    spots = [max(penalty, PENALTIES[1] / 10) for penalty in PENALTIES]
-    panels = [
-        along(
-            "prediction",
-            up="outcome",
-            title="linear and Gaussian",
-            marks=(
-                Trace("truth", "E[y | do(a*)]", where=_ON, dash="-"),
-                Trace("closed_form", "and the bias, closed form", where=_ON, colour="0.45"),
-                Shade(0, 1),
-            ),
-        ),
-        along(
-            "bias",
-            up="prediction less E[y | do(a*)]",
-            marks=(
-                Trace("closed_form_bias", "closed form", where=_ON, colour="0.45"),
-                Level(0.0, colour="black", dash="-"),
-                Shade(0, 1),
-            ),
-        ),
-        Lines(
-            y={"R2": "R²(h ~ z)", "outside": "error outside"},
-            by="metric",
-            place="learned",
-            arms=("penalty",),
-            at=base,
-            across=Axis(
-                "weight of the restriction",
-                log=True,
-                ticks=dict(zip(spots, map("{:g}".format, PENALTIES), strict=True)),
-            ),
-            up=Axis("R², error / variance", log=True),
-            title="what the restriction does",
-            legend="own",
-        ),
-        Heat(
-            y="off",
-            over=("a1", "a2"),
-            place="learned",
-            arms=("restricted",),
-            at=base,
-            span=(0, None),
-            across="a*_1 (white: seen)",
-            up="a*_2",
-            title="restricted: |error| / sd",
-            marks=(Seen(),),
-        ),
-    ]
+    panels = [*_LINEAR, replace(_PENALTY, at=base), replace(_MAP, at=base)]
     errors = [
-        Lines(
-            y="outside",
-            over=over,
-            place="learned",
-            at=at,
-            names={name: METHODS[name] for name in group},
-            looks=LOOKS,
-            across=axis,
-            up=Axis("squared error outside / variance", log=True),
-            legend="shared",
-        )
+        replace(_OUTSIDE, over=over, at=at, names={name: METHODS[name] for name in group}, across=axis)
         for group in (("latents", "restricted", "restricted_no_control", "autoencoder"), ("restricted", *RIVALS[2:]))
         for over, at, axis in (
             ("noise", {"zero": 0.0}, Axis("noise of the latents, over default", log=True)),
             ("zero", {"noise": settings.base}, Axis("P(h_i = 0): outside of the theorem")),
         )
     ]
-    caption = (
-        "Two latents, d = 10, two actions; {samples} samples; {seeds} seeds of worlds and weights: median, 10-90 % "
-        "band, points. Left above: x = hV, noise 1. Others: leaky-ReLU mixing, autoencoders of {train[steps]} steps of "
-        "{train[batch]}; weight by reconstruction; noise {base:g} where it does not vary."
-    )
+    learned = _CAPTION.replace("Left above: x = hV, noise 1. Others: l", "L")
     return [
-        Figure("interventions", panels, caption, arms={}),
-        Figure("interventions-errors", errors, caption.replace("Left above: x = hV, noise 1. Others: l", "L"), arms={}),
+        Figure("interventions", panels, _CAPTION, arms={}),
+        Figure("interventions-errors", errors, learned, arms={}),
     ]
 
 
