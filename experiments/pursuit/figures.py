@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 
-from experiments.columns import tidied
 from workbench.study.figure import Figure
 from workbench.study.panels import Axis, Heat, Lines, Look, Points, Scene, look
 from workbench.study.questions import CONFIRMED, REFUTED, Answer, Question, lead, score
@@ -25,15 +24,6 @@ RULES = ("OMP", "OMP, signed", "MP, abs", "MP, relu", "TopK", "AbsTopK")
 LOOKS: dict[str, Look] = {rule: look(i) for i, rule in enumerate(("MP, abs", "MP, relu", "OMP", "TopK"))}
 TIMED = ("residuals", "Gram rows", "Gram rows, W Wᵀ made anew")
 DIMENSIONS = "features over dimensions, n_true / d"
-
-
-def placed(frame: pl.DataFrame) -> pl.DataFrame:
-    """The table in the fixed columns: x is the coherence of a family of codes, n_true / d, or the number of rows."""
-    family = pl.concat_str(pl.lit("phase "), pl.col("family"))
-    place = pl.when(pl.col("family").is_null()).then(pl.col("part")).otherwise(family)
-    x = pl.coalesce(1 / pl.col("inverse").cast(pl.Float64), pl.col("ratio"), pl.col("m"))
-    table = frame.with_columns(place=place, x=x, world_seed=pl.col("seed")).drop("family")
-    return tidied(table, {"arm": "rule"}, study="pursuit")
 
 
 @dataclass(frozen=True)
@@ -115,7 +105,7 @@ _PARTS = {
     "trained": (
         {"mcc": "MCC of rows and features", "explained_variance": "explained variance"},
         ("explained_variance", "explained variance"),
-        "SAEs with m = n_true after {train_steps} steps.",
+        "SAEs with m = n_true after {train[steps]} steps.",
     ),
 }
 

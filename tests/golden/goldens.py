@@ -198,8 +198,8 @@ FLAGS: dict[str, str] = {
     "interactions": "--pairs 1 --free 3 --d 12 --ranks 2 4 --k-start 4 --steps 30 --batch 64 --seeds 2 --samples 400 "
     "--lr 0.02 --jobs 1",
     "interventions": "--train.steps 40 --samples 4000 --seeds 2 --noise 0.11 --zero 0 0.5 --jobs 1",
-    "pursuit": "--inverse 4 8 --k 1 2 4 6 --samples 40 --seeds 2 --ratios 1 4 --steps 4 8 --train-steps 30 --batch 64 "
-    "--widths 64 128 --repeats 1 --jobs 1",
+    "pursuit": "--inverse 4 8 --k 1 2 4 6 --samples 40 --seeds 2 --ratios 1 4 --steps 4 8 "
+    "--train.steps 30 --train.batch 64 --parts phase noise trained --jobs 1",
     "recovery": "--world toy --variants topk relu gated --m 24 --k 2 --seeds 2 --samples 12000 --train.batch 256 "
     "--train.evaluations 3 --train.evaluation-samples 2000 --axis samples --jobs 1",
     "resonance": "--n-true 32 --d 24 --s 2 --m 64 --train.steps 60 --train.batch 64 --seeds 2 --ratios 1.5 8.0 "
@@ -276,6 +276,14 @@ FOLLOWS: dict[str, dict[str, pl.Expr]] = {
         .then(pl.format("off/{}", (7 * (pl.col("a1") + 3) + pl.col("a2") + 3).round().cast(pl.Int64)))
         .when(~pl.col("metric").is_in(["bias", "closed_form_bias"]))
         .then(pl.col("metric").replace({"closed_form": "truth + bias", "effective_samples": "effective"})),
+    },
+    "pursuit": {
+        "part": pl.col("place").str.split(" ").list.first(),
+        "family": pl.when(pl.col("place").str.starts_with("phase")).then(pl.col("place").str.strip_prefix("phase ")),
+        "inverse": pl.when(pl.col("place").str.starts_with("phase")).then((1 / pl.col("x")).round()),
+        "ratio": pl.when(_AT("noise") | _AT("trained")).then("x"),
+        "m": pl.when(_AT("timing")).then("m"),
+        "rule": pl.col("arm"),
     },
     "resonance": {"control": pl.col("arm"), "p/f": pl.col("x")},
 }
