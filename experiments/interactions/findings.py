@@ -6,27 +6,21 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from experiments.columns import tidied
 from workbench.study.panels import COLOURS
 from workbench.study.questions import Numbers, Quantity, Question, score
 from workbench.study.tables import Medians
 
-OFTEN, ONLY, RARE, NEITHER = "interacting, frequent", "frequent only", "interacting, rare", "neither"
+OFTEN, ONLY, RARE, NEITHER = "interacting_frequent", "frequent_only", "interacting_rare", "neither"
 LINEAR, MORE, EQUAL = "linear", "linear + atoms", "linear, equal size"
 FULL, PURE, SELF = "PolySAE", "pure PolySAE", "self terms only"
 RANDOM, FIXED, PLAIN = "random U", "random U, C2", ", k fixed"
 ARMS = (LINEAR, EQUAL, MORE, FULL, PURE, SELF, RANDOM, FIXED, LINEAR + PLAIN, FULL + PLAIN, PURE + PLAIN)
 BY_LOGIC = (LINEAR, MORE, FULL, PURE, SELF)
 ROLES = {OFTEN: COLOURS[1], RARE: COLOURS[4], ONLY: COLOURS[0], NEITHER: COLOURS[7]}
-R = "r of |B| and co-firing"
-ACTIVATIONS, AUROC = "mcc of activations", "crossed auroc"
-OWN, PARTS = "own latent: ", "parts: "
-
-
-def placed(frame: pl.DataFrame) -> pl.DataFrame:
-    """The table in the fixed columns: x counts the columns for products; planted ones are fitted, without seeds."""
-    seed = pl.when(pl.col("part") == "planted").then(None).otherwise("seed")
-    return tidied(frame.with_columns(seed=seed), {"place": "part", "x": "rank2"}, study="interactions")
+R = "cofiring_r"
+ACTIVATIONS, AUROC = "mcc_activations", "crossed_auroc"
+OWN, PARTS, SIZE = "own_latent_", "parts_", "size_"
+"""metrics by role start so"""
 
 
 def at(arm: str, metric: str, place: str = "arms", world: str = "varying", **where: Any) -> Quantity:
@@ -123,30 +117,27 @@ def on_logic(settings: Any) -> Iterator[Question]:
 
 
 def on_publication(settings: Any) -> Iterator[Question]:
-    """The published statement: its parts, then all of it, at equal m and k."""
+    """The published statement, at equal m and k: its parts, then all of it."""
     parts = published()
     yield from (Question(text, quantity, level) for text, quantity, level in parts)
-    said = "a linear decoder gives a compound an atom of its own where PolySAE finds the parts: all of these"
+    said = "published: a linear decoder gives a compound an atom of its own where PolySAE finds the parts: all of these"
     yield Question(said, [(quantity - level).named(f"part {i}") for i, (_, quantity, level) in enumerate(parts, 1)])
 
 
-TITLES = {
-    "compounds and parts": on_compounds,
-    "reading interactions": on_reading,
-    "columns a product": on_ranks,
-    "AND and XOR": on_logic,
-    "published, equal m and k": on_publication,
-}
+def questions(settings: Any) -> list[Question]:
+    """Compounds and parts; reading |B|; columns a product; AND and XOR; the published statement."""
+    asked = (on_compounds, on_reading, on_ranks, on_logic, on_publication)
+    return [question for part in asked for question in part(settings)]
+
+
 SHORT = {OFTEN: "both", RARE: "acts", ONLY: "often", NEITHER: "none"}
 SHOWN = {
     "recovery": {"l0": "L0", "fvu": "FVU", "mcc": "MCC rows", ACTIVATIONS: "MCC act.", "compound_atoms": "atoms b"},
     "compounds": {
-        f"{what}{role}": f"{what[:5].strip(' l')} {SHORT[role]}"
-        for what in (OWN, PARTS)
-        for role in (OFTEN, RARE, ONLY)
+        f"{what}{role}": f"{what.split('_')[0]} {SHORT[role]}" for what in (OWN, PARTS) for role in (OFTEN, RARE, ONLY)
     },
     "reading": {AUROC: "AUROC", "product_auroc": "all", "product_cosine": "cos B, b", "product_error": "error"},
-    "sizes": {f"|B|: {role}": f"|B| {SHORT[role]}" for role in ROLES},
+    "sizes": {f"{SIZE}{role}": f"|B| {SHORT[role]}" for role in ROLES},
 }
 CAPTIONS = {
     "recovery": "atoms b: share of products with a row of |cos| ≥ .9 to b",

@@ -195,8 +195,8 @@ FLAGS: dict[str, str] = {
     "--model model --text text.txt",
     "hierarchy": "--parts tree --rho 0.0 --g 0.0 0.9 --l1 0.1 0.4 --train.steps 40 --train.batch 100 "
     "--train.warm-up 0.2 --samples 500 --seeds 2 --jobs 1",
-    "interactions": "--pairs 1 --free 3 --d 12 --ranks 2 4 --k-start 4 --steps 30 --batch 64 --seeds 2 --samples 400 "
-    "--lr 0.02 --jobs 1",
+    "interactions": "--pairs 1 --free 3 --d 12 --ranks 2 4 --train.k-start 4 --train.steps 30 --train.batch 64 "
+    "--seeds 2 --samples 400 --train.lr 0.02 --jobs 1",
     "interventions": "--train.steps 40 --samples 4000 --seeds 2 --noise 0.11 --zero 0 0.5 --jobs 1",
     "pursuit": "--inverse 4 8 --k 1 2 4 6 --samples 40 --seeds 2 --ratios 1 4 --steps 4 8 "
     "--train.steps 30 --train.batch 64 --parts phase noise trained --jobs 1",
@@ -222,6 +222,15 @@ _TOKENS = {"revealing": 0.0, "typed": 1.0, "generic": 2.0}
 _WORDS = {"bayes_accuracy": "Bayes accuracy", "log_loss_gap": "log-loss gap", "typed_R2_marg": "typed: R2_marg"}
 _WORDS |= {"residual_size": "|h|", "least_log10_posterior": "least", "R2_log_odds": "log-odds ~ log p(c|s)"}
 _WORDS |= {"R2_aligned": "x' ~ x", **{f"{form}_{i}": f"{form} {i}" for form in ("joint", "marginal") for i in (0, 1)}}
+_ROLES = {"interacting_frequent": "interacting, frequent", "frequent_only": "frequent only"}
+_ROLES |= {"interacting_rare": "interacting, rare", "neither": "neither"}
+_COMPOUNDS = {
+    f"{new}{role}": f"{old}{words}"
+    for new, old in (("own_latent_", "own latent: "), ("parts_", "parts: "), ("size_", "|B|: "))
+    for role, words in _ROLES.items()
+}
+_COMPOUNDS |= {"mcc_activations": "mcc of activations", "crossed_auroc": "crossed auroc"}
+_COMPOUNDS |= {"cofiring_r": "r of |B| and co-firing"}
 
 
 def _AT(place: str) -> pl.Expr:  # noqa: N802
@@ -258,6 +267,13 @@ FOLLOWS: dict[str, dict[str, pl.Expr]] = {
         ),
     },
     "hierarchy": {"part": pl.col("place")},
+    "interactions": {
+        "part": pl.col("place"),
+        "rank2": pl.col("x"),
+        "step": pl.when(_AT("planted")).then(0).otherwise("step"),
+        "seed": pl.when(_AT("planted")).then(0).otherwise("seed"),
+        "metric": pl.col("metric").replace(_COMPOUNDS),
+    },
     "interventions": {
         "part": pl.col("place"),
         "reach": pl.when(_AT("linear")).then("x"),
