@@ -80,7 +80,6 @@ LONG = {
     *("workbench/topics/concepts/report.py: concept_report", "workbench/topics/concepts/trained.py: train_predictor"),
     *("proofs_check/engines/sampling.py: search", "experiments/afa/bounds.py: draw"),
     "experiments/afa/top_afa.py: draw",
-    "experiments/attention/study.py: recovery",
     "experiments/lm/report.py: tell",
     "experiments/recovery.py: plan",
 }

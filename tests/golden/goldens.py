@@ -177,7 +177,7 @@ _TRANSFER = "--worlds toy superposition --variants topk abs_topk relu jumprelu -
 FLAGS: dict[str, str] = {
     "afa_bounds": "--d 16 --n 32 --k 2 8 --samples 60 --steps 60 --dims 8 32 --seeds 2",
     "attention": "--n-true 24 32 --base 24 --condition 1 1000 --split 0 1 --owned 4 12 16 --heads 6 --d-head 6 "
-    "--steps 40 --batch 128 --seeds 2 --lr 0.01 --jobs 1",
+    "--train.steps 40 --train.batch 128 --seeds 2 --train.lr 0.01 --jobs 1",
     "benchmark": "--shapes 8/24/2/16 8/600/2/16x2 --variants topk relu --repeats 1 --threads 1 --json",
     "bias_phase": "--n-true 32 --s 2 --d 8 24 --row 12 40 --ratios 1.5 8.0 --train.steps 60 --train.batch 64 "
     "--gamma 0.05 --train.lr 6e-3 --seeds 2 --jobs 1",
@@ -237,7 +237,12 @@ def _AT(place: str) -> pl.Expr:  # noqa: N802
     return pl.col("place") == place
 
 
+_ATTENTION = {"auc_rho": "AUC rho", "auc_size": "AUC |z|", "auc_size_active": "AUC |z| when active", "mcc": "MCC"}
+_ATTENTION |= {"auc_dfa_active": "AUC DFA when active", "features_per_head": "features a head", "mcc_null": "chance"}
+_ATTENTION |= {"l0": "L0", "fvu": "FVU", "largest_share": "largest share", "sure_misranked": "sure but misranked"}
+_ATTENTION |= {"exact_part": "exactly the part", "mcc_in_z": "MCC in z"}
 FOLLOWS: dict[str, dict[str, pl.Expr]] = {
+    "attention": {"part": pl.col("place"), "place": pl.col("x"), "what": pl.col("metric").replace(_ATTENTION)},
     "bias_phase": {"map": pl.col("place"), "ratio": pl.col("x"), "high": pl.col("x") * pl.col("s") / pl.col("n_true")},
     "concepts": {
         "part": pl.col("place"),
