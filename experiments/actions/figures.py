@@ -1,7 +1,6 @@
 """Figures, tables and questions on interventions: predictions along actions, errors over noise and zeros, a map."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -154,14 +153,17 @@ def log10(quantity: Quantity) -> Quantity:
     )
 
 
-def questions(settings: Any) -> Iterator[Question]:
+def questions(settings: Any) -> list[Question]:
     """Whether the restriction with a control function predicts best where nothing was seen, and what it recovers."""
     errors = {name: log10(score(name, "outside")) for name in ("restricted", *RIVALS)}
     leads = [(errors[rival] - errors["restricted"]).named(f"on {METHODS[rival]}") for rival in RIVALS]
+    asked: list[Question] = []
     for column, where, words in (
         ("noise", {"zero": 0.0}, "noise {noise:g}"),
         ("zero", {"noise": settings.base, "zero": lambda values: [v for v in values if v]}, "P(h = 0) = {zero:g}"),
     ):
         at: dict[str, Any] = {"each": column, "where": {"place": "learned", **where}}
-        yield Question(f"{words}: restricted errs least at unseen actions, log10 of error", leads, **at)
-        yield Question(f"{words}: R² of latents above no restriction", lead("restricted", "autoencoder", "R2"), **at)
+        asked.append(Question(f"{words}: restricted errs least at unseen actions, log10 of error", leads, **at))
+        r2 = lead("restricted", "autoencoder", "R2")
+        asked.append(Question(f"{words}: R² of latents above no restriction", r2, **at))
+    return asked
