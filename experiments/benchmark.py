@@ -18,6 +18,7 @@ from typing import Any, Literal
 import torch
 from rich.table import Table
 
+from experiments.cells import commanded, config_of, opened
 from experiments.rivals import rival_step, saelens_sampler
 from experiments.timing import Shape, Step, assert_equal, peak_bytes
 from synthetic import stream
@@ -34,7 +35,6 @@ from synthetic.worlds import presets
 from workbench import variant_shelf
 from workbench.metrics.matching import match
 from workbench.parts.pursuit import clear_picks, matching_pursuit
-from workbench.study.cells import commanded, config_of, opened
 from workbench.study.figure import finish, shared_legend, styled, subplots
 from workbench.study.panels import COLOURS
 from workbench.study.run import Run

@@ -159,13 +159,14 @@ def arms(settings: Recovery, place: Place) -> list[Arm]:
     world: Any = place.source
     base = next(p for p in varied(settings)[0] if p.world == place.world and p.columns["axis"] == "samples")
     origin: Any = base.source
+    names = chosen(settings.variants, settings.plugin)  # what a plug-in registers is then on the shelf
     m, large, shelf, found = settings.latents(origin), origin.n_true >= LARGE, variant_shelf(), []
     must(settings.k is None or settings.k <= m, "--k", f"at most m={m}", settings.k, "lower it or raise --m")
     often = settings.train.evaluations or (4 if large else 8)
     training = settings.training(origin) | {"evaluations": often if place is base else 1}
     most_frequent = world.truth.rates.sort(descending=True).values[:m]
     k = max(1, round(float(most_frequent.sum()))) if settings.k is None else settings.k
-    for name in chosen(settings.variants, settings.plugin):
+    for name in names:
         own = {"k": k} if "k" in shelf[name].Settings.__dataclass_fields__ else {}
         found.append(Arm(name, name, m, own, train=training))
     return found

@@ -23,6 +23,17 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from experiments.cells import (
+    Cell,
+    Report,
+    again,
+    commanded,
+    config_of,
+    finish_cells,
+    opened,
+    show_plan,
+    write_table,
+)
 from experiments.columns import drawn as draw_all
 from experiments.columns import tidied
 from experiments.curves import Column
@@ -36,17 +47,6 @@ from synthetic.mixture import SparseMixture
 from synthetic.worlds.presets import synthsaebench_16k
 from workbench import RECIPES, evaluate, recipe, train
 from workbench.settings import plain
-from workbench.study.cells import (
-    Cell,
-    Report,
-    again,
-    commanded,
-    config_of,
-    finish_cells,
-    opened,
-    show_plan,
-    write_table,
-)
 from workbench.study.panels import Axis
 from workbench.study.run import Run
 

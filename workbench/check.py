@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -366,7 +367,8 @@ def _grows(trial: _Trial) -> None:
     _demand(not lacking, f"units {sorted(lacking)} are lost")
     if len(more) == len(had):
         raise NotApplicable("nothing in it has seeds")
-    after = trial.carried(resume=folder, seeds=seeds, limit=1).table
+    copy = shutil.copytree(folder, trial.folder / "grown" / folder.name)
+    after = trial.carried(resume=copy, seeds=seeds, limit=1).table
     old = before.filter(~pl.col("metric").is_in(TIMES))
     lost = old.join(after, on=old.columns, how="anti", nulls_equal=True)
     _demand(lost.is_empty(), f"{lost.height} rows are lost, such as {lost.head(1).to_dicts()}")

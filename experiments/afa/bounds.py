@@ -21,6 +21,7 @@ from rich.table import Table
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from experiments.cells import commanded, config_of, opened, show_plan
 from proofs_check.instances.mixture import Mixture
 from synthetic.base.console import Console
 from synthetic.base.errors import must
@@ -28,7 +29,6 @@ from synthetic.base.flags import read_flags
 from synthetic.base.progress import track
 from synthetic.base.streams import stream
 from synthetic.laws.directions import CommonMean, RandomSphere, TightFrame, unit
-from workbench.study.cells import commanded, config_of, opened, show_plan
 from workbench.study.figure import finish, styled, subplots
 from workbench.study.panels import COLOURS, draw_band
 from workbench.study.run import Run

@@ -18,6 +18,7 @@ import polars as pl
 import torch
 from rich.table import Table
 
+from experiments.cells import commanded, config_of, opened, show_plan
 from experiments.norms_figure import draw_zf
 from proofs_check.auditor.targets import members_of, sae_folders, world_of
 from synthetic.base.console import Console
@@ -29,7 +30,6 @@ from synthetic.folder import find_world, save_world
 from synthetic.source import World
 from workbench import SAE, TrainConfig, create, load, train, variant_shelf
 from workbench.metrics.norms import norms, zf_figures, zf_points
-from workbench.study.cells import commanded, config_of, opened, show_plan
 from workbench.study.run import Run
 
 SHOWN = 400

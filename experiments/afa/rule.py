@@ -18,6 +18,7 @@ import torch
 from rich.table import Table
 from torch import Tensor
 
+from experiments.cells import commanded, config_of, opened, show_plan
 from proofs_check.instances.mixture import Mixture
 from synthetic.base.console import Console
 from synthetic.base.errors import must
@@ -29,7 +30,6 @@ from synthetic.transformed.standardised import Standardised
 from synthetic.worlds.presets import superposition
 from workbench import SAE, create, evaluate
 from workbench.parts.sparsifiers import norm_match
-from workbench.study.cells import commanded, config_of, opened, show_plan
 from workbench.study.figure import finish, styled, subplots
 from workbench.study.panels import COLOURS, draw_band
 from workbench.study.run import Run

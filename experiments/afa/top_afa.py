@@ -20,6 +20,7 @@ import polars as pl
 import torch
 from rich.table import Table
 
+from experiments.cells import Cell, Report, carry_out, commanded
 from synthetic.base.console import Console
 from synthetic.base.errors import must
 from synthetic.base.flags import read_flags
@@ -30,7 +31,6 @@ from synthetic.source import World
 from synthetic.transformed.standardised import Standardised
 from synthetic.worlds.presets import superposition
 from workbench import SAE, TrainConfig, create, evaluate, train
-from workbench.study.cells import Cell, Report, carry_out, commanded
 from workbench.study.figure import finish, numbers, shared_legend, styled, subplots
 from workbench.study.panels import COLOURS, draw_band
 

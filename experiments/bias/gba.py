@@ -21,6 +21,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from rich.table import Table
 
+from experiments.cells import Cell, Report, carry_out, commanded
 from synthetic.base.console import Console
 from synthetic.base.errors import must
 from synthetic.base.flags import read_flags
@@ -30,7 +31,6 @@ from workbench.metrics import collect
 from workbench.metrics.evidence import Evidence
 from workbench.metrics.recall import best
 from workbench.metrics.survival import survivors
-from workbench.study.cells import Cell, Report, carry_out, commanded
 from workbench.study.figure import finish, shared_legend, styled, subplots
 from workbench.study.panels import COLOURS, draw_band
 from workbench.study.questions import interval

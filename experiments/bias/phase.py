@@ -21,6 +21,7 @@ import polars as pl
 from rich.table import Table
 
 from experiments.bias.figures import draw_frequency, draw_groups, draw_partners, draw_widths, middle
+from experiments.cells import Cell, Report, carry_out, commanded
 from synthetic import conditions
 from synthetic.base.console import Console
 from synthetic.base.errors import must
@@ -28,7 +29,6 @@ from synthetic.base.flags import read_flags
 from synthetic.transformed.unit_norm import UnitNorm
 from synthetic.worlds import bias as bias_worlds
 from workbench import TrainConfig, create, evaluate, train
-from workbench.study.cells import Cell, Report, carry_out, commanded
 
 METRICS = ("recall@.9", "recall@.9_null", "recall@.8", "f1", "fvu", "l0", "dead", "above_target")
 Map = Literal["frequency", "width", "partners", "groups"]

@@ -12,9 +12,10 @@ import pytest
 from toys import run
 
 import experiments
+from experiments import cells
 from synthetic.base.console import Console
 from workbench import TrainConfig
-from workbench.study import cells, flags
+from workbench.study import flags
 from workbench.study.run import revived
 from workbench.study.study import carry_out
 

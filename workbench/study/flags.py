@@ -196,7 +196,7 @@ def check_settings(settings: RunFlags) -> None:
         for each in value if isinstance(value, tuple) else (value,):
             finite = not isinstance(each, float) or math.isfinite(each)
             must(finite, flag, "a finite number", value, "change it")
-            most: int = _MOST.get(flag, 2**31 - 1)
+            most = _MOST[flag] if flag in _MOST else 2**31 - 1
             fits = not isinstance(each, int) or each <= most
             must(fits, flag, f"at most {most:,}", shown(value), "lower it")
     must(settings.jobs >= 0, "--jobs", "at least 0", settings.jobs, "0 takes all cores")

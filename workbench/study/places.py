@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ class Place:
 
     label: str
     source: Any
-    """a world, or another source of activations; drawn from its own seed, or where seeds draw worlds from each of these"""
+    """a world or another source of activations, drawn from its own seed, or from each seed where seeds draw worlds"""
     x: float | None = None
     world: str = ""
     """its name; the source's class where left out"""
@@ -49,6 +50,21 @@ class Place:
     def name(self) -> str:
         """What names it among the places of a study."""
         return self.id or (self.label if self.x is None else f"{self.label}/{self.x:g}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"source": _bare(self.source)}
+
+
+def _bare(value: Any) -> Any:
+    """A source as a process of the pool is sent it: fields and what was drawn once, without what follows from them."""
+    if not is_dataclass(value) or isinstance(value, type) or not hasattr(value, "__dict__"):
+        return value
+    names = {f.name for f in fields(value)} | {"tensors"}
+    own = {name: _bare(entry) for name, entry in value.__dict__.items() if name in names}
+    bare = copy(value)
+    bare.__dict__.clear()
+    bare.__dict__.update(own)
+    return bare
 
 
 @dataclass(frozen=True)
