@@ -9,10 +9,9 @@ what the same SAE does without steering. Run `python -m experiments resonance`; 
 import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 
 # isort: split
-import math
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,8 @@ import numpy as np
 import polars as pl
 import torch
 from matplotlib.axes import Axes
-from rich.table import Table
 
+from experiments.columns import drawn, tidied
 from synthetic.base.console import Console
 from synthetic.base.errors import must
 from synthetic.base.flags import read_flags
@@ -31,17 +30,20 @@ from workbench import TrainConfig, create, evaluate, train
 from workbench.metrics import collect
 from workbench.metrics.matching import random_geometries
 from workbench.metrics.resonance import tuning
-from workbench.study.figure import finish, shared_legend, styled, subplots
-from workbench.study.panels import COLOURS, draw_band
+from workbench.study.figure import Figure
+from workbench.study.panels import COLOURS, GREY, Axis, Level, Lines, Scene, look
 from workbench.study.runner import Cell, Report
+from workbench.study.selection import present
+from workbench.study.selection import rows as rows_of
 from workbench.study.study import carry_out, commanded
+from workbench.study.tables import Medians
 
 METRICS = (
     *("recall@.9", "recall@.8", "f1", "fvu", "l0", "dead", "above_target", "frequency_error", "resonance"),
     *("recall@.9_null", "f1_null"),
 )
 TABLE = {name: name for name in ("recall@.9", "f1", "fvu", "l0", "resonance")} | {"above_target": "> p"}
-CONTROLS = {"ceiling": COLOURS[0], "set-point": COLOURS[1]}
+CONTROLS = {"ceiling": look(0), "set-point": look(1)}
 
 
 @dataclass(frozen=True)
@@ -141,87 +143,72 @@ def rows(cells: list[Cell], results: dict[str, Any]) -> Iterator[dict[str, Any]]
                     yield about | {"seed": seed, "latent": latent, "metric": metric, "value": value}
 
 
-def draw(frame: pl.DataFrame, settings: Resonance, stem: Path) -> list[Path]:
-    """Recovery, tuning, error and density; from the table alone."""
-    with styled():
-        figure, panels = subplots(2, 2, figsize=(8.6, 6.8))
-        over_ratio = {
-            "recall@.9": (panels[0, 0], "share of features recovered, cos ≥ .9"),
-            "fvu": (panels[1, 0], "fraction of variance unexplained"),
-            "l0": (panels[1, 1], "active latents a sample, L0"),
-        }
-        for metric, (panel, label) in over_ratio.items():
-            for control, colour in CONTROLS.items():
-                values = [seeds_of(frame, control, ratio, metric) for ratio in settings.ratios]
-                draw_band(panel, settings.ratios, values, colour, f"p is a {control}", marker="o", markersize=3)
-            unsteered = float(np.median(seeds_of(frame, "unsteered", None, metric)))
-            panel.axhline(unsteered, color=COLOURS[4], linewidth=1.2, label="biases stay 0")
-            panel.axvline(1.0, color="0.45", linestyle=":", linewidth=1.2, label="p = f")
-            edge = min(settings.rate**0.5, settings.rate * settings.d) / settings.rate
-            panel.axvline(edge, color="0.45", linestyle="-.", linewidth=1.2, label="min(√f, f d), the theory's edge")
-            panel.set_xscale("log", base=2)
-            panel.set_xticks(settings.ratios, [f"{ratio:g}" for ratio in settings.ratios])
-            panel.minorticks_off()
-            panel.set(xlabel="target rate over the features' rate, p/f", ylabel=label)
-        chance = frame.filter(pl.col("metric") == "recall@.9_null")["value"].to_numpy()
-        panels[0, 0].axhline(
-            float(np.median(chance)), color="0.45", linestyle="--", linewidth=1.2, label="random directions"
-        )
-        panels[0, 0].set_ylim(-0.03, 1.05)
-        panels[1, 0].set_yscale("log")
-        panels[1, 1].axhline(settings.s, color="black", linestyle="--", linewidth=1.2, label="features a sample, s")
-        panels[1, 1].set_yscale("log")
-        draw_tuning(panels[0, 1], frame, settings)
-        shared_legend(figure, (panels[0, 0], panels[1, 1]), columns=4)
-        caption = (
-            "n_true = {n_true} Gaussian directions, d = {d}, {s} features a unit-norm sample, m = {m}; {steps} steps "
-            "of {batch}, Adam {lr:g}, biases move by {gamma:g} every {period} steps; {seeds} seeds of weights: median, "
-            "10-90 % band, points. Top right: latents that fire where p is a ceiling, medians of bins over all seeds."
-        ).format(**asdict(settings))
-        return finish(figure, caption, stem)
+def placed(frame: pl.DataFrame) -> pl.DataFrame:
+    """The table in the fixed columns: x is the target rate over the features' rate."""
+    return tidied(frame, {"arm": "control", "x": "p/f"}, study="resonance")
 
 
-def draw_tuning(panel: Axes, frame: pl.DataFrame, settings: Resonance) -> None:
+@dataclass(frozen=True)
+class Tuning:
     """|cos| to the nearest feature against how often a latent fires, for up to four targets."""
-    wanted = [r for r in (0.25, 1.0, 4.0, 8.0) if r in settings.ratios] or list(settings.ratios[:4])
-    for ratio, colour in zip(wanted, (COLOURS[5], COLOURS[2], COLOURS[3], COLOURS[6]), strict=False):
-        own = frame.filter(pl.col("control") == "ceiling", pl.col("p/f") == ratio)
-        x, y = (own.filter(pl.col("metric") == name)["value"].to_numpy() for name in ("log2 rate", "cosine"))
-        panel.plot(x, y, ".", color=colour, markersize=2, alpha=0.25, markeredgewidth=0)
-        places = np.round(2 * x) / 2
-        bins = [b for b in np.unique(places) if (places == b).sum() >= 5]
-        medians = [float(np.median(y[places == b])) for b in bins]
-        panel.plot(bins, medians, "o-", color=colour, markersize=3.5, linewidth=1.6, label=f"p/f = {ratio:g}")
-    panel.axvline(0.0, color="0.45", linestyle=":", linewidth=1.2)
-    chance = frame.filter(pl.col("metric") == "cosine_null")["value"].to_numpy()
-    panel.axhline(float(np.median(chance)), color="0.45", linestyle="--", linewidth=1.2)
-    panel.set(xlabel="log₂ (latent's rate / nearest feature's rate)", ylabel="|cos| to the nearest feature")
-    panel.legend(frameon=False, loc="lower left")
+
+    legend: str = "own"
+
+    def draw(self, axes: Axes, scene: Scene) -> None:
+        """Draw the latents and the medians of bins over all seeds."""
+        own = rows_of(scene.table, arm="ceiling")
+        ratios = present(own, "x")
+        wanted = [r for r in (0.25, 1.0, 4.0, 8.0) if r in ratios] or ratios[:4]
+        for ratio, colour in zip(wanted, (COLOURS[5], COLOURS[2], COLOURS[3], COLOURS[6]), strict=False):
+            latents = rows_of(own, x=ratio).filter(pl.col("latent").is_not_null())
+            x, y = (rows_of(latents, metric=name)["value"].to_numpy() for name in ("log2 rate", "cosine"))
+            axes.plot(x, y, ".", color=colour, markersize=2, alpha=0.25, markeredgewidth=0)
+            places = np.round(2 * x) / 2
+            bins = [b for b in np.unique(places) if (places == b).sum() >= 5]
+            medians = [float(np.median(y[places == b])) for b in bins]
+            axes.plot(bins, medians, "o-", color=colour, markersize=3.5, linewidth=1.6, label=f"p/f = {ratio:g}")
+        axes.axvline(0.0, color=GREY, linestyle=":", linewidth=1.2)
+        chance = rows_of(scene.table, metric="cosine", kind="null")["value"].to_numpy()
+        axes.axhline(float(np.median(chance)), color=GREY, linestyle="--", linewidth=1.2)
+        axes.set(xlabel="log₂ (latent's rate / nearest feature's rate)", ylabel="|cos| to the nearest feature")
 
 
-def seeds_of(frame: pl.DataFrame, control: str, ratio: float | None, metric: str) -> list[float]:
-    """One number a seed."""
-    at = pl.col("p/f").is_null() if ratio is None else pl.col("p/f") == ratio
-    own = frame.filter(pl.col("control") == control, at, pl.col("metric") == metric)
-    return own.sort("seed")["value"].to_list()
+def figures(settings: Resonance) -> list[Figure]:
+    """Recovery, tuning, error and density."""
+    edge = min(settings.rate**0.5, settings.rate * settings.d) / settings.rate
+
+    def over_ratio(metric: str, label: str, *marks: Level, **up: Any) -> Lines:
+        unsteered = Level(metric, "biases stay 0", {"arm": "unsteered"}, colour=COLOURS[4], dash="-")
+        here = Level(1.0, "p = f", upright=True, dash=":")
+        theory = Level(edge, "min(√f, f d), the theory's edge", upright=True, dash="-.")
+        across = Axis("target rate over the features' rate, p/f", log=2)
+        every = (unsteered, here, theory, *marks)
+        return Lines(y=metric, names="p is a {}", across=across, up=Axis(label, **up), marks=every)
+
+    active = Level(settings.s, "features a sample, s", colour="black")
+    panels = [
+        over_ratio("recall@.9", "share of features recovered, cos ≥ .9", limits=(-0.03, 1.05)),
+        Tuning(),
+        over_ratio("fvu", "fraction of variance unexplained", log=True),
+        over_ratio("l0", "active latents a sample, L0", active, log=True),
+    ]
+    caption = (
+        "n_true = {n_true} Gaussian directions, d = {d}, {s} features a unit-norm sample, m = {m}; {steps} steps "
+        "of {batch}, Adam {lr:g}, biases move by {gamma:g} every {period} steps; {seeds} seeds of weights: median, "
+        "10-90 % band, points. Top right: latents that fire where p is a ceiling, medians of bins over all seeds."
+    )
+    return [Figure("resonance", panels, caption, CONTROLS, columns=2, size=(4.3, 3.2))]
 
 
-def table_of(frame: pl.DataFrame, settings: Resonance) -> Table:
+def tables(settings: Resonance) -> list[Medians]:
     """Medians over seeds."""
-    table = Table(
-        "target", "p/f", *TABLE.values(), title=f"after {settings.steps} steps: medians over {settings.seeds} seeds"
-    )
-    targets = [(control, ratio) for control in CONTROLS for ratio in settings.ratios]
-    for control, ratio in [*targets, ("unsteered", None)]:
-        values = [seeds_of(frame, control, ratio, metric) for metric in TABLE]
-        middle = [float(np.median(own)) if own else math.nan for own in values]
-        table.add_row(control, "" if ratio is None else f"{ratio:g}", *(f"{v:.3f}" for v in middle))
-    chance = [np.median(frame.filter(pl.col("metric") == name)["value"]) for name in ("recall@.9_null", "f1_null")]
-    table.caption = (
+    caption = (
         "unsteered: biases stay 0; resonance: |cos| of latents firing at f/2 to 2f, less that of others; > p: share of "
-        f"latents that fire more often; chance: recall@.9 {chance[0]:.2g}, f1 {chance[1]:.2g}"
+        "latents that fire more often"
     )
-    return table
+    title = f"after {settings.steps} steps: medians over {settings.seeds} seeds"
+    formats = dict.fromkeys(TABLE, "{:.3f}")
+    return [Medians(title, TABLE, ("arm", "x"), arms=(*CONTROLS, "unsteered"), formats=formats, caption=caption)]
 
 
 def told(cell: Cell) -> str:
@@ -236,8 +223,10 @@ def experiment(settings: Resonance, console: Console) -> int:
         return done
     settings, run = done.settings, done.run
     frame = done.table(rows)
-    paths = draw(frame, settings, run.folder / "figures/resonance")
-    console.print(table_of(frame, settings))
+    table = placed(frame)
+    paths = drawn(figures(settings), table, settings, run.folder / "figures")
+    for medians in tables(settings):
+        console.print(medians.of(table))
     console.print(f"figure {paths[0]}\nresults {run.folder}", soft_wrap=True, highlight=False)
     return 0
 
