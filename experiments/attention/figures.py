@@ -35,71 +35,78 @@ def mixed(conditions: list[float]) -> list[float]:
     return [condition for condition in conditions if condition > 0]
 
 
-def figures(settings: Any) -> list[Figure]:
-    """Directions, writers, shares; ablations, cond(W_O), the top-ten rule."""
-    heads = Axis("features that a head writes", log=True)
-    unit = (0.0, 1.05)
+HEADS = Axis("features that a head writes", log=True)
+UNIT = (0.0, 1.05)
+WRITERS = [Series(name, metric, {"arm": "TopK"}) for metric, name in NAMES.items()]
+RECOVERY = (
+    Lines(
+        y="MCC",
+        over=PER_HEAD,
+        place="recovery",
+        across=HEADS,
+        up=Axis("matched |cosine| with planted directions", limits=UNIT),
+        title="directions",
+    ),
+    Lines(
+        y=[*WRITERS, Series("ρ, heads mixed", RHO, {"arm": ROTATED}, LOOKS[ROTATED])],
+        over=PER_HEAD,
+        place="recovery",
+        across=HEADS,
+        up=Axis("AUC for the heads that write a feature", limits=(0.3, 1.05)),
+        title="writers (TopK)",
+        marks=(Level(0.5, dash=":"),),
+    ),
+    Points(
+        y="shares",
+        place="recovery",
+        arms=(ROTATED, "TopK"),
+        across="planted share of a head",
+        up="share ρ of the matched latent",
+        title="shares of heads",
+        marks=(Formula(lambda share: share, "planted", between=(0, 1)),),
+    ),
+    Points(
+        y="ablation",
+        place="recovery",
+        arms=("TopK", "ReLU"),
+        across=Axis("DFA of a head / f", limits=(-1, 2.5)),
+        up=Axis("fall of f without the head / f", limits=(-1, 1.4)),
+        title="ablation of heads",
+        marks=(Formula(lambda dfa: np.minimum(dfa, 1), "min(DFA, f)", between=(-1, 2.5)),),
+    ),
+    Lines(
+        y={"MCC": "with V W_O, in z W_O", "MCC in z": "with V, taken back to z", "agreement": "with the SAE of z"},
+        by="metric",
+        place="output",
+        at={"x": mixed},
+        across=Axis("cond(W_O)", log=True),
+        up=Axis("matched |cosine|", limits=UNIT),
+        title="trained on z W_O",
+        marks=(Level("agreement", "two SAEs of z with each other", {"place": "output", "x": 0.0}),),
+    ),
+)
+"""directions, writers, shares; ablations, cond(W_O)"""
+
+
+def roles(settings: Any) -> Lines:
+    """The top-ten rule, planted and trained, with its formula."""
     middle = settings.owned[len(settings.owned) // 2]
     colours = dict(zip(settings.owned, (3, 0, 2, 4, 5), strict=False))
-    roles = [Series(f"{own} own", "planted", {"owned": own}, look(i)) for own, i in colours.items()]
-    roles.append(Series(f"{middle}, trained", "trained", {"owned": middle}, Look("black", "X", (0, (8, 2)))))
+    lines = [Series(f"{own} own", "planted", {"owned": own}, look(i)) for own, i in colours.items()]
+    lines.append(Series(f"{middle}, trained", "trained", {"owned": middle}, Look("black", "X", (0, (8, 2)))))
     formulas = [Trace("formula", where={"place": "roles", "owned": o}, colour=COLOURS[i]) for o, i in colours.items()]
-    writers = [Series(name, metric, {"arm": "TopK"}) for metric, name in NAMES.items()]
-    panels = [
-        Lines(
-            y="MCC",
-            over=PER_HEAD,
-            place="recovery",
-            across=heads,
-            up=Axis("matched |cosine| with planted directions", limits=unit),
-            title="directions",
-        ),
-        Lines(
-            y=[*writers, Series("ρ, heads mixed", RHO, {"arm": ROTATED}, LOOKS[ROTATED])],
-            over=PER_HEAD,
-            place="recovery",
-            across=heads,
-            up=Axis("AUC for the heads that write a feature", limits=(0.3, 1.05)),
-            title="writers (TopK)",
-            marks=(Level(0.5, dash=":"),),
-        ),
-        Points(
-            y="shares",
-            place="recovery",
-            arms=(ROTATED, "TopK"),
-            across="planted share of a head",
-            up="share ρ of the matched latent",
-            title="shares of heads",
-            marks=(Formula(lambda share: share, "planted", between=(0, 1)),),
-        ),
-        Points(
-            y="ablation",
-            place="recovery",
-            arms=("TopK", "ReLU"),
-            across=Axis("DFA of a head / f", limits=(-1, 2.5)),
-            up=Axis("fall of f without the head / f", limits=(-1, 1.4)),
-            title="ablation of heads",
-            marks=(Formula(lambda dfa: np.minimum(dfa, 1), "min(DFA, f)", between=(-1, 2.5)),),
-        ),
-        Lines(
-            y={"MCC": "with V W_O, in z W_O", "MCC in z": "with V, taken back to z", "agreement": "with the SAE of z"},
-            by="metric",
-            place="output",
-            at={"x": mixed},
-            across=Axis("cond(W_O)", log=True),
-            up=Axis("matched |cosine|", limits=unit),
-            title="trained on z W_O",
-            marks=(Level("agreement", "two SAEs of z with each other", {"place": "output", "x": 0.0}),),
-        ),
-        Lines(
-            y=roles,
-            place="roles",
-            across="share of features split over two heads",
-            up=Axis("one-role heads called polysemantic", limits=(-0.05, 1.05)),
-            title="top ten of ρ; dashed: formula",
-            marks=formulas,
-        ),
-    ]
+    return Lines(
+        y=lines,
+        place="roles",
+        across="share of features split over two heads",
+        up=Axis("one-role heads called polysemantic", limits=(-0.05, 1.05)),
+        title="top ten of ρ; dashed: formula",
+        marks=formulas,
+    )
+
+
+def figures(settings: Any) -> list[Figure]:
+    """Directions, writers, shares; ablations, cond(W_O), the top-ten rule."""
     caption = (
         f"{settings.heads} heads of width {settings.d_head}, d = {settings.heads * settings.d_head}; features "
         f"written by 1, 2, 3 heads (.5, .3, .2; right below: 1 or 2); {settings.active:g} at a source, two sources "
@@ -107,7 +114,7 @@ def figures(settings: Any) -> list[Figure]:
         f"{settings.batch}; n_true = {settings.base} where it does not vary; {settings.seeds} seeds: median, "
         "10-90 % band, points; scatters: the first seed."
     )
-    return [Figure("attention", panels, caption, arms=LOOKS)]
+    return [Figure("attention", [*RECOVERY, roles(settings)], caption, arms=LOOKS)]
 
 
 def tables(settings: Any) -> list[Medians]:
