@@ -43,7 +43,7 @@ FIGURES = (
                     y="mcc",
                     over="over_floor",
                     place=place,
-                    across=Axis("J over the SVD's error", log=True),
+                    across=Axis("J over the SVD's error", log=True, ticks=(1, 10, 100, 1000)),
                     up=_COSINE,
                     marks=(_CHANCE[place],),
                     title=place,
