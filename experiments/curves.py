@@ -30,9 +30,10 @@ def curves(
         name: of the first figure.
         columns: left to right.
         metrics: metric -> label, top to bottom, all of them shares.
-        caption: see `Figure`.
+        caption: of all, as it stands.
         ceiling: what rows of that kind are.
     """
+    text = caption.replace("{", "{{").replace("}", "}}")
     held = max(1, MOST_PANELS // len(metrics))
     figures = []
     for start in range(0, len(columns), held):
@@ -52,5 +53,5 @@ def curves(
         ]
         number = f"-{start // held + 1}" if start else ""
         shape = len(group) if len(group) > 1 else None
-        figures.append(Figure(name + number, panels, caption, columns=shape, size=(3.7, 2.5)))
+        figures.append(Figure(name + number, panels, text, columns=shape, size=(3.7, 2.5)))
     return figures

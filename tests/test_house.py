@@ -106,12 +106,7 @@ def test_targets_of_make_on_the_pages_exist() -> None:
     assert not [name for name in targets if f"\n{name}: " not in (ROOT / "Makefile").read_text()]
 
 
-LONG = {
-    *("workbench/sae.py: SAE", "experiments/actions/figures.py: draw_extrapolation"),
-    "experiments/actions/study.py: learned",
-    *("experiments/attention/study.py: recovery", "experiments/concepts/figures.py: draw_concepts"),
-    *("experiments/factors/study.py: draw", "experiments/lm/report.py: tell"),
-}
+LONG = {"workbench/sae.py: SAE", "experiments/lm/report.py: tell"}
 """those that are yet to be taken apart; nothing is to join them"""
 
 

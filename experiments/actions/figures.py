@@ -1,90 +1,169 @@
-"""Figure on interventions: predictions along actions, errors over noise and zeros, a map of the error over actions."""
+"""Figures, tables and questions on interventions: predictions along actions, errors over noise and zeros, a map."""
 
-from pathlib import Path
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-import polars as pl
+from matplotlib.axes import Axes
 
-from workbench.study.figure import finish, numbers, shared_legend, styled, subplots
-from workbench.study.panels import COLOURS, draw_band
+from workbench.study.figure import Figure
+from workbench.study.panels import Axis, Heat, Level, Lines, Scene, Shade, Trace, look
+from workbench.study.questions import Quantity, Question, lead, score
+from workbench.study.tables import Medians
+from workbench.topics.actions.autoencoder import PENALTIES
 
-LEARNED = {
-    "latents": COLOURS[7],
-    "restricted": COLOURS[0],
-    "restricted, no control": COLOURS[5],
-    "autoencoder": COLOURS[1],
-    "y ~ a, network": COLOURS[3],
-    "y ~ a, quadratic": COLOURS[2],
+METHODS = {
+    "latents": "the latents themselves",
+    "restricted": "restricted",
+    "restricted_no_control": "restricted, no control",
+    "autoencoder": "autoencoder",
+    "network": "y ~ a, network",
+    "quadratic": "y ~ a, quadratic",
 }
-"""method -> colour"""
+LOOKS = {name: look(i) for name, i in zip(METHODS, (7, 0, 5, 1, 3, 2), strict=True)}
+RIVALS = ("autoencoder", "restricted_no_control", "network", "quadratic")
+_CONTROL = {"control": "with control function", "none": "without"}
+_DIAGONAL = {"line": "(r, r)"}
+_ON = {"place": "linear", **_DIAGONAL}
+_ACTION = "r: action a* = (r, r); grey: mostly seen"
 
 
-def draw_extrapolation(frame: pl.DataFrame, settings: Any, line: list[float], stem: Path) -> list[Path]:
-    """Six panels of `experiments/actions/study.py`, from its table alone.
+@dataclass(frozen=True)
+class Seen:
+    """The cells of actions that were seen, on a map of whole actions from -3 on."""
 
-    Args:
-        frame: rows of part, noise, zero, seed, line, reach, method, penalty, what, value.
-        settings: of the experiment.
-        line: entries of the actions on the map's grid.
-        stem: of the files.
-    """
-    base = {"part": "learned", "noise": settings.base, "zero": 0.0}
-    with styled():
-        figure, panels = subplots(2, 3, figsize=(11.5, 7.2))
-        (along, by_noise, by_penalty), (bias, by_zero, chart) = panels
-        reach = sorted(frame.filter(pl.col("part") == "linear")["reach"].unique().to_list())
+    def draw(self, axes: Axes, scene: Scene) -> None:
+        """Draw its edge."""
+        axes.plot([1.5, 4.5, 4.5, 1.5, 1.5], [1.5, 1.5, 4.5, 4.5, 1.5], color="white", linewidth=1.8)
 
-        def linear(what: str) -> list[list[float]]:
-            return [numbers(frame, part="linear", line="(r, r)", reach=r, what=what) for r in reach]
 
-        for what, colour, label in (("control", COLOURS[0], "with control function"), ("none", COLOURS[1], "without")):
-            draw_band(along, reach, linear(what), colour, label, linestyle="none", marker="o", markersize=4)
-            off = [np.subtract(a, b).tolist() for a, b in zip(linear(what), linear("truth"), strict=True)]
-            draw_band(bias, reach, off, colour, label, linestyle="none", marker="o", markersize=4)
-        truth, biased = ([own[0] for own in linear(what)] for what in ("truth", "truth + bias"))
-        along.plot(reach, truth, color="black", linewidth=1, label="E[y | do(a*)]")
-        along.plot(reach, biased, "--", color="0.45", linewidth=1.2, label="and the bias, closed form")
-        bias.plot(reach, np.subtract(biased, truth), "--", color="0.45", linewidth=1.2, label="closed form")
-        bias.axhline(0, color="black", linewidth=1)
-        for panel in (along, bias):
-            panel.axvspan(0, 1, color="0.45", alpha=0.12, linewidth=0)
-            panel.set(xlabel="r: action a* = (r, r); grey: mostly seen")
-            panel.legend(frameon=False, fontsize=7.5)
-        along.set(ylabel="outcome", title="linear and Gaussian")
-        bias.set(ylabel="prediction less E[y | do(a*)]")
-        for method, colour in LEARNED.items():
-            for panel, name, places in ((by_noise, "noise", settings.noise), (by_zero, "zero", settings.zero)):
-                values = [numbers(frame, **{**base, name: v}, method=method, what="outside") for v in places]
-                draw_band(panel, places, values, colour, method, marker="o", markersize=3)
-        ylabel = "squared error outside / variance"
-        by_noise.set(xscale="log", yscale="log", xlabel="noise of the latents, over default", ylabel=ylabel)
-        by_noise.set_xticks(settings.noise, [f"{v:g}" for v in settings.noise])
-        by_noise.minorticks_off()
-        by_noise.set_title("nonlinear mixing: unseen actions")
-        by_zero.set(yscale="log", xlabel="P(h_i = 0): outside of the theorem", ylabel=ylabel)
-        own = frame.filter(pl.col("method") == "penalty", pl.col("noise") == settings.base, pl.col("zero") == 0)
-        penalties = sorted(own["penalty"].unique().to_list())
-        places = [max(p, penalties[1] / 10) for p in penalties]
-        for what, colour, label in (("R2", COLOURS[0], "R²(h ~ z)"), ("outside", COLOURS[1], "error outside")):
-            values = [numbers(own, penalty=p, what=what) for p in penalties]
-            draw_band(by_penalty, places, values, colour, label, marker="o", markersize=3)
-        by_penalty.set(xscale="log", yscale="log", xlabel="weight of the restriction", ylabel="R², error / variance")
-        by_penalty.set_title("what the restriction does")
-        by_penalty.set_xticks(places, [f"{p:g}" for p in penalties])
-        by_penalty.minorticks_off()
-        by_penalty.legend(frameon=False, fontsize=7.5)
-        n = len(line)
-        off = np.array([np.median(numbers(frame, **base, method="restricted", what=f"off/{i}")) for i in range(n * n)])
-        image = chart.imshow(off.reshape(n, n).T, origin="lower", cmap="cividis", extent=(-3.5, 3.5, -3.5, 3.5))
-        chart.plot([-1, 1, 1, -1, -1], [-1, -1, 1, 1, -1], color="white", linewidth=1.5)
-        chart.set(xlabel="a*_1 (white: seen)", ylabel="a*_2", title="restricted: |error| / sd")
-        chart.grid(visible=False)
-        shared_legend(figure, (by_noise,), columns=6)
-        figure.colorbar(image, ax=chart, shrink=0.8)
-        caption = (
-            f"Two latents, d = 10, two actions; {settings.samples} samples; {settings.seeds} worlds and seeds: median, "
-            f"10-90 % band, points. Left: x = hV, noise 1. Others: leaky-ReLU mixing, autoencoders of {settings.steps} "
-            f"steps of {settings.batch}; weight by reconstruction; noise {settings.base:g} where it does not vary."
+def along(metric: str, **more: Any) -> Lines:
+    """The linear part, over actions on the diagonal."""
+    return Lines(
+        y=metric, place="linear", at=_DIAGONAL, names=_CONTROL, joined=False, across=_ACTION, legend="own", **more
+    )
+
+
+_LINEAR = (
+    along(
+        "prediction",
+        up="outcome",
+        title="linear and Gaussian",
+        marks=(
+            Trace("truth", "E[y | do(a*)]", where=_ON, dash="-"),
+            Trace("closed_form", "and the bias, closed form", where=_ON, colour="0.45"),
+            Shade(0, 1),
+        ),
+    ),
+    along(
+        "bias",
+        up="prediction less E[y | do(a*)]",
+        marks=(
+            Trace("closed_form_bias", "closed form", where=_ON, colour="0.45"),
+            Level(0.0, colour="black", dash="-"),
+            Shade(0, 1),
+        ),
+    ),
+)
+_SPOTS = {max(penalty, PENALTIES[1] / 10): f"{penalty:g}" for penalty in PENALTIES}
+_PENALTY = Lines(
+    y={"R2": "R²(h ~ z)", "outside": "error outside"},
+    by="metric",
+    place="learned",
+    arms=("penalty",),
+    across=Axis("weight of the restriction", log=True, ticks=_SPOTS),
+    up=Axis("R², error / variance", log=True),
+    title="what the restriction does",
+    legend="own",
+)
+_MAP = Heat(
+    y="off",
+    over=("a1", "a2"),
+    place="learned",
+    arms=("restricted",),
+    span=(0, None),
+    across="a*_1 (white: seen)",
+    up="a*_2",
+    title="restricted: |error| / sd",
+    marks=(Seen(),),
+)
+_OUTSIDE = Lines(
+    y="outside",
+    place="learned",
+    looks=LOOKS,
+    up=Axis("squared error outside / variance", log=True),
+    legend="shared",
+)
+_CAPTION = (
+    "Two latents, d = 10, two actions; {samples} samples; {seeds} seeds of worlds and weights: median, 10-90 % band, "
+    "points. Left above: x = hV, noise 1. Others: leaky-ReLU mixing, autoencoders of {train[steps]} steps of "
+    "{train[batch]}; weight by reconstruction; noise {base:g} where it does not vary."
+)
+
+
+def figures(settings: Any) -> list[Figure]:
+    """Predictions and the restriction; then the errors of all methods, in two groups."""
+    base = {"noise": settings.base, "zero": 0.0}
+    panels = [*_LINEAR, replace(_PENALTY, at=base), replace(_MAP, at=base)]
+    errors = [
+        replace(_OUTSIDE, over=over, at=at, names={name: METHODS[name] for name in group}, across=axis)
+        for group in (("latents", "restricted", "restricted_no_control", "autoencoder"), ("restricted", *RIVALS[2:]))
+        for over, at, axis in (
+            ("noise", {"zero": 0.0}, Axis("noise of the latents, over default", log=True)),
+            ("zero", {"noise": settings.base}, Axis("P(h_i = 0): outside of the theorem")),
         )
-        return finish(figure, caption, stem)
+    ]
+    learned = _CAPTION.replace("Left above: x = hV, noise 1. Others: l", "L")
+    return [
+        Figure("interventions", panels, _CAPTION, arms={}),
+        Figure("interventions-errors", errors, learned, arms={}),
+    ]
+
+
+TABLES = (
+    Medians(
+        "linear: medians over seeds, actions a* on two lines",
+        {
+            "truth": "E[y|do(a*)]",
+            "closed_form": "and bias",
+            "prediction": "prediction",
+            "effective_samples": "effective samples",
+        },
+        by=("line", "x", "arm"),
+        place="linear",
+        formats={"effective_samples": "{:,.0f}"} | dict.fromkeys(("truth", "closed_form", "prediction"), "{:.3f}"),
+        names={"none": "no control"},
+    ),
+    Medians(
+        "learned: medians over seeds; squared error over the variance of E[y|do(a*)]",
+        {"R2": "R²(h ~ z)", "inside": "inside", "outside": "outside"},
+        by=("noise", "zero", "arm"),
+        place="learned",
+        arms=tuple(METHODS),
+        formats=dict.fromkeys(("R2", "inside", "outside"), "{:.3g}"),
+        names=METHODS,
+    ),
+)
+
+
+def log10(quantity: Quantity) -> Quantity:
+    """The decimal logarithm."""
+    return Quantity(
+        quantity.label, lambda table: {key: math.log10(value) for key, value in quantity.read(table).items()}
+    )
+
+
+def questions(settings: Any) -> list[Question]:
+    """Whether the restriction with a control function predicts best where nothing was seen, and what it recovers."""
+    errors = {name: log10(score(name, "outside")) for name in ("restricted", *RIVALS)}
+    leads = [(errors[rival] - errors["restricted"]).named(f"on {METHODS[rival]}") for rival in RIVALS]
+    asked: list[Question] = []
+    for column, where, words in (
+        ("noise", {"zero": 0.0}, "noise {noise:g}"),
+        ("zero", {"noise": settings.base, "zero": lambda values: [v for v in values if v]}, "P(h = 0) = {zero:g}"),
+    ):
+        at: dict[str, Any] = {"each": column, "where": {"place": "learned", **where}}
+        asked.append(Question(f"{words}: restricted errs least at unseen actions, log10 of error", leads, **at))
+        r2 = lead("restricted", "autoencoder", "R2")
+        asked.append(Question(f"{words}: R² of latents above no restriction", r2, **at))
+    return asked

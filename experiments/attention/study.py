@@ -12,26 +12,24 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 # isort: split
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from experiments.attention.figures import ROTATED, draw, said, table_of
-from experiments.cells import Cell, Report, carry_out, commanded
+from experiments.attention.figures import DFA, LIFT, RHO, ROTATED, SIZE, figures, questions, tables
 from synthetic.attention.layer import PlantedAttention
-from synthetic.base.console import Console
 from synthetic.base.errors import must
-from synthetic.base.flags import read_flags
 from synthetic.base.streams import stream
-from synthetic.laws.directions import unit
+from synthetic.laws.directions import unit as unit_rows
 from workbench import SAE, TrainConfig, create, evaluate, train
 from workbench.metrics.attribution import by_head, has_one_role, head_share
-from workbench.metrics.matching import match, random_geometries
+from workbench.metrics.matching import Geometry, match, random_geometries
 from workbench.metrics.products import auroc
+from workbench.study.flags import RunFlags
+from workbench.study.study import Study
+from workbench.study.units import Report, Row, Unit
 from workbench.theory.attention import one_role_chance, ranking_cosine
 
 ARMS = {"TopK": "topk", "ReLU": "relu", ROTATED: "topk"}
@@ -41,7 +39,7 @@ _SAMPLES = 4096
 
 
 @dataclass(frozen=True)
-class Attention:
+class Attention(RunFlags):
     """Settings."""
 
     n_true: tuple[int, ...] = (32, 64, 128, 256)
@@ -66,22 +64,11 @@ class Attention:
     """penalty of ReLU"""
     latents: int = 2
     """latents a feature"""
-    steps: int = 600
-    """training steps"""
-    batch: int = 256
-    """samples a step"""
-    lr: float = 5e-3
-    """Adam's step size"""
-    seeds: int = 5
-    """worlds, each with weights and samples of its own"""
-    jobs: int = 0
-    """processes; 0 for one a core"""
-    out: Path = Path("runs")
-    """where run folders go"""
-    resume: Path | None = None
-    """run folder to continue, with the settings it was started with"""
-    dry_run: bool = False
-    """print the settings and the cells, and stop"""
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=600, batch=256, lr=5e-3))
+    """training; each seed has a world, weights and samples of its own"""
+
+    adds = ("seeds", "n_true", "split")
+    least_seeds = 2
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
@@ -100,152 +87,180 @@ class Attention:
         must(self.owned, "--owned", "one or more", "none", "name some")
         must(self.l1 >= 0, "--l1", "at least 0", self.l1, "raise it")
         must(0 < self.active <= least, "--active", f"in (0, {least}]", self.active, "the rate is active / n_true")
-        must(self.seeds >= 2, "--seeds", "at least 2", self.seeds, "an interval needs two numbers")
-        TrainConfig(steps=self.steps, batch=self.batch, lr=self.lr)
 
 
-def plan(settings: Attention) -> list[Cell]:
-    """One cell a seed, world and arm; all of W_O's condition numbers of a seed in one, as they are compared."""
-    names = ("heads", "d_head", "active", "k", "l1", "latents", "steps", "batch", "lr", "base", "condition")
-    common = {name: getattr(settings, name) for name in names}
-    size, base, middle = settings.steps * settings.batch, settings.base, settings.owned[len(settings.owned) // 2]
-    cells: list[Cell] = []
+@dataclass(frozen=True, kw_only=True)
+class Layer(Unit):
+    """A planted layer of one seed, and what is done with it."""
 
-    def add(id: str, seed: int, part: str, n_true: int, size: int, arm: str = "TopK", **own: Any) -> None:
-        about = {"part": part, "arm": arm, "n_true": n_true, "size": size, "seed": seed}
-        cells.append(common | about | own | {"id": f"{part}/{id}/{seed}"})
+    settings: Attention
+    part: str
+    n_true: int
+    arm: str = "TopK"
+    owned: int | None = None
+    """features of a head's own role"""
+    split: float | None = None
 
+    @property
+    def size(self) -> int:
+        """Samples; all of W_O's condition numbers of a seed are compared, and are one unit."""
+        stacks = {"output": 2 + len(self.settings.condition), "recovery": 1, "roles": int(self.trains)}
+        return stacks[self.part] * self.settings.train.steps * self.settings.train.batch
+
+    @property
+    def trains(self) -> bool:
+        """Of roles: whether a dictionary is trained too."""
+        owned = self.settings.owned
+        return self.owned == owned[len(owned) // 2]
+
+    @property
+    def seed(self) -> int:
+        """Its one seed."""
+        return self.seeds[0]
+
+    def world(self, **own: Any) -> PlantedAttention:
+        """A planted layer."""
+        sizes = {"heads": self.settings.heads, "d_head": self.settings.d_head, "n_true": self.n_true}
+        return PlantedAttention(**sizes, seed=self.seed, rate=self.settings.active / self.n_true, **own)
+
+    def trained(self, world: PlantedAttention, report: Report, seed: int) -> SAE:
+        """An SAE of its arm; `seed` is of weights and samples."""
+        settings, config = self.settings, self.settings.train
+        own = {"l1": settings.l1} if self.arm == "ReLU" else {"k": settings.k}
+        sae = create(ARMS[self.arm], world.d, settings.latents * self.n_true, seed=seed, **own)
+        train(sae, world, config, seed=seed, on_step=lambda now: report(now.step * config.batch, "training"))
+        return sae.eval().requires_grad_(False)
+
+
+def plan(settings: Attention) -> Iterator[Layer]:
+    """One unit a seed, world and arm."""
     for seed in range(settings.seeds):
-        add("all", seed, "output", base, size * (2 + len(settings.condition)))
+        common: dict[str, Any] = {"settings": settings, "seeds": (seed,)}
+        yield Layer(part="output", n_true=settings.base, **common)
         for n in settings.n_true:
             for arm in ARMS:
-                add(f"{arm}/{n}", seed, "recovery", n, size, arm)
+                yield Layer(part="recovery", n_true=n, arm=arm, **common)
         for owned in settings.owned:
             for split in settings.split:
-                trains = owned == middle
-                own = {"owned": owned, "split": split, "trains": trains}
-                add(f"{owned}/{split:g}", seed, "roles", owned * settings.heads, size * trains, **own)
-    return cells
+                yield Layer(part="roles", n_true=owned * settings.heads, owned=owned, split=split, **common)
 
 
-def world_of(cell: Cell, **own: Any) -> PlantedAttention:
-    """A planted layer."""
-    sizes = {name: cell[name] for name in ("heads", "d_head", "n_true", "seed")}
-    return PlantedAttention(**sizes, rate=cell["active"] / cell["n_true"], **own)
+def scored(world: PlantedAttention, seed: int) -> Tensor:
+    """Samples that scores are taken on."""
+    return world.sample(_SAMPLES, stream(seed, "attention/score")).x
 
 
-def trained(cell: Cell, world: PlantedAttention, report: Report, seed: int) -> SAE:
-    """An SAE of the cell's arm; `seed` is of weights and samples."""
-    own = {"l1": cell["l1"]} if cell["arm"] == "ReLU" else {"k": cell["k"]}
-    sae = create(ARMS[cell["arm"]], world.d, cell["latents"] * cell["n_true"], seed=seed, **own)
-    config = TrainConfig(steps=cell["steps"], batch=cell["batch"], lr=cell["lr"])
-    train(sae, world, config, seed=seed, on_step=lambda now: report(now.step * cell["batch"], "training"))
-    return sae.eval().requires_grad_(False)
-
-
-def recovery(cell: Cell, report: Report) -> list[dict[str, Any]]:
+def recovery(unit: Layer, report: Report) -> Iterator[Row]:
     """Directions and writers found; at the base size also what an ablation of heads does."""
-    rotated, heads = cell["arm"] == ROTATED, cell["heads"]
-    world = world_of(cell, mixing=1.0 if rotated else None)
-    sae = trained(cell, world, report, cell["seed"])
-    x, writers = world.sample(_SAMPLES, stream(cell["seed"], "attention/score")).x, world.writers
-    geometry = match(sae.W_dec, world.truth.features)
-    own, f = geometry.latent_of, sae.encode(x)
-    share, f_own = head_share(sae.W_dec[own].double(), heads), f[:, own]
-    z = x.unflatten(1, (heads, -1)).norm(dim=2)
-    on, fit = (f_own > 0).float(), evaluate(sae, x, metrics=("l0", "fvu"))
+    rotated, heads = unit.arm == ROTATED, unit.settings.heads
+    world = unit.world(mixing=1.0 if rotated else None)
+    sae = unit.trained(world, report, unit.seed)
+    x, geometry = scored(world, unit.seed), match(sae.W_dec, world.truth.features)
+    f, share = sae.encode(x), head_share(sae.W_dec[geometry.latent_of].double(), heads)
+    chance, fit = random_geometries(sae.m, world.truth.features), evaluate(sae, x, metrics=("l0", "fvu"))
+    scores: dict[str, Any] = writers_found(sae, world, geometry, x, f, share) | {
+        "features_per_head": float(world.writers.sum() / heads),
+        "mcc": geometry.mean_matched,
+        "mcc_null": sum(g.mean_matched for g in chance) / len(chance),
+        "recall@.9": float((geometry.cosine_of >= 0.9).double().mean()),
+        "l0": fit["l0"],
+        "fvu": fit["fvu"],
+        "largest_share": float(share.amax(1).mean()),
+    }
+    for metric, value in scores.items():
+        kind = "null" if metric.endswith("_null") else "score"
+        yield {"metric": metric.removesuffix("_null"), "kind": kind, "value": value}
+    if unit.n_true == unit.settings.base:
+        planted = (world.amplitudes / world.amplitudes.sum(1, keepdim=True)).flatten()
+        first = unit.seed == 0
+        yield from points("shares", planted, share.flatten()) if first else ()
+        yield from () if rotated else ablation(sae, x[:512], heads, first)
+
+
+def writers_found(
+    sae: SAE, world: PlantedAttention, geometry: Geometry, x: Tensor, f: Tensor, share: Tensor
+) -> dict[str, float]:
+    """AUC of what may tell a feature's writers, and whether the theory's cosine ranks them."""
+    own, heads, writers = geometry.latent_of, world.heads, world.writers
+    z, on = x.unflatten(1, (heads, -1)).norm(dim=2), (f[:, own] > 0).float()
     fires = on.sum(0).clamp_min(1)[:, None]
     dfa = by_head(x, sae.W_enc[:, own], heads, sae.scale)
     scores = {
-        "rho": share,
-        "|z|": z.mean(0).expand(cell["n_true"], -1),
-        "|z| when active": on.T @ z / fires / z.mean(0),
-        "DFA when active": (dfa * on[:, None]).sum(0).T / fires,
+        RHO: share,
+        SIZE: z.mean(0).expand(len(writers), -1),
+        LIFT: on.T @ z / fires / z.mean(0),
+        DFA: (dfa * on[:, None]).sum(0).T / fires,
     }
-    found = {f"AUC {name}": auroc(s[writers].double(), s[~writers].double()) for name, s in scores.items()}
-    chance = random_geometries(sae.m, world.truth.features)
+    found = {name: auroc(s[writers].double(), s[~writers].double()) for name, s in scores.items()}
     least = torch.where(writers, world.amplitudes, 1.0).amin(1)
     sure = geometry.cosine_of > torch.tensor([ranking_cosine(float(a)) for a in least])
     ranked = torch.where(writers, share, 1.0).amin(1) > torch.where(writers, 0.0, share).amax(1)
-    found |= {
-        "features a head": float(writers.sum() / heads),
-        "MCC": geometry.mean_matched,
-        "chance": sum(g.mean_matched for g in chance) / len(chance),
-        "recall@.9": float((geometry.cosine_of >= 0.9).double().mean()),
-        "L0": fit["l0"],
-        "FVU": fit["fvu"],
-        "largest share": float(share.amax(1).mean()),
+    return found | {
         "sure": float(sure.double().mean()),
-        "sure but misranked": float((sure & ~ranked).double().mean()),
+        "sure_misranked": float((sure & ~ranked).double().mean()),
     }
-    rows = [{"what": what, "value": value} for what, value in found.items()]
-    if cell["n_true"] != cell["base"]:
-        return rows
-    planted = (world.amplitudes / world.amplitudes.sum(1, keepdim=True)).flatten()
-    first = cell["seed"] == 0
-    rows += points("shares", planted, share.flatten()) if first else []
-    return rows + ([] if rotated else ablation(sae, x[:512], heads, first))
 
 
-def ablation(sae: SAE, x: Tensor, heads: int, first: bool) -> list[dict[str, Any]]:
+def ablation(sae: SAE, x: Tensor, heads: int, first: bool) -> Iterator[Row]:
     """Of active latents: the fall when a head is set to 0 against the head's part, both over f."""
     parts, f = by_head(x, sae.W_enc, heads, sae.scale) / sae.scale, sae.encode(x)
     share, fall, on = [], [], f > 1e-2 * f.max()
     for h in range(heads):
-        kept = torch.ones(heads, 1).index_fill(0, torch.tensor(h), 0.0)
-        without = sae.encode((x.unflatten(1, (heads, -1)) * kept).flatten(1))
+        mask = torch.ones(heads, 1).index_fill(0, torch.tensor(h), 0.0)
+        without = sae.encode((x.unflatten(1, (heads, -1)) * mask).flatten(1))
         share.append(parts[:, h][on] / f[on])
         fall.append((f - without)[on] / f[on])
     part, effect = torch.cat(share), torch.cat(fall)
     exact, clipped = (effect - part).abs() <= 1e-3, (part > 1 + 1e-3) & ((effect - 1).abs() <= 1e-3)
-    found = {"exactly the part": exact, "clipped": clipped, "neither": ~(exact | clipped)}
-    rows = [{"what": what, "value": float(value.double().mean())} for what, value in found.items()]
+    found = {"exact_part": exact, "clipped": clipped, "neither": ~(exact | clipped)}
+    for metric, value in found.items():
+        yield {"metric": metric, "value": float(value.double().mean())}
     some = torch.linspace(0, len(part) - 1, min(len(part), 1500)).long()
-    return rows + (points("ablation", part[some], effect[some]) if first else [])
+    yield from points("ablation", part[some], effect[some]) if first else ()
 
 
-def points(what: str, x: Tensor, y: Tensor) -> list[dict[str, Any]]:
+def points(metric: str, x: Tensor, y: Tensor) -> Iterator[Row]:
     """Points of a scatter."""
-    return [{"what": what, "place": a, "value": b} for a, b in zip(x.tolist(), y.tolist(), strict=True)]
+    for i, (a, b) in enumerate(zip(x.tolist(), y.tolist(), strict=True)):
+        yield {"metric": metric, "point": i, "x": a, "value": b}
 
 
-def output(cell: Cell, report: Report) -> list[dict[str, Any]]:
+def output(unit: Layer, report: Report) -> Iterator[Row]:
     """Dictionaries of z W_O against the planted V W_O, and taken back to z against one of z; two of z as a ceiling."""
-    seed, plain = cell["seed"], world_of(cell)
+    seed, plain = unit.seed, unit.world()
 
     def alive(sae: SAE, world: PlantedAttention) -> Tensor:
-        x = world.sample(_SAMPLES, stream(seed, "attention/score")).x
-        return sae.W_dec[(sae.encode(x) > 0).any(0)].double()
+        return sae.W_dec[(sae.encode(scored(world, seed)) > 0).any(0)].double()
 
-    base, other = (alive(trained(cell, plain, report, s), plain) for s in (seed, seed + 1000))
-    found = [{"place": 0.0, "what": "MCC", "value": match(base, plain.planted).mean_matched}]
-    found.append({"place": 0.0, "what": "agreement", "value": match(other, base).mean_matched})
-    for condition in cell["condition"]:
-        world = world_of(cell, mixing=condition)
-        rows = alive(trained(cell, world, report, seed), world)
-        back = unit(rows @ torch.linalg.inv(world.tensors["mixing"]))
+    base, other = (alive(unit.trained(plain, report, s), plain) for s in (seed, seed + 1000))
+    yield {"x": 0.0, "metric": "mcc", "value": match(base, plain.planted).mean_matched}
+    yield {"x": 0.0, "metric": "agreement", "value": match(other, base).mean_matched}
+    for condition in unit.settings.condition:
+        world = unit.world(mixing=condition)
+        rows = alive(unit.trained(world, report, seed), world)
+        back = unit_rows(rows @ torch.linalg.inv(world.tensors["mixing"]))
         values = {
-            "MCC": match(rows, world.truth.features).mean_matched,
-            "MCC in z": match(back, plain.planted).mean_matched,
+            "mcc": match(rows, world.truth.features).mean_matched,
+            "mcc_in_z": match(back, plain.planted).mean_matched,
             "agreement": match(back, base).mean_matched,
         }
-        found += [{"place": condition, "what": what, "value": value} for what, value in values.items()]
-    return found
+        for metric, value in values.items():
+            yield {"x": condition, "metric": metric, "value": value}
 
 
-def roles(cell: Cell, report: Report) -> list[dict[str, Any]]:
+def roles(unit: Layer, report: Report) -> Iterator[Row]:
     """Heads, each owner of one role, called polysemantic: by formula, of planted rows, of trained ones."""
-    heads, split = cell["heads"], cell["split"]
-    world = world_of(cell, split=(1 - split, split))
+    heads, split = unit.settings.heads, unit.split or 0.0
+    world = unit.world(split=(1 - split, split))
     planted = has_one_role(head_share(world.planted, heads), world.owners, READ)
     found = {"formula": by_formula(world), "planted": float((~planted).double().mean())}
-    if cell["trains"]:
-        sae = trained(cell, world, report, cell["seed"])
-        x = world.sample(_SAMPLES, stream(cell["seed"], "attention/score")).x
-        rows = sae.W_dec[(sae.encode(x) > 0).any(0)].double()
+    if unit.trains:
+        sae = unit.trained(world, report, unit.seed)
+        rows = sae.W_dec[(sae.encode(scored(world, unit.seed)) > 0).any(0)].double()
         role = world.owners[match(rows, world.planted).nearest]
         found["trained"] = float((~has_one_role(head_share(rows, heads), role, READ)).double().mean())
-    return [{"what": what, "place": split, "owned": cell["owned"], "value": value} for what, value in found.items()]
+    for metric, value in found.items():
+        yield {"metric": metric, "x": split, "owned": unit.owned, "value": value}
 
 
 def by_formula(world: PlantedAttention) -> float:
@@ -261,38 +276,31 @@ def by_formula(world: PlantedAttention) -> float:
     return wrong / world.heads
 
 
-def work(cell: Cell, report: Report) -> list[dict[str, Any]]:
-    """One cell; runs in a process of the pool."""
-    return {"recovery": recovery, "output": output, "roles": roles}[cell["part"]](cell, report)
+def work(unit: Layer, report: Report) -> Iterator[Row]:
+    """Rows of a unit: x is a planted share, a condition number, or the share of split features."""
+    settings = unit.settings
+    about: Row = {"place": unit.part, "arm": unit.arm, "world": "PlantedAttention", "n_true": unit.n_true}
+    about |= {"d": settings.heads * settings.d_head, "m": settings.latents * unit.n_true}
+    about |= {"world_seed": unit.seed, "seed": unit.seed}
+    for row in {"recovery": recovery, "output": output, "roles": roles}[unit.part](unit, report):
+        yield about | row
 
 
-def rows(cells: list[Cell], results: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Tidy rows: one number a seed."""
-    for cell in cells:
-        about = {name: cell[name] for name in ("part", "arm", "n_true", "seed")}
-        for row in results[cell["id"]]:
-            yield about | {"owned": None, "place": None} | row
-
-
-def experiment(settings: Attention, console: Console) -> int:
-    """Plan, run, write, draw, show; returns the exit code."""
-    done = carry_out(settings, "attention", plan, work, console, lambda cell: f"{cell['id']:28} {cell['size']:,}")
-    if isinstance(done, int):
-        return done
-    settings, run = done.settings, done.run
-    frame = done.table(rows)
-    paths = draw(frame, settings, run.folder / "figures/attention")
-    console.print(table_of(frame, settings))
-    for line in said(frame, settings):
-        console.print(line, highlight=False)
-    console.print(f"figure {paths[0]}\nresults {run.folder}", soft_wrap=True, highlight=False)
-    return 0
-
-
-def main() -> int:
-    """Parse and run."""
-    return commanded("attention", partial(read_flags, Attention, description=__doc__), experiment)
-
+STUDY = Study(
+    name="attention",
+    question=__doc__,
+    settings=Attention,
+    plan=plan,
+    work=work,
+    figures=figures,
+    tables=tables,
+    questions=questions,
+    toy=Attention(
+        n_true=(24, 32), base=24, condition=(1.0, 1000.0), split=(0.0, 1.0), owned=(4, 12, 16), heads=6, d_head=6,
+        seeds=2, train=TrainConfig(steps=120, batch=128, lr=0.01),
+    ),
+)  # fmt: skip
+main = STUDY.main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,91 +1,172 @@
-"""Figures on latent concepts: what a perfect predictor's logits are linear in, and what probes make of it."""
+"""Figure and tables on latent concepts: what a perfect predictor's logits are linear in, and what probes make of it."""
 
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from matplotlib.axes import Axes
+from rich.table import Table
 
-from workbench.study.figure import finish, numbers, styled, subplots
-from workbench.study.panels import COLOURS, draw_band, heat
+from workbench.study.figure import Figure
+from workbench.study.panels import Axis, Formula, Heat, Lines, Scene, Series, look
+from workbench.study.selection import present, replicates, rows
+from workbench.study.tables import Medians
 
-Reference = dict[str, dict[float, float]]
+REFERENCE = {
+    "ambiguity": {1.0: 0.58, 8.0: 0.11, 32.0: 0.025},
+    "residual_size": {1.0: 0.15, 8.0: 1.70, 32.0: 7.63},
+    "R2_log": {1.0: 0.84, 8.0: 0.43, 32.0: 0.37},
+    "R2_prob": {1.0: 0.98, 8.0: 0.986, 32.0: 0.997},
+}
+"""figures of an independent run, generic tokens, l = 8, by sharpness; how many tokens and contexts is not recorded"""
+FIT = {"R2_log": "R², log p(c|s)", "R2_prob": "R², p(c|s)"}
+ALL = {**FIT, "ambiguity": "ambiguity ε"}
+SIZE = "mean |h_y − h_0|"
+LOOKS = {name: look(i) for name, i in zip((*ALL, "residual_size", "accuracy"), (1, 0, 2, 3, 4), strict=True)}
 
 
-def values(frame: pl.DataFrame, part: str, metric: str, x: float | int, y: float | int | None = None) -> list[float]:
-    """One number a model."""
-    return numbers(frame, part=part, metric=metric, x=x, **({} if y is None else {"y": y}))
+@dataclass(frozen=True)
+class Reference:
+    """Diamonds where another run stands."""
+
+    metrics: tuple[str, ...]
+
+    def draw(self, axes: Axes, scene: Scene) -> None:
+        """Draw one for each metric and sharpness of that run."""
+        label: str | None = "reference run"
+        for metric in self.metrics:
+            x, y = zip(*REFERENCE[metric].items(), strict=True)
+            colour = LOOKS[metric].colour
+            axes.plot(x, y, "D", markerfacecolor="white", markeredgecolor=colour, markersize=6, label=label)
+            label = None
 
 
-def draw_concepts(frame: pl.DataFrame, settings: Any, reference: Reference, stem: Path) -> list[Path]:
-    """Six panels of `experiments/concepts/study.py`, from its table alone.
+_SHARP = Axis("sharpness t of contexts", log=True)
+_ER2 = {"arm": "ER-2"}
+_OF_N = (
+    Series("Bayes accuracy", "bayes_accuracy", _ER2, LOOKS["ambiguity"]),
+    Series("probe accuracy", "accuracy", _ER2, LOOKS["accuracy"]),
+    Series(FIT["R2_log"], "R2_log", _ER2, LOOKS["R2_log"]),
+    Series("typed tokens: R², log-marginals", "typed_R2_marg", _ER2, LOOKS["R2_prob"]),
+)
+FIGURES = (
+    Figure(
+        "concepts",
+        [
+            Lines(
+                y=ALL,
+                by="metric",
+                looks=LOOKS,
+                place="sharpness",
+                across=_SHARP,
+                up=Axis("R², ambiguity", limits=(0, 1.03)),
+                marks=(Reference(tuple(ALL)),),
+                title="clear posteriors, no line",
+                legend="own",
+            ),
+            Lines(
+                y={"residual_size": SIZE},
+                by="metric",
+                looks=LOOKS,
+                place="sharpness",
+                across=_SHARP,
+                up=Axis("nats", log=True),
+                marks=(Reference(("residual_size",)),),
+                title="what linearity leaves out",
+                legend="own",
+            ),
+            Heat(
+                y="R2_log",
+                over=("x", "leak"),
+                place="leak",
+                level=0.999,
+                across="sharpness t",
+                up="leak ε",
+                title="R², log p(c|s): outlined where ≥ .999",
+            ),
+            Lines(
+                y={name: f"1 − {label}" for name, label in FIT.items()},
+                by="metric",
+                looks=LOOKS,
+                place="weak",
+                change=lambda r2: 1 - r2,
+                floor=1e-16,
+                across=Axis("η: what c changes of a token", log=True),
+                up=Axis("1 − R²", log=True),
+                marks=(Formula(lambda eta: 1e-2 * eta**2, "η² / 100", colour="0.45", dash="--"),),
+                title="weak tokens",
+                legend="own",
+            ),
+            Lines(
+                y=_OF_N,
+                place="observed",
+                across="observed tokens N (ER-2 prior, 7 concepts)",
+                up=Axis("accuracy, R²", limits=(0, 1.03)),
+                title="accuracy is not linearity",
+                legend="own",
+            ),
+            Lines(
+                y="log_loss_gap",
+                place="strength",
+                names={"revealing": "revealing tokens", "typed": "typed tokens"},
+                floor=1e-17,
+                across="strength of Potts couplings",
+                up=Axis("log-loss less H(c_k|s), nats", log=True),
+                title="probe against Bayes",
+                legend="own",
+            ),
+        ],
+        "Three binary concepts, l = 8; {seeds} random models a point: median, 10-90 % band, points. R² of a perfect "
+        "predictor's logits, weighted by p(s). {tokens} generic tokens and {contexts} contexts above, 16 and 160 "
+        "tokens below; diamonds: another run, sizes unrecorded.",
+        arms={},
+    ),
+)
 
-    Args:
-        frame: rows of part, x, y, seed, metric, value.
-        settings: of the experiment.
-        reference: metric -> figures of an independent run, by sharpness.
-        stem: of the files.
-    """
-    log, prob, other, last = COLOURS[1], COLOURS[0], COLOURS[2], COLOURS[3]
-    with styled():
-        figure, panels = subplots(2, 3, figsize=(11.5, 7.0))
-        (sharp, size, leak), (weak, seen, depends) = panels
 
-        def lines(panel: Any, part: str, x: tuple, metrics: dict[str, tuple[str, str]], y: float | None = None) -> None:
-            for metric, (colour, label) in metrics.items():
-                draw_band(panel, x, [values(frame, part, metric, float(v), y) for v in x], colour, label)
+def against_reference(table: pl.DataFrame) -> Table:
+    """Means over models by sharpness, beside those of another run."""
+    shown = Table("t", *REFERENCE, title="mean ± sd over models; a reference run, and its distance in sd")
+    own = rows(table, place="sharpness")
+    for t in present(own, "x"):
+        cells = []
+        for metric, known in REFERENCE.items():
+            values = list(replicates(rows(own, x=t), metric).values())
+            mean, sd = float(np.mean(values)), float(np.std(values, ddof=1))
+            said = f"; {known[t]:g}, {(known[t] - mean) / sd:+.1f}" if t in known else ""
+            cells.append(f"{mean:.3g} ± {sd:.2g}{said}")
+        shown.add_row(f"{t:g}", *cells)
+    return shown
 
-        fit = {"R2_log": (log, "R², log p(c|s)"), "R2_prob": (prob, "R², p(c|s)")}
-        lines(sharp, "sharpness", settings.sharpness, {**fit, "ambiguity": (other, "ambiguity ε")})
-        lines(size, "sharpness", settings.sharpness, {"|h|": (last, "mean |h_y − h_0|")})
-        colours = {"R2_log": log, "R2_prob": prob, "ambiguity": other, "|h|": last}
-        for metric, colour in colours.items():
-            panel = size if metric == "|h|" else sharp
-            label = "reference run" if metric in ("ambiguity", "|h|") else None
-            panel.plot(
-                *zip(*reference[metric].items(), strict=True), "D", mfc="white", mec=colour, markersize=6, label=label
-            )
-        for panel in (sharp, size):
-            panel.set(xscale="log", xlabel="sharpness t of contexts")
-            panel.set_xticks(settings.sharpness, [f"{t:g}" for t in settings.sharpness])
-            panel.minorticks_off()
-        sharp.set(ylabel="R², ambiguity", ylim=(0, 1.03), title="clear posteriors, no line")
-        size.set(yscale="log", ylabel="nats", title="what linearity leaves out")
-        grid = np.array(
-            [[np.median(values(frame, "leak", "R2_log", eps, t)) for t in settings.sharpness] for eps in settings.leaks]
-        )
-        heat(leak, settings.sharpness, settings.leaks, grid, 0.999)
-        leak.set(xlabel="sharpness t", ylabel="leak ε", title="R², log p(c|s): outlined where ≥ .999")
-        for metric, (colour, label) in fit.items():
-            left = [[max(1 - v, 1e-16) for v in values(frame, "weak", metric, eta)] for eta in settings.weak]
-            draw_band(weak, settings.weak, left, colour, f"1 − {label}")
-        weak.plot(settings.weak, [1e-2 * eta**2 for eta in settings.weak], "--", color="0.45", label="η² / 100")
-        weak.set(
-            xscale="log", yscale="log", xlabel="η: what c changes of a token", ylabel="1 − R²", title="weak tokens"
-        )
-        beside = {"Bayes accuracy": (other, "Bayes accuracy"), "accuracy": (COLOURS[6], "probe accuracy")}
-        beside |= {"R2_log": fit["R2_log"], "typed: R2_marg": (prob, "typed tokens: R², log-marginals")}
-        lines(seen, "observed", settings.observed, beside, 2.0)
-        seen.set(
-            xlabel="observed tokens N (ER-2 prior, 7 concepts)",
-            ylabel="accuracy, R²",
-            ylim=(0, 1.03),
-            title="accuracy is not linearity",
-        )
-        for metric, colour in (("revealing: log-loss gap", log), ("typed: log-loss gap", prob)):
-            gap = [[max(v, 1e-17) for v in values(frame, "strength", metric, s)] for s in settings.strength]
-            draw_band(depends, settings.strength, gap, colour, metric.split(":")[0] + " tokens")
-        depends.set(
-            yscale="log",
-            xlabel="strength of Potts couplings",
-            ylabel="log-loss less H(c_k|s), nats",
-            title="probe against Bayes",
-        )
-        for panel in (sharp, size, weak, seen, depends):
-            panel.legend(frameon=False, fontsize=7.5)
-        caption = (
-            f"Three binary concepts, l = 8; {settings.models} random models a point: median, 10-90 % band, points. "
-            f"R² of a perfect predictor's logits, weighted by p(s). {settings.tokens} generic tokens and "
-            f"{settings.contexts} contexts above, 16 and 160 tokens below; diamonds: another run, sizes unrecorded."
-        )
-        return finish(figure, caption, stem)
+
+TABLES = (
+    against_reference,
+    Medians(
+        "observed tokens N: medians",
+        {
+            "accuracy": "accuracy",
+            "bayes_accuracy": "Bayes",
+            "R2_log": "R2_log",
+            "R2_prob": "R2_prob",
+            "typed_R2_marg": "typed R2_marg",
+        },
+        by=("arm", "x"),
+        place="observed",
+        formats=dict.fromkeys(("accuracy", "bayes_accuracy", "R2_log", "R2_prob", "typed_R2_marg"), "{:.3f}"),
+    ),
+    Medians(
+        "trained predictors, two seeds: medians",
+        {
+            "divergence": "divergence",
+            "R2_aligned": "x' ~ x",
+            "joint_0": "joint 0",
+            "joint_1": "joint 1",
+            "marginal_0": "marginal 0",
+            "marginal_1": "marginal 1",
+        },
+        by=("arm",),
+        place="trained",
+        formats=dict.fromkeys(("divergence", "R2_aligned", "joint_0", "joint_1", "marginal_0", "marginal_1"), "{:.4g}"),
+        caption="short of 1, R² of x knows the gauge",
+    ),
+)

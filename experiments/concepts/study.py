@@ -14,40 +14,29 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
-from rich.table import Table
 
 import synthetic as S
-from experiments.cells import Cell, Report, carry_out, commanded
-from experiments.concepts.figures import draw_concepts, values
-from synthetic.base.console import Console
+from experiments.concepts.figures import FIGURES, TABLES
 from synthetic.base.errors import must
-from synthetic.base.flags import read_flags
 from synthetic.concepts.activations import centred, exact_activations
+from workbench.study.flags import RunFlags
+from workbench.study.study import Study
+from workbench.study.units import Report, Row, Unit
 from workbench.topics.concepts import probes
 from workbench.topics.concepts.gauge import align
 from workbench.topics.concepts.regression import r_squared
 from workbench.topics.concepts.report import residual_size
 from workbench.topics.concepts.trained import PredictorConfig, train_predictor
 
-REFERENCE = {
-    "ambiguity": {1.0: 0.58, 8.0: 0.11, 32.0: 0.025},
-    "|h|": {1.0: 0.15, 8.0: 1.70, 32.0: 7.63},
-    "R2_log": {1.0: 0.84, 8.0: 0.43, 32.0: 0.37},
-    "R2_prob": {1.0: 0.98, 8.0: 0.986, 32.0: 0.997},
-}
-"""figures of an independent run, generic tokens, l = 8, by sharpness; how many tokens and contexts is not recorded"""
 UNIFORM = S.Potts(0.0, 0.0)
 MODES = {"revealing": S.JointRevealing(), "typed": S.ConceptTyped(), "generic": S.Generic(9)}
 
 
 @dataclass(frozen=True)
-class Concepts:
+class Concepts(RunFlags):
     """Settings."""
 
     sharpness: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
@@ -64,20 +53,15 @@ class Concepts:
     """next tokens where they are generic"""
     contexts: int = 200
     """contexts where their number is free"""
-    models: int = 20
-    """random models of each kind"""
+    seeds: int = 20
+    """random models of each kind; of those over observed tokens at most 6"""
     trained: int = 3
     """of them, those that predictors are trained on"""
     polish: int = 2000
     """steps of L-BFGS behind Adam's, at most"""
-    jobs: int = 0
-    """processes; 0 for one a core"""
-    out: Path = Path("runs")
-    """where run folders go"""
-    resume: Path | None = None
-    """run folder to continue, with the settings it was started with"""
-    dry_run: bool = False
-    """print the settings and the cells, and stop"""
+
+    adds = ("seeds", "trained", "sharpness", "leaks", "weak", "observed", "strength")
+    least_seeds = 2
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
@@ -94,24 +78,41 @@ class Concepts:
         must(self.contexts >= 32, "--contexts", "at least 32, 4 a configuration", self.contexts, "add contexts")
         for name in ("trained", "polish"):
             must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
-        must(self.models >= 2, "--models", "at least 2", self.models, "a spread needs two")
 
 
-def plan(settings: Concepts) -> list[Cell]:
-    """One cell a point of each axis."""
-    common = {name: getattr(settings, name) for name in ("models", "tokens", "contexts", "trained", "polish")}
+FEW = 6
+"""models, at most, over observed tokens, which cost most"""
+COST = {"observed": 100, "trained": 30}
+"""of a model, in those of other parts"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point(Unit):
+    """Random models at a point of an axis."""
+
+    settings: Concepts
+    part: str
+    x: float
+    y: float = 0.0
+    """sharpness where x is a leak, the prior's mean number of parents where x counts tokens"""
+
+    @property
+    def size(self) -> int:
+        """Models, in those of a cheap part."""
+        return len(self.seeds) * COST.get(self.part, 1)
+
+
+def plan(settings: Concepts) -> Iterator[Point]:
+    """One unit a point of each axis."""
     points: list[tuple[str, float, float]] = [("sharpness", t, 0.0) for t in settings.sharpness]
     points += [("leak", eps, t) for eps in settings.leaks for t in settings.sharpness]
     points += [("weak", eta, 0.0) for eta in settings.weak]
     points += [("observed", n, r) for n in settings.observed for r in (1.0, 2.0, 3.0)]
     points += [("strength", s, 0.0) for s in settings.strength]
     points += [("trained", i, 0.0) for i in range(len(MODES))]
-    size = {"observed": 100, "trained": 30}
-    cells: list[Cell] = []
-    for part, x, y in sorted(points, key=lambda point: -size.get(point[0], 1)):
-        about = {"id": f"{part}/{x:g}/{y:g}", "part": part, "x": x, "y": y}
-        cells.append(common | about | {"size": settings.models * size.get(part, 1)})
-    return cells
+    for part, x, y in points:
+        few = min({"trained": settings.trained, "observed": FEW}.get(part, settings.seeds), settings.seeds)
+        yield Point(settings=settings, part=part, x=float(x), y=y, seeds=tuple(range(few)))
 
 
 def _model(seed: int, prior: Any, contexts: Any, tokens: Any, sizes: tuple[int, ...] = (2, 2, 2)) -> S.ConceptModel:
@@ -130,111 +131,75 @@ def _probes(model: S.ConceptModel) -> dict[str, float]:
     best, found = probes.bayes(model), probes.probe(model, exact_activations(model).x)
     return {
         "accuracy": float(np.mean(found.accuracy)),
-        "Bayes accuracy": float(np.mean(best.accuracy)),
-        "log-loss gap": float(np.mean(found.log_loss) - np.mean(best.log_loss)),
+        "bayes_accuracy": float(np.mean(best.accuracy)),
+        "log_loss_gap": float(np.mean(found.log_loss) - np.mean(best.log_loss)),
     }
 
 
-def measure(cell: Cell, seed: int) -> dict[str, float]:
-    """One random model at a point."""
-    x, y, generic = cell["x"], cell["y"], S.Generic(cell["tokens"])
-    match cell["part"]:
+def measure(point: Point, seed: int) -> Iterator[tuple[str | None, dict[str, float]]]:
+    """Scores of one random model at a point, by kind of prior or of tokens."""
+    x, y, contexts, generic = point.x, point.y, point.settings.contexts, S.Generic(point.settings.tokens)
+    match point.part:
         case "sharpness":
-            model = _model(seed, UNIFORM, S.Energy(cell["contexts"], x), generic)
-            return _fits(model) | {"ambiguity": model.ambiguity, "|h|": residual_size(model)}
+            model = _model(seed, UNIFORM, S.Energy(contexts, x), generic)
+            yield None, _fits(model) | {"ambiguity": model.ambiguity, "residual_size": residual_size(model)}
         case "leak":
-            model = _model(seed, UNIFORM, S.Energy(cell["contexts"], y), S.Leak(x))
-            return {"R2_log": _fits(model)["R2_log"], "least": float(model.log_posterior.min()) / math.log(10)}
+            model = _model(seed, UNIFORM, S.Energy(contexts, y), S.Leak(x))
+            least = float(model.log_posterior.min()) / math.log(10)
+            yield None, {"R2_log": _fits(model)["R2_log"], "least_log10_posterior": least}
         case "weak":
-            return _fits(_model(seed, UNIFORM, S.Energy(cell["contexts"], 1.0), S.Weak(x, 16)))
+            yield None, _fits(_model(seed, UNIFORM, S.Energy(contexts, 1.0), S.Weak(x, 16)))
         case "observed":
-            contexts = S.Observations(int(x), 6)
-            model, typed = (_model(seed, S.ErDag(y), contexts, t, (2,) * 7) for t in (S.Generic(160), S.ConceptTyped()))
-            return _fits(model) | _probes(model) | {"typed: R2_marg": _fits(typed)["R2_marg"]}
+            seen = S.Observations(int(x), 6)
+            model, typed = (_model(seed, S.ErDag(y), seen, t, (2,) * 7) for t in (S.Generic(160), S.ConceptTyped()))
+            yield f"ER-{y:g}", _fits(model) | _probes(model) | {"typed_R2_marg": _fits(typed)["R2_marg"]}
         case _:
-            found: dict[str, float] = {}
             for name in ("revealing", "typed"):
-                model = _model(seed, S.Potts(x), S.Energy(cell["contexts"], 1.0, factorised=True), MODES[name])
-                r2 = r_squared(model.log_posterior, model.log_odds, model.weights)
-                found |= {f"{name}: {k}": v for k, v in _probes(model).items()} | {"log-odds ~ log p(c|s)": r2}
-            return found
+                model = _model(seed, S.Potts(x), S.Energy(contexts, 1.0, factorised=True), MODES[name])
+                yield name, _probes(model)
+            yield None, {"R2_log_odds": r_squared(model.log_posterior, model.log_odds, model.weights)}
 
 
-def trained(cell: Cell, seed: int) -> dict[str, float]:
+def trained(point: Point, seed: int) -> Iterator[tuple[str, dict[str, float]]]:
     """Two predictors trained from different weights, against each other and the exact optimum."""
-    model = _model(seed, S.Potts(1.0), S.Energy(64, 1.0), list(MODES.values())[int(cell["x"])])
-    config = PredictorConfig(d=exact_activations(model).x.shape[1], polish=cell["polish"])
+    name = list(MODES)[int(point.x)]
+    model = _model(seed, S.Potts(1.0), S.Energy(64, 1.0), MODES[name])
+    config = PredictorConfig(d=exact_activations(model).x.shape[1], polish=point.settings.polish)
     (one, loss), (other, again) = (train_predictor(model, config, seed=s) for s in (0, 1))
     aligned = align(one, other, model.weights)
     forms = {"joint": model.log_posterior, "marginal": model.log_marginals}
     fits = {
-        f"{form} {i}": r_squared(t, r.x, model.weights) for i, r in enumerate((one, other)) for form, t in forms.items()
+        f"{form}_{i}": r_squared(t, r.x, model.weights) for i, r in enumerate((one, other)) for form, t in forms.items()
     }
-    return {"divergence": max(loss, again), "x' ~ x": aligned.forward} | fits
+    yield name, {"divergence": max(loss, again), "R2_aligned": aligned.forward} | fits
 
 
-def work(cell: Cell, report: Report) -> list[dict[str, float]]:
-    """All models of a cell; runs in a process of the pool."""
-    few = min({"trained": cell["trained"], "observed": 6}.get(cell["part"], cell["models"]), cell["models"])
-    found = []
-    for seed in range(few):
-        found.append((trained if cell["part"] == "trained" else measure)(cell, seed))
-        report((seed + 1) * cell["size"] // few, f"model {seed}")
-    return found
+def work(point: Point, report: Report) -> Iterator[Row]:
+    """All models at a point; a random model is a world."""
+    about: dict[str, Any] = {"place": point.part, "x": None if point.part == "trained" else point.x}
+    if point.part == "leak":
+        about |= {"x": point.y, "leak": point.x}
+    for i, seed in enumerate(point.seeds):
+        for arm, scores in (trained if point.part == "trained" else measure)(point, seed):
+            for metric, value in scores.items():
+                yield about | {"arm": arm, "world_seed": seed, "metric": metric, "value": value}
+        report((i + 1) * COST.get(point.part, 1), f"model {seed}")
 
 
-def rows(cells: list[Cell], results: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Tidy rows: one number a model and metric."""
-    for cell in cells:
-        for seed, found in enumerate(results[cell["id"]]):
-            for metric, value in found.items():
-                about = {name: cell[name] for name in ("part", "x", "y")}
-                yield about | {"x": float(cell["x"]), "seed": seed, "metric": metric, "value": value}
-
-
-def tables_of(frame: pl.DataFrame, settings: Concepts) -> Iterator[Table]:
-    """The sharpness table beside a reference run; observed tokens; trained predictors."""
-    table = Table("t", *REFERENCE, title="mean ± sd over models; a reference run, and its distance in sd")
-    for t in settings.sharpness:
-        cells = []
-        for metric, known in REFERENCE.items():
-            own = values(frame, "sharpness", metric, t)
-            mean, sd = float(np.mean(own)), float(np.std(own, ddof=1))
-            said = f"; {known[t]:g}, {(known[t] - mean) / sd:+.1f}" if t in known else ""
-            cells.append(f"{mean:.3g} ± {sd:.2g}{said}")
-        table.add_row(f"{t:g}", *cells)
-    yield table
-    names = ("accuracy", "Bayes accuracy", "R2_log", "R2_prob", "typed: R2_marg")
-    table = Table("prior", "N", *names, title="observed tokens: medians")
-    for r in (1.0, 2.0, 3.0):
-        for n in settings.observed:
-            table.add_row(f"ER-{r:g}", str(n), *(f"{np.median(values(frame, 'observed', m, n, r)):.3f}" for m in names))
-    yield table
-    names = ("divergence", "x' ~ x", "joint 0", "joint 1", "marginal 0", "marginal 1")
-    table = Table("tokens", *names, title="trained predictors, two seeds: medians; short of 1, R² of x knows the gauge")
-    for i, name in enumerate(MODES):
-        table.add_row(name, *(f"{np.median(values(frame, 'trained', m, i)):.4g}" for m in names))
-    yield table
-
-
-def experiment(settings: Concepts, console: Console) -> int:
-    """Plan, run, write, draw, show; returns the exit code."""
-    done = carry_out(settings, "concepts", plan, work, console, lambda cell: f"{cell['id']:24} {cell['models']} models")
-    if isinstance(done, int):
-        return done
-    settings, run = done.settings, done.run
-    frame = done.table(rows)
-    paths = draw_concepts(frame, settings, REFERENCE, run.folder / "figures/concepts")
-    for table in tables_of(frame, settings):
-        console.print(table)
-    console.print(f"figure {paths[0]}\nresults {run.folder}", soft_wrap=True, highlight=False)
-    return 0
-
-
-def main() -> int:
-    """Parse and run."""
-    return commanded("concepts", partial(read_flags, Concepts, description=__doc__), experiment)
-
+STUDY = Study(
+    name="concepts",
+    question=__doc__,
+    settings=Concepts,
+    plan=plan,
+    work=work,
+    figures=FIGURES,
+    tables=TABLES,
+    toy=Concepts(
+        seeds=2, sharpness=(1.0, 16.0), leaks=(1e-4, 0.1), weak=(0.03, 0.3), observed=(7,), strength=(0.0, 2.0),
+        contexts=64, trained=1, polish=200,
+    ),
+)  # fmt: skip
+main = STUDY.main
 
 if __name__ == "__main__":
     sys.exit(main())

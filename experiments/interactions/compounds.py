@@ -43,12 +43,12 @@ def acting(world: Interactions, h: Float[Tensor, "n n_true"], pairs: Int[Tensor,
 def measure(sae: SAE, world: Interactions, roles: Roles, against: str, n: int = 20_000) -> dict[str, list[float]]:
     """Scores of a stack, one number a member.
 
-    Those of `SHELF`, and "mcc of activations": mean |r| of f and h over the assignment of latents to features that
-    maximises it. By role: "own latent", the share of pairs with a latent of r >= .9 with what the pair does together
-    and less with each of the two; "parts", the share with such a latent for each of the two; "|B|", the mean norm of
-    the decoder's coefficient on h_i h_j. For polynomial decoders also "crossed auroc", P(|B| of a pair that interacts >
-    |B| of one `against`), ties half, in which co-occurrence cannot help if these come often; "r of |B| and co-firing",
-    over all pairs of latents.
+    Those of `SHELF`, and "mcc_activations": mean |r| of f and h over the assignment of latents to features that
+    maximises it. By role: "own_latent", the share of pairs with a latent of r >= .9 with what the pair does together
+    and less with each of the two; "parts", the share with such a latent for each of the two; "size", the mean norm of
+    the decoder's coefficient on h_i h_j. For polynomial decoders also "crossed_auroc", P(|B| of a pair that interacts >
+    |B| of one `against`), ties half, in which co-occurrence cannot help if these come often; "cofiring_r", r
+    of |B| and co-firing over all pairs of latents.
 
     Args:
         sae: a stack with one axis.
@@ -66,23 +66,23 @@ def measure(sae: SAE, world: Interactions, roles: Roles, against: str, n: int = 
     with torch.no_grad():
         f = sae.eval().encode(batch.x)
     alone = correlation(f, h).abs()
-    found["mcc of activations"] = [float(r[linear_sum_assignment(-r)].mean()) for r in alone]
+    found["mcc_activations"] = [float(r[linear_sum_assignment(-r)].mean()) for r in alone]
     for role, pairs in roles.items():
         at = torch.tensor(pairs)
         compound, part = correlation(f, acting(world, h, at)), alone[..., at].amax(-1)
         own = ((compound >= TRACKED) & (compound > part)).any(-2)
-        found[f"own latent: {role}"] = own.double().mean(-1).tolist()
-        found[f"parts: {role}"] = (alone.amax(-2)[:, at].amin(-1) >= TRACKED).double().mean(-1).tolist()
+        found[f"own_latent_{role}"] = own.double().mean(-1).tolist()
+        found[f"parts_{role}"] = (alone.amax(-2)[:, at].amin(-1) >= TRACKED).double().mean(-1).tolist()
     if isinstance(sae, PolySAE):
         geometries = (match(rows, world.truth.features) for rows in sae.W_dec)
         readers = [cast(Coefficients, products_of(sae, i, geometry)) for i, geometry in enumerate(geometries)]
         sizes = {role: [read(torch.tensor(pairs)).norm(dim=1) for read in readers] for role, pairs in roles.items()}
-        found |= {f"|B|: {role}": [float(size.mean()) for size in own] for role, own in sizes.items()}
+        found |= {f"size_{role}": [float(size.mean()) for size in own] for role, own in sizes.items()}
         true = [role for role, pairs in roles.items() if set(pairs) <= set(world.members)]
-        found["crossed auroc"] = [
+        found["crossed_auroc"] = [
             auroc(torch.cat([sizes[role][i] for role in true]), other) for i, other in enumerate(sizes[against])
         ]
-        found["r of |B| and co-firing"] = _with_cofiring(sae, f)
+        found["cofiring_r"] = _with_cofiring(sae, f)
     return found
 
 

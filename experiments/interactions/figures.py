@@ -1,9 +1,7 @@
-"""Figures on compounds and their parts, from the table of a run alone."""
+"""Figures on compounds and their parts."""
 
-from pathlib import Path
-
-import numpy as np
-from matplotlib.axes import Axes
+from dataclasses import replace
+from typing import Any
 
 from experiments.interactions.findings import (
     ACTIVATIONS,
@@ -12,109 +10,147 @@ from experiments.interactions.findings import (
     BY_LOGIC,
     FULL,
     LINEAR,
+    NEITHER,
+    OFTEN,
+    ONLY,
     OWN,
     PURE,
+    RARE,
     ROLES,
+    SIZE,
     R,
-    Values,
 )
-from workbench.study.figure import finish, shared_legend, styled, subplots
-from workbench.study.panels import COLOURS, draw_band
+from workbench.study.figure import Figure
+from workbench.study.panels import COLOURS, Axis, Dots, Level, Lines, Look, Series, Trace, look
+
+NAMES = {OFTEN: "interacting, frequent", RARE: "interacting, rare", ONLY: "frequent only", NEITHER: "neither"}
+_ROLES = {role: Look(colour, mark) for (role, colour), mark in zip(ROLES.items(), "osD^", strict=True)}
+_CAPTION = (
+    "{features} orthonormal features in d = {d}, {pairs} pairs of each kind, {k} features a sample, h ~ U(1, 1.5), "
+    "products at 1.5; {train[steps]} steps of {train[batch]}, Adam {train[lr]:g}, k from {train[k_start]:g} down; "
+    "{seeds} seeds of weights, the same samples."
+)
+_FLOOR = 1e-9
+_ERROR = "fraction of variance unexplained"
 
 
-def marks(panel: Axes, at: float | int, values: np.ndarray, colour: str, label: str | None = None) -> None:
-    """Points of all seeds in a row, and their median."""
-    if len(values):
-        panel.plot(values, np.full(len(values), at), ".", color=colour, markersize=4, alpha=0.5, markeredgewidth=0)
-        panel.plot(np.median(values), at, "|", color=colour, markersize=11, markeredgewidth=2, label=label)
+_TRAINED = {"place": "arms", "world": "varying", "arm": LINEAR}
+_PLANTED: dict[str, Any] = {"place": "planted", "arm": FULL, "world": "varying", "x": 0}
+_K_FIXED = Level(7.5, colour="0.7", dash="-")
+"""arms below are trained with k fixed"""
+_BY_ARM = Dots(
+    y="fvu", place="arms", at={"world": "varying"}, names={arm: arm for arm in ARMS}, chance=False, legend="shared"
+)
+_BY_ROLE = {what: {f"{what}{role}": NAMES[role] for role in ROLES} for what in (OWN, SIZE)}
+_ROLE_LOOKS = {what: {f"{what}{role}": one for role, one in _ROLES.items()} for what in (OWN, SIZE)}
+ARMS_FIGURE = Figure(
+    "arms",
+    [
+        replace(
+            _BY_ARM,
+            y=[Series("", "fvu", look=Look("black"))],
+            across=Axis(_ERROR, log=True),
+            marks=(_K_FIXED, Level("fvu", "true parts, linear decoder", _PLANTED, upright=True, dash=":")),
+        ),
+        replace(
+            _BY_ARM,
+            y={"mcc": "MCC of decoder rows", ACTIVATIONS: "MCC of activations"},
+            looks={"mcc": Look(COLOURS[2], "o"), ACTIVATIONS: Look(COLOURS[3], "s")},
+            across="mean correlation with true features",
+            marks=(
+                _K_FIXED,
+                Level("mcc", "chance, m = n_true", _TRAINED, "null", upright=True, colour=COLOURS[2]),
+                Level(ACTIVATIONS, "", _TRAINED | {"step": 0}, upright=True, colour=COLOURS[3]),
+            ),
+        ),
+        replace(
+            _BY_ARM,
+            y=_BY_ROLE[OWN],
+            looks=_ROLE_LOOKS[OWN],
+            across=Axis(
+                "share of pairs with a latent of their own (r ≥ .9 with the product, less with a part)",
+                limits=(-0.04, 1.04),
+            ),
+            marks=(_K_FIXED,),
+        ),
+        replace(
+            _BY_ARM,
+            y=_BY_ROLE[SIZE],
+            looks=_ROLE_LOOKS[SIZE],
+            across="mean |B| of a pair, per unit of h",
+            marks=(_K_FIXED, Level(1.5, "true coefficient", upright=True, dash=":")),
+        ),
+    ],
+    _CAPTION + " Below the line: without k falling. Points: seeds; marks: medians, bars: 10-90 %.",
+    arms={},
+    columns=4,
+    size=(3.5, 5.4),
+)
+_LAWS = ((FULL, "varying", look(1)), (PURE, "varying", look(0)), (FULL, "constant", look(4)))
+_GIVEN = [Series(f"{arm}, {law} h", "fvu", {"arm": arm, "world": law}, one) for arm, law, one in _LAWS]
+_BEST = [
+    Trace(
+        "fvu",
+        where={"place": "planted", "arm": arm, "world": law, "x": lambda ranks: [x for x in ranks if x]},
+        colour=one.colour,
+        dash=":",
+        change=lambda v: max(v, _FLOOR),
+    )
+    for arm, law, one in _LAWS
+]
+_ON_RANKS = Lines(
+    y=_GIVEN[:2],
+    place=("arms", "rank"),
+    chance=False,
+    across=Axis("columns for products, R2", log=2),
+    up=Axis(_ERROR, log=True),
+    title="codes learned",
+    legend="own",
+)
+_THROUGH_TRAINING = Lines(
+    y=[
+        Series(f"{arm}: {name}", metric, {"arm": arm}, Look(one.colour, mark, dash))
+        for arm, _, one in _LAWS[:2]
+        for metric, name, mark, dash in ((R, "r with co-firing", "o", "-"), (AUROC, "AUROC, interacting", "s", "--"))
+    ],
+    place="training",
+    over="step",
+    chance=False,
+    across=Axis("training step", log="sym"),
+    up="r, and AUROC",
+    title="|B| through training, published start",
+    marks=(Level(0.0), Level(0.5)),
+    legend="own",
+)
+_LOGIC = Dots(
+    y="fvu",
+    place="logic",
+    by="world",
+    arms=BY_LOGIC,
+    names={arm: arm for arm in BY_LOGIC},
+    looks={"and": look(2), "xor": look(3)},
+    across=Axis(_ERROR, log=True),
+    title="AND and XOR of binary features",
+    chance=False,
+    legend="own",
+)
 
 
-def draw_arms(get: Values, caption: str, stem: Path) -> list[Path]:
-    """A row an arm: error, parts found, compounds with a latent of their own, |B| by role."""
-    with styled():
-        figure, panels = subplots(1, 4, figsize=(13.5, 5.6), sharey=True)
-        for i, arm in enumerate(reversed(ARMS)):
-            marks(panels[0], i, get(arm, "fvu"), "black")
-            marks(panels[1], i + 0.15, get(arm, "mcc"), COLOURS[2], "MCC of decoder rows")
-            marks(panels[1], i - 0.15, get(arm, ACTIVATIONS), COLOURS[3], "MCC of activations")
-            for j, (role, colour) in enumerate(ROLES.items()):
-                shift = 0.27 - 0.18 * j
-                marks(panels[2], i + shift, get(arm, OWN + role), colour, role)
-                marks(panels[3], i + shift, get(arm, f"|B|: {role}"), colour, role)
-        floor = float(get(FULL, "fvu", "planted", rank2=0)[0])
-        panels[0].axvline(floor, color="0.45", linestyle=":", linewidth=1.2, label="true parts, linear decoder")
-        for metric, colour, step in (("mcc_null", COLOURS[2], None), (ACTIVATIONS, COLOURS[3], 0)):
-            chance = float(np.median(get(LINEAR, metric, step=step)))
-            panels[1].axvline(chance, color=colour, linestyle="--", linewidth=1.2, label="chance, m = n_true")
-        panels[3].axvline(1.5, color="0.45", linestyle=":", linewidth=1.2, label="true coefficient")
-        panels[0].set(xlabel="fraction of variance unexplained", xscale="log")
-        panels[1].set(xlabel="mean correlation with true features")
-        panels[2].set(
-            xlabel="share of pairs with a latent of their own\n(r ≥ .9 with the product, less with a part)",
-            xlim=(-0.04, 1.04),
-        )
-        panels[3].set(xlabel="mean |B| of a pair, per unit of h")
-        panels[0].set_yticks(range(len(ARMS)), list(reversed(ARMS)))
-        for panel in panels:
-            panel.axhline(2.5, color="0.7", linewidth=0.8)
-        shared_legend(figure, list(panels), columns=5)
-        return finish(figure, caption + " Below the line: without k falling. Points: seeds; bars: medians.", stem)
-
-
-def draw_sweeps(get: Values, caption: str, stem: Path) -> list[Path]:
+def sweeps_figure(products: int) -> Figure:
     """Error against R2 on given and on learned codes, |B| against co-firing through training, AND and XOR."""
-    with styled():
-        figure, panels = subplots(2, 2, figsize=(9.6, 7.8))
-        p, ranks = get.products, get.ranks
-        lines = ((FULL, "varying", COLOURS[1]), (PURE, "varying", COLOURS[0]), (FULL, "constant", COLOURS[4]))
-        for arm, law, colour in lines:
-            name = f"{arm}, {law} h"
-            trained = [get(arm, "fvu", "codes given", law, rank2=r).clip(1e-9).tolist() for r in ranks]
-            draw_band(panels[0, 0], ranks, trained, colour, name, marker="o", markersize=3)
-            best = [float(get(arm, "fvu", "planted", law, rank2=r)[0].clip(1e-9)) for r in ranks]
-            panels[0, 0].plot(ranks, best, ":", color=colour, linewidth=1.4)
-            if law == "varying":
-                learned = [get(arm, "fvu", "arms" if r == 2 * p else "rank", law, rank2=r).tolist() for r in ranks]
-                draw_band(panels[0, 1], ranks, learned, colour, name, marker="o", markersize=3)
-                steps = [max(step, 0.5) for step in get.steps]
-                r = [get(arm, R, "training", step=step).tolist() for step in get.steps]
-                auroc = [get(arm, AUROC, "training", step=step).tolist() for step in get.steps]
-                draw_band(panels[1, 0], steps, r, colour, f"{arm}: r with co-firing", marker="o", markersize=3)
-                draw_band(panels[1, 0], steps, auroc, colour, f"{arm}: AUROC, interacting", linestyle="--")
-        panels[0, 0].plot([], [], ":", color="0.3", label="planted columns")
-        for panel in panels[0]:
-            floor = float(get(FULL, "fvu", "planted", rank2=0)[0])
-            panel.axhline(floor, color="0.45", linestyle="--", linewidth=1.2, label="R2 = 0, true parts")
-            _columns(panel, p)
-            panel.set(xlabel="columns for products, R2", ylabel="fraction of variance unexplained", yscale="log")
-            panel.set_xscale("log", base=2)
-            panel.set_xticks(ranks, [str(rank) for rank in ranks])
-            panel.minorticks_off()
-        panels[0, 0].set_title("true codes given")
-        panels[0, 1].set_title("codes learned")
-        for level in (0.0, 0.5):
-            panels[1, 0].axhline(level, color="0.45", linestyle="--", linewidth=0.9)
-        panels[1, 0].set(xlabel="training step (0 at the left edge)", ylabel="r, and AUROC", xscale="log")
-        panels[1, 0].set_title("|B| through training, published start")
-        _logic(panels[1, 1], get)
-        for panel in panels.flat:
-            panel.legend(fontsize=7, framealpha=0.85, edgecolor="none")
-        return finish(
-            figure, caption + " Median, 10-90 % band, points. Errors below 1e-9 drawn there. Left: k fixed.", stem
-        )
+    marks = (
+        Level("fvu", "R2 = 0, true parts", _PLANTED),
+        Level(products, "R2 = P, enough for pure or constant", upright=True, colour="black", dash="-."),
+        Level(2 * products, "R2 = 2P, enough for all", upright=True, colour="black", dash=":"),
+    )
+    title = "true codes given; dotted: planted columns"
+    given = replace(_ON_RANKS, y=_GIVEN, place="codes given", floor=_FLOOR, title=title, marks=(*_BEST, *marks))
+    panels = [given, replace(_ON_RANKS, marks=marks), _THROUGH_TRAINING, _LOGIC]
+    about = _CAPTION + " Median, 10-90 % band, points. Errors below 1e-9 drawn there. Left: k fixed."
+    return Figure("sweeps", panels, about, arms={}, size=(4.6, 3.7))
 
 
-def _columns(panel: Axes, p: int) -> None:
-    for times, style in ((1, "-."), (2, ":")):
-        words = "R2 = P, enough for pure or constant" if times == 1 else "R2 = 2P, enough for all"
-        panel.axvline(times * p, color="black", linestyle=style, linewidth=1.0, label=words)
-
-
-def _logic(panel: Axes, get: Values) -> None:
-    for i, arm in enumerate(reversed(BY_LOGIC)):
-        for world, colour, shift in (("and", COLOURS[2], 0.13), ("xor", COLOURS[3], -0.13)):
-            label = world.upper() if not i else None
-            marks(panel, i + shift, get(arm, "fvu", "logic", world), colour, label)
-    panel.set_yticks(range(len(BY_LOGIC)), list(reversed(BY_LOGIC)))
-    panel.set(xlabel="fraction of variance unexplained", xscale="log")
-    panel.set_title("AND and XOR of binary features")
+def figures(settings: Any) -> list[Figure]:
+    """All arms, then what varies."""
+    drawn = (ARMS_FIGURE, sweeps_figure(2 * settings.pairs))
+    return [replace(one, caption=one.caption.replace("{features}", str(settings.n_true))) for one in drawn]

@@ -11,18 +11,15 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 
 # isort: split
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from experiments.cells import Cell, Report, carry_out, commanded
 from experiments.interactions.compounds import measure, planted
-from experiments.interactions.figures import draw_arms, draw_sweeps
+from experiments.interactions.figures import figures
 from experiments.interactions.findings import (
     BY_LOGIC,
     EQUAL,
@@ -36,23 +33,25 @@ from experiments.interactions.findings import (
     PLAIN,
     PURE,
     RANDOM,
+    RARE,
     SELF,
-    Values,
-    tables_of,
+    questions,
+    tables,
 )
-from synthetic.base.console import Console
 from synthetic.base.errors import must
-from synthetic.base.flags import read_flags
 from synthetic.laws.magnitudes import ConstantMagnitude, Uniform
 from synthetic.transformed import Interactions
 from synthetic.worlds.interactions import interacting, logical, pair_roles
 from workbench import SAE, TrainConfig, create, train
 from workbench.parts.polynomial import Terms
+from workbench.study.flags import RunFlags
+from workbench.study.study import Study
+from workbench.study.units import Report, Row, Unit
 from workbench.theory.interactions import decoder_parameters
 
 
 @dataclass(frozen=True)
-class InteractionRun:
+class InteractionRun(RunFlags):
     """Settings."""
 
     pairs: int = 4
@@ -67,26 +66,14 @@ class InteractionRun:
     """how often a sample is made of a given frequent pair"""
     ranks: tuple[int, ...] = (2, 4, 8, 16, 32)
     """columns R2 of the sweep"""
-    k_start: float = 8.0
-    """k that training starts from, falling to k over the first half; "k fixed" arms go without"""
-    steps: int = 3000
-    """training steps"""
-    batch: int = 256
-    """samples a step"""
-    lr: float = 3e-3
-    """Adam's step size"""
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=3000, batch=256, lr=3e-3, k_start=8.0))
+    """training; k falls from k_start over the first half, and "k fixed" arms go without"""
     samples: int = 20_000
     """samples behind each score"""
     seeds: int = 8
     """members of each stack, which differ in initial weights"""
-    jobs: int = 0
-    """processes; 0 for one a core"""
-    out: Path = Path("runs")
-    """where run folders go"""
-    resume: Path | None = None
-    """run folder to continue, with the settings it was started with"""
-    dry_run: bool = False
-    """print the settings and the cells, and stop"""
+
+    least_seeds = 2
 
     @property
     def n_true(self) -> int:
@@ -95,16 +82,16 @@ class InteractionRun:
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
-        for name in ("pairs", "free", "d", "k", "steps", "batch", "samples"):
-            must(getattr(self, name) >= 1, f"--{name.replace('_', '-')}", "at least 1", getattr(self, name), "raise it")
-        must(self.seeds >= 2, "--seeds", "at least 2", self.seeds, "a paired interval needs two differences")
-        must(self.lr > 0, "--lr", "above 0", self.lr, "raise it")
+        for name in ("pairs", "free", "d", "k", "samples"):
+            must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
         least = self.n_true + 2 * self.pairs
         must(self.d >= least, "--d", f"at least {least}, features and products", self.d, "raise it or lower --pairs")
         must(2 <= self.k <= self.free + 2, "--k", f"in [2, free + 2 = {self.free + 2}]", self.k, "change it")
         sure = 2 * self.pairs * self.each
         must(self.each > 0 and sure <= 1, "--each", f"above 0, at most {0.5 / self.pairs:g}", self.each, "change it")
-        must(self.k < self.k_start <= self.n_true, "--k-start", f"in (k, {self.n_true}]", self.k_start, "change it")
+        start = self.train.k_start
+        falls = start is not None and self.k < start <= self.n_true
+        must(falls, "--train.k-start", f"in (k, {self.n_true}]", start, "change it")
         good = self.ranks and min(self.ranks) >= 1 and max(self.ranks) <= self.n_true
         must(good, "--ranks", f"in [1, {self.n_true}]", self.ranks, "U has a column a latent at most")
         needed = {2 * self.pairs, 4 * self.pairs}
@@ -113,168 +100,213 @@ class InteractionRun:
         )
 
 
-def arms(n: int, products: int, d: int, k: int, more_k: int) -> dict[str, dict[str, Any]]:
-    """SAEs to compare on a world of n features: variant, m, settings, frozen parameters."""
+@dataclass(frozen=True)
+class Arm:
+    """An SAE to compare."""
+
+    name: str
+    variant: str
+    m: int
+    own: Mapping[str, Any]
+    """settings of the variant"""
+    frozen: tuple[str, ...] = ()
+    published: bool = False
+    """C2 starts as published, uniform in half Kaiming's bound"""
+
+    @property
+    def rank2(self) -> int:
+        """Columns for products."""
+        return self.own.get("rank2", 0)
+
+
+def arms(n: int, products: int, d: int, k: int, more_k: int) -> dict[str, Arm]:
+    """SAEs to compare on a world of n features."""
     rank2 = 2 * products
     parameters = n * d + n + decoder_parameters(n, d, (min(n, d), rank2))
-    poly = {"variant": "polysae", "m": n, "own": {"k": k, "rank2": rank2}}
-    found = {
-        LINEAR: {"variant": "topk", "m": n, "own": {"k": k}},
-        MORE: {"variant": "topk", "m": n + products, "own": {"k": more_k}},
-        EQUAL: {"variant": "topk", "m": round(parameters / (2 * d + 1)), "own": {"k": k}},
-        FULL: poly,
-        PURE: poly | {"own": poly["own"] | {"terms": "pure"}},
-        SELF: poly | {"own": poly["own"] | {"terms": "self"}},
-        RANDOM: poly | {"frozen": ["U"]},
-        FIXED: poly | {"frozen": ["U", "C2"], "published": True},
-    }
-    return {name: {"frozen": [], "published": False, **arm} for name, arm in found.items()}
+    poly = {"k": k, "rank2": rank2}
+    found = (
+        Arm(LINEAR, "topk", n, {"k": k}),
+        Arm(MORE, "topk", n + products, {"k": more_k}),
+        Arm(EQUAL, "topk", round(parameters / (2 * d + 1)), {"k": k}),
+        Arm(FULL, "polysae", n, poly),
+        Arm(PURE, "polysae", n, poly | {"terms": "pure"}),
+        Arm(SELF, "polysae", n, poly | {"terms": "self"}),
+        Arm(RANDOM, "polysae", n, poly, frozen=("U",)),
+        Arm(FIXED, "polysae", n, poly, frozen=("U", "C2"), published=True),
+    )
+    return {arm.name: arm for arm in found}
 
 
-def plan(settings: InteractionRun) -> list[Cell]:
-    """One cell an arm and world, the seeds in one stack."""
-    names = ("pairs", "free", "d", "k", "each", "steps", "batch", "lr", "k_start", "samples")
-    common = {name: getattr(settings, name) for name in names} | {"seeds": list(range(settings.seeds)), "given": False}
-    cells: list[Cell] = []
+@dataclass(frozen=True, kw_only=True)
+class Trained(Unit):
+    """An arm on a world, the seeds in one stack."""
 
-    def add(part: str, world: str, arm: str, what: dict[str, Any], **other: Any) -> None:
-        cell: Cell = common | {"part": part, "world": world, "arm": arm} | what | other
-        rank2 = cell["own"].get("rank2", 0)
-        id = f"{part}/{world}/{arm}" + (f"/R2 = {rank2}" if part in ("rank", "codes given") else "")
-        cells.append(cell | {"id": id, "rank2": rank2, "size": cell["steps"] * cell["batch"]})
+    settings: InteractionRun
+    part: str
+    world: str
+    arm: Arm
+    train: TrainConfig
+    given: bool = False
+    """the encoder reads the true codes, and is not trained"""
 
+    @property
+    def label(self) -> str:
+        """Part, world, arm and, where these vary, columns."""
+        ranked = self.part in ("rank", "codes given")
+        return f"{self.part}/{self.world}/{self.arm.name}" + (f"/R2 = {self.arm.rank2}" if ranked else "")
+
+    @property
+    def size(self) -> int:
+        """Samples."""
+        return self.train.steps * self.train.batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planted(Unit):
+    """Columns put where products need them, without training."""
+
+    settings: InteractionRun
+    world: str
+    arm: str
+    terms: Terms
+    rank2: int
+
+
+def plan(settings: InteractionRun) -> Iterator[Unit]:
+    """One unit an arm and world; then what planted columns leave."""
+    common: dict[str, Any] = {"settings": settings, "seeds": tuple(range(settings.seeds))}
+    falling, fixed = settings.train, replace(settings.train, k_start=None)
+    on_pairs: dict[str, Any] = common | {"world": "varying", "train": falling}
+    plain: dict[str, Any] = on_pairs | {"train": fixed}
     here = arms(settings.n_true, 2 * settings.pairs, settings.d, settings.k, settings.k + 1)
-    for name, arm in here.items():
-        add("arms", "varying", name, arm)
+    for arm in here.values():
+        yield Trained(part="arms", arm=arm, **on_pairs)
     for name in (LINEAR, FULL, PURE):
-        add("arms", "varying", name + PLAIN, here[name], k_start=None)
+        yield Trained(part="arms", arm=replace(here[name], name=name + PLAIN), **plain)
     for name in (MORE, PURE):
-        add("inside", "inside", name, here[name])
+        yield Trained(part="inside", arm=here[name], **{**on_pairs, "world": "inside"})
     for name in (FULL, PURE):
-        add("training", "varying", name, here[name] | {"published": True}, k_start=None)
-        ranked = [here[name] | {"own": here[name]["own"] | {"rank2": rank2}} for rank2 in settings.ranks]
-        for arm in ranked:
-            if arm != here[name]:  # done
-                add("rank", "varying", name, arm)
-        short = {"steps": max(1, settings.steps // 2), "lr": 3 * settings.lr, "k_start": None, "given": True}
-        for world in ("varying", "constant") if name == FULL else ("varying",):  # pure ones need no more at either
-            for arm in ranked:
-                add("codes given", world, name, arm, **short)
-    few = 3 * settings.pairs
+        yield Trained(part="training", arm=replace(here[name], published=True), **plain)
+    yield from ranked(settings, {name: here[name] for name in (FULL, PURE)}, common)
+    yield from on_logic(settings, common)
+    kinds: tuple[tuple[str, Terms], ...] = ((FULL, "full"), (PURE, "pure"))
+    for law in ("varying", "constant"):
+        for name, terms in kinds:
+            for rank2 in (0, *settings.ranks):
+                yield Planted(settings=settings, world=law, arm=name, terms=terms, rank2=rank2)
+
+
+def ranked(settings: InteractionRun, here: Mapping[str, Arm], common: dict[str, Any]) -> Iterator[Trained]:
+    """Over the columns for products, with codes to learn and with true ones."""
+    quick, steps = 3 * settings.train.lr, max(1, settings.train.steps // 2)  # type: ignore[operator]
+    short = replace(settings.train, steps=steps, lr=quick, k_start=None, centre=False)
+    for name, base in here.items():
+        for rank2 in settings.ranks:
+            arm = replace(base, own={**base.own, "rank2": rank2})
+            if arm != base:  # done
+                yield Trained(part="rank", world="varying", arm=arm, train=settings.train, **common)
+            for world in ("varying", "constant") if name == FULL else ("varying",):  # pure ones need no more at either
+                yield Trained(part="codes given", world=world, arm=arm, train=short, given=True, **common)
+
+
+def on_logic(settings: InteractionRun, common: dict[str, Any]) -> Iterator[Trained]:
+    """Arms on AND and XOR of binary features."""
+    few, start = 3 * settings.pairs, settings.train.k_start or 0.0
+    config = replace(settings.train, k_start=max(start, settings.k + 1.0))
     for world, extra in (("and", 2), ("xor", 3)):
         k = min(settings.k + 1, few)
         own = arms(few, settings.pairs, settings.d, k, min(k + extra, few + settings.pairs))
         for name in BY_LOGIC:
-            add("logic", world, name, own[name], k_start=max(settings.k_start, settings.k + 1.0), free=settings.pairs)
-    return cells
+            yield Trained(part="logic", world=world, arm=own[name], train=config, **common)
 
 
-def world_of(cell: Cell) -> Interactions:
-    """Pairs crossed with co-occurrence, or a logical world."""
-    if cell["world"] in ("and", "xor"):
-        return logical(cell["world"], cell["pairs"], cell["free"], cell["d"])
-    law = ConstantMagnitude(1.25) if cell["world"] == "constant" else Uniform(1.0, 1.5)
-    p = cell["pairs"]
-    world = interacting(p, p, p, cell["free"], cell["d"], cell["k"], cell["each"], magnitudes=law)
-    return replace(world, targets="inside") if cell["world"] == "inside" else world
+def world_of(settings: InteractionRun, name: str) -> Interactions:
+    """Pairs crossed with co-occurrence, or a logical world, which has as many free features as pairs."""
+    p = settings.pairs
+    if name in ("and", "xor"):
+        return logical(name, p, p, settings.d)
+    law = ConstantMagnitude(1.25) if name == "constant" else Uniform(1.0, 1.5)
+    world = interacting(p, p, p, settings.free, settings.d, settings.k, settings.each, magnitudes=law)
+    return replace(world, targets="inside") if name == "inside" else world
 
 
-def roles_of(cell: Cell) -> dict[str, list[tuple[int, ...]]]:
+def roles_of(settings: InteractionRun, world: str) -> dict[str, list[tuple[int, ...]]]:
     """Pairs by what they do."""
-    if cell["world"] in ("and", "xor"):
-        first = [2 * q for q in range(cell["pairs"])]
-        return {OFTEN: [(i, i + 1) for i in first], NEITHER: [(i, 2 * cell["pairs"]) for i in first]}
-    p = cell["pairs"]
-    return {name: list(pairs) for name, pairs in pair_roles(p, p, p, cell["free"]).items()}
+    p = settings.pairs
+    if world in ("and", "xor"):
+        first = [2 * q for q in range(p)]
+        return {OFTEN: [(i, i + 1) for i in first], NEITHER: [(i, 2 * p) for i in first]}
+    words = {"interacting, frequent": OFTEN, "frequent only": ONLY, "interacting, rare": RARE, "neither": NEITHER}
+    return {words[name]: list(pairs) for name, pairs in pair_roles(p, p, p, settings.free).items()}
 
 
-def begin(sae: SAE, cell: Cell, world: Interactions) -> None:
-    """Freeze what the arm freezes; start C2 as published, uniform in half Kaiming's bound; give the true codes."""
-    sae.frozen = tuple(cell["frozen"])
+def begin(sae: SAE, unit: Trained, world: Interactions) -> None:
+    """Freeze what the arm freezes; start C2 as published; give the true codes."""
+    sae.frozen = unit.arm.frozen
     with torch.no_grad():
-        if cell["published"]:
+        if unit.arm.published:
             C2 = sae.get_parameter("C2")
             shape, bound = C2.shape[-2:], 0.5 * (6 / C2.shape[-2]) ** 0.5
             C2.copy_(sae.drawn("published", lambda rng: bound * (2 * torch.rand(shape, generator=rng) - 1)))
-        if cell["given"]:
+        if unit.given:
             sae.frozen = (*sae.frozen, "W_enc", "b_enc", "b_dec")
             sae.W_enc.copy_(world.truth.features.mT)
 
 
-def work(cell: Cell, report: Report) -> list[tuple[int, dict[str, list[float]]]]:
-    """Train one stack and score it before and after, in the part on training also between; runs in the pool."""
-    world, roles, steps = world_of(cell), roles_of(cell), cell["steps"]
+def work(unit: Trained | Planted, report: Report) -> Iterator[Row]:
+    """Rows of a stack, or of planted columns; x counts the columns for products."""
+    settings, world = unit.settings, world_of(unit.settings, unit.world)
+    about: Row = {"world": unit.world, "n_true": world.truth.n_true, "d": world.d}
+    if isinstance(unit, Planted):
+        value = planted(world, unit.rank2, unit.terms, settings.samples)
+        yield about | {"place": "planted", "x": unit.rank2, "arm": unit.arm, "metric": "fvu", "value": value}
+        return
+    arm = unit.arm
+    about |= {"place": unit.part, "x": arm.rank2, "arm": arm.name, "m": arm.m, "k": arm.own["k"], "lr": unit.train.lr}
+    for step, scores in through_training(unit, world, report):
+        for metric, values in scores.items():
+            kind = "null" if metric.endswith("_null") else "score"
+            row = about | {"step": step, "metric": metric.removesuffix("_null"), "kind": kind}
+            for seed, value in zip(unit.seeds, values, strict=True):
+                yield row | {"seed": seed, "value": value}
+
+
+def through_training(unit: Trained, world: Interactions, report: Report) -> list[tuple[int, dict[str, list[float]]]]:
+    """Scores of a stack by step: before and after training, in the part on training also between."""
+    arm, settings, steps = unit.arm, unit.settings, unit.train.steps
+    roles = roles_of(settings, unit.world)
     against = ONLY if ONLY in roles else NEITHER
-    sae = create(cell["variant"], cell["d"], cell["m"], seed=cell["seeds"], **cell["own"])
-    begin(sae, cell, world)
-    found = [(0, measure(sae, world, roles, against, cell["samples"]))]
-    marks = {steps} | (
-        {round(v) for v in np.geomspace(max(1, steps // 100), steps, 7)} if cell["part"] == "training" else set()
-    )
+    sae = create(arm.variant, settings.d, arm.m, seed=list(unit.seeds), **arm.own)
+    begin(sae, unit, world)
+    found = [(0, measure(sae, world, roles, against, settings.samples))]
+    between = np.geomspace(max(1, steps // 100), steps, 7) if unit.part == "training" else ()
+    marks = {steps, *(round(v) for v in between)}
 
     def on_step(now: Any) -> None:
-        report(now.step * cell["batch"], "training")
+        report(now.step * unit.train.batch, "training")
         if now.step in marks:
-            found.append((now.step, measure(sae, world, roles, against, cell["samples"])))
+            found.append((now.step, measure(sae, world, roles, against, settings.samples)))
             sae.train()
 
-    plain = {name: cell[name] for name in ("steps", "batch", "lr", "k_start")}
-    train(sae, world, TrainConfig(**plain, centre=not cell["given"]), on_step=on_step)
+    train(sae, world, unit.train, on_step=on_step)
     return found
 
 
-def rows(cells: list[Cell], results: dict[str, Any], settings: InteractionRun) -> Iterator[dict[str, Any]]:
-    """Tidy rows: one number a member, step and metric; then what planted columns leave, without training."""
-    for cell in cells:
-        about = {name: cell[name] for name in ("part", "world", "arm", "m", "rank2")} | {"k": cell["own"]["k"]}
-        for step, scores in results[cell["id"]]:
-            for metric, values in scores.items():
-                for seed, value in zip(cell["seeds"], values, strict=True):
-                    yield about | {"step": step, "seed": seed, "metric": metric, "value": value}
-    common = {name: getattr(settings, name) for name in ("pairs", "free", "d", "k", "each")}
-    for law in ("varying", "constant"):
-        world = world_of(common | {"world": law})
-        kinds: tuple[tuple[str, Terms], ...] = ((FULL, "full"), (PURE, "pure"))
-        for name, terms in kinds:
-            for rank2 in (0, *settings.ranks):
-                about = {"part": "planted", "world": law, "arm": name, "rank2": rank2, "step": 0, "seed": 0}
-                yield about | {"metric": "fvu", "value": planted(world, rank2, terms, settings.samples)}
-
-
-def told(cell: Cell) -> str:
-    """A cell in one line."""
-    return f"{cell['id']:50} {cell['size']:,} samples x {len(cell['seeds'])} seeds"
-
-
-def experiment(settings: InteractionRun, console: Console) -> int:
-    """Plan, run, write, draw, show; returns the exit code."""
-    done = carry_out(settings, "interactions", plan, work, console, told)
-    if isinstance(done, int):
-        return done
-    settings, run = done.settings, done.run
-    values = Values(done.table(partial(rows, settings=settings)), 2 * settings.pairs)
-    for draw, name in ((draw_arms, "arms"), (draw_sweeps, "sweeps")):
-        paths = draw(values, caption(settings), run.folder / "figures" / name)
-        console.print(f"figure {paths[0]}", soft_wrap=True, highlight=False)
-    for table in tables_of(values):
-        console.print(table)
-    console.print(f"results {run.folder}", soft_wrap=True, highlight=False)
-    return 0
-
-
-def caption(settings: InteractionRun) -> str:
-    """What a figure states of the run."""
-    return (
-        f"{settings.n_true} orthonormal features in d = {settings.d}, {settings.pairs} pairs of each kind, "
-        f"{settings.k} features a sample, h ~ U(1, 1.5), products at 1.5; {settings.steps} steps of {settings.batch}, "
-        f"Adam {settings.lr:g}, k from {settings.k_start:g} down; {settings.seeds} seeds of weights, the same samples."
-    )
-
-
-def main() -> int:
-    """Parse and run."""
-    return commanded("interactions", partial(read_flags, InteractionRun, description=__doc__), experiment)
-
+STUDY = Study(
+    name="interactions",
+    question=__doc__,
+    settings=InteractionRun,
+    plan=plan,
+    work=work,
+    figures=figures,
+    tables=tuple(tables()),
+    questions=questions,
+    toy=InteractionRun(
+        pairs=1, free=3, d=12, ranks=(2, 4), samples=400, seeds=2,
+        train=TrainConfig(steps=60, batch=64, lr=0.02, k_start=4.0),
+    ),
+)  # fmt: skip
+main = STUDY.main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -12,30 +12,24 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 import statistics
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import polars as pl
 import torch
-from rich.table import Table
 from torch import Tensor
 
-from experiments.cells import Cell, Report, carry_out, commanded
-from experiments.pursuit.figures import draw_interference, draw_phase, draw_timing
+from experiments.pursuit.figures import FAMILIES, QUESTIONS, RULES, TABLES, figures
 from synthetic import ExactlyK, SparseMixture, Uniform, stream
-from synthetic.base.console import Console
 from synthetic.base.errors import must
-from synthetic.base.flags import read_flags
 from synthetic.laws.directions import LowCoherence, Simplex, unit
 from workbench import TrainConfig, create, evaluate, train
 from workbench.parts.pursuit import clear_picks, matching_pursuit, orthogonal_matching_pursuit
+from workbench.study.flags import RunFlags
+from workbench.study.study import Study
+from workbench.study.units import Report, Row, Unit
 from workbench.training.machine import Work, alternate
 
 Part = Literal["phase", "noise", "trained", "timing"]
-RULES = ("OMP", "OMP, signed", "MP, abs", "MP, relu", "TopK", "AbsTopK")
-FAMILIES = ("worst", "flat", "random")
 TRAINED = {
     "MP, abs": ("matching_pursuit", {}),
     "MP, relu": ("matching_pursuit", {"select": "relu"}),
@@ -45,7 +39,7 @@ METRICS = ("explained_variance", "mcc", "mcc_null", "f1", "l0")
 
 
 @dataclass(frozen=True)
-class Pursuit:
+class Pursuit(RunFlags):
     """Settings."""
 
     parts: tuple[Part, ...] = ("phase", "noise", "trained", "timing")
@@ -56,8 +50,6 @@ class Pursuit:
     """sizes of supports of the phase diagram"""
     samples: int = 200
     """codes of each cell and seed"""
-    seeds: int = 5
-    """of dictionary, codes and weights together"""
     d: int = 32
     """dimensions of the parts on interference"""
     active: int = 4
@@ -66,65 +58,81 @@ class Pursuit:
     """n_true / d"""
     steps: tuple[int, ...] = (4, 8, 16)
     """steps of pursuit, and k of TopK"""
-    train_steps: int = 1500
-    """training steps of each SAE"""
-    batch: int = 256
-    """samples a training step"""
-    lr: float = 3e-3
-    """Adam's step size"""
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=1500, batch=256, lr=3e-3))
+    """training of each SAE; seeds are of dictionary, codes and weights together"""
     widths: tuple[int, ...] = (256, 512, 1024, 2048, 4096)
     """rows of the dictionaries that are timed, in 256 dimensions"""
     repeats: int = 5
     """times each pursuit is timed, in turn"""
-    jobs: int = 0
-    """processes; 0 for one a core; timing has one to itself"""
-    out: Path = Path("runs")
-    """where run folders go"""
-    resume: Path | None = None
-    """run folder to continue, with the settings it was started with"""
-    dry_run: bool = False
-    """print the settings and the cells, and stop"""
+    adds = ("seeds", "parts", "inverse", "ratios", "widths")
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
-        for name in ("samples", "seeds", "d", "active", "train_steps", "batch", "repeats"):
-            must(getattr(self, name) >= 1, f"--{name.replace('_', '-')}", "at least 1", getattr(self, name), "raise it")
+        for name in ("samples", "d", "active", "repeats"):
+            must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
         for name in ("parts", "k", "ratios", "steps", "widths"):
-            given = getattr(self, name)
-            good = given and (name == "parts" or min(given) >= 1)
-            must(good, f"--{name}", "one or more, at least 1", given, "give some")
+            values = getattr(self, name)
+            good = values and (name == "parts" or min(values) >= 1)
+            must(good, f"--{name}", "one or more, at least 1", values, "give some")
         even = self.inverse and min(self.inverse) >= 2 and not any(i % 2 for i in self.inverse)
         must(even and max(self.inverse) <= 16, "--inverse", "even numbers from 2 to 16", self.inverse, "give some")
         must(max(self.k) <= 64, "--k", "at most 64, the dimension", self.k, "lower it")
         must(self.active <= self.d * min(self.ratios), "--active", "at most n_true", self.active, "lower it")
         must(max(self.steps) <= self.d * min(self.ratios), "--steps", "at most n_true", self.steps, "lower it")
-        must(self.lr > 0, "--lr", "above 0", self.lr, "raise it")
 
 
-def plan(settings: Pursuit) -> list[Cell]:
-    """Cells of all parts, slow ones first and timing last."""
-    common = {name: getattr(settings, name) for name in ("d", "active", "steps", "train_steps", "batch", "lr")}
-    common |= {name: getattr(settings, name) for name in ("k", "samples", "repeats")}
-    cells: list[Cell] = []
+@dataclass(frozen=True, kw_only=True)
+class Piece(Unit):
+    """A dictionary or an SAE of one part."""
 
-    def add(part: str, size: int, **own: Any) -> None:
-        if part in settings.parts:
-            name = "/".join([part, *(str(value) for value in own.values())])
-            cells.append(common | own | {"id": name, "part": part, "size": size})
+    settings: Pursuit
+    part: Part
+    family: str | None = None
+    at: int
+    """1/mu of the phase diagram, n_true / d, or rows that are timed"""
+    rule: str | None = None
+    k: int | None = None
 
+    @property
+    def size(self) -> int:
+        """Samples."""
+        settings, config = self.settings, self.settings.train
+        sizes = {"phase": settings.samples * len(settings.k), "noise": 10 * settings.samples}
+        sizes |= {"trained": config.steps * config.batch, "timing": 1024 * settings.repeats}
+        return sizes[self.part]
+
+    @property
+    def alone(self) -> bool:
+        """Times are taken with nothing beside."""
+        return self.part == "timing"
+
+    @property
+    def seed(self) -> int:
+        """Its one seed."""
+        return self.seeds[0]
+
+    @property
+    def world(self) -> SparseMixture:
+        """Random directions, `active` of them at magnitudes in [.5, 1.5]."""
+        d, firing = self.settings.d, ExactlyK(self.settings.active)
+        return SparseMixture(n_true=self.at * d, d=d, firing=firing, magnitudes=Uniform(0.5, 1.5), seed=self.seed)
+
+
+def plan(settings: Pursuit) -> Iterator[Piece]:
+    """The units of all parts."""
     for seed in range(settings.seeds):
-        for ratio in sorted(settings.ratios, reverse=True):
+        common: dict[str, Any] = {"settings": settings, "seeds": (seed,)}
+        for ratio in settings.ratios if "trained" in settings.parts else ():
             for rule in TRAINED:
-                for k in sorted(settings.steps, reverse=True):
-                    size = settings.train_steps * settings.batch
-                    add("trained", size, rule=rule, ratio=ratio, own_k=k, seed=seed)
-            add("noise", 10 * settings.samples, ratio=ratio, seed=seed)
-        for family in FAMILIES:
+                for k in settings.steps:
+                    yield Piece(part="trained", at=ratio, rule=rule, k=k, **common)
+        for ratio in settings.ratios if "noise" in settings.parts else ():
+            yield Piece(part="noise", at=ratio, **common)
+        for family in FAMILIES if "phase" in settings.parts else ():
             for inverse in settings.inverse:
-                add("phase", settings.samples * len(settings.k), family=family, inverse=inverse, seed=seed)
-    for m in settings.widths:
-        add("timing", 1024 * settings.repeats, m=m)
-    return cells
+                yield Piece(part="phase", family=family, at=inverse, **common)
+    for m in settings.widths if "timing" in settings.parts else ():
+        yield Piece(settings=settings, part="timing", at=m)
 
 
 def picked(rule: str, x: Tensor, rows: Tensor, k: int) -> Tensor:
@@ -155,42 +163,34 @@ def worst(inverse: int, k: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     return rows * (2 * h - 1)[:, None], h[None]
 
 
-def phase(cell: Cell) -> dict[str, Any]:
+def phase(piece: Piece) -> Iterator[Row]:
     """Share of supports recovered, by rule and k."""
-    rng, found = stream(cell["seed"], f"phase/{cell['family']}/{cell['inverse']}"), {rule: [] for rule in RULES}
-    rows = LowCoherence(1 / cell["inverse"]).draw(80, 64, rng) if cell["family"] != "worst" else None
-    for k in cell["k"]:
+    settings, inverse = piece.settings, piece.at
+    rng = stream(piece.seed, f"phase/{piece.family}/{inverse}")
+    rows = LowCoherence(1 / inverse).draw(80, 64, rng) if piece.family != "worst" else None
+    for k in settings.k:
         if rows is None:
-            own, h = worst(cell["inverse"], k, rng)
+            own, h = worst(inverse, k, rng)
         else:
-            own, size = rows, torch.rand(cell["samples"], 80, generator=rng, dtype=torch.float64)
-            places = torch.rand(cell["samples"], 80, generator=rng).argsort(1)[:, :k]
-            size = torch.ones_like(size) if cell["family"] == "flat" else 0.1 + 0.9 * size
+            own, size = rows, torch.rand(settings.samples, 80, generator=rng, dtype=torch.float64)
+            places = torch.rand(settings.samples, 80, generator=rng).argsort(1)[:, :k]
+            size = torch.ones_like(size) if piece.family == "flat" else 0.1 + 0.9 * size
             h = torch.zeros_like(size).scatter_(1, places, size.gather(1, places))
         for rule in RULES:
             right = (picked(rule, h @ own, own, k) == (h != 0)).all(1)
-            found[rule].append({"k": k, "recovered": float(right.double().mean())})
-    return found
+            yield {"arm": rule, "k": k, "metric": "recovered", "value": float(right.double().mean())}
 
 
-def world_of(cell: Cell) -> SparseMixture:
-    """Random directions, `active` of them at magnitudes in [.5, 1.5]."""
-    n_true, active = cell["ratio"] * cell["d"], cell["active"]
-    magnitudes = Uniform(0.5, 1.5)
-    return SparseMixture(n_true=n_true, d=cell["d"], firing=ExactlyK(active), magnitudes=magnitudes, seed=cell["seed"])
-
-
-def noise(cell: Cell) -> dict[str, Any]:
+def noise(piece: Piece) -> Iterator[Row]:
     """The true dictionary: share of the picks that are true, of the true ones picked, |x - x_hat|^2 / |x|^2."""
-    world = world_of(cell)
-    batch, rows = world.sample(10 * cell["samples"], stream(cell["seed"], "noise")), world.truth.features.float()
-    true, found = batch.h.dense() != 0, {}
+    world = piece.world
+    batch = world.sample(10 * piece.settings.samples, stream(piece.seed, "noise"))
+    true, rows = batch.h.dense() != 0, world.truth.features.float()
     for rule in ("MP, abs", "MP, relu", "OMP", "TopK"):
-        found[rule] = []
-        for steps in cell["steps"]:
+        for steps in piece.settings.steps:
             if rule == "TopK":
-                kept = (batch.x @ rows.T).relu().topk(steps, dim=1)
-                f = torch.zeros(len(true), len(rows)).scatter_(1, kept.indices, kept.values)
+                largest = (batch.x @ rows.T).relu().topk(steps, dim=1)
+                f = torch.zeros(len(true), len(rows)).scatter_(1, largest.indices, largest.values)
             elif rule == "OMP":
                 f = orthogonal_matching_pursuit(batch.x, rows, steps).codes(len(rows)).dense()
             else:
@@ -198,25 +198,26 @@ def noise(cell: Cell) -> dict[str, Any]:
                 f = matching_pursuit(batch.x, rows, steps, select=select).codes(len(rows)).dense()
             both = float((true & (f != 0)).sum())
             error = float((batch.x - f @ rows).square().sum() / batch.x.square().sum())
-            row = {"k": steps, "precision": both / float((f != 0).sum()), "recall": both / float(true.sum())}
-            found[rule].append(row | {"error": error})
-    return found
+            scores = {"precision": both / float((f != 0).sum()), "recall": both / float(true.sum()), "error": error}
+            for metric, value in scores.items():
+                yield {"arm": rule, "k": steps, "metric": metric, "value": value}
 
 
-def trained(cell: Cell, report: Report) -> dict[str, Any]:
+def trained(piece: Piece, report: Report) -> Iterator[Row]:
     """An SAE with one latent a feature."""
-    world, (name, own) = world_of(cell), TRAINED[cell["rule"]]
-    sae = create(name, cell["d"], world.n_true, seed=cell["seed"], k=cell["own_k"], **own)
-    config = TrainConfig(steps=cell["train_steps"], batch=cell["batch"], lr=cell["lr"])
-    train(sae, world, config, seed=cell["seed"], on_step=lambda now: report(now.step * cell["batch"], "training"))
-    scores = evaluate(sae, world, n=50 * cell["samples"], seed=cell["seed"] + 1)
-    return {cell["rule"]: [{"k": cell["own_k"]} | {name: float(scores[name]) for name in METRICS}]}
+    world, config, (name, own) = piece.world, piece.settings.train, TRAINED[str(piece.rule)]
+    sae = create(name, world.d, world.n_true, seed=piece.seed, k=piece.k, **own)
+    train(sae, world, config, seed=piece.seed, on_step=lambda now: report(now.step * config.batch, "training"))
+    scores = evaluate(sae, world, n=50 * piece.settings.samples, seed=piece.seed + 1)
+    for metric in METRICS:
+        row = {"arm": piece.rule, "k": piece.k, "step": config.steps, "value": float(scores[metric])}
+        yield row | {"metric": metric.removesuffix("_null"), "kind": "null" if metric.endswith("_null") else "score"}
 
 
-def timing(cell: Cell) -> dict[str, Any]:
+def timing(piece: Piece) -> Iterator[Row]:
     """Milliseconds of 16 steps on 1024 rows in 256 dimensions, one thread; equal codes first, but for ties."""
-    rng = stream(0, "timing")
-    rows, x = unit(torch.randn(cell["m"], 256, generator=rng)), torch.randn(1024, 256, generator=rng)
+    m, rng = piece.at, stream(0, "timing")
+    rows, x = unit(torch.randn(m, 256, generator=rng)), torch.randn(1024, 256, generator=rng)
     gram = rows @ rows.T
     with torch.no_grad():
         works: dict[str, Work] = {
@@ -226,61 +227,42 @@ def timing(cell: Cell) -> dict[str, Any]:
         }
         plain, quick = matching_pursuit(x, rows, 16), matching_pursuit(x, rows, 16, gram=gram)
         clear = clear_picks(x, rows, 16)
-        torch.testing.assert_close(*(p.codes(cell["m"]).dense()[clear] for p in (quick, plain)), atol=1e-5, rtol=0)
-        times = alternate(works, cell["repeats"])
-    return {name: [{"k": 16, "ms": 1e3 * statistics.median(spent)}] for name, spent in times.items()}
+        torch.testing.assert_close(*(p.codes(m).dense()[clear] for p in (quick, plain)), atol=1e-5, rtol=0)
+        times = alternate(works, piece.settings.repeats)
+    for name, spent in times.items():
+        yield {"arm": name, "m": m, "d": 256, "k": 16, "metric": "ms", "value": 1e3 * statistics.median(spent)}
 
 
-def work(cell: Cell, report: Report) -> dict[str, Any]:
-    """One cell; runs in a process of the pool."""
-    if cell["part"] == "trained":
-        return trained(cell, report)
-    return {"phase": phase, "noise": noise, "timing": timing}[cell["part"]](cell)
+def work(piece: Piece, report: Report) -> Iterator[Row]:
+    """Rows of a unit: x is the coherence of a family of codes, n_true / d, or the number of rows."""
+    about: Row = {"place": piece.part, "x": float(piece.at)}
+    if piece.part == "phase":
+        about |= {"place": f"phase {piece.family}", "x": 1 / piece.at}
+    if piece.part in ("noise", "trained"):
+        d = piece.settings.d
+        about |= {"n_true": piece.at * d, "d": d, "m": piece.at * d, "world": "SparseMixture"}
+    if piece.seeds:
+        about |= {"world_seed": piece.seed, "seed": piece.seed}
+    parts: dict[str, Any] = {"phase": phase, "noise": noise, "timing": timing}
+    for row in trained(piece, report) if piece.part == "trained" else parts[piece.part](piece):
+        yield about | row
 
 
-def rows(cells: list[Cell], results: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Tidy rows: one number a rule, k and metric."""
-    for cell in cells:
-        about = {name: cell.get(name) for name in ("part", "family", "inverse", "ratio", "m", "seed")}
-        for rule, entries in results[cell["id"]].items():
-            for entry in entries:
-                for metric in entry.keys() - {"k"}:
-                    yield about | {"rule": rule, "k": entry["k"], "metric": metric, "value": entry[metric]}
-
-
-def told(cell: Cell) -> str:
-    """A cell in one line."""
-    return f"{cell['id']:28} {cell['size']:,} samples"
-
-
-def experiment(settings: Pursuit, console: Console) -> int:
-    """Plan, run, write, draw, show; returns the exit code."""
-    done = carry_out(settings, "pursuit", plan, work, console, told, alone=lambda cell: cell["part"] == "timing")
-    if isinstance(done, int):
-        return done
-    settings, run = done.settings, done.run
-    frame = done.table(lambda cells, results: sorted(rows(cells, results), key=str))
-    table = Table("finding", "figure", title="what a pursuit picks")
-    for parts, draw in (
-        (("phase",), draw_phase),
-        (("noise", "trained"), draw_interference),
-        (("timing",), draw_timing),
-    ):
-        own = frame.filter(pl.col("part").is_in(parts))
-        if own.height:
-            paths, found = draw(own, asdict(settings), run.folder / f"figures/{parts[0]}")
-            for line in found:
-                table.add_row(*line)
-            console.print(f"figure {paths[0]}", soft_wrap=True, highlight=False)
-    console.print(table)
-    console.print(f"results {run.folder}", soft_wrap=True, highlight=False)
-    return 0
-
-
-def main() -> int:
-    """Parse and run."""
-    return commanded("pursuit", partial(read_flags, Pursuit, description=__doc__), experiment)
-
+STUDY = Study(
+    name="pursuit",
+    question=__doc__,
+    settings=Pursuit,
+    plan=plan,
+    work=work,
+    figures=figures,
+    tables=TABLES,
+    questions=QUESTIONS,
+    toy=Pursuit(
+        seeds=2, inverse=(4, 8), k=(1, 2, 4, 6), samples=40, ratios=(1, 4), steps=(4, 8), widths=(64, 128), repeats=1,
+        train=TrainConfig(steps=60, batch=64, lr=3e-3),
+    ),
+)  # fmt: skip
+main = STUDY.main
 
 if __name__ == "__main__":
     sys.exit(main())

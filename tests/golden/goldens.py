@@ -173,27 +173,29 @@ _TRANSFER = "--worlds toy superposition --variants topk abs_topk relu jumprelu -
 FLAGS: dict[str, str] = {
     "afa_bounds": "--d 16 --n 32 --k 2 8 --samples 60 --steps 60 --dims 8 32 --seeds 2",
     "attention": "--n-true 24 32 --base 24 --condition 1 1000 --split 0 1 --owned 4 12 16 --heads 6 --d-head 6 "
-    "--steps 40 --batch 128 --seeds 2 --lr 0.01 --jobs 1",
+    "--train.steps 40 --train.batch 128 --seeds 2 --train.lr 0.01 --jobs 1",
     "benchmark": "--shapes 8/24/2/16 8/600/2/16x2 --variants topk relu --repeats 1 --threads 1 --json",
     "bias_phase": "--n-true 32 --s 2 --d 8 24 --row 12 40 --ratios 1.5 8.0 --train.steps 60 --train.batch 64 "
     "--gamma 0.05 --train.lr 6e-3 --seeds 2 --jobs 1",
     "bidirectional": "--n-true 8 --d 12 --k 2 --pairs 2 --q 0.0 1.0 --p-plus 0.5 --l1 0.05 0.4 --steps 40 --batch 64 "
     "--lr 0.02 --samples 500 --seeds 2 --jobs 1",
-    "concept_sae": "--steps 40 --seeds 2 --strength 1 --concepts 3 --contexts 64 --l1 0.1 1 --forms exact --jobs 1",
-    "concepts": "--models 2 --sharpness 1 16 --leaks 1e-4 0.1 --weak 0.03 0.3 --observed 7 --strength 0 2 "
+    "concept_sae": "--train.steps 40 --seeds 2 --strength 1 --concepts 3 --contexts 64 --l1 0.1 1 "
+    "--forms exact --jobs 1",
+    "concepts": "--seeds 2 --sharpness 1 16 --leaks 1e-4 0.1 --weak 0.03 0.3 --observed 7 --strength 0 2 "
     "--contexts 64 --trained 1 --polish 200 --jobs 1",
-    "factors": "--samples 300 --iterations 40 --steps 40 --batch 64 --seeds 2 --ratios 0.5 1.0 --cores 0 12 --jobs 1",
     "gba": "--n-true 24 --d 12 10 --m 32 24 --k 2 4 --l0 1.0 --l1 1.0 --train.steps 40 --train.batch 32 "
     "--seeds 2 --ranges 1 1.0 1.0 3 2.0 0.5 --jobs 1",
+    "factors": "--samples 300 --iterations 40 --train.steps 40 --train.batch 64 --seeds 2 "
+    "--ratios 0.5 1.0 --cores 0 12 --jobs 1",
     "gpt2": f"{_GPT2} --fidelity-tokens 64 --audit-samples 20 --held-out 0.2 --layers 1 --jobs 1 "
     "--model model --text text.txt",
     "hierarchy": "--parts tree --rho 0.0 --g 0.0 0.9 --l1 0.1 0.4 --train.steps 40 --train.batch 100 "
     "--train.warm-up 0.2 --samples 500 --seeds 2 --jobs 1",
-    "interactions": "--pairs 1 --free 3 --d 12 --ranks 2 4 --k-start 4 --steps 30 --batch 64 --seeds 2 --samples 400 "
-    "--lr 0.02 --jobs 1",
-    "interventions": "--steps 40 --samples 4000 --seeds 2 --noise 0.11 --zero 0 0.5 --jobs 1",
-    "pursuit": "--inverse 4 8 --k 1 2 4 6 --samples 40 --seeds 2 --ratios 1 4 --steps 4 8 --train-steps 30 --batch 64 "
-    "--widths 64 128 --repeats 1 --jobs 1",
+    "interactions": "--pairs 1 --free 3 --d 12 --ranks 2 4 --train.k-start 4 --train.steps 30 --train.batch 64 "
+    "--seeds 2 --samples 400 --train.lr 0.02 --jobs 1",
+    "interventions": "--train.steps 40 --samples 4000 --seeds 2 --noise 0.11 --zero 0 0.5 --jobs 1",
+    "pursuit": "--inverse 4 8 --k 1 2 4 6 --samples 40 --seeds 2 --ratios 1 4 --steps 4 8 "
+    "--train.steps 30 --train.batch 64 --parts phase noise trained --jobs 1",
     "recovery": "--world toy --variants topk relu gated --m 24 --k 2 --seeds 2 --samples 12000 --train.batch 256 "
     "--train.evaluations 3 --train.evaluation-samples 2000 --axis samples --jobs 1",
     "resonance": "--n-true 32 --d 24 --s 2 --m 64 --train.steps 60 --train.batch 64 --seeds 2 --ratios 1.5 8.0 "
@@ -212,6 +214,29 @@ COMMANDS: dict[str, list[str]] = {name: [sys.executable, "-m", "experiments", na
 """how each experiment is started; its flags and `--out runs` follow"""
 RENAMED: dict[str, dict[str, str]] = {name: {} for name in ("variants", *FLAGS)}
 """names of today's columns (entries of a state) -> names in the golden, applied before the comparison"""
+_TOKENS = {"revealing": 0.0, "typed": 1.0, "generic": 2.0}
+_WORDS = {"bayes_accuracy": "Bayes accuracy", "log_loss_gap": "log-loss gap", "typed_R2_marg": "typed: R2_marg"}
+_WORDS |= {"residual_size": "|h|", "least_log10_posterior": "least", "R2_log_odds": "log-odds ~ log p(c|s)"}
+_WORDS |= {"R2_aligned": "x' ~ x", **{f"{form}_{i}": f"{form} {i}" for form in ("joint", "marginal") for i in (0, 1)}}
+_ROLES = {"interacting_frequent": "interacting, frequent", "frequent_only": "frequent only"}
+_ROLES |= {"interacting_rare": "interacting, rare", "neither": "neither"}
+_COMPOUNDS = {
+    f"{new}{role}": f"{old}{words}"
+    for new, old in (("own_latent_", "own latent: "), ("parts_", "parts: "), ("size_", "|B|: "))
+    for role, words in _ROLES.items()
+}
+_COMPOUNDS |= {"mcc_activations": "mcc of activations", "crossed_auroc": "crossed auroc"}
+_COMPOUNDS |= {"cofiring_r": "r of |B| and co-firing"}
+
+
+def _AT(place: str) -> pl.Expr:  # noqa: N802
+    return pl.col("place") == place
+
+
+_ATTENTION = {"auc_rho": "AUC rho", "auc_size": "AUC |z|", "auc_size_active": "AUC |z| when active", "mcc": "MCC"}
+_ATTENTION |= {"auc_dfa_active": "AUC DFA when active", "features_per_head": "features a head", "mcc_null": "chance"}
+_ATTENTION |= {"l0": "L0", "fvu": "FVU", "largest_share": "largest share", "sure_misranked": "sure but misranked"}
+_ATTENTION |= {"exact_part": "exactly the part", "mcc_in_z": "MCC in z"}
 FOLLOWS: dict[str, dict[str, pl.Expr]] = {
     "afa_bounds": {
         "panel": pl.col("place"),
@@ -236,6 +261,68 @@ FOLLOWS: dict[str, dict[str, pl.Expr]] = {
     "top_afa_rule": {
         "panel": pl.when(pl.col("place") == "optima").then("metric").otherwise("place"),
         "line": pl.col("arm"),
+    },
+    "attention": {"part": pl.col("place"), "place": pl.col("x"), "what": pl.col("metric").replace(_ATTENTION)},
+    "concepts": {
+        "part": pl.col("place"),
+        "seed": pl.col("world_seed"),
+        "x": pl.coalesce(
+            "leak", pl.when(_AT("trained")).then(pl.col("arm").replace_strict(_TOKENS, default=None)).otherwise("x")
+        ),
+        "y": pl.when(_AT("leak"))
+        .then("x")
+        .when(_AT("observed"))
+        .then(pl.col("arm").str.strip_prefix("ER-").cast(pl.Float64, strict=False))
+        .otherwise(0.0),
+        "metric": pl.when(_AT("strength") & pl.col("arm").is_not_null())
+        .then(pl.format("{}: {}", "arm", pl.col("metric").replace(_WORDS)))
+        .otherwise(pl.col("metric").replace(_WORDS)),
+    },
+    "concept_sae": {"part": pl.col("place"), "seed": pl.col("world_seed"), "l1": pl.col("l1").fill_null(0.0)},
+    "factors": {
+        "world": pl.when(pl.col("place") == "D1 shares")
+        .then(pl.when(pl.col("ratio") != 1.0).then(pl.lit("D1")))
+        .when(pl.col("place") == "D2 cores")
+        .then(pl.when(pl.col("core") != 12).then(pl.lit("D2")))
+        .otherwise("place"),
+        "method": pl.col("arm"),
+        "metric": pl.col("metric").replace(
+            {"mcc": "cosine", "mcc_null": "chance", "error_share": "J / |X|²", "over_floor": "J / floor"}
+        ),
+    },
+    "interactions": {
+        "part": pl.col("place"),
+        "rank2": pl.col("x"),
+        "step": pl.when(_AT("planted")).then(0).otherwise("step"),
+        "seed": pl.when(_AT("planted")).then(0).otherwise("seed"),
+        "metric": pl.col("metric").replace(_COMPOUNDS),
+    },
+    "interventions": {
+        "part": pl.col("place"),
+        "reach": pl.when(_AT("linear")).then("x"),
+        "method": pl.when(_AT("learned")).then(
+            pl.col("arm").replace(
+                {
+                    "restricted_no_control": "restricted, no control",
+                    "network": "y ~ a, network",
+                    "quadratic": "y ~ a, quadratic",
+                }
+            )
+        ),
+        "what": pl.when(pl.col("metric") == "prediction")
+        .then("arm")
+        .when(pl.col("metric") == "off")
+        .then(pl.format("off/{}", (7 * (pl.col("a1") + 3) + pl.col("a2") + 3).round().cast(pl.Int64)))
+        .when(~pl.col("metric").is_in(["bias", "closed_form_bias"]))
+        .then(pl.col("metric").replace({"closed_form": "truth + bias", "effective_samples": "effective"})),
+    },
+    "pursuit": {
+        "part": pl.col("place").str.split(" ").list.first(),
+        "family": pl.when(pl.col("place").str.starts_with("phase")).then(pl.col("place").str.strip_prefix("phase ")),
+        "inverse": pl.when(pl.col("place").str.starts_with("phase")).then((1 / pl.col("x")).round()),
+        "ratio": pl.when(_AT("noise") | _AT("trained")).then("x"),
+        "m": pl.when(_AT("timing")).then("m"),
+        "rule": pl.col("arm"),
     },
     "resonance": {"control": pl.col("arm"), "p/f": pl.col("x")},
     "zf_plot": {"group": pl.col("arm")},
@@ -440,6 +527,8 @@ def as_kept(frame: pl.DataFrame, item: str, golden: Fields) -> pl.DataFrame:
     if "metric" in kept:
         frame = frame.filter(pl.col("metric").is_in({name for name, _ in kept["metric"]}))
     frame = frame.select([name for name in kept if name in frame.columns])
+    named = [c for c, runs in kept.items() if isinstance(runs, list) and all(value is not None for value, _ in runs)]
+    frame = frame.drop_nulls([c for c in named if c in frame.columns])
     whole = [c for c in frame.columns if isinstance(kept[c], list) and frame[c].dtype.is_float()]
     return frame.with_columns(pl.col(whole).cast(pl.Int64))
 

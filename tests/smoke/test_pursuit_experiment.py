@@ -1,75 +1,60 @@
-"""The experiment on pursuits at toy size: the bound, the overfit, resuming, bad input; and the benchmark's part."""
+"""The study on pursuits at toy size: the bound, the overfit, bad input; and the benchmark's part."""
 
 import json
 import sys
 
 import polars as pl
 import pytest
-from toys import run, starter
+from toys import checked, run
 
 from experiments import benchmark
 from experiments.pursuit import study as pursuit
+from experiments.pursuit.figures import FAMILIES, QUESTIONS
 from experiments.timing import Shape
+from workbench.study.selection import rows
 
-TOY = [
-    *("--inverse", 4, 8, "--k", 1, 2, 4, 6, "--samples", 40, "--seeds", 2, "--ratios", 1, 4, "--steps", 4, 8),
-    *("--train-steps", 60, "--batch", 64, "--widths", 64, 128, "--repeats", 1),
-]
-"""flags that make the experiment a matter of seconds"""
+INTERFERENCE = ("noise", "noise-trade", "trained", "trained-trade")
 
 
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory):
-    """Folder and table of one run at toy size."""
-    return starter(tmp_path_factory, {pursuit: TOY})(pursuit)
+def values(table, metric, **where):
+    return rows(table, metric=metric, kind="score", **where).sort("seed")["value"].to_list()
 
 
-def values(frame, metric, **wanted):
-    own = frame.filter(pl.col("metric") == metric, *(pl.col(name) == value for name, value in wanted.items()))
-    return own["value"].to_list()
-
-
-def test_supports_below_the_bound_are_found_and_the_worst_ones_above_it_are_not(toy):
-    folder, frame = toy
-    assert {path.name for path in (folder / "figures").iterdir()} == {
-        f"{name}.{ending}" for name in ("phase", "noise", "timing") for ending in ("png", "svg")
-    }
-    own = frame.filter(pl.col("part") == "phase")
+def test_supports_below_the_bound_are_found_and_the_worst_ones_above_it_are_not(tmp_path_factory):
+    _, folder, table = checked(tmp_path_factory, pursuit.STUDY)
+    drawn = {path.stem for path in (folder / "figures").iterdir()}
+    assert drawn == {*(f"phase-{family}" for family in FAMILIES), *INTERFERENCE, "timing"}
+    answers = {answer.question: answer for question in QUESTIONS for answer in question.answers(table)}
+    assert answers["OMP recovers all below the bound: worst codes on simplices"].verdict == "CONFIRMED"
+    ahead = answers["MP, abs, 8 steps, ahead of TopK at the largest n_true / d, EV"]
+    assert ahead.over == "worlds and weights"
+    own = rows(table, metric="recovered", seed=(0, 1))
     assert own.height == 3 * 2 * 2 * 6 * 4  # families, coherences, seeds, rules, sizes
+    bound = (1 + 1 / pl.col("x")) / 2
     for rule in ("OMP", "OMP, signed", "MP, abs"):
-        below = own.filter(pl.col("rule") == rule, pl.col("k") < (1 + pl.col("inverse")) / 2)
+        below = own.filter(pl.col("arm") == rule, pl.col("k") < bound)
         assert below["value"].min() == 1
-        assert below["family"].n_unique() == 3
-    above = own.filter(pl.col("family") == "worst", pl.col("k") > (1 + pl.col("inverse")) / 2)
+        assert below["place"].n_unique() == 3
+    above = own.filter(pl.col("place") == "phase worst", pl.col("k") > bound)
     assert above.height > 0
     assert above["value"].max() == 0
-    assert max(values(own, "recovered", family="flat", rule="MP, relu", k=4)) < 0.5
-    assert max(values(own, "recovered", family="random", rule="TopK", k=4, inverse=4)) < 1
+    assert max(values(own, "recovered", place="phase flat", arm="MP, relu", k=4)) < 0.5
+    assert max(values(own, "recovered", place="phase random", arm="TopK", k=4, x=0.25)) < 1
 
 
-def test_steps_beyond_the_true_number_buy_error_with_wrong_rows(toy):
-    _, frame = toy
+def test_steps_beyond_the_true_number_buy_error_with_wrong_rows(tmp_path_factory):
+    _, _, table = checked(tmp_path_factory, pursuit.STUDY)
+    table = table.filter(pl.col("seed").is_null() | pl.col("seed").is_in([0, 1]))
     for rule in ("MP, abs", "MP, relu", "OMP"):
-        at = {"part": "noise", "ratio": 4, "rule": rule}
+        at = {"place": "noise", "x": 4, "arm": rule}
         for metric in ("precision", "error"):
-            pairs = zip(values(frame, metric, k=8, **at), values(frame, metric, k=4, **at), strict=True)
+            pairs = zip(values(table, metric, k=8, **at), values(table, metric, k=4, **at), strict=True)
             assert all(more < few for more, few in pairs)
-    relu, absolute = (values(frame, "precision", part="noise", ratio=4, rule=f"MP, {s}", k=8) for s in ("relu", "abs"))
+    relu, absolute = (values(table, "precision", place="noise", x=4, arm=f"MP, {s}", k=8) for s in ("relu", "abs"))
     assert max(relu) < min(absolute)
-    assert len(values(frame, "mcc", part="trained")) == 3 * 2 * 2 * 2  # rules, ratios, steps, seeds
-    assert min(values(frame, "explained_variance", part="trained", k=8, rule="MP, abs")) > 0.5
-    assert sorted(set(frame.filter(pl.col("part") == "timing")["m"])) == [64, 128]
-
-
-def test_resuming_gives_the_same_table(toy, monkeypatch, capsys):
-    folder, frame = toy
-    records = folder / "records.jsonl"
-    lines = records.read_text().splitlines()
-    records.write_text("\n".join(line for line in lines if '"id": "noise' not in line))
-    code, said = run(monkeypatch, capsys, pursuit, "--resume", folder, "--jobs", 1)
-    assert code == 0, said
-    assert "MP, relu, 8" in said
-    assert pl.read_parquet(folder / "metrics.parquet").equals(frame)
+    assert len(values(table, "mcc", place="trained")) == 3 * 2 * 2 * 2  # rules, ratios, steps, seeds
+    assert min(values(table, "explained_variance", place="trained", k=8, arm="MP, abs")) > 0.5
+    assert set(rows(table, place="timing")["m"]) == {64, 128}
 
 
 @pytest.mark.parametrize(
@@ -90,12 +75,8 @@ def test_bad_input_is_one_line_and_nothing_is_written(monkeypatch, capsys, tmp_p
     assert not list(tmp_path.iterdir())
 
 
-def test_dry_run_writes_nothing(monkeypatch, capsys, tmp_path):
-    code, said = run(monkeypatch, capsys, pursuit, "--dry-run", "--parts", "phase", "--out", tmp_path)
-    assert code == 0
-    assert "phase/worst/14/0" in said
-    assert "noise" not in said.split("}")[-1]
-    assert not list(tmp_path.iterdir())
+def test_parts_that_are_not_asked_for_are_not_planned():
+    assert {unit.part for unit in pursuit.STUDY.units(pursuit.Pursuit(parts=("phase",)))} == {"phase"}
 
 
 def test_benchmark_compares_ways_of_pursuit(monkeypatch, capsys):

@@ -38,7 +38,7 @@ def svg():
 def test_figures_leave_backend_settings_and_open_figures(svg, tmp_path):
     plt.close("all")
     settings = dict(mpl.rcParams)
-    (figure,) = curves("mine", [Column(Axis("x", log=True))], {"mcc": "MCC"}, "world /tmp/$a_{{/b$")
+    (figure,) = curves("mine", [Column(Axis("x", log=True))], {"mcc": "MCC"}, "world /tmp/$a_{/b$")
     png, svg_file = save(figure.draw(TABLE), tmp_path / "figures/mine.v2")
     assert png.name == "mine.v2.png"
     assert mpl.get_backend() == "svg"

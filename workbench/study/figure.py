@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from synthetic.base.errors import must
 from synthetic.base.storage import replacing, write_text
 from workbench.study.panels import MOST_LINES, Drawable, Look, Scene, look
-from workbench.study.selection import Pick, present
+from workbench.study.selection import Pick, present, rows
 
 MOST_PANELS = 6
 STYLE: Any = {
@@ -128,10 +128,19 @@ class Figure:
             return dict(self.arms)
         return {name: look(i) for i, name in enumerate(self.arms or present(table, "arm"))}
 
+    def shown(self, table: pl.DataFrame) -> pl.DataFrame:
+        """The rows of the places that its panels name; all where one names none."""
+        places = [getattr(panel, "place", None) for panel in self.panels]
+        if any(place is None for place in places):
+            return table
+        named = {name for place in places for name in present(rows(table, place=place), "place")}
+        return table.filter(pl.col("place").is_in(list(named)))
+
     def parts(self, table: pl.DataFrame) -> list["Figure"]:
-        """This figure for at most five arms at a time: `name`, `name`-b, ...; itself where they are no more."""
+        """The figure for at most five arms at a time, `name`, `name`-b, ..., where its lines are arms; else itself."""
         looks = [(name, one) for name, one in self.looks(table).items() if name in set(present(table, "arm"))]
-        if len(looks) <= MOST_LINES:
+        crowded = any(getattr(p, "by", "") == "arm" and getattr(p, "arms", None) is None for p in self.panels)
+        if len(looks) <= MOST_LINES or not crowded:
             return [self]
         groups = [dict(looks[i : i + MOST_LINES]) for i in range(0, len(looks), MOST_LINES)]
         names = [self.name] + [f"{self.name}-{letter}" for letter in "bcdefghijklmnopqrstuvwxyz"[: len(groups) - 1]]
@@ -141,7 +150,7 @@ class Figure:
 
     def draw(self, table: pl.DataFrame, settings: Any = None, style: Style = SCREEN) -> Drawn:
         """The figure of a table; settings fill the caption."""
-        caption = captioned(self.caption, table, settings)
+        caption = captioned(self.caption, self.shown(table), settings)
         scene = Scene(self.pick(table) if self.pick else table, self.looks(table), settings)
         columns = self.columns or (len(self.panels) if len(self.panels) <= 3 else 3 if len(self.panels) > 4 else 2)
         lines = -(-len(self.panels) // columns)
@@ -290,15 +299,16 @@ def _above(figure: Drawn, handles: Mapping[str, Any]) -> None:
 
 def _at_ends(axes: Axes, handles: Mapping[str, Any]) -> dict[str, Any]:
     """Labels at the right ends of lines; none where they would lie on each other or be long."""
-    lines = {label: line for label, line in handles.items() if len(getattr(line, "get_xydata", list)()) > 1}
+    data = {label: line for label, line in handles.items() if getattr(line, "get_transform", str)() == axes.transData}
+    lines = {label: line for label, line in data.items() if len(line.get_xydata()) > 1}
     font = float(mpl.rcParams["font.size"]) - 1
     box = axes.get_window_extent()
     if not lines or max(map(len, lines)) > 24:
         return {}
     ends, right = {}, []
     for label, line in lines.items():
-        data = np.asarray(line.get_xydata(), dtype=float)
-        x, y = axes.transData.transform(data[np.argmax(data[:, 0])])
+        points = np.asarray(line.get_xydata(), dtype=float)
+        x, y = axes.transData.transform(points[np.argmax(points[:, 0])])
         ends[label], _ = y, right.append(x)
     if min(right) < box.x1 - 0.25 * box.width:
         return {}
@@ -314,7 +324,7 @@ def _at_ends(axes: Axes, handles: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _apart(ends: Mapping[str, float], gap: float, low: float, high: float) -> dict[str, float] | None:
-    """The heights moved until none is nearer to the next than the gap; None where one moves by more than 1.5 gaps."""
+    """The heights moved until none is nearer to the next than the gap; None where one moves by most of a gap."""
     names = sorted(ends, key=lambda name: ends[name])
     at = [min(max(ends[name], low), high) for name in names]
     for _ in range(50):
@@ -323,7 +333,7 @@ def _apart(ends: Mapping[str, float], gap: float, low: float, high: float) -> di
             if short > 0:
                 at[i], at[i + 1] = at[i] - short / 2, at[i + 1] + short / 2
     moved = max(abs(y - ends[name]) for name, y in zip(names, at, strict=True))
-    return dict(zip(names, at, strict=True)) if moved <= 1.5 * gap else None
+    return dict(zip(names, at, strict=True)) if moved <= 0.8 * gap else None
 
 
 def styled() -> AbstractContextManager[None]:

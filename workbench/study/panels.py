@@ -80,8 +80,8 @@ class Axis:
     """One axis of a panel."""
 
     label: str = ""
-    log: bool | int = False
-    """or the base of the logarithm"""
+    log: bool | int | Literal["sym"] = False
+    """or the base of the logarithm; "sym": linear from 0 to 1"""
     limits: tuple[Real | None, Real | None] | None = None
     ticks: Mapping[Any, str] | Sequence[Real] | None = None
     """by default at the values of a logarithmic axis, where there are at most nine"""
@@ -161,7 +161,9 @@ class Panel:
 def _scale(axes: Axes, end: Axis, name: str, default: str) -> None:
     axis = getattr(axes, f"{name}axis")
     axis.set_label_text(end.label or LABELS.get(default, default))
-    if end.log:
+    if end.log == "sym":
+        getattr(axes, f"set_{name}scale")("symlog", linthresh=1)
+    elif end.log:
         getattr(axes, f"set_{name}scale")("log", base=10 if end.log is True else end.log)
     if end.limits:
         getattr(axes, f"set_{name}lim")(*end.limits)
@@ -292,13 +294,12 @@ class Lines(Panel):
     def _chance(self, axes: Axes, table: pl.DataFrame, lines: Sequence[Series]) -> None:
         """The median chance level of all lines of a metric, by position."""
         for metric in dict.fromkeys(line.metric for line in lines):
-            null = table.filter(pl.col("metric") == metric, pl.col("kind") == "null")
-            if null.is_empty() or (self.over not in table.columns and self.over not in COURSE):
-                continue
             groups: dict[float, list[float]] = {}
             for line in lines:
-                for x, values in curve(rows(null, **line.at), metric, self.over, "null"):
+                for x, values in curve(rows(table, **line.at), metric, self.over, "null"):
                     groups.setdefault(float(x), []).extend(values)
+            if not groups:
+                continue
             x = sorted(groups)
             style: dict[str, Any] = {"marker": "_"} if len(x) == 1 else {}
             axes.plot(
@@ -381,7 +382,7 @@ class Dots(Panel):
         how = (scene.looks.get(own["arm"][0] or "") if single else one.look) or one.look or look(0)
         axes.plot(values, [y] * len(values), ".", color=how.colour, markersize=3, alpha=0.55)
         axes.plot(np.quantile(values, (0.1, 0.9)).tolist(), [y, y], color=how.colour, linewidth=1.2)
-        label = None if single else one.label
+        label = None if single else one.label or None
         axes.plot(np.median(values), y, how.marker, color=how.colour, markersize=4.5, label=label)
         null = [v for v in replicates(own, one.metric, "null").values()] if self.chance else []
         if null:
@@ -465,8 +466,8 @@ class Heat(Panel):
     """values of the darkest and the brightest cell; None: those there are"""
     bar: str = ""
     """label of the colour bar; none where empty"""
-    names: tuple[str, str] = ("{:.3g}", "{:.3g}")
-    """formats of the ticks"""
+    names: tuple[Names, Names] = ("{:.3g}", "{:.3g}")
+    """what ticks across and up are called"""
     divided: tuple[Callable[[Scene], Any] | Real, Callable[[Scene], Any] | Real] = (1.0, 1.0)
     """what ticks are divided by"""
 
@@ -480,8 +481,8 @@ class Heat(Panel):
             [v / (by(scene) if callable(by) else by) for v in t] for t, by in zip((x, y), self.divided, strict=True)
         ]
         image = heat(axes, ticks[0], ticks[1], values, self.level, self.span)
-        axes.set_xticks(range(len(x)), [self.names[0].format(v) for v in ticks[0]])
-        axes.set_yticks(range(len(y)), [self.names[1].format(v) for v in ticks[1]])
+        axes.set_xticks(range(len(x)), [named(self.names[0], v) for v in ticks[0]])
+        axes.set_yticks(range(len(y)), [named(self.names[1], v) for v in ticks[1]])
         if self.bar:
             axes.get_figure(root=True).colorbar(image, ax=axes, label=self.bar, pad=0.02)  # type: ignore[union-attr]
         self.dress(axes, scene, *self.over)

@@ -99,6 +99,9 @@ class Quantity:
     def __sub__(self, other: "Quantity | float | int") -> "Quantity":
         return _together(lambda a, b: a - b, self, other, "{} less {}")
 
+    def __truediv__(self, other: "Quantity | float | int") -> "Quantity":
+        return _together(lambda a, b: a / b, self, other, "{} over {}")
+
     def __rsub__(self, other: float | int) -> "Quantity":
         return Quantity(f"{other:g} less {self.label}", lambda table: _mapped(lambda v: other - v, self.read(table)))
 
@@ -349,13 +352,17 @@ class Asked(Protocol):
 
 
 def answered(questions: Sequence[Asked], table: pl.DataFrame, title: str = "") -> Table:
-    """All answers as a table to print, with what the intervals are over."""
-    shown = Table("question", "verdict", "measured: mean ± 95 %", "asked", "over", title=title or None)
-    for question in questions:
-        for one in question.answers(table):
-            shown.add_row(one.question, one.verdict, one.measured, one.level, one.basis)
+    """All answers as a table to print; what the intervals are over is a column where it is not the same for all."""
+    answers = [answer for question in questions for answer in question.answers(table)]
+    bases = list(dict.fromkeys(answer.basis for answer in answers))
+    shown = Table("question", "verdict", "mean ± 95 %", *(["over"] if len(bases) > 1 else []), title=title or None)
+    for answer in answers:
+        asked = "" if answer.level == "> 0" else f" ({answer.level})"
+        cells = [answer.question, answer.verdict, answer.measured + asked]
+        shown.add_row(*cells, *([answer.basis] if len(bases) > 1 else []))
+    over = "" if len(bases) > 1 else f" Over {bases[0]}." if bases else ""
     shown.caption = (
-        "paired by seed. CONFIRMED: each interval lies on the side asked about; REFUTED: one has no number there; "
-        "UNDECIDED: else. over: what varies between the numbers of an interval"
+        "Paired by seed. CONFIRMED: each interval lies above 0, or on the side in brackets; REFUTED: one has no number "
+        "there; UNDECIDED: else." + over
     )
     return shown

@@ -1,7 +1,7 @@
 """Tables to print: medians over seeds, beside chance and ceiling."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -51,26 +51,33 @@ class Medians:
         if self.arms is not None:
             found = found.filter(pl.col("arm").is_in(list(self.arms)))
         must(len(self.columns) and len(self.by), "Medians", "of some metrics by some columns", "none", "name them")
+        known = {name: head for name, head in self.columns.items() if name in present(found, "metric")}
+        return replace(self, columns=known)._filled(found)
+
+    def _filled(self, found: pl.DataFrame) -> Table:
+        """The table of rows that have every column's metric somewhere."""
         shown = Table(title=self.title, caption=self.caption or None, box=SIMPLE, collapse_padding=True, pad_edge=False)
         for name in self.by:
             shown.add_column(name, no_wrap=True)
         for head in self.columns.values():
             shown.add_column(head, justify="right", no_wrap=True)
-        last: tuple[Any, ...] | None = None
+        last: tuple[Any, ...] = ()
         group: list[pl.DataFrame] = []
         for spot, own in self._spots(found):
-            if last is not None and spot[:-1] != last:
+            if last and spot[: self._inner] != last[: self._inner]:
                 self._close(shown, group)
                 group = []
-            heads = [
-                self._name(v) if last is None or i == len(spot) - 1 or spot[: i + 1] != last[: i + 1] else ""
-                for i, v in enumerate(spot)
-            ]
-            self._rows(shown, heads, own)
+            fresh = [i == len(spot) - 1 or spot[: i + 1] != last[: i + 1] for i in range(len(spot))]
+            self._rows(shown, [self._name(v) if new else "" for v, new in zip(spot, fresh, strict=True)], own)
             group.append(own)
-            last = spot[:-1]
+            last = spot
         self._close(shown, group)
         return shown
+
+    @property
+    def _inner(self) -> int:
+        """The column of `by` whose values stand in one section: arms, else the last."""
+        return self.by.index("arm") if "arm" in self.by else len(self.by) - 1
 
     def _spots(self, found: pl.DataFrame) -> Iterator[tuple[tuple[Any, ...], pl.DataFrame]]:
         """Rows to print, by the order of their columns: text as it comes, numbers ascending, arms as asked."""
@@ -118,46 +125,11 @@ class Medians:
         shown.add_section()
 
     def _beside(self, shown: Table, word: str, cells: Sequence[str]) -> None:
-        shown.add_row(*[""] * (len(self.by) - 1), word, *cells, style="dim")
+        after = len(self.by) - 1 - self._inner
+        shown.add_row(*[""] * self._inner, word, *[""] * after, *cells, style="dim")
 
     def _cell(self, metric: str, values: Sequence[float], share: float) -> str:
         if not len(values):
             return ""
         value = float(np.quantile(values, share))
         return self.formats[metric].format(value) if metric in self.formats else short(value)
-
-
-# of studies whose tables have columns of their own still
-
-Scores = dict[str, list[float]]
-Runs = dict[tuple[str, float, str], Scores]
-"""part, x, arm -> metric -> one number a seed"""
-
-
-def runs_of(frame: pl.DataFrame) -> Runs:
-    """Scores of each arm, of ReLU those at the penalty whose median L0 is nearest to the true one."""
-    settings: dict[tuple[str, float, str], dict[float, Scores]] = {}
-    own = frame.filter(pl.col("seed").is_not_null())
-    for (part, x, arm, l1, metric), part_rows in own.group_by("part", "x", "arm", "l1", "metric", maintain_order=True):
-        one = settings.setdefault((str(part), float(x), str(arm)), {})  # type: ignore[arg-type]
-        one.setdefault(float(l1 or 0), {})[str(metric)] = part_rows.sort("seed")["value"].to_list()  # type: ignore[arg-type]
-
-    def miss(scores: Scores) -> float:
-        return abs(np.log(max(np.median(scores["l0"]), 1e-9) / np.median(scores["expected_l0"])))
-
-    return {key: min(options.values(), key=miss) for key, options in settings.items()}
-
-
-def places_of(runs: Runs, part: str) -> list[float]:
-    """The values of x in a part, ascending."""
-    return sorted({x for own, x, _ in runs if own == part})
-
-
-def median_table(names: tuple[str, ...]) -> Table:
-    """An empty table of medians over seeds: world and arm, then `names`."""
-    table = Table(box=SIMPLE, collapse_padding=True, pad_edge=False, title="medians over seeds")
-    for name in ("world", "arm"):
-        table.add_column(name, no_wrap=True)
-    for name in names:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
