@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from workbench.study.figure import Figure
 from workbench.study.panels import Axis, Heat, Level, Lines, Scene, Shade, Trace, look
 from workbench.study.questions import Quantity, Question, lead, score
-from workbench.study.tables import Medians
+from workbench.study.table import Medians
 from workbench.topics.actions.autoencoder import PENALTIES
 
 METHODS = {

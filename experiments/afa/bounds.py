@@ -28,7 +28,7 @@ from workbench.study.flags import RunFlags
 from workbench.study.panels import COLOURS, Axis, Dots, Formula, Level, Lines, Look, Shade, Trace, look
 from workbench.study.questions import Question, score
 from workbench.study.study import Study
-from workbench.study.tables import Medians
+from workbench.study.table import Medians
 from workbench.study.units import Row
 from workbench.tensors import TENSOR
 from workbench.theory import afa, average_case, coherence

@@ -27,7 +27,7 @@ from workbench.study.figure import Figure
 from workbench.study.flags import RunFlags
 from workbench.study.selection import present
 from workbench.study.study import Study
-from workbench.study.tables import Medians
+from workbench.study.table import Medians
 from workbench.study.units import Report, Row, Unit
 
 SHOWN = 400

@@ -30,7 +30,7 @@ from workbench.study.flags import RunFlags
 from workbench.study.panels import MOST_LINES, Axis, Level, Lines, Scene, look
 from workbench.study.selection import present, rows
 from workbench.study.study import Study
-from workbench.study.tables import Medians
+from workbench.study.table import Medians
 from workbench.study.units import Row
 from workbench.tensors import TENSOR
 from workbench.theory import afa, top_afa

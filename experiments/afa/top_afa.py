@@ -30,8 +30,7 @@ from workbench.study.flags import TrainFlags
 from workbench.study.panels import Axis, Level, Lines, Scene, Series, look
 from workbench.study.places import Arm, Place, Scores, Stack, fresh, member_rows
 from workbench.study.study import Study
-from workbench.study.table import setting_columns
-from workbench.study.tables import Medians
+from workbench.study.table import Medians, setting_columns
 from workbench.study.units import Report, Row, Unit
 from workbench.variants import top_afa as top_afa_variant
 

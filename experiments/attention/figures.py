@@ -7,7 +7,7 @@ import numpy as np
 from workbench.study.figure import Figure
 from workbench.study.panels import COLOURS, Axis, Formula, Level, Lines, Look, Points, Series, Trace, look
 from workbench.study.questions import Question, most, over, score
-from workbench.study.tables import Medians
+from workbench.study.table import Medians
 
 ROTATED = "heads mixed"
 LOOKS = {"TopK": look(0), "ReLU": look(1), ROTATED: Look(COLOURS[7], "X", (0, (8, 2)))}

@@ -11,7 +11,7 @@ from workbench.study.figure import Figure
 from workbench.study.panels import COLOURS, Axis, Level, Lines, Look, Panel, Scene, draw_band, look
 from workbench.study.questions import Question, lead, score
 from workbench.study.selection import curve, last_step, replicates, rows
-from workbench.study.tables import Medians
+from workbench.study.table import Medians
 
 SCORES = ("recall@.9", "recall@.8", "f1", "mcs@.9", "fvu", "l0", "dead", "above_target", "frequency_error")
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)

@@ -32,7 +32,7 @@ from workbench.study.panels import COLOURS, GREY, Axis, Level, Lines, Scene, loo
 from workbench.study.places import Arm, Place, Scores
 from workbench.study.selection import present, rows
 from workbench.study.study import Study
-from workbench.study.tables import Medians
+from workbench.study.table import Medians
 
 METRICS = (
     *("recall@.9", "recall@.8", "f1", "fvu", "l0", "dead", "above_target", "frequency_error", "resonance"),

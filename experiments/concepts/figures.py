@@ -10,7 +10,7 @@ from rich.table import Table
 from workbench.study.figure import Figure
 from workbench.study.panels import Axis, Formula, Heat, Lines, Scene, Series, look
 from workbench.study.selection import present, replicates, rows
-from workbench.study.tables import Medians
+from workbench.study.table import Medians
 
 REFERENCE = {
     "ambiguity": {1.0: 0.58, 8.0: 0.11, 32.0: 0.025},

@@ -31,8 +31,7 @@ from workbench.study.places import Arm, Place, Scores
 from workbench.study.questions import Question, lead, score
 from workbench.study.selection import nearest_l0
 from workbench.study.study import Study
-from workbench.study.table import TIMES
-from workbench.study.tables import Medians
+from workbench.study.table import TIMES, Medians
 from workbench.topics.concepts.probes import bayes, best_latents
 from workbench.variants.structured import Structured
 

@@ -8,7 +8,7 @@ from workbench.study.figure import Figure
 from workbench.study.panels import Axis, Level, Lines, Points, Shade, look
 from workbench.study.questions import Question, interval, lead
 from workbench.study.selection import present, replicates, rows
-from workbench.study.tables import Medians
+from workbench.study.table import Medians
 
 OVER_CORES = ("dense", "WTA", "TopK")
 BASE_CORE, LEAF = 12, 18

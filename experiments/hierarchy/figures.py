@@ -10,7 +10,7 @@ from workbench.study.figure import Figure
 from workbench.study.panels import COLOURS, Axis, Dots, Level, Lines, Look, Scene, Series, ink, look
 from workbench.study.questions import CONFIRMED, REFUTED, Answer, Quantity, Question, score
 from workbench.study.selection import nearest_l0, rows
-from workbench.study.tables import Medians
+from workbench.study.table import Medians
 
 ONE_PASS = ("ReLU", "TopK", "BatchTopK", "Matryoshka")
 """arms whose encoder is a linear map and an activation"""

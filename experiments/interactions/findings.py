@@ -8,7 +8,7 @@ import polars as pl
 
 from workbench.study.panels import COLOURS
 from workbench.study.questions import Numbers, Quantity, Question, score
-from workbench.study.tables import Medians
+from workbench.study.table import Medians
 
 OFTEN, ONLY, RARE, NEITHER = "interacting_frequent", "frequent_only", "interacting_rare", "neither"
 LINEAR, MORE, EQUAL = "linear", "linear + atoms", "linear, equal size"

@@ -12,7 +12,7 @@ from workbench.study.figure import Figure
 from workbench.study.panels import Axis, Heat, Lines, Look, Points, Scene, look
 from workbench.study.questions import CONFIRMED, REFUTED, Answer, Question, lead, score
 from workbench.study.selection import present, rows
-from workbench.study.tables import Medians
+from workbench.study.table import Medians
 from workbench.theory.pursuit import largest_support
 
 FAMILIES = {

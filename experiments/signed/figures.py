@@ -8,7 +8,7 @@ from workbench.study.figure import Figure
 from workbench.study.panels import Axis, Dots, Formula, Leads, Lines, look
 from workbench.study.questions import Crossing, Quantity, Question, lead, score
 from workbench.study.selection import nearest_l0
-from workbench.study.tables import Medians
+from workbench.study.table import Medians
 
 ARMS = ("AbsTopK", "TopK", "TopK 2m", "ReLU 2m", "MP")
 LOOKS = {arm: look(i) for arm, i in zip(ARMS, (0, 1, 4, 3, 2), strict=True)}

@@ -17,7 +17,7 @@ from experiments.transfer.ranks import kendall, standings
 from workbench.study.figure import finish, shared_legend, styled, subplots
 from workbench.study.panels import COLOURS
 from workbench.study.questions import CONFIRMED, REFUTED
-from workbench.study.tables import short
+from workbench.study.table import short
 
 MARKERS = "osD^vP*X<>"
 SHOWN = ("mcc", "f1", "fvu")

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 import workbench
+from synthetic.base import storage
+from synthetic.worlds import worlds
 from synthetic.worlds.superposition import toy
+from workbench.metrics import METRICS
 from workbench.sae import VARIANTS
 
 ROOT = Path(__file__).parents[2]
@@ -26,12 +29,15 @@ SMALLER = {
 
 
 @pytest.fixture(autouse=True)
-def _shelf_as_before():
+def _shelves_as_before(monkeypatch):
     """What a block registers goes with it."""
-    before = dict(workbench.variant_shelf())
+    monkeypatch.setattr(storage, "_KNOBS", dict(storage._KNOBS))
+    monkeypatch.setattr(worlds(), "_things", dict(worlds()))
+    variants, metrics = dict(VARIANTS), list(METRICS)
     yield
     VARIANTS.clear()
-    VARIANTS.update(before)
+    VARIANTS.update(variants)
+    METRICS[:] = metrics
 
 
 @pytest.mark.parametrize("block", BLOCKS)

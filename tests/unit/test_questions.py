@@ -20,7 +20,7 @@ from workbench.study.questions import (
     verdict,
 )
 from workbench.study.selection import best, nearest_l0
-from workbench.study.tables import Medians
+from workbench.study.table import Medians
 
 
 def test_interval_by_hand():
