@@ -23,15 +23,16 @@ from synthetic.folder import load_world
 from synthetic.laws.forest import Forest
 from synthetic.laws.noise import NoNoise
 from synthetic.mixture import SparseMixture
-from workbench import TrainConfig, ceiling, find_source, variant_shelf
+from synthetic.source import World
+from workbench import SAE, TrainConfig, ceiling, find_source, two_by_two, variant_shelf
 from workbench.metrics import METRICS as SHELF
 from workbench.plugins import load_plugin
 from workbench.study.figure import Figure
 from workbench.study.flags import TrainFlags
 from workbench.study.panels import Axis
-from workbench.study.places import Arm, Place, Stack, stacks
+from workbench.study.places import Arm, Place, Scores, Stack, stacks
 from workbench.study.study import Study
-from workbench.study.table import best_settings, final, score_table
+from workbench.study.table import Medians, best_settings, final, score_table
 from workbench.study.units import Report, Row, Unit
 
 AxisName = Literal["samples", "sparsity", "superposition", "noise"]
@@ -54,7 +55,7 @@ class Recovery(TrainFlags):
     """Settings of the experiment."""
 
     world: tuple[str, ...] = ("superposition",)
-    """preset names, or folders of saved worlds"""
+    """names of worlds (`python -m workbench list`), or folders of saved ones"""
     variants: tuple[str, ...] = ("core",)
     """variant names; "core" for those marked so, "all" for the whole shelf"""
     samples: int | None = None
@@ -62,7 +63,7 @@ class Recovery(TrainFlags):
     axis: tuple[AxisName, ...] = ()
     """what to vary beside samples; by default all four for one small world, samples alone for large ones and several"""
     plugin: Path | None = None
-    """a Python file that registers a variant; it joins the variants"""
+    """a Python file of your own: its variants join in, its worlds and metrics can be named"""
     m: int | None = None
     """latents; by default twice the features of a small world, a quarter of a large one's"""
     k: int | None = None
@@ -71,7 +72,7 @@ class Recovery(TrainFlags):
     """training; evaluations 0 are 8, or 4 on large worlds, where a batch of 128 stands for 1,024 and an lr of 3e-3 for
     3e-4"""
     ceilings: bool = True
-    """also train each variant's encoder on the true dictionary (small worlds)"""
+    """also train each variant's encoder on the true dictionary, and say which half of an SAE fails (small worlds)"""
     metrics: tuple[str, ...] = ()
     """metrics of figure and table, any that `python -m workbench list` shows; by default a choice of them"""
     threads: int = 1
@@ -88,24 +89,32 @@ class Recovery(TrainFlags):
         must(self.variants or self.plugin, "--variants", "one or more", "none", 'name some, or "core"')
         both = self.samples is not None and self.train.steps != TrainConfig().steps
         must(not both, "--samples and --train.steps", "given one at a time", "both", "drop one")
+        brought(self.plugin)
         for name in self.variants:
             pick(name, ["core", "all", *variant_shelf()], "--variants")
         for name in self.metrics:
             pick(name, [metric for kind in SHELF for metric in kind.names], "--metrics")
         must(self.threads >= 1, "--threads", "at least 1", self.threads, "raise it")
 
-    def training(self, world: SparseMixture) -> dict[str, Any]:
+    def training(self, world: World) -> dict[str, Any]:
         """How SAEs of a world are trained where that differs from `train`."""
-        config, plain, large = self.train, Recovery().train, world.n_true >= LARGE
+        config, plain, large = self.train, Recovery().train, world.truth.n_true >= LARGE
         batch = 1024 if large and config.batch == plain.batch else config.batch
         samples = (LARGE_RUN if large else SMALL_RUN) if self.samples is None else self.samples
         steps = config.steps if config.steps != plain.steps else max(1, samples // batch)
         found = {"steps": steps, "batch": batch, "checkpoint_every": max(1, steps // 10)}
         return found | ({"lr": 3e-4} if large and config.lr == plain.lr else {})
 
-    def latents(self, world: SparseMixture) -> int:
+    def latents(self, world: World) -> int:
         """Latents of SAEs on a world and its variations."""
-        return (world.n_true // 4 if world.n_true >= LARGE else 2 * world.n_true) if self.m is None else self.m
+        n_true = world.truth.n_true
+        return (n_true // 4 if n_true >= LARGE else 2 * n_true) if self.m is None else self.m
+
+
+@cache
+def brought(plugin: Path | None) -> list[str]:
+    """Variants of a plug-in, which is run once; its worlds and metrics are then on their shelves."""
+    return load_plugin(plugin)["variants"] if plugin else []
 
 
 @cache
@@ -117,7 +126,7 @@ def chosen(names: tuple[str, ...], plugin: Path | None) -> list[str]:
             found += [n for n, cls in shelf.items() if cls.core or name == "all"]
         else:
             found.append(pick(name, shelf, "--variants"))
-    return list(dict.fromkeys(found + (load_plugin(plugin)["variants"] if plugin else [])))
+    return list(dict.fromkeys(found + brought(plugin)))
 
 
 def label_of(settings: Recovery, name: str, label: str) -> str:
@@ -128,7 +137,9 @@ def label_of(settings: Recovery, name: str, label: str) -> str:
 def base_world(settings: Recovery, name: str) -> Any:
     """A world by its name, or as a resumed run has kept it."""
     kept = settings.resume and settings.resume / "worlds" / label_of(settings, name, "base")
-    return load_world(kept) if kept and (kept / "world.json").exists() else find_source(name)
+    world: Any = load_world(kept) if kept and (kept / "world.json").exists() else find_source(name)
+    must(isinstance(world, World), "--world", "one whose features are known", name, "train and eval take it")
+    return world
 
 
 @cache
@@ -136,10 +147,13 @@ def varied(settings: Recovery) -> tuple[list[Place], list[str]]:
     """Every world and its variations, the worlds themselves first; and a line for each that cannot be drawn."""
     found, lines = [], []
     for name in settings.world:
-        world = base_world(settings, name)
-        noisy = not isinstance(world.noise, NoNoise)
+        world, axes = base_world(settings, name), axes_of(settings, base_world(settings, name))
+        mixture = isinstance(world, SparseMixture)
+        noisy = mixture and not isinstance(world.noise, NoNoise)
         must(not (noisy and "noise" in settings.axis), "--axis noise", "used on a noiseless world", name, "drop it")
-        where, left_out = feasible(places(world, axes_of(settings, world)), settings.axis)
+        rule = "samples alone for a world that is no SparseMixture"
+        must(mixture or set(axes) == {"samples"}, "--axis", rule, settings.axis, f"{name} cannot be varied so")
+        where, left_out = feasible(places(world, axes), settings.axis)
         lines += left_out
         for place in where:
             x = place.world.truth.expected_l0 if place.axis == "sparsity" else place.x
@@ -148,9 +162,9 @@ def varied(settings: Recovery) -> tuple[list[Place], list[str]]:
     return found, lines
 
 
-def axes_of(settings: Recovery, world: SparseMixture) -> tuple[str, ...]:
+def axes_of(settings: Recovery, world: World) -> tuple[str, ...]:
     """What is varied on a world."""
-    alone = world.n_true >= LARGE or len(settings.world) > 1
+    alone = world.truth.n_true >= LARGE or len(settings.world) > 1 or not isinstance(world, SparseMixture)
     return settings.axis or (("samples",) if alone else tuple(AXES))
 
 
@@ -160,7 +174,7 @@ def arms(settings: Recovery, place: Place) -> list[Arm]:
     base = next(p for p in varied(settings)[0] if p.world == place.world and p.columns["axis"] == "samples")
     origin: Any = base.source
     names = chosen(settings.variants, settings.plugin)  # what a plug-in registers is then on the shelf
-    m, large, shelf, found = settings.latents(origin), origin.n_true >= LARGE, variant_shelf(), []
+    m, large, shelf, found = settings.latents(origin), origin.truth.n_true >= LARGE, variant_shelf(), []
     must(settings.k is None or settings.k <= m, "--k", f"at most m={m}", settings.k, "lower it or raise --m")
     often = settings.train.evaluations or (4 if large else 8)
     training = settings.training(origin) | {"evaluations": often if place is base else 1}
@@ -208,6 +222,13 @@ def measure_ceiling(unit: Ceiling, report: Report) -> Iterator[Row]:
         yield stack.columns() | {"lr": None, "metric": metric, "kind": "ceiling", "value": scores[metric]}
 
 
+def halves(sae: SAE, place: Place, settings: Recovery) -> Scores:
+    """F1 of the learned and the true dictionary, each under its own encoder and under best inference; on the worlds."""
+    world: Any = place.source
+    small = place.columns["axis"] == "samples" and world.truth.n_true < LARGE
+    return two_by_two(sae, world).scores() if small and settings.ceilings else {}
+
+
 def with_axes(table: pl.DataFrame, settings: Recovery) -> pl.DataFrame:
     """The table with x along each axis; the final scores of a base world also stand on every axis."""
     seen = (
@@ -227,7 +248,7 @@ def with_axes(table: pl.DataFrame, settings: Recovery) -> pl.DataFrame:
     copies = [whole]
     for place in base_places(settings):
         world: Any = place.source
-        here = {"sparsity": world.truth.expected_l0, "superposition": world.n_true / world.d, "noise": 0.0}
+        here = {"sparsity": world.truth.expected_l0, "superposition": world.truth.n_true / world.d, "noise": 0.0}
         own = final(whole.filter(pl.col("place") == place.label, pl.col("metric") != "seconds"))
         for axis in axes_of(settings, world):
             if axis in here:
@@ -241,9 +262,10 @@ def caption(settings: Recovery) -> str:
     for place in base_places(settings):
         world: Any = place.source
         how = settings.training(world)
-        scaling = f", scale_by_parent = {world.firing.scale_by_parent}" if isinstance(world.firing, Forest) else ""
+        firing = getattr(world, "firing", None)
+        scaling = f", scale_by_parent = {firing.scale_by_parent}" if isinstance(firing, Forest) else ""
         said.append(
-            f"world {place.world}: n_true = {world.n_true}, d = {world.d}, E[L0] = "
+            f"world {place.world}: n_true = {world.truth.n_true}, d = {world.d}, E[L0] = "
             f"{world.truth.expected_l0:.2f}{scaling}; m = {settings.latents(world)}, {how['steps'] * how['batch']:,} "
             f"samples, batch {how['batch']}, lr {how.get('lr', settings.train.lr)}"
         )
@@ -290,7 +312,25 @@ def tables(settings: Recovery) -> list[Any]:
                 notes[str(arm)] = f"{seen / spent:,.0f} x {settings.seeds}" if spent else ""  # type: ignore[operator]
             yield score_table(own, settings.metrics or TABLE, f"{place.world}, last step", notes)
 
-    return [scores]
+    return [scores, *(HALVES,) * settings.ceilings]
+
+
+HALVES = Medians(
+    "which half fails: F1 of a dictionary under an inference",
+    {
+        "f1_LO": "LO",
+        "f1_LB": "LB",
+        "f1_TO": "TO",
+        "f1_TB": "TB",
+        "lost_dictionary": "lost: rows",
+        "lost_encoder": "encoder",
+    },
+    beside=(),
+    pick=one_setting,
+    caption="L: learned rows, T: true ones; O: the arm's own encoder, B: orthogonal matching pursuit at the same k, "
+    "a lower bound of the best inference; lost: 1 - LO shared between rows and encoder, as Shapley values",
+)
+"""see `workbench.two_by_two`"""
 
 
 STUDY = Study(
@@ -299,7 +339,7 @@ STUDY = Study(
     settings=Recovery,
     places=lambda settings: varied(settings)[0],
     arms=arms,
-    measure=None,
+    measure=halves,
     plan=ceilings,
     work=measure_ceiling,
     derive=with_axes,

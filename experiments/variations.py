@@ -1,9 +1,9 @@
 """A world varied along one axis at a time: sparsity, superposition, noise."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from synthetic.laws.noise import Isotropic, NoNoise
-from synthetic.mixture import SparseMixture
 
 NOISE_DB = (10.0, 0.0)
 """signal-to-noise ratios of the noise axis, after none"""
@@ -14,13 +14,13 @@ class Place:
     """A world and where it stands on its axis."""
 
     label: str
-    world: SparseMixture
+    world: Any
     axis: str = "samples"
     x: float | None = None
     """position on the axis; None where it is the world's E[L0]"""
 
 
-def places(world: SparseMixture, axes: tuple[str, ...]) -> list[Place]:
+def places(world: Any, axes: tuple[str, ...]) -> list[Place]:
     """The base world, then its variations.
 
     "sparsity": every rate times 1/4 and 2; "superposition": n_true/d of 1, 3 and 4, by changing d; "noise": isotropic,

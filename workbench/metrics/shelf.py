@@ -30,11 +30,10 @@ class Metric:
     def scores(self, evidence: Evidence) -> Values:
         """What `measure` gives, checked: a plug-in's may return anything."""
         where, values = f"metric {self.measure.__name__}", self.measure(evidence)
-        whole = evidence.on_world is not None  # elsewhere a family may lack what only a world defines
-        right = isinstance(values, dict) and (
-            values.keys() == set(self.names) if whole else set(values) <= set(self.names)
-        )
-        if not right:
+        names = set(self.names)
+        if evidence.on_world is None and isinstance(values, dict):
+            names &= set(values)  # a family may lack what only a world defines
+        if not isinstance(values, dict) or values.keys() != names:
             got = sorted(map(str, values)) if isinstance(values, dict) else shown(values)
             must(False, where, f"a function that returns a dictionary of {list(self.names)}", got, "return them all")
         for name, value in values.items():

@@ -11,15 +11,15 @@ import numpy as np
 
 from synthetic.base.errors import must, pick
 from synthetic.folder import save_world
-from synthetic.source import World
+from synthetic.source import Source, World
 from workbench.metrics import evaluate
 from workbench.sae import SAE
 from workbench.settings import must_fit
 from workbench.study.flags import TrainFlags, axes_of
 from workbench.study.units import Report, Row, Unit, setting_text
 from workbench.training.config import TrainConfig
-from workbench.training.loop import train
-from workbench.training.sources import Source
+from workbench.training.scored import train
+from workbench.training.snapshots import Snapshots
 from workbench.variants import create, variant_shelf
 
 Scores = Mapping[str, Any]
@@ -230,7 +230,11 @@ def trained(
     checkpoint = report.folder / "checkpoints" / f"{unit.file}.safetensors" if keep else None
     data = 0 if unit.settings.over == "weights" else unit.seeds[0]
 
+    shots = Snapshots(sae, config.steps, path=report.folder / "traces" / f"{unit.file}.safetensors") if keep else None
+
     def show(now: Any) -> None:
+        if shots is not None:
+            shots(now)
         mcc = now.record.get("mcc")
         report(now.step * config.batch, f"mcc {np.mean(mcc):.2f}" if mcc is not None else "training")
 
