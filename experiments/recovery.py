@@ -328,7 +328,7 @@ HALVES = Medians(
     beside=(),
     pick=one_setting,
     caption="L: learned rows, T: true ones; O: the arm's own encoder, B: orthogonal matching pursuit at the same k, "
-    "a lower bound of the best inference; lost: 1 - LO shared between rows and encoder, as Shapley values",
+    "a lower bound of the best inference; lost: TB - LO, shared between rows and encoder as Shapley values",
 )
 """see `workbench.two_by_two`"""
 

@@ -22,6 +22,7 @@ from units import LARGE, SMALL, in_units
 import synthetic as S
 import workbench as W
 from experiments.lm.figures import against_topk
+from proofs_check import __main__ as ledger
 from proofs_check.auditor.audit import views
 from workbench import __main__ as front
 from workbench.lm import packaged
@@ -195,10 +196,10 @@ def test_only_linear_pre_activations_are_attributed():
         attributed(lm, sae, tiny.tokens(), 1, torch.arange(3))
 
 
-def main(monkeypatch, capsys, *words):
-    monkeypatch.setattr("sys.argv", ["workbench", *map(str, words)])
+def main(monkeypatch, capsys, module, *words):
+    monkeypatch.setattr("sys.argv", ["command", *map(str, words)])
     try:
-        code = front.main()
+        code = module.main()
     except SystemExit as leaving:
         code = int(leaving.code or 0)
     return code, "".join(capsys.readouterr())
@@ -207,15 +208,15 @@ def main(monkeypatch, capsys, *words):
 def test_the_front_door_trains_and_audits_on_a_store(monkeypatch, capsys, store, tmp_path):
     place = f"{store.folder}:mlp_out.2"
     flags = ["--world", place, "--m", 24, "--set", "k=3", "--train.steps", 20, "--train.batch", 32]
-    code, said = main(monkeypatch, capsys, "train", "topk", tmp_path / "sae", *flags)
+    code, said = main(monkeypatch, capsys, front, "train", "topk", tmp_path / "sae", *flags)
     assert code == 0, said
     assert W.load(tmp_path / "sae").d == tiny.D
-    code, said = main(monkeypatch, capsys, "audit", tmp_path / "sae", "--world", place, "--n", 20, "--json")
+    code, said = main(monkeypatch, capsys, ledger, "audit", tmp_path / "sae", "--world", place, "--n", 20, "--json")
     assert code == 0, said
     (found,) = json.loads(said)
     assert {row["view"] for row in found["rows"]} == {"reconstruction", "activation"}
     assert {row["status"] for row in found["rows"]} <= {"holds", "refused", "void"}
-    code, said = main(monkeypatch, capsys, "audit", tmp_path / "sae", "--world", store.folder)
+    code, said = main(monkeypatch, capsys, ledger, "audit", tmp_path / "sae", "--world", store.folder)
     assert code == 2
     assert "--world must be a store and hook point, FOLDER:HOOK" in " ".join(said.split())
 

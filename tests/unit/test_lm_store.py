@@ -217,7 +217,7 @@ KILLED = """
 import sys, time
 import torch
 from lm import language_model, texts
-from synthetic import storage
+from synthetic.base import storage
 from workbench.lm.store import StoreConfig, write_store
 
 torch.set_num_threads(1)

@@ -130,7 +130,7 @@ def test_what_is_missing_is_said():
         W.evaluate(WORLD.truth.features, WORLD)
     with pytest.raises(ValueError, match=r"name an encoder with them"):
         W.evaluate(stack(), WORLD, 10, k=3)
-    with pytest.raises(ValueError, match=r"evaluate\.source must be rows \(n, d\)"):
+    with pytest.raises(ValueError, match=r"rows must be of shape \(n, d\)"):
         W.evaluate(stack(), X[0])
     member = collect(stack(), X, 1, 0)[0]
     with pytest.raises(ValueError, match=r"evidence\.features must be counted on a world"):
