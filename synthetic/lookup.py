@@ -1,6 +1,7 @@
 """One lookup of sources by name: named worlds, saved ones, and whatever else registers an opener."""
 
 import dataclasses
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,11 +39,21 @@ def find_source(name: str, **settings: Any) -> Source:
         if source is not None:
             _must_be_bare(name, settings)
             return source
+    file = Path(name).suffix == ".py"
+    must(not file, "world", "a name or a folder", name, "give the file by --plugin, and its world's name here")
     if (Path(name) / "world.json").exists() or "/" in name:
         _must_be_bare(name, settings)
         return load_world(name)
     makers = dict(worlds()) | ({name: knobs()[name]} if name in knobs() and _samples(knobs()[name]) else {})
-    return makers[pick(name, makers, "world")](**settings)
+    maker = makers[pick(name, makers, "world")]
+    try:
+        inspect.signature(maker).bind(**settings)
+    except TypeError as error:
+        must(False, f"world {name}", "given the settings of its function", error, "see its signature")
+    world = maker(**settings)
+    good = hasattr(type(world), "sample") and hasattr(world, "d")
+    must(good, f"world {name}", "a source, with d and sample", type(world).__name__, "return one from its function")
+    return world
 
 
 def _must_be_bare(name: str, settings: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from synthetic.base.errors import must
 from synthetic.base.shelf import Shelf
-from synthetic.base.streams import torch_defaults
+from synthetic.base.streams import stream, torch_defaults
 
 
 @dataclass(frozen=True)
@@ -217,3 +217,12 @@ def slot_numbers(rows: Int[Tensor, " hits"], n: int) -> tuple[Int[Tensor, " hits
     count = torch.bincount(rows, minlength=n)
     slot = torch.arange(len(rows), device=rows.device) - (count.cumsum(0) - count)[rows]
     return slot, max(int(count.max()), 1)
+
+
+def training_batch(
+    source: Source | Finite, n: int, seed: int, step: int, device: torch.device, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """The n activations (n, d) of a training step, without gradient: fresh ones, or those that an epoch comes to."""
+    finite = isinstance(source, Finite)
+    x = source.batch(n, seed, step) if finite else source.sample(n, stream(seed, "train", step, device)).x
+    return rows_given(x, n, source.d).to(device, dtype)

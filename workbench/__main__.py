@@ -209,9 +209,9 @@ def _trained(command: Train, sae: Any, source: Any, console: Console) -> int:
         must(done == so_far.steps, "out", _FREE, f"{out}, with another one", _ANOTHER)
         train(sae, source, so_far, seed=command.seed, checkpoint=checkpoint, resume=True)
         must(_equals(sae, out), "out", _FREE, f"{out}, with another one", _ANOTHER)
+    train(sae, source, config, seed=command.seed, checkpoint=checkpoint, resume=True)
     if done and config.lengthens(so_far):
         _say(console, _lengthened(config, so_far, done, bool(sae.penalties)))
-    train(sae, source, config, seed=command.seed, checkpoint=checkpoint, resume=True)
     ended = done == config.steps and _is_saved(out)
     if not ended:
         sae.save(out)
@@ -234,7 +234,7 @@ def _say(console: Console, text: str) -> None:
 def _lengthened(config: TrainConfig, so_far: TrainConfig, done: int, penalties: bool) -> str:
     """What becomes of a run that is given more steps."""
     unlike = config.unlike(so_far, done, penalties)
-    said = f"goes on from step {done} of {so_far.steps} to {config.steps}, "
+    said = f"went on from step {done} of {so_far.steps} to {config.steps}, "
     if not unlike:
         return said + "with the bits of an unbroken run"
     return said + f"by the schedule of the longer run; an unbroken one had other steps so far ({', '.join(unlike)})"

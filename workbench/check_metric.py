@@ -207,7 +207,7 @@ def _finite(metric: Metric) -> None:
 @_law("M3 the null has a mean and a spread")
 def _null(metric: Metric) -> None:
     world, variant = _PLACES[_place(metric)]
-    chance = null(create(variant, world.d, 40), world, n=256, draws=2)
+    chance = null(create(variant, world.d, 40), world, n=256, draws=2, metrics=metric.names)
     for name in metric.names:
         allowed = name in chance and (all(map(math.isfinite, chance[name])) or "NaN" in metric.definition)
         demand(allowed, f"{name} of untrained SAEs is {chance.get(name, 'not there')}")

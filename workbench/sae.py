@@ -382,7 +382,13 @@ class SAE(nn.Module, ABC):
 
     def save(self, folder: str | Path) -> Path:
         """Write a SAELens folder (`cfg.json`, `sae_weights.safetensors`); a stack becomes one such folder a member."""
-        must(_WRITERS, "SAE.save", "called where folders can be written", "no writer", "import workbench.interop first")
+        must(
+            _WRITERS,
+            "SAE.save",
+            "called once folders can be written",
+            "no writer so far",
+            "import workbench.interop",
+        )
         return _WRITERS[-1](self, Path(folder))
 
 

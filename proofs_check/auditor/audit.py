@@ -15,7 +15,9 @@ from proofs_check.shelf import claims, title_of
 from synthetic.base.errors import must
 from synthetic.base.progress import track
 from synthetic.base.streams import stream
-from synthetic.source import Source, World
+from synthetic.rows import as_source
+from synthetic.source import Source
+from workbench.metrics.evidence import truth_of
 from workbench.sae import SAE
 
 TOLERANCE = 1e-6
@@ -100,8 +102,8 @@ def views(sae: SAE, world: Source, n: int, seed: int) -> Iterator[tuple[str, Cas
     rows, h = _with_bias(rows, f, bias)
     yield "reconstruction", Mixture(rows, h, h @ rows)
     yield "activation", Mixture(rows, h, x)
-    if isinstance(world, World):
-        truth = world.truth
+    truth = truth_of(world)
+    if truth is not None:
         rows, true = _with_bias(truth.features.double(), batch.h.dense().double(), truth.bias.double())
         yield "world", Mixture(rows, true, x)
     plain = {"target": "centred", "rule": "norm", "least": 1, "most": 0}
@@ -132,7 +134,7 @@ def audit(sae: SAE, world: Source, n: int = 1000, seed: int = 1) -> Audit:
         n: samples, fresh ones.
         seed: of the samples.
     """
-    found, shelf = list(views(sae, world, n, seed)), list(claims().values())
+    found, shelf = list(views(sae, as_source(world), n, seed)), list(claims().values())
     readings = [(view, case, claim) for view, case in found for claim in shelf if type(case) is claim.reads]
     met: dict[tuple[str, str], Met] = {}
     rows = []

@@ -21,7 +21,9 @@ def test_train_goes_on_to_more_steps_and_reads_a_config_back(tmp_path: Path, mon
     steady = (*words, "--train.decay", "0")
     train("a", *steady, "--train.steps", "4")
     assert "a has done these 4 steps already" in train("a", *steady, "--train.steps", "4")
-    assert "from step 4 of 4 to 9, with the bits of an unbroken run" in train("a", *steady, "--train.steps", "9")
+    assert "went on from step 4 of 4 to 9, with the bits of an unbroken run" in train(
+        "a", *steady, "--train.steps", "9"
+    )
     train("b", *steady, "--train.steps", "9")
     assert (tmp_path / "a/cfg.json").read_bytes() == (tmp_path / "b/cfg.json").read_bytes()
     weights = [workbench.load(tmp_path / name).W_dec for name in ("a", "b")]

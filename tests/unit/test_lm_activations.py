@@ -15,12 +15,12 @@ from lm import language_model, texts  # noqa: E402
 
 import synthetic as S  # noqa: E402
 import workbench as W  # noqa: E402
+from synthetic.source import training_batch  # noqa: E402
 from workbench.lm.activations import Activations  # noqa: E402
 from workbench.lm.packing import PAD  # noqa: E402
 from workbench.lm.sources import store_and_hook  # noqa: E402
 from workbench.lm.store import StoreConfig, open_store, write_store  # noqa: E402
 from workbench.public import find_source  # noqa: E402
-from workbench.training.sources import training_batch  # noqa: E402
 
 CONFIG = StoreConfig(hooks=("resid_post.1", "hook_z.0"), tokens=400, context=8, shard=4)
 LENGTHS = [14, 9, 30, 5] * 5

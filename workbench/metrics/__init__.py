@@ -63,7 +63,7 @@ def evaluate(
     source, seed = _rows_or_source(source, n), seed_of("evaluate.seed", seed)
     coding = _coding(sae, encoder, budget)
     width = source.shape[-1] if isinstance(source, Tensor) else source.d
-    must(width == coding.d, "evaluate.world", f"of dimension {coding.d}, the SAE's", width, "pass the SAE's own world")
+    must(width == coding.d, "evaluate.source", f"of dimension {coding.d}, the SAE's", width, "pass the SAE's own world")
     kinds = METRICS if metrics is None else _families(metrics)
     members = [
         {k: v for kind in kinds if kind.needs(evidence) for k, v in kind.scores(evidence).items()}
@@ -116,10 +116,19 @@ def _families(names: Collection[str]) -> list[Metric]:
 
 
 @torch_defaults()
-def null(sae: SAE, source: Any, n: int = 20_000, seed: int = 1, draws: int = 4) -> dict[str, tuple[float, float]]:
+def null(
+    sae: SAE,
+    source: Any,
+    n: int = 20_000,
+    seed: int = 1,
+    draws: int = 4,
+    *,
+    metrics: Collection[str] | None = None,
+) -> dict[str, tuple[float, float]]:
     """Chance level of every metric: mean and sd over `draws` untrained SAEs of the same class, shape and settings.
 
     Weights are fresh, b_dec is E[x], running thresholds see one training batch. A stack's first member is the model.
+    `metrics` as in `evaluate`.
     """
     source = as_source(source)
     settings = {name: _first(v) for name, v in sae.settings.items()}
@@ -133,7 +142,7 @@ def null(sae: SAE, source: Any, n: int = 20_000, seed: int = 1, draws: int = 4) 
         fresh.train()
         fresh.finish_step(fresh.trace(fresh.own_units(x)))
         fresh.W_dec.copy_(rows)  # some variants learn in that step
-    scores = evaluate(fresh, source, n, seed)
+    scores = evaluate(fresh, source, n, seed, metrics=metrics)
     return {name: (float(v.mean()), float(v.std())) for name, v in scores.items()}
 
 

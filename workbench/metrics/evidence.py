@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from synthetic.base.errors import must
 from synthetic.base.streams import stream, torch_defaults
+from synthetic.rows import as_source
 from synthetic.source import Codes, GroundTruth, Source, must_be_finite, rows_given
 from workbench.metrics.codings import Coding, OwnEncoder
 from workbench.metrics.matching import Geometry, match
@@ -254,6 +256,13 @@ class Evidence:
     def dead(self) -> float:
         """Share of latents that never fire."""
         return float((~self.live).double().mean())
+
+
+def known_world(where: str, x: Any) -> Any:
+    """A world, or the one of a name, whose features are known; refuses other sources."""
+    world = as_source(x)
+    must(truth_of(world) is not None, where, "a world whose features are known", type(world).__name__, "pass one")
+    return world
 
 
 def truth_of(source: Source | Tensor) -> GroundTruth | None:

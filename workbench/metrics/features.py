@@ -14,7 +14,7 @@ from synthetic.base.errors import must
 from synthetic.source import Source
 from workbench.metrics.codings import OwnEncoder
 from workbench.metrics.detection import scores as detection_scores
-from workbench.metrics.evidence import Evidence, collect, truth_of
+from workbench.metrics.evidence import Evidence, collect, known_world
 from workbench.metrics.hierarchy import MIXES, RELATES, TRACKS, parts
 from workbench.metrics.intervals import newcombe, wilson
 from workbench.metrics.matching import cosines
@@ -139,7 +139,8 @@ def chance_cosine(count: int, d: int, level: float = 0.95) -> float:
 
 
 def _evidence(sae: SAE, world: Source, n: int, seed: int, where: str) -> list[Evidence]:
-    must(truth_of(world) is not None, f"{where}.world", "one with a truth", type(world).__name__, "pass a world")
+    world = known_world(f"{where}.world", world)
+    must(n >= 1, f"{where}.n", "at least 1", n, "draw some samples")
     must(world.d == sae.d, f"{where}.world", f"of dimension {sae.d}, the SAE's", world.d, "pass the SAE's own world")
     return collect(sae, world, n, seed)
 

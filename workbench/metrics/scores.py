@@ -39,6 +39,14 @@ class Scores(dict[str, Any]):
     def __contains__(self, name: object) -> bool:
         return super().__contains__(name) or name in self.settings
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """As `scores[name]`, or a default."""
+        return self[name] if name in self else default  # noqa: SIM401 (which would ask this very method)
+
+    def copy(self) -> "Scores":
+        """Another one of the same values."""
+        return Scores(dict(self), self.settings, self.shape)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Scores, (dict(self), self.settings, self.shape)
 

@@ -55,11 +55,10 @@ def metric(**best: float | None) -> Callable[[Measure], Measure]:
     def put(measure: Measure) -> Measure:
         _must_be_free(measure, set(best))
         known = {name: value for name, value in best.items() if value is not None}
-        condition: Condition = getattr(measure, "condition", lambda evidence: True)
-        free: bool = getattr(measure, "anywhere", False)
 
-        def needs(evidence: Evidence) -> bool:
-            return (free or evidence.on_world is not None) and bool(condition(evidence))
+        def needs(evidence: Evidence) -> bool:  # asked of the function, so that decorators may stand in any order
+            condition: Condition = getattr(measure, "condition", lambda evidence: True)
+            return (getattr(measure, "anywhere", False) or evidence.on_world is not None) and bool(condition(evidence))
 
         METRICS.append(Metric(tuple(best), (measure.__doc__ or "").strip(), known, measure, needs))
         return measure

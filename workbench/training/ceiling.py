@@ -9,6 +9,7 @@ from torch import Tensor
 from synthetic.base.streams import stream
 from synthetic.source import World
 from workbench.metrics import evaluate
+from workbench.metrics.evidence import known_world
 from workbench.sae import SAE
 from workbench.training.config import TrainConfig
 from workbench.training.loop import match_moments, train
@@ -20,6 +21,7 @@ def oracle(name: str, world: World, *, seed: int = 0, of: Int[Tensor, " m"] | No
 
     Train it to fit what remains: encoder, biases, thresholds. `of` chooses features, all where None.
     """
+    world = known_world("oracle.world", world)
     truth = world.truth
     rows = truth.features if of is None else truth.features[of]
     sae = create(name, truth.d, len(rows), seed=seed, **settings)

@@ -90,7 +90,7 @@ def exact(value: Any) -> Any:
     if isinstance(value, PurePath):
         return "path"
     kind = value if hasattr(value, "__qualname__") else type(value)
-    ours = kind.__module__.split(".")[0] == "synthetic"  # where names are unique, and modules may move
+    ours = (kind.__module__ or "").split(".")[0] == "synthetic"  # where names are unique, and modules may move
     known = {"class": kind.__qualname__ if ours else f"{kind.__module__}.{kind.__qualname__}"}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         known |= {f.name: exact(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
@@ -170,7 +170,7 @@ def _object(tensors: dict[str, Tensor], name: str, path: Path) -> dict[str, Any]
 def _must_agree(saved: dict[str, Any], about: Identity) -> None:
     """Refuse the checkpoint of a run of other settings, by the first that differs; this run may be a longer one."""
     for name, value in about.fields.items():
-        wanted, found = value, saved.get(name)
+        wanted, found = value, _renamed(saved.get(name))
         if name == "config" and isinstance(found, dict):
             if _lengthens(wanted, found):
                 continue
@@ -178,6 +178,15 @@ def _must_agree(saved: dict[str, Any], about: Identity) -> None:
         if found != wanted:
             wanted, found = _difference(wanted, found)
             raise ValueError(f"checkpoint.{name} must be that of the run, {wanted}; got {found}: {_AS_STARTED}.")
+
+
+def _renamed(value: Any) -> Any:
+    """What an older version wrote, whose classes of ours have the modules where they stood before their names."""
+    if isinstance(value, dict):
+        kind = value.get("class")
+        named = {"class": kind.rpartition(".")[2]} if isinstance(kind, str) and kind.startswith("synthetic.") else {}
+        return {name: _renamed(entry) for name, entry in value.items()} | named
+    return [_renamed(entry) for entry in value] if isinstance(value, list) else value
 
 
 def _lengthens(config: dict[str, Any], saved: dict[str, Any]) -> bool:

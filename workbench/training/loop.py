@@ -18,7 +18,7 @@ from synthetic.base.schema import shown
 from synthetic.base.streams import seed_of, stream
 from synthetic.base.terminal import unbroken
 from synthetic.rows import as_source
-from synthetic.source import Source, must_be_finite, rows_given
+from synthetic.source import Source, must_be_finite, rows_given, training_batch
 from workbench.parts.sparsifiers import fired
 from workbench.sae import SAE, Pass
 from workbench.settings import plain
@@ -28,7 +28,6 @@ from workbench.training.machine import keep_freed_memory
 from workbench.training.optimiser import Optimiser, spread
 from workbench.training.revival import aux_k_loss, resample
 from workbench.training.row_norms import fold_row_norms
-from workbench.training.sources import training_batch
 
 _MOMENT_SAMPLES = 8192  # samples behind E[x] and E|x|^2
 

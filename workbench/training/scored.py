@@ -9,8 +9,8 @@ import numpy as np
 
 from synthetic.base.streams import seed_of
 from synthetic.rows import as_source
-from synthetic.source import World
 from workbench.metrics import evaluate
+from workbench.metrics.evidence import truth_of
 from workbench.sae import SAE
 from workbench.training import loop
 from workbench.training.config import TrainConfig
@@ -50,8 +50,9 @@ def train(
         Records at each evaluation and at the end: the losses of that step's batch, and metrics.
     """
     source = as_source(source)
-    if score is None and isinstance(source, World):
-        samples = (config or TrainConfig()).evaluation_samples
+    config = config or TrainConfig()
+    if score is None and config.evaluations and truth_of(source) is not None:
+        samples = config.evaluation_samples
         score = partial(evaluate, source=source, n=samples, seed=seed_of("train.seed", seed))
     return loop.train(
         sae, source, config, seed=seed, checkpoint=checkpoint, resume=resume, on_step=on_step, score=score

@@ -41,9 +41,10 @@ class Snapshots:
         if self.path is not None and self.path.exists():
             trace = load_trace(self.path)
             shape = (*sae.shape, sae.m, sae.d)
-            fits = tuple(trace.rows.shape[1:]) == shape and set(trace.steps.tolist()) <= self.due
-            must(fits, f"snapshots {self.path}", f"of this run, of shape {shape}", tuple(trace.rows.shape[1:]),
-                 "give another path, or delete it")  # fmt: skip
+            found, others = tuple(trace.rows.shape[1:]), sorted(set(trace.steps.tolist()) - self.due)
+            advice = "give another path, or delete it"
+            must(found == shape, f"snapshots {self.path}", f"of this run, of shape {shape}", found, advice)
+            must(not others, f"snapshots {self.path}", f"of a run of {steps} steps", f"some at {others}", advice)
             self._rows = dict(zip(trace.steps.tolist(), trace.rows, strict=True))
         else:
             self._keep(0)

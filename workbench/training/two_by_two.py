@@ -19,6 +19,7 @@ from synthetic.base.streams import seed_of, stream, torch_defaults
 from synthetic.source import Codes, World
 from workbench.metrics.codings import OwnEncoder
 from workbench.metrics.detection import scores as detection_scores
+from workbench.metrics.evidence import known_world
 from workbench.metrics.matching import match
 from workbench.parts.inference import nn_lasso, nn_omp, omp, violation
 from workbench.ratios import ratio, unit_rows
@@ -174,6 +175,7 @@ def two_by_two(
         oracle: what `trained_oracle` gave for this variant and these settings, where it is at hand.
         config: training of the encoder on the true dictionary, as in `ceiling`.
     """
+    world = known_world("two_by_two.world", world)
     must(world.d == sae.d, "two_by_two.world", f"of dimension {sae.d}, the SAE's", world.d, "pass the SAE's own world")
     must(n >= 2, "two_by_two.n", "at least 2", n, "draw more samples")
     bench = _Bench(world, n, seed_of("two_by_two.seed", seed), sae.W_dec.device)
