@@ -1,6 +1,6 @@
 """Recovery curves: what each SAE variant recovers of a world, against samples, sparsity, superposition and noise.
 
-Run `python experiments/recovery.py` (or `make recovery`); `--help` lists the flags. Results go to a folder
+Run `python -m experiments recovery` (or `make recovery`); `--help` lists the flags. Results go to a folder
 `runs/recovery/...`; `--resume FOLDER` continues an interrupted run, or adds seeds, samples, variants and worlds to it.
 """
 

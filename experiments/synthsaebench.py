@@ -1,6 +1,6 @@
 """The public benchmark SynthSAEBench-16k at its full protocol: recipes, scored by its definitions and ours.
 
-Run `python experiments/synthsaebench.py`; results go to `runs/synthsaebench/...`; `--resume FOLDER` goes on from the
+Run `python -m experiments synthsaebench`; results go to `runs/synthsaebench/...`; `--resume FOLDER` goes on from the
 last checkpoint to the same bits; `--help` lists the flags. Two worlds share the name: `--no-parent-scaling` is how the
 pinned public data behave. The figure is stated beside every score.
 """

