@@ -54,7 +54,7 @@ class Audit:
     target: tyro.conf.Positional[Path]
     """SAE folder, or run folder of an experiment: its base world's SAEs"""
     world: str | None = None
-    """name of a world, folder of a saved one, or of an activation store (FOLDER:HOOK); a run folder holds its own world"""
+    """name of a world, folder of a saved one or of an activation store (FOLDER:HOOK); a run folder holds its own"""
     n: int = 1000
     """samples"""
     seed: int = 1
