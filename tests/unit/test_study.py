@@ -165,6 +165,14 @@ def test_a_units_digest_is_of_its_content():
     assert {unit.digest for unit in same} == {one.digest}
     assert one.digest not in {unit.digest for unit in other}
 
+    @dataclass(frozen=True, kw_only=True)
+    class Around(Unit):
+        inner: Point
+
+    around = Around(settings=Small(), inner=one)
+    assert replace(around, inner=same[0]).digest == around.digest
+    assert replace(around, inner=other[0]).digest != around.digest
+
 
 def test_rows_come_back_from_records():
     rows = [{"metric": "a", "value": 1.0, "seed": 0}, {"metric": "b", "value": 2.0, "x": 3.0}]
