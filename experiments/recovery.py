@@ -309,7 +309,8 @@ def tables(settings: Recovery) -> list[Any]:
             notes = {}
             for (arm,), rows in own.group_by("arm"):
                 seen, spent = (rows.filter(pl.col("metric") == name)["value"].max() for name in ("samples", "seconds"))
-                notes[str(arm)] = f"{seen / spent:,.0f} x {settings.seeds}" if spent else ""  # type: ignore[operator]
+                members = settings.seeds if settings.over == "weights" else 1
+                notes[str(arm)] = f"{seen / spent:,.0f} x {members}" if spent else ""  # type: ignore[operator]
             yield score_table(own, settings.metrics or TABLE, f"{place.world}, last step", notes)
 
     return [scores, *(HALVES,) * settings.ceilings]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -113,6 +114,24 @@ def test_seeds_may_draw_worlds(tmp_path):
     first = [norms(table, arm="relu", seed=0)["value"].to_list() for table in (weights, worlds)]
     assert first[0] == pytest.approx(first[1], rel=1e-5)  # seed 0 draws the same world either way
     assert norms(weights, seed=1)["value"].to_list() != norms(worlds, seed=1)["value"].to_list()
+
+
+def twos(sae, place, settings):
+    return {"mcc": np.full(sae.W_dec.shape[:-2], 2.0)}
+
+
+def test_evaluations_in_training_are_rows_beside_what_is_measured(tmp_path):
+    study = replace(STUDY, measure=twos)
+    config = TrainConfig(batch=16, evaluations=2, evaluation_samples=64)
+    tables = {}
+    for over in ("weights", "worlds"):
+        tables[over] = carry_out(study, Small(out=tmp_path / over, jobs=1, train=config, length=4, over=over)).table
+        at = [pl.col("arm") == "topk", pl.col("metric") == "mcc", pl.col("kind") == "score"]
+        found = tables[over].filter(*at).sort("step", "seed")
+        assert found.select("step", "seed").rows() == [(1, 0), (1, 1), (4, 0), (4, 1)]
+        assert set(found.filter(step=4)["value"]) == {2.0} != set(found.filter(step=1)["value"])
+    names = [set(table.filter(arm="topk")["metric"]) for table in tables.values()]
+    assert names[0] - names[1] == {"consistency", "mcs@.9"}  # which are of several members
 
 
 def test_a_run_grows_by_seeds_and_by_what_adds_units(tmp_path):

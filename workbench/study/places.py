@@ -241,16 +241,23 @@ def trained(
     records = train(sae, source, config, seed=data, checkpoint=checkpoint, resume=keep, on_step=show)
     if keep:
         sae.save(report.folder / "saes" / unit.file)
+    measured = measure(sae, replace(unit.place, source=source), unit.settings) if measure is not None else {}
     for record in records if config.evaluations else []:
-        scores = {name: values for name, values in record.items() if isinstance(values, list)}
+        scores = {name: values for name, values in record.items() if _of_members(unit, name, values)}
+        if record is records[-1]:
+            scores = {name: values for name, values in scores.items() if name not in measured}
         seen = np.full((len(arm.grid), len(unit.seeds)), record["samples"])
         yield from member_rows(unit, scores | {"samples": seen}, step=record["step"])
     yield unit.columns() | {"step": records[-1]["step"], "metric": "seconds", "value": records[-1]["seconds"]}
-    if measure is not None:
-        scores = measure(sae, replace(unit.place, source=source), unit.settings)
-        yield from member_rows(unit, scores, step=config.steps)
+    yield from member_rows(unit, measured, step=config.steps)
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)  # a stop while scoring costs no training
+
+
+def _of_members(unit: Stack, name: str, values: Any) -> bool:
+    """Whether an entry of a record is a score of each member: a list, or a number where a stack is one SAE."""
+    lone = unit.settings.over == "worlds" and name not in ("step", "samples", "seconds")
+    return isinstance(values, list) or (lone and isinstance(values, int | float))
 
 
 def fresh(unit: Stack, source: Source) -> SAE:
