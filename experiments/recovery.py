@@ -78,7 +78,7 @@ class Recovery(TrainFlags):
     threads: int = 1
     """torch threads of each process; changes the last bits of results"""
 
-    adds = ("seeds", "samples", "variants", "world", "axis", "metrics", "set", "ceilings")
+    adds = ("seeds", "samples", "variants", "world", "axis", "metrics", "set")
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
@@ -130,13 +130,14 @@ def chosen(names: tuple[str, ...], plugin: Path | None) -> list[str]:
 
 
 def label_of(settings: Recovery, name: str, label: str) -> str:
-    """The label of a place: with the world's name in front where there are several."""
-    return label if len(settings.world) == 1 else f"{Path(name).name}-{label}"
+    """The label of a place: with the world's name in front where it is not the first, so that worlds can be added."""
+    return label if name == settings.world[0] else f"{Path(name).name}-{label}"
 
 
 def base_world(settings: Recovery, name: str) -> Any:
-    """A world by its name, or as a resumed run has kept it."""
-    kept = settings.resume and settings.resume / "worlds" / label_of(settings, name, "base")
+    """A world by its name, or as a run has kept it that is resumed or drawn again."""
+    run = settings.resume or settings.redraw
+    kept = run and run / "worlds" / label_of(settings, name, "base")
     world: Any = load_world(kept) if kept and (kept / "world.json").exists() else find_source(name)
     must(isinstance(world, World), "--world", "one whose features are known", name, "train and eval take it")
     return world
@@ -191,6 +192,7 @@ class Ceiling(Unit):
     """The encoder of an arm on the true dictionary of a place."""
 
     stack: Stack
+    metrics: tuple[str, ...]
 
     @property
     def label(self) -> str:
@@ -210,7 +212,8 @@ def ceilings(settings: Recovery) -> Iterator[Ceiling]:
         if stack.place.source.truth.n_true < LARGE:
             train = TrainConfig()  # which has no say here
             stack = replace(stack, seeds=() if settings.over == "weights" else stack.seeds, train=train)
-            yield Ceiling(settings=settings, seeds=stack.seeds, stack=stack)
+            metrics = tuple(dict.fromkeys((*TABLE, *settings.metrics)))
+            yield Ceiling(settings=settings, seeds=stack.seeds, stack=stack, metrics=metrics)
 
 
 def measure_ceiling(unit: Ceiling, report: Report) -> Iterator[Row]:
@@ -218,7 +221,7 @@ def measure_ceiling(unit: Ceiling, report: Report) -> Iterator[Row]:
     stack = unit.stack
     world: Any = stack.source()
     scores = ceiling(stack.arm.variant, world, **stack.arm.settings)
-    for metric in (*TABLE, *unit.settings.metrics):
+    for metric in unit.metrics:
         yield stack.columns() | {"lr": None, "metric": metric, "kind": "ceiling", "value": scores[metric]}
 
 

@@ -24,7 +24,7 @@ class Small(TrainFlags):
     train: TrainConfig = TrainConfig(steps=3, batch=16)  # noqa: RUF009
     seeds: int = 2
     jobs: int = 1
-    adds = ("seeds", "length")
+    adds = ("seeds", "length", "set")
 
 
 def places(settings):
@@ -98,6 +98,7 @@ def test_lists_are_axes_crossed_with_seeds(tmp_path):
         (("kk=4",), "--set must be one of .*; got 'kk': perhaps you meant 'k'"),
         (("k",), "--set must be name=value or name=value,value; got 'k': write --set k=4,8"),
         (("k=1", "k=2"), "--set k must be given once; got two lists: join them by a comma"),
+        (("m=abc",), "--set m must be a whole number, at least 1; got abc: write --set m=32,64"),
         (("k=nan",), "--set k must be a finite number or a word; got nan: change it"),
     ],
 )
@@ -148,6 +149,12 @@ def test_a_run_grows_by_seeds_and_by_what_adds_units(tmp_path):
     assert norms(longer, arm="topk", step=3)["value"].to_list() == norms(more.table, arm="topk")["value"].to_list()
     again = carry_out(STUDY, replace(more.settings, length=5, resume=begun.run.folder))
     assert not differences(again.table, longer)
+
+
+def test_a_run_grows_by_a_single_setting(tmp_path):
+    begun = carried(tmp_path, set=("k=1",))
+    grown = carried(tmp_path, set=("k=4",), resume=begun.run.folder).table
+    assert set(norms(grown, arm="topk").select("setting", "k").rows()) == {("k=1", 1.0), ("k=4", 4.0)}
 
 
 def test_what_a_result_depends_on_stays(tmp_path):

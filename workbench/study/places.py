@@ -96,7 +96,7 @@ class Stack(Unit):
     arm: Arm
     train: TrainConfig
     setting: str = ""
-    """what --set varies, in words"""
+    """what --set gives, in words"""
 
     @property
     def label(self) -> str:
@@ -187,27 +187,27 @@ def stacks(
     shelf = {name for _, arm in pairs for name in _names(arm)}
     for name in axes:
         pick(name, shelf, "--set")
+    for m in axes.get("m", ()):
+        whole = isinstance(m, int) and not isinstance(m, bool) and m >= 1
+        must(whole, "--set m", "a whole number, at least 1", m, "write --set m=32,64")
     for place, arm in pairs:
         own = {name: values for name, values in axes.items() if name in _names(arm)}
         for values in itertools.product(*own.values()):
-            yield from _stacks(settings, place, arm, dict(zip(own, values, strict=True)), own)
+            yield from _stacks(settings, place, arm, dict(zip(own, values, strict=True)))
 
 
 def _names(arm: Arm) -> set[str]:
     return {*TrainConfig.__dataclass_fields__, *variant_shelf()[arm.variant].Settings.__dataclass_fields__, "m"}
 
 
-def _stacks(
-    settings: TrainFlags, place: Place, arm: Arm, chosen: dict[str, Any], axes: Mapping[str, Sequence[Any]]
-) -> Iterator[Stack]:
+def _stacks(settings: TrainFlags, place: Place, arm: Arm, chosen: dict[str, Any]) -> Iterator[Stack]:
     """One arm at a place with what --set chose: one stack of all seeds, or one a seed where seeds draw worlds."""
     of_train = {name: value for name, value in chosen.items() if name in TrainConfig.__dataclass_fields__}
     of_variant = {name: value for name, value in chosen.items() if name not in of_train and name != "m"}
     grid = [{n: v for n, v in row.items() if n not in of_variant} for row in arm.grid]
     grid = [row for i, row in enumerate(grid) if row not in grid[:i]]
     arm = replace(arm, m=chosen.get("m", arm.m), settings={**arm.settings, **of_variant}, grid=grid)
-    varied = (f"{name}={setting_text(chosen[name])}" for name, values in axes.items() if len(values) > 1)
-    words = " ".join(filter(None, (arm.setting, *varied)))
+    words = " ".join(filter(None, (arm.setting, *(f"{name}={setting_text(v)}" for name, v in chosen.items()))))
     config = replace(settings.train, **{**arm.train, **of_train})
     seeds = tuple(range(settings.seeds))
     members = len(grid) * (len(seeds) if settings.over == "weights" else 1)
