@@ -147,6 +147,7 @@ def base_world(settings: Recovery, name: str) -> Any:
 def varied(settings: Recovery) -> tuple[list[Place], list[str]]:
     """Every world and its variations, the worlds themselves first; and a line for each that cannot be drawn."""
     found, lines = [], []
+    brought(settings.plugin)
     for name in settings.world:
         world, axes = base_world(settings, name), axes_of(settings, base_world(settings, name))
         mixture = isinstance(world, SparseMixture)

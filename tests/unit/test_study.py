@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from synthetic.worlds.superposition import toy
-from workbench.study.flags import TrainFlags
+from workbench.study.flags import TrainFlags, parsed
 from workbench.study.places import Arm, Place
 from workbench.study.study import Study, carry_out
 from workbench.study.table import COLUMNS, best_settings, differences, grid_of, tidy
@@ -25,6 +25,13 @@ class Small(TrainFlags):
     seeds: int = 2
     jobs: int = 1
     adds = ("seeds", "length", "set")
+
+
+@dataclass(frozen=True)
+class Pluggable(Small):
+    """Settings."""
+
+    plugin: Path | None = None
 
 
 def places(settings):
@@ -173,6 +180,38 @@ def test_what_a_result_depends_on_stays(tmp_path):
     path.write_text(path.read_text().replace('"unit": "', '"unit": "0'))
     with pytest.raises(ValueError, match=r"record of toy/1/topk must be of the settings in .*; got another's"):
         carried(tmp_path, resume=begun.run.folder)
+
+
+def fail(sae, place, settings):
+    raise TypeError("no")
+
+
+def test_where_all_fails_there_is_no_table(tmp_path):
+    outcome = carry_out(replace(STUDY, measure=fail), Small(out=tmp_path))
+    assert set(outcome.failed.values()) == {"TypeError: no"}
+    assert outcome.table.is_empty()
+    assert not (outcome.run.folder / "metrics.parquet").exists()
+
+
+def test_a_run_is_drawn_again_with_what_adds_to_it(tmp_path, capsys):
+    folder = carried(tmp_path).run.folder
+    study = replace(STUDY, tables=lambda settings: [lambda table: f"length {settings.length}"])
+    flags = ["--redraw", str(folder)]
+    assert study.main([*flags, "--length", "7"]) == 0
+    assert "length 7" in capsys.readouterr().out
+    for more in (["--over", "worlds"], ["--seeds", "9"]):
+        assert study.main([*flags, *more]) == 2
+        assert f"{more[0]} must be left alone with --redraw" in capsys.readouterr().err
+
+
+def test_a_new_run_with_the_settings_of_another_may_have_a_plug_in(tmp_path):
+    folder, plugin = carried(tmp_path, length=2).run.folder, tmp_path / "mine.py"
+    plugin.touch()
+    argv = ["--plugin", str(plugin), "--config", str(folder)]
+    assert parsed(Pluggable, "small", "?", argv).length == 2
+    argv[2] = "--redraw"
+    with pytest.raises(ValueError, match="--plugin must be left alone with --redraw"):
+        parsed(Pluggable, "small", "?", argv)
 
 
 def test_a_units_digest_is_of_its_content():
