@@ -222,7 +222,7 @@ def measure_ceiling(unit: Ceiling, report: Report) -> Iterator[Row]:
     stack = unit.stack
     world: Any = stack.source()
     scores = ceiling(stack.arm.variant, world, **stack.arm.settings)
-    for metric in unit.metrics:
+    for metric in (name for name in unit.metrics if name in scores):  # some are of other worlds
         yield stack.columns() | {"lr": None, "metric": metric, "kind": "ceiling", "value": scores[metric]}
 
 

@@ -7,11 +7,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from experiments.recovery import STUDY as RECOVERY
+from experiments.recovery import Recovery
 from synthetic.worlds.superposition import toy
+from workbench.metrics import METRICS
 from workbench.study.flags import TrainFlags, parsed
 from workbench.study.places import Arm, Place
 from workbench.study.study import Study, carry_out
-from workbench.study.table import COLUMNS, best_settings, differences, grid_of, tidy
+from workbench.study.table import COLUMNS, LOW_IS_BETTER, best_settings, differences, grid_of, tidy
 from workbench.study.units import Unit, packed, unpacked
 from workbench.training.config import TrainConfig
 
@@ -129,16 +132,16 @@ def twos(sae, place, settings):
 
 
 def test_evaluations_in_training_are_rows_beside_what_is_measured(tmp_path):
-    study = replace(STUDY, measure=twos)
+    study = replace(STUDY, measure=twos, arms=lambda settings, place: arms(settings, place)[:1])
     config = TrainConfig(batch=16, evaluations=2, evaluation_samples=64)
     tables = {}
     for over in ("weights", "worlds"):
-        tables[over] = carry_out(study, Small(out=tmp_path / over, jobs=1, train=config, length=4, over=over)).table
-        at = [pl.col("arm") == "topk", pl.col("metric") == "mcc", pl.col("kind") == "score"]
+        tables[over] = carry_out(study, Small(out=tmp_path / over, jobs=1, train=config, length=2, over=over)).table
+        at = [pl.col("metric") == "mcc", pl.col("kind") == "score"]
         found = tables[over].filter(*at).sort("step", "seed")
-        assert found.select("step", "seed").rows() == [(1, 0), (1, 1), (4, 0), (4, 1)]
-        assert set(found.filter(step=4)["value"]) == {2.0} != set(found.filter(step=1)["value"])
-    names = [set(table.filter(arm="topk")["metric"]) for table in tables.values()]
+        assert found.select("step", "seed").rows() == [(1, 0), (1, 1), (2, 0), (2, 1)]
+        assert set(found.filter(step=2)["value"]) == {2.0} != set(found.filter(step=1)["value"])
+    names = [set(table["metric"]) for table in tables.values()]
     assert names[0] - names[1] == {"consistency", "mcs@.9"}  # which are of several members
 
 
@@ -256,3 +259,18 @@ def test_best_settings_are_those_of_the_best_median():
     assert best.select("metric", "setting").rows() == [("mcc", "k=2"), ("fvu", "k=1")]
     assert best["median"].to_list() == pytest.approx([0.75, 0.15])
     assert best["n"].to_list() == [2, 2]
+
+
+def test_metrics_that_are_best_at_0_are_known_to_be():
+    zero = {name for kind in METRICS for name, value in kind.best.items() if value == 0}
+    assert zero <= set(LOW_IS_BETTER)
+
+
+def test_recovery_keeps_units_of_a_world_when_another_joins():
+    one = Recovery(world=("toy",), variants=("topk",), axis=("samples",))
+    two = replace(one, world=("toy", "superposition"), jobs=3, resume=Path("elsewhere"))
+    digests = [{unit.id: unit.digest for unit in RECOVERY.units(settings)} for settings in (one, two)]
+    assert set(digests[0]) == {"base/topk", "base/topk/ceiling"}
+    assert digests[0].items() <= digests[1].items()
+    measured = RECOVERY.units(replace(one, metrics=("hedging",)))
+    assert {unit.id for unit in measured if unit.digest == digests[0][unit.id]} == {"base/topk"}
