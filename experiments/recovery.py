@@ -78,7 +78,7 @@ class Recovery(TrainFlags):
     threads: int = 1
     """torch threads of each process; changes the last bits of results"""
 
-    adds = ("seeds", "samples", "variants", "world", "axis", "metrics", "set", "ceilings")
+    adds = ("seeds", "samples", "variants", "world", "axis", "metrics", "set")
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
@@ -130,13 +130,14 @@ def chosen(names: tuple[str, ...], plugin: Path | None) -> list[str]:
 
 
 def label_of(settings: Recovery, name: str, label: str) -> str:
-    """The label of a place: with the world's name in front where there are several."""
-    return label if len(settings.world) == 1 else f"{Path(name).name}-{label}"
+    """The label of a place: with the world's name in front where it is not the first, so that worlds can be added."""
+    return label if name == settings.world[0] else f"{Path(name).name}-{label}"
 
 
 def base_world(settings: Recovery, name: str) -> Any:
-    """A world by its name, or as a resumed run has kept it."""
-    kept = settings.resume and settings.resume / "worlds" / label_of(settings, name, "base")
+    """A world by its name, or as a run has kept it that is resumed or drawn again."""
+    run = settings.resume or settings.redraw
+    kept = run and run / "worlds" / label_of(settings, name, "base")
     world: Any = load_world(kept) if kept and (kept / "world.json").exists() else find_source(name)
     must(isinstance(world, World), "--world", "one whose features are known", name, "train and eval take it")
     return world
@@ -146,6 +147,7 @@ def base_world(settings: Recovery, name: str) -> Any:
 def varied(settings: Recovery) -> tuple[list[Place], list[str]]:
     """Every world and its variations, the worlds themselves first; and a line for each that cannot be drawn."""
     found, lines = [], []
+    brought(settings.plugin)
     for name in settings.world:
         world, axes = base_world(settings, name), axes_of(settings, base_world(settings, name))
         mixture = isinstance(world, SparseMixture)
@@ -191,6 +193,7 @@ class Ceiling(Unit):
     """The encoder of an arm on the true dictionary of a place."""
 
     stack: Stack
+    metrics: tuple[str, ...]
 
     @property
     def label(self) -> str:
@@ -210,7 +213,8 @@ def ceilings(settings: Recovery) -> Iterator[Ceiling]:
         if stack.place.source.truth.n_true < LARGE:
             train = TrainConfig()  # which has no say here
             stack = replace(stack, seeds=() if settings.over == "weights" else stack.seeds, train=train)
-            yield Ceiling(settings=settings, seeds=stack.seeds, stack=stack)
+            metrics = tuple(dict.fromkeys((*TABLE, *settings.metrics)))
+            yield Ceiling(settings=settings, seeds=stack.seeds, stack=stack, metrics=metrics)
 
 
 def measure_ceiling(unit: Ceiling, report: Report) -> Iterator[Row]:
@@ -218,7 +222,7 @@ def measure_ceiling(unit: Ceiling, report: Report) -> Iterator[Row]:
     stack = unit.stack
     world: Any = stack.source()
     scores = ceiling(stack.arm.variant, world, **stack.arm.settings)
-    for metric in (*TABLE, *unit.settings.metrics):
+    for metric in (name for name in unit.metrics if name in scores):  # some are of other worlds
         yield stack.columns() | {"lr": None, "metric": metric, "kind": "ceiling", "value": scores[metric]}
 
 
@@ -309,7 +313,8 @@ def tables(settings: Recovery) -> list[Any]:
             notes = {}
             for (arm,), rows in own.group_by("arm"):
                 seen, spent = (rows.filter(pl.col("metric") == name)["value"].max() for name in ("samples", "seconds"))
-                notes[str(arm)] = f"{seen / spent:,.0f} x {settings.seeds}" if spent else ""  # type: ignore[operator]
+                members = settings.seeds if settings.over == "weights" else 1
+                notes[str(arm)] = f"{seen / spent:,.0f} x {members}" if spent else ""  # type: ignore[operator]
             yield score_table(own, settings.metrics or TABLE, f"{place.world}, last step", notes)
 
     return [scores, *(HALVES,) * settings.ceilings]

@@ -3,14 +3,18 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
+from experiments.recovery import STUDY as RECOVERY
+from experiments.recovery import Recovery
 from synthetic.worlds.superposition import toy
-from workbench.study.flags import TrainFlags
+from workbench.metrics import METRICS
+from workbench.study.flags import TrainFlags, parsed
 from workbench.study.places import Arm, Place
 from workbench.study.study import Study, carry_out
-from workbench.study.table import COLUMNS, best_settings, differences, grid_of, tidy
+from workbench.study.table import COLUMNS, LOW_IS_BETTER, best_settings, differences, grid_of, tidy
 from workbench.study.units import Unit, packed, unpacked
 from workbench.training.config import TrainConfig
 
@@ -23,7 +27,14 @@ class Small(TrainFlags):
     train: TrainConfig = TrainConfig(steps=3, batch=16)  # noqa: RUF009
     seeds: int = 2
     jobs: int = 1
-    adds = ("seeds", "length")
+    adds = ("seeds", "length", "set")
+
+
+@dataclass(frozen=True)
+class Pluggable(Small):
+    """Settings."""
+
+    plugin: Path | None = None
 
 
 def places(settings):
@@ -97,6 +108,7 @@ def test_lists_are_axes_crossed_with_seeds(tmp_path):
         (("kk=4",), "--set must be one of .*; got 'kk': perhaps you meant 'k'"),
         (("k",), "--set must be name=value or name=value,value; got 'k': write --set k=4,8"),
         (("k=1", "k=2"), "--set k must be given once; got two lists: join them by a comma"),
+        (("m=abc",), "--set m must be a whole number, at least 1; got abc: write --set m=32,64"),
         (("k=nan",), "--set k must be a finite number or a word; got nan: change it"),
     ],
 )
@@ -115,6 +127,24 @@ def test_seeds_may_draw_worlds(tmp_path):
     assert norms(weights, seed=1)["value"].to_list() != norms(worlds, seed=1)["value"].to_list()
 
 
+def twos(sae, place, settings):
+    return {"mcc": np.full(sae.W_dec.shape[:-2], 2.0)}
+
+
+def test_evaluations_in_training_are_rows_beside_what_is_measured(tmp_path):
+    study = replace(STUDY, measure=twos, arms=lambda settings, place: arms(settings, place)[:1])
+    config = TrainConfig(batch=16, evaluations=2, evaluation_samples=64)
+    tables = {}
+    for over in ("weights", "worlds"):
+        tables[over] = carry_out(study, Small(out=tmp_path / over, jobs=1, train=config, length=2, over=over)).table
+        at = [pl.col("metric") == "mcc", pl.col("kind") == "score"]
+        found = tables[over].filter(*at).sort("step", "seed")
+        assert found.select("step", "seed").rows() == [(1, 0), (1, 1), (2, 0), (2, 1)]
+        assert set(found.filter(step=2)["value"]) == {2.0} != set(found.filter(step=1)["value"])
+    names = [set(table["metric"]) for table in tables.values()]
+    assert names[0] - names[1] == {"consistency", "mcs@.9"}  # which are of several members
+
+
 def test_a_run_grows_by_seeds_and_by_what_adds_units(tmp_path):
     begun = carried(tmp_path)
     records = (begun.run.folder / "records.jsonl").read_text()
@@ -129,6 +159,12 @@ def test_a_run_grows_by_seeds_and_by_what_adds_units(tmp_path):
     assert norms(longer, arm="topk", step=3)["value"].to_list() == norms(more.table, arm="topk")["value"].to_list()
     again = carry_out(STUDY, replace(more.settings, length=5, resume=begun.run.folder))
     assert not differences(again.table, longer)
+
+
+def test_a_run_grows_by_a_single_setting(tmp_path):
+    begun = carried(tmp_path, set=("k=1",))
+    grown = carried(tmp_path, set=("k=4",), resume=begun.run.folder).table
+    assert set(norms(grown, arm="topk").select("setting", "k").rows()) == {("k=1", 1.0), ("k=4", 4.0)}
 
 
 def test_what_a_result_depends_on_stays(tmp_path):
@@ -149,6 +185,38 @@ def test_what_a_result_depends_on_stays(tmp_path):
         carried(tmp_path, resume=begun.run.folder)
 
 
+def fail(sae, place, settings):
+    raise TypeError("no")
+
+
+def test_where_all_fails_there_is_no_table(tmp_path):
+    outcome = carry_out(replace(STUDY, measure=fail), Small(out=tmp_path))
+    assert set(outcome.failed.values()) == {"TypeError: no"}
+    assert outcome.table.is_empty()
+    assert not (outcome.run.folder / "metrics.parquet").exists()
+
+
+def test_a_run_is_drawn_again_with_what_adds_to_it(tmp_path, capsys):
+    folder = carried(tmp_path).run.folder
+    study = replace(STUDY, tables=lambda settings: [lambda table: f"length {settings.length}"])
+    flags = ["--redraw", str(folder)]
+    assert study.main([*flags, "--length", "7"]) == 0
+    assert "length 7" in capsys.readouterr().out
+    for more in (["--over", "worlds"], ["--seeds", "9"]):
+        assert study.main([*flags, *more]) == 2
+        assert f"{more[0]} must be left alone with --redraw" in capsys.readouterr().err
+
+
+def test_a_new_run_with_the_settings_of_another_may_have_a_plug_in(tmp_path):
+    folder, plugin = carried(tmp_path, length=2).run.folder, tmp_path / "mine.py"
+    plugin.touch()
+    argv = ["--plugin", str(plugin), "--config", str(folder)]
+    assert parsed(Pluggable, "small", "?", argv).length == 2
+    argv[2] = "--redraw"
+    with pytest.raises(ValueError, match="--plugin must be left alone with --redraw"):
+        parsed(Pluggable, "small", "?", argv)
+
+
 def test_a_units_digest_is_of_its_content():
     @dataclass(frozen=True, kw_only=True)
     class Point(Unit):
@@ -164,6 +232,14 @@ def test_a_units_digest_is_of_its_content():
     other = [replace(one, settings=Small(train=TrainConfig(steps=4))), replace(one, at=0.6)]
     assert {unit.digest for unit in same} == {one.digest}
     assert one.digest not in {unit.digest for unit in other}
+
+    @dataclass(frozen=True, kw_only=True)
+    class Around(Unit):
+        inner: Point
+
+    around = Around(settings=Small(), inner=one)
+    assert replace(around, inner=same[0]).digest == around.digest
+    assert replace(around, inner=other[0]).digest != around.digest
 
 
 def test_rows_come_back_from_records():
@@ -183,3 +259,18 @@ def test_best_settings_are_those_of_the_best_median():
     assert best.select("metric", "setting").rows() == [("mcc", "k=2"), ("fvu", "k=1")]
     assert best["median"].to_list() == pytest.approx([0.75, 0.15])
     assert best["n"].to_list() == [2, 2]
+
+
+def test_metrics_that_are_best_at_0_are_known_to_be():
+    zero = {name for kind in METRICS for name, value in kind.best.items() if value == 0}
+    assert zero <= set(LOW_IS_BETTER)
+
+
+def test_recovery_keeps_units_of_a_world_when_another_joins():
+    one = Recovery(world=("toy",), variants=("topk",), axis=("samples",))
+    two = replace(one, world=("toy", "superposition"), jobs=3, resume=Path("elsewhere"))
+    digests = [{unit.id: unit.digest for unit in RECOVERY.units(settings)} for settings in (one, two)]
+    assert set(digests[0]) == {"base/topk", "base/topk/ceiling"}
+    assert digests[0].items() <= digests[1].items()
+    measured = RECOVERY.units(replace(one, metrics=("hedging",)))
+    assert {unit.id for unit in measured if unit.digest == digests[0][unit.id]} == {"base/topk"}

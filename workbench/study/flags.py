@@ -106,14 +106,15 @@ def started(settings: S, run: "Run", name: str, flag: str) -> S:
     same = run.experiment in (name, "")
     got = f"{run.folder}, one of {shown(run.experiment)}"
     must(same, "run folder", f"one of {name}", got, "choose the folder of a run of this experiment")
-    return _of_config(settings, run.config, where)
+    return _of_config(settings, run.config, where, flag)
 
 
-def _of_config(settings: S, config: dict[str, Any], where: str) -> S:
+def _of_config(settings: S, config: dict[str, Any], where: str, flag: str = "--resume") -> S:
     from workbench.study.run import revived
 
     config = dict(checked_fields(config, where, {}, "start a new run"))
-    _check_plugin(getattr(settings, "plugin", None), config.get("plugin"), where)
+    if flag != "--config":  # of a new run, which may have another plug-in
+        _check_plugin(getattr(settings, "plugin", None), config.get("plugin"), where, flag)
     stored = {name: value for name, value in config.items() if not (name in HOW and hasattr(settings, name))}
     return revived(_anew(settings), stored, where)
 
@@ -143,11 +144,7 @@ def opened(settings: S, name: str) -> tuple[S, "Run | None", list[S]]:
         check_settings(before)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
-    had = dict(_leaves(before))
-    for flag, value in _leaves(settings):
-        if flag[2:].split(".")[0].replace("-", "_") not in settings.adds:
-            advice = f"a run keeps its settings, here {had[flag]}; start a new one"
-            must(value == had[flag], flag, "left alone with --resume", value, advice)
+    check_kept(settings, before, "--resume")
     rule = f"at least {before.seeds} with --resume"
     must(settings.seeds >= before.seeds, "--seeds", rule, settings.seeds, "a run keeps its seeds; start a new one")
     check_settings(settings)
@@ -155,15 +152,24 @@ def opened(settings: S, name: str) -> tuple[S, "Run | None", list[S]]:
     return settings, run, [*older, before, *([settings] if settings != before else [])]
 
 
+def check_kept(settings: RunFlags, before: RunFlags, why: str) -> None:
+    """Refuse flags that a run has otherwise and that add no units to it."""
+    had = dict(_leaves(before))
+    for flag, value in _leaves(settings):
+        if flag[2:].split(".")[0].replace("-", "_") not in settings.adds:
+            advice = f"a run keeps its settings, here {had[flag]}; start a new one"
+            must(value == had[flag], flag, f"left alone with {why}", value, advice)
+
+
 def _anew(settings: S) -> S:
     """The present defaults, with what says how and where to run as given."""
     return replace(type(settings)(), **{f.name: getattr(settings, f.name) for f in fields(settings) if f.name in HOW})
 
 
-def _check_plugin(given: Path | None, before: Any, where: str) -> None:
+def _check_plugin(given: Path | None, before: Any, where: str, flag: str) -> None:
     """Refuse another plug-in than a run was started with; one that only its folder names is neither run nor read."""
     if before is None:
-        must(given is None, "--plugin", "left alone with --resume", given, "this run was started without one")
+        must(given is None, "--plugin", f"left alone with {flag}", given, "this run was started without one")
         return
     about = {"path": before} if isinstance(before, str) else before  # as older versions kept it
     checked_fields(about, f"{where}: plugin", {"path": TEXT}, "start a new run")

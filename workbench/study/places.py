@@ -96,7 +96,7 @@ class Stack(Unit):
     arm: Arm
     train: TrainConfig
     setting: str = ""
-    """what --set varies, in words"""
+    """what --set gives, in words"""
 
     @property
     def label(self) -> str:
@@ -187,27 +187,27 @@ def stacks(
     shelf = {name for _, arm in pairs for name in _names(arm)}
     for name in axes:
         pick(name, shelf, "--set")
+    for m in axes.get("m", ()):
+        whole = isinstance(m, int) and not isinstance(m, bool) and m >= 1
+        must(whole, "--set m", "a whole number, at least 1", m, "write --set m=32,64")
     for place, arm in pairs:
         own = {name: values for name, values in axes.items() if name in _names(arm)}
         for values in itertools.product(*own.values()):
-            yield from _stacks(settings, place, arm, dict(zip(own, values, strict=True)), own)
+            yield from _stacks(settings, place, arm, dict(zip(own, values, strict=True)))
 
 
 def _names(arm: Arm) -> set[str]:
     return {*TrainConfig.__dataclass_fields__, *variant_shelf()[arm.variant].Settings.__dataclass_fields__, "m"}
 
 
-def _stacks(
-    settings: TrainFlags, place: Place, arm: Arm, chosen: dict[str, Any], axes: Mapping[str, Sequence[Any]]
-) -> Iterator[Stack]:
+def _stacks(settings: TrainFlags, place: Place, arm: Arm, chosen: dict[str, Any]) -> Iterator[Stack]:
     """One arm at a place with what --set chose: one stack of all seeds, or one a seed where seeds draw worlds."""
     of_train = {name: value for name, value in chosen.items() if name in TrainConfig.__dataclass_fields__}
     of_variant = {name: value for name, value in chosen.items() if name not in of_train and name != "m"}
     grid = [{n: v for n, v in row.items() if n not in of_variant} for row in arm.grid]
     grid = [row for i, row in enumerate(grid) if row not in grid[:i]]
     arm = replace(arm, m=chosen.get("m", arm.m), settings={**arm.settings, **of_variant}, grid=grid)
-    varied = (f"{name}={setting_text(chosen[name])}" for name, values in axes.items() if len(values) > 1)
-    words = " ".join(filter(None, (arm.setting, *varied)))
+    words = " ".join(filter(None, (arm.setting, *(f"{name}={setting_text(v)}" for name, v in chosen.items()))))
     config = replace(settings.train, **{**arm.train, **of_train})
     seeds = tuple(range(settings.seeds))
     members = len(grid) * (len(seeds) if settings.over == "weights" else 1)
@@ -241,16 +241,23 @@ def trained(
     records = train(sae, source, config, seed=data, checkpoint=checkpoint, resume=keep, on_step=show)
     if keep:
         sae.save(report.folder / "saes" / unit.file)
+    measured = measure(sae, replace(unit.place, source=source), unit.settings) if measure is not None else {}
     for record in records if config.evaluations else []:
-        scores = {name: values for name, values in record.items() if isinstance(values, list)}
+        scores = {name: values for name, values in record.items() if _of_members(unit, name, values)}
+        if record is records[-1]:
+            scores = {name: values for name, values in scores.items() if name not in measured}
         seen = np.full((len(arm.grid), len(unit.seeds)), record["samples"])
         yield from member_rows(unit, scores | {"samples": seen}, step=record["step"])
     yield unit.columns() | {"step": records[-1]["step"], "metric": "seconds", "value": records[-1]["seconds"]}
-    if measure is not None:
-        scores = measure(sae, replace(unit.place, source=source), unit.settings)
-        yield from member_rows(unit, scores, step=config.steps)
+    yield from member_rows(unit, measured, step=config.steps)
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)  # a stop while scoring costs no training
+
+
+def _of_members(unit: Stack, name: str, values: Any) -> bool:
+    """Whether an entry of a record is a score of each member: a list, or a number where a stack is one SAE."""
+    lone = unit.settings.over == "worlds" and name not in ("step", "samples", "seconds")
+    return isinstance(values, list) or (lone and isinstance(values, int | float))
 
 
 def fresh(unit: Stack, source: Source) -> SAE:

@@ -15,7 +15,7 @@ from synthetic.base.errors import guarded, must
 from workbench.sae import SAE
 from workbench.study import places as at_places
 from workbench.study.figure import MOST_PANELS, PAPER, SCREEN, Figure, save
-from workbench.study.flags import RunFlags, TrainFlags, config_of, opened, parsed, started
+from workbench.study.flags import RunFlags, TrainFlags, check_kept, config_of, opened, parsed, started
 from workbench.study.panels import Heat
 from workbench.study.places import Arm, Place, Scores, Stack, evaluated, stacks
 from workbench.study.questions import answered
@@ -170,6 +170,8 @@ def carry_out(
         "plugin": getattr(settings, "plugin", None),
     }
     results, failed = finish_units(study.work_on, units, run, console, again(study.name, settings), limit=limit, **how)
+    if not results and failed:
+        return Outcome(tidy([], study.name), run, settings, failed)
     table = write_table(study, settings, run, [unit for unit in units if unit.id in results], results)
     return Outcome(table, run, settings, failed)
 
@@ -210,7 +212,10 @@ def run_study(study: Study[S], settings: S, console: Console) -> int:
     """Carry a study out or draw one again, and show what it gave; the exit code."""
     if settings.redraw is not None:
         run = Run.open(settings.redraw, study.name)
-        settings = started(settings, run, study.name, "--redraw")
+        before = started(settings, run, study.name, "--redraw")
+        check_kept(settings, before, "--redraw")
+        advice = "the run has those; --resume adds more"
+        must(settings.seeds == before.seeds, "--seeds", "left alone with --redraw", settings.seeds, advice)
         show(study, settings, run.table(), run, console)
         return 0
     outcome = carry_out(study, settings, console)
@@ -218,7 +223,8 @@ def run_study(study: Study[S], settings: S, console: Console) -> int:
         return 0
     if outcome.failed:
         folder = outcome.run.folder
-        console.print(f"results {folder}; --redraw {folder} shows what there is", soft_wrap=True)
+        more = f"; --redraw {folder} shows what there is" if outcome.table.height else ""
+        console.print(f"results {folder}{more}", soft_wrap=True)
         return 1
     show(study, outcome.settings, outcome.table, outcome.run, console)
     return 0

@@ -62,7 +62,12 @@ def setting_columns(table: pl.DataFrame) -> pl.DataFrame:
     return table
 
 
-LOW_IS_BETTER = ("fvu", "dead", "seconds", "ms")
+LOW_IS_BETTER = (
+    *("fvu", "dead", "saelens_dead_latents", "features_unseen", "seconds", "ms"),
+    *("absorption", "absorption_cosine", "hedging", "child_tilt", "splitting", "merging", "fragmentation"),
+    *("above_target", "frequency_error", "kkt", "product_error", "flat_mse", "hier_mse"),
+)
+"""metrics whose best value is 0"""
 
 
 def best_settings(table: pl.DataFrame, metrics: Sequence[str]) -> pl.DataFrame:
@@ -73,8 +78,9 @@ def best_settings(table: pl.DataFrame, metrics: Sequence[str]) -> pl.DataFrame:
     value, keys = pl.col("value"), ["place", "x", "arm", "metric"]
     spread = {"low": value.quantile(0.1, "linear"), "high": value.quantile(0.9, "linear"), "n": value.len()}
     found = score.group_by([*keys, "setting"], maintain_order=True).agg(value.median().alias("median"), **spread)
-    sign = pl.when(pl.col("metric").is_in(LOW_IS_BETTER)).then(-1).otherwise(1)
-    first = (sign * pl.col("median")).rank("ordinal", descending=True).over(keys) == 1
+    median = pl.col("median")
+    merit = pl.when(pl.col("metric").is_in(LOW_IS_BETTER)).then(-median.abs()).otherwise(median)
+    first = merit.rank("ordinal", descending=True).over(keys) == 1
     return found.filter(first)
 
 

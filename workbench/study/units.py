@@ -93,6 +93,8 @@ def content(value: Any) -> Any:
     """A value as JSON that equals another's only if they do the same, wherever their classes and functions lie."""
     if isinstance(value, partial):
         return [content(value.func), content(value.args), content(value.keywords)]
+    if isinstance(value, Unit):
+        return value.digest
     if is_dataclass(value) and not isinstance(value, type):
         own = {field.name: content(getattr(value, field.name)) for field in fields(value) if field.init}
         return {"class": type(value).__qualname__} | own
