@@ -12,6 +12,7 @@ import numpy as np
 from synthetic.base.errors import must, pick
 from synthetic.folder import save_world
 from synthetic.source import Source, World
+from workbench.interop import save
 from workbench.metrics import evaluate
 from workbench.sae import SAE
 from workbench.settings import must_fit
@@ -240,7 +241,7 @@ def trained(
 
     records = train(sae, source, config, seed=data, checkpoint=checkpoint, resume=keep, on_step=show)
     if keep:
-        sae.save(report.folder / "saes" / unit.file)
+        save(sae, report.folder / "saes" / unit.file)
     measured = measure(sae, replace(unit.place, source=source), unit.settings) if measure is not None else {}
     for record in records if config.evaluations else []:
         scores = {name: values for name, values in record.items() if _of_members(unit, name, values)}
