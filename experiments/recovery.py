@@ -357,7 +357,7 @@ STUDY = Study(
         variants=("topk",),
         seeds=2,
         samples=1280,
-        axis=("samples", "superposition"),
+        axis=("samples", "sparsity"),
         train=TrainConfig(batch=128, evaluations=2, evaluation_samples=500),
     ),
 )
