@@ -330,6 +330,7 @@ HALVES = Medians(
         "lost_dictionary": "lost: rows",
         "lost_encoder": "encoder",
     },
+    at={"axis": "samples"},
     beside=(),
     pick=one_setting,
     caption="L: learned rows, T: true ones; O: the arm's own encoder, B: orthogonal matching pursuit at the same k, "
