@@ -330,6 +330,7 @@ HALVES = Medians(
         "lost_dictionary": "lost: rows",
         "lost_encoder": "encoder",
     },
+    at={"axis": "samples"},
     beside=(),
     pick=one_setting,
     caption="L: learned rows, T: true ones; O: the arm's own encoder, B: orthogonal matching pursuit at the same k, "
@@ -357,7 +358,7 @@ STUDY = Study(
         variants=("topk",),
         seeds=2,
         samples=1280,
-        axis=("samples", "superposition"),
+        axis=("samples", "sparsity"),
         train=TrainConfig(batch=128, evaluations=2, evaluation_samples=500),
     ),
 )

@@ -136,10 +136,10 @@ def opened(settings: S, name: str) -> tuple[S, "Run | None", list[S]]:
         return settings, None, [settings]
     from workbench.study.run import Run
 
-    check_settings(_anew(settings))
     run = Run.open(settings.resume, name)
     where = str(run.folder / "config.json")
-    before = _of_config(settings, run.config, where)
+    before = _of_config(settings, run.config, where)  # checks a plug-in's content before it is run
+    check_settings(_anew(settings))
     try:
         check_settings(before)
     except ValueError as error:
