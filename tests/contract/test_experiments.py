@@ -14,6 +14,7 @@ from toys import run
 import experiments
 from experiments import cells
 from synthetic.base.console import Console
+from synthetic.worlds import worlds
 from workbench import TrainConfig
 from workbench.study import flags
 from workbench.study.run import revived
@@ -230,9 +231,10 @@ class TestPlugins:
     """A plug-in runs only when the command line names it."""
 
     @pytest.fixture
-    def plugin(self, tmp_path):
-        path = tmp_path / "mine.py"
-        path.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    def plugin(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(worlds(), "_things", dict(worlds()))
+        path, brings = tmp_path / "mine.py", "import workbench\n@workbench.world\ndef my_own():\n    'A world.'\n"
+        path.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n{brings}")
         return path
 
     def started(self, tmp_path, plugin):
