@@ -166,7 +166,7 @@ def test_activations_of_unknown_causes_are_refused():
             return S.Batch(torch.zeros(n, 8), None)
 
     for frame in (W.features, W.latents):
-        with pytest.raises(ValueError, match=r"world must be one with a truth"):
+        with pytest.raises(ValueError, match=r"world must be a world whose features are known"):
             frame(W.create("topk", 8, 12), Unknown())
 
 

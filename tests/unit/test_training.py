@@ -353,7 +353,7 @@ def test_divergence_names_step_members_and_the_last_record():
 
 def test_world_and_sae_must_fit():
     with pytest.raises(
-        ValueError, match=r"train\.source must be of dimension 5, the SAE's; got 8: create the SAE with d="
+        ValueError, match=r"train\.source must be of dimension 5, the SAE's; got 8: create the SAE with that d"
     ):
         W.train(W.create("topk", 5, 16), WORLD, SHORT)
 
