@@ -84,7 +84,7 @@ def draw_zf(figures: pl.DataFrame, points: pl.DataFrame, caption: str, stem: Pat
         sample=pl.lit(None, pl.Int64), seed=pl.col("seed").cast(pl.Int64)
     )
     dots = (
-        points.rename({"group": "arm"})
+        points.select("z", "f", arm="group")
         .with_row_index("sample")
         .unpivot(["z", "f"], index=["arm", "sample"], variable_name="metric")
     )
