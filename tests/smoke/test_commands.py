@@ -75,10 +75,10 @@ def wide_pair(**changes):
     return Pair(**{"d": 8, **changes})
 
 
-@workbench.metric(half_aligned=1.0)
-def half_aligned(evidence):
+@workbench.metric(half_matched=1.0)
+def half_matched(evidence):
     """Share of true features with |cos| > .5 to some latent."""
-    return {"half_aligned": float((evidence.geometry.best_absolute > 0.5).double().mean())}
+    return {"half_matched": float((evidence.geometry.best_absolute > 0.5).double().mean())}
 
 
 @workbench.register("plain_relu")
@@ -104,14 +104,14 @@ def test_a_file_brings_a_world_a_metric_and_a_variant(tmp_path: Path, monkeypatc
     plugin, sae = ("--plugin", tmp_path / "mine.py"), tmp_path / "sae"
     run("train", "plain_relu", sae, "--world", "wide_pair", "--m", 6, "--train.steps", 5, "--train.batch", 32, *plugin)
     scores = json.loads(run("eval", sae, "--world", "wide_pair", "--n", 300, "--json", *plugin))
-    assert 0 <= scores["half_aligned"] <= 1
+    assert 0 <= scores["half_matched"] <= 1
     run("train", "topk", tmp_path / "b", "--world", "Pair", "--m", 6, "--train.steps", 5, "--train.batch", 32, *plugin)
     shelves = json.loads(run("list", "--json", *plugin))
     assert "plain_relu" in shelves["variants"]
-    assert "half_aligned" in shelves["metrics"]
+    assert "half_matched" in shelves["metrics"]
     assert "wide_pair" in shelves["worlds"]
     said = run("check", tmp_path / "mine.py")
-    assert all(f"{what}\n" in said for what in ("variant plain_relu", "metric half_aligned", "world wide_pair"))
+    assert all(f"{what}\n" in said for what in ("variant plain_relu", "metric half_matched", "world wide_pair"))
     assert "world Pair\n" in said
     assert "FAIL" not in said
     said = run("train", "topk", tmp_path / "c", "--plugin", tmp_path / "empty.py", code=2)
