@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from experiments.cells import commanded, config_of, opened
+from experiments.cells import commanded, opened
 from experiments.rivals import rival_step, saelens_sampler
 from experiments.settings import Benchmark
 from experiments.timing import Shape, Step, assert_equal, peak_bytes
@@ -42,6 +42,7 @@ from synthetic.worlds.synthsaebench import synthsaebench_16k
 from workbench.metrics.matching import match
 from workbench.parts.pursuit import clear_picks, matching_pursuit
 from workbench.study.figure import finish, shared_legend, styled, subplots
+from workbench.study.flags import config_of
 from workbench.study.panels import COLOURS
 from workbench.study.run import Run
 from workbench.training.machine import Work, alternate, device_of, keep_freed_memory, seconds, set_threads

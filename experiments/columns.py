@@ -7,17 +7,7 @@ from typing import Any
 import polars as pl
 
 from workbench.study.figure import Figure, save
-
-SCHEMA: dict[str, Any] = {
-    **dict.fromkeys(("study", "place"), pl.String),
-    "x": pl.Float64,
-    **dict.fromkeys(("arm", "setting", "world"), pl.String),
-    **dict.fromkeys(("world_seed", "seed", "n_true", "d", "m"), pl.Int64),
-    **dict.fromkeys(("k", "lr"), pl.Float64),
-    "step": pl.Int64,
-    **dict.fromkeys(("metric", "kind"), pl.String),
-    "value": pl.Float64,
-}
+from workbench.study.table import SCHEMA
 
 
 def tidied(frame: pl.DataFrame, columns: Mapping[str, str] | None = None, **values: Any) -> pl.DataFrame:

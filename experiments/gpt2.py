@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import torch
 
-from experiments.cells import Cell, Report, again, commanded, config_of, finish_cells, opened, show_plan
+from experiments.cells import Cell, commanded, finish_cells, opened, show_plan
 from experiments.lm.figures import SPLIT
 from experiments.lm.report import tell
 from proofs_check.auditor.audit import audit
@@ -36,7 +36,10 @@ from workbench.lm.packaged import model_and_text
 from workbench.lm.scores import losses, scored
 from workbench.lm.store import ActivationStore, StoreConfig, open_store, store_size, write_store
 from workbench.lm.text import documents
+from workbench.study.flags import config_of
 from workbench.study.run import Run, revived
+from workbench.study.study import again
+from workbench.study.units import Report
 from workbench.training.ceiling import sign_split
 
 AUDITED = 64

@@ -23,17 +23,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from experiments.cells import (
-    Cell,
-    Report,
-    again,
-    commanded,
-    config_of,
-    finish_cells,
-    opened,
-    show_plan,
-    write_table,
-)
+from experiments.cells import Cell, commanded, finish_cells, opened, show_plan, write_table
 from experiments.columns import drawn as draw_all
 from experiments.columns import tidied
 from experiments.curves import Column
@@ -47,8 +37,11 @@ from synthetic.mixture import SparseMixture
 from synthetic.worlds.synthsaebench import synthsaebench_16k
 from workbench import RECIPES, evaluate, recipe, train
 from workbench.settings import plain
+from workbench.study.flags import config_of
 from workbench.study.panels import Axis
 from workbench.study.run import Run
+from workbench.study.study import again
+from workbench.study.units import Report
 
 THEIRS = {"f1": "F1", "precision": "P", "recall": "R", "mcc": "MCC", "explained_variance": "EV", "dead_latents": "dead"}
 THEIRS = {f"saelens_{metric}": column for metric, column in (THEIRS | {"uniqueness": "uniq."}).items()}

@@ -15,17 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiments.cells import (
-    Cell,
-    Report,
-    again,
-    commanded,
-    config_of,
-    finish_cells,
-    opened,
-    show_plan,
-    write_table,
-)
+from experiments.cells import Cell, commanded, finish_cells, opened, show_plan, write_table
 from experiments.transfer.calibration import Tried, calibrated, mean_l0, nearest
 from experiments.transfer.comparison import MODEL, TOY, compared, controls, on_model, score_rows, tidy
 from experiments.transfer.figures import draw_transfer, tell
@@ -47,7 +37,10 @@ from workbench.lm.scores import losses
 from workbench.lm.store import StoreConfig, open_store, write_store
 from workbench.lm.text import documents
 from workbench.settings import plain
+from workbench.study.flags import config_of
 from workbench.study.run import Run
+from workbench.study.study import again
+from workbench.study.units import Report
 from workbench.training.loop import Progress
 
 KNOBS: dict[str, tuple[str, float, dict[str, float]]] = {

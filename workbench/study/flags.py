@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # the flags are read before torch and polars load
 HOW = ("jobs", "out", "data", "plugin", "resume", "redraw", "config", "paper", "dry_run")
 """settings that say how and where to run, and no result depends on"""
 S = TypeVar("S", bound="RunFlags")
+T = TypeVar("T")
+"""settings of any experiment: a dataclass"""
 _MOST: dict[str, int] = {"--seeds": 10_000, "--toy-seeds": 10_000, "--threads": 256}
 _MOST |= dict.fromkeys(("--samples", "--tokens"), 2**63 - 1)
 """largest values of whole numbers; 2^31 - 1 of all others"""
@@ -94,7 +96,7 @@ def parsed(kind: type[S], name: str, about: str, argv: Sequence[str] | None = No
     return read_flags(kind, **how, default=started(settings, Run(getattr(settings, named[0])), name, f"--{named[0]}"))
 
 
-def started(settings: S, run: "Run", name: str, flag: str) -> S:
+def started(settings: T, run: "Run", name: str, flag: str) -> T:
     """The settings of a run, with what says how and where to run as given.
 
     Raises:
@@ -106,17 +108,18 @@ def started(settings: S, run: "Run", name: str, flag: str) -> S:
     same = run.experiment in (name, "")
     got = f"{run.folder}, one of {shown(run.experiment)}"
     must(same, "run folder", f"one of {name}", got, "choose the folder of a run of this experiment")
-    return _of_config(settings, run.config, where, flag)
+    return of_config(settings, run.config, where, flag)
 
 
-def _of_config(settings: S, config: dict[str, Any], where: str, flag: str = "--resume") -> S:
+def of_config(settings: T, config: dict[str, Any], where: str, flag: str = "--resume") -> T:
+    """The settings of a run's config, with what says how and where to run as given; `flag` named the run."""
     from workbench.study.run import revived
 
     config = dict(checked_fields(config, where, {}, "start a new run"))
     if flag != "--config":  # of a new run, which may have another plug-in
         _check_plugin(getattr(settings, "plugin", None), config.get("plugin"), where, flag)
     stored = {name: value for name, value in config.items() if not (name in HOW and hasattr(settings, name))}
-    return revived(_anew(settings), stored, where)
+    return revived(anew(settings), stored, where)
 
 
 def opened(settings: S, name: str) -> tuple[S, "Run | None", list[S]]:
@@ -138,8 +141,8 @@ def opened(settings: S, name: str) -> tuple[S, "Run | None", list[S]]:
 
     run = Run.open(settings.resume, name)
     where = str(run.folder / "config.json")
-    before = _of_config(settings, run.config, where)  # checks a plug-in's content before it is run
-    check_settings(_anew(settings))
+    before = of_config(settings, run.config, where)  # checks a plug-in's content before it is run
+    check_settings(anew(settings))
     try:
         check_settings(before)
     except ValueError as error:
@@ -148,22 +151,23 @@ def opened(settings: S, name: str) -> tuple[S, "Run | None", list[S]]:
     rule = f"at least {before.seeds} with --resume"
     must(settings.seeds >= before.seeds, "--seeds", rule, settings.seeds, "a run keeps its seeds; start a new one")
     check_settings(settings)
-    older = [_of_config(settings, stage, str(run.folder / "grown.json")) for stage in run.stages]
+    older = [of_config(settings, stage, str(run.folder / "grown.json")) for stage in run.stages]
     return settings, run, [*older, before, *([settings] if settings != before else [])]
 
 
-def check_kept(settings: RunFlags, before: RunFlags, why: str) -> None:
+def check_kept(settings: Any, before: Any, why: str) -> None:
     """Refuse flags that a run has otherwise and that add no units to it."""
-    had = dict(_leaves(before))
-    for flag, value in _leaves(settings):
-        if flag[2:].split(".")[0].replace("-", "_") not in settings.adds:
+    had = dict(leaves(before))
+    for flag, value in leaves(settings):
+        if flag[2:].split(".")[0].replace("-", "_") not in getattr(settings, "adds", ()):
             advice = f"a run keeps its settings, here {had[flag]}; start a new one"
             must(value == had[flag], flag, f"left alone with {why}", value, advice)
 
 
-def _anew(settings: S) -> S:
+def anew(settings: T) -> T:
     """The present defaults, with what says how and where to run as given."""
-    return replace(type(settings)(), **{f.name: getattr(settings, f.name) for f in fields(settings) if f.name in HOW})
+    values: Any = settings
+    return replace(type(values)(), **{f.name: getattr(values, f.name) for f in fields(values) if f.name in HOW})
 
 
 def _check_plugin(given: Path | None, before: Any, where: str, flag: str) -> None:
@@ -195,48 +199,52 @@ def config_of(settings: Any) -> dict[str, Any]:
     return config
 
 
-def _leaves(settings: Any, prefix: str = "--") -> Iterator[tuple[str, Any]]:
+def leaves(settings: Any, prefix: str = "--") -> Iterator[tuple[str, Any]]:
     """Flags and values, those of dataclasses in dataclasses too."""
     for item in fields(settings):
         value, flag = getattr(settings, item.name), prefix + item.name.replace("_", "-")
         if is_dataclass(value):
-            yield from _leaves(value, f"{flag}.")
+            yield from leaves(value, f"{flag}.")
         else:
             yield flag, value
 
 
 def check_settings(settings: RunFlags) -> None:
     """Refuse what no study can run with, then what this one cannot."""
-    for flag, value in _leaves(settings):
+    check_common(settings)
+    least = settings.least_seeds
+    advice = "5 or more give a band" if least == 1 else "a paired interval needs two differences"
+    must(settings.seeds >= least, "--seeds", f"at least {least}", settings.seeds, advice)
+    if isinstance(settings, TrainFlags):
+        axes_of(settings)
+    settings.check()
+
+
+def check_common(settings: Any) -> None:
+    """Refuse what no settings with `out`, and maybe `jobs`, `threads`, `plugin`, `device`, can run with."""
+    for flag, value in leaves(settings):
         for each in value if isinstance(value, tuple) else (value,):
             finite = not isinstance(each, float) or math.isfinite(each)
             must(finite, flag, "a finite number", value, "change it")
             most = _MOST[flag] if flag in _MOST else 2**31 - 1
             fits = not isinstance(each, int) or each <= most
             must(fits, flag, f"at most {most:,}", shown(value), "lower it")
-    must(settings.jobs >= 0, "--jobs", "at least 0", settings.jobs, "0 takes all cores")
-    least = settings.least_seeds
-    advice = "5 or more give a band" if least == 1 else "a paired interval needs two differences"
-    must(settings.seeds >= least, "--seeds", f"at least {least}", settings.seeds, advice)
-    threads = getattr(settings, "threads", 1)
-    must(threads >= 0, "--threads", "at least 0", threads, "0 takes all cores")
+    for name in ("jobs", "threads"):
+        value = getattr(settings, name, 1)
+        must(value >= 0, f"--{name}", "at least 0", value, "0 takes all cores")
     plugin = getattr(settings, "plugin", None)
     must(plugin is None or plugin.is_file(), "--plugin", "a Python file", plugin, "check the path")
     above = next(path for path in (settings.out, *settings.out.absolute().parents) if path.exists())
     must(above.is_dir(), "--out", "a folder, or one that can be made", settings.out, f"{above} is a file")
     must(os.access(above, os.W_OK), "--out", "a folder that you may write in", settings.out, "choose another")
     _check_device(str(getattr(settings, "device", "cpu")))
-    if isinstance(settings, TrainFlags):
-        axes_of(settings)
-    settings.check()
 
 
 def _check_device(device: str) -> None:
-    kind = device.split(":")[0]
-    if kind not in ("auto", "cpu"):
+    if device not in ("auto", "cpu"):
         import torch
 
-        usable = kind == "cuda" and torch.cuda.is_available()
+        usable = device.split(":")[0] == "cuda" and torch.cuda.is_available()
         must(usable, "--device", "cpu, or cuda where there is one", device, "choose one that is here")
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, is_dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -144,6 +144,20 @@ class Run:
         result = make()
         self.append({"id": id, "result": result})
         return result
+
+    @contextmanager
+    def read_as_its_own(self) -> Iterator[None]:
+        """Within the block the records are made a table of; those that no rows can be made of are refused.
+
+        Raises:
+            ValueError: a result among the records is not of this experiment.
+        """
+        try:
+            yield
+        except (LookupError, TypeError, AttributeError, ValueError, pl.exceptions.PolarsError) as error:
+            got = f"{type(error).__name__}: {error}"
+            advice = "start a new run, or take out the lines that were changed"
+            raise ValueError(f"{self.folder}: records.jsonl must hold its results; got {got}: {advice}.") from error
 
     def write_table(self, rows: list[dict[str, Any]] | pl.DataFrame) -> pl.DataFrame:
         """Write metrics.parquet, one row a number."""

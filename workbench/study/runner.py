@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
@@ -25,10 +25,10 @@ from synthetic.base.errors import Stopped, must
 from synthetic.base.progress import progress_of
 from workbench.plugins import load_plugin
 from workbench.study.run import Run
-from workbench.study.units import Report, Row, Unit, packed
+from workbench.study.units import Report, Unit
 
-Work = Callable[[Any, Report], Iterable[Row]]
-"""a module-level function, or a partial of one: unit, report -> rows"""
+Work = Callable[[Any, Report], Any]
+"""a module-level function, or a partial of one: unit, report -> JSON-able result"""
 
 _SPAWN = multiprocessing.get_context("spawn")
 _outbox: Any = None
@@ -110,7 +110,7 @@ def _each_here(work: Callable[[Unit], Work], todo: Sequence[Unit], folder: Path,
     try:
         for unit in todo:
             try:
-                yield unit, packed(work(unit)(unit, Report(partial(bar.show, unit.id), folder)))
+                yield unit, work(unit)(unit, Report(partial(bar.show, unit.id), folder))
             except Exception as error:  # the others are done all the same
                 yield unit, error
     finally:
@@ -155,7 +155,7 @@ def _one(task: bytes, folder: Path, plugin: Path | None) -> Any:
             last = time.monotonic()
             _outbox.put((unit.id, samples, words))
 
-    return packed(work(unit, Report(show, folder)))
+    return work(unit, Report(show, folder))
 
 
 def finish_units(

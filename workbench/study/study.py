@@ -22,7 +22,7 @@ from workbench.study.questions import answered
 from workbench.study.run import Run
 from workbench.study.runner import Work, finish_units
 from workbench.study.table import best_table, setting_columns, swept_axes, tidy
-from workbench.study.units import Report, Row, Unit, setting_text, unpacked
+from workbench.study.units import Report, Row, Unit, packing, setting_text, unpacked
 
 S = TypeVar("S", bound=RunFlags)
 SWEPT = ("mcc", "recall@.9", "f1", "fvu")
@@ -97,11 +97,10 @@ class Study(Generic[S]):
     def work_on(self, unit: Unit) -> Work:
         """What is done with a unit, as a pool takes it."""
         if isinstance(unit, Stack):
-            return partial(at_places.trained, self.measure, self.keep)
-        assert_work = self.work
-        if assert_work is None:
+            return partial(packing, partial(at_places.trained, self.measure, self.keep))
+        if self.work is None:
             raise ValueError(f"Study.work must be given; got none for {type(unit).__name__}: name a function.")
-        return assert_work
+        return partial(packing, self.work)
 
 
 def grown_units(study: Study[S], stages: Sequence[S]) -> list[Unit]:
@@ -184,14 +183,10 @@ def write_table(
     Raises:
         ValueError: a result among the records is not of this study.
     """
-    try:
+    with run.read_as_its_own():
         table = tidy(_rows(study, settings, units, results), study.name)
         table = table if study.derive is None else study.derive(table, settings)
         return run.write_table(table)
-    except (LookupError, TypeError, AttributeError, ValueError, pl.exceptions.PolarsError) as error:
-        got = f"{type(error).__name__}: {error}"
-        advice = "start a new run, or take out the lines that were changed"
-        raise ValueError(f"{run.folder}: records.jsonl must hold its results; got {got}: {advice}.") from error
 
 
 def _rows(study: Study[S], settings: S, units: Sequence[Unit], results: Mapping[str, Any]) -> Iterator[Row]:

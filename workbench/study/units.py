@@ -121,6 +121,11 @@ def packed(rows: Iterable[Row]) -> dict[str, Any]:
     return {"rows": len(rows), "same": same, "each": {name: v for name, v in columns.items() if name not in same}}
 
 
+def packing(work: Callable[[Any, Report], Iterable[Row]], unit: Any, report: Report) -> dict[str, Any]:
+    """What is done with a unit, its rows as a record keeps them."""
+    return packed(work(unit, report))
+
+
 def unpacked(result: Mapping[str, Any]) -> list[Row]:
     """The rows of a record."""
     each = result["each"]
