@@ -1,174 +1,216 @@
-"""What a sparse autoencoder is here: a stack of them, and the shelf of variants."""
+"""What a sparse autoencoder is here: a stack of them, made of parts, and the shelf of variants."""
 
-import dataclasses
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, get_type_hints
+from typing import Any, NoReturn, TypeVar, final
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from synthetic.base.errors import must, pick
-from synthetic.base.schema import NUMBER, SWITCH, TEXT, checked_fields, list_of, optional, whole
-from synthetic.base.streams import stream
+from synthetic.base.schema import NUMBER, SWITCH, TEXT, checked_fields, list_of, optional, shown, whole
 from synthetic.source import Codes
-from workbench import kernels
-from workbench.parts.passes import Latents, Pass, squared_error
-from workbench.parts.sparsifiers import packed
-from workbench.settings import checked, given, memory_for, must_be_seeds, plain, whole_number
+from workbench.parts.base import Coded, Decoder, Encoder, Part, Pass, Rule, Sizes, Term, dense
+from workbench.parts.objectives import terms_of
+from workbench.settings import Setting, given, memory_for, must_be_seeds, plain, settings_of_signature, whole_number
 
 Seeds = int | np.integer | list[Any] | np.ndarray
 """a seed, or a (nested) list of them"""
+_FIRST = ("W_dec", "W_enc", "b_enc", "b_dec")
+"""parameters in the order that folders, checkpoints and the optimiser have"""
 
 
-@dataclass(frozen=True)
-class NoSettings:
-    """Hyperparameters of a variant that has none."""
+@final
+class SAE(nn.Module):
+    """A stack of sparse autoencoders x_hat = b_dec + decoder(encoder(x)), made of parts by a variant (`variant`).
 
+    An encoder makes latents, a decoder reconstructs, the terms of the objective are summed and minimised, rules do what
+    training does beside. A setting given as a (nested) list varies over members; lists broadcast to the stack shape *s
+    as numpy arrays do. Number settings are attributes of shape *s (`sae.k`). Members share data and nothing else.
 
-class SAE(nn.Module, ABC):
-    """A stack of sparse autoencoders f = activate((x - b_dec) W_enc + b_enc), x_hat = f W_dec + b_dec.
-
-    A variant is a final subclass with its hyperparameters in a frozen dataclass `Settings` and at least `activate`.
-    A setting given as a (nested) list varies over members; lists broadcast to the stack shape *s as numpy arrays do.
-    Number settings are then attributes of shape *s (`self.k`). Members share data and nothing else.
-
-    Parameters: W_enc (*s, d, m), b_enc (*s, m), W_dec (*s, m, d), b_dec (*s, d).
+    Parts name their parameters and buffers as folders do: W_enc (*s, d, m), b_enc (*s, m), W_dec (*s, m, d),
+    b_dec (*s, d), threshold ...
     """
 
-    Settings: ClassVar[Any] = NoSettings
-    """frozen dataclass of hyperparameters, all with defaults"""
-    name: ClassVar[str] = ""
-    """name on the shelf, set by `register`"""
-    core: ClassVar[bool] = False
-    """part of the default experiment, set by `register`"""
-    penalties: ClassVar[tuple[str, ...]] = ()
-    """loss terms that training warms up"""
-    unit_decoder: bool = True
-    """decoder rows are kept at norm 1 and the radial part of their gradient is removed; False on an SAE whose rows have
-    norms of their own that nothing can make up for (see `workbench.training.row_norms.fold_row_norms`)"""
-    latent_scale: tuple[str, ...] | None = None
-    """parameters and buffers that are multiplied by c where a latent is to be c times as large; None where no such ones
-    would leave f W_dec as it is with rows c times as short"""
-    compares_latents: ClassVar[bool] = False
-    """latents are selected by comparing them with one another or with a number they share: one c for all of a member"""
-    rowwise: ClassVar[bool] = True
-    """in eval mode a row's latents depend on that row alone"""
-    linear_pre: ClassVar[bool] = True
-    """`pre` returns pre-activations (*s, n, m), which AuxK needs"""
-    selects: ClassVar[bool] = False
-    """latents are entries of `pre` = (inputs - b_dec) W_enc + b_enc, kept or 0; the loss needs those alone"""
-    sparse_objective: ClassVar[bool] = True
-    """what is minimised, or the encoder itself, prefers sparse codes, and latents that differ"""
-    nonnegative: ClassVar[bool] = True
-    """latents are never negative"""
-    architecture: str | None = None
-    """SAELens architecture whose inference equals this variant's, if any"""
-    surrogate: ClassVar[tuple[str, ...]] = ()
-    """parameters whose gradient is deliberately not that of the loss (straight-through, stop-gradient)"""
-    frozen: tuple[str, ...] = ()
-    """parameters that training leaves alone"""
-    inference: ClassVar[tuple[str, ...]] = ()
-    """attributes that may be set for inference, whole numbers or None, which saved folders keep"""
-    rates: list[float] | None = None
-    """learning rates of the members in the last training, where they differed"""
+    scale: Tensor
+    """what inputs are multiplied by: with E|scale x|^2 = d settings mean the same on all data"""
 
-    fresh: bool = True
-    """made by the constructor and neither trained since nor read from another tool's file: training starts by setting
-    `scale` and b_dec; False leaves both as they are"""
+    def __init_subclass__(cls, **named: Any) -> None:
+        _must_be_a_function(cls.__name__)
 
-    def __init__(self, d: int | np.integer, m: int | np.integer, *, seed: Seeds = 0, **settings: Any) -> None:
+    def __init__(self, stack: "Stack", encoder: Encoder, decoder: Decoder, parts: Iterable[Term | Rule]) -> None:
         super().__init__()
-        owner = type(self).__name__
-        fields = {f.name: f for f in dataclasses.fields(self.Settings)}
-        for setting in settings:
-            pick(setting, fields, f"setting of {owner}")
-        self.d = whole_number(f"{owner}.d", d, "give the width of the activations")
-        self.m = whole_number(f"{owner}.m", m, "give the number of latents; all members of a stack have as many")
-        self.seed = plain(seed)
-        must_be_seeds(f"{owner}.seed", self.seed)
+        self.name, self.d, self.m, self.shape, self.seed = stack.name, stack.d, stack.m, stack.shape, stack.seed
+        self.settings = dict(stack.settings)
         self.metadata: dict[str, Any] = {}  # model_name, hook_name, ...: goes into `cfg.json` and comes back
         self.annealed: dict[str, Tensor] = {}
         """settings that training moves for a while, as they were set"""
-        self.settings = {name: given(settings.get(name, f.default), f.default) for name, f in fields.items()}
-        lists = [v for v in (self.seed, *self.settings.values()) if isinstance(v, list)]
-        try:
-            self.shape = np.broadcast_shapes(*(np.asarray(v).shape for v in lists))
-        except ValueError:
-            must(False, f"{owner}'s lists", "of shapes that broadcast", lists, "make them equally long or nest them")
-        must(0 not in self.shape, f"{owner}'s lists", "of at least one entry", lists, "leave out what is empty")
-        # whatever the caller's defaults are, weights are float32 on the CPU
-        with memory_for(owner, self.d, self.m, self.shape), torch.inference_mode(False), torch.device("cpu"):
-            for name, value in self.settings.items():
-                self._keep_setting(name, value, fields[name].default)
-            self.register_buffer("scale", torch.ones(()))
-            self._draw_parameters()
-            self.setup()
-        self.float()
+        self.rates: list[float] | None = None
+        """learning rates of the members in the last training, where they differed"""
+        self.fresh = True
+        """made by a variant and neither trained since nor read from another tool's file: training starts by setting
+        `scale` and b_dec; False leaves both as they are"""
+        for name, value in stack.held.items():
+            must(not (hasattr(SAE, name) or hasattr(self, name)), f"{stack.name}.{name}", "a new name", "one that SAEs have", "rename it")
+            if isinstance(value, Tensor):
+                self.register_buffer(name, value, False)
+            else:
+                setattr(self, name, value)
+        self.register_buffer("scale", torch.ones(()))
+        self.encoder, self.decoder = encoder, decoder
+        terms, rules = [p for p in parts if isinstance(p, Term)], [p for p in parts if not isinstance(p, Term)]
+        asked = self.settings.get("objective")
+        by_name = {term.name: term for term in terms} | ({} if asked is None else terms_of(stack, asked))
+        must(by_name, stack.name, "given at least one term of a loss", "none", "add SquaredError()")
+        self.objective, self.rules = nn.ModuleDict(by_name), nn.ModuleList(rules)
+        _ = self._places()
 
-    def _keep_setting(self, name: str, value: Any, default: Any) -> None:
-        where, hint = f"{type(self).__name__}.{name}", get_type_hints(self.Settings)[name]
-        kept = checked(where, value, default, hint, self.shape)
-        if isinstance(kept, Tensor):
-            self.register_buffer(name, kept, False)
-        else:
-            setattr(self, name, kept)
+    # names -----------------------------------------------------------------------------------------------------------
 
-    def drawn(self, name: str, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
-        """One draw a member from the named stream of its seed, stacked: (*s, ...)."""
-        seeds = np.broadcast_to(np.asarray(self.seed, dtype=np.int64), self.shape).ravel().tolist()
-        members = torch.stack([draw(stream(seed, name)) for seed in seeds])
-        return members.view(*self.shape, *members.shape[1:])
+    def _places(self) -> list[tuple[str, nn.Module, str, bool]]:
+        """Name in folders, owner, attribute and whether folders hold it, of every parameter, then of every buffer."""
+        own = [("", self)] + [(path, part) for path, part in self.named_modules() if part is not self]
+        found: list[tuple[str, nn.Module, str, bool]] = []
+        for path, owner in own:
+            names = owner.names if isinstance(owner, Part) else {}
+            every = {**owner._parameters, **owner._buffers}
+            for attribute, value in every.items():
+                saved = value is not None and attribute not in owner._non_persistent_buffers_set
+                full = f"{path}.{attribute}" if path else attribute
+                name = names.get(attribute, attribute) if saved else full
+                found.append((name, owner, attribute, saved))
+        told = [name for name, _, _, saved in found if saved]
+        twice = sorted({name for name in told if told.count(name) > 1})
+        must(not twice, self.name, "made of parts whose tensors have different names", twice, "set `names` of one")
+        ordered = sorted(found, key=lambda entry: _FIRST.index(entry[0]) if entry[0] in _FIRST else len(_FIRST))
+        return sorted(ordered, key=lambda entry: entry[2] not in entry[1]._parameters)
 
-    def _draw_parameters(self) -> None:
-        decoder = self.drawn("init", lambda rng: torch.randn(self.m, self.d, generator=rng, dtype=torch.float32))
-        decoder = decoder / decoder.norm(dim=-1, keepdim=True)
-        self.W_dec = nn.Parameter(decoder)
-        self.W_enc = nn.Parameter(decoder.clone().mT)  # columns lie together, as sparse gradients come
-        self.b_enc = nn.Parameter(torch.zeros(*self.shape, self.m))
-        self.b_dec = nn.Parameter(torch.zeros(*self.shape, self.d))
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, nn.Parameter]]:
+        """Parameters by their names in folders."""
+        for name, owner, attribute, _ in self._places():
+            value = owner._parameters.get(attribute)
+            if value is not None:
+                yield f"{prefix}.{name}" if prefix else name, value
 
-    def __getattr__(self, name: str) -> Any:
-        """The transposed W_dec, where a variant has dropped its W_enc."""
-        own = self.__dict__.get("_parameters", {})
-        tied = name == "W_enc" and name not in own and "b_dec" in own
-        return own["W_dec"].mT if tied else super().__getattr__(name)
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Buffers by their names in folders, settings among them."""
+        seen: set[int] = set()
+        for name, owner, attribute, _ in self._places():
+            value = owner._buffers.get(attribute)
+            if value is not None and id(value) not in seen:
+                seen.add(id(value))
+                yield f"{prefix}.{name}" if prefix else name, value
 
-    # what a variant may write ------------------------------------------------------------------------------------
+    def tensor(self, name: str) -> Tensor:
+        """A parameter or buffer of a part by its name in folders, such as "threshold"."""
+        known = dict(self.named_parameters()) | dict(self.named_buffers())
+        return known[pick(name, known, f"tensor of {self.name}")]
 
-    def setup(self) -> None:
-        """Check settings, add parameters and buffers of leading shape `self.shape`."""
+    def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
+        """Parameters and buffers by their names in folders."""
+        state = {} if destination is None else destination
+        for name, owner, attribute, saved in self._places():
+            value = owner._parameters.get(attribute, owner._buffers.get(attribute))
+            if saved and value is not None:
+                state[prefix + name] = value if keep_vars else value.detach()
+        return state
 
-    def pre(self, x: Float[Tensor, "*b n d"]) -> Tensor:
-        """Input to `activate`: pre-activations (x - b_dec) W_enc + b_enc."""
-        return self.project(x, self.b_enc)
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """As of any module; weights from elsewhere come with their scale, so that the SAE is fresh no longer."""
+        paths = {id(module): path for path, module in self.named_modules()}
+        full = {name: f"{paths[id(o)]}.{at}" if paths[id(o)] else at for name, o, at, saved in self._places() if saved}
+        loaded = super().load_state_dict({full.get(k, k): v for k, v in state_dict.items()}, strict, assign)
+        self.fresh = False
+        return loaded
 
-    @abstractmethod
-    def activate(self, pre: Tensor) -> Latents:
-        """Latents from what `pre` returned; `self.training` tells training from inference."""
-
-    def combine(self, codes: Latents) -> Float[Tensor, "*s n d"]:
-        """What latents add to b_dec: f W_dec."""
-        return kernels.decode(codes, self.W_dec)
-
-    def loss(self, x: Float[Tensor, "*b n d"], out: Pass) -> dict[str, Float[Tensor, "*s"]]:
-        """Loss terms by name, one number a member; their sum is minimised. Here sum_d (x - x_hat)^2, mean over rows."""
-        return {"mse": squared_error(x, out.x_hat)}
-
-    def after_step(self, out: Pass) -> None:
-        """Update buffers or project parameters after an optimiser step, without gradient."""
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """Move or cast; a setting stays one tensor, whichever parts have it."""
+        shared = {id(value): name for name, value in self._buffers.items() if value is not None}
+        ties = [
+            (part, attribute, shared[id(value)])
+            for part in self.modules()
+            for attribute, value in part._buffers.items()
+            if part is not self and id(value) in shared
+        ]
+        super()._apply(fn, recurse)
+        for part, attribute, name in ties:
+            part._buffers[attribute] = self._buffers[name]
+        return self
 
     # what it is ------------------------------------------------------------------------------------------------------
+
+    @property
+    def W_dec(self) -> Float[Tensor, "*s m d"]:  # noqa: N802
+        """Rows of the decoder; of one that is not linear in latents, its linear part."""
+        return self.decoder.rows
+
+    @property
+    def W_enc(self) -> Float[Tensor, "*s d m"]:  # noqa: N802
+        """Columns of the encoder; W_dec transposed where there are none."""
+        return self.encoder.columns(self.decoder)
+
+    @property
+    def b_enc(self) -> Float[Tensor, "*s m"]:
+        """The encoder's bias, where it has one."""
+        return self.encoder.b_enc
+
+    @property
+    def b_dec(self) -> nn.Parameter:
+        """The decoder's bias."""
+        return self.decoder.b_dec
+
+    @property
+    def loss_terms(self) -> dict[str, Term]:
+        """The terms of the loss by name."""
+        return {name: term for name, term in self.objective.items() if isinstance(term, Term)}
+
+    @property
+    def warmed(self) -> tuple[str, ...]:
+        """Terms of the loss that training lets rise from 0."""
+        return tuple(name for name, term in self.loss_terms.items() if term.warmed)
+
+    @property
+    def parts(self) -> list[Part]:
+        """Encoder, decoder, terms and rules, and what they are made of."""
+        return [part for part in self.modules() if isinstance(part, Part)]
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """Parameters that training leaves alone, which can be set."""
+        return tuple(name for name, parameter in self.named_parameters() if not parameter.requires_grad)
+
+    @frozen.setter
+    def frozen(self, names: Iterable[str]) -> None:
+        known = dict(self.named_parameters())
+        for name in (names := tuple(names)):
+            pick(name, known, f"{self.name}.frozen")
+        for name, parameter in known.items():
+            parameter.requires_grad_(name not in names)
+
+    @property
+    def targets(self) -> Float[Tensor, "*s m"] | None:
+        """Firing rates that a rule steers latents to."""
+        found = [rule.targets for rule in self.rules if isinstance(rule, Rule) and rule.targets is not None]
+        return found[0] if found else None
+
+    @property
+    def has_evidence(self) -> bool:
+        """Whether the encoder gives a number a latent that is linear in x, which AuxK needs."""
+        with torch.no_grad():
+            return self.coded(self.b_dec.new_zeros(1, self.d)).evidence is not None
 
     def settings_now(self) -> dict[str, Any]:
         """Settings as they are in force, such as a k that was changed by hand; training's own annealing left out."""
         current = dict(self.settings)
         for name, setting in self.settings.items():
-            held = self.annealed.get(name, getattr(self, name))
+            held = self.annealed.get(name, self._buffers.get(name))
             if isinstance(held, Tensor):
                 made = torch.from_numpy(np.broadcast_to(np.asarray(setting), self.shape).copy())
                 made = (made.float() if held.is_floating_point() else made).to(held)
@@ -186,10 +228,13 @@ class SAE(nn.Module, ABC):
 
     def marks(self, at: tuple[int, ...] = ()) -> dict[str, Any]:
         """What is set on a member beside settings and tensors, as a saved folder keeps it."""
-        marks = {"fresh": self.fresh, "unit_decoder": self.unit_decoder, "frozen": list(self.frozen)}
+        marks = {"fresh": self.fresh, "unit_decoder": self.decoder.unit, "frozen": list(self.frozen)}
         if self.rates is not None:
             marks["rates"] = [float(np.reshape(self.rates, self.shape)[at])] if self.shape else self.rates
-        return marks | {name: plain(getattr(self, name)) for name in self.inference}
+        return marks | {name: plain(getattr(part, name)) for name, part in self._at_inference().items()}
+
+    def _at_inference(self) -> dict[str, Part]:
+        return {name: part for part in self.parts for name in part.inference}
 
     def set_marks(self, marks: dict[str, Any], where: str) -> None:
         """What `marks` gave, checked; a folder that says nothing of `fresh` is of an SAE that was trained.
@@ -198,68 +243,66 @@ class SAE(nn.Module, ABC):
             ValueError: a mark of another kind, or a frozen parameter that there is not; `where` names the file.
         """
         kinds = dict.fromkeys(("fresh", "unit_decoder"), optional(SWITCH)) | {"rates": optional(list_of(NUMBER))}
-        kinds |= {"frozen": optional(list_of(TEXT))} | dict.fromkeys(self.inference, optional(whole(1)))
+        owners = self._at_inference()
+        kinds |= {"frozen": optional(list_of(TEXT))} | dict.fromkeys(owners, optional(whole(1)))
         marks = checked_fields(marks, where, kinds, "save the SAE again")
         own = {name: marks[name] for name in kinds if marks.get(name) is not None}
         for name in own.get("frozen", ()):
             pick(name, dict(self.named_parameters()), f"{where}: frozen")
-        self.fresh = False
+        self.fresh = own.pop("fresh", False)
+        self.decoder.unit = own.pop("unit_decoder", self.decoder.unit)
+        self.frozen, self.rates = own.pop("frozen", self.frozen), own.pop("rates", self.rates)
         for name, value in own.items():
-            setattr(self, name, tuple(value) if name == "frozen" else value)
+            setattr(owners[name], name, value)
 
     def __repr__(self) -> str:
         """Variant, sizes, a stack's shape and seeds, k and what else is no default, and whether it was trained."""
-        defaults = {f.name: f.default for f in dataclasses.fields(self.Settings)}
-        parts = {"d": self.d, "m": self.m}
-        parts |= {"shape": self.shape, "seed": self.seed} if self.shape else {}
-        parts |= {name: v for name, v in self.settings_now().items() if name == "k" or v != defaults[name]}
-        words = [*(f"{name}={value}" for name, value in parts.items()), "fresh" if self.fresh else "trained"]
-        return f"{self.name or type(self).__name__}({', '.join(words)})"
+        defaults = VARIANTS[self.name].defaults if self.name in VARIANTS else {}
+        said: dict[str, Any] = {"d": self.d, "m": self.m}
+        said |= {"shape": self.shape, "seed": self.seed} if self.shape else {}
+        said |= {n: v for n, v in self.settings_now().items() if n == "k" or n not in defaults or v != defaults[n]}
+        words = [*(f"{name}={value}" for name, value in said.items()), "fresh" if self.fresh else "trained"]
+        return f"{self.name}({', '.join(words)})"
 
     # what everyone calls -----------------------------------------------------------------------------------------
 
-    def project(self, x: Float[Tensor, "*b n d"], bias: Float[Tensor, "*s m"] | None = None) -> Tensor:
-        """The product (x - b_dec) W_enc (*s, n, m), plus a bias."""
-        fixed = self.b_dec.detach()  # its gradient comes through a term that is 0: backward needs a large product fewer
-        product = (x - fixed[..., None, :]) @ self.W_enc
-        if torch.is_grad_enabled():
-            nothing = ((fixed - self.b_dec)[..., None, :] @ self.W_enc).squeeze(-2)
-            bias = nothing if bias is None else bias + nothing
-        return product if bias is None else product + bias[..., None, :]
-
-    def inputs(self, x: Float[Tensor, "*b n d"]) -> Tensor:
-        """What the encoder's product takes: x, unless the encoder looks twice."""
-        return x
-
-    @property
-    def sparse_now(self) -> bool:
-        """Whether gradients of this pass go through the kept pre-activations alone."""
-        return self.selects and kernels.sparse_pays(self.m) and torch.is_grad_enabled()
+    def coded(self, x: Float[Tensor, "*b n d"]) -> Coded:
+        """What the encoder makes of inputs already in the SAE's own units, checked: a part may return anything."""
+        coded: Any = self.encoder(x, self.decoder)
+        where = f"{self.name}.encoder"
+        must(isinstance(coded, Coded), where, "a function that returns Coded", shown(type(coded).__name__), "return it")
+        codes = coded.latents
+        values = codes.values if isinstance(codes, Codes) else codes
+        shape = (*self.shape, x.shape[-2], self.m)
+        must(isinstance(values, Tensor), where, "a tensor of latents, or Codes", type(codes).__name__, "return them")
+        got = (*values.shape[:-1], codes.width) if isinstance(codes, Codes) else tuple(values.shape)
+        must(got == shape, where, f"one that gives latents of shape {shape}", got, "return one for each latent")
+        kinds, device = {self.b_dec.dtype}, values.device.type
+        kinds |= {torch.get_autocast_dtype(device)} if torch.is_autocast_enabled(device) else set()
+        must(values.dtype in kinds, where, f"one that gives {self.b_dec.dtype}", values.dtype, "keep that of x")
+        return coded
 
     def trace(self, x: Float[Tensor, "*b n d"]) -> Pass:
         """Forward pass on inputs already in the SAE's own units; backward costs what the code costs where it can."""
-        seen = self.inputs(x)
-        if self.sparse_now:
-            with torch.no_grad():
-                pre, codes = self.select(seen)
-            codes = self.entries(seen, codes)
-        else:
-            pre = self.pre(seen)
-            codes = self._latents(pre, seen.shape[-2])
-        added, shape = self.combine(codes), (*self.shape, *x.shape[-2:])
-        where = f"{self.name or type(self).__name__}.combine"
-        must(added.shape == shape, where, f"of shape {shape}", tuple(added.shape), "return what latents add to b_dec")
-        return Pass(x, pre, codes, added + self.b_dec[..., None, :], seen)
+        coded = self.coded(x)
+        added, shape = self.decoder(coded.latents), (*self.shape, *x.shape[-2:])
+        where, advice = f"{self.name}.decoder", "return what latents add to b_dec"
+        must(added.shape == shape, where, f"one that gives {shape}", tuple(added.shape), advice)
+        x_hat = added + self.b_dec[..., None, :]
+        x_hat = x_hat if coded.beside is None else x_hat + coded.beside
+        return Pass(x, coded, x_hat, self.encoder, self.decoder)
 
-    def select(self, seen: Tensor) -> tuple[Tensor, Codes]:
-        """Pre-activations and sparse codes, without gradient; a variant whose kernel finds both overrides it."""
-        pre = self.pre(seen)
-        codes = self._latents(pre, seen.shape[-2])
-        return pre, codes if isinstance(codes, Codes) else packed(codes, codes != 0)
-
-    def entries(self, seen: Tensor, codes: Codes) -> Codes:
-        """Codes made of pre-activations that were computed without gradient, with it."""
-        return kernels.encoded(codes, seen, self.W_enc, self.b_enc, self.b_dec)
+    def loss(self, out: Pass) -> dict[str, Float[Tensor, "*s"]]:
+        """Loss terms by name, one number a member; their sum is minimised."""
+        found = {}
+        for name, term in self.loss_terms.items():
+            value: Any = term(out)
+            if value is not None:
+                got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+                rule, advice = f"a tensor of shape {self.shape}, one number a member", "return its mean over rows"
+                must(got == self.shape, f"{self.name}: loss term {name!r}", rule, got, advice)
+                found[name] = value
+        return found
 
     def encode(self, x: Tensor | np.ndarray) -> Tensor:
         """Latents of raw activations, dense, in units of x: f W_dec + b_dec / scale reconstructs.
@@ -273,8 +316,7 @@ class SAE(nn.Module, ABC):
         """
         rows, lead = self._rows(x)
         if rows.numel():
-            codes = self._latents(self.pre(self.inputs(rows * self.scale)), rows.shape[-2])
-            f = (codes.dense() if isinstance(codes, Codes) else codes) / self._divisor(rows)
+            f = dense(self.coded(rows * self.scale).latents) / self._divisor(rows)
         else:
             f = rows @ self.W_enc
         return self._led(f, lead)
@@ -283,7 +325,7 @@ class SAE(nn.Module, ABC):
         """Reconstruction in units of x of what `encode` returned."""
         f = self._floats(latents, "latents", self.m)
         bias = self.b_dec[..., None, :] if self.shape else self.b_dec
-        return (self.combine(f * self.scale) + bias) / self.scale
+        return (self.decoder(f * self.scale) + bias) / self.scale
 
     def forward(self, x: Tensor | np.ndarray) -> Tensor:
         """Reconstruction (*s, ..., d) of raw activations; of what `encode` takes; NaN where a row is not finite."""
@@ -294,27 +336,25 @@ class SAE(nn.Module, ABC):
             x_hat = rows @ self.W_enc @ self.W_dec
         return self._led(x_hat, lead)
 
+    def interactions(self, members: Int[Tensor, "t order"]) -> Float[Tensor, "*s t d"]:
+        """Coefficients in `decode(f)` of products of latents; 0 of a linear decoder; see `parts.decoders.Polynomial`."""
+        return self.decoder.interactions(members, self.scale)
+
     def own_units(self, x: Tensor | np.ndarray) -> Tensor:
         """Raw activations as `trace` takes them: rows in the SAE's own dtype, times `scale`."""
         return self._rows(x)[0] * self.scale
 
     def _floats(self, x: Tensor | np.ndarray, what: str, width: int) -> Tensor:
         """The numbers in the SAE's own dtype."""
-        where = f"{type(self).__name__}.{what}"
+        where = f"{self.name}.{what}"
         values: Any = x
         if isinstance(x, np.ndarray) and x.dtype in (np.float16, np.float32, np.float64):
             values = torch.tensor(x, dtype=self.b_dec.dtype, device=self.b_dec.device)
         floats = isinstance(values, Tensor) and values.is_floating_point()
         kind = type(x).__name__ if not isinstance(x, Tensor | np.ndarray) else f"one of {x.dtype}"
         must(floats, where, "a tensor or array of floating-point numbers", kind, "convert it, as x.float() does")
-        must(
-            values.shape[-1:] == (width,),
-            where,
-            f"of width {width} on its last axis",
-            tuple(values.shape),
-            "transpose it",
-        )
-        here = self.b_dec.device
+        rule, here = f"of width {width} on its last axis", self.b_dec.device
+        must(values.shape[-1:] == (width,), where, rule, tuple(values.shape), "transpose it")
         must(values.device == here, where, f"on {here}, as the SAE is", values.device, "move one to the other")
         return values.to(self.b_dec.dtype)
 
@@ -334,51 +374,13 @@ class SAE(nn.Module, ABC):
         """What results are divided by: the scale, and NaN for rows that are not finite, which no selection shows."""
         return torch.where(rows.isfinite().all(-1, keepdim=True), self.scale, torch.nan)
 
-    def _latents(self, pre: Tensor, n: int) -> Latents:
-        """What `activate` returns, checked: a plug-in may return anything."""
-        codes = self.activate(pre)
-        values = codes.values if isinstance(codes, Codes) else codes
-        shape, where = (*self.shape, n, self.m), f"{self.name or type(self).__name__}.activate"
-        must(isinstance(values, Tensor), where, "a tensor of latents, or Codes", type(codes).__name__, "return them")
-        got = (*values.shape[:-1], codes.width) if isinstance(codes, Codes) else tuple(values.shape)
-        must(got == shape, where, f"latents of shape {shape}", got, "return one for each latent")
-        kinds, device = {self.b_dec.dtype, pre.dtype}, pre.device.type
-        kinds |= {torch.get_autocast_dtype(device)} if torch.is_autocast_enabled(device) else set()
-        must(values.dtype in kinds, where, f"latents of dtype {self.b_dec.dtype}", values.dtype, "keep that of `pre`")
-        return codes
-
-    @torch.no_grad()
-    def rescale_latents(self, factor: Float[Tensor, "*s m"]) -> None:
-        """Multiply latents and divide their rows of W_dec by positive factors, in place; rows of factor 0 stay."""
-        divisor = factor.where(factor > 0, 1.0)[..., None]
-        self.W_dec.copy_(self.W_dec.double() / divisor)
-        for name in self.latent_scale or ():
-            value: Tensor = getattr(self, name)
-            own = {0: factor[..., 0], 1: factor, 2: factor[..., None, :]}[value.ndim - len(self.shape)]
-            value.copy_(value.double() * own)
-
-    @torch.no_grad()
-    def remove_radial_gradient(self) -> None:
-        """Drop the part of the decoder's gradient along its rows, which renormalising would undo."""
-        if self.unit_decoder and self.W_dec.grad is not None:
-            both = (self.W_dec.grad, self.W_dec)
-            flat = all(t.is_contiguous() for t in both)  # then in parts whose products stay in cache
-            parts = (t.view(-1, self.d).split(1024) if flat else [t] for t in both)
-            for gradient, rows in zip(*parts, strict=True):
-                gradient.addcmul_((gradient * rows).sum(-1, keepdim=True), rows, value=-1)
-
     @torch.no_grad()
     def finish_step(self, out: Pass) -> None:
-        """Renormalise decoder rows where the variant asks, then its own `after_step`."""
-        if self.unit_decoder and "W_dec" not in self.frozen:
-            self.W_dec.div_(self.W_dec.norm(dim=-1, keepdim=True).clamp_min(1e-8))
-        self.after_step(out)
-
-    def load_state_dict(self, *args: Any, **named: Any) -> Any:
-        """As of any module; weights from elsewhere come with their scale, so that the SAE is fresh no longer."""
-        loaded = super().load_state_dict(*args, **named)
-        self.fresh = False
-        return loaded
+        """What follows an optimiser step: rows are projected, then every part updates what it keeps."""
+        self.decoder.project()
+        for part in (self.encoder, self.decoder, *self.loss_terms.values(), *self.rules):
+            if isinstance(part, Part):
+                part.after_step(out)
 
     def save(self, folder: str | Path) -> Path:
         """Write a SAELens folder (`cfg.json`, `sae_weights.safetensors`); a stack becomes one such folder a member."""
@@ -400,8 +402,6 @@ def must_be_single(sae: SAE, where: str) -> None:
 
 _WRITERS: list[Callable[[SAE, Path], Path]] = []
 """what writes an SAE's folder: `workbench.interop` puts it here"""
-VARIANTS: dict[str, type[SAE]] = {}
-_V = TypeVar("_V", bound=type[SAE])
 
 
 def write_with(writer: Callable[[SAE, Path], Path]) -> None:
@@ -409,40 +409,120 @@ def write_with(writer: Callable[[SAE, Path], Path]) -> None:
     _WRITERS.append(writer)
 
 
-def register(name: str, *, core: bool = False) -> Callable[[_V], _V]:
-    """Class decorator: put a variant on the shelf; `core` ones run in the default experiment.
+# --- variants ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Stack(Sizes):
+    """What a variant is handed: sizes, and a way to put an SAE together."""
+
+    held: dict[str, Any] = field(default_factory=dict)
+    """settings as the SAE has them: numbers as tensors of the stack's shape"""
+
+    def sae(self, encoder: Encoder, decoder: Decoder, *parts: Term | Rule) -> SAE:
+        """The SAE of these parts; terms are summed, rules run in the order given."""
+        return SAE(self, encoder, decoder, parts)
+
+
+Maker = Callable[..., SAE]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A variant on the shelf: the function that puts its parts together, whose parameters are its settings."""
+
+    name: str
+    make: Maker
+    core: bool
+    """part of the default experiment"""
+    settings: Mapping[str, Setting]
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Settings by name, and their defaults."""
+        return {name: setting.default for name, setting in self.settings.items()}
+
+    def __call__(
+        self,
+        d: int | np.integer,
+        m: int | np.integer,
+        *,
+        seed: Seeds = 0,
+        objective: str | None = None,
+        **settings: Any,
+    ) -> SAE:
+        """A new SAE or stack, see `workbench.create`."""
+        for setting in settings:
+            pick(setting, self.settings, f"setting of {self.name}")
+        d = whole_number(f"{self.name}.d", d, "give the width of the activations")
+        m = whole_number(f"{self.name}.m", m, "give the number of latents; all members of a stack have as many")
+        seed = plain(seed)
+        must_be_seeds(f"{self.name}.seed", seed)
+        values = {name: given(settings.get(name, s.default), s.default) for name, s in self.settings.items()}
+        shape = self._shape([seed, *values.values()])
+        # whatever the caller's defaults are, weights are float32 on the CPU
+        with memory_for(self.name, d, m, shape), torch.inference_mode(False), torch.device("cpu"):
+            held = {name: s.held(f"{self.name}.{name}", values[name], shape, m) for name, s in self.settings.items()}
+            asked = {} if objective is None else {"objective": " ".join(objective.split())}
+            sae: Any = self.make(Stack(self.name, d, m, shape, seed, values | asked, held), **held)
+            must(isinstance(sae, SAE), self.name, "a function that returns stack.sae(...)", shown(sae), "return it")
+            return sae.float()
+
+    def _shape(self, values: list[Any]) -> tuple[int, ...]:
+        """Of the stack that lists make together."""
+        lists = [value for value in values if isinstance(value, list)]
+        where = f"{self.name}'s lists"
+        try:
+            shape = np.broadcast_shapes(*(np.asarray(value).shape for value in lists))
+        except ValueError:
+            must(False, where, "of shapes that broadcast", lists, "make them equally long or nest them")
+            raise
+        must(0 not in shape, where, "of at least one entry", lists, "leave out what is empty")
+        return shape
+
+
+VARIANTS: dict[str, Variant] = {}
+_F = TypeVar("_F", bound=Maker)
+
+
+def variant(name: str, *, core: bool = False) -> Callable[[_F], _F]:
+    """Function decorator: put a variant on the shelf; `core` ones run in the default experiment.
+
+    The function takes a `Stack` and settings with defaults, and returns `stack.sae(encoder, decoder, *terms_and_rules)`.
+    Annotations such as `Positive` say what its settings may be (`workbench.settings`).
 
     Raises:
-        ValueError: no name, one that is taken, or a class that cannot be a variant.
+        ValueError: no name, one that is taken, or no such function.
     """
-    _must_be_name(name)
+    must(isinstance(name, str) and name, "variant.name", "a text that is not empty", repr(name), 'write @variant("name")')
 
-    def put(cls: _V) -> _V:
-        _must_be_variant(cls, f"register({name!r})")
+    def put(make: _F) -> _F:
+        where, thing = f"variant({name!r})", shown(make)
+        if isinstance(make, type):
+            _must_be_a_function(name)
+        must(callable(make), where, "on a function of a stack", thing, "write def name(stack, k=4): ...")
         other = VARIANTS.get(name)
-        free = other is None or other.__module__ == cls.__module__
-        must(free, "register.name", "one not taken", f"{name!r}, a variant of {other}", "choose another name")
-        cls.name, cls.core = name, core
-        VARIANTS[name] = cls
-        return cls
+        free = other is None or other.make.__module__ == make.__module__
+        must(free, "variant.name", "one not taken", f"{name!r}, a variant of {other}", "choose another name")
+        VARIANTS[name] = Variant(name, make, core, settings_of_signature(make, where))
+        return make
 
     return put
 
 
-_PUT = 'decorate a subclass of SAE with @workbench.register("name")'
+def _must_be_a_function(name: str) -> NoReturn:
+    must(
+        False,
+        f"variant {name!r}",
+        "a function that puts parts together",
+        "a class, as before",
+        f'write @workbench.variant("{name}") above def {name.replace("-", "_")}(stack, weight: NonNegative = 0.5): '
+        "return stack.sae(Affine(stack, ReLU()), Rows(stack), SquaredError(), L1(stack, weight)), with settings as "
+        "parameters, `activate` as a Selection, `loss` as Terms and `after_step` as a Rule of workbench.parts",
+    )
+    raise AssertionError
 
 
-def _must_be_name(name: Any) -> None:
-    must(isinstance(name, str) and name, "register.name", "a text that is not empty", repr(name), _PUT)
-
-
-def _must_be_variant(cls: Any, where: str) -> None:
-    must(isinstance(cls, type) and issubclass(cls, SAE), where, "on a subclass of SAE", repr(cls), _PUT)
-    lacking = sorted(cls.__abstractmethods__)
-    must(not lacking, where, f"on a class with {', '.join(lacking)}", cls.__name__, "write what it lacks")
-    settings: Any = cls.Settings
-    plain = isinstance(settings, type) and dataclasses.is_dataclass(settings)
-    rule = "on a class whose Settings are a dataclass, each field with a default"
-    bare = [f.name for f in dataclasses.fields(settings) if f.default is dataclasses.MISSING] if plain else ()
-    got = f"{cls.__name__}, with none for {', '.join(bare)}" if bare else f"{cls.__name__}.Settings = {settings!r}"
-    must(plain and not bare, where, rule, got, "put @dataclass(frozen=True) above it, and values behind its fields")
+def register(name: str, *, core: bool = False) -> NoReturn:
+    """How variants were registered while they were classes: says what they have become."""
+    _must_be_a_function(name)

@@ -1,10 +1,12 @@
 """Settings of a variant: what may be given, and what a stack keeps of it."""
 
+import inspect
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, get_args, get_origin
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import torch
@@ -12,6 +14,111 @@ from torch import Tensor
 
 from synthetic.base.errors import must
 from synthetic.base.streams import seed_of
+
+
+@dataclass(frozen=True)
+class Within:
+    """The interval that every member's number has to lie in."""
+
+    low: float
+    high: float = math.inf
+    above: bool = False
+    """the lowest number itself is out"""
+    below: bool = False
+    """the highest number itself is out"""
+    latents: bool = False
+    """the highest number is m"""
+
+    def rule(self, m: int) -> str:
+        """In words."""
+        low = f"{self.low:g}"
+        if self.latents:
+            return f"in {'(' if self.above else '['}{low}, m={m}]"
+        if self.high < math.inf:
+            return f"in {'(' if self.above else '['}{low}, {self.high:g}{')' if self.below else ']'}"
+        return f"above {low}" if self.above else f"at least {low}"
+
+    def holds(self, value: Tensor, m: int) -> bool:
+        """Whether all entries lie in it."""
+        high = m if self.latents else self.high
+        good = (value > self.low if self.above else value >= self.low) & (value < high if self.below else value <= high)
+        return bool(good.all())
+
+    def advice(self, value: Tensor) -> str:
+        """What to do about a value that does not."""
+        low = bool((value <= self.low if self.above else value < self.low).any())
+        return "lower k or raise m" if self.latents else "raise it" if low else "lower it"
+
+    def outside(self, m: int) -> list[float]:
+        """Numbers that are refused, for tests."""
+        high = m if self.latents else self.high
+        beyond = [] if high == math.inf else [high if self.below else high + 1]
+        return [self.low if self.above else self.low - 1, *beyond]
+
+
+Whole = int | Tensor
+"""a whole number, or one for each member of a stack"""
+Real = float | Tensor
+"""a number, or one for each member of a stack"""
+Count = Annotated[Whole, Within(1)]
+Natural = Annotated[Whole, Within(0)]
+LatentCount = Annotated[Whole, Within(1, latents=True)]
+"""a number of latents"""
+MeanCount = Annotated[Real, Within(0, above=True, latents=True)]
+"""a number of latents on average"""
+Positive = Annotated[Real, Within(0, above=True)]
+NonNegative = Annotated[Real, Within(0)]
+Share = Annotated[Real, Within(0, 1)]
+PositiveShare = Annotated[Real, Within(0, 1, above=True)]
+Probability = Annotated[Real, Within(0, 1, above=True, below=True)]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a signature says of one setting: its default, its type, and the interval of its numbers."""
+
+    default: Any
+    hint: Any
+    within: Within | None = None
+
+    @property
+    def is_number(self) -> bool:
+        """Whether each member may have a number of its own."""
+        return isinstance(self.default, int | float) and not isinstance(self.default, bool)
+
+    def held(self, where: str, value: Any, shape: tuple[int, ...], m: int) -> Any:
+        """The value as a stack keeps it, see `checked`.
+
+        Raises:
+            ValueError: it is not what the annotation allows.
+        """
+        kept = checked(where, value, self.default, self.hint, shape)
+        if self.within is not None and isinstance(kept, Tensor):
+            must(self.within.holds(kept, m), where, self.within.rule(m), value, self.within.advice(kept))
+        return kept
+
+
+def settings_of_signature(function: Callable[..., Any], where: str) -> dict[str, Setting]:
+    """The settings of a variant or an objective: its parameters after the first, the stack, each with a default.
+
+    Raises:
+        ValueError: a setting without a default, or parameters that have no names.
+    """
+    parameters = list(inspect.signature(function).parameters.values())
+    hints = get_type_hints(function if not inspect.isclass(function) else function.__init__, include_extras=True)
+    advice = "write def name(stack, weight: NonNegative = 0.5): ..."
+    must(parameters, where, "a function of a stack and settings", "one without parameters", advice)
+    found = {}
+    for parameter in parameters[1:]:
+        named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        bare = parameter.default is inspect.Parameter.empty
+        must(named and not bare, where, "a function whose settings have defaults", parameter.name, advice)
+        hint = hints.get(parameter.name, type(parameter.default))
+        annotated = get_origin(hint) is Annotated
+        more = get_args(hint)[1:] if annotated else ()
+        within = next((entry for entry in more if isinstance(entry, Within)), None)
+        found[parameter.name] = Setting(parameter.default, get_args(hint)[0] if annotated else hint, within)
+    return found
 
 
 def plain(value: Any) -> Any:

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from synthetic.base.errors import must
 from synthetic.base.schema import shown
 from synthetic.base.storage import read
-from workbench.sae import SAE
+from workbench.sae import SAE, Variant
 from workbench.variants import variant_shelf
 
 LENGTHS = ("b_enc", "b_dec", "threshold", "b_gate", "b_mag")
@@ -203,7 +203,7 @@ _MAKERS = {torch.randn, torch.rand, torch.zeros, torch.ones, torch.empty, torch.
 
 
 def made(
-    cls: type[SAE], d: int, m: int, seed: Any, settings: dict[str, Any], state: Mapping[str, Tensor], where: str
+    variant: Variant, d: int, m: int, seed: Any, settings: dict[str, Any], state: Mapping[str, Tensor], where: str
 ) -> SAE:
     """A new SAE whose settings come from a file, and which makes no tensor beyond what `state` holds, or (m, d).
 
@@ -213,11 +213,11 @@ def made(
     most = max(d * m, *(value.numel() for value in state.values()), 1024)
     try:
         with _Bounded(most, f"settings in {where}"):
-            return cls(d, m, seed=seed, **settings)
+            return variant(d, m, seed=seed, **settings)
     except (TypeError, RuntimeError, OverflowError, MemoryError, IndexError, KeyError) as error:
         said = next(iter(str(error).splitlines()), type(error).__name__)
         advice = "copy the folder again, or save the SAE again"
-        raise ValueError(f"settings in {where} must be those of {cls.name}; got {said}: {advice}.") from None
+        raise ValueError(f"settings in {where} must be those of {variant.name}; got {said}: {advice}.") from None
 
 
 def must_match(shapes: Mapping[str, tuple[int, ...]], state: Mapping[str, Tensor], where: str) -> None:

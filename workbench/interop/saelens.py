@@ -20,6 +20,7 @@ from torch import Tensor
 from synthetic.base.errors import must, pick
 from synthetic.base.schema import OBJECT, TEXT, Kind, above, list_of, optional, read_json, shown, whole
 from synthetic.base.storage import file_sum, put_tensors, read_sealed, sealed, settled, together, unchanged
+from workbench.interop.architectures import architecture_of
 from workbench.interop.assembly import LENGTHS, content_of, fitted, float_scale, made
 from workbench.interop.saelens_foreign import ARCHITECTURES, CONFIG, FIELDS, SCALINGS, WEIGHTS, foreign, metadata_of
 from workbench.sae import SAE
@@ -66,9 +67,11 @@ def _save_member(sae: SAE, at: tuple[int, ...], folder: Path) -> str:
     settings = {name: _member(value, at, sae.shape) for name, value in sae.settings_now().items()}
     scale = float(state.pop("scale"))
     config, extra = _config(sae, settings, scale), {}
-    if sae.architecture is not None:
+    architecture = architecture_of(sae)
+    if architecture is not None:
         extra = {name: value for name, value in state.items() if name not in _THEIRS}
-        state = _to_saelens(sae, {name: value for name, value in state.items() if name in _THEIRS}, scale)
+        state = {name: value for name, value in state.items() if name in _THEIRS}
+        state = _to_saelens(architecture, state, scale, sae.m)
     folder.mkdir(exist_ok=True)
     put_tensors(folder / WEIGHTS, state)
     if extra:
@@ -105,7 +108,7 @@ def _config(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, Any]:
     heads = "hook_z" if str(about.get("hook_name", "")).endswith("hook_z") else "none"
     own = f"{sae.name}_workbench" if sae.name in ARCHITECTURES else sae.name  # SAELens must not take it for its own
     return {
-        "architecture": sae.architecture or own,
+        "architecture": architecture_of(sae) or own,
         "d_in": sae.d,
         "d_sae": sae.m,
         "dtype": "float32",
@@ -139,9 +142,10 @@ def _numpys(value: Any) -> Any:
 
 def _selection(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, Any]:
     """How SAELens selects latents, in raw units."""
-    if sae.architecture in ("topk", "abstopk"):
+    architecture = architecture_of(sae)
+    if architecture in ("topk", "abstopk"):
         return {"k": int(settings["k"]), "rescale_acts_by_decoder_norm": False}
-    if sae.architecture == "matching_pursuit":
+    if architecture == "matching_pursuit":
         return {
             "max_iterations": int(sae.marks()["steps"] or settings["k"]),
             "residual_threshold": settings["tol"] / scale,
@@ -150,18 +154,11 @@ def _selection(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, An
     return {}
 
 
-def _to_saelens(sae: SAE, state: dict[str, Tensor], scale: float) -> dict[str, Tensor]:
+def _to_saelens(architecture: str, state: dict[str, Tensor], scale: float, m: int) -> dict[str, Tensor]:
     """Raw units: weights stay, biases and thresholds are divided by the scale. A latent is then ours over the scale."""
-    must(
-        type(sae).unit_decoder,
-        f"{type(sae).__name__}.unit_decoder",
-        "True where `architecture` is set",
-        False,
-        "unset one",
-    )
     out = {name: value / scale if name in LENGTHS else value for name, value in state.items()}
-    if sae.architecture == "jumprelu":
-        out["threshold"] = out["threshold"].expand(sae.m).clone()
+    if architecture == "jumprelu":
+        out["threshold"] = out["threshold"].expand(m).clone()
     return out
 
 
@@ -239,11 +236,11 @@ def _load_ours(folder: Path) -> SAE:
     form = ours["format"]
     must(form in (1, _FORMAT), f"{_OURS}.format", f"at most {_FORMAT}", form, "update sae-workbench")
     shelf = variant_shelf()
-    cls = shelf[pick(ours["variant"], shelf, "variant of the folder (import its plug-in first)")]
+    variant = shelf[pick(ours["variant"], shelf, "variant of the folder (import its plug-in first)")]
     d, m, scale = ours["d"], ours["m"], float_scale(float(ours["scale"]), f"{_OURS}: scale")
     everything = state | extra
     _must_be_stored(d, m, everything)
-    sae = made(cls, d, m, ours["seed"], ours["settings"], everything, WEIGHTS)
+    sae = made(variant, d, m, ours["seed"], ours["settings"], everything, WEIGHTS)
     must(
         not sae.shape,
         f"{_OURS}: settings",
@@ -253,7 +250,8 @@ def _load_ours(folder: Path) -> SAE:
     )
     sae.metadata = metadata_of(config, sae.name)
     known = _selection(sae, sae.settings, scale).keys() <= config.keys()
-    in_own_units = sae.architecture is None or (config.get("architecture") == sae.name and not known)  # once so
+    stated = config.get("architecture")
+    in_own_units = stated not in ARCHITECTURES or (stated == sae.name and not known)  # once so
     sae.load_state_dict(fitted(sae, everything, scale, WEIGHTS, raw=not in_own_units))
     sae.set_marks(ours, str(folder / _OURS))
     return sae
@@ -277,12 +275,12 @@ def _load_stack(folder: Path) -> SAE:
     members = [_load(folder / f"member-{i:03d}") for i in range(count)]
     first = members[0]
     for number, member in enumerate(members):
-        kind, own = (type(first), first.d, first.m, first.scale), (type(member), member.d, member.m, member.scale)
+        kind, own = (first.name, first.d, first.m, first.scale), (member.name, member.d, member.m, member.scale)
         where = f"member-{number:03d}"
         must(own == kind, where, "of the variant, widths and scale of member-000", member.name, "save the stack again")
     state = {name: torch.stack([member.state_dict()[name] for member in members]) for name in first.state_dict()}
     state = {name: v[0] if name == "scale" else v.reshape(*shape, *v.shape[1:]) for name, v in state.items()}
-    sae = made(type(first), first.d, first.m, about["seed"], about["settings"], state, _STACK)
+    sae = made(variant_shelf()[first.name], first.d, first.m, about["seed"], about["settings"], state, _STACK)
     must(
         sae.shape == shape, f"{_STACK}: shape", f"that of its settings, {list(sae.shape)}", list(shape), "save it again"
     )

@@ -14,6 +14,7 @@ from workbench.lm.models import LanguageModel
 from workbench.lm.store import ActivationStore
 from workbench.metrics.attribution import by_source, constant, head_share
 from workbench.ratios import difference, ratio
+from workbench.parts.encoders import Affine
 from workbench.sae import SAE, must_be_single
 
 
@@ -93,19 +94,15 @@ def attributed(
         with the constant, misses the pre-activation, in units of the largest of them.
     """
     must_be_single(sae, "attributed.sae")
-    linear = sae.linear_pre and "b_enc" in dict(sae.named_parameters())
-    must(
-        linear,
-        "attributed.sae",
-        "one whose pre-activations are (x - b_dec) W_enc + b_enc",
-        sae.name,
-        "use topk or relu",
-    )
+    rule, encoder = "one whose pre-activations are (x - b_dec) W_enc + b_enc", sae.encoder
+    if not isinstance(encoder, Affine):
+        must(False, "attributed.sae", rule, sae.name, "use topk or relu")
+        raise AssertionError
     patterns, values = attention_parts(lm, ids, layer)
     columns = sae.W_enc[:, latents]
     parts = by_source(patterns, values, columns, sae.scale)
     z = capture(lm, ids, [point := HookPoint(layer, "hook_z")])[point]
-    pre = sae.pre(sae.own_units(z.flatten(0, 1)))[:, latents]
+    pre = encoder.product(sae.own_units(z.flatten(0, 1)), sae.decoder)[:, latents]
     total = parts.sum((1, 3)).flatten(0, 1) + constant(columns, sae.b_enc[latents], sae.b_dec)
     return parts, ratio(float((total - pre).abs().max()), float(pre.abs().max()))
 

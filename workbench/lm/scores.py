@@ -16,7 +16,6 @@ from workbench.metrics import evaluate
 from workbench.metrics.norms import Norms, norms, zf_figures, zf_points
 from workbench.ratios import ratio, spread
 from workbench.sae import SAE, must_be_single
-from workbench.variants.top_afa import TopAFA
 
 POINTS = 400
 """samples of the ZF plot's scatter"""
@@ -74,11 +73,10 @@ def held_out_scores(sae: SAE, x: Float[Tensor, "n d"], own: Norms) -> dict[str, 
 
 @torch.no_grad()
 def saturation(sae: SAE, x: Float[Tensor, "n d"], chunk: int = 2048) -> dict[str, float]:
-    """Share of samples that a single top-AFA SAE is saturated on; nothing of other variants."""
-    if not isinstance(sae, TopAFA):
-        return {}
-    parts = (sae.saturated(sae.pre(sae.own_units(rows.to(sae.W_dec.device)))) for rows in x.split(chunk))
-    return {"saturated": sum(int(part.sum()) for part in parts) / len(x)}
+    """Share of samples that a single SAE is saturated on; nothing where its encoder knows no such thing."""
+    parts = [sae.encoder.saturated(sae.own_units(rows.to(sae.W_dec.device)), sae.decoder) for rows in x.split(chunk)]
+    known = [part for part in parts if part is not None]
+    return {"saturated": sum(int(part.sum()) for part in known) / len(x)} if known else {}
 
 
 def losses(lm: LanguageModel, test: Activations, saes: Mapping[str, SAE], tokens: int) -> dict[str, dict[str, float]]:

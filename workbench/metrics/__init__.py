@@ -18,7 +18,7 @@ from workbench.metrics.evidence import Evidence, collect
 from workbench.metrics.scores import Scores
 from workbench.metrics.shelf import METRICS, Metric
 from workbench.parts.inference import inference
-from workbench.sae import SAE
+from workbench.sae import SAE, VARIANTS
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
@@ -125,23 +125,24 @@ def null(
     *,
     metrics: Collection[str] | None = None,
 ) -> dict[str, tuple[float, float]]:
-    """Chance level of every metric: mean and sd over `draws` untrained SAEs of the same class, shape and settings.
+    """Chance level of every metric: mean and sd over `draws` untrained SAEs of the same variant, shape and settings.
 
     Weights are fresh, b_dec is E[x], running thresholds see one training batch. A stack's first member is the model.
     `metrics` as in `evaluate`.
     """
     source = as_source(source)
     settings = {name: _first(v) for name, v in sae.settings.items()}
-    fresh = type(sae)(sae.d, sae.m, seed=[10_000 + i for i in range(draws)], **settings)
+    fresh = VARIANTS[sae.name](sae.d, sae.m, seed=[10_000 + i for i in range(draws)], **settings)
     x = source.sample(4096, stream(seed, "null/batch")).x
     with torch.no_grad():
         fresh.scale.copy_(sae.scale)
         if "b_dec" not in fresh.frozen:
             fresh.b_dec.copy_((x.mean(0) * fresh.scale).expand_as(fresh.b_dec))
-        rows = fresh.W_dec.clone()
+        rows = {name: value.clone() for name, value in fresh.named_parameters()}
         fresh.train()
         fresh.finish_step(fresh.trace(fresh.own_units(x)))
-        fresh.W_dec.copy_(rows)  # some variants learn in that step
+        for name, value in fresh.named_parameters():  # some variants learn in that step
+            value.copy_(rows[name])
     scores = evaluate(fresh, source, n, seed, metrics=metrics)
     return {name: (float(v.mean()), float(v.std())) for name, v in scores.items()}
 

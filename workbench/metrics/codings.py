@@ -13,7 +13,7 @@ from synthetic.base.errors import must
 from synthetic.source import Codes
 from workbench.metrics.matching import Geometry
 from workbench.metrics.samples import Coefficients, products_of
-from workbench.parts.passes import Latents
+from workbench.parts.base import Latents
 from workbench.ratios import unit_rows
 from workbench.sae import SAE
 
@@ -59,7 +59,7 @@ class OwnEncoder(Coding):
         bias = sae.b_dec.detach().double().cpu() / float(sae.scale)
         super().__init__(rows, bias, sae.W_dec.device, settings_of(sae))
         self.sae = sae
-        targets = getattr(sae, "targets", None)
+        targets = sae.targets
         self.targets = None if targets is None else targets.double().cpu().reshape(-1, sae.m)
 
     def code(self, x: Float[Tensor, "n d"]) -> tuple[Latents, Float[Tensor, "members n d"]]:

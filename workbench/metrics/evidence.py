@@ -16,7 +16,7 @@ from synthetic.source import Codes, GroundTruth, Source, must_be_finite, rows_gi
 from workbench.metrics.codings import Coding, OwnEncoder
 from workbench.metrics.matching import Geometry, match
 from workbench.metrics.samples import Coefficients, Samples, first_samples
-from workbench.parts.passes import Latents
+from workbench.parts.base import Latents
 from workbench.ratios import ratio
 from workbench.sae import SAE
 

@@ -55,8 +55,7 @@ def products_of(sae: SAE, member: int, geometry: Geometry) -> Coefficients | Non
     The latent of feature i estimates f_i = h_i / (sign_i |w_i|), so h_i h_j gets B_ij / (sign_i sign_j |w_i| |w_j|) if
     f_i f_j has B_ij. 0 where a feature has no latent; a slot of -1 pads products of lower order.
     """
-    interactions = getattr(sae, "interactions", None)
-    if interactions is None:
+    if sae.decoder.linear:
         return None
     found, stack = geometry.latent_of >= 0, sae.W_dec.shape[:-2].numel()
     length = sae.W_dec.detach().double().cpu().reshape(-1, sae.m, sae.d)[member].norm(dim=1)
@@ -66,7 +65,7 @@ def products_of(sae: SAE, member: int, geometry: Geometry) -> Coefficients | Non
         padding, of = members < 0, members.clamp_min(0)
         known = (found[of] | padding).all(1, keepdim=True)
         latents = torch.where(padding, -1, geometry.latent_of[of].clamp_min(0))
-        every = interactions(latents).detach().double().cpu().reshape(stack, len(members), sae.d)
+        every = sae.interactions(latents).detach().double().cpu().reshape(stack, len(members), sae.d)
         return known * every[member] / torch.where(padding, 1.0, unit[of]).prod(1, keepdim=True)
 
     return vectors

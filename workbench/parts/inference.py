@@ -14,7 +14,7 @@ from torch import Tensor
 
 from synthetic.base.errors import must, pick
 from synthetic.source import Codes
-from workbench.parts.passes import Latents
+from workbench.parts.base import Latents
 from workbench.parts.pursuit import orthogonal_matching_pursuit
 from workbench.ratios import ratio
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from synthetic.base.errors import must
 from synthetic.source import Codes
 from workbench import kernels
-from workbench.parts.passes import Latents, Pass, squared_error
+from workbench.parts.base import Latents, Pass, squared_error
 
 Detach = Literal["none", "inner", "all"]
 """which losses leave the latents of shorter prefixes alone: none, those of proper prefixes, the full one too"""
@@ -45,7 +45,6 @@ def track_frequency(frequency: Float[Tensor, "*s m"], codes: Latents, rate: floa
 def prefix_loss(
     W_dec: Float[Tensor, "*s m d"],
     b_dec: Float[Tensor, "*s d"],
-    x: Float[Tensor, "*b n d"],
     out: Pass,
     widths: list[int],
     frequency: Float[Tensor, "*s m"] | None,
@@ -60,7 +59,6 @@ def prefix_loss(
     Args:
         W_dec: rows of the decoder.
         b_dec: its bias.
-        x: inputs.
         out: forward pass.
         widths: prefix lengths, the last m.
         frequency: latents are ranked by it; None for the order they have.
@@ -70,7 +68,7 @@ def prefix_loss(
     Source: Bussmann et al. (2025), arXiv 2503.17547; options from the LISTA-Matryoshka recipe (github.com/chanind/
     claude-auto-research-synthsaebench). Differs: averaged, not summed; "all" is ours.
     """
-    errors, inner = [], b_dec[..., None, :]
+    errors, inner, x = [], b_dec[..., None, :], out.x
     if len(widths) > 1:
         parts = _decoded(out.codes, W_dec, widths, frequency, len(widths) - (detach != "all"))
         for level in range(len(widths) - 1):

@@ -121,7 +121,7 @@ class Stack(Unit):
     def columns(self) -> Row:
         """What all its rows say of place and arm."""
         place, arm, lr = self.place, self.arm, self.train.lr
-        source, default = place.source, variant_shelf()[arm.variant].Settings.__dataclass_fields__.get("k")
+        source, default = place.source, variant_shelf()[arm.variant].defaults.get("k")
         return {
             "place": place.label,
             "x": place.x,
@@ -198,7 +198,7 @@ def stacks(
 
 
 def _names(arm: Arm) -> set[str]:
-    return {*TrainConfig.__dataclass_fields__, *variant_shelf()[arm.variant].Settings.__dataclass_fields__, "m"}
+    return {*TrainConfig.__dataclass_fields__, *variant_shelf()[arm.variant].settings, "m"}
 
 
 def _stacks(settings: TrainFlags, place: Place, arm: Arm, chosen: dict[str, Any]) -> Iterator[Stack]:

@@ -27,14 +27,10 @@ def oracle(name: str, world: World, *, seed: int = 0, of: Int[Tensor, " m"] | No
     sae = create(name, truth.d, len(rows), seed=seed, **settings)
     match_moments(sae, world, TrainConfig(centre=False), seed)
     with torch.no_grad():
-        if "W_dec" in sae._parameters:
-            sae.W_dec.copy_(rows)
-            sae.frozen = ("W_dec",)
-        else:  # made of other parameters
-            sae.plant(rows)
+        held = sae.decoder.plant(rows)
         sae.W_enc.copy_(rows.mT)
         sae.b_dec.copy_(truth.bias * sae.scale)
-    sae.frozen = (*sae.frozen, "b_dec")
+    sae.frozen = (*held, "b_dec")
     return sae
 
 
@@ -74,6 +70,6 @@ def trained_oracle(
     if config.normalise:
         raise ValueError("ceiling.config.normalise must be False; got True: the oracle comes with its scale set.")
     sae = oracle(name, world, seed=seed, of=of, **settings)
-    if any(name not in sae.frozen for name, _ in sae.named_parameters()):
+    if any(parameter.requires_grad for parameter in sae.parameters()):
         train(sae, world, config, seed=seed)
     return sae

@@ -231,7 +231,7 @@ def _must_fit(tensors: dict[str, Tensor], sae: SAE, path: Path) -> None:
     whole_ones |= byte_texts | {"probe": (torch.Size((len(tensors.get("probe", ())), sae.d)), torch.float32)}
     for name, parameter in sae.named_parameters():
         names = [f"adam.{name}.{moment}" for moment in _MOMENTS]
-        if name not in sae.frozen and any(moment in tensors for moment in names):
+        if parameter.requires_grad and any(moment in tensors for moment in names):
             whole_ones |= dict.fromkeys(names[:2], (parameter.shape, parameter.dtype))
             whole_ones[names[2]] = (torch.Size(()), torch.float32)
     for name in sorted(whole_ones.keys() | tensors.keys()):

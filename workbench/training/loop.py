@@ -14,19 +14,20 @@ from torch import Tensor
 
 from synthetic.base.errors import must
 from synthetic.base.progress import counted
-from synthetic.base.schema import shown
 from synthetic.base.streams import seed_of, stream
 from synthetic.base.terminal import unbroken
 from synthetic.rows import as_source
 from synthetic.source import Source, must_be_finite, rows_given, training_batch
+from workbench.parts.base import Pass
+from workbench.parts.objectives import aux_k_loss
 from workbench.parts.sparsifiers import fired
-from workbench.sae import SAE, Pass
+from workbench.sae import SAE
 from workbench.settings import plain
 from workbench.training.checkpoint import identity, load_checkpoint, save_checkpoint
 from workbench.training.config import Diverged, TrainConfig
 from workbench.training.machine import keep_freed_memory
 from workbench.training.optimiser import Optimiser, spread
-from workbench.training.revival import aux_k_loss, resample
+from workbench.training.revival import resample
 from workbench.training.row_norms import fold_row_norms
 
 _MOMENT_SAMPLES = 8192  # samples behind E[x] and E|x|^2
@@ -92,8 +93,8 @@ def train(
     must(world.d == sae.d, "train.source", f"of dimension {sae.d}, the SAE's", world.d, "create the SAE with that d")
     lasting = not any(value.is_inference() for value in sae.state_dict().values())
     must(lasting, "train.sae", "made outside torch.inference_mode", "inference tensors", "make or load it outside")
-    aux = not config.aux_k or sae.linear_pre
-    rule = f"0 for {sae.name}, whose latents are no function of m numbers"
+    aux = not config.aux_k or sae.has_evidence
+    rule = f"0 for {sae.name}, whose encoder gives no number a latent that is linear in x"
     must(aux, "TrainConfig.aux_k", rule, config.aux_k, "drop it")
     known = score or not config.evaluations
     must(known, "train.score", "given for activations of unknown causes", "none", "pass it, or set evaluations=0")
@@ -110,7 +111,7 @@ def train(
                         on_step(Progress(run.done, config.steps, run.records[-1] if run.records else {}))
         finally:
             for name, value in sae.annealed.items():
-                sae.get_buffer(name).copy_(value)
+                sae.tensor(name).copy_(value)
             sae.annealed = {}
             sae.zero_grad(set_to_none=True)
             sae.eval()
@@ -154,8 +155,8 @@ class _Run:
                 _ = self.about.probe  # while the source still has its first rows to give
             match_moments(sae, self.world, config, self.seed)
         sae.rates = self.optimiser.rates
-        if config.k_start is not None and isinstance(getattr(sae, "k", None), Tensor):
-            sae.annealed = {"k": sae.get_buffer("k").clone()}
+        if config.k_start is not None and "k" in sae.settings:
+            sae.annealed = {"k": sae.tensor("k").clone()}
         self.last = {name: value.clone() for name, value in sae.state_dict().items()}
         """parameters and buffers where they were last found finite"""
         self.clock = time.perf_counter() - spent
@@ -219,7 +220,7 @@ class _Run:
         """
         sae, config = self.sae, self.config
         with torch.autocast(x.device.type, torch.bfloat16, enabled=config.bf16):
-            total = torch.stack(list(sae.loss(x, sae.trace(x)).values())).sum(0)
+            total = torch.stack(list(sae.loss(sae.trace(x)).values())).sum(0)
         broken = ~total.isfinite()
         for parameter in sae.parameters():
             broken |= ~parameter.isfinite().flatten(len(sae.shape)).all(-1) if parameter.ndim else ~parameter.isfinite()
@@ -252,7 +253,8 @@ def gradients(
     except torch.linalg.LinAlgError as error:  # pyright: ignore[reportPrivateImportUsage]  (a loss of singular values)
         _explain(torch.full(sae.shape, torch.nan), x, step, finite or {}, f"{error}")
     warm = config.penalty_at(step)
-    total = torch.stack([t * warm if name in sae.penalties else t for name, t in terms.items()]).sum(0)
+    warmed = sae.warmed
+    total = torch.stack([t * warm if name in warmed else t for name, t in terms.items()]).sum(0)
     if not bool(total.isfinite().all()):
         _explain(total, x, step, finite or {})
     total.sum().backward()
@@ -260,24 +262,11 @@ def gradients(
 
 
 def _terms(sae: SAE, out: Pass, dead: Tensor, config: TrainConfig) -> dict[str, Tensor]:
-    """The variant's own loss terms, and AuxK."""
-    terms = sae.loss(out.x, out)
-    _must_be_terms(sae, terms)
+    """The SAE's own loss terms, and AuxK."""
+    terms = sae.loss(out)
     if config.aux_k and bool(dead.any()):
-        terms["aux_k"] = config.aux_weight * aux_k_loss(sae, out, dead, config.aux_k)
+        terms["aux_k"] = config.aux_weight * aux_k_loss(out, dead, config.aux_k)
     return terms
-
-
-def _must_be_terms(sae: SAE, terms: Any) -> None:
-    """Refuse what a plug-in's `loss` may have returned in place of loss terms."""
-    where, advice = f"{sae.name or type(sae).__name__}.loss", 'return {"mse": squared_error(x, out.x_hat), ...}'
-    rule = f"a dictionary of at least one term, each a tensor of shape {tuple(sae.shape)}"
-    if not (isinstance(terms, dict) and terms):
-        must(False, where, rule, shown(terms), advice)
-    for name, term in terms.items():
-        got = tuple(term.shape) if isinstance(term, Tensor) else type(term).__name__
-        if got != tuple(sae.shape):
-            must(False, where, rule, f"{got} for {name!r}", advice)
 
 
 @torch.no_grad()
@@ -303,7 +292,7 @@ def match_moments(sae: SAE, world: Source, config: TrainConfig, seed: int) -> No
 @torch.no_grad()
 def _anneal_k(sae: SAE, final: Tensor, config: TrainConfig, step: int) -> None:
     k = final + ((config.k_start or 0.0) - final) * config.annealing_at(step)
-    sae.get_buffer("k").copy_(k.clamp_max(sae.m) if final.is_floating_point() else k.round().clamp(1, sae.m))
+    sae.tensor("k").copy_(k.clamp_max(sae.m) if final.is_floating_point() else k.round().clamp(1, sae.m))
 
 
 def _explain(total: Tensor, x: Tensor, step: int, finite: dict[str, Any], said: str = "") -> NoReturn:

@@ -46,7 +46,7 @@ class Optimiser:
     def __init__(self, sae: SAE, config: TrainConfig) -> None:
         rates = rates_of(config.lr, sae.shape)
         self.sae, self.config, self.rate = sae, config, float(rates.max())
-        self.parameters = [p for name, p in sae.named_parameters() if name not in sae.frozen]
+        self.parameters = [p for p in sae.parameters() if p.requires_grad]
         self.adam = MemoryOrderAdam(self.parameters, lr=self.rate, betas=config.betas, fused=True)
         own = torch.tensor(rates / rates.max(), dtype=torch.float32, device=sae.W_dec.device)
         self.own = own if np.ptp(rates) else None
@@ -56,13 +56,13 @@ class Optimiser:
     @torch.no_grad()
     def step(self, share: float) -> None:
         """One step at `share` of the learning rate, then no gradients."""
-        self.sae.remove_radial_gradient()
+        self.sae.decoder.before_step()
         if self.config.clip is not None:
             clip_gradients(self.parameters, self.config.clip, len(self.sae.shape))
         before = None if self.own is None else [p.clone() for p in self.parameters]
         self.adam.param_groups[0]["lr"] = self.rate * share
         self.adam.step()
-        self.sae.zero_grad(set_to_none=True)
+        self.adam.zero_grad()
         if self.own is not None and before is not None:
             for p, old in zip(self.parameters, before, strict=True):
                 p.copy_(old.lerp(p, spread(self.own, p)))

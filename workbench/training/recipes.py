@@ -7,7 +7,7 @@ from typing import Any
 from synthetic.base.errors import must, pick
 from workbench.sae import SAE
 from workbench.training.config import TrainConfig
-from workbench.variants import create
+from workbench.variants import create, variant_shelf
 
 _BENCHMARK = "SynthSAEBench, arXiv 2602.14687, github.com/decoderesearch/synth-sae-bench-experiments"
 _LISTA = "LISTA-Matryoshka, github.com/chanind/claude-auto-research-synthsaebench"
@@ -156,7 +156,8 @@ def recipe(
         config = replace(config, k_start=min(float(m), made.start * max(targets)))
     if made.l0 == "target_l0":  # in a shorter run thresholds have as far to go
         settings["gain"] = min(0.01, max(3e-4, 20 / steps))
-    values: Any = [round(v) for v in targets] if made.variant == "topk" else targets
+    whole = isinstance(variant_shelf()[made.variant].defaults[made.l0], int)
+    values: Any = [round(v) for v in targets] if whole else targets
     if not isinstance(l0, Sequence):
         settings[made.l0] = values[0]
     else:

@@ -1,36 +1,12 @@
-"""Dead latents: noticing them, AuxK, resampling."""
+"""Dead latents: resampling."""
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from synthetic.base.streams import stream
-from synthetic.source import Codes
-from workbench.sae import SAE, Pass, squared_error
-
-
-def aux_k_loss(sae: SAE, out: Pass, dead: Bool[Tensor, "*s m"], k: int) -> Float[Tensor, "*s"]:
-    """AuxK: squared error of the residual x - x_hat explained by its k largest dead pre-activations.
-
-    sum_d, mean over rows, like the main error; 0 for members without dead latents. Where a variant selects signed
-    latents: the k of largest magnitude. What they add is `sae.combine` of them, without b_dec.
-
-    Source: Gao et al. (2024), arXiv 2406.04093, section 2.4 and appendix A.2.
-    """
-    residual = (out.x - out.x_hat).detach()
-    with torch.no_grad():
-        most = int(dead.sum(-1).max())
-        order = dead.to(torch.uint8).sort(dim=-1, descending=True, stable=True).indices
-        first = order[..., :most]  # dead latents, then others where a member has fewer
-        size = out.pre.abs() if sae.selects and not sae.nonnegative else out.pre
-        among = size.take_along_dim(first[..., None, :], -1)
-        among = among.masked_fill(~dead.gather(-1, first)[..., None, :], -torch.inf)
-        values, at = among.topk(min(k, most), dim=-1)
-        indices = first[..., None, :].expand_as(among).gather(-1, at)
-    codes = Codes(indices, torch.where(values > 0, out.pre.gather(-1, indices), 0.0), sae.m)
-    if not out.pre.requires_grad:
-        codes = sae.entries(out.seen, codes)
-    return squared_error(residual, sae.combine(codes)) * dead.any(-1)
+from workbench.parts.base import Pass
+from workbench.sae import SAE
 
 
 @torch.no_grad()
@@ -39,10 +15,10 @@ def resample(
 ) -> Int[Tensor, "*s"]:
     """Point dead latents at rows of the batch, drawn without replacement by the square of |x - x_hat|^2.
 
-    Decoder row = the direction of the centred input; encoder column = .2 times the mean norm of live columns along it;
-    biases 0, thresholds the mean of the live ones; Adam's moments cleared. More dead latents than rows: the rest wait,
-    and so does a latent that drew an input equal to b_dec.
-    A variant whose W_dec is made of other parameters keeps it. Returns how many each member resampled.
+    Decoder and encoder say what they make of a direction to look at, that of the centred input (`renewed`): rows along
+    it, columns of .2 times the mean norm of live ones, biases 0, thresholds the mean of the live ones. Adam's moments
+    are cleared. More dead latents than rows: the rest wait, and so does a latent that drew an input equal to b_dec.
+    Returns how many each member resampled.
 
     Source: Bricken et al. (2023), Towards Monosemanticity, appendix "Neuron Resampling".
     """
@@ -60,19 +36,9 @@ def resample(
     low = 16 * torch.finfo(rows.dtype).eps * out.x.norm(dim=-1).amax(-1).expand(sae.shape)[..., None]
     dead = dead & (length > low)  # a row that is b_dec, but for round-off, has no direction
     target = target / length.clamp_min(1e-30)[..., None]
-    norms = sae.W_enc.norm(dim=-2)
-    mean_norm = (norms * ~dead).sum(-1, keepdim=True) / (~dead).sum(-1, keepdim=True).clamp_min(1)
-    mean_norm = torch.where(mean_norm > 0, mean_norm, torch.ones_like(mean_norm))
-    fresh = {"W_dec": (dead[..., None], target)}
-    fresh["W_enc"] = (dead[..., None, :], (0.2 * mean_norm[..., None] * target).mT)
-    for name in ("b_enc", "b_gate", "b_mag", "r_mag"):
-        fresh[name] = (dead, torch.zeros_like(norms))
-    if "threshold" in sae._parameters:
-        live = torch.where(dead, 0.0, sae.get_parameter("threshold")).sum(-1, keepdim=True)
-        fresh["threshold"] = (dead, (live / (~dead).sum(-1, keepdim=True).clamp_min(1)).expand_as(norms))
-    for name, (mask, value) in fresh.items():
-        if name in sae._parameters and name not in sae.frozen:
-            _replace(adam, sae.get_parameter(name), mask, value)
+    for parameter, (mask, value) in (sae.decoder.renewed(dead, target) | sae.encoder.renewed(dead, target)).items():
+        if parameter.requires_grad:
+            _replace(adam, parameter, mask, value)
     return dead.sum(-1)
 
 

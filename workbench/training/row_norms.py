@@ -16,31 +16,32 @@ moves no reconstruction by more than that share"""
 def fold_row_norms(sae: SAE) -> bool:
     """Bring the rows of W_dec to norm 1, in place, if latents can grow by what rows lose: x_hat stays.
 
-    Whether it can be done is the variant's to say (`SAE.latent_scale`, `SAE.compares_latents`): a latent's weights,
-    biases and threshold are multiplied by its row's norm. Where latents are compared with one another or with a number
-    that they share, all norms of a member have to be equal. Where nothing makes up for a norm, or what would is frozen,
-    the SAE stays as it is and `sae.unit_decoder` becomes False: training then leaves the norms of its rows alone.
+    Whether it can be done is the encoder's to say (`Encoder.scaled`, `Encoder.compares`): a latent's weights, biases
+    and threshold are multiplied by its row's norm. Where latents are compared with one another or with a number that
+    they share, all norms of a member have to be equal. Where nothing makes up for a norm, or what would is frozen, the
+    SAE stays as it is and `sae.decoder.unit` becomes False: training then leaves the norms of its rows alone.
 
     A row of norm 0 becomes a unit row along its column of W_enc, and its latent silent.
 
     Returns:
         Whether the rows have norm 1 now; also True where training would not touch them, W_dec being frozen.
     """
-    if not sae.unit_decoder:
+    if not sae.decoder.unit:
         return False
     norms = sae.W_dec.double().norm(dim=-1)
     tolerance = max(TOLERANCE, 4 * torch.finfo(sae.W_dec.dtype).eps)
-    if "W_dec" in sae.frozen or bool(((norms - 1).abs() <= tolerance).all()):
+    if not sae.W_dec.requires_grad or bool(((norms - 1).abs() <= tolerance).all()):
         return True
-    names, least = sae.latent_scale, norms.amin(-1, keepdim=True)
+    scaled, least = sae.encoder.scaled(), norms.amin(-1, keepdim=True)
     equal = bool((norms <= least * (1 + tolerance)).all()) and bool((least > 0).all())
-    bound = sae.compares_latents or (names is not None and "W_enc" not in names and bool((norms == 0).any()))
-    if names is None or set(names) & set(sae.frozen) or (bound and not equal):
-        sae.unit_decoder = False
+    bound = sae.encoder.compares or (scaled is not None and "W_enc" not in scaled and bool((norms == 0).any()))
+    if scaled is None or set(scaled) & set(sae.frozen) or (bound and not equal):
+        sae.decoder.unit = False
         return False
     silent = (norms == 0)[..., None]
     sae.W_dec.copy_(torch.where(silent, _directions(sae.W_enc.mT), sae.W_dec))
-    sae.rescale_latents(norms)
+    sae.W_dec.copy_(sae.W_dec.double() / norms.where(norms > 0, 1.0)[..., None])
+    sae.encoder.rescale(norms, sae.decoder)
     return True
 
 

@@ -26,6 +26,7 @@ from workbench.ratios import ratio, unit_rows
 from workbench.sae import SAE
 from workbench.training.ceiling import trained_oracle
 from workbench.training.config import TrainConfig
+from workbench.variants import variant_shelf
 
 THRESHOLDS = torch.arange(8) / 10
 """codes count as firing above this share of the mean magnitude of a firing feature; each cell has its best one"""
@@ -398,15 +399,14 @@ def _picks(sae: SAE, k: int | None, l0: np.ndarray) -> list[int]:
     if k is not None:
         must(k >= 1, "two_by_two.k", "at least 1", k, "raise it")
         return [k] * len(l0)
-    own = getattr(sae, "k", None)
-    values = own.double().flatten().tolist() if isinstance(own, Tensor) else l0.tolist()
+    values = sae.tensor("k").double().flatten().tolist() if "k" in sae.settings else l0.tolist()
     return [min(max(1, round(value)), sae.m) for value in values]
 
 
 def _oracle(sae: SAE, world: World, of: Int[Tensor, " m"], config: TrainConfig | None) -> SAE:
     """One trained oracle for each combination of settings; members that differ in seed alone share it."""
-    default = {field.name: field.default for field in fields(sae.Settings)}
-    settings = {name: value for name, value in sae.settings_now().items() if value != default[name]}
+    default = variant_shelf()[sae.name].defaults
+    settings = {name: value for name, value in sae.settings_now().items() if value != default.get(name)}
     if "k" in settings:
         settings["k"] = np.minimum(np.asarray(settings["k"]), len(of)).tolist()
     with torch.enable_grad():

@@ -7,18 +7,26 @@ from typing import Any
 import numpy as np
 
 from synthetic.base.errors import pick
-from workbench.sae import SAE, VARIANTS, Seeds
+from workbench.sae import SAE, VARIANTS, Seeds, Variant
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
 
 
-def variant_shelf() -> dict[str, type[SAE]]:
-    """The shelf: every file of this folder, and what plug-ins registered."""
+def variant_shelf() -> dict[str, Variant]:
+    """The shelf: every file of this folder, and what plug-ins added."""
     return dict(sorted(VARIANTS.items()))
 
 
-def create(name: str, d: int | np.integer, m: int | np.integer, *, seed: Seeds = 0, **settings: Any) -> SAE:
+def create(
+    name: str,
+    d: int | np.integer,
+    m: int | np.integer,
+    *,
+    seed: Seeds = 0,
+    objective: str | None = None,
+    **settings: Any,
+) -> SAE:
     """A new SAE, or a stack of them where `seed` or a setting is a list.
 
     Lists broadcast as numpy arrays do: lists of equal length go together, and nested ones make a grid.
@@ -30,11 +38,13 @@ def create(name: str, d: int | np.integer, m: int | np.integer, *, seed: Seeds =
         d: width of the activations.
         m: number of latents.
         seed: of the initial weights, in [0, 2^63); a list makes a stack.
-        settings: the variant's `Settings` by name; lists broadcast to the stack's shape.
+        objective: terms of the loss by name, "nested=1/16,1/4,1 auxk=32", in place of those of the variant that have
+            the same names and beside the others (`workbench.parts.objectives`).
+        settings: the variant's own by name; lists broadcast to the stack's shape.
 
     Raises:
-        ValueError: unknown variant or setting (the nearest name is suggested), a setting or seed out of range, lists
-            that do not broadcast, or weights larger than memory.
+        ValueError: unknown variant, setting or objective (the nearest name is suggested), a setting or seed out of
+            range, lists that do not broadcast, or weights larger than memory.
     """
     shelf = variant_shelf()
-    return shelf[pick(name, shelf, "variant")](d, m, seed=seed, **settings)
+    return shelf[pick(name, shelf, "variant")](d, m, seed=seed, objective=objective, **settings)

@@ -1,35 +1,21 @@
 """ReLU SAE with an L1 penalty."""
 
-from dataclasses import dataclass
+from workbench.parts.decoders import Rows
+from workbench.parts.encoders import Affine
+from workbench.parts.objectives import L1, SquaredError
+from workbench.parts.selections import ReLU
+from workbench.sae import SAE, Stack, variant
+from workbench.settings import NonNegative
 
-from torch import Tensor
 
-from workbench.sae import SAE, Pass, register, squared_error
-
-
-@register("relu", core=True)
-class ReLU(SAE):
+@variant("relu", core=True)
+def relu(stack: Stack, l1: NonNegative = 2.0) -> SAE:
     """f = relu((x - b_dec) W_enc + b_enc); loss = |x - x_hat|^2 + l1 |f|_1, unit decoder rows.
+
+    Args:
+        stack: what it is made for.
+        l1: weight of |f|_1, in units where E|x|^2 = d.
 
     Source: Bricken et al. (2023), Towards Monosemanticity; Cunningham et al. (2023), arXiv 2309.08600.
     """
-
-    @dataclass(frozen=True)
-    class Settings:
-        """Hyperparameters."""
-
-        l1: float = 2.0
-        """weight of |f|_1, in units where E|x|^2 = d"""
-
-    penalties = ("l1",)
-    architecture = "standard"
-    latent_scale = ("W_enc", "b_enc")
-    l1: Tensor
-
-    def activate(self, pre: Tensor) -> Tensor:
-        """Rectify."""
-        return pre.relu()
-
-    def loss(self, x: Tensor, out: Pass) -> dict[str, Tensor]:
-        """Squared error and L1."""
-        return {"mse": squared_error(x, out.x_hat), "l1": self.l1 * out.dense().sum(-1).mean(-1)}
+    return stack.sae(Affine(stack, ReLU()), Rows(stack), SquaredError(), L1(stack, l1))

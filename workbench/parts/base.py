@@ -1,0 +1,283 @@
+"""What an SAE is made of: encoders, selections, decoders, objective terms, rules, and what they hand to one another."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from synthetic.base.errors import must
+from synthetic.base.streams import stream
+from synthetic.source import Codes
+from workbench import kernels
+from workbench.parts.sparsifiers import step
+
+Latents = Codes | Tensor
+"""latents of a batch, sparse or dense"""
+Renewed = dict[nn.Parameter, tuple[Tensor, Tensor]]
+"""what resampling puts into parameters: where, and what"""
+
+
+def squared_error(x: Tensor, x_hat: Tensor) -> Float[Tensor, "*s"]:
+    """sum_d (x - x_hat)^2, mean over rows."""
+    return (x_hat - x).square().sum(-1).mean(-1)
+
+
+# --- a stack ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Sizes:
+    """Widths, shape and seeds of a stack of SAEs: what its parts are made for."""
+
+    name: str
+    """of the variant, for errors"""
+    d: int
+    m: int
+    shape: tuple[int, ...] = ()
+    seed: Any = 0
+    """one, or a (nested) list of them"""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """of the variant, as they were given"""
+
+    def tensor(self, value: float | Tensor) -> Tensor:
+        """A setting as a tensor of the stack's shape; the very tensor where it is one."""
+        if isinstance(value, Tensor):
+            return value
+        return torch.full(self.shape, value, dtype=torch.float32 if isinstance(value, float) else torch.int64)
+
+    def real(self, value: float | Tensor) -> Tensor:
+        """The same of a number that need not be whole."""
+        return value if isinstance(value, Tensor) else self.tensor(float(value))
+
+    def drawn(self, name: str, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
+        """One draw a member from the named stream of its seed, stacked: (*s, ...)."""
+        seeds = np.broadcast_to(np.asarray(self.seed, dtype=np.int64), self.shape).ravel().tolist()
+        members = torch.stack([draw(stream(seed, name)) for seed in seeds])
+        return members.view(*self.shape, *members.shape[1:])
+
+    @cached_property
+    def rows(self) -> Float[Tensor, "*s m d"]:
+        """Random unit rows: where decoders start, and encoders as their transposes."""
+        rows = self.drawn("init", lambda rng: torch.randn(self.m, self.d, generator=rng, dtype=torch.float32))
+        return rows / rows.norm(dim=-1, keepdim=True)
+
+    def zeros(self, *axes: int) -> Tensor:
+        """Zeros of leading shape *s."""
+        return torch.zeros((*self.shape, *axes))
+
+
+# --- parts ------------------------------------------------------------------------------------------------------------
+
+
+class Part(nn.Module):
+    """A piece of an SAE, with parameters and buffers of leading shape *s."""
+
+    sparse: bool = False
+    """it prefers sparse codes, and latents that differ"""
+    names: Mapping[str, str] = {}
+    """parameters and buffers of another name in saved folders and checkpoints"""
+    inference: ClassVar[tuple[str, ...]] = ()
+    """attributes that may be set for inference, whole numbers or None, which saved folders keep"""
+
+    @property
+    def surrogate(self) -> tuple[str, ...]:
+        """Parameters, by their names in folders, whose gradient is deliberately not that of the loss."""
+        return ()
+
+    def keep(self, **settings: Any) -> None:
+        """Have settings as attributes: numbers as buffers that folders do not hold, anything else as it is."""
+        for name, value in settings.items():
+            if isinstance(value, Tensor):
+                self.register_buffer(name, value, persistent=False)
+            else:
+                setattr(self, name, value)
+
+    def after_step(self, out: "Pass") -> None:
+        """Update buffers or project parameters after an optimiser step, without gradient."""
+
+
+class Decoder(Part, ABC):
+    """What latents reconstruct: b_dec + forward(latents)."""
+
+    b_dec: nn.Parameter
+    unit: bool = False
+    """rows are brought to norm 1 after each step, and the radial part of their gradient is removed"""
+    linear: bool = True
+    """what latents add is f W_dec"""
+
+    def __init__(self, stack: Sizes) -> None:
+        super().__init__()
+        self.b_dec = nn.Parameter(stack.zeros(stack.d))
+
+    @property
+    @abstractmethod
+    def rows(self) -> Float[Tensor, "*s m d"]:
+        """W_dec."""
+
+    @abstractmethod
+    def forward(self, latents: Latents) -> Float[Tensor, "*s n d"]:
+        """What latents add to b_dec."""
+
+    @abstractmethod
+    def plant(self, rows: Float[Tensor, "m d"]) -> tuple[str, ...]:
+        """Put W_dec to these rows, and name the parameters to leave alone so that it stays there."""
+
+    def renewed(self, dead: Bool[Tensor, "*s m"], rows: Float[Tensor, "*s m d"]) -> Renewed:
+        """What resampling puts into the rows of dead latents."""
+        return {}
+
+    def interactions(self, members: Tensor, scale: Tensor) -> Float[Tensor, "*s t d"]:
+        """Coefficients of products of latents, of inputs that are multiplied by `scale`; see `Polynomial`."""
+        return self.b_dec.new_zeros(*self.b_dec.shape[:-1], len(members), self.b_dec.shape[-1])
+
+    def before_step(self) -> None:
+        """Change gradients before an optimiser step."""
+
+    def project(self) -> None:
+        """Bring rows back to where they have to be, after an optimiser step and before anything else."""
+
+
+@dataclass(frozen=True)
+class Coded:
+    """What an encoder makes of inputs."""
+
+    latents: Latents
+    evidence: Float[Tensor, "*s n m"] | None
+    """a number a latent that is linear in x, from which it was selected; without gradient where latents carry it"""
+    seen: Tensor
+    """what the last product with W_enc took, (*b, n, d) or (*s, n, d)"""
+
+    def penalised(self) -> Float[Tensor, "*s n m"]:
+        """What penalties on the size or number of latents act on: the latents."""
+        return dense(self.latents)
+
+    @property
+    def beside(self) -> Float[Tensor, "*s n d"] | None:
+        """What joins the reconstruction though no latent carries it."""
+        return None
+
+
+def dense(latents: Latents) -> Float[Tensor, "*s n m"]:
+    """Latents as a dense array."""
+    return latents.dense() if isinstance(latents, Codes) else latents
+
+
+class Encoder(Part, ABC):
+    """What makes latents of inputs."""
+
+    b_enc: Tensor
+    nonnegative: bool = True
+    """latents are never negative"""
+    rowwise: bool = True
+    """in eval mode a row's latents depend on that row alone"""
+    compares: bool = False
+    """latents are selected by comparing them with one another or with a number they share"""
+    keeps_entries: bool = False
+    """latents are entries of (seen - b_dec) W_enc + b_enc, kept or 0"""
+
+    @abstractmethod
+    def forward(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Coded:
+        """Latents of inputs in the SAE's own units."""
+
+    def columns(self, decoder: Decoder) -> Float[Tensor, "*s d m"]:
+        """W_enc; W_dec transposed where there is none."""
+        return decoder.rows.mT
+
+    def entries(self, seen: Tensor, codes: Codes, decoder: Decoder) -> Codes:
+        """Codes of evidence that was computed without gradient, with it."""
+        return codes
+
+    def scaled(self) -> dict[str, Tensor] | None:
+        """What is multiplied by c where a latent is to be c times as large, by the names in folders; None where nothing
+        would leave f W_dec as it is with rows c times as short.
+        """
+        return None
+
+    def rescale(self, factor: Float[Tensor, "*s m"], decoder: Decoder) -> None:
+        """Multiply latents by positive factors, in place; `decoder` has rows that are shorter by them already."""
+        for value in (self.scaled() or {}).values():
+            each = {0: factor[..., 0], 1: factor, 2: factor[..., None, :]}[value.ndim - factor.ndim + 1]
+            value.copy_(value.double() * each)
+
+    def renewed(self, dead: Bool[Tensor, "*s m"], rows: Float[Tensor, "*s m d"]) -> Renewed:
+        """What resampling puts into dead latents' parameters to have them see these rows."""
+        return {}
+
+    def factors(self, out: "Pass") -> tuple[Float[Tensor, "*s n r"], Float[Tensor, "*s r w"]]:
+        """Left and right, whose product a penalty on rank acts on: f and W_dec."""
+        return out.dense(), out.decoder.rows
+
+    def active(self, out: "Pass") -> Float[Tensor, "*s n"]:
+        """Number of latents that fire, whose gradient is estimated by a rectangle kernel of width 1 around 0."""
+        f = out.coded.penalised()
+        return step(f, torch.zeros_like(f[..., 0, :]), torch.ones_like(f[..., 0, 0]), through=True).sum(-1)
+
+    def saturated(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Bool[Tensor, "*s n"] | None:
+        """Samples on which no latent is left out that the selection would take; None where it has no such notion."""
+        return None
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One forward pass, in the SAE's own units (inputs times `scale`)."""
+
+    x: Float[Tensor, "*b n d"]
+    coded: Coded
+    x_hat: Float[Tensor, "*s n d"]
+    encoder: Encoder
+    decoder: Decoder
+
+    @property
+    def codes(self) -> Latents:
+        """The latents."""
+        return self.coded.latents
+
+    @property
+    def evidence(self) -> Float[Tensor, "*s n m"]:
+        """Pre-activations.
+
+        Raises:
+            ValueError: the encoder has none.
+        """
+        found, advice = self.coded.evidence, "use an encoder that selects from a product with W_enc"
+        where = f"evidence of {type(self.encoder).__name__}"
+        if found is None:
+            must(False, where, "a number a latent that is linear in x", "none", advice)
+            raise AssertionError
+        return found
+
+    def dense(self) -> Float[Tensor, "*s n m"]:
+        """Latents as a dense array."""
+        return dense(self.codes)
+
+
+class Term(Part, ABC):
+    """A term of the loss, one number a member."""
+
+    name: str
+    warmed: bool = False
+    """training lets it rise from 0"""
+
+    @abstractmethod
+    def forward(self, out: Pass) -> Float[Tensor, "*s"] | None:
+        """Its value on a batch; None where it is left out."""
+
+
+class Rule(Part):
+    """Something that training does beside descending the loss, in `after_step`."""
+
+    @property
+    def targets(self) -> Float[Tensor, "*s m"] | None:
+        """Firing rates that latents are steered to; None where none are."""
+        return None
+
+
+def sparse_now(m: int) -> bool:
+    """Whether latents of m columns are kept sparse, and gradients go through the kept ones alone."""
+    return kernels.sparse_pays(m) and torch.is_grad_enabled()
