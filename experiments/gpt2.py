@@ -172,15 +172,15 @@ def plan(settings: GPT2, folder: Path) -> list[Cell]:
     size = settings.train.steps * settings.train.batch * settings.seeds
     cells = []
     for hook in settings.store.hooks:
-        arms: list[tuple[str, str, dict[str, Any]]] = [("topk", f"k={settings.z_k}", {"k": settings.z_k})]
+        arms = [("topk", f"k={settings.z_k}", {"k": settings.z_k}, train)]
         if not hook.startswith("hook_z"):
-            arms = [("top_afa", f"afa={w:.4g}", {"afa": w}) for w in settings.afa]
-            for k in sorted(settings.k, reverse=True):
-                arms += [("topk", f"k={k}", {"k": k}), ("batch_topk", f"k={k}", {"k": float(k)})]
-        for variant, label, own in arms:
-            id = f"{hook}/{variant} {label}"
             # top-AFA has AuxK of its own; its norms match |x|, so that a b_dec at E[x] leaves it one latent
-            tuned = replace(train, aux_k=0, centre=False) if variant == "top_afa" else train
+            plain = replace(train, aux_k=0, centre=False)
+            arms = [("top_afa", f"afa={w:.4g}", {"afa": w}, plain) for w in settings.afa]
+            for k in sorted(settings.k, reverse=True):
+                arms += [("topk", f"k={k}", {"k": k}, train), ("batch_topk", f"k={k}", {"k": float(k)}, train)]
+        for variant, label, own, tuned in arms:
+            id = f"{hook}/{variant} {label}"
             about = {"id": id, "hook": hook, "variant": variant, "label": label, "set": own, "size": size}
             cells.append(common | about | {"train": asdict(tuned)})
     return cells

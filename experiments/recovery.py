@@ -123,7 +123,7 @@ def chosen(names: tuple[str, ...], plugin: Path | None) -> list[str]:
     shelf, found = variant_shelf(), []
     for name in names:
         if name in ("core", "all"):
-            found += [n for n, cls in shelf.items() if cls.core or name == "all"]
+            found += [n for n, variant in shelf.items() if variant.core or name == "all"]
         else:
             found.append(pick(name, shelf, "--variants"))
     return list(dict.fromkeys(found + brought(plugin)))
@@ -183,7 +183,7 @@ def arms(settings: Recovery, place: Place) -> list[Arm]:
     most_frequent = world.truth.rates.sort(descending=True).values[:m]
     k = max(1, round(float(most_frequent.sum()))) if settings.k is None else settings.k
     for name in names:
-        own = {"k": k} if "k" in shelf[name].Settings.__dataclass_fields__ else {}
+        own = {"k": k} if "k" in shelf[name].settings else {}
         found.append(Arm(name, name, m, own, train=training))
     return found
 

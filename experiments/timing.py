@@ -14,13 +14,13 @@ from synthetic.laws.firing import Independent
 from synthetic.laws.rates import Constant
 from synthetic.mixture import SparseMixture
 from workbench import kernels
+from workbench.parts.objectives import aux_k_loss
 from workbench.parts.sparsifiers import fired
 from workbench.sae import SAE
 from workbench.training.config import TrainConfig
 from workbench.training.loop import gradients
 from workbench.training.machine import Work, seconds
 from workbench.training.optimiser import Optimiser
-from workbench.training.revival import aux_k_loss
 from workbench.variants import create, variant_shelf
 
 
@@ -47,7 +47,7 @@ class Shape:
 
     def sae(self, variant: str, device: str) -> SAE:
         """A fresh SAE or stack."""
-        own = {"k": self.k} if "k" in {f for f in variant_shelf()[variant].Settings.__dataclass_fields__} else {}
+        own = {"k": self.k} if "k" in variant_shelf()[variant].settings else {}
         return create(variant, self.d, self.m, seed=list(range(self.stack)) if self.stack > 1 else 0, **own).to(device)
 
     def inputs(self, device: str) -> Tensor:
@@ -107,10 +107,10 @@ def _gradients_of(shape: Shape, variant: str, device: str, dtype: torch.dtype, w
     x = shape.inputs("cpu")[:64].to(device, dtype)
     with kernels.using(**way):
         out = sae.trace(x)
-        loss = torch.stack(list(sae.loss(x, out).values())).sum(0)
-        if sae.linear_pre:
+        loss = torch.stack(list(sae.loss(out).values())).sum(0)
+        if out.coded.evidence is not None:
             dead = (torch.arange(sae.m, device=device) % 3 == 0).expand(*sae.shape, -1)
-            loss = loss + aux_k_loss(sae, out, dead, 8)
+            loss = loss + aux_k_loss(out, dead, 8)
         loss.sum().backward()
     return [loss.detach(), *(p.grad for p in sae.parameters() if p.grad is not None)]
 

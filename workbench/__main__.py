@@ -31,7 +31,7 @@ class List:
     json: bool = False
     """print one JSON object"""
     plugin: Path | None = None
-    """a Python file that registers variants, worlds or metrics"""
+    """a Python file with variants, objectives, worlds or metrics"""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Check:
     """Hold what a file registers (variants, metrics, worlds) against its contract, law by law; exit 1 if one fails."""
 
     file: tyro.conf.Positional[Path]
-    """Python file, or the name of a variant, metric or world on the shelf"""
+    """Python file, or the name of a variant, objective, metric or world on the shelf"""
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,12 @@ class Train:
     """latents"""
     set: tuple[str, ...] = ()
     """settings of the variant, such as k=4 l1=2.0"""
+    objective: tuple[str, ...] = ()
+    """terms of the loss, such as nested=1/16,1/4,1 auxk=32: in place of the variant's of that name, or beside them"""
     seed: int = 0
     """of weights and data"""
     plugin: Path | None = None
-    """a Python file that registers variants, worlds or metrics"""
+    """a Python file with variants, objectives, worlds or metrics"""
     threads: int = 1
     """torch threads; more pay for wide SAEs on an idle machine, and change the last bits of results"""
     config: Path | None = None
@@ -94,7 +96,7 @@ class Eval:
     json: bool = False
     """print one JSON object"""
     plugin: Path | None = None
-    """a Python file that registers variants, worlds or metrics"""
+    """a Python file with variants, objectives, worlds or metrics"""
 
     def __post_init__(self) -> None:
         must_be_whole("--n", self.n, 1)
@@ -114,15 +116,13 @@ class Identify:
 def _list(command: List, console: Console) -> int:
     from synthetic.worlds import worlds
     from workbench.metrics import METRICS
+    from workbench.parts.objectives import OBJECTIVES
     from workbench.training.recipes import RECIPES
     from workbench.variants import variant_shelf
 
-    shelf = {name: cls.__dataclass_fields__ for name, cls in ((n, c.Settings) for n, c in variant_shelf().items())}
     shelves = {
-        "variants": {
-            name: {"core": variant_shelf()[name].core, "settings": {k: f.default for k, f in fields.items()}}
-            for name, fields in shelf.items()
-        },
+        "variants": {name: {"core": v.core, "settings": v.defaults} for name, v in variant_shelf().items()},
+        "objectives": {name: (make.__doc__ or "").splitlines()[0] for name, make in sorted(OBJECTIVES.items())},
         "recipes": {name: f"{made.variant}: {made.note}" for name, made in RECIPES.items()},
         "worlds": worlds().about,
         "metrics": {name: kind.definition.splitlines()[0] for kind in METRICS for name in kind.names},
@@ -135,7 +135,7 @@ def _list(command: List, console: Console) -> int:
         said = ", ".join(f"{k} = {v}" for k, v in about["settings"].items())
         table.add_row(name, said, "core" if about["core"] else "")
     console.print(table)
-    for kind in ("recipe", "world"):
+    for kind in ("objective", "recipe", "world"):
         table = Table(kind, "", title=f"{kind}s")
         for name, said in shelves[f"{kind}s"].items():
             table.add_row(name, said)
@@ -168,9 +168,10 @@ def _check(command: Check, console: Console) -> int:
 
 def _outcomes(kind: str, thing: Any) -> Any:
     """How each law of its contract fares on what a shelf holds."""
-    from workbench.check import check_metric, check_variant, check_world
+    from workbench.check import check_metric, check_objective, check_variant, check_world
 
-    contracts: dict[str, Any] = {"variants": check_variant, "metrics": check_metric, "worlds": check_world}
+    contracts: dict[str, Any] = {"variants": check_variant, "objectives": check_objective}
+    contracts |= {"metrics": check_metric, "worlds": check_world}
     return contracts[kind](thing)
 
 
@@ -187,7 +188,8 @@ def _train(command: Train, console: Console) -> int:
     _must_be_free(command.out)
     must_take_ours(command.out)
     source = find_source(command.world)
-    sae = create(command.variant, source.d, command.m, seed=command.seed, **settings)
+    objective = " ".join(command.objective) or None
+    sae = create(command.variant, source.d, command.m, seed=command.seed, objective=objective, **settings)
     with locked(command.out, f"training {command.variant}"):
         return _trained(command, sae, source, console)
 
@@ -211,7 +213,7 @@ def _trained(command: Train, sae: Any, source: Any, console: Console) -> int:
         must(_equals(sae, out), "out", _FREE, f"{out}, with another one", _ANOTHER)
     train(sae, source, config, seed=command.seed, checkpoint=checkpoint, resume=True)
     if done and config.lengthens(so_far):
-        _say(console, _lengthened(config, so_far, done, bool(sae.penalties)))
+        _say(console, _lengthened(config, so_far, done, bool(sae.warmed)))
     ended = done == config.steps and _is_saved(out)
     if not ended:
         sae.save(out)
@@ -222,7 +224,7 @@ def _trained(command: Train, sae: Any, source: Any, console: Console) -> int:
 
 
 _CHECKPOINT, _ABOUT, _SAVED = "checkpoint.safetensors", "train.json", ("workbench.json", "stack.json", "cfg.json")
-_KEPT = ("world", "m", "set", "seed", "threads")
+_KEPT = ("world", "m", "set", "objective", "seed", "threads")
 """settings beside those of training that a folder gives back to `--config`"""
 _FREE, _ANOTHER = "a folder without an SAE, or with this run's", "choose another name"
 
@@ -272,7 +274,7 @@ def _settings(variant: str, texts: tuple[str, ...]) -> dict[str, Any]:
     from workbench.variants import variant_shelf
 
     shelf = variant_shelf()
-    known = shelf[pick(variant, shelf, "variant")].Settings.__dataclass_fields__
+    known = shelf[pick(variant, shelf, "variant")].settings
     values: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")

@@ -25,18 +25,21 @@ from workbench.check_world import check_world as check_world
 from workbench.contract import Broken, NotApplicable, Outcome, demand, outcome, outcomes
 from workbench.interop import load
 from workbench.metrics.matching import match
-from workbench.sae import SAE, Latents
+from workbench.parts.base import Latents, Term
+from workbench.parts.objectives import OBJECTIVES
+from workbench.sae import SAE, Stack, Variant
 from workbench.study.flags import HOW, check_settings, config_of, parsed
 from workbench.study.study import Study, carry_out, declared, grown_units
 from workbench.study.table import SCHEMA, TIMES, differences
 from workbench.training.config import TrainConfig
 from workbench.training.loop import train
+from workbench.variants import variant_shelf
 
 _D, _M, _N = 12, 24, 64
 _EASY = SparseMixture(n_true=_D, d=_D, directions=Orthonormal(), firing=ExactlyK(1))
 
 
-Law = Callable[[type[SAE]], None]
+Law = Callable[[Variant], None]
 LAWS: dict[str, Law] = {}
 
 
@@ -48,9 +51,27 @@ def _law(statement: str) -> Callable[[Law], Law]:
     return put
 
 
-def check_variant(cls: type[SAE]) -> Iterator[Outcome]:
-    """Test every law on a variant class, in order; an error inside one is a failure of that law alone."""
-    return outcomes(LAWS, cls)
+def check_variant(variant: Variant) -> Iterator[Outcome]:
+    """Test every law on a variant of the shelf, in order; an error inside one is a failure of that law alone."""
+    return outcomes(LAWS, variant)
+
+
+def check_objective(maker: Callable[..., Term]) -> Iterator[Outcome]:
+    """Test what an objective may break on three encoders, with its default settings."""
+    name = next(name for name, other in OBJECTIVES.items() if other is maker)
+    for variant in (variant_shelf()[of] for of in ("relu", "topk", "gated")):
+        for law in (_shapes, _saves, _reproducible, _alone):
+            statement = next(statement for statement, other in LAWS.items() if other is law)
+            yield from outcomes({f"{variant.name}: {statement}": law}, crossed(variant, name))
+
+
+def crossed(variant: Variant, objective: str) -> Variant:
+    """The variant with an objective among its terms."""
+
+    def make(stack: Stack, **settings: Any) -> SAE:
+        return variant.make(replace(stack, settings=stack.settings | {"objective": objective}), **settings)
+
+    return replace(variant, make=make)
 
 
 def _near(got: Tensor, wanted: Tensor, what: str, tolerance: float = 1e-5) -> None:
@@ -67,51 +88,50 @@ def _x(n: int = _N) -> Tensor:
     return _EASY.sample(n, stream(7, "check")).x + 0.1
 
 
-def _few(cls: type[SAE]) -> dict[str, Any]:
+def _few(variant: Variant) -> dict[str, Any]:
     """Settings with k = 1 for variants that have a k, defaults otherwise."""
-    field = cls.Settings.__dataclass_fields__.get("k")
-    return {} if field is None else {"k": type(field.default)(1)}
+    return {"k": type(variant.defaults["k"])(1)} if "k" in variant.defaults else {}
 
 
-def _short(cls: type[SAE], seed: int | list[int] = 0, steps: int = 12) -> SAE:
-    sae = cls(_D, _M, seed=seed)
+def _short(variant: Variant, seed: int | list[int] = 0, steps: int = 12) -> SAE:
+    sae = variant(_D, _M, seed=seed)
     train(sae, _EASY, TrainConfig(steps=steps, batch=_N, lr=1e-3))
     return sae
 
 
 @_law("C1 builds from its defaults, alone and stacked")
-def _builds(cls: type[SAE]) -> None:
-    cls(_D, _M)
-    shape = cls(_D, _M, seed=[[0, 1, 2]]).W_dec.shape
+def _builds(variant: Variant) -> None:
+    variant(_D, _M)
+    shape = variant(_D, _M, seed=[[0, 1, 2]]).W_dec.shape
     demand(shape == (1, 3, _M, _D), f"W_dec of a (1, 3) stack has shape {tuple(shape)}")
 
 
 @_law("C2 shapes: latents (*s, n, m), reconstruction (*s, n, d), one loss a member")
-def _shapes(cls: type[SAE]) -> None:
+def _shapes(variant: Variant) -> None:
     for seed, stack in ((0, ()), ([0, 1], (2,))):
-        sae = cls(_D, _M, seed=seed)
+        sae = variant(_D, _M, seed=seed)
         out = sae.trace(_x())
         demand(out.dense().shape == (*stack, _N, _M), f"latents have shape {tuple(out.dense().shape)}")
         demand(out.x_hat.shape == (*stack, _N, _D), f"x_hat has shape {tuple(out.x_hat.shape)}")
-        for name, value in sae.loss(out.x, out).items():
+        for name, value in sae.loss(out).items():
             demand(value.shape == stack, f"loss {name!r} has shape {tuple(value.shape)}, not {stack}")
             demand(value.dtype == torch.float32, f"loss {name!r} has dtype {value.dtype}")
 
 
 @_law("C3 at inference a row's latents depend on that row alone")
-def _rowwise(cls: type[SAE]) -> None:
-    if not cls.rowwise:
-        raise NotApplicable("the variant declares rowwise = False")
-    sae = _short(cls)
+def _rowwise(variant: Variant) -> None:
+    sae = _short(variant)
+    if not sae.encoder.rowwise:
+        raise NotApplicable("its encoder says rowwise = False")
     x = _x()
     _near(_dense(sae.encode(x[:5])), _dense(sae.encode(x))[:5], "latents of a row, alone and in a batch,")
 
 
 @_law("C4 latents are nonnegative and at most k where the variant says so")
-def _sparse(cls: type[SAE]) -> None:
-    sae = _short(cls)
+def _sparse(variant: Variant) -> None:
+    sae = _short(variant)
     f = _dense(sae.encode(_x()))
-    demand(not cls.nonnegative or bool((f >= 0).all()), f"a latent is {float(f.min()):.3g}")
+    demand(not sae.encoder.nonnegative or bool((f >= 0).all()), f"a latent is {float(f.min()):.3g}")
     k = sae.settings.get("k")
     if isinstance(k, int):
         most = int((f != 0).sum(-1).max())
@@ -119,14 +139,14 @@ def _sparse(cls: type[SAE]) -> None:
 
 
 @_law("C5 the loss reaches every parameter, with the gradient of float64 finite differences")
-def _gradients(cls: type[SAE]) -> None:
-    sae = _short(cls).double().train()
+def _gradients(variant: Variant) -> None:
+    sae = _short(variant).double().train()
     x = (_x() * sae.scale).double()
 
     def loss() -> Tensor:
-        return torch.stack(list(sae.loss(x, sae.trace(x)).values())).sum(0)
+        return torch.stack(list(sae.loss(sae.trace(x)).values())).sum(0)
 
-    if cls.selects:
+    if sae.encoder.keeps_entries:
         both = []
         for sparse in (True, False):
             with kernels.using(sparse=sparse):
@@ -136,11 +156,12 @@ def _gradients(cls: type[SAE]) -> None:
         for (name, _), kept, whole in zip(sae.named_parameters(), *both, strict=True):
             _near(kept, whole, f"gradients of {name} through the kept latents alone and through all")
     loss().backward()
+    estimated = {name for part in sae.parts for name in part.surrogate}
     for name, p in sae.named_parameters():
         reached = p.grad is not None and bool((p.grad != 0).any())
-        demand(reached, f"the gradient of {name} is zero")
+        demand(reached or not p.requires_grad, f"the gradient of {name} is zero")
     for name, p in sae.named_parameters():
-        if name in cls.surrogate or p.grad is None:
+        if name in estimated or p.grad is None:
             continue
         kick = torch.randn(p.shape, generator=stream(7, "kick"), dtype=torch.float64)
         kick /= kick.norm()
@@ -157,9 +178,9 @@ def _gradients(cls: type[SAE]) -> None:
 
 
 @_law("C6 save and load give the same output")
-def _saves(cls: type[SAE]) -> None:
+def _saves(variant: Variant) -> None:
     for seed in (0, [3, 4]):
-        sae = _short(cls, seed)
+        sae = _short(variant, seed)
         with tempfile.TemporaryDirectory() as folder:
             again = load(sae.save(Path(folder) / "sae"))
         _near(_dense(again.encode(_x())), _dense(sae.encode(_x())), "latents")
@@ -167,33 +188,34 @@ def _saves(cls: type[SAE]) -> None:
 
 
 @_law("C7 the same seed gives the same bits")
-def _reproducible(cls: type[SAE]) -> None:
-    one, two = _short(cls).state_dict(), _short(cls).state_dict()
+def _reproducible(variant: Variant) -> None:
+    one, two = _short(variant).state_dict(), _short(variant).state_dict()
     for name, value in one.items():
         demand(bool(torch.equal(value, two[name])), f"two runs differ in {name}")
 
 
 @_law("C8 decoder rows have norm 1 after a step, where the variant says so")
-def _unit(cls: type[SAE]) -> None:
-    if not cls.unit_decoder:
-        raise NotApplicable("the variant declares unit_decoder = False")
-    norms = _short(cls).W_dec.detach().norm(dim=-1)
+def _unit(variant: Variant) -> None:
+    sae = _short(variant)
+    if not sae.decoder.unit:
+        raise NotApplicable("its decoder's rows have norms of their own")
+    norms = sae.W_dec.detach().norm(dim=-1)
     _near(norms, torch.ones_like(norms), "row norms and 1")
 
 
 @_law("C9 finds 12 orthonormal features of which one fires at a time (MCC >= .95)")
-def _easy(cls: type[SAE]) -> None:
-    if not cls.sparse_objective:
-        raise NotApplicable("the variant declares that nothing in it prefers sparse codes")
-    sae = cls(_D, _M, seed=0, **_few(cls))
+def _easy(variant: Variant) -> None:
+    sae = variant(_D, _M, seed=0, **_few(variant))
+    if not any(part.sparse for part in sae.parts):
+        raise NotApplicable("none of its parts prefers sparse codes")
     train(sae, _EASY, TrainConfig(steps=1200, batch=256))
     score = match(sae.W_dec, _EASY.truth.features).mean_matched
     demand(score >= 0.95, f"MCC {score:.3f}")
 
 
 @_law("C10 relabelling latents only relabels f")
-def _equivariant(cls: type[SAE]) -> None:
-    sae = _short(cls)
+def _equivariant(variant: Variant) -> None:
+    sae = _short(variant)
     x = _x()
     before = _dense(sae.encode(x))
     order = torch.randperm(_M, generator=stream(7, "relabel"))
@@ -206,8 +228,8 @@ def _equivariant(cls: type[SAE]) -> None:
 
 
 @_law("C11 a member of a stack equals the same SAE trained alone")
-def _alone(cls: type[SAE]) -> None:
-    stack, alone = _short(cls, [5, 0, 9]), _short(cls, 0)
+def _alone(variant: Variant) -> None:
+    stack, alone = _short(variant, [5, 0, 9]), _short(variant, 0)
     for name, value in alone.state_dict().items():
         if value.ndim:
             _near(stack.state_dict()[name][1], value, name, 1e-4)

@@ -9,16 +9,20 @@ from synthetic.base.errors import PLUGINS, blamed, in_our_words, must
 from synthetic.base.storage import knobs
 from synthetic.worlds import worlds
 from workbench.metrics import METRICS
+from workbench.parts.objectives import OBJECTIVES
 from workbench.variants import variant_shelf
 
-_DECORATORS = '@workbench.register("name"), @workbench.metric(name=1.0) or @workbench.world'
+_DECORATORS = (
+    '@workbench.variant("name"), @workbench.objective("name"), @workbench.metric(name=1.0) or @workbench.world'
+)
 
 
 def shelves() -> dict[str, dict[str, Any]]:
-    """What is there by name: variants, metrics (a family by the name of its function), worlds and classes of them."""
+    """What is there by name: variants, objectives, metrics (a family by the name of its function), worlds."""
     metrics = {kind.measure.__name__: kind for kind in METRICS}
     classes = {name: cls for name, cls in knobs().items() if hasattr(cls, "sample")}
-    return {"variants": dict(variant_shelf()), "metrics": metrics, "worlds": classes | dict(worlds())}
+    own = {"variants": dict(variant_shelf()), "objectives": dict(OBJECTIVES)}
+    return own | {"metrics": metrics, "worlds": classes | dict(worlds())}
 
 
 def load_plugin(path: str | Path) -> dict[str, list[str]]:
@@ -50,6 +54,6 @@ def load_plugin(path: str | Path) -> dict[str, list[str]]:
         kind: [name for name, thing in shelf.items() if before[kind].get(name) is not thing]
         for kind, shelf in shelves().items()
     }
-    rule = "a file that registers a variant, a metric or a world"
+    rule = "a file that brings a variant, an objective, a metric or a world"
     must(any(found.values()), "plugin", rule, path, f"decorate what it brings with {_DECORATORS}")
     return found

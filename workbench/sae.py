@@ -54,7 +54,13 @@ class SAE(nn.Module):
         """made by a variant and neither trained since nor read from another tool's file: training starts by setting
         `scale` and b_dec; False leaves both as they are"""
         for name, value in stack.held.items():
-            must(not (hasattr(SAE, name) or hasattr(self, name)), f"{stack.name}.{name}", "a new name", "one that SAEs have", "rename it")
+            must(
+                not (hasattr(SAE, name) or hasattr(self, name)),
+                f"{stack.name}.{name}",
+                "a new name",
+                "one that SAEs have",
+                "rename it",
+            )
             if isinstance(value, Tensor):
                 self.register_buffer(name, value, False)
             else:
@@ -494,7 +500,9 @@ def variant(name: str, *, core: bool = False) -> Callable[[_F], _F]:
     Raises:
         ValueError: no name, one that is taken, or no such function.
     """
-    must(isinstance(name, str) and name, "variant.name", "a text that is not empty", repr(name), 'write @variant("name")')
+    must(
+        isinstance(name, str) and name, "variant.name", "a text that is not empty", repr(name), 'write @variant("name")'
+    )
 
     def put(make: _F) -> _F:
         where, thing = f"variant({name!r})", shown(make)

@@ -151,7 +151,7 @@ def optima(settings: Rule, seed: int) -> Iterator[Row]:
     for name, sae in saes.items():
         with torch.no_grad():
             out = sae.trace(x)
-            terms = sae.loss(x, out)
+            terms = sae.loss(out)
         r = afa.norm_mismatch(x.square().sum(1), out.dense().square().sum(1), ops=TENSOR)
         scores = evaluate(sae, world, n=2000, seed=1)
         values = {

@@ -32,7 +32,6 @@ from workbench.study.places import Arm, Place, Scores, Stack, fresh, member_rows
 from workbench.study.study import Study
 from workbench.study.table import Medians, setting_columns
 from workbench.study.units import Report, Row, Unit
-from workbench.variants import top_afa as top_afa_variant
 
 _SAMPLES = 4096
 """behind the correlation and the saturated share"""
@@ -169,9 +168,8 @@ def scores(sae: SAE, world: Any) -> Scores:
         out = sae.eval().trace(batch.x * sae.scale)
         active = (out.dense() != 0).sum(-1).double()
         true = (batch.h.values != 0).sum(-1).double()
-        saturated = torch.zeros(sae.shape)
-        if isinstance(sae, top_afa_variant.TopAFA):
-            saturated = sae.saturated(out.pre).double().mean(-1)
+        short = sae.encoder.saturated(out.x, sae.decoder)
+        saturated = torch.zeros(sae.shape) if short is None else short.double().mean(-1)
     pairs = [torch.corrcoef(torch.stack((own, true)))[0, 1] for own in active.reshape(-1, len(true))]
     values = {"corr(L0, K)": torch.stack(pairs).nan_to_num().view(sae.shape), "saturated": saturated}
     for end in ("", "_null"):

@@ -23,7 +23,8 @@ import torch
 
 import synthetic as S
 from synthetic.base.errors import must
-from workbench import SAE, TrainConfig, evaluate
+from workbench import SAE, TrainConfig, evaluate, variant_shelf
+from workbench.parts.encoders import LowRank
 from workbench.study.figure import Figure
 from workbench.study.flags import TrainFlags
 from workbench.study.panels import COLOURS, DASHES, MARKERS, Axis, Leads, Level, Lines, Look
@@ -33,7 +34,6 @@ from workbench.study.selection import nearest_l0
 from workbench.study.study import Study
 from workbench.study.table import TIMES, Medians
 from workbench.topics.concepts.probes import bayes, best_latents
-from workbench.variants.structured import Structured
 
 SPARSE = "S alone"
 """the sparse part of the structured arm, not trained again"""
@@ -116,12 +116,13 @@ def arms(settings: ConceptSae, place: Place) -> list[Arm]:
     found, k, steps = [], settings.concepts / 2, settings.train.steps
     for name, (variant, own) in ARMS.items():
         grid: list[dict[str, Any]] = [{"l1": value} for value in settings.l1]
-        if "TopK" in name:
-            own = {"k": round(k) if variant == "topk" else k}
+        known = variant_shelf()[variant].defaults
+        if "k" in known:
+            own = {"k": round(k) if isinstance(known["k"], int) else k}
             grid = [own]
-        if variant in ("p_annealing", "structured"):
+        if "every" in known:
             own = own | {"start": max(10, steps // 3), "every": max(10, steps // 15)}
-        if variant == "structured":
+        if "rank" in known:
             own = own | {"rank": settings.concepts, "gamma": settings.gamma}
         found.append(Arm(name, variant, settings.m, own, grid))
     return found
@@ -155,8 +156,9 @@ def measure(sae: SAE, place: Place, settings: ConceptSae) -> Scores:
     found["whole_l0"] = found["l0"]
     with torch.no_grad():
         found |= read_each(model, sae.encode(world.activations))
-        if isinstance(sae, Structured):
-            sparse = sae.sparse_part(sae.pre(world.activations * sae.scale))
+        coded = sae.coded(world.activations * sae.scale)
+        if isinstance(coded, LowRank):
+            sparse = coded.sparse_part
             found["l0"] = ((sparse > 0).double().sum(-1) @ model.weights).numpy()
             found |= {f"sparse_{name}": values for name, values in read_each(model, sparse).items()}
     known = {f"{name}_null": [value] for name, value in chance.items()}

@@ -25,14 +25,14 @@ from synthetic.base.errors import must
 from synthetic.base.streams import stream
 from synthetic.mixture import SparseMixture
 from synthetic.worlds.factors import core_exclusive, disjoint_factors
-from workbench import TrainConfig, create, evaluate, train
+from workbench import TrainConfig, create, evaluate, train, variant_shelf
 from workbench.metrics.matching import match
 from workbench.parts.semi_nmf import Factors, fit
 from workbench.study.flags import RunFlags
 from workbench.study.study import Study
 from workbench.study.units import Report, Row, Unit
 from workbench.theory.factors import rank_floor
-from workbench.variants.semi_nmf import SemiNmf
+from workbench.variants.semi_nmf import of_factors
 
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "dense": ("fit", {}),
@@ -141,7 +141,7 @@ def factorised(unit: Method, world: SparseMixture, x: Tensor, share: float | Non
         fits.append(fit(x, world.truth.n_true, seed=seed, **rounds, **options))
         report((i + 1) * settings.samples * settings.iterations, f"start {seed}")
     return Found(
-        [evaluate(SemiNmf.of(one), world, n=5000, seed=1) for one in fits],
+        [evaluate(of_factors(one), world, n=5000, seed=1) for one in fits],
         [one.rows for one in fits],
         [one.codes @ one.rows for one in fits],
         [{"rises": float((one.losses.diff() > 1e-9 * one.losses[:-1]).double().mean())} for one in fits],
@@ -151,7 +151,9 @@ def factorised(unit: Method, world: SparseMixture, x: Tensor, share: float | Non
 def trained(unit: Method, world: SparseMixture, seen: Seen, share: float | None, report: Report) -> Found:
     """A stack of SAEs on the samples seen, a member a start."""
     kind, config = METHODS[unit.method][0], unit.settings.train
-    own: dict[str, Any] = {"share": share} if kind == "semi_nmf" else {"k": round(world.truth.expected_l0)}
+    own: dict[str, Any] = (
+        {"share": share} if "share" in variant_shelf()[kind].settings else {"k": round(world.truth.expected_l0)}
+    )
     sae = create(kind, world.d, world.truth.n_true, seed=list(unit.seeds), **own)
     train(sae, seen, config, on_step=lambda now: report(now.step * config.batch, "training"))
     stacked = evaluate(sae, world, n=5000, seed=1)

@@ -17,7 +17,6 @@ from workbench.metrics.samples import Coefficients, products_of
 from workbench.parts.polynomial import Terms, power_terms
 from workbench.ratios import ratio, unit_rows
 from workbench.sae import SAE
-from workbench.variants.polysae import PolySAE
 
 Roles = Mapping[str, Sequence[tuple[int, ...]]]
 """what pairs of features do -> the pairs"""
@@ -73,7 +72,7 @@ def measure(sae: SAE, world: Interactions, roles: Roles, against: str, n: int = 
         own = ((compound >= TRACKED) & (compound > part)).any(-2)
         found[f"own_latent_{role}"] = own.double().mean(-1).tolist()
         found[f"parts_{role}"] = (alone.amax(-2)[:, at].amin(-1) >= TRACKED).double().mean(-1).tolist()
-    if isinstance(sae, PolySAE):
+    if not sae.decoder.linear:
         geometries = (match(rows, world.truth.features) for rows in sae.W_dec)
         readers = [cast(Coefficients, products_of(sae, i, geometry)) for i, geometry in enumerate(geometries)]
         sizes = {role: [read(torch.tensor(pairs)).norm(dim=1) for read in readers] for role, pairs in roles.items()}
@@ -86,7 +85,7 @@ def measure(sae: SAE, world: Interactions, roles: Roles, against: str, n: int = 
     return found
 
 
-def _with_cofiring(sae: PolySAE, f: Float[Tensor, "s n m"]) -> list[float]:
+def _with_cofiring(sae: SAE, f: Float[Tensor, "s n m"]) -> list[float]:
     pairs = torch.triu_indices(sae.m, sae.m, 1)
     strength = sae.interactions(pairs.T).detach().norm(dim=-1)
     fires = (f > 0).double()

@@ -43,6 +43,7 @@ from synthetic.laws.magnitudes import ConstantMagnitude, Uniform
 from synthetic.transformed import Interactions
 from synthetic.worlds.interactions import interacting, logical, pair_roles
 from workbench import SAE, TrainConfig, create, train
+from workbench.parts.base import drawn
 from workbench.parts.polynomial import Terms
 from workbench.study.flags import RunFlags
 from workbench.study.study import Study
@@ -245,9 +246,11 @@ def begin(sae: SAE, unit: Trained, world: Interactions) -> None:
     sae.frozen = unit.arm.frozen
     with torch.no_grad():
         if unit.arm.published:
-            C2 = sae.get_parameter("C2")
+            C2 = sae.tensor("C2")
             shape, bound = C2.shape[-2:], 0.5 * (6 / C2.shape[-2]) ** 0.5
-            C2.copy_(sae.drawn("published", lambda rng: bound * (2 * torch.rand(shape, generator=rng) - 1)))
+            C2.copy_(
+                drawn(sae.seed, sae.shape, "published", lambda rng: bound * (2 * torch.rand(shape, generator=rng) - 1))
+            )
         if unit.given:
             sae.frozen = (*sae.frozen, "W_enc", "b_enc", "b_dec")
             sae.W_enc.copy_(world.truth.features.mT)

@@ -114,7 +114,7 @@ class Transfer:
         """Refuse impossible settings before any work."""
         shelf = variant_shelf()
         for name in self.variants:
-            fields = shelf[pick(name, shelf, "--variants")].Settings.__dataclass_fields__
+            fields = shelf[pick(name, shelf, "--variants")].settings
             must("k" in fields or name in KNOBS, "--variants", f"with a k, or of {list(KNOBS)}", name, "drop it")
         must(len(set(self.variants)) >= 3, "--variants", "at least 3", self.variants, "an order of two says little")
         must(all(map(toy_world, self.worlds)) and self.worlds, "--worlds", "at least one", "none", "name some")
@@ -170,13 +170,13 @@ def work(cell: Cell, report: Report) -> dict[str, Any]:
     if isinstance(source, SparseMixture):
         k = float(max(1, round(float(source.truth.rates.sort(descending=True).values[:m].sum()))))
     knob, first, own = KNOBS.get(name, ("k", 0.0, {}))
-    if name == "p_annealing":
+    if "every" in variant_shelf()[name].settings:
         own = {"start": config.steps // 4, "every": max(1, config.steps // 20)}
     kept, seen = Path(cell["folder"]) / "checkpoints" / cell["id"].replace("/", "-"), 0
 
     def trained(value: float, seeds: int | list[int], checkpoint: Path | None = None) -> SAE:
         nonlocal seen
-        fields = variant_shelf()[name].Settings.__dataclass_fields__
+        fields = variant_shelf()[name].settings
         sae = create(name, source.d, m, seed=seeds, **own, **{knob: type(fields[knob].default)(value)})
         before, each = seen, config.batch * cell["weight"] * (len(seeds) if isinstance(seeds, list) else 1)
 

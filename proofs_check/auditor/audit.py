@@ -18,6 +18,7 @@ from synthetic.base.streams import stream
 from synthetic.rows import as_source
 from synthetic.source import Source
 from workbench.metrics.evidence import truth_of
+from workbench.parts.encoders import NormMatched, centred
 from workbench.sae import SAE
 
 TOLERANCE = 1e-6
@@ -106,14 +107,13 @@ def views(sae: SAE, world: Source, n: int, seed: int) -> Iterator[tuple[str, Cas
     if truth is not None:
         rows, true = _with_bias(truth.features.double(), batch.h.dense().double(), truth.bias.double())
         yield "world", Mixture(rows, true, x)
-    plain = {"target": "centred", "rule": "norm", "least": 1, "most": 0}
-    if sae.name == "top_afa" and all(sae.settings[name] == value for name, value in plain.items()):
+    encoder = sae.encoder
+    if isinstance(encoder, NormMatched) and encoder.as_published:
         with torch.no_grad():
             scaled = x * sae.scale
-            a = (sae.pre(scaled) @ sae.W_enc).relu() * sae.W_dec.norm(dim=1)
-            tau, size = sae.pre(scaled).norm(dim=1), scaled.norm(dim=1)
-        sentinel, bias_norm = 1e4 if sae.settings["sentinel"] else None, float(sae.b_dec.detach().norm())
-        yield "selection", Selection(a, tau, size, bias_norm, sentinel)
+            a, tau = encoder.contributions(scaled, sae.decoder), centred(scaled, sae.decoder).norm(dim=1)
+        sentinel, bias_norm = 1e4 if encoder.sentinel else None, float(sae.b_dec.detach().norm())
+        yield "selection", Selection(a, tau, scaled.norm(dim=1), bias_norm, sentinel)
 
 
 def _with_bias(rows: Tensor, h: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:

@@ -51,7 +51,7 @@ class Forgetful(SAE):
         return pre * (pre > 0.5)
 
     def loss(self, x: Tensor, out: Pass) -> dict[str, Tensor]:
-        return {"mse": squared_error(x, out.x_hat) + out.pre.square().sum(-1).mean(-1)}
+        return {"mse": squared_error(x, out.x_hat) + out.evidence.square().sum(-1).mean(-1)}
 
 
 def test_check_catches_a_false_selects() -> None:

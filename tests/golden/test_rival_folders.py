@@ -41,10 +41,10 @@ def test_their_latents_and_reconstructions_come_back(name):
     """A latent of ours is theirs times the norm of its row, its contribution along a row of norm 1."""
     sae, x, latents, x_hat, norms = of(name)
     assert not sae.training
-    assert sae.unit_decoder == (name not in KEEPS_ROWS)
+    assert sae.decoder.unit == (name not in KEEPS_ROWS)
     with torch.no_grad():
         got = dense(sae.encode(x))
-        assert_close(got, latents * (norms if sae.unit_decoder else 1.0), atol=1e-5, rtol=1e-5)
+        assert_close(got, latents * (norms if sae.decoder.unit else 1.0), atol=1e-5, rtol=1e-5)
         assert_close(sae(x), x_hat, atol=1e-5, rtol=1e-5)
         assert_close(sae.W_dec.norm(dim=1), norms if name in KEEPS_ROWS else torch.ones(16))
     assert 0.05 < (got != 0).double().mean() < 0.7

@@ -41,7 +41,7 @@ def row_norms(expected):
 
 def as_read(sae, expected):
     """SAELens's latents in the units of ours: times the norms of its rows where ours are of norm 1."""
-    return expected["latents"] * (row_norms(expected) if sae.unit_decoder else 1.0)
+    return expected["latents"] * (row_norms(expected) if sae.decoder.unit else 1.0)
 
 
 # --- theirs ----------------------------------------------------------------------------------------------------------
@@ -113,12 +113,12 @@ def test_training_goes_on_from_a_training_save(name):
     assert sae.settings["k"] == 2.5
     assert sae.settings["threshold_rate"] == (0.02 if name.endswith("rescaled") else 0.01)
     if name.startswith("matryoshka"):
-        assert sae.widths == [3, 10]
-    before = float(sae.threshold)
+        assert sae.objective["mse"].widths == [3, 10]
+    before = float(sae.tensor("threshold"))
     assert before == pytest.approx(0.45 / (SCALE if name.endswith("_scaled") else 1.0))
     W.train(sae, S.SparseMixture(n_true=8, d=6), W.TrainConfig(steps=2, batch=8))
     assert sae.scale == 1
-    assert float(sae.threshold) != before
+    assert float(sae.tensor("threshold")) != before
 
 
 def test_a_last_width_that_is_left_out_is_the_whole(tmp_path):

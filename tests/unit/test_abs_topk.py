@@ -7,8 +7,8 @@ from torch.testing import assert_close
 import synthetic as S
 import workbench as W
 from workbench import kernels
-from workbench.sae import squared_error
-from workbench.training.revival import aux_k_loss
+from workbench.parts.base import squared_error
+from workbench.parts.objectives import aux_k_loss
 
 D, M = 6, 10
 
@@ -81,7 +81,7 @@ def test_aux_k_takes_dead_latents_of_either_sign(sparse):
     dead[[1, 4, 7, 8]] = True
     with kernels.using(sparse=sparse):
         out = sae.trace(x)
-        loss = aux_k_loss(sae, out, dead, 2)
+        loss = aux_k_loss(out, dead, 2)
     pre = torch.where(dead, (x - sae.b_dec) @ sae.W_enc + sae.b_enc, 0.0)
     f = torch.where(pre.abs().argsort(-1, descending=True).argsort(-1) < 2, pre, 0.0)
     assert bool((f < 0).any())

@@ -42,7 +42,7 @@ def test_jump_passes_on_the_product_without_its_bias_and_relu_shrinks():
         with torch.no_grad():
             sae.W_dec.copy_(torch.tensor([[1.0, 0.0], [0.2, 0.9]]))
             sae.b_enc.fill_(-0.5)
-            sae.a.copy_(torch.tensor([1.0, 3.0]))
+            sae.tensor("a").copy_(torch.tensor([1.0, 3.0]))
         assert_close(sae.encode(x), torch.tensor([[value, 0.0]]))
         assert_close(sae.W_enc, sae.W_dec.mT)
 
@@ -55,11 +55,11 @@ def test_the_buffer_counts_firings_before_each_step_and_is_cleared():
     for step in range(3):  # period reached, rows not
         out = sae.trace(x)
         sae.finish_step(out)
-        assert_close(sae.fires, (step + 1) * (out.pre > 0).sum(0).float())
+        assert_close(sae.tensor("fires"), (step + 1) * (out.evidence > 0).sum(0).float())
     assert float(sae.b_enc.detach().abs().max()) == 0
-    peak = sae.trace(x).pre.amax(0).clamp_min(0)
+    peak = sae.trace(x).evidence.amax(0).clamp_min(0)
     sae.finish_step(sae.trace(x))
-    assert float(sae.fires.sum()) == 0 == float(sae.seen.sum())
+    assert float(sae.tensor("fires").sum()) == 0 == float(sae.tensor("seen").sum())
     assert_close(sae.b_enc, -0.1 * peak.detach())
 
 
@@ -81,8 +81,8 @@ def test_the_spherical_step_is_the_direction_of_the_small_output_gradient():
         sae = create("bias_adaptation", 6, 5, rate=0.3, output=output, step=[0.0, 0.5], a=1e-4).double().train()
         before = sae.W_dec.detach().clone()
         out = sae.trace(x.double())
-        (0.5 * sae.loss(out.x, out)["mse"]).sum().backward()
-        descent = -sae.W_dec.grad / sae.a[:, None, None]
+        (0.5 * sae.loss(out)["mse"]).sum().backward()
+        descent = -sae.W_dec.grad / sae.tensor("a")[:, None, None]
         sae.finish_step(out)
         for got, want in zip(sae.W_dec.detach(), (descent[0], before[1] + 0.5 * descent[1]), strict=True):
             assert_close(got, want / want.norm(dim=1, keepdim=True), atol=2e-3, rtol=0)

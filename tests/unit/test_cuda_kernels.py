@@ -21,7 +21,7 @@ if not GPU:
 
 from workbench import create, kernels  # noqa: E402
 from workbench.kernels import cuda  # noqa: E402
-from workbench.training.revival import aux_k_loss  # noqa: E402
+from workbench.parts.objectives import aux_k_loss  # noqa: E402
 
 DEVICE = torch.device("cuda" if GPU else "cpu")
 FLOATS = [torch.float32, torch.bfloat16, torch.float64]
@@ -127,7 +127,7 @@ def test_a_training_step_has_the_gradients_of_the_reference(rng, stack, monkeypa
         sae = create("topk", 5, 16, k=3, seed=[0] * stack[0] if stack else 0).to(DEVICE)
         with kernels.using(name):
             out = sae.trace(x)
-            (sae.loss(x, out)["mse"] + aux_k_loss(sae, out, dead, 2)).sum().backward()
+            (sae.loss(out)["mse"] + aux_k_loss(out, dead, 2)).sum().backward()
         gradients.append([p.grad for p in sae.parameters()])
     for ours, theirs in zip(*gradients, strict=True):
         assert_close(ours, theirs, rtol=1e-4, atol=1e-5)

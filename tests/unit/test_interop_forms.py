@@ -89,16 +89,16 @@ def test_a_stack_of_short_rows_is_folded_where_that_changes_nothing(tmp_path, na
     sae.fresh = False
     with torch.no_grad():
         if name == "batch_topk":
-            sae.threshold.fill_(0.3)
+            sae.tensor("threshold").fill_(0.3)
         sae.W_dec.mul_(0.2 if shrunk == "alike" else torch.linspace(0.2, 0.9, 12)[:, None])
     x = torch.randn(30, 6, generator=S.stream(0, "tests/rows"))
     back = W.load(sae.save(tmp_path / "sae"))
-    assert back.unit_decoder == (shrunk == "alike" or name not in ("topk", "batch_topk"))
+    assert back.decoder.unit == (shrunk == "alike" or name not in ("topk", "batch_topk"))
     with torch.no_grad():
         before = sae(x)
         assert_close(back(x), before, atol=1e-6, rtol=1e-5)
         assert before.std() > 0.1
-        assert_close(back.W_dec.norm(dim=-1) if back.unit_decoder else torch.ones(2, 12), torch.ones(2, 12))
+        assert_close(back.W_dec.norm(dim=-1) if back.decoder.unit else torch.ones(2, 12), torch.ones(2, 12))
         W.train(back, S.SparseMixture(n_true=8, d=6), W.TrainConfig(steps=1, lr=1e-12, batch=8, evaluations=0))
         assert_close(back(x), before, atol=1e-5, rtol=1e-5)
 

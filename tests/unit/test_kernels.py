@@ -8,9 +8,9 @@ from synthetic.base.streams import stream
 from synthetic.source import Codes
 from workbench import create, kernels, variant_shelf
 from workbench.kernels import cpu, reference
-from workbench.training.revival import aux_k_loss
+from workbench.parts.objectives import aux_k_loss
 
-SELECTING = [name for name, variant in variant_shelf().items() if variant.selects]
+SELECTING = [name for name, variant in variant_shelf().items() if variant(8, 8).encoder.keeps_entries]
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def step(name, x, dead, stack, sparse):
             parameter += 0.1 * torch.randn(parameter.shape, generator=stream(1, "move")).double()
     out = sae.trace(x)
     assert isinstance(out.codes, Codes) is sparse
-    loss = sae.loss(x, out)["mse"] + aux_k_loss(sae, out, dead.expand(*sae.shape, -1), 5)
+    loss = sae.loss(out)["mse"] + aux_k_loss(out, dead.expand(*sae.shape, -1), 5)
     loss.sum().backward()
     return [loss.detach(), *(p.grad for p in sae.parameters())]
 

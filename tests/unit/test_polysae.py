@@ -7,9 +7,9 @@ from torch.testing import assert_close
 import synthetic as S
 import workbench as W
 from workbench import kernels
+from workbench.parts.objectives import aux_k_loss
 from workbench.parts.polynomial import coefficients, orthonormal, power_terms
 from workbench.training.ceiling import oracle
-from workbench.training.revival import aux_k_loss
 
 D, M = 7, 11
 ALL = ("full", "pure", "self")
@@ -25,7 +25,7 @@ def made(terms="full", *, scale=1.7, seed=0, **settings):
     ranks = {"rank2": 3, "rank3": 2, "k": 4} | settings
     sae = W.create("polysae", D, M, terms=terms, seed=seed, **ranks).double().eval()
     with torch.no_grad():
-        for p in (sae.C2, sae.C3, sae.b_dec):
+        for p in (sae.tensor("C2"), sae.tensor("C3"), sae.b_dec):
             if p is not None:
                 p.copy_(torch.randn(p.shape, generator=rng(), dtype=torch.float64))
         sae.scale.fill_(scale)
@@ -157,9 +157,9 @@ def test_training_keeps_the_frame_revives_and_resamples(seed):
     config = W.TrainConfig(steps=30, batch=32, lr=1e-2, dead_after=2, aux_k=4, resample_every=10)
     W.train(sae, WORLD, config)
     eye = torch.eye(D).expand(*sae.shape, D, D)
-    assert_close(sae.U.mT @ sae.U, eye, atol=1e-5, rtol=0)
-    assert bool((sae.C2 != 0).any())
-    assert bool((sae.C3 != 0).any())
+    assert_close(sae.tensor("U").mT @ sae.tensor("U"), eye, atol=1e-5, rtol=0)
+    assert bool((sae.tensor("C2") != 0).any())
+    assert bool((sae.tensor("C3") != 0).any())
 
 
 def test_aux_k_explains_the_residual_by_the_polynomial_without_its_bias():
@@ -168,22 +168,22 @@ def test_aux_k_explains_the_residual_by_the_polynomial_without_its_bias():
     out = sae.trace(x)
     dead = torch.zeros(M, dtype=torch.bool)
     dead[[2, 5, 8]] = True
-    f = torch.where(dead, out.pre, -torch.inf).topk(2)
+    f = torch.where(dead, out.evidence, -torch.inf).topk(2)
     f = torch.zeros(8, M, dtype=torch.float64).scatter(1, f.indices, f.values.relu())
     expected = (x - out.x_hat - (sae.decode(f / sae.scale) * sae.scale - sae.b_dec)).square().sum(1).mean()
-    assert_close(aux_k_loss(sae, out, dead, 2), expected)
+    assert_close(aux_k_loss(out, dead, 2), expected)
 
 
 def test_the_oracle_holds_the_truth_and_learns_the_rest():
     sae = oracle("polysae", WORLD, k=2)
     assert_close(sae.W_dec, WORLD.truth.features)
     assert set(sae.frozen) == {"C1", "b_dec"}
-    frame = sae.U.detach().clone()
+    frame = sae.tensor("U").detach().clone()
     W.train(sae, WORLD, W.TrainConfig(steps=30, batch=8, normalise=False))
     assert_close(sae.W_dec, WORLD.truth.features, atol=1e-5, rtol=0)
-    assert_close(sae.U.mT @ sae.U, torch.eye(sae.U.shape[1]), atol=1e-5, rtol=0)
-    assert bool((sae.C2 != 0).any())
-    assert float((sae.U - frame).detach().abs().max()) > 0.01
+    assert_close(sae.tensor("U").mT @ sae.tensor("U"), torch.eye(sae.tensor("U").shape[1]), atol=1e-5, rtol=0)
+    assert bool((sae.tensor("C2") != 0).any())
+    assert float((sae.tensor("U") - frame).detach().abs().max()) > 0.01
 
 
 def test_the_oracle_of_more_features_than_dimensions_holds_the_truth_too():

@@ -314,13 +314,13 @@ def test_more_steps_at_inference_go_on_where_fewer_stopped():
     with torch.no_grad():
         error, before = [], sae.encode(x)
         for steps in (1, 2, 3, 6, 12):
-            sae.steps = steps
+            sae.encoder.steps = steps
             error.append(float((sae(x) - x).square().sum()))
             if steps == 3:
                 assert_close(sae.encode(x), before)
         assert error == sorted(error, reverse=True)
         assert error[-1] < error[0] / 5
-        sae.steps = 12
+        sae.encoder.steps = 12
         assert int((sae.train().trace(x).dense() != 0).sum(-1).max()) <= 3
 
 
@@ -329,9 +329,9 @@ def test_lista_starts_as_ista_on_its_own_loss():
     x, W = normal(50, 16), sae.W_dec.detach()
     with torch.no_grad():
         out = sae.trace(x)
-        total = torch.stack(list(sae.loss(x, out).values())).sum(0)
+        total = torch.stack(list(sae.loss(out).values())).sum(0)
     assert bool((total.diff() < 0).all())
-    assert_close(sae.largest, torch.linalg.eigvalsh(W.mT @ W)[..., -1], rtol=1e-2, atol=0)
+    assert_close(sae.tensor("largest"), torch.linalg.eigvalsh(W.mT @ W)[..., -1], rtol=1e-2, atol=0)
     f, left = out.dense()[-1], (x - out.x_hat[-1]) @ W[-1].T  # optimality of the lasso
     assert float((left.abs() - 0.25).max()) < 1e-3
     assert_close(left[f.abs() > 1e-2], 0.25 * f[f.abs() > 1e-2].sign(), atol=1e-3, rtol=0)

@@ -10,9 +10,9 @@ from torch.testing import assert_close
 import synthetic as S
 import workbench as W
 from workbench import kernels
+from workbench.parts.objectives import steer
 from workbench.parts.prefixes import levels_of, prefix_loss, split, track_frequency
 from workbench.parts.sparsifiers import fired
-from workbench.variants.jumprelu import steer
 
 WORLD = S.SparseMixture(n_true=12, d=8, firing=S.Independent(S.Constant(0.15)), bias_norm=0.5)
 
@@ -66,16 +66,16 @@ def test_the_loss_is_that_of_prefixes_decoded_one_by_one(m, by_frequency):
     x, widths = noise(30, 8), [round(0.1 * m), m // 2, m]
     order = torch.arange(m).expand(2, m)
     if by_frequency:
-        sae.frequency.copy_(noise(2, m).abs())
-        order = sae.frequency.argsort(-1, descending=True)
+        sae.tensor("frequency").copy_(noise(2, m).abs())
+        order = sae.tensor("frequency").argsort(-1, descending=True)
     out = sae.trace(x)
     assert isinstance(out.codes, W.Codes) == (m > kernels.DENSE_BELOW)
-    sae.loss(x, out)["mse"].sum().backward()
+    sae.loss(out)["mse"].sum().backward()
     got = {name: p.grad.clone() for name, p in sae.named_parameters()}
     sae.zero_grad()
     one, two, full = plain_errors(sae, x, sae.trace(x).dense(), order, widths)
     expected = (0.5 * one + 0.5 * two + full) / 2
-    assert_close(sae.loss(x, out)["mse"], expected)
+    assert_close(sae.loss(out)["mse"], expected)
     expected.sum().backward()
     for name, parameter in sae.named_parameters():
         assert_close(got[name], parameter.grad, msg=name)
@@ -88,8 +88,8 @@ def test_what_the_full_loss_trains(m, detach, touched):
     sae = W.create("matryoshka", 8, m, k=9, prefixes=(0.25, 0.5, 1.0), detach=detach, inner_weight=0)
     x = noise(30, 8)
     out = sae.trace(x)
-    assert_close(sae.loss(x, out)["mse"], (x - out.x_hat).square().sum(-1).mean(-1))
-    sae.loss(x, out)["mse"].backward()
+    assert_close(sae.loss(out)["mse"], (x - out.x_hat).square().sum(-1).mean(-1))
+    sae.loss(out)["mse"].backward()
     moved = [bool(part.any()) for part in sae.W_dec.grad.tensor_split([m // 4, m // 2])]
     assert {level for level, yes in enumerate(moved) if yes} == touched
     assert bool(sae.b_dec.grad.any())
@@ -130,14 +130,14 @@ def test_the_step_by_hand():
         sae.W_dec.copy_(rows.expand(2, 2, 2))
         sae.W_enc.copy_(rows.mT.expand(2, 2, 2))
     out = sae.trace(torch.tensor([[1.0, 0.8]]))
-    assert_close(out.pre, torch.tensor([[[1.128, 1.24]], [[0.628, 0.94]]]))
+    assert_close(out.evidence, torch.tensor([[[1.128, 1.24]], [[0.628, 0.94]]]))
     assert_close(out.dense(), torch.tensor([[[0.0, 1.24]], [[0.628, 0.94]]]))
     sae.finish_step(out)
-    assert_close(sae.guess_threshold, torch.tensor([1.24, 1.0]))
-    assert_close(sae.threshold, torch.tensor([1.24, 0.628]))
+    assert_close(sae.tensor("guess_threshold"), torch.tensor([1.24, 1.0]))
+    assert_close(sae.tensor("threshold"), torch.tensor([1.24, 0.628]))
     with torch.no_grad():
-        sae.guess_threshold.fill_(1.1)
-        sae.threshold.fill_(1.0)
+        sae.tensor("guess_threshold").fill_(1.1)
+        sae.tensor("threshold").fill_(1.0)
     assert_close(sae.eval().encode(torch.tensor([[1.0, 0.8]])), torch.tensor([[[1.128, 1.24]]] * 2))
 
 
@@ -166,8 +166,8 @@ def test_the_weight_follows_where_the_trend_leads():
 def test_training_reaches_the_target_of_each_member():
     sae = W.create("jumprelu", 8, 24, target_l0=[1.0, 2.5], l0=0.1, through=True, gain=0.01)
     W.train(sae, WORLD, W.TrainConfig(steps=900, batch=64, lr=5e-3, penalty_warm_up=0.0))
-    assert_close(sae.control[:, 1], torch.tensor([1.0, 2.5]), atol=0, rtol=0.15)
-    assert sae.control[0, 0] > sae.control[1, 0]
+    assert_close(sae.tensor("control")[:, 1], torch.tensor([1.0, 2.5]), atol=0, rtol=0.15)
+    assert sae.tensor("control")[0, 0] > sae.tensor("control")[1, 0]
 
 
 @pytest.mark.parametrize("targets", [[0.0, 4.0], -1.0])
@@ -195,7 +195,7 @@ def test_state_survives_saving_a_break_and_a_stack(name, tmp_path):
     W.train(alone, WORLD, config)
     for key, value in alone.state_dict().items():
         assert_close(stack.state_dict()[key][1] if value.ndim or key != "scale" else value, value, msg=key)
-    assert bool(alone.get_buffer("control" if name == "jumprelu" else "frequency").any())
+    assert bool(alone.tensor("control" if name == "jumprelu" else "frequency").any())
 
     def stop(progress):
         if progress.step == 7:
@@ -238,7 +238,7 @@ def test_every_recipe_builds_and_takes_steps(name):
 
 def test_a_recipe_knows_the_protocol():
     sae, config = W.recipe("ista_matryoshka", 768, 4096)
-    assert (sae.shape, float(sae.k), sae.widths) == ((), 25.0, [128, 512, 2048, 4096])
+    assert (sae.shape, float(sae.k), sae.objective["mse"].widths) == ((), 25.0, [128, 512, 2048, 4096])
     wanted = {
         "lr": 3e-4,
         "decay": 1 / 3,

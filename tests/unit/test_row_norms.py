@@ -29,7 +29,7 @@ def stretched(name, seed, equal=False, **settings):
     rng = S.stream(5, "stretch")
     for parameter in ("b_enc", "b_gate", "b_mag", "b_dec"):
         if parameter in sae._parameters:
-            sae.get_parameter(parameter).copy_(0.1 * torch.randn(sae.get_parameter(parameter).shape, generator=rng))
+            sae.tensor(parameter).copy_(0.1 * torch.randn(sae.tensor(parameter).shape, generator=rng))
     for threshold in ("threshold", "guess_threshold"):
         if hasattr(sae, threshold):
             getattr(sae, threshold).fill_(0.4)
@@ -45,7 +45,7 @@ def held(sae):
     with torch.no_grad():
         for rate in ("threshold_rate", "down", "up"):
             if rate in dict(sae.named_buffers()):
-                sae.get_buffer(rate).zero_()
+                sae.tensor(rate).zero_()
         if sae.name == "bias_adaptation":
             sae.step.fill_(1e-12)
         if sae.name == "lista":
@@ -61,7 +61,7 @@ def test_folding_leaves_every_reconstruction(name, seed, equal):
     before = sae(X).detach()
     unit = fold_row_norms(sae)
     assert unit == (name in FOLDED or (equal and name in EQUAL))
-    assert sae.unit_decoder == unit
+    assert sae.decoder.unit == unit
     assert_close(sae(X).detach(), before, rtol=1e-5, atol=1e-6)
     if unit:
         assert_close(sae.W_dec.norm(dim=-1), torch.ones(*sae.shape, 20))
@@ -78,7 +78,7 @@ def test_frozen_tensors_are_not_folded():
     rows, encoder = stretched("relu", 0), stretched("relu", 0)
     rows.frozen, encoder.frozen = ("W_dec",), ("W_enc",)
     assert fold_row_norms(rows)
-    assert rows.unit_decoder
+    assert rows.decoder.unit
     assert not fold_row_norms(encoder)
     assert float(rows.W_dec[0].norm()) == float(encoder.W_dec[0].norm()) != 1
 
@@ -104,9 +104,9 @@ def test_a_step_of_size_0_leaves_rows_of_any_norm(tmp_path, name, seed):
     before = sae(X).detach()
     W.train(sae, WORLD, STILL)
     assert float((sae(X).detach() - before).norm() / before.norm()) < 1e-5
-    assert sae.unit_decoder == (name in FOLDED)
+    assert sae.decoder.unit == (name in FOLDED)
     again = held(W.load(sae.save(tmp_path / "sae")))
-    assert again.unit_decoder == sae.unit_decoder
+    assert again.decoder.unit == sae.decoder.unit
     W.train(again, WORLD, STILL)
     assert float((again(X).detach() - before).norm() / before.norm()) < 1e-5
 

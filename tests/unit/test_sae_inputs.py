@@ -147,7 +147,7 @@ def test_the_callers_defaults_change_nothing(name):
 
     def trained():
         sae = W.create(name, D, 320, seed=[0, 1], **SETTINGS.get(name, {}))
-        config = W.TrainConfig(steps=4, batch=16, dead_after=2, resample_every=3, aux_k=4 * sae.linear_pre)
+        config = W.TrainConfig(steps=4, batch=16, dead_after=2, resample_every=3, aux_k=4 * sae.has_evidence)
         W.train(sae, Rows(), config)
         return sae.state_dict() | {"x_hat": sae(Rows.x[:9]).detach()}
 

@@ -54,7 +54,7 @@ def test_rows_themselves_count_once_each():
 def test_a_training_sae_is_evaluated_in_evaluation_mode_and_left_as_it_was():
     sae = W.create("batch_topk", WORLD.d, 48, k=3).train()
     with torch.no_grad():
-        sae.threshold.fill_(1e9)
+        sae.tensor("threshold").fill_(1e9)
     assert W.evaluate(sae, X)["l0"] == 0
     assert sae.training
 

@@ -21,7 +21,7 @@ from workbench.parts.semi_nmf import (
     refitted,
     winner_take_all,
 )
-from workbench.variants.semi_nmf import SemiNmf
+from workbench.variants.semi_nmf import of_factors
 
 
 def normal(*shape, name="0"):
@@ -254,7 +254,7 @@ def test_what_cannot_be_is_refused(more, rule):
 
 def test_the_dictionary_of_a_fit_is_scored_like_any_sae():
     x, rows = disjoint()
-    sae = SemiNmf.of(fit(x, 6, share=1 / 6, iterations=600))
+    sae = of_factors(fit(x, 6, share=1 / 6, iterations=600))
     assert match(sae.W_dec, rows.float()).mean_matched > 0.99
     assert_close(sae.W_dec.norm(dim=1), torch.ones(6))
     assert loss(x.float(), sae.encode(x.float()), sae.W_dec) < 1e-4 * float(x.square().sum())
@@ -277,7 +277,7 @@ def test_a_lone_row_shrinks_by_half_the_weight():
     sae.scale.fill_(2.0)
     assert_close(sae.encode(x), (2 * x @ sae.W_dec.mT - 0.4).relu() / 2)
     out = sae.trace(x)
-    terms = sae.loss(x, out)
+    terms = sae.loss(out)
     assert_close(terms["l1"], 0.8 * out.dense().sum(-1).mean())
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from workbench.parts.annealed_power import RECENT, AnnealedPower, power_sum
 
 import synthetic as S
 import workbench as W
-from workbench.parts.annealed_power import RECENT, AnnealedPower, power_sum
 from workbench.parts.nuclear_norm import balanced, factored_norm, nuclear_norm
 
 WORLD = S.SparseMixture(n_true=8, d=6, firing=S.ExactlyK(2))
@@ -115,8 +115,8 @@ def by_hand(**settings):
     with torch.no_grad():
         sae.W_enc.copy_(torch.eye(2))
         sae.W_dec.copy_(torch.eye(2))
-        sae.P.copy_(torch.tensor([[1.0], [0.0]]))
-        sae.Q.copy_(torch.tensor([[0.0, 2.0]]))
+        sae.tensor("P").copy_(torch.tensor([[1.0], [0.0]]))
+        sae.tensor("Q").copy_(torch.tensor([[0.0, 2.0]]))
     return sae
 
 
@@ -126,7 +126,7 @@ def test_both_readings_by_hand():
     assert sae.encode(x).tolist() == [[3.0, 6.0], [0.0, -3.0]]
     assert sae(x).tolist() == [[3.0, 6.0], [0.0, -3.0]]
     out = sae.trace(x)
-    losses = {name: float(value.detach()) for name, value in sae.loss(x, out).items()}
+    losses = {name: float(value.detach()) for name, value in sae.loss(out).items()}
     assert losses["mse"] == pytest.approx((49 + 16 + 64) / 2)
     assert losses["power"] == pytest.approx((3 + 5) / 2)
     assert losses["norm"] == pytest.approx(0.5 * 10 / 2**0.5)  # |R|_* = |(6, -8)|
@@ -134,7 +134,7 @@ def test_both_readings_by_hand():
     assert aside.encode(x).tolist() == [[3.0, 0.0], [0.0, 5.0]]
     assert aside(x).tolist() == [[3.0, 6.0], [0.0, -3.0]]
     factored = by_hand(norm="factored")
-    assert float(factored.loss(x, factored.trace(x))["norm"].detach()) == pytest.approx(0.5 * (25 / 2 + 4) / 2)
+    assert float(factored.loss(factored.trace(x))["norm"].detach()) == pytest.approx(0.5 * (25 / 2 + 4) / 2)
 
 
 def test_both_parts_look_from_b_dec():
@@ -151,8 +151,8 @@ def test_both_parts_look_from_b_dec():
 def test_the_sparse_part_alone_sets_the_penalty():
     sae = by_hand()
     sae.after_step(sae.trace(torch.tensor([[3.0, -1.0], [-4.0, 5.0]])))
-    assert float(sae.penalty.recent[0, 0]) == pytest.approx((3 + 5) / 2)  # of S + R it would be (9 + 3) / 2
-    assert float(sae.penalty.recent[0, 1]) == pytest.approx((3**0.9 + 5**0.9) / 2)
+    assert float(sae.tensor("penalty.recent")[0, 0]) == pytest.approx((3 + 5) / 2)  # of S + R it would be (9 + 3) / 2
+    assert float(sae.tensor("penalty.recent")[0, 1]) == pytest.approx((3**0.9 + 5**0.9) / 2)
 
 
 def test_the_penalty_goes_where_the_sae_goes():

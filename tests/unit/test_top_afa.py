@@ -168,30 +168,30 @@ def test_loss_terms_by_hand():
     sae = W.create("top_afa", 8, 20, afa=0.25, aux=0.5, aux_latents=2)
     x = WORLD.sample(30, rng).x
     out = sae.trace(x)
-    terms = sae.loss(x, out)
+    terms = sae.loss(out)
     gap = out.dense().norm(dim=1) - x.norm(dim=1)
     assert_close(terms["afa"], 8 * 0.25 * gap.square().mean())
     assert_close(terms["mse"], (x - out.x_hat).square().sum(1).mean())
     assert "aux" not in terms
-    sae.silent[:10] = 4.0  # with this batch five, where they stay silent
-    sae.silent[10:12] = 3.0  # not yet dead
+    sae.tensor("silent")[:10] = 4.0  # with this batch five, where they stay silent
+    sae.tensor("silent")[10:12] = 3.0  # not yet dead
     sae.W_enc.data[:, :4] = 0.0  # some that do
     out = sae.trace(x)
     fires = (out.dense() > 0).any(0)
     dead = ~fires & (torch.arange(20) < 10)
     assert 4 <= int(dead.sum()) < 10
-    a = torch.where(dead, (out.pre @ sae.W_enc).relu(), 0.0)
+    a = torch.where(dead, (out.evidence @ sae.W_enc).relu(), 0.0)
     values, index = a.topk(2, dim=1)
     guess = torch.zeros_like(a).scatter(1, index, values) @ sae.W_dec
-    assert_close(sae.loss(x, out)["aux"], 0.5 * (x - out.x_hat - guess).square().sum(1).mean())
+    assert_close(sae.loss(out)["aux"], 0.5 * (x - out.x_hat - guess).square().sum(1).mean())
 
 
 def test_aux_leaves_members_without_dead_latents_alone():
     sae = W.create("top_afa", 8, 20, seed=[0, 1])
-    sae.silent[1, :3] = 9.0
+    sae.tensor("silent")[1, :3] = 9.0
     sae.W_enc.data[1, :, :3] = 0.0  # silent in this batch too
     x = WORLD.sample(30, rng).x
-    aux = sae.loss(x, sae.trace(x))["aux"].detach()
+    aux = sae.loss(sae.trace(x))["aux"].detach()
     assert float(aux[0]) == 0.0
     assert float(aux[1]) > 0.0
 
@@ -202,8 +202,8 @@ def test_silent_batches_are_counted():
         sae.W_enc[0, :, 7] = 0.0  # never fires
     for _ in range(3):
         sae.finish_step(sae.trace(WORLD.sample(64, rng).x))
-    assert float(sae.silent[0, 7]) == 3.0
-    assert float(sae.silent[1].min()) == 0.0
+    assert float(sae.tensor("silent")[0, 7]) == 3.0
+    assert float(sae.tensor("silent")[1].min()) == 0.0
 
 
 def test_no_gradient_goes_through_the_choice():
@@ -283,5 +283,5 @@ def test_the_trivial_optimum_is_one():
         sae.W_enc.copy_(torch.cat((basis, -basis), 1).expand_as(sae.W_enc))
         sae.W_dec.copy_(sae.W_enc.mT)
     x = WORLD.sample(100, rng).x
-    terms = sae.loss(x, sae.trace(x))
+    terms = sae.loss(sae.trace(x))
     assert float(sum(terms.values()).detach().max()) < 1e-8

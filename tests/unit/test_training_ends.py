@@ -123,7 +123,7 @@ def test_ctrl_c_inside_a_step_leaves_a_whole_sae_to_go_on_from(tmp_path, monkeyp
     W.train(part, WORLD, config, on_step=lambda _: copies.append(state(part)))
     assert any(all(torch.equal(v, c[name]) for name, v in state(sae).items()) for c in copies)
     W.train(sae, WORLD, config, checkpoint=file, resume=True)
-    assert sae.unit_decoder
+    assert sae.decoder.unit
     for name, value in state(unbroken).items():
         assert torch.equal(value, state(sae)[name]), name
 
@@ -257,7 +257,7 @@ def test_fresh_is_what_creation_says_and_no_guess(tmp_path):
 def test_every_variant_trains_in_bfloat16(name, m):
     settings = {"iterations": 20} if name == "semi_nmf" else {}
     sae = W.create(name, 8, m, seed=[0, 1], **settings)
-    aux = 4 * sae.linear_pre
+    aux = 4 * sae.has_evidence
     config = W.TrainConfig(steps=5, batch=16, bf16=True, dead_after=2, resample_every=3, aux_k=aux)
     W.train(sae, WORLD, config)
     assert {value.dtype for value in sae.state_dict().values()} == {torch.float32}
@@ -267,7 +267,7 @@ def test_every_variant_trains_in_bfloat16(name, m):
 def test_short_floats_round_rows_and_keep_them_of_norm_1():
     sae = W.create("topk", 8, 300, k=4).bfloat16()
     W.train(sae, WORLD, SHORT)
-    assert sae.unit_decoder
+    assert sae.decoder.unit
     assert ((sae.W_dec.float().norm(dim=-1) - 1).abs() < 0.01).all()
 
 

@@ -16,6 +16,7 @@ from synthetic.base.errors import must, pick
 from synthetic.base.schema import NUMBER, OBJECT, TEXT, checked_fields, optional, read_json, shown, whole
 from workbench.interop.assembly import assembled, content_of, floats, must_agree, shape_of
 from workbench.sae import SAE
+from workbench.variants import variant_shelf
 
 WEIGHTS, CONFIG = "ae.pt", "config.json"
 _LINEAR = {"W_enc": "encoder.weight", "b_enc": "encoder.bias", "W_dec": "decoder.weight"}
@@ -78,7 +79,8 @@ def load(folder: Path) -> SAE:
 
 def _settings(variant: str, trainer: dict[str, Any], content: dict[str, Any], m: int) -> dict[str, Any]:
     """k, where latents are selected, and what training would go on with."""
-    if variant not in ("topk", "batch_topk", "matryoshka"):
+    known = variant_shelf()[variant].defaults
+    if "k" not in known:
         return {}
     stored = content.get("k")
     own = int(stored) if isinstance(stored, Tensor) and stored.numel() == 1 else None
@@ -86,11 +88,11 @@ def _settings(variant: str, trainer: dict[str, Any], content: dict[str, Any], m:
     must(k is not None, f"{CONFIG}: trainer.k", "given for this class", "none", "copy the folder whole")
     agree = own is None or trainer.get("k") in (None, own)
     must(agree, f"{CONFIG}: trainer.k", f"{own}, that of {WEIGHTS}", trainer.get("k"), "copy the folder whole")
-    if variant == "topk":
+    if "threshold_rate" not in known:
         return {"k": k}
     beta = trainer.get("threshold_beta")
     settings: dict[str, Any] = {"k": float(k or 0), "threshold_rate": 1 - (0.999 if beta is None else float(beta))}
-    return settings | ({"prefixes": _prefixes(content.get("group_sizes"), m)} if variant == "matryoshka" else {})
+    return settings | ({"prefixes": _prefixes(content.get("group_sizes"), m)} if "prefixes" in known else {})
 
 
 def _prefixes(sizes: Any, m: int) -> tuple[float, ...]:

@@ -13,8 +13,8 @@ from workbench.lm.hooks import HookPoint, capture
 from workbench.lm.models import LanguageModel
 from workbench.lm.store import ActivationStore
 from workbench.metrics.attribution import by_source, constant, head_share
-from workbench.ratios import difference, ratio
 from workbench.parts.encoders import Affine
+from workbench.ratios import difference, ratio
 from workbench.sae import SAE, must_be_single
 
 

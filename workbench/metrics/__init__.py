@@ -138,11 +138,10 @@ def null(
         fresh.scale.copy_(sae.scale)
         if "b_dec" not in fresh.frozen:
             fresh.b_dec.copy_((x.mean(0) * fresh.scale).expand_as(fresh.b_dec))
-        rows = {name: value.clone() for name, value in fresh.named_parameters()}
+        rows = fresh.W_dec.clone()
         fresh.train()
         fresh.finish_step(fresh.trace(fresh.own_units(x)))
-        for name, value in fresh.named_parameters():  # some variants learn in that step
-            value.copy_(rows[name])
+        fresh.W_dec.copy_(rows)  # some variants learn in that step
     scores = evaluate(fresh, source, n, seed, metrics=metrics)
     return {name: (float(v.mean()), float(v.std())) for name, v in scores.items()}
 

@@ -28,6 +28,13 @@ def squared_error(x: Tensor, x_hat: Tensor) -> Float[Tensor, "*s"]:
     return (x_hat - x).square().sum(-1).mean(-1)
 
 
+def drawn(seed: Any, shape: tuple[int, ...], name: str, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
+    """One draw a member of a stack from the named stream of its seed, stacked: (*s, ...)."""
+    seeds = np.broadcast_to(np.asarray(seed, dtype=np.int64), shape).ravel().tolist()
+    members = torch.stack([draw(stream(seed, name)) for seed in seeds])
+    return members.view(*shape, *members.shape[1:])
+
+
 # --- a stack ----------------------------------------------------------------------------------------------------------
 
 
@@ -57,9 +64,7 @@ class Sizes:
 
     def drawn(self, name: str, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
         """One draw a member from the named stream of its seed, stacked: (*s, ...)."""
-        seeds = np.broadcast_to(np.asarray(self.seed, dtype=np.int64), self.shape).ravel().tolist()
-        members = torch.stack([draw(stream(seed, name)) for seed in seeds])
-        return members.view(*self.shape, *members.shape[1:])
+        return drawn(self.seed, self.shape, name, draw)
 
     @cached_property
     def rows(self) -> Float[Tensor, "*s m d"]:

@@ -16,7 +16,7 @@ from workbench.parts.bias_control import positive
 from workbench.parts.selections import BatchTopK, Selection
 from workbench.parts.semi_nmf import best_codes
 from workbench.parts.sparsifiers import masked, norm_match, packed, soft_threshold
-from workbench.settings import Count, LatentCount, Natural, NonNegative, Positive, Probability, Real
+from workbench.settings import Count, Natural, NonNegative, Positive, Probability, Real
 
 
 def product(
@@ -300,6 +300,12 @@ class NormMatched(Linear):
         chosen = norm_match(size, tau, rule=self.rule, sentinel=mark, least=self.least[..., None], most=most)
         return Coded(masked(a, chosen), evidence, seen)
 
+    @property
+    def as_published(self) -> bool:
+        """Whether the rule is that of the reference: nearest in norm to |x - b_dec|, one latent at least."""
+        free = bool((self.least == 1).all() and (self.most == 0).all())
+        return free and self.rule == "norm" and self.target == "centred"
+
     def matched(self, seen: Float[Tensor, "*s n d"], decoder: Decoder) -> Float[Tensor, "*s n d"]:
         """What the norm of the latents is to match that of."""
         return seen if self.target == "centred" else seen + decoder.b_dec[..., None, :]
@@ -409,9 +415,7 @@ class LeastSquares(Encoder):
     def forward(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Coded:
         kernels.must_be_plain("LeastSquares")
         evidence = product(x, decoder.rows.mT, decoder.b_dec)
-        codes = best_codes(
-            evidence.detach(), decoder.rows.detach(), l1=self.l1 / 2, iterations=self.iterations
-        )
+        codes = best_codes(evidence.detach(), decoder.rows.detach(), l1=self.l1 / 2, iterations=self.iterations)
         return Coded(codes, evidence, x)
 
     def scaled(self) -> dict[str, Tensor] | None:

@@ -352,7 +352,9 @@ class Nuclear(Term):
     warmed = True
     gamma: Tensor
 
-    def __init__(self, stack: Sizes, gamma: NonNegative = 1.0, norm: Literal["nuclear", "factored"] = "nuclear") -> None:
+    def __init__(
+        self, stack: Sizes, gamma: NonNegative = 1.0, norm: Literal["nuclear", "factored"] = "nuclear"
+    ) -> None:
         super().__init__()
         self.keep(gamma=stack.real(gamma))
         self.size = nuclear_norm if norm == "nuclear" else factored_norm

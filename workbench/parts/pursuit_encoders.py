@@ -103,9 +103,7 @@ class OrthogonalPursuit(Picking):
     def forward(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Coded:
         """Coefficients on the picked rows."""
         kernels.must_be_plain("OrthogonalPursuit")
-        path = pursuit.orthogonal_matching_pursuit(
-            centred(x, decoder), decoder.rows, self.picks, select=self.select
-        )
+        path = pursuit.orthogonal_matching_pursuit(centred(x, decoder), decoder.rows, self.picks, select=self.select)
         return Coded(path.codes(decoder.rows.shape[-2]), None, x)
 
     def scaled(self) -> dict[str, Tensor] | None:

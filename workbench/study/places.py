@@ -132,7 +132,7 @@ class Stack(Unit):
             "n_true": source.truth.n_true if isinstance(source, World) else getattr(source, "n_true", None),
             "d": source.d,
             "m": arm.m,
-            "k": arm.settings.get("k", getattr(default, "default", None)),
+            "k": arm.settings.get("k", default),
             "lr": lr if isinstance(lr, int | float) else None,
             **place.columns,
         }

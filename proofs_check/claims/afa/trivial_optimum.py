@@ -11,7 +11,8 @@ import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import SEEDS, numbers, rows_of
-from workbench.sae import SAE, Pass
+from workbench.parts.base import Pass
+from workbench.sae import SAE
 from workbench.tensors import TENSOR
 from workbench.theory import afa, top_afa
 from workbench.variants import create
@@ -54,7 +55,7 @@ def _conclusion(case: SignSplit) -> dict[str, Part]:
     f = out.dense()
     f2 = f.square().sum(1)
     with torch.no_grad():
-        objective = sum(case.sae.loss(case.x, out).values())
+        objective = sum(case.sae.loss(out).values())
     plus, minus = top_afa.sign_split(case.x @ case.basis, ops=TENSOR)
     return {
         "objective 0": equal(objective, 0.0, unit=x2.mean()),

@@ -14,6 +14,8 @@ from proofs_check.claim import digits
 from proofs_check.instances.draw import SEEDS, numbers
 from workbench import SAE, create
 from workbench.metrics import attribution
+from workbench.parts.base import dense
+from workbench.parts.encoders import Affine
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,13 +70,15 @@ class Layer:
     def pre(self) -> Float[Tensor, "t m"]:
         """Pre-activations of the shipped SAE, in its own units."""
         with torch.no_grad():
-            return self.sae.pre(self.sae.inputs(self.z * self.scale))
+            return self.sae.trace(self.z * self.scale).evidence
 
     def latents(self, pre: Float[Tensor, "*n m"]) -> Float[Tensor, "*n m"]:
         """What the shipped SAE keeps of pre-activations."""
+        encoder = self.sae.encoder
+        if not isinstance(encoder, Affine):
+            raise TypeError(encoder)
         with torch.no_grad():
-            codes = self.sae.activate(pre.flatten(0, -2))
-        return (codes if isinstance(codes, Tensor) else codes.dense()).view(pre.shape)
+            return dense(encoder.selection(pre.flatten(0, -2))).view(pre.shape)
 
     @cached_property
     def parts(self) -> Float[Tensor, "t heads m"]:
@@ -87,7 +91,8 @@ class Layer:
         blocks = self.z.view(len(self.z), self.heads, -1)
         kept = 1 - torch.eye(self.heads, dtype=torch.float64)
         with torch.no_grad():
-            return self.sae.pre((blocks * kept[:, None, :, None]).flatten(2) * self.scale)
+            z = (blocks * kept[:, None, :, None]).flatten(2) * self.scale
+            return self.sae.trace(z.flatten(0, 1)).evidence.view(*z.shape[:2], -1)
 
     @cached_property
     def swapped(self) -> float:

@@ -42,7 +42,7 @@ class Outputs:
         """Latents, loss, and its gradient in W_dec, on z or on z W."""
         sae, x = self.sae(moved), self.z @ self.W if moved else self.z
         out = sae.trace(x)
-        loss = sum(sae.loss(x, out).values(), torch.zeros((), dtype=torch.float64))
+        loss = sum(sae.loss(out).values(), torch.zeros((), dtype=torch.float64))
         (gradient,) = torch.autograd.grad(loss, [sae.W_dec])
         return out.dense().detach(), loss.detach(), gradient
 

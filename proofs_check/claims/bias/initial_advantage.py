@@ -56,11 +56,11 @@ def _found(cosine: float, rate: float) -> list[float]:
     start = cosine * rows + (1 - cosine**2) ** 0.5 * noise / noise.norm(dim=-1, keepdim=True)
     sae = create("bias_adaptation", D, LATENTS, seed=list(SEEDS), rate=rate).train()
     with torch.no_grad():
-        sae.row.copy_(start)
+        sae.tensor("row").copy_(start)
         sae.W_dec.copy_(start)
         for step in range(STEPS):
             sae.finish_step(sae.trace(world.sample(ROWS, stream(0, "train", step)).x * D**0.5))
-    return ((sae.row * rows).sum(-1) > 0.9).double().mean(-1).tolist()
+    return ((sae.tensor("row") * rows).sum(-1) > 0.9).double().mean(-1).tolist()
 
 
 def _conclusion(case: Start) -> dict[str, Part]:

@@ -1,11 +1,9 @@
 """Small trained stacks that the claims of bias adaptation measure: each is trained once in a process."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from hypothesis import strategies as st
@@ -19,7 +17,6 @@ from workbench import TrainConfig, create, train
 from workbench.metrics import collect, recall
 from workbench.metrics.evidence import Evidence
 from workbench.parts import bias_control
-from workbench.variants import group_bias_adaptation as variant
 
 SEEDS = (0, 1, 2)
 """of initial weights; a stack of these shares its batches"""
@@ -118,19 +115,17 @@ def recovered(cosines: Tensor, level: float = 0.9) -> float:
 
 
 @lru_cache(maxsize=64)
-def _trained(bench: Bench, seeds: tuple[int, ...], ceilings: Callable, adapted: Callable) -> list[Evidence]:
-    """Evidence of a stack trained with these functions in the variant, which took its own names of them."""
+def _trained(bench: Bench, seeds: tuple[int, ...], *_: Callable) -> list[Evidence]:
+    """Evidence of a stack trained with the functions named last, as `bias_control` has them now."""
     sae = create(bench.variant, bench.d, bench.m, seed=list(seeds), **bench.settings)
     plain: dict[str, Any] = {"warm_up": 0.0, "decay": 0.0, "clip": None, "centre": False, "normalise": False}
-    if bench.variant == "group_bias_adaptation":
-        sae.targets.copy_(ceilings(sae.m, sae.groups, sae.high, sae.low)[0])
     threads = torch.get_num_threads()
-    with ExitStack() as used:
-        used.callback(torch.set_num_threads, threads)
-        used.enter_context(patch.object(variant, "adapted", adapted))
-        torch.set_num_threads(1)
+    torch.set_num_threads(1)
+    try:
         train(sae, bench.world, TrainConfig(steps=bench.steps, batch=128, lr=bench.lr, **plain))
         return collect(sae, bench.world, _SAMPLES, seed=0)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def each_seed(**changes: Any) -> SearchStrategy[Bench]:

@@ -42,7 +42,7 @@ def _shipped(case: Factored) -> Tensor:
     poly, plain = (create(name, d, m, k=1) for name in ("polysae", "topk"))
     f = case.f[None].float()
     with torch.no_grad():
-        return (poly.combine(f) - f @ plain.W_dec).norm() / f.norm()
+        return (poly.decoder(f) - f @ plain.W_dec).norm() / f.norm()
 
 
 def _linear(symbols, ops):

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
-from unittest.mock import patch
 
 import torch
 
@@ -13,7 +12,6 @@ from workbench import TrainConfig, create, train
 from workbench.metrics import collect
 from workbench.metrics.levels import levels
 from workbench.parts import pursuit
-from workbench.variants import matching_pursuit as variant
 
 SEEDS = (0, 1, 2)
 """of initial weights; a stack of these shares its batches"""
@@ -50,18 +48,17 @@ class Toy:
 
 @lru_cache(maxsize=32)
 def _trained(
-    name: str, settings: tuple[tuple[str, Any], ...], world: tuple[float, float], steps: int, pursue: Callable
+    name: str, settings: tuple[tuple[str, Any], ...], world: tuple[float, float], steps: int, _: Callable
 ) -> list[tuple[float, float]]:
-    """Figures of a stack trained with this pursuit in the variant, which took its own name of it."""
+    """Figures of a stack trained with the pursuit named last, as `parts.pursuit` has it now."""
     rho, sd = world
     tree = concept_tree(rho, sd=sd)
     sae = create(name, tree.d, tree.n_true, seed=list(SEEDS), **dict(settings))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with patch.object(variant, "matching_pursuit", pursue):
-            train(sae, tree, TrainConfig(steps=steps, **_PLAIN))
-            found = [levels(evidence) for evidence in collect(sae, tree, 4000, seed=0)]
+        train(sae, tree, TrainConfig(steps=steps, **_PLAIN))
+        found = [levels(evidence) for evidence in collect(sae, tree, 4000, seed=0)]
     finally:
         torch.set_num_threads(threads)
     return [(float(values["flat_mse"]), float(values["hier_mse"])) for values in found]
