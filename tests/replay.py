@@ -5,7 +5,8 @@ import torch
 
 import workbench as W
 from synthetic.source import Batch, Codes, GroundTruth
-from workbench.sae import SAE
+from workbench.parts import Coded, Encoder, Rows, SquaredError
+from workbench.sae import Stack
 
 
 class Replay:
@@ -41,17 +42,22 @@ class Replay:
         return Batch(self.h @ self.features, Codes(indices, self.h, self.h.shape[1]))
 
 
-class Table(SAE):
-    """Latents read from a table whatever the input; b_dec is 0."""
+class Read(Encoder):
+    """Latents read from a table whatever the input."""
 
-    def __init__(self, rows, latents):
-        rows = torch.tensor(rows, dtype=torch.float32)
-        super().__init__(rows.shape[1], rows.shape[0])
-        self.W_dec.data = rows
-        self.latents = torch.tensor(latents, dtype=torch.float32)
+    def __init__(self, latents):
+        super().__init__()
+        self.latents = latents
 
-    def activate(self, pre):
-        return self.latents
+    def forward(self, x, decoder):
+        return Coded(self.latents, None, x)
+
+
+def Table(rows, latents):  # noqa: N802
+    """An SAE whose latents are a table; b_dec is 0."""
+    rows = torch.tensor(rows, dtype=torch.float32)
+    stack = Stack("table", rows.shape[1], rows.shape[0])
+    return stack.sae(Read(torch.tensor(latents, dtype=torch.float32)), Rows(stack, start=rows), SquaredError())
 
 
 def scores(rows, latents, h, features=None, **truth):

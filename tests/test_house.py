@@ -58,7 +58,7 @@ def test_no_figure_goes_through_pyplot(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "workbench" / "variants").glob("[a-z]*.py")), ids=lambda p: p.stem)
 def test_a_variant_is_one_file_with_its_source(path: Path) -> None:
     text = path.read_text()
-    assert text.count("@register(") == 1
+    assert text.count("@variant(") == 1
     assert "Source:" in text
 
 

@@ -74,6 +74,18 @@ class SAE(nn.Module):
         self.objective, self.rules = nn.ModuleDict(by_name), nn.ModuleList(rules)
         _ = self._places()
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """What parts have is changed there, or in place as by `sae.b_dec += 1`, and not hidden by a new attribute."""
+        if isinstance(value, nn.Parameter) and isinstance(getattr(SAE, name, None), property):
+            advice = f"write sae.{name}.copy_(...)"
+            must(value is getattr(self, name), f"{self.name}.{name}", "changed in place", "another parameter", advice)
+            return
+        if not hasattr(self, name) and "rules" in self._modules:
+            owners = [path for path, part in self.named_modules() if path and hasattr(part, name)]
+            rule, advice = "set on the part that has it", f"write sae.{owners[0] if owners else ''}.{name} = ..."
+            must(not owners, f"{self.name}.{name}", rule, owners, advice)
+        super().__setattr__(name, value)
+
     # names -----------------------------------------------------------------------------------------------------------
 
     def _places(self) -> list[tuple[str, nn.Module, str, bool]]:
@@ -321,11 +333,9 @@ class SAE(nn.Module):
                 (*s, n, d) are rows for each of its members.
         """
         rows, lead = self._rows(x)
-        if rows.numel():
-            f = dense(self.coded(rows * self.scale).latents) / self._divisor(rows)
-        else:
-            f = rows @ self.W_enc
-        return self._led(f, lead)
+        if not rows.numel():
+            return self._led(rows @ self.W_enc, lead)
+        return self._led(dense(self.coded(rows * self.scale).latents) / self._divisor(rows), lead)
 
     def decode(self, latents: Tensor | np.ndarray) -> Tensor:
         """Reconstruction in units of x of what `encode` returned."""
@@ -343,7 +353,7 @@ class SAE(nn.Module):
         return self._led(x_hat, lead)
 
     def interactions(self, members: Int[Tensor, "t order"]) -> Float[Tensor, "*s t d"]:
-        """Coefficients in `decode(f)` of products of latents; 0 of a linear decoder; see `parts.decoders.Polynomial`."""
+        """Coefficients in `decode(f)` of products of latents, 0 of a linear decoder; see `Polynomial`."""
         return self.decoder.interactions(members, self.scale)
 
     def own_units(self, x: Tensor | np.ndarray) -> Tensor:
@@ -494,7 +504,7 @@ _F = TypeVar("_F", bound=Maker)
 def variant(name: str, *, core: bool = False) -> Callable[[_F], _F]:
     """Function decorator: put a variant on the shelf; `core` ones run in the default experiment.
 
-    The function takes a `Stack` and settings with defaults, and returns `stack.sae(encoder, decoder, *terms_and_rules)`.
+    The function takes a `Stack` and settings with defaults and returns `stack.sae(encoder, decoder, *terms_and_rules)`.
     Annotations such as `Positive` say what its settings may be (`workbench.settings`).
 
     Raises:

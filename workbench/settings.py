@@ -51,26 +51,26 @@ class Within:
 
     def outside(self, m: int) -> list[float]:
         """Numbers that are refused, for tests."""
-        high = m if self.latents else self.high
+        high = float(m) if self.latents else self.high
         beyond = [] if high == math.inf else [high if self.below else high + 1]
         return [self.low if self.above else self.low - 1, *beyond]
 
 
 Whole = int | Tensor
 """a whole number, or one for each member of a stack"""
-Real = float | Tensor
+Real = float | int | Tensor
 """a number, or one for each member of a stack"""
-Count = Annotated[Whole, Within(1)]
-Natural = Annotated[Whole, Within(0)]
-LatentCount = Annotated[Whole, Within(1, latents=True)]
+Count = Annotated[Whole, Within(1.0)]
+Natural = Annotated[Whole, Within(0.0)]
+LatentCount = Annotated[Whole, Within(1.0, latents=True)]
 """a number of latents"""
-MeanCount = Annotated[Real, Within(0, above=True, latents=True)]
+MeanCount = Annotated[Real, Within(0.0, above=True, latents=True)]
 """a number of latents on average"""
-Positive = Annotated[Real, Within(0, above=True)]
-NonNegative = Annotated[Real, Within(0)]
-Share = Annotated[Real, Within(0, 1)]
-PositiveShare = Annotated[Real, Within(0, 1, above=True)]
-Probability = Annotated[Real, Within(0, 1, above=True, below=True)]
+Positive = Annotated[Real, Within(0.0, above=True)]
+NonNegative = Annotated[Real, Within(0.0)]
+Share = Annotated[Real, Within(0.0, 1.0)]
+PositiveShare = Annotated[Real, Within(0.0, 1.0, above=True)]
+Probability = Annotated[Real, Within(0.0, 1.0, above=True, below=True)]
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,15 @@
 """Every variant on the shelf keeps every law of the contract; nothing is listed by hand."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
 
-from workbench.check import LAWS, check_variant
-from workbench.sae import SAE, Pass, register, squared_error
+from workbench.check import LAWS, check_objective, check_variant
+from workbench.parts import Affine, Pass, Rows, Selection, Term, squared_error
+from workbench.parts.objectives import OBJECTIVES
+from workbench.sae import SAE, VARIANTS, Stack, variant
 from workbench.variants import variant_shelf
 
 
@@ -16,50 +20,75 @@ def test_variant_keeps_the_contract(name: str) -> None:
     assert not [f"{o.law}: {o.said}" for o in outcomes if not o.passed]
 
 
-class Crooked(SAE):
-    """Breaks as many laws as it can: a batch mean leaks in, a bias is unused, latents go negative."""
+class Leaky(Selection):
+    """A batch mean leaks in, a parameter is unused, latents go negative."""
 
-    def setup(self) -> None:
-        self.unused = torch.nn.Parameter(torch.zeros(*self.shape, self.m))
+    def __init__(self, stack: Stack) -> None:
+        super().__init__()
+        self.unused = torch.nn.Parameter(stack.zeros(stack.m))
 
-    def activate(self, pre: Tensor) -> Tensor:
+    def forward(self, pre: Tensor) -> Tensor:
         return pre - pre.mean(-2, keepdim=True)
 
-    def loss(self, x: Tensor, out: Pass) -> dict[str, Tensor]:
-        return {"mse": squared_error(x, out.x_hat).mean()}
+
+class OverAll(Term):
+    """One number for all members."""
+
+    name = "mse"
+
+    def forward(self, out: Pass) -> Tensor:
+        return squared_error(out.x, out.x_hat).mean()
+
+
+def crooked(stack: Stack) -> SAE:
+    return stack.sae(Affine(stack, Leaky(stack)), Rows(stack), OverAll())
+
+
+def broken(make: Callable[[Stack], SAE]) -> dict[str, str]:
+    """What the contract says of a variant, by law."""
+    try:
+        variant(make.__name__)(make)
+        found = check_variant(VARIANTS[make.__name__])
+        return {o.law.split()[0]: o.said for o in found if not o.passed}
+    finally:
+        VARIANTS.pop(make.__name__, None)
 
 
 def test_check_catches_a_variant_that_breaks_laws() -> None:
-    from workbench import sae as module
-
-    try:
-        register("crooked")(Crooked)
-        broken = {o.law.split()[0]: o.said for o in check_variant(Crooked) if not o.passed}
-    finally:
-        module.VARIANTS.pop("crooked", None)
-    assert {"C2", "C3", "C4", "C5"} <= set(broken)
-    assert "shape ()" in broken["C2"]
-    assert "gradient of" in broken["C5"]
+    said = broken(crooked)
+    assert {"C2", "C3", "C4", "C5"} <= set(said)
+    assert "got ()" in said["C2"]
+    assert "gradient of" in said["C5"]
 
 
-class Forgetful(SAE):
-    """Says that its loss needs kept latents alone, and penalises all pre-activations."""
+class Threshold(Selection):
+    """Says that the loss needs kept latents alone."""
 
-    selects = True
+    keeps_entries = True
 
-    def activate(self, pre: Tensor) -> Tensor:
+    def forward(self, pre: Tensor) -> Tensor:
         return pre * (pre > 0.5)
 
-    def loss(self, x: Tensor, out: Pass) -> dict[str, Tensor]:
-        return {"mse": squared_error(x, out.x_hat) + out.evidence.square().sum(-1).mean(-1)}
+
+class OfAll(Term):
+    """Penalises all pre-activations."""
+
+    name = "mse"
+
+    def forward(self, out: Pass) -> Tensor:
+        return squared_error(out.x, out.x_hat) + out.evidence.square().sum(-1).mean(-1)
 
 
-def test_check_catches_a_false_selects() -> None:
-    from workbench import sae as module
+def forgetful(stack: Stack) -> SAE:
+    return stack.sae(Affine(stack, Threshold()), Rows(stack), OfAll())
 
-    try:
-        register("forgetful")(Forgetful)
-        broken = {o.law.split()[0]: o.said for o in check_variant(Forgetful) if not o.passed}
-    finally:
-        module.VARIANTS.pop("forgetful", None)
-    assert "through the kept latents alone and through all differ" in broken["C5"]
+
+def test_check_catches_a_loss_that_needs_more_than_the_entries_kept() -> None:
+    assert "through the kept latents alone and through all differ" in broken(forgetful)["C5"]
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_an_objective_keeps_its_laws_on_three_encoders(name: str) -> None:
+    outcomes = list(check_objective(OBJECTIVES[name]))
+    assert len(outcomes) == 12
+    assert not [f"{o.law}: {o.said}" for o in outcomes if not o.passed]

@@ -8,7 +8,8 @@ from make_saelens_golden import CASES, METRICS, inputs, measure, sums
 
 import workbench as W
 from synthetic.source import Batch, Codes, GroundTruth
-from workbench.sae import SAE
+from workbench.parts import Coded, Encoder, Rows, SquaredError
+from workbench.sae import Stack
 
 GOLDEN = json.loads(METRICS.read_text())
 
@@ -43,18 +44,26 @@ class Replay:
         return Batch(self.x[rows], Codes(torch.arange(self.h.shape[1]).expand(n, -1), self.h[rows], self.h.shape[1]))
 
 
-class Table(SAE):
-    """An SAE with given rows that hands out given latents in order, in its own units where x is scaled."""
+class Read(Encoder):
+    """Hands out given latents in order."""
 
-    def __init__(self, decoder, b_dec, latents, scale):
-        super().__init__(decoder.shape[1], decoder.shape[0])
-        self.W_dec.data, self.b_dec.data, self.latents, self.at = decoder, b_dec * scale, latents * scale, 0
-        self.scale.fill_(scale)
+    def __init__(self, latents):
+        super().__init__()
+        self.latents, self.at = latents, 0
 
-    def activate(self, pre):
-        rows = slice(self.at, self.at + len(pre))
-        self.at += len(pre)
-        return self.latents[rows]
+    def forward(self, x, decoder):
+        rows = slice(self.at, self.at + len(x))
+        self.at += len(x)
+        return Coded(self.latents[rows], None, x)
+
+
+def table(decoder, b_dec, latents, scale):
+    """An SAE with given rows and latents, in its own units where x is scaled."""
+    stack = Stack("table", decoder.shape[1], decoder.shape[0])
+    sae = stack.sae(Read(latents * scale), Rows(stack, start=decoder), SquaredError())
+    sae.b_dec.data = b_dec * scale
+    sae.scale.fill_(scale)
+    return sae
 
 
 @pytest.mark.parametrize("scale", [1.0, 2.5])
@@ -62,7 +71,7 @@ class Table(SAE):
 def test_metrics_equal_saelens(case, scale):
     golden, t = GOLDEN["cases"][case], inputs(case)
     assert sums(t) == pytest.approx(golden["sums"], rel=1e-6), "numpy draws other inputs: run make_saelens_golden.py"
-    sae = Table(t["decoder"], t["b_dec"], t["latents"], scale)
+    sae = table(t["decoder"], t["b_dec"], t["latents"], scale)
     found = W.evaluate(sae, Replay(t["x"], t["h"], t["features"]), n=len(t["x"]))
     for name, expected in golden["metrics"].items():
         assert found[name] == pytest.approx(expected, abs=1e-6), name

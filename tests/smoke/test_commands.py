@@ -47,6 +47,7 @@ import torch
 
 import workbench
 from synthetic import Batch, Codes, GroundTruth, knob
+from workbench.parts import Affine, NonNegative, Positive, ReLU, Rows, SquaredError, Term
 
 
 @knob
@@ -81,14 +82,24 @@ def half_matched(evidence):
     return {"half_matched": float((evidence.geometry.best_absolute > 0.5).double().mean())}
 
 
-@workbench.register("plain_relu")
-class PlainReLU(workbench.SAE):
+@workbench.variant("plain_relu")
+def plain_relu(stack):
     """Latents are rectified, and nothing else."""
+    return stack.sae(Affine(stack, ReLU()), Rows(stack), SquaredError())
 
-    sparse_objective = False
 
-    def activate(self, pre):
-        return pre.relu()
+@workbench.objective("log_penalty")
+class LogPenalty(Term):
+    """sum log(1 + f / eps)."""
+
+    name, warmed, sparse = "log", True, True
+
+    def __init__(self, stack, weight: NonNegative = 0.5, eps: Positive = 0.2):
+        super().__init__()
+        self.keep(weight=stack.real(weight), eps=stack.real(eps))
+
+    def forward(self, out):
+        return self.weight * (1 + out.dense() / self.eps[..., None, None]).log().sum(-1).mean(-1)
 '''
 
 
@@ -108,11 +119,12 @@ def test_a_file_brings_a_world_a_metric_and_a_variant(tmp_path: Path, monkeypatc
     run("train", "topk", tmp_path / "b", "--world", "Pair", "--m", 6, "--train.steps", 5, "--train.batch", 32, *plugin)
     shelves = json.loads(run("list", "--json", *plugin))
     assert "plain_relu" in shelves["variants"]
+    assert "log_penalty" in shelves["objectives"]
     assert "half_matched" in shelves["metrics"]
     assert "wide_pair" in shelves["worlds"]
     said = run("check", tmp_path / "mine.py")
-    assert all(f"{what}\n" in said for what in ("variant plain_relu", "metric half_matched", "world wide_pair"))
-    assert "world Pair\n" in said
+    assert all(f"{what}\n" in said for what in ("variant plain_relu", "objective log_penalty", "metric half_matched"))
+    assert all(f"world {name}\n" in said for name in ("wide_pair", "Pair"))
     assert "FAIL" not in said
     said = run("train", "topk", tmp_path / "c", "--plugin", tmp_path / "empty.py", code=2)
-    assert '@workbench.register("name"), @workbench.metric(name=1.0) or @workbench.world' in said
+    assert '@workbench.variant("name"), @workbench.objective("name"), @workbench.metric(name=1.0) or' in said

@@ -68,7 +68,7 @@ def test_links_lead_somewhere():
 
 
 def test_the_variant_of_the_readme_trains():
-    (block,) = [parameter.values[0] for parameter in BLOCKS if "@workbench.register" in parameter.values[0]]
+    (block,) = [parameter.values[0] for parameter in BLOCKS if "@workbench.variant" in parameter.values[0]]
     exec(compile(block, "README.md", "exec"), {"__name__": "readme_variant"})
     sae, world = workbench.create("log_penalty", 16, 16), toy()
     before = sae.W_enc.detach().clone()

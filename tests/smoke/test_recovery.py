@@ -18,28 +18,19 @@ from workbench.__main__ import main as command_line
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = '''
-from dataclasses import dataclass
-
 import workbench
-from workbench import SAE, Pass
+from workbench.parts import L1, Affine, NonNegative, Rows, Selection, SquaredError
 
 
-@workbench.register("squared_relu")
-class SquaredReLU(SAE):
-    """A stranger's variant."""
-
-    @dataclass(frozen=True)
-    class Settings:
-        l1: float = 0.1
-
-    penalties = ("l1",)
-
-    def activate(self, pre):
+class Square(Selection):
+    def forward(self, pre):
         return pre.relu() ** 2
 
-    def loss(self, x, out: Pass):
-        mse = workbench.squared_error(x, out.x_hat)
-        return {"mse": mse, "l1": self.l1 * out.dense().sum(-1).mean(-1)}
+
+@workbench.variant("squared_relu")
+def squared_relu(stack, l1: NonNegative = 0.1):
+    """A stranger's variant."""
+    return stack.sae(Affine(stack, Square()), Rows(stack), SquaredError(), L1(stack, l1))
 '''
 
 

@@ -153,7 +153,7 @@ def test_the_true_dictionary_beside_it():
     sae, world = planted()
     frame = W.features(sae, world, n=N, true_dictionary=sae)
     assert frame["true_f1"].to_list() == frame["f1"].to_list()
-    worse = Table(sae.W_dec.tolist(), torch.zeros_like(sae.latents).tolist())
+    worse = Table(sae.W_dec.tolist(), torch.zeros_like(sae.encoder.latents).tolist())
     causes = W.features(sae, world, n=N, true_dictionary=worse)["causes"]
     assert "over the true dictionary (F1 0.75, 0.00 there)" in causes[0]
 

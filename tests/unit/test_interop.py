@@ -1,7 +1,6 @@
 """Saving and loading: every variant, alone and stacked; what is missing, misnamed or interrupted."""
 
 import json
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ import workbench as W
 from synthetic.base import storage
 from synthetic.source import Codes
 from workbench import sae as sae_module
+from workbench.parts import Affine, Rows, Selection, SquaredError
 
 WEIGHTS, CONFIG, OURS = "sae_weights.safetensors", "cfg.json", "workbench.json"
 X = torch.randn(30, 6, generator=S.stream(0, "tests/interop"))
@@ -163,19 +163,19 @@ def test_metadata_that_json_cannot_hold_is_refused(tmp_path):
 
 @pytest.fixture
 def plug_in():
-    @W.register("plug_in")
-    class PlugIn(W.SAE):
-        @dataclass(frozen=True)
-        class Settings:
-            gain: float = 1.0
-            kind: str = "abs"
+    class Size(Selection):
+        def __init__(self, gain):
+            super().__init__()
+            self.keep(gain=gain)
 
-        unit_decoder = False
-
-        def activate(self, pre):
+        def forward(self, pre):
             return self.gain[..., None, None] * pre.abs()
 
-    yield PlugIn
+    @W.variant("plug_in")
+    def plug_in(stack, gain=1.0, kind="abs"):
+        return stack.sae(Affine(stack, Size(stack.real(gain))), Rows(stack, unit=False), SquaredError())
+
+    yield plug_in
     sae_module.VARIANTS.pop("plug_in", None)
 
 
@@ -193,13 +193,6 @@ def test_variants_saelens_does_not_know_are_kept_to_the_bit(tmp_path, plug_in):
         ValueError, match=r"variant of the folder \(import its plug-in first\) must be one of .*'plug_in'"
     ):
         W.load(tmp_path / "sae")
-
-
-def test_an_architecture_promises_unit_rows(tmp_path, plug_in):
-    plug_in.architecture = "standard"
-    with pytest.raises(ValueError, match=r"PlugIn\.unit_decoder must be True where `architecture` is set; got False"):
-        disturbed("plug_in").save(tmp_path / "sae")
-    assert files(tmp_path) == {}
 
 
 # --- what is wrong with a folder -------------------------------------------------------------------------------------

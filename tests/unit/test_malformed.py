@@ -250,6 +250,8 @@ def test_files_that_are_no_python_are_refused(box):
         "\0",
         "(" * 500,
         "import workbench\n@workbench.register('topk')\nclass A(workbench.SAE): pass",
+        "import workbench\n@workbench.variant('topk')\ndef a(stack): pass",
+        "import workbench\n@workbench.objective('l1')\ndef a(stack): pass",
         "raise KeyError",
     )
     texts += ("def f(): f()\nf()", "raise OSError('no')", "open('nowhere')", "class E(BaseException): pass\nraise E")

@@ -1,9 +1,10 @@
 """Creating SAEs: shapes, settings, messages, the shelf; the encoder's product; the oracle."""
 
+import copy
 import importlib
 import importlib.util
 import pkgutil
-from dataclasses import dataclass
+import re
 from types import ModuleType
 
 import numpy as np
@@ -14,6 +15,18 @@ from torch.testing import assert_close
 import synthetic as S
 import workbench as W
 from workbench import sae as sae_module
+from workbench.parts import (
+    Affine,
+    BatchTopK,
+    NonNegative,
+    Positive,
+    ReLU,
+    Rows,
+    Selection,
+    SquaredError,
+    Term,
+    TwoLooks,
+)
 from workbench.settings import memory_for
 
 # --- messages --------------------------------------------------------------------------------------------------------
@@ -29,15 +42,13 @@ def test_unknown_variant_suggests_the_nearest():
 
 
 def test_unknown_setting_suggests_the_nearest():
-    with pytest.raises(ValueError, match=r"setting of BatchTopK must be one of .* perhaps you meant 'threshold_rate'"):
+    with pytest.raises(ValueError, match=r"setting of batch_topk must be one of .* perhaps you meant 'threshold_rate'"):
         W.create("batch_topk", 4, 8, treshold_rate=0.1)
 
 
-@pytest.mark.parametrize(
-    ("name", "owner"), [("topk", "TopK"), ("batch_topk", "BatchTopK"), ("matryoshka", "Matryoshka")]
-)
-def test_k_beyond_m_is_refused_with_advice(name, owner):
-    with pytest.raises(ValueError, match=rf"{owner}\.k must be in .*m=8\]; got 9: lower k or raise m"):
+@pytest.mark.parametrize("name", ["topk", "batch_topk", "matryoshka"])
+def test_k_beyond_m_is_refused_with_advice(name):
+    with pytest.raises(ValueError, match=rf"{name}\.k must be in .*m=8\]; got 9: lower k or raise m"):
         W.create(name, 4, 8, k=9)
     with pytest.raises(ValueError, match=r"got \[4, 9\]: lower k"):
         W.create(name, 4, 8, k=[4, 9])
@@ -46,7 +57,7 @@ def test_k_beyond_m_is_refused_with_advice(name, owner):
 
 
 @pytest.mark.parametrize(
-    ("d", "m", "message"), [(0, 8, "TopK.d must be at least 1"), (4, 0, "TopK.m must be at least 1")]
+    ("d", "m", "message"), [(0, 8, "topk.d must be at least 1"), (4, 0, "topk.m must be at least 1")]
 )
 def test_empty_shapes_are_refused(d, m, message):
     with pytest.raises(ValueError, match=message):
@@ -62,10 +73,10 @@ def test_lists_that_do_not_broadcast_are_refused():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"bandwidth": 0.0}, r"JumpReLU\.bandwidth must be above 0; got 0\.0: raise it"),
-        ({"bandwidth": [1.0, -1.0]}, r"JumpReLU\.bandwidth must be above 0; got \[1\.0, -1\.0\]"),
-        ({"start": -1.0}, r"JumpReLU\.start must be at least 0"),
-        ({"through": [True, False]}, r"JumpReLU\.through must be the same for all members"),
+        ({"bandwidth": 0.0}, r"jumprelu\.bandwidth must be above 0; got 0\.0: raise it"),
+        ({"bandwidth": [1.0, -1.0]}, r"jumprelu\.bandwidth must be above 0; got \[1\.0, -1\.0\]"),
+        ({"start": -1.0}, r"jumprelu\.start must be at least 0"),
+        ({"through": [True, False]}, r"jumprelu\.through must be the same for all members"),
     ],
 )
 def test_jumprelu_checks_its_settings(settings, message):
@@ -75,7 +86,7 @@ def test_jumprelu_checks_its_settings(settings, message):
 
 @pytest.mark.parametrize("prefixes", [(0.5, 0.25, 1.0), (0.5, 0.9), (0.0, 1.0)])
 def test_prefixes_must_rise_to_1(prefixes):
-    with pytest.raises(ValueError, match=r"Matryoshka\.prefixes must be increasing to 1"):
+    with pytest.raises(ValueError, match=r"matryoshka\.prefixes must be increasing to 1"):
         W.create("matryoshka", 4, 8, prefixes=prefixes)
 
 
@@ -118,7 +129,7 @@ def test_settings_are_attributes_of_the_stacks_shape():
         "target_l0": 0.0,
         "gain": 3e-4,
     }
-    assert W.create("matryoshka", 4, 64, prefixes=(1 / 16, 1 / 4, 1.0)).widths == [4, 16, 64]
+    assert W.create("matryoshka", 4, 64, prefixes=(1 / 16, 1 / 4, 1.0)).objective["mse"].widths == [4, 16, 64]
 
 
 @pytest.mark.parametrize(
@@ -146,20 +157,25 @@ def test_members_share_no_weights_at_the_start():
 # --- the shelf -------------------------------------------------------------------------------------------------------
 
 
-def test_a_plug_in_is_on_the_shelf_and_trains():
-    @W.register("plug_in")
-    class PlugIn(W.SAE):
-        @dataclass(frozen=True)
-        class Settings:
-            gain: float = 1.0
+class Size(Selection):
+    """Gain times the size of a pre-activation."""
 
-        def activate(self, pre):
-            return self.gain[..., None, None] * pre.abs()
+    def __init__(self, gain):
+        super().__init__()
+        self.keep(gain=gain)
+
+    def forward(self, pre):
+        return self.gain[..., None, None] * pre.abs()
+
+
+def test_a_plug_in_is_on_the_shelf_and_trains():
+    @W.variant("plug_in")
+    def plug_in(stack, gain=1.0):
+        return stack.sae(Affine(stack, Size(stack.real(gain))), Rows(stack), SquaredError())
 
     try:
-        assert W.variant_shelf()["plug_in"] is PlugIn
-        assert PlugIn.name == "plug_in"
-        assert not PlugIn.core
+        made = W.variant_shelf()["plug_in"]
+        assert (made.name, made.make, made.core, made.defaults) == ("plug_in", plug_in, False, {"gain": 1.0})
         sae = W.create("plug_in", 4, 8, gain=[1.0, 2.0])
         f = sae.encode(torch.ones(3, 4))
         assert_close(f[1], 2 * f[0] + 0 * f[1])
@@ -172,63 +188,91 @@ def test_a_plug_in_is_on_the_shelf_and_trains():
         del sae_module.VARIANTS["plug_in"]
 
 
-class Unfinished(W.SAE):
-    """It lacks `activate`."""
+def test_a_variants_name_is_a_text():
+    with pytest.raises(ValueError, match=r"variant\.name must be a text that is not empty; got '': write @variant"):
+        W.variant("")
 
 
-class Bare(W.SAE):
-    """Its settings are no dataclass."""
-
-    class Settings:
-        l1 = 1.0
-
-    def activate(self, pre):
-        return pre
-
-
-class Owed(W.SAE):
+def owed(stack, l1):
     """A setting of it has no default."""
 
-    activate = Bare.activate
 
-    @dataclass(frozen=True)
-    class Settings:
-        l1: float
-
-
-@pytest.mark.parametrize("name", [3, "", Bare])
-def test_a_variants_name_is_a_text(name):
-    with pytest.raises(ValueError, match=r"register\.name must be a text that is not empty; got .*: decorate a"):
-        sae_module._must_be_name(name)
+def loose(stack, *values):
+    """Its settings have no names."""
 
 
 @pytest.mark.parametrize(
-    ("cls", "message"),
+    ("make", "message"),
     [
-        (len, r"w must be on a subclass of SAE; got <built-in function len>: decorate"),
-        (dict, r"w must be on a subclass of SAE; got <class 'dict'>: decorate"),
-        (Unfinished, r"w must be on a class with activate; got Unfinished: write what it lacks"),
-        (
-            Bare,
-            r"w must be on a class whose Settings are a dataclass, .*; got Bare\.Settings = <class .*>: put",
-        ),
-        (Owed, r"each field with a default; got Owed, with none for l1: put @dataclass"),
+        (owed, r"variant\('w'\) must be a function whose settings have defaults; got l1: write"),
+        (loose, r"variant\('w'\) must be a function whose settings have defaults; got values: write"),
+        (Size, r"variant 'w' must be a function that puts parts together; got a class, as before: write @work"),
     ],
 )
-def test_what_cannot_be_a_variant_is_told(cls, message):
+def test_what_cannot_be_a_variant_is_told_and_not_put_on_the_shelf(make, message):
     with pytest.raises(ValueError, match=message):
-        sae_module._must_be_variant(cls, "w")
-
-
-@pytest.mark.parametrize("cls", [Unfinished, Bare])
-def test_what_cannot_be_a_variant_is_not_put_on_the_shelf(cls):
-    with pytest.raises(ValueError, match=r"register\('w'\) must be on a class"):
-        W.register("w")(cls)
+        W.variant("w")(make)
     assert "w" not in W.variant_shelf()
 
 
+def test_a_class_is_told_which_function_it_has_become():
+    """The decorator of before and a subclass both say it, once."""
+    message = (
+        r"variant 'mine' must be a function .*@workbench\.variant\(\"mine\"\) above def mine\(stack, .*stack\.sae\("
+    )
+    with pytest.raises(ValueError, match=message):
+        W.register("mine")
+    with pytest.raises(ValueError, match=message.replace("mine", "Mine")):
+        type("Mine", (W.SAE,), {})
+
+
+@pytest.mark.parametrize("make", [lambda stack: None, lambda stack: stack])
+def test_a_variant_has_to_return_an_sae(make):
+    try:
+        W.variant("w")(make)
+        with pytest.raises(ValueError, match=r"w must be a function that returns stack\.sae\(\.\.\.\); got"):
+            W.create("w", 4, 8)
+    finally:
+        del sae_module.VARIANTS["w"]
+
+
+@pytest.mark.parametrize("setting", ["d", "name", "W_dec", "targets"])
+def test_a_setting_has_a_name_of_its_own(setting):
+    made = sae_module.Stack("w", 4, 8, held={setting: torch.ones(())})
+    with pytest.raises(ValueError, match=rf"w\.{setting} must be a new name; got one that SAEs have: rename it"):
+        made.sae(Affine(made, ReLU()), Rows(made), SquaredError())
+
+
+def test_two_parts_have_tensors_of_different_names():
+    stack = sae_module.Stack("w", 4, 8)
+    first, second = BatchTopK(stack, 2.0), BatchTopK(stack, 2.0)
+    with pytest.raises(
+        ValueError, match=r"w must be made of parts .* different names; got \['threshold'\]: set `names`"
+    ):
+        stack.sae(TwoLooks(stack, first, second, 0.3), Rows(stack), SquaredError())
+
+
+def test_a_setting_is_one_tensor_wherever_it_is_used():
+    """Moved, cast or copied, what is changed on the SAE is changed in its parts."""
+    sae = copy.deepcopy(W.create("batch_topk", 4, 8, k=2.0).double())
+    sae.k.fill_(3.0)
+    assert sae.encoder.selection.k is sae.k
+    assert sae.k.dtype == torch.float64
+
+
+@pytest.mark.parametrize("name", sorted(W.variant_shelf()))
+def test_numbers_out_of_a_settings_range_are_refused(name):
+    """What the annotations say, tried out."""
+    for setting, of in W.variant_shelf()[name].settings.items():
+        for value in of.within.outside(8) if of.within is not None else ():
+            value = int(value) if isinstance(of.default, int) else float(value)
+            rule = re.escape(of.within.rule(8))
+            with pytest.raises(ValueError, match=rf"{name}\.{setting} must be {rule}; got {re.escape(str(value))}: "):
+                W.create(name, 4, 8, **{setting: value})
+
+
 def test_core_variants():
-    assert [name for name, cls in W.variant_shelf().items() if cls.core] == ["batch_topk", "jumprelu", "relu", "topk"]
+    assert [name for name, made in W.variant_shelf().items() if made.core] == ["batch_topk", "jumprelu", "relu", "topk"]
 
 
 def test_public_names_survive_the_import_of_submodules():
@@ -260,7 +304,7 @@ def test_project_has_the_plain_products_value_and_gradients(stack):
         bias = torch.randn(ours.b_dec.shape, generator=draw).double()
         ours.b_dec.copy_(bias)
         plain.b_dec.copy_(bias)
-    first = ours.project(x)
+    first = ours.encoder.product(x, ours.decoder)
     second = (x - plain.b_dec[..., None, :]) @ plain.W_enc
     (first * weight).sum().backward()
     (second * weight).sum().backward()
@@ -331,7 +375,7 @@ def test_an_unknown_oracle_suggests_the_nearest():
 @pytest.mark.parametrize("seed", [[0, -1], [0.2, 0.7], [0, 2**63], [[0, 1], [True, 2]], [None], ["0"]])
 def test_lists_of_what_are_no_seeds_are_refused(seed):
     with pytest.raises(
-        ValueError, match=r"TopK\.seed must be an integer in \[0, 2\^63\); got .*: other numbers would be"
+        ValueError, match=r"topk\.seed must be an integer in \[0, 2\^63\); got .*: other numbers would be"
     ):
         W.create("topk", 4, 8, seed=seed)
 
@@ -354,10 +398,10 @@ def test_seeds_of_training_and_evaluation_are_checked():
     [
         (
             (4, 10**12),
-            r"TopK's size must be such that its weights fit into memory; got d=4 x m=1000000000000 x 1 members",
+            r"topk's size must be such that its weights fit into memory; got d=4 x m=1000000000000 x 1 members",
         ),
         ((10**9, 10**9), r"fit into memory; got .*GB: lower d, m or the number of members"),
-        ((4, True), r"TopK\.m must be a whole number of at least 1; got True: give the number of latents"),
+        ((4, True), r"topk\.m must be a whole number of at least 1; got True: give the number of latents"),
     ],
 )
 def test_sizes_that_cannot_be_are_refused_before_they_are_allocated(sizes, message):
@@ -376,7 +420,7 @@ def test_memory_that_runs_out_is_told_in_our_words():
 
 @pytest.mark.parametrize("settings", [{"seed": []}, {"k": [[1, 2], [3]]}, {"k": [[1, 2], [3]], "seed": [0, 1]}])
 def test_empty_and_ragged_lists_are_refused(settings):
-    with pytest.raises(ValueError, match=r"TopK's lists must be of (at least one entry|shapes that broadcast); got"):
+    with pytest.raises(ValueError, match=r"topk's lists must be of (at least one entry|shapes that broadcast); got"):
         W.create("topk", 4, 8, **settings)
 
 
@@ -408,6 +452,18 @@ def test_a_stack_says_what_its_members_are():
 
 
 # --- what is set by hand is saved ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["matching_pursuit", "omp"])
+@pytest.mark.parametrize("seed", [0, [0, 1]])
+def test_what_a_part_has_is_not_set_beside_it(name, seed):
+    sae = W.create(name, 8, 12, seed=seed)
+    with pytest.raises(
+        ValueError, match=rf"{name}\.steps must be set on the part that has it; .*write sae\.encoder\.steps ="
+    ):
+        sae.steps = 5
+    with pytest.raises(ValueError, match=rf"{name}\.W_dec must be changed in place; .*write sae\.W_dec\.copy_\("):
+        sae.W_dec = torch.nn.Parameter(torch.zeros(12, 8))
 
 
 @pytest.mark.parametrize("name", ["matching_pursuit", "omp"])
@@ -452,27 +508,115 @@ def test_marks_of_another_kind_are_refused(mark, message):
 
 
 @pytest.mark.parametrize(
-    ("method", "returned", "message"),
+    ("part", "returned", "message"),
     [
-        ("activate", lambda pre: None, r"relu\.activate must be a tensor of latents, or Codes; got NoneType: return"),
-        ("activate", lambda pre: pre[..., :3], r"relu\.activate must be latents of shape \(64, 12\); got \(64, 3\)"),
         (
-            "activate",
+            "encoder.selection",
+            lambda pre: pre[..., :3],
+            r"relu\.encoder must be one that gives latents of shape \(64, 12\)",
+        ),
+        (
+            "encoder.selection",
             lambda pre: pre.double(),
-            r"relu\.activate must be latents of dtype torch\.float32; got .*float64",
+            r"relu\.encoder must be one that gives torch\.float32; got .*64",
         ),
+        ("encoder", lambda x, decoder: x, r"relu\.encoder must be a function that returns Coded; got"),
         (
-            "loss",
-            lambda x, out: 5,
-            r"relu\.loss must be a dictionary of at least one term, each a tensor of shape \(\);",
+            "objective.mse",
+            lambda out: 5,
+            r"relu: loss term 'mse' must be a tensor of shape \(\), .*; got int: return its",
         ),
-        ("loss", lambda x, out: {}, r"relu\.loss must be a dictionary .* got \{\}: return"),
-        ("loss", lambda x, out: {"a": x}, r"relu\.loss must be .*; got \(64, 10\) for 'a'"),
-        ("combine", lambda codes: codes, r"relu\.combine must be of shape \(64, 10\); got \(64, 12\)"),
+        ("objective.mse", lambda out: out.x, r"relu: loss term 'mse' must be .*; got \(64, 10\)"),
+        ("decoder", lambda latents: latents, r"relu\.decoder must be one that gives \(64, 10\); got \(64, 12\)"),
     ],
 )
-def test_what_a_plug_in_returns_is_checked(monkeypatch, method, returned, message):
+def test_what_a_part_returns_is_checked(monkeypatch, part, returned, message):
     sae = W.create("relu", 10, 12)
-    monkeypatch.setattr(sae, method, returned)
+    monkeypatch.setattr(sae.get_submodule(part), "forward", returned)
     with pytest.raises(ValueError, match=message):
         W.train(sae, WORLD, W.TrainConfig(steps=1, batch=64))
+
+
+# --- objectives by name ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "objective", "terms"),
+    [
+        ("gated", "nested=1/16,1/4,1", ["mse", "l1", "gate"]),
+        ("matching_pursuit", "nested=1/4,1 l1=0.1", ["mse", "l1"]),
+        ("jumprelu", "auxk=4,1/32,after:2 norm_gap=0.1", ["mse", "l0", "aux", "afa"]),
+        ("topk", "nuclear=0.5 power=0.1,20,10", ["mse", "norm", "power"]),
+        ("lista", "l0=0.1", ["mse", "l1", "l0"]),
+    ],
+)
+def test_an_objective_goes_with_every_encoder(tmp_path, name, objective, terms):
+    sae = W.create(name, 10, 64, seed=[0, 1], objective=objective)
+    assert list(sae.loss_terms) == terms
+    before, plain = sae.W_dec.detach().clone(), W.create(name, 10, 64, seed=[0, 1])
+    config = W.TrainConfig(steps=6, batch=64, penalty_warm_up=0.0, dead_after=2)
+    records = W.train(sae, WORLD, config)
+    W.train(plain, WORLD, config)
+    assert set(records[-1]) >= {f"loss/{term}" for term in terms if term != "aux"}
+    assert not torch.equal(before, sae.W_dec)
+    assert not torch.equal(sae.W_dec, plain.W_dec)
+    again = W.load(sae.save(tmp_path / "sae"))
+    assert (again.settings["objective"], list(again.loss_terms)) == (objective, terms)
+    for key, value in sae.state_dict().items():
+        assert_close(again.state_dict()[key], value)
+    assert_close(again.loss(again.trace(torch.ones(3, 10)))["mse"], sae.loss(sae.trace(torch.ones(3, 10)))["mse"])
+    assert f"objective={objective}" in repr(again)
+
+
+def test_prefixes_of_a_gated_sae_are_those_of_its_latents():
+    """x_hat of the first half alone, by hand."""
+    sae, x = W.create("gated", 4, 8, objective="nested=1/2,1"), torch.randn(5, 4, generator=S.stream(0, "tests/x"))
+    with torch.no_grad():
+        sae.tensor("b_gate").fill_(0.1)
+        out = sae.trace(x)
+        f = out.dense()
+        errors = [((f[:, :w] @ sae.W_dec[:w] - x) ** 2).sum(1).mean() for w in (4, 8)]
+    assert_close(sae.loss(out)["mse"].detach(), (errors[0] + errors[1]) / 2)
+
+
+@W.objective("log_penalty")
+class LogPenalty(Term):
+    """sum log(1 + f / eps)."""
+
+    name, warmed, sparse = "log", True, True
+
+    def __init__(self, stack, weight: NonNegative = 0.5, eps: Positive = 0.2):
+        super().__init__()
+        self.keep(weight=stack.real(weight), eps=stack.real(eps))
+
+    def forward(self, out):
+        return self.weight * (1 + out.dense() / self.eps[..., None, None]).log().sum(-1).mean(-1)
+
+
+@pytest.mark.parametrize("name", ["relu", "topk", "gated"])
+def test_a_strangers_objective_goes_with_three_encoders(name):
+    sae = W.create(name, 10, 12, objective="log_penalty=2,0.5")
+    assert "log" in sae.warmed
+    out = sae.trace(torch.ones(3, 10))
+    assert_close(sae.loss(out)["log"], 2 * (1 + 2 * out.dense()).log().sum(1).mean())
+    W.train(sae, WORLD, W.TrainConfig(steps=3, batch=32))
+
+
+@pytest.mark.parametrize(
+    ("objective", "message"),
+    [
+        ("nestd=1", r"objective must be one of \[.*'nested'.*\]; got 'nestd': perhaps you meant 'nested'"),
+        ("nested=1/2", r"relu\.prefixes must be increasing to 1; got \(0\.5,\): sort them"),
+        ("nested=a", r"objective nested must be given numbers alone; got \('a',\): write"),
+        ("l1=-1", r"objective l1\.weight must be at least 0; got -1: raise it"),
+        ("l1=a", r"objective l1\.weight must be a number; got a: give one"),
+        ("l1=1,true,3", r"objective l1 must be given at most 2 values, weight, warmed; got 3: drop"),
+        ("l1=weigth:1", r"setting of objective l1 must be one of .*; got 'weigth': perhaps you meant 'weight'"),
+        ("l1=1,,2", r"objective l1 must be given values between its commas"),
+        ("l1=1 l1=2", r"objective l1 must be named once for each term of the loss; got 'l1=1 l1=2'"),
+        ("", r"objective must be one or more of name=value,value; got ''"),
+    ],
+)
+def test_what_is_no_objective_is_told(objective, message):
+    with pytest.raises(ValueError, match=message):
+        W.create("relu", 10, 12, objective=objective)

@@ -275,11 +275,9 @@ STEADY = replace(EVERYTHING, steps=7, warm_up=0, decay=0, penalty_warm_up=0, k_s
 def test_a_longer_run_has_the_bits_of_an_unbroken_one_where_the_schedule_says_so(tmp_path, config, unlike):
     """BatchTopK has a k, and here a penalty to warm up."""
 
-    class Both(W.variant_shelf()["batch_topk"]):
-        penalties = ("mse",)
-
     def run(config, **how):
-        sae = Both(8, 40, k=2)
+        sae = W.create("batch_topk", 8, 40, k=2)
+        sae.objective["mse"].warmed = True
         W.train(sae, WORLD, config, **how)
         return state(sae)
 

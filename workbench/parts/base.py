@@ -52,13 +52,13 @@ class Sizes:
     settings: dict[str, Any] = field(default_factory=dict)
     """of the variant, as they were given"""
 
-    def tensor(self, value: float | Tensor) -> Tensor:
+    def tensor(self, value: float | int | Tensor) -> Tensor:
         """A setting as a tensor of the stack's shape; the very tensor where it is one."""
         if isinstance(value, Tensor):
             return value
         return torch.full(self.shape, value, dtype=torch.float32 if isinstance(value, float) else torch.int64)
 
-    def real(self, value: float | Tensor) -> Tensor:
+    def real(self, value: float | int | Tensor) -> Tensor:
         """The same of a number that need not be whole."""
         return value if isinstance(value, Tensor) else self.tensor(float(value))
 

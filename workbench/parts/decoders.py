@@ -1,5 +1,7 @@
 """Decoders: what latents reconstruct."""
 
+# ruff: noqa: D102 (overrides inherit theirs)
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn

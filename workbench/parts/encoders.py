@@ -1,5 +1,7 @@
 """Encoders that look at their input once or a few times: what makes latents of activations."""
 
+# ruff: noqa: D102 (overrides inherit theirs)
+
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal

@@ -1,5 +1,7 @@
 """Terms of a loss. Each goes with every encoder, by name from a command line or as an object in a variant."""
 
+# ruff: noqa: D102 (overrides inherit theirs)
+
 import inspect
 from collections.abc import Callable, Mapping
 from fractions import Fraction
@@ -399,7 +401,7 @@ def terms_of(stack: Sizes, text: str) -> dict[str, Term]:
         maker, where = OBJECTIVES[pick(name, OBJECTIVES, "objective")], f"objective {name}"
         positional, named = _arguments(values, where)
         term = _made(stack, maker, positional, named, where)
-        must(term.name not in terms, where, "one for each part of the loss", text, "drop one")
+        must(term.name not in terms, where, "named once for each term of the loss", repr(text), "drop one")
         terms[term.name] = term
     must(terms, "objective", "one or more of name=value,value", repr(text), 'write "nested=1/16,1/4,1"')
     return terms

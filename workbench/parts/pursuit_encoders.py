@@ -1,5 +1,7 @@
 """Encoders that pick latents one after another, each for what the earlier ones leave over."""
 
+# ruff: noqa: D102 (overrides inherit theirs)
+
 from typing import Literal
 
 import torch

@@ -1,5 +1,7 @@
 """Rules: what training does beside descending the loss."""
 
+# ruff: noqa: D102 (overrides inherit theirs)
+
 from typing import Literal
 
 import torch

@@ -1,5 +1,7 @@
 """Selections: which pre-activations become latents, and with what value."""
 
+# ruff: noqa: D102 (overrides inherit theirs)
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn

@@ -14,7 +14,7 @@ def lista(
     stack: Stack,
     steps: Count = 5,
     l1: Positive = 2.0,
-    step: Annotated[Real, Within(0, 2, above=True)] = 1.0,
+    step: Annotated[Real, Within(0.0, 2.0, above=True)] = 1.0,
     signed: bool = False,
 ) -> SAE:
     """f <- soft(f + s (x - b_dec - f W_dec) W_enc, s theta), `steps` times from f = 0; theta learned, one a latent.

@@ -10,7 +10,7 @@ from workbench.settings import NonNegative
 
 @variant("relu", core=True)
 def relu(stack: Stack, l1: NonNegative = 2.0) -> SAE:
-    """f = relu((x - b_dec) W_enc + b_enc); loss = |x - x_hat|^2 + l1 |f|_1, unit decoder rows.
+    """Rectified (x - b_dec) W_enc + b_enc under |x - x_hat|^2 + l1 |f|_1, unit decoder rows.
 
     Args:
         stack: what it is made for.
