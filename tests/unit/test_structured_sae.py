@@ -2,11 +2,12 @@
 
 import pytest
 import torch
-from workbench.parts.annealed_power import RECENT, AnnealedPower, power_sum
 
 import synthetic as S
 import workbench as W
 from workbench.parts.nuclear_norm import balanced, factored_norm, nuclear_norm
+from workbench.parts.objectives import RECENT, Power, power_sum
+from workbench.sae import Stack
 
 WORLD = S.SparseMixture(n_true=8, d=6, firing=S.ExactlyK(2))
 
@@ -27,7 +28,7 @@ def test_powers_by_hand():
 
 
 def annealed(weight=2.0, start=12, every=10):
-    return AnnealedPower(torch.tensor([weight]), torch.tensor([start]), torch.tensor([every]), "Test")
+    return Power(Stack("test", 2, 3, (1,)), torch.tensor([weight]), torch.tensor([start]), torch.tensor([every]))
 
 
 def test_p_falls_by_tenths_and_the_penalty_keeps_its_size():
@@ -82,7 +83,7 @@ def test_resuming_keeps_the_bits_of_an_unbroken_run(variant, tmp_path):
     again = trained(45, half, True)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
-    assert float(whole.penalty.p[0]) == pytest.approx(0.6)
+    assert float(whole.tensor("penalty.p")[0]) == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize("shape", [(7, 2, 5), (3, 4, 6), (1, 1, 1)])
