@@ -27,8 +27,8 @@ def made(name, m=24, seed=0):
     sae = W.create(name, D, m, seed=seed, **SETTINGS.get(name, {})).eval()
     sae.scale.fill_(0.5)
     for threshold in ("threshold", "guess_threshold"):
-        if hasattr(sae, threshold):
-            getattr(sae, threshold).fill_(0.1)
+        if threshold in sae.state_dict():
+            sae.tensor(threshold).fill_(0.1)
     return sae
 
 
