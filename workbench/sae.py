@@ -149,7 +149,7 @@ class SAE(Named):
 
     @property
     def has_evidence(self) -> bool:
-        """Whether the encoder gives a number a latent that is linear in x, which AuxK needs."""
+        """Whether the encoder gives pre-activations, which AuxK needs."""
         with torch.no_grad():
             return self.coded(self.b_dec.new_zeros(1, self.d)).evidence is not None
 

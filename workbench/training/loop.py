@@ -94,7 +94,7 @@ def train(
     lasting = not any(value.is_inference() for value in sae.state_dict().values())
     must(lasting, "train.sae", "made outside torch.inference_mode", "inference tensors", "make or load it outside")
     aux = not config.aux_k or sae.has_evidence
-    rule = f"0 for {sae.name}, whose encoder gives no number a latent that is linear in x"
+    rule = f"0 for {sae.name}, whose encoder gives no pre-activations"
     must(aux, "TrainConfig.aux_k", rule, config.aux_k, "drop it")
     known = score or not config.evaluations
     must(known, "train.score", "given for activations of unknown causes", "none", "pass it, or set evaluations=0")
