@@ -25,12 +25,12 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from experiments.cells import commanded, opened
 from experiments.rivals import rival_step, saelens_sampler
 from experiments.settings import Benchmark
 from experiments.timing import Shape, Step, assert_equal, peak_bytes
 from synthetic import stream
 from synthetic.base.console import Console, json_text
+from synthetic.base.errors import guarded
 from synthetic.base.flags import read_flags
 from synthetic.base.progress import track
 from synthetic.laws.copula import LowRankCopula
@@ -42,7 +42,7 @@ from synthetic.worlds.synthsaebench import synthsaebench_16k
 from workbench.metrics.matching import match
 from workbench.parts.pursuit import clear_picks, matching_pursuit
 from workbench.study.figure import finish, shared_legend, styled, subplots
-from workbench.study.flags import config_of
+from workbench.study.flags import check_common, config_of
 from workbench.study.panels import COLOURS
 from workbench.study.run import Run
 from workbench.training.machine import Work, alternate, device_of, keep_freed_memory, seconds, set_threads
@@ -238,8 +238,9 @@ def show(rows: list[Row], console: Console) -> None:
 
 
 def experiment(settings: Benchmark, console: Console) -> int:
-    """Run and print."""
-    settings, _ = opened(settings, "benchmark")
+    """Measure and print; the exit code."""
+    check_common(settings)
+    settings.check()
     settings = replace(settings, device=device_of(settings.device))
     keep_freed_memory()  # as `train` does
     rows: list[Row] = []
@@ -247,12 +248,8 @@ def experiment(settings: Benchmark, console: Console) -> int:
         todo = [(Shape.read(shape), variant) for shape in settings.shapes for variant in settings.variants]
         for shape, variant in track(todo, "steps"):
             rows += measure(shape, variant, settings, settings.against if variant == "topk" else ())
-    if "worlds" in settings.parts:
-        rows += worlds(settings)
-    if "matching" in settings.parts:
-        rows += matching(settings)
-    if "pursuit" in settings.parts:
-        rows += pursuit(settings)
+    for part, work in (("worlds", worlds), ("matching", matching), ("pursuit", pursuit)):
+        rows += work(settings) if part in settings.parts else []
     if "growth" in settings.parts:
         grown = growth(settings)
         run = Run.start(settings.out, "benchmark", config_of(settings))
@@ -269,5 +266,5 @@ def experiment(settings: Benchmark, console: Console) -> int:
 
 
 def main() -> int:
-    """Parse and run."""
-    return commanded("benchmark", partial(read_flags, Benchmark, description=__doc__), experiment)
+    """Parse and run; bad input ends with one line and exit code 2."""
+    return guarded(lambda: experiment(read_flags(Benchmark, description=__doc__), Console(highlight=False)))

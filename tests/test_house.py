@@ -92,7 +92,8 @@ def test_commands_of_the_pages_name_what_exists() -> None:
         text = training + sources(ROOT / FLAGS[package])
         if package == "experiments" and words:
             file = ROOT / (MODULES[words[0]].replace(".", "/") + ".py")
-            text += sources(file if file.parent.name == "experiments" else file.parent)
+            alone = file.parent.name == "experiments"
+            text += sources(file) + sources(ROOT / "experiments/settings.py") if alone else sources(file.parent)
         elif words and not words[0].startswith("-"):
             assert f'"{words[0]}"' in sources(ROOT / package / "__main__.py"), words
         for flag in (word[2:].replace("-", "_") for word in words if word.startswith("--")):

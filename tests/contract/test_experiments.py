@@ -37,7 +37,7 @@ KINDS = {
 RESUMED = [name for name, kind in KINDS.items() if "resume" in kind.__dataclass_fields__]
 NONE_ALLOWED = {
     *("attention.l1", "bias_phase.gamma", "factors.cores", "factors.world", "gpt2.layers", "gpt2.skip", "gpt2.z_k"),
-    *("gpt2.audit_samples", "hierarchy.tol", "resonance.gamma", "synthsaebench.checkpoint_every", "top_afa.aux"),
+    *("gpt2.audit_samples", "hierarchy.tol", "resonance.gamma", "top_afa.aux"),
     *("transfer.toy_steps", "synthsaebench.threads", "benchmark.threads"),
 }
 """settings that may be 0"""
