@@ -9,9 +9,10 @@ import pytest
 
 from experiments.recovery import STUDY as RECOVERY
 from experiments.recovery import Recovery, caption
+from synthetic.base.console import Console
 from synthetic.mixture import SparseMixture
 from synthetic.worlds.superposition import toy
-from workbench.metrics import METRICS
+from workbench.metrics import METRICS, evaluate
 from workbench.study.figure import captioned
 from workbench.study.flags import TrainFlags, parsed
 from workbench.study.places import Arm, Place
@@ -212,6 +213,19 @@ def test_a_run_grows_by_a_single_setting(tmp_path):
     begun = carried(tmp_path, set=("k=1",))
     grown = carried(tmp_path, set=("k=4",), resume=begun.run.folder).table
     assert set(norms(grown, arm="topk").select("setting", "k").rows()) == {("k=1", 1.0), ("k=4", 4.0)}
+
+
+def test_a_seed_that_is_trained_alone_is_told_what_it_has_not(tmp_path, capsys):
+    begun = carried(tmp_path)
+    for seeds, said in ((3, True), (4, False)):
+        settings = replace(begun.settings, resume=begun.run.folder, seeds=seeds, dry_run=True)
+        carry_out(STUDY, settings, Console())
+        assert ("seed 2 is trained alone: scores between seeds" in capsys.readouterr().out) == said
+    evaluated = replace(STUDY, measure=lambda sae, place, settings: evaluate(sae, place.source, n=100))
+    grown = carry_out(evaluated, Small(out=tmp_path / "scored"))
+    grown = carry_out(evaluated, replace(grown.settings, resume=grown.run.folder, seeds=3)).table
+    assert set(grown.filter(metric="mcc", kind="score")["seed"]) == {0, 1, 2}
+    assert set(grown.filter(metric="consistency", kind="score")["seed"]) == {0, 1}
 
 
 def test_what_a_result_depends_on_stays(tmp_path):
