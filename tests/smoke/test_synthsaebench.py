@@ -31,6 +31,10 @@ def test_a_run_comes_near_the_l0s_asked_for_and_learns(tmp_path_factory):
     curve = table.filter(pl.col("metric") == "saelens_f1").group_by("step").agg(pl.col("value").mean()).sort("step")
     assert curve["step"].to_list() == [1, 100]
     assert curve["value"][1] > curve["value"][0]
+    one = replace(STUDY.toy, l0=(2.0,))
+    (figure,) = synthsaebench.figures(one)
+    line = figure.draw(table.filter(pl.col("x").is_null() | (pl.col("x") == 2)), one).axes[0].lines[0]
+    assert line.get_xdata().tolist() == [64, 6400]
     assert W.load(folder / "saes" / "synthsaebench_16k_historical-matryoshka").shape == (2, 2)
 
 
