@@ -1,7 +1,7 @@
 """Speed: a training step against one product x @ W_enc, its floor; stacks; worlds; matching; pursuit; other libraries.
 
 Equality with plain dense autograd is asserted before any time is taken. Times are medians of repeats that alternate
-between all that is compared, in one process.
+between all that is compared, in one process. They are printed; a run folder holds the figure of growth alone.
 """
 
 import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
