@@ -1,9 +1,10 @@
-"""Settings of what stands alone in this folder, light enough for --help."""
+"""Settings of what stands in this folder itself, light enough for --help."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from experiments.lm.settings import GPT2
 from synthetic.base.errors import must, pick
 
 
@@ -46,4 +47,4 @@ class Benchmark:
             pick(name, variant_shelf(), "--variants")
 
 
-FLAGS = {"benchmark": Benchmark}
+FLAGS = {"benchmark": Benchmark, "gpt2": GPT2}

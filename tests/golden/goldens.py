@@ -248,6 +248,11 @@ FOLLOWS: dict[str, dict[str, pl.Expr]] = {
         "method": pl.col("arm"),
         "setting": pl.col("setting").str.replace_all(" ", ", ").str.replace_all("=", " = "),
     },
+    "gpt2": {
+        "hook": pl.col("place"),
+        "variant": pl.col("arm"),
+        "arm": pl.concat_str("arm", "setting", separator=" ", ignore_nulls=True),
+    },
     "hierarchy": {"part": pl.col("place")},
     "top_afa": {
         "variant": pl.when(pl.col("arm").str.starts_with("TopK")).then(pl.lit("topk")).otherwise(pl.lit("top_afa")),
