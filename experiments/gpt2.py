@@ -167,17 +167,17 @@ def columns(settings: GPT2, hook: str, arm: str, sae: SAE) -> Row:
 
 def held_out(about: Row, seeds: Sequence[int], saes: Sequence[SAE], test: Activations, settings: GPT2) -> Iterator[Row]:
     """Scores of single SAEs, fvu by position; of the first seed samples of norms, and what theorems say of it."""
-    for seed, sae, found in zip(seeds, saes, scored(saes, test, settings.samples), strict=True):
+    for seed, sae, measured in zip(seeds, saes, scored(saes, test, settings.samples), strict=True):
         at = about | {"seed": seed}
-        for metric, value in found["scores"].items():
+        for metric, value in measured["scores"].items():
             yield at | {"metric": metric, "value": value}
-        for octave, value in found["positions"].items():
+        for octave, value in measured["positions"].items():
             first = max(1, int(octave.partition("-")[0]))
             yield at | {"metric": "fvu_by_position", "position": first, "value": value}
-        for sample, pair in enumerate(found["points"] if seed == 0 else ()):
+        for sample, pair in enumerate(measured["points"] if seed == 0 else ()):
             for metric, value in zip(("z", "f"), pair, strict=True):
                 yield at | {"metric": metric, "sample": sample, "value": value}
-        if seed == 0 and settings.audit_samples and found["scores"]["l0 max"] <= AUDITED:
+        if seed == 0 and settings.audit_samples and measured["scores"]["l0 max"] <= AUDITED:
             for row in audit(sae.cpu(), test, settings.audit_samples).rows:
                 said = {name: getattr(row, name) for name in ("view", "claim", "title", "status", "why")}
                 yield at | said | {"metric": "tightest", "value": row.tightest}

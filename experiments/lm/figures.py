@@ -79,19 +79,19 @@ def printed(table: pl.DataFrame) -> Iterator[Table]:
 
 def against_topk(table: pl.DataFrame) -> pl.DataFrame:
     """fvu of each SAE over TopK's at its L0, by straight lines in log L0 and log fvu; none outside TopK's range."""
-    found = []
+    ratios = []
     fvu = rows(table, metric="fvu").select("place", "arm", "setting", "seed", fvu="value")
     both = rows(table, metric="l0").join(fvu, on=["place", "arm", "setting", "seed"], nulls_equal=True)
-    for _, own in both.group_by("place", "seed", maintain_order=True):
-        grid = own.filter(pl.col("arm") == "topk").sort("value")
+    for _, part in both.group_by("place", "seed", maintain_order=True):
+        grid = part.filter(pl.col("arm") == "topk").sort("value")
         if grid.height < 2:
             continue
         at, error = grid["value"].log().to_numpy(), grid["fvu"].log().to_numpy()
-        for row in own.filter(pl.col("arm") != "topk").iter_rows(named=True):
+        for row in part.filter(pl.col("arm") != "topk").iter_rows(named=True):
             if at[0] <= np.log(max(row["value"], 1e-9)) <= at[-1] and row["fvu"] > 0:
                 ratio = row["fvu"] / np.exp(np.interp(np.log(row["value"]), at, error))
-                found.append(row | {"metric": "against TopK", "value": float(ratio)})
-    return pl.DataFrame(found, schema=table.schema)
+                ratios.append(row | {"metric": "against TopK", "value": float(ratio)})
+    return pl.DataFrame(ratios, schema=table.schema)
 
 
 class Split:
@@ -115,12 +115,18 @@ def _lost(recovered: float) -> float:
     return 1 - recovered
 
 
+def _loggable(table: pl.DataFrame) -> pl.DataFrame:
+    """The table without losses that are lower than the model's own, which no logarithm shows."""
+    return table.filter((pl.col("metric") != "recovered from mean") | (pl.col("value") < 1 - 1e-9))
+
+
 def sparsity(hooks: tuple[str, ...], name: str, caption: str) -> Figure:
     """Error, and loss not recovered, against L0 / d: a row of panels each, a column a hook point."""
     up, low = Axis("held-out fvu", log=True), Axis("loss not recovered", log=True)
     above = [Lines(y="fvu", place=hook, title=hook, up=up, **_OVER_L0) for hook in hooks]
     below = [Lines(y="recovered from mean", place=hook, up=low, change=_lost, **_OVER_L0) for hook in hooks]
-    return Figure(name, [*above, *below], caption, arms=ARMS, columns=len(hooks), size=(3.8, 3.2), share="x")
+    shape: dict[str, Any] = {"columns": len(hooks), "size": (3.8, 3.2), "share": "x"}
+    return Figure(name, [*above, *below], caption, arms=ARMS, pick=_loggable, **shape)
 
 
 def positions(settings: GPT2, caption: str) -> Figure:
@@ -139,14 +145,13 @@ def positions(settings: GPT2, caption: str) -> Figure:
 
 def settings_of(settings: GPT2) -> dict[str, list[str]]:
     """Arm -> its settings in words; BatchTopK, which lies where TopK does and would hide it, is left out."""
-    found = {"top_afa": [f"afa={setting_text(weight)}" for weight in settings.afa]}
-    return found | {"topk": [f"k={k}" for k in sorted(settings.k, reverse=True)]}
+    weights = {"top_afa": [f"afa={setting_text(weight)}" for weight in settings.afa]}
+    return weights | {"topk": [f"k={k}" for k in sorted(settings.k, reverse=True)]}
 
 
 def _grouped(hook: str, table: pl.DataFrame) -> pl.DataFrame:
     """Rows of a hook point, each variant and setting an arm of its own."""
-    own = rows(table, place=hook)
-    return own.with_columns(arm=pl.concat_str("arm", "setting", separator=" ", ignore_nulls=True))
+    return rows(table, place=hook).with_columns(arm=pl.concat_str("arm", "setting", separator=" ", ignore_nulls=True))
 
 
 def norms(settings: GPT2, hook: str, caption: str) -> Figure:
@@ -163,8 +168,8 @@ def figures(settings: GPT2) -> list[Figure]:
     plain = [hook for hook in settings.hooks if not hook.startswith("hook_z")]
     groups = [tuple(plain[i : i + ABREAST]) for i in range(0, len(plain), ABREAST)]
     names = ["sparsity", *(f"sparsity-{i}" for i in range(2, len(groups) + 1))]
-    found = [sparsity(group, name, about) for group, name in zip(groups, names, strict=True)]
-    return [*found, positions(settings, about), *(norms(settings, hook, about) for hook in settings.hooks)]
+    drawn = [sparsity(group, name, about) for group, name in zip(groups, names, strict=True)]
+    return [*drawn, positions(settings, about), *(norms(settings, hook, about) for hook in settings.hooks)]
 
 
 def caption(settings: GPT2) -> str:

@@ -267,6 +267,15 @@ FOLLOWS: dict[str, dict[str, pl.Expr]] = {
         "panel": pl.when(pl.col("place") == "optima").then("metric").otherwise("place"),
         "line": pl.col("arm"),
     },
+    "transfer": {
+        "kind": pl.when(pl.col("against").is_null())
+        .then("kind")
+        .otherwise(
+            pl.col("metric").replace({"family_p": "family p", "least": "variants low", "most": "variants high"})
+        ),
+        "variant": pl.col("arm"),
+        "metric": pl.coalesce("of", "metric"),
+    },
     "attention": {"part": pl.col("place"), "place": pl.col("x"), "what": pl.col("metric").replace(_ATTENTION)},
     "concepts": {
         "part": pl.col("place"),
