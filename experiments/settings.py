@@ -1,10 +1,11 @@
-"""Settings of what stands alone in this folder, light enough for --help."""
+"""Settings of what stands in this folder itself, light enough for --help."""
 
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from experiments.lm.settings import GPT2
 from synthetic.base.errors import must, pick
 from workbench.study.flags import TrainFlags, axes_of
 from workbench.training.config import PROTOCOL, TrainConfig
@@ -114,7 +115,7 @@ class SynthSAEBench(TrainFlags):
         """Of training: as many as the samples take, unless they are given."""
         if self.train.steps != _TRAIN.steps:
             return self.train.steps
-        return (200_000_000 if self.samples is None else self.samples) // self.train.batch
+        return max(1, (200_000_000 if self.samples is None else self.samples) // self.train.batch)
 
     def resolved(self) -> "SynthSAEBench":
         """With device and threads decided, so that a resumed run has the same."""
@@ -124,4 +125,4 @@ class SynthSAEBench(TrainFlags):
         return replace(self, device=device_of(self.device), threads=threads)
 
 
-FLAGS = {"benchmark": Benchmark, "synthsaebench": SynthSAEBench}
+FLAGS = {"benchmark": Benchmark, "gpt2": GPT2, "synthsaebench": SynthSAEBench}

@@ -327,6 +327,8 @@ def _read_back(trial: _Trial) -> None:
 @_of_studies("S6 grown by a seed, the old rows stay and new ones come")
 def _grows(trial: _Trial) -> None:
     folder, before = trial.done.run.folder, trial.done.table
+    if "seeds" not in trial.settings.adds:
+        raise NotApplicable("it keeps its seeds")
     seeds, had = trial.settings.seeds + 1, {unit.id for unit in trial.study.units(trial.settings)}
     more = grown_units(trial.study, [trial.settings, replace(trial.settings, seeds=seeds)])
     lacking = had - {unit.id for unit in more}

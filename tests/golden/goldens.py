@@ -250,6 +250,11 @@ FOLLOWS: dict[str, dict[str, pl.Expr]] = {
         "setting": pl.col("setting").str.replace_all(" ", ", ").str.replace_all("=", " = "),
     },
     "bidirectional": {"part": pl.col("place")},
+    "gpt2": {
+        "hook": pl.col("place"),
+        "variant": pl.col("arm"),
+        "arm": pl.concat_str("arm", "setting", separator=" ", ignore_nulls=True),
+    },
     "hierarchy": {"part": pl.col("place")},
     "recovery": {"variant": pl.col("arm"), "generator": pl.col("place"), "seed": pl.col("seed").fill_null(-1)},
     "top_afa": {
@@ -264,6 +269,15 @@ FOLLOWS: dict[str, dict[str, pl.Expr]] = {
     "top_afa_rule": {
         "panel": pl.when(pl.col("place") == "optima").then("metric").otherwise("place"),
         "line": pl.col("arm"),
+    },
+    "transfer": {
+        "kind": pl.when(pl.col("against").is_null())
+        .then("kind")
+        .otherwise(
+            pl.col("metric").replace({"family_p": "family p", "least": "variants low", "most": "variants high"})
+        ),
+        "variant": pl.col("arm"),
+        "metric": pl.coalesce("of", "metric"),
     },
     "attention": {"part": pl.col("place"), "place": pl.col("x"), "what": pl.col("metric").replace(_ATTENTION)},
     "concepts": {

@@ -362,11 +362,6 @@ def subplots(
     return figure, figure.subplots(rows, columns, **shape)
 
 
-def numbers(frame: pl.DataFrame, **at: Any) -> list[float]:
-    """One number a seed, in order: the values of a tidy table where its columns hold what `at` says."""
-    return frame.filter(*(pl.col(name) == value for name, value in at.items())).sort("seed")["value"].to_list()
-
-
 def shared_legend(figure: mpl_figure.Figure, panels: Sequence[Axes], columns: int) -> None:
     """One legend above a figure, of what its panels label, each label once."""
     found = {label: line for panel in panels for line, label in zip(*panel.get_legend_handles_labels(), strict=True)}

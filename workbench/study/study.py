@@ -20,7 +20,7 @@ from workbench.study.panels import Heat
 from workbench.study.places import Arm, Place, Scores, Stack, evaluated, stacks
 from workbench.study.questions import answered
 from workbench.study.run import Run
-from workbench.study.runner import Work, finish_units
+from workbench.study.runner import Work, finish_units, resumable
 from workbench.study.table import best_table, setting_columns, swept_axes, tidy
 from workbench.study.units import Report, Row, Unit, packing, setting_text, unpacked
 
@@ -175,7 +175,8 @@ def carry_out(
     if study.keep and study.places is not None:
         at_places.saved(run.folder, list(study.places(settings)))
     if study.begin is not None:
-        study.begin(settings, run.folder)
+        with resumable(run, again(study.name, settings)):
+            study.begin(settings, run.folder)
     how = {
         "jobs": settings.jobs,
         "threads": getattr(settings, "threads", 1),
