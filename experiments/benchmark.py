@@ -19,7 +19,6 @@ import itertools
 import statistics
 from dataclasses import asdict, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -41,10 +40,11 @@ from synthetic.mixture import SparseMixture
 from synthetic.worlds.synthsaebench import synthsaebench_16k
 from workbench.metrics.matching import match
 from workbench.parts.pursuit import clear_picks, matching_pursuit
-from workbench.study.figure import finish, shared_legend, styled, subplots
+from workbench.study.figure import Figure, save
 from workbench.study.flags import check_common, config_of
-from workbench.study.panels import COLOURS
+from workbench.study.panels import Axis, Lines
 from workbench.study.run import Run
+from workbench.study.table import tidy
 from workbench.training.machine import Work, alternate, device_of, keep_freed_memory, seconds, set_threads
 
 Row = dict[str, Any]
@@ -188,25 +188,23 @@ def growth(settings: Benchmark) -> list[Row]:
     return found
 
 
-def draw_growth(rows: list[Row], settings: Benchmark, stem: Path) -> list[Path]:
+def growth_figure(settings: Benchmark) -> Figure:
     """One panel a size that grows."""
     labels = {"m": "latents m", "k": "active latents k", "d": "dimension d", "n_true": "features n_true"}
     labels["stack"] = "SAEs of a stack"
-    with styled():
-        figure, panels = subplots(1, len(GROWTH), figsize=(13, 3.4), sharey=True)
-        curves = list(dict.fromkeys(row["curve"] for row in rows))
-        for panel, vary in zip(panels, GROWTH, strict=True):
-            for curve in curves:
-                own = [(row["value"], row["ms"]) for row in rows if row["vary"] == vary and row["curve"] == curve]
-                if own:
-                    panel.loglog(*zip(*own, strict=True), "o-", ms=3, color=COLOURS[curves.index(curve)], label=curve)
-            panel.set_xlabel(labels[vary])
-            panel.set_xticks(GROWTH[vary], [f"{v}" for v in GROWTH[vary]], rotation=30)
-            panel.minorticks_off()
-        panels[0].set_ylabel("ms a batch")
-        shared_legend(figure, list(panels), 4)
-        caption = f"Around d 256, m 2048, k 16, batch 1024, one SAE, {settings.device}; medians of {settings.repeats}."
-        return finish(figure, caption, stem)
+    panels = [
+        Lines(
+            y="ms",
+            place=vary,
+            across=Axis(labels[vary], log=True, ticks=values),
+            up=Axis(" " if i else "ms a batch", log=True),
+            legend="shared",
+        )
+        for i, (vary, values) in enumerate(GROWTH.items())
+    ]
+    caption = f"Around d 256, m 2048, k 16, batch 1024, one SAE of one seed, {settings.device}; "
+    caption += f"medians of {settings.repeats}."
+    return Figure("growth", panels, caption, columns=len(panels), size=(2.6, 3.2), share="y")
 
 
 def show(rows: list[Row], console: Console) -> None:
@@ -253,8 +251,12 @@ def experiment(settings: Benchmark, console: Console) -> int:
     if "growth" in settings.parts:
         grown = growth(settings)
         run = Run.start(settings.out, "benchmark", config_of(settings))
-        run.write_table(grown)
-        paths = draw_growth(grown, settings, run.folder / "figures" / "growth")
+        times = [
+            {"place": row["vary"], "x": row["value"], "arm": row["curve"], "metric": "ms", "value": row["ms"]}
+            for row in grown
+        ]
+        table = run.write_table(tidy(times, "benchmark"))
+        paths = save(growth_figure(settings).draw(table), run.folder / "figures" / "growth")
         rows += grown
         if not settings.json:
             console.print(f"figure {paths[0]}", soft_wrap=True)

@@ -360,16 +360,3 @@ def subplots(
     """
     figure = Drawn(figsize=figsize, layout="constrained")
     return figure, figure.subplots(rows, columns, **shape)
-
-
-def shared_legend(figure: mpl_figure.Figure, panels: Sequence[Axes], columns: int) -> None:
-    """One legend above a figure, of what its panels label, each label once."""
-    found = {label: line for panel in panels for line, label in zip(*panel.get_legend_handles_labels(), strict=True)}
-    figure.legend(found.values(), found.keys(), loc="outside upper center", ncols=columns, frameon=False)
-
-
-def finish(figure: mpl_figure.Figure, caption: str, stem: Path) -> list[Path]:
-    """Put the caption under a figure; write `stem`.png and .svg."""
-    width = figure.get_size_inches()[0]
-    figure.supxlabel(textwrap.fill(caption, int(14 * width)), fontsize=8, color="0.35", parse_math=False)
-    return save(figure, stem)
