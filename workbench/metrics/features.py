@@ -11,7 +11,6 @@ from scipy.stats import beta
 from torch import Tensor
 
 from synthetic.base.errors import must
-from synthetic.source import Source
 from workbench.metrics.codings import settings_of
 from workbench.metrics.detection import scores as detection_scores
 from workbench.metrics.evidence import Evidence, collect, known_world
@@ -84,9 +83,7 @@ LATENT_COLUMNS: dict[str, Any] = _LABELS | {
 }
 
 
-def features(
-    sae: SAE, world: Source, n: int = 50_000, seed: int = 1, true_dictionary: SAE | None = None
-) -> pl.DataFrame:
+def features(sae: SAE, world: Any, n: int = 50_000, seed: int = 1, true_dictionary: SAE | None = None) -> pl.DataFrame:
     """One row a member and true feature of a world: how it fires, which latent stands for it, and what went wrong.
 
     status: "dead" where its latent never fires; "found" at |cos| >= .9 with it; "chance" where no latent is nearer than
@@ -102,7 +99,7 @@ def features(
 
     Args:
         sae: an SAE or a stack.
-        world: with a truth.
+        world: with a truth, or its name or folder.
         n: samples; rare features ask for more.
         seed: of the stream "evaluate".
         true_dictionary: a single trained `workbench.oracle` of the same variant, for the column `true_f1`.
@@ -117,7 +114,7 @@ def features(
     return _frame(sae, [_features(member, neighbours, truth_f1) for member in members], FEATURE_COLUMNS)
 
 
-def latents(sae: SAE, world: Source, n: int = 50_000, seed: int = 1) -> pl.DataFrame:
+def latents(sae: SAE, world: Any, n: int = 50_000, seed: int = 1) -> pl.DataFrame:
     """One row a member and latent: how often it fires, its nearest features, and its row as a sum of features.
 
     nearest, second: the features of largest |cos|, with signed cosines; chance: 95 % quantile of the largest |cos| of a
@@ -136,10 +133,9 @@ def chance_cosine(count: int, d: int, level: float = 0.95) -> float:
     return float(beta.ppf(level ** (1 / count), 0.5, (d - 1) / 2) ** 0.5) if d > 1 else 1.0
 
 
-def _evidence(sae: SAE, world: Source, n: int, seed: int, where: str) -> list[Evidence]:
-    world = known_world(f"{where}.world", world)
+def _evidence(sae: SAE, world: Any, n: int, seed: int, where: str) -> list[Evidence]:
+    world = known_world(f"{where}.world", world, sae.d)
     must(n >= 1, f"{where}.n", "at least 1", n, "draw some samples")
-    must(world.d == sae.d, f"{where}.world", f"of dimension {sae.d}, the SAE's", world.d, "pass the SAE's own world")
     return collect(sae, world, n, seed)
 
 
