@@ -4,6 +4,7 @@ import numbers
 import time
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from proofs_check.claim import Check, Finding
@@ -11,11 +12,11 @@ from proofs_check.engines.need import need
 from proofs_check.engines.refusals import Refusing, no_number, record, refusals, refuse
 from workbench.theory.ops import Ops
 
-Problem = Callable[[Callable[[str], Any], Ops], tuple[Iterable[Any], Iterable[Any]]]
+Problem = Callable[..., tuple[Iterable[Any], Iterable[Any]]]
 """(unknowns, ops) -> (hypotheses, conclusions); `unknowns("q g t")` makes reals by name, a single name one real"""
 
 
-def implies(shows: str, scope: str, problem: Problem) -> Check:
+def implies(shows: str, scope: str, problem: Problem, **sizes: Any) -> Check:
     """The hypotheses imply every conclusion, for all reals.
 
     Refuted also where no reals meet the hypotheses, so that a contradiction never passes for a proof. Undecided where
@@ -27,8 +28,9 @@ def implies(shows: str, scope: str, problem: Problem) -> Check:
         shows: what is proved, in words.
         scope: for which cases, such as "all k: induction step"; a proof at k = 4 says "k = 4".
         problem: builds hypotheses and conclusions from unknowns, calling the shipped formulas with `ops`.
+        sizes: further arguments of the problem, such as k=4.
     """
-    return Check("smt", shows, scope, lambda seconds: _decide(problem, seconds))
+    return Check("smt", shows, scope, lambda seconds: _decide(partial(problem, **sizes), seconds))
 
 
 def induction(shows: str, scope: str, base: Problem, step: Problem) -> Check:
