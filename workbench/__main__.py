@@ -6,7 +6,7 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 import json
 import sys
 import tempfile
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -117,10 +117,11 @@ def _list(command: List, console: Console) -> int:
     from workbench.training.recipes import RECIPES
     from workbench.variants import variant_shelf
 
+    shelf = {name: cls.__dataclass_fields__ for name, cls in ((n, c.Settings) for n, c in variant_shelf().items())}
     shelves = {
         "variants": {
-            name: {"core": cls.core, "settings": {f.name: f.default for f in fields(cls.Settings)}}
-            for name, cls in variant_shelf().items()
+            name: {"core": variant_shelf()[name].core, "settings": {k: f.default for k, f in fields.items()}}
+            for name, fields in shelf.items()
         },
         "recipes": {name: f"{made.variant}: {made.note}" for name, made in RECIPES.items()},
         "worlds": worlds().about,

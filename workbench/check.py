@@ -205,7 +205,7 @@ def _alone(cls: type[SAE]) -> None:
             _near(stack.state_dict()[name][1], value, name, 1e-4)
 
 
-STUDY_LAWS: dict[str, Callable[["_Trial"], None]] = {}
+STUDY_LAWS: dict[str, Callable[["_Trial"], str | None]] = {}
 _of_studies = into(STUDY_LAWS)
 
 
