@@ -1,12 +1,13 @@
 """Sparse directions over neurons: disjoint groups, and families of a shared core with exclusive neurons."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from synthetic.base.annotations import above, at_least
 from synthetic.base.errors import must
 from synthetic.base.storage import knob
 from synthetic.laws.directions import Rows, unit
@@ -45,11 +46,11 @@ class CoreExclusive:
     families: int = 4
     leaves: int = 4
     """leaves of a family"""
-    core: int = 12
+    core: Annotated[int, at_least(0, "give a number of neurons")] = 12
     """core neurons of a family; 0: leaves have disjoint neurons"""
     exclusive: int = 6
     """exclusive neurons of a leaf"""
-    boost: float = 1.2
+    boost: Annotated[float, above(0, "raise it or leaves coincide")] = 1.2
     overlap: int = 0
     opposed: bool = False
 
@@ -57,8 +58,6 @@ class CoreExclusive:
         for name in ("families", "leaves", "exclusive"):
             value = getattr(self, name)
             must(value >= 1, f"CoreExclusive.{name}", "at least 1", value, "raise it")
-        must(self.core >= 0, "CoreExclusive.core", "at least 0", self.core, "give a number of neurons")
-        must(self.boost > 0, "CoreExclusive.boost", "above 0", self.boost, "raise it or leaves coincide")
         fits = 0 <= self.overlap <= self.core // 2
         must(fits, "CoreExclusive.overlap", f"in [0, core // 2 = {self.core // 2}]", self.overlap, "lower it")
         even = not self.opposed or self.leaves % 2 == 0
@@ -100,10 +99,7 @@ class CoreExclusive:
 class Families(Independent):
     """Independent firing of features in consecutive families of `size`, which `truth.levels` names. Source: ours."""
 
-    size: int = 4
-
-    def __post_init__(self) -> None:
-        must(self.size >= 1, "Families.size", "at least 1", self.size, "raise it")
+    size: Annotated[int, at_least(1, "raise it")] = 4
 
     def structure(self, n_true: int) -> dict[str, Any]:
         """The family of each feature, as its level."""
