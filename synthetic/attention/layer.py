@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from synthetic.attention.parts import Attended, causal_patterns, conditioned, writer_sets
-from synthetic.base.annotations import within
+from synthetic.base.annotations import Count, within
 from synthetic.base.errors import must
 from synthetic.base.storage import knob
 from synthetic.base.streams import stream, torch_defaults
@@ -34,17 +34,17 @@ class PlantedAttention(ExactWorld):
     Source: ours. The layer is that of Kissane et al. (2024), arXiv 2406.17759, attention frozen.
     """
 
-    heads: int = 8
-    d_head: int = 8
-    n_true: int = 32
+    heads: Count = 8
+    d_head: Count = 8
+    n_true: Count = 32
     """number of features"""
     split: tuple[float, ...] = (0.5, 0.3, 0.2)
     """shares of the features that one, two, ... heads write, rounded; the same mix for every owner"""
     uneven: Annotated[float, within(0, 1, "use 0 for equal amplitudes", "[)")] = 0.5
     """amplitudes of a feature's writers are in proportion to U(1 - uneven, 1 + uneven): its owner's need not lead"""
-    patterns: int = 2
+    patterns: Count = 2
     """different attention patterns"""
-    length: int = 8
+    length: Count = 8
     """positions of a sequence"""
     sources: int = 2
     """positions that a head looks at, random ones up to its own, with weights by a softmax of standard normals"""
@@ -56,8 +56,6 @@ class PlantedAttention(ExactWorld):
     """of patterns, directions and W"""
 
     def __post_init__(self) -> None:
-        for name in ("heads", "d_head", "n_true", "patterns", "length"):
-            must(getattr(self, name) >= 1, f"PlantedAttention.{name}", "at least 1", getattr(self, name), "raise it")
         most = self.heads // self.patterns
         must(most * self.patterns == self.heads, "PlantedAttention.patterns", f"a divisor of heads={self.heads}",
              self.patterns, "change one of the two")  # fmt: skip

@@ -75,6 +75,9 @@ def annotated(cls: _T) -> _T:
     return cls
 
 
+Count = Annotated[int, at_least(1, "raise it")]
+
+
 def lacking(cls: type, names: set[str]) -> list[str]:
     """Fields that must be given and are not among the names."""
     fields = [f for f in dataclasses.fields(cls) if f.init and f.name not in names]

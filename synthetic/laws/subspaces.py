@@ -1,12 +1,12 @@
 """Features of several dimensions: groups of axes that fire together in a random direction, circles for instance."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from synthetic.base.annotations import at_least
+from synthetic.base.annotations import Count
 from synthetic.base.errors import must
 from synthetic.base.storage import knob
 from synthetic.laws.directions import Rows, gaussian
@@ -26,7 +26,7 @@ class Subspaces(Firing):
     Source: multi-dimensional features, Engels et al. (2024), arXiv 2405.14860; this law is ours.
     """
 
-    dim: Annotated[int, at_least(1, "raise it")] = 2
+    dim: Count = 2
     k: int = 1
 
     def init(self, n_true: int, rng: torch.Generator) -> Drawn:
