@@ -199,7 +199,7 @@ def judged(unit: Judged, report: Report) -> Iterator[Row]:
         for stack in stacks(settings, MODEL)
         for seed, sae in zip(stack.seeds, members_of(report.folder / "saes" / stack.variant), strict=True)
     }
-    lm = model_named(settings.model, settings.data)
+    lm = model_named(settings.model_of(test.store), settings.data)
     measured = losses(lm, test, {name: sae for name, (sae, _) in known.items()}, settings.fidelity_tokens)
     for name, (_, about) in known.items():
         for metric, key in (("recovered", "recovered from mean"), ("kl", "kl")):
