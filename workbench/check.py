@@ -22,7 +22,7 @@ from synthetic.source import Codes
 from workbench import kernels
 from workbench.check_metric import check_metric as check_metric
 from workbench.check_world import check_world as check_world
-from workbench.contract import Broken, NotApplicable, Outcome, demand, outcome, outcomes
+from workbench.contract import Broken, NotApplicable, Outcome, demand, into, outcomes
 from workbench.interop import load
 from workbench.metrics.matching import match
 from workbench.sae import SAE, Latents
@@ -36,16 +36,8 @@ _D, _M, _N = 12, 24, 64
 _EASY = SparseMixture(n_true=_D, d=_D, directions=Orthonormal(), firing=ExactlyK(1))
 
 
-Law = Callable[[type[SAE]], None]
-LAWS: dict[str, Law] = {}
-
-
-def _law(statement: str) -> Callable[[Law], Law]:
-    def put(function: Law) -> Law:
-        LAWS[statement] = function
-        return function
-
-    return put
+LAWS: dict[str, Callable[[type[SAE]], None]] = {}
+_law = into(LAWS)
 
 
 def check_variant(cls: type[SAE]) -> Iterator[Outcome]:
@@ -213,16 +205,8 @@ def _alone(cls: type[SAE]) -> None:
             _near(stack.state_dict()[name][1], value, name, 1e-4)
 
 
-StudyLaw = Callable[["_Trial"], None]
-STUDY_LAWS: dict[str, StudyLaw] = {}
-
-
-def _of_studies(statement: str) -> Callable[[StudyLaw], StudyLaw]:
-    def put(function: StudyLaw) -> StudyLaw:
-        STUDY_LAWS[statement] = function
-        return function
-
-    return put
+STUDY_LAWS: dict[str, Callable[["_Trial"], str | None]] = {}
+_of_studies = into(STUDY_LAWS)
 
 
 def check_study(study: Study[Any], folder: Path | None = None) -> Iterator[Outcome]:
@@ -236,9 +220,7 @@ def check_study(study: Study[Any], folder: Path | None = None) -> Iterator[Outco
         with tempfile.TemporaryDirectory() as place:
             yield from check_study(study, Path(place))
         return
-    trial = _Trial(study, folder)
-    for statement, law in STUDY_LAWS.items():
-        yield outcome(statement, lambda law=law: law(trial))
+    yield from outcomes(STUDY_LAWS, _Trial(study, folder))
 
 
 class _Trial:

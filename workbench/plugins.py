@@ -7,6 +7,7 @@ from typing import Any
 
 from synthetic.base.errors import PLUGINS, blamed, in_our_words, must
 from synthetic.base.storage import knobs
+from synthetic.lookup import is_source_class
 from synthetic.worlds import worlds
 from workbench.metrics import METRICS
 from workbench.variants import variant_shelf
@@ -17,7 +18,7 @@ _DECORATORS = '@workbench.register("name"), @workbench.metric(name=1.0) or @work
 def shelves() -> dict[str, dict[str, Any]]:
     """What is there by name: variants, metrics (a family by the name of its function), worlds and classes of them."""
     metrics = {kind.measure.__name__: kind for kind in METRICS}
-    classes = {name: cls for name, cls in knobs().items() if hasattr(cls, "sample")}
+    classes = {name: cls for name, cls in knobs().items() if is_source_class(cls)}
     return {"variants": dict(variant_shelf()), "metrics": metrics, "worlds": classes | dict(worlds())}
 
 

@@ -12,7 +12,6 @@ import pytest
 from toys import run
 
 import experiments
-from experiments import cells
 from synthetic.base.console import Console
 from synthetic.worlds import worlds
 from workbench import TrainConfig
@@ -37,7 +36,7 @@ KINDS = {
 RESUMED = [name for name, kind in KINDS.items() if "resume" in kind.__dataclass_fields__]
 NONE_ALLOWED = {
     *("attention.l1", "bias_phase.gamma", "factors.cores", "factors.world", "gpt2.layers", "gpt2.skip", "gpt2.z_k"),
-    *("gpt2.audit_samples", "hierarchy.tol", "resonance.gamma", "synthsaebench.checkpoint_every", "top_afa.aux"),
+    *("gpt2.audit_samples", "hierarchy.tol", "resonance.gamma", "top_afa.aux"),
     *("transfer.toy_steps", "synthsaebench.threads", "benchmark.threads"),
 }
 """settings that may be 0"""
@@ -58,7 +57,7 @@ def folder_of(tmp_path, config, experiment=None):
 
 
 def opened(settings, name):
-    return flags.opened(settings, name)[:2] if name in STUDIES else cells.opened(settings, name)
+    return flags.opened(settings, name)[:2]
 
 
 def resumed(name, folder, **more):
