@@ -49,9 +49,9 @@ def _run(name: str) -> int:
 
 def _help(name: str, module: str) -> None:
     """Print the flags of a study, and leave; nothing where its settings stand among its code."""
-    settings = f"{module.rpartition('.')[0]}.settings"
-    study, beside = importlib.util.find_spec(module), importlib.util.find_spec(settings)
-    if study is not None and study.origin is not None and beside is not None:
-        flags = importlib.import_module(settings).FLAGS
-        if name in flags:
+    study = importlib.util.find_spec(module)
+    for settings in (f"{module}_settings", f"{module.rpartition('.')[0]}.settings"):
+        beside = importlib.util.find_spec(settings)
+        flags = importlib.import_module(settings).FLAGS if beside else {}
+        if study is not None and study.origin is not None and name in flags:
             read_flags(flags[name], description=ast.get_docstring(ast.parse(Path(study.origin).read_text("utf-8"))))
