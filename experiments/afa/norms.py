@@ -9,22 +9,21 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 # isort: split
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from experiments.afa.settings import Norms
 from experiments.norms_figure import ZF
 from proofs_check.auditor.targets import members_of, sae_folders, world_of
-from synthetic.base.errors import must, pick
 from synthetic.base.streams import stream
 from synthetic.folder import save_world
 from synthetic.source import World
 from workbench import TrainConfig, create, find_source, train, variant_shelf
 from workbench.metrics.norms import norms, zf_figures, zf_points
 from workbench.study.figure import Figure
-from workbench.study.flags import RunFlags
 from workbench.study.selection import present
 from workbench.study.study import Study
 from workbench.study.table import Medians
@@ -32,36 +31,6 @@ from workbench.study.units import Report, Row, Unit
 
 SHOWN = 400
 """samples of a group in the scatter"""
-
-
-@dataclass(frozen=True)
-class Norms(RunFlags):
-    """Settings."""
-
-    saes: tuple[Path, ...] = ()
-    """SAE folders, or run folders of experiments; none trains `variants`"""
-    variants: tuple[str, ...] = ("relu", "topk", "batch_topk", "top_afa")
-    """what to train"""
-    world: str | None = None
-    """name or folder of a world; "superposition" for training, a run folder's own for its SAEs"""
-    m: int = 128
-    """latents of what is trained"""
-    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=2000, batch=256))
-    """training"""
-    samples: int = 2000
-    """evaluation samples"""
-
-    adds = ("seeds", "variants")
-
-    def check(self) -> None:
-        """Refuse impossible settings before any work."""
-        must(self.m >= 1, "--m", "at least 1", self.m, "raise it")
-        must(self.samples >= 10, "--samples", "at least 10", self.samples, "raise it")
-        must(self.saes or self.variants, "--variants", "one or more", "none", "name some, or --saes")
-        if self.world is not None or not self.saes:
-            find_source(self.world or "superposition")
-        for name in self.variants:
-            pick(name, variant_shelf(), "--variants")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 # isort: split
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -17,7 +17,7 @@ import polars as pl
 import torch
 from matplotlib.axes import Axes
 
-from synthetic.base.errors import must
+from experiments.afa.settings import TopAFA
 from synthetic.base.streams import stream
 from synthetic.laws.firing import Independent
 from synthetic.laws.rates import Constant
@@ -26,7 +26,6 @@ from synthetic.transformed import Standardised
 from synthetic.worlds.superposition import superposition
 from workbench import SAE, TrainConfig, evaluate, train
 from workbench.study.figure import Figure
-from workbench.study.flags import TrainFlags
 from workbench.study.panels import Axis, Level, Lines, Scene, Series, look
 from workbench.study.places import Arm, Place, Scores, Stack, fresh, member_rows
 from workbench.study.study import Study
@@ -38,44 +37,6 @@ _SAMPLES = 4096
 """behind the correlation and the saturated share"""
 WHOLE, SINGLE, TRUTH = "scaled as a whole", "standardised one by one", "from the truth"
 """places: how samples are normalised, or that training starts at the true dictionary"""
-
-
-@dataclass(frozen=True)
-class TopAFA(TrainFlags):
-    """Settings."""
-
-    afa: tuple[float, ...] = (0.0, 1 / 128, 1 / 32, 1 / 8, 2.0)
-    """weights of the norm-matching loss"""
-    k: tuple[int, ...] = (2, 4, 8)
-    """features that fire on average, K"""
-    aux: float = 0.0
-    """weight of the dead latents' share in the residual; the reference's is 1/32"""
-    n_true: int = 64
-    """features of the world, random directions"""
-    d: int = 32
-    """dimensions"""
-    m: int = 128
-    """latents"""
-    train: TrainConfig = field(
-        default_factory=lambda: TrainConfig(
-            steps=2500, batch=256, lr=1e-3, warm_up=0.0, decay=0.0, clip=None, centre=False
-        )
-    )
-    """training, at a constant rate"""
-
-    @property
-    def middle(self) -> int:
-        """The K that is looked at most closely."""
-        return self.k[len(self.k) // 2]
-
-    def check(self) -> None:
-        """Refuse impossible settings before any work."""
-        for name in ("n_true", "d", "m"):
-            must(getattr(self, name) >= 1, f"--{name.replace('_', '-')}", "at least 1", getattr(self, name), "raise it")
-        must(self.aux >= 0, "--aux", "at least 0", self.aux, "use 0 for none")
-        must(self.afa and min(self.afa) >= 0, "--afa", "weights of at least 0", self.afa, "drop the negative ones")
-        fits = self.k and min(self.k) >= 1 and max(self.k) <= min(self.n_true, self.m)
-        must(fits, "--k", f"from 1 to {min(self.n_true, self.m)}", self.k, "change K, n_true or m")
 
 
 def world_of(settings: TopAFA, k: int, label: str) -> World:

@@ -1,7 +1,7 @@
 """Figures and findings of the phase diagrams of bias adaptation."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +9,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from rich.table import Table
 
+from experiments.bias.settings import middle
 from experiments.bias.transition import crossing, exponent
 from workbench.study.figure import Figure
 from workbench.study.panels import COLOURS, Axis, Heat, Level, Lines, Scene, tick_place
@@ -22,11 +23,6 @@ _ABOUT = (
     "Bias adaptation, {output} output, {steps} steps of {train[batch]}, Adam {train[lr]:g}, gamma {gamma:g} every "
     "{period} steps; {seeds} seeds of {of}: medians, 10-90 % bands, points; heavy line: FRR .9."
 )
-
-
-def middle(ratios: Sequence[float | int]) -> float:
-    """The p / f nearest 1.41, at which sizes are compared."""
-    return min(ratios, key=lambda r: abs(math.log(r / 1.41)))
 
 
 @dataclass(frozen=True)

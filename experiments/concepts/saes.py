@@ -14,18 +14,16 @@ import synthetic.base.terminal  # Ctrl-C from here on
 import math
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
 import torch
 
 import synthetic as S
-from synthetic.base.errors import must
+from experiments.concepts.settings import ConceptSae
 from workbench import SAE, TrainConfig, evaluate
 from workbench.study.figure import Figure
-from workbench.study.flags import TrainFlags
 from workbench.study.panels import COLOURS, DASHES, MARKERS, Axis, Leads, Level, Lines, Look
 from workbench.study.places import Arm, Place, Scores
 from workbench.study.questions import Question, lead, score
@@ -51,50 +49,6 @@ ARMS: dict[str, tuple[str, dict[str, Any]]] = {
 RIVALS = ("TopK", "BatchTopK", "p-annealing")
 SCORES = {"correlation": "best |corr| with log-odds", "information": "information, share of Bayes", "mcc": "MCC"}
 """score -> what axes say"""
-
-
-@dataclass(frozen=True)
-class ConceptSae(TrainFlags):
-    """Settings."""
-
-    strength: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0)
-    """of the Potts couplings between concepts"""
-    forms: tuple[Literal["exact", "softplus"], ...] = ("exact", "softplus")
-    """activations of a perfect predictor; a dictionary of concepts in as many dimensions, at strength 1 alone"""
-    concepts: int = 6
-    """binary concepts; half as many latents are active"""
-    contexts: int = 1024
-    """contexts of the predictor"""
-    sharpness: float = 2.0
-    """of contexts"""
-    m: int = 24
-    """latents"""
-    l1: tuple[float, ...] = (0.03, 0.1, 0.2, 0.3, 1.0)
-    """penalties tried where a variant has one"""
-    gamma: float = 0.1
-    """weight of the low-rank part's nuclear norm"""
-    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=1500, batch=256, lr=3e-3))
-    """training; p falls from a third of the steps on"""
-    over: Literal["weights", "worlds"] = "worlds"
-    """what seeds differ in: world, samples and weights; or weights alone"""
-
-    adds = ("seeds", "strength", "forms")
-    least_seeds = 2
-
-    def check(self) -> None:
-        """Refuse impossible settings before any work."""
-        must(self.m >= 1, "--m", "at least 1", self.m, "raise it")
-        must(self.forms, "--forms", "one or more", "none", "name one")
-        steps = self.train.steps
-        must(steps >= 30, "--train.steps", "at least 30, for nine changes of p", steps, "raise it")
-        must(2 <= self.concepts <= 10, "--concepts", "from 2 to 10", self.concepts, "all configurations are enumerated")
-        must(self.m >= self.concepts // 2, "--m", "at least half the concepts", self.m, "raise it")
-        least = 8 * self.concepts
-        must(self.contexts >= least, "--contexts", f"at least {least}", self.contexts, "4 for each log-marginal")
-        must(self.strength and min(self.strength) >= 0, "--strength", "at least 0", self.strength, "change it")
-        must(self.l1 and min(self.l1) > 0, "--l1", "above 0", self.l1, "a penalty is needed")
-        for name in ("gamma", "sharpness"):
-            must(getattr(self, name) > 0, f"--{name}", "above 0", getattr(self, name), "raise it")
 
 
 def places(settings: ConceptSae) -> Iterator[Place]:

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from synthetic.base.errors import must
-from workbench import TrainConfig
 from workbench.study.flags import TrainFlags
+from workbench.training.config import TrainConfig
 
 Part = Literal["signed", "unipolar", "pairs", "mixed"]
 
