@@ -311,7 +311,7 @@ def _redrawn(trial: _Trial) -> None:
     drawn = [path for path in (folder / "figures").glob("*") if path.suffix == ".png"]
     demand(drawn or not declared(trial.study.figures, trial.settings), "no figure is there")
     for figure in declared(trial.study.figures, trial.settings):
-        for part in figure.parts(trial.done.table) if hasattr(figure, "parts") else ():
+        for part in figure.parts(trial.done.table):
             panels = len(part.draw(trial.done.table, settings=trial.settings).axes)
             demand(panels <= 6, f"{part.name} has {panels} panels")
 

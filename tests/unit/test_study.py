@@ -14,7 +14,7 @@ from workbench.metrics import METRICS
 from workbench.study.flags import TrainFlags, parsed
 from workbench.study.places import Arm, Place
 from workbench.study.study import Study, carry_out
-from workbench.study.table import COLUMNS, LOW_IS_BETTER, best_settings, differences, grid_of, tidy
+from workbench.study.table import COLUMNS, LOW_IS_BETTER, best_settings, differences, tidy
 from workbench.study.units import Unit, packed, unpacked
 from workbench.training.config import TrainConfig
 
@@ -94,8 +94,6 @@ def test_lists_are_axes_crossed_with_seeds(tmp_path):
     assert sorted(found["setting"]) == sorted(wanted)
     assert set(found.select("k", "lr").rows()) == {(1.0, 1e-3), (1.0, 0.1), (4.0, 1e-3), (4.0, 0.1)}
     assert set(norms(rates, arm="relu")["setting"]) == {f"lr={lr} l1={l1}" for lr in (0.001, 0.1) for l1 in (0.1, 0.2)}
-    grid = grid_of(rates, "norm", ("k", "lr"))
-    assert grid.filter(arm="topk").height == 4
     one = carried(tmp_path / "one", set=("lr=1e-3", "k=4")).table
     assert (
         norms(one, arm="topk")["value"].to_list() == norms(rates, arm="topk", setting="lr=0.001 k=4")["value"].to_list()

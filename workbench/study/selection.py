@@ -80,21 +80,6 @@ def nearest_l0(table: pl.DataFrame, metric: str = "l0", target: str = "expected_
     return _of_settings(table, {where: setting for where, (_, setting) in chosen.items()})
 
 
-def best(metric: str, least: bool = False) -> Pick:
-    """Of each arm and place the setting of the largest median (or the least) of a metric."""
-
-    def choose(table: pl.DataFrame) -> pl.DataFrame:
-        last = last_step(table).filter(pl.col("kind") == "score", pl.col("metric") == metric)
-        middle = last.group_by(*SPOT, maintain_order=True).agg(pl.col("value").median())
-        middle = middle.sort("value", descending=not least, maintain_order=True)
-        chosen: dict[tuple[Any, ...], Any] = {}
-        for place, x, arm, setting in middle.select(SPOT).iter_rows():
-            chosen.setdefault((place, x, arm), setting)
-        return _of_settings(table, chosen)
-
-    return choose
-
-
 def _of_settings(table: pl.DataFrame, chosen: Mapping[tuple[Any, ...], Any]) -> pl.DataFrame:
     """Rows of the settings chosen by place, x and arm, and all rows where nothing was chosen."""
     if not chosen:

@@ -107,14 +107,6 @@ def swept_axes(table: pl.DataFrame) -> list[str]:
     return [name for name in columns.columns if name != "setting" and columns[name].drop_nulls().n_unique() > 1]
 
 
-def grid_of(table: pl.DataFrame, metric: str, over: tuple[str, str]) -> pl.DataFrame:
-    """Medians over seeds at the last step on two axes of a sweep: place, arm, the axes, median."""
-    score = final(table).filter(pl.col("metric") == metric, pl.col("kind") == "score")
-    named = setting_columns(score).drop_nulls(list(over))
-    median = pl.col("value").median().alias("median")
-    return named.group_by("place", "arm", *over, maintain_order=True).agg(median).sort("place", "arm", *over)
-
-
 def score_table(
     table: pl.DataFrame, metrics: Sequence[str], title: str, notes: Mapping[str, str] | None = None
 ) -> Table:
@@ -182,8 +174,6 @@ class Medians:
     """value of a column in `by` -> what is printed"""
     beside: Sequence[str] = ("chance", "ceiling")
     """rows of these below each group of arms, where the table has any"""
-    each: bool = False
-    """chance and ceiling below each row: where they differ from arm to arm"""
     spread: bool = False
     """10 % and 90 % quantiles below each row"""
     formats: Mapping[str, str] = field(default_factory=dict)
@@ -252,12 +242,10 @@ class Medians:
         shown.add_row(*heads, *(self._cell(name, v, 0.5) for name, v in values.items()))
         for share in (0.1, 0.9) if self.spread else ():
             self._beside(shown, f"  {share:.0%}", [self._cell(name, v, share) for name, v in values.items()])
-        if self.each:
-            self._close(shown, [own], section=True)
 
-    def _close(self, shown: Table, group: Sequence[pl.DataFrame], section: bool = False) -> None:
+    def _close(self, shown: Table, group: Sequence[pl.DataFrame]) -> None:
         """Chance and ceiling of the rows above, where there are any."""
-        if not group or (self.each and not section):
+        if not group:
             return
         own = pl.concat(group)
         for word in self.beside:
