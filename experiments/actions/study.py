@@ -56,11 +56,6 @@ class Drawn(Unit):
         return config.steps * config.batch if self.part == "learned" else self.settings.samples
 
     @property
-    def seed(self) -> int:
-        """Its one seed."""
-        return self.seeds[0]
-
-    @property
     def world(self) -> Interventions:
         """What is drawn."""
         scale, linear = self.noise, self.part == "linear"

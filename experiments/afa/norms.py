@@ -62,15 +62,15 @@ def groups(settings: Norms) -> Iterator[Group]:
         names = [f"{folder.parent.parent.name}/{folder.name}" for folder in folders]
     for name, folder in zip(names, folders, strict=True):
         yield Group(settings=settings, name=name, world=world_of(folder, settings.world), folder=str(folder))
+    world: Any = None if settings.saes else find_source(settings.world or "superposition")
     for variant in () if settings.saes else settings.variants:
-        world: Any = find_source(settings.world or "superposition")
         yield Group(settings=settings, seeds=tuple(range(settings.seeds)), name=variant, world=world)
 
 
 def keep_world(settings: Norms, folder: Path) -> None:
     """The world of what is trained, in the run folder."""
     if not settings.saes and not (folder / "worlds" / "base").exists():
-        save_world(find_source(settings.world or "superposition"), folder / "worlds" / "base")
+        save_world(next(groups(settings)).world, folder / "worlds" / "base")
 
 
 def trained(unit: Group, report: Report) -> Path:

@@ -15,7 +15,6 @@ from typing import Any
 
 import polars as pl
 import torch
-from matplotlib.axes import Axes
 
 from experiments.afa.settings import TopAFA
 from synthetic.base.streams import stream
@@ -26,7 +25,7 @@ from synthetic.transformed import Standardised
 from synthetic.worlds.superposition import superposition
 from workbench import SAE, TrainConfig, evaluate, train
 from workbench.study.figure import Figure
-from workbench.study.panels import Axis, Level, Lines, Scene, Series, look
+from workbench.study.panels import Axis, Level, Lines, Series, look
 from workbench.study.places import Arm, Place, Scores, Stack, fresh, member_rows
 from workbench.study.study import Study
 from workbench.study.table import Medians, setting_columns
@@ -154,15 +153,6 @@ def with_weights(table: pl.DataFrame, settings: TopAFA) -> pl.DataFrame:
     return table.with_columns(weight=pl.Series(nearest, dtype=pl.Int64))
 
 
-class Course(Lines):
-    """Lines over training steps, the start among them."""
-
-    def draw(self, axes: Axes, scene: Scene) -> None:
-        """Draw them on an axis that is linear up to step 1."""
-        super().draw(axes, scene)
-        axes.set_xscale("symlog", linthresh=1)
-
-
 _STARTS = tuple(
     Series(f"{arm}, {place}", "", {"arm": arm, "place": place})
     for place in (WHOLE, SINGLE)
@@ -211,12 +201,12 @@ def figures(settings: TopAFA) -> Iterator[Figure]:
         yield Figure(name, panels, _CAPTION, arms={}, columns=columns, share="row")
     names = {"top-AFA": "top-AFA, λ = 1/32", "TopK": "TopK, k = K"}
     panels = [
-        Course(
+        Lines(
             y=metric,
             over="step",
             place=TRUTH,
             names=names,
-            across="training steps",
+            across=Axis("training steps", log="sym"),
             legend="own",
             **_ends(settings, metric),
         )

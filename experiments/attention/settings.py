@@ -39,6 +39,11 @@ class Attention(RunFlags):
     adds = ("seeds", "n_true", "split")
     least_seeds = 2
 
+    @property
+    def middle(self) -> int:
+        """The number of features of a head's own role that is looked at most closely."""
+        return self.owned[len(self.owned) // 2]
+
     def check(self) -> None:
         """Refuse impossible settings before any work."""
         for name in ("d_head", "k", "latents"):

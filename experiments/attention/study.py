@@ -28,7 +28,7 @@ from workbench.metrics.attribution import by_head, has_one_role, head_share
 from workbench.metrics.matching import Geometry, match, random_geometries
 from workbench.metrics.products import auroc
 from workbench.study.study import Study
-from workbench.study.units import Report, Row, Unit
+from workbench.study.units import Report, Row, Unit, kind_of
 from workbench.theory.attention import one_role_chance, ranking_cosine
 
 ARMS = {"TopK": "topk", "ReLU": "relu", ROTATED: "topk"}
@@ -58,13 +58,7 @@ class Layer(Unit):
     @property
     def trains(self) -> bool:
         """Of roles: whether a dictionary is trained too."""
-        owned = self.settings.owned
-        return self.owned == owned[len(owned) // 2]
-
-    @property
-    def seed(self) -> int:
-        """Its one seed."""
-        return self.seeds[0]
+        return self.owned == self.settings.middle
 
     def world(self, **own: Any) -> PlantedAttention:
         """A planted layer."""
@@ -116,8 +110,7 @@ def recovery(unit: Layer, report: Report) -> Iterator[Row]:
         "largest_share": float(share.amax(1).mean()),
     }
     for metric, value in scores.items():
-        kind = "null" if metric.endswith("_null") else "score"
-        yield {"metric": metric.removesuffix("_null"), "kind": kind, "value": value}
+        yield kind_of(metric) | {"value": value}
     if unit.n_true == unit.settings.base:
         planted = (world.amplitudes / world.amplitudes.sum(1, keepdim=True)).flatten()
         first = unit.seed == 0

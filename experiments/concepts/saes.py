@@ -24,7 +24,7 @@ import synthetic as S
 from experiments.concepts.settings import ConceptSae
 from workbench import SAE, TrainConfig, evaluate
 from workbench.study.figure import Figure
-from workbench.study.panels import COLOURS, DASHES, MARKERS, Axis, Leads, Level, Lines, Look
+from workbench.study.panels import Axis, Leads, Level, Lines, look
 from workbench.study.places import Arm, Place, Scores
 from workbench.study.questions import Question, lead, score
 from workbench.study.selection import nearest_l0
@@ -81,22 +81,17 @@ def arms(settings: ConceptSae, place: Place) -> list[Arm]:
     return found
 
 
-def read(model: S.ConceptModel, f: torch.Tensor) -> dict[str, float]:
-    """How well the best single latent of each concept tells it: mean over concepts, the probe's being 1."""
-    found, best = best_latents(model, f), bayes(model)
+def read(model: S.ConceptModel, latents: torch.Tensor) -> dict[str, list[float]]:
+    """How well the best single latent of each concept tells it, by member: mean over concepts, the probe's being 1."""
     prior = torch.stack([model.weights @ model.log_odds[:, k].sigmoid() for k in range(model.log_odds.shape[1])])
     blind = [-p * math.log(p) - (1 - p) * math.log(1 - p) for p in prior.tolist()]
-    each = zip(blind, found.log_loss, best.log_loss, strict=True)
+    least, members = bayes(model).log_loss, latents.double().reshape(-1, *latents.shape[-2:])
+    seen = [best_latents(model, f) for f in members]
+    shares = ([(h - loss) / (h - b) for h, loss, b in zip(blind, one.log_loss, least, strict=True)] for one in seen)
     return {
-        "correlation": float(np.mean(found.correlation)),
-        "information": float(np.mean([(h - loss) / (h - least) for h, loss, least in each])),
+        "correlation": [float(np.mean(one.correlation)) for one in seen],
+        "information": [float(np.mean(share)) for share in shares],
     }
-
-
-def read_each(model: S.ConceptModel, latents: torch.Tensor) -> dict[str, list[float]]:
-    """The same of every member of a stack."""
-    members = [read(model, f.double()) for f in latents.reshape(-1, *latents.shape[-2:])]
-    return {name: [scores[name] for scores in members] for name in members[0]}
 
 
 def measure(sae: SAE, place: Place, settings: ConceptSae) -> Scores:
@@ -108,12 +103,12 @@ def measure(sae: SAE, place: Place, settings: ConceptSae) -> Scores:
     found: dict[str, Any] = {name: scores[name] for name in ("mcc", "mcc_null", "fvu", "l0")}
     found["whole_l0"] = found["l0"]
     with torch.no_grad():
-        found |= read_each(model, sae.encode(world.activations))
+        found |= read(model, sae.encode(world.activations))
         if isinstance(sae, Structured):
             sparse = sae.sparse_part(sae.pre(world.activations * sae.scale))
             found["l0"] = ((sparse > 0).double().sum(-1) @ model.weights).numpy()
-            found |= {f"sparse_{name}": values for name, values in read_each(model, sparse).items()}
-    known = {f"{name}_null": [value] for name, value in chance.items()}
+            found |= {f"sparse_{name}": values for name, values in read(model, sparse).items()}
+    known = {f"{name}_null": values for name, values in chance.items()}
     return found | known | {"expected_l0": [settings.concepts / 2]}
 
 
@@ -125,11 +120,6 @@ def derive(table: pl.DataFrame, settings: ConceptSae) -> pl.DataFrame:
     own = own.with_columns(metric.replace(OF_SPARSE), arm=pl.lit(SPARSE))
     whole = own.filter(metric == "l0").with_columns(metric=pl.lit("whole_l0"))
     return pl.concat([table.filter(~metric.is_in(tuple(OF_SPARSE))), own, whole])
-
-
-def look_of(i: int) -> Look:
-    """Colour, marker and dash."""
-    return Look(COLOURS[i], MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)])
 
 
 LOOKS = {"TopK": 1, "BatchTopK": 4, "ReLU": 7, "p-annealing": 2, "structured": 0, "residual reading": 5, SPARSE: 3}
@@ -170,7 +160,7 @@ _CAPTION = (
 _COMPARED = ("TopK", "BatchTopK", "p-annealing", "structured", SPARSE)
 _READINGS = ("ReLU", "structured", "residual reading", SPARSE)
 FIGURES = tuple(
-    Figure(name, panels, _CAPTION, arms={arm: look_of(LOOKS[arm]) for arm in shown}, pick=nearest_l0)
+    Figure(name, panels, _CAPTION, arms={arm: look(LOOKS[arm]) for arm in shown}, pick=nearest_l0)
     for name, shown, panels in (
         ("concept_sae", _COMPARED, [*_CURVES, _LEADS]),
         ("concept_sae-readings", _READINGS, _CURVES),

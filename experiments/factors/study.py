@@ -29,7 +29,7 @@ from workbench import TrainConfig, create, evaluate, train
 from workbench.metrics.matching import match
 from workbench.parts.semi_nmf import Factors, fit
 from workbench.study.study import Study
-from workbench.study.units import Report, Row, Unit
+from workbench.study.units import Report, Row, Unit, kind_of
 from workbench.theory.factors import rank_floor
 from workbench.variants.semi_nmf import SemiNmf
 
@@ -150,8 +150,7 @@ def work(unit: Method, report: Report) -> Iterator[Row]:
         if core is not None:
             scores |= families(rows, V, (4, 4), max(core, LEAF - core), settings.iterations, seed)
         for name, value in scores.items():
-            kind = "null" if name.endswith("_null") else "score"
-            yield about | {"seed": seed, "metric": name.removesuffix("_null"), "kind": kind, "value": value}
+            yield about | kind_of(name) | {"seed": seed, "value": value}
 
 
 def derive(table: pl.DataFrame, settings: Factorise) -> pl.DataFrame:

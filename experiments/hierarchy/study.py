@@ -23,12 +23,11 @@ from experiments.hierarchy.figures import ARMS, FIGURES, ONE_PASS, QUESTIONS, TA
 from experiments.hierarchy.settings import Hierarchy, training
 from synthetic.base.streams import stream
 from synthetic.mixture import SparseMixture
-from synthetic.source import World
 from synthetic.worlds.hierarchy import concept_dag, concept_tree, crowded_tree
 from workbench.metrics import evaluate
 from workbench.parts.pursuit import matching_pursuit
 from workbench.sae import SAE
-from workbench.study.places import Arm, Place, Scores
+from workbench.study.places import Arm, Place, Scores, without_bias
 from workbench.study.study import Study
 from workbench.study.units import Report, Row, Unit
 from workbench.theory.pursuit import one_shot_margin
@@ -77,11 +76,6 @@ def arms(settings: Hierarchy, place: Place) -> list[Arm]:
         train = {"k_start": min(2 * own[name]["k"], m), "k_anneal": 0.2} if annealed else {}
         found.append(Arm(name, VARIANT[name], m, own[name], grid, train, without_bias))
     return found
-
-
-def without_bias(sae: SAE, world: World) -> None:
-    """Hold b_dec at 0, as in the world."""
-    sae.frozen = ("b_dec",)
 
 
 def measure(sae: SAE, place: Place, settings: Hierarchy) -> Scores:

@@ -45,7 +45,7 @@ from synthetic.worlds.interactions import interacting, logical, pair_roles
 from workbench import SAE, TrainConfig, create, train
 from workbench.parts.polynomial import Terms
 from workbench.study.study import Study
-from workbench.study.units import Report, Row, Unit
+from workbench.study.units import Report, Row, Unit, kind_of
 from workbench.theory.interactions import decoder_parameters
 
 
@@ -214,10 +214,8 @@ def work(unit: Trained | Planted, report: Report) -> Iterator[Row]:
     about |= {"place": unit.part, "x": arm.rank2, "arm": arm.name, "m": arm.m, "k": arm.own["k"], "lr": unit.train.lr}
     for step, scores in through_training(unit, world, report):
         for metric, values in scores.items():
-            kind = "null" if metric.endswith("_null") else "score"
-            row = about | {"step": step, "metric": metric.removesuffix("_null"), "kind": kind}
             for seed, value in zip(unit.seeds, values, strict=True):
-                yield row | {"seed": seed, "value": value}
+                yield about | kind_of(metric) | {"step": step, "seed": seed, "value": value}
 
 
 def through_training(unit: Trained, world: Interactions, report: Report) -> list[tuple[int, dict[str, list[float]]]]:

@@ -25,7 +25,7 @@ from synthetic.laws.directions import LowCoherence, Simplex, unit
 from workbench import TrainConfig, create, evaluate, train
 from workbench.parts.pursuit import clear_picks, matching_pursuit, orthogonal_matching_pursuit
 from workbench.study.study import Study
-from workbench.study.units import Report, Row, Unit
+from workbench.study.units import Report, Row, Unit, kind_of
 from workbench.training.machine import Work, alternate
 
 TRAINED = {
@@ -60,11 +60,6 @@ class Piece(Unit):
     def alone(self) -> bool:
         """Times are taken with nothing beside."""
         return self.part == "timing"
-
-    @property
-    def seed(self) -> int:
-        """Its one seed."""
-        return self.seeds[0]
 
     @property
     def world(self) -> SparseMixture:
@@ -166,7 +161,7 @@ def trained(piece: Piece, report: Report) -> Iterator[Row]:
     scores = evaluate(sae, world, n=50 * piece.settings.samples, seed=piece.seed + 1)
     for metric in METRICS:
         row = {"arm": piece.rule, "k": piece.k, "step": config.steps, "value": float(scores[metric])}
-        yield row | {"metric": metric.removesuffix("_null"), "kind": "null" if metric.endswith("_null") else "score"}
+        yield row | kind_of(metric)
 
 
 def timing(piece: Piece) -> Iterator[Row]:

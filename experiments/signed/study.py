@@ -17,23 +17,14 @@ from typing import Any
 from experiments.signed.figures import ARMS, FIGURES, MIXED, QUESTIONS, TABLES, WORLDS, nearest_even
 from experiments.signed.settings import Bidirectional
 from synthetic.mixture import SparseMixture
-from synthetic.source import World
 from synthetic.worlds.signed import bidirectional, exclusive_pairs, mixed_signs, unipolar_sparse
 from workbench import SAE, TrainConfig, evaluate
-from workbench.study.places import Arm, Place, Scores
+from workbench.study.places import Arm, Place, Scores, without_bias
 from workbench.study.study import Study
 
 METRICS = (
-    "mcc",
-    "mcc_null",
-    "recall@.9",
-    "fvu",
-    "fragmentation",
-    "bipolarity",
-    "two_signed",
-    "l0",
-    "expected_l0",
-    "dead",
+    *("mcc", "mcc_null", "recall@.9", "fvu", "fragmentation", "bipolarity", "two_signed"),
+    *("l0", "expected_l0", "dead"),
 )
 VARIANT = {"AbsTopK": "abs_topk", "TopK": "topk", "TopK 2m": "topk", "ReLU 2m": "relu", "MP": "matching_pursuit"}
 RARE = 0.7
@@ -78,11 +69,6 @@ def arms(settings: Bidirectional, place: Place) -> Iterator[Arm]:
         )
         hold = None if biased else without_bias
         yield Arm(name, VARIANT[name], axes * (1 + name.endswith("2m")), train={"centre": biased}, prepare=hold, **of)
-
-
-def without_bias(sae: SAE, world: World) -> None:
-    """Hold b_dec at 0: a bias could hold one end of an axis."""
-    sae.frozen = ("b_dec",)
 
 
 def measure(sae: SAE, place: Place, settings: Bidirectional) -> Scores:

@@ -17,7 +17,7 @@ from matplotlib.ticker import LogFormatterMathtext, NullFormatter, NullLocator, 
 
 from synthetic.base.errors import must
 from workbench.study.questions import interval_of, lead, sign_change
-from workbench.study.selection import COURSE, curve, last_step, present, replicates, rows
+from workbench.study.selection import COURSE, curve, grid, last_step, present, replicates, rows
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5B3A29", "#7F7F7F")
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
@@ -473,10 +473,7 @@ class Heat(Panel):
 
     def draw(self, axes: Axes, scene: Scene) -> None:
         """Draw the map and its colour bar."""
-        table = self.rows(scene).filter(pl.col("metric") == self.y, pl.col("kind") == "score")
-        x, y = (present(table, column) for column in self.over)
-        found = {(a, b): v for a, b, v in table.group_by(self.over).agg(pl.col("value").median()).iter_rows()}
-        values = np.array([[found.get((a, b), np.nan) for a in x] for b in y], dtype=float)
+        x, y, values = grid(self.rows(scene), self.y, self.over)
         ticks = [
             [v / (by(scene) if callable(by) else by) for v in t] for t, by in zip((x, y), self.divided, strict=True)
         ]

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from jaxtyping import Float
 
 from synthetic.base.errors import must, pick
 
@@ -92,6 +93,16 @@ def _of_settings(table: pl.DataFrame, chosen: Mapping[tuple[Any, ...], Any]) -> 
     joined = table.join(frame, on=SPOT[:3], how="left", nulls_equal=True, maintain_order="left")
     same = pl.col("setting").eq_missing(pl.col("_setting"))
     return joined.filter(pl.col("_known").is_null() | same).drop("_setting", "_known")
+
+
+def grid(
+    table: pl.DataFrame, metric: str, over: tuple[str, str]
+) -> tuple[list[Any], list[Any], Float[np.ndarray, "up across"]]:
+    """Medians of a metric over two columns: the values of either, and the medians, NaN where there are none."""
+    found = table.filter(pl.col("metric") == metric, pl.col("kind") == "score")
+    across, up = (present(found, column) for column in over)
+    medians = {(a, b): v for a, b, v in found.group_by(over).agg(pl.col("value").median()).iter_rows()}
+    return across, up, np.array([[medians.get((a, b), np.nan) for a in across] for b in up], dtype=float)
 
 
 def curve(table: pl.DataFrame, metric: str, over: str, kind: str = "score", what: str = "a line") -> "Curve":
