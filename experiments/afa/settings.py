@@ -25,12 +25,11 @@ class Bounds(RunFlags):
     dims: tuple[int, ...] = (8, 16, 32, 64, 128, 256, 512)
     """dimensions of the average case"""
 
+    positive = ("d", "n", "samples", "steps", "dims")
+
     def check(self) -> None:
         """Refuse impossible settings before any work."""
-        for name in ("d", "n", "samples", "steps"):
-            must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
         must(self.k and min(self.k) >= 2, "--k", "whole numbers from 2", self.k, "one active row has no interference")
-        must(self.dims and min(self.dims) >= 1, "--dims", "one or more, at least 1", self.dims, "raise them")
         must(max(self.k) <= self.n, "--k", f"at most n={self.n}", max(self.k), "lower k or raise n")
 
 
@@ -49,16 +48,15 @@ class Rule(RunFlags):
     m: int = 1024
     """its latents"""
 
+    positive = ("samples", "d", "m", "dims")
+
     def check(self) -> None:
         """Refuse impossible settings before any work."""
         from workbench.study.panels import MOST_LINES
 
-        for name in ("samples", "d", "m"):
-            must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
         must(
             self.k and min(self.k) >= 2, "--k", "whole numbers from 2", self.k, "a single entry is always counted right"
         )
-        must(self.dims and min(self.dims) >= 1, "--dims", "at least 1", self.dims, "raise them")
         must(len(self.dims) <= MOST_LINES, "--dims", f"up to {MOST_LINES}", self.dims, "they are lines of one panel")
 
 
@@ -85,6 +83,8 @@ class TopAFA(TrainFlags):
     )
     """training, at a constant rate"""
 
+    positive = ("n_true", "d", "m")
+
     @property
     def middle(self) -> int:
         """The K that is looked at most closely."""
@@ -92,8 +92,6 @@ class TopAFA(TrainFlags):
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
-        for name in ("n_true", "d", "m"):
-            must(getattr(self, name) >= 1, f"--{name.replace('_', '-')}", "at least 1", getattr(self, name), "raise it")
         must(self.aux >= 0, "--aux", "at least 0", self.aux, "use 0 for none")
         must(self.afa and min(self.afa) >= 0, "--afa", "weights of at least 0", self.afa, "drop the negative ones")
         fits = self.k and min(self.k) >= 1 and max(self.k) <= min(self.n_true, self.m)
@@ -118,12 +116,12 @@ class Norms(RunFlags):
     """evaluation samples"""
 
     adds = ("seeds", "variants")
+    positive = ("m",)
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
         from workbench import find_source, variant_shelf
 
-        must(self.m >= 1, "--m", "at least 1", self.m, "raise it")
         must(self.samples >= 10, "--samples", "at least 10", self.samples, "raise it")
         must(self.saes or self.variants, "--variants", "one or more", "none", "name some, or --saes")
         if self.world is not None or not self.saes:

@@ -38,6 +38,7 @@ class Attention(RunFlags):
 
     adds = ("seeds", "n_true", "split")
     least_seeds = 2
+    positive = ("d_head", "k", "latents")
 
     @property
     def middle(self) -> int:
@@ -46,8 +47,6 @@ class Attention(RunFlags):
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
-        for name in ("d_head", "k", "latents"):
-            must(getattr(self, name) >= 1, f"--{name.replace('_', '-')}", "at least 1", getattr(self, name), "raise it")
         least = min((self.base, *self.n_true, *(n * self.heads for n in self.owned)))
         pairs = self.heads >= 6 and self.heads % 2 == 0
         must(pairs, "--heads", "even, at least 6", self.heads, "three of a pattern write a feature")

@@ -61,11 +61,10 @@ class BiasPhase(TrainFlags):
     """dimensions of its row at 4 n_true; none for no row"""
 
     adds = ("seeds", "maps", "d", "row")
+    positive = ("n_true", "s", "period")
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
-        for name in ("n_true", "s", "period"):
-            must(getattr(self, name) >= 1, f"--{name.replace('_', '-')}", "at least 1", getattr(self, name), "raise it")
         must(self.gamma >= 0, "--gamma", "at least 0", self.gamma, "use 0 for biases that stay")
         must(self.maps, "--maps", "at least one map", self.maps, "name one")
         must(self.s <= self.n_true, "--s", f"at most n_true={self.n_true}", self.s, "lower it")
@@ -143,6 +142,7 @@ class Resonance(TrainFlags):
     """steps between moves of the biases"""
 
     adds = ("seeds", "ratios")
+    positive = ("n_true", "d", "s", "m", "period")
 
     @property
     def rate(self) -> float:
@@ -151,8 +151,6 @@ class Resonance(TrainFlags):
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
-        for name in ("n_true", "d", "s", "m", "period"):
-            must(getattr(self, name) >= 1, f"--{name.replace('_', '-')}", "at least 1", getattr(self, name), "raise it")
         must(self.s <= self.n_true, "--s", f"at most n_true={self.n_true}", self.s, "lower it")
         must(self.gamma >= 0, "--gamma", "at least 0", self.gamma, "use 0 for biases that stay")
         most = 1 / self.rate

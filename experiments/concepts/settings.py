@@ -35,6 +35,7 @@ class Concepts(RunFlags):
 
     adds = ("seeds", "trained", "sharpness", "leaks", "weak", "observed", "strength")
     least_seeds = 2
+    positive = ("trained", "polish")
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
@@ -49,8 +50,6 @@ class Concepts(RunFlags):
         must(good, "--observed", "from 7, for contexts enough, to 24", self.observed, "change them")
         must(self.tokens >= 2, "--tokens", "at least 2", self.tokens, "add tokens")
         must(self.contexts >= 32, "--contexts", "at least 32, 4 a configuration", self.contexts, "add contexts")
-        for name in ("trained", "polish"):
-            must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
 
 
 @dataclass(frozen=True)
@@ -80,10 +79,10 @@ class ConceptSae(TrainFlags):
 
     adds = ("seeds", "strength", "forms")
     least_seeds = 2
+    positive = ("m",)
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
-        must(self.m >= 1, "--m", "at least 1", self.m, "raise it")
         must(self.forms, "--forms", "one or more", "none", "name one")
         steps = self.train.steps
         must(steps >= 30, "--train.steps", "at least 30, for nine changes of p", steps, "raise it")

@@ -26,10 +26,10 @@ class Factorise(RunFlags):
 
     adds = ("seeds", "ratios", "cores")
     least_seeds = 2
+    positive = ("iterations",)
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
-        must(self.iterations >= 1, "--iterations", "at least 1", self.iterations, "raise it")
         must(self.samples >= 16, "--samples", "at least 16", self.samples, "D2 has 16 factors")
         must(self.world >= 0, "--world", "a seed of at least 0", self.world, "raise it")
         good = self.ratios and min(self.ratios) >= 0.1 and max(self.ratios) <= 12

@@ -31,6 +31,7 @@ class InteractionRun(RunFlags):
     """members of each stack, which differ in initial weights"""
 
     least_seeds = 2
+    positive = ("pairs", "free", "d", "k", "samples")
 
     @property
     def n_true(self) -> int:
@@ -39,8 +40,6 @@ class InteractionRun(RunFlags):
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
-        for name in ("pairs", "free", "d", "k", "samples"):
-            must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
         least = self.n_true + 2 * self.pairs
         must(self.d >= least, "--d", f"at least {least}, features and products", self.d, "raise it or lower --pairs")
         must(2 <= self.k <= self.free + 2, "--k", f"in [2, free + 2 = {self.free + 2}]", self.k, "change it")

@@ -37,15 +37,11 @@ class Pursuit(RunFlags):
     repeats: int = 5
     """times each pursuit is timed, in turn"""
     adds = ("seeds", "parts", "inverse", "ratios", "widths")
+    positive = ("samples", "d", "active", "repeats", "k", "ratios", "steps", "widths")
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
-        for name in ("samples", "d", "active", "repeats"):
-            must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
-        for name in ("parts", "k", "ratios", "steps", "widths"):
-            values = getattr(self, name)
-            good = values and (name == "parts" or min(values) >= 1)
-            must(good, f"--{name}", "one or more, at least 1", values, "give some")
+        must(self.parts, "--parts", "at least one", self.parts, "name one")
         even = self.inverse and min(self.inverse) >= 2 and not any(i % 2 for i in self.inverse)
         must(even and max(self.inverse) <= 16, "--inverse", "even numbers from 2 to 16", self.inverse, "give some")
         must(max(self.k) <= 64, "--k", "at most 64, the dimension", self.k, "lower it")
