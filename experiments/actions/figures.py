@@ -124,10 +124,8 @@ TABLES = (
     Medians(
         "linear: medians over seeds, actions a* on two lines",
         {
-            "truth": "E[y|do(a*)]",
-            "closed_form": "and bias",
-            "prediction": "prediction",
-            "effective_samples": "effective samples",
+            **{"truth": "E[y|do(a*)]", "closed_form": "and bias"},
+            **{"prediction": "prediction", "effective_samples": "effective samples"},
         },
         by=("line", "x", "arm"),
         place="linear",
@@ -140,7 +138,7 @@ TABLES = (
         by=("noise", "zero", "arm"),
         place="learned",
         arms=tuple(METHODS),
-        formats=dict.fromkeys(("R2", "inside", "outside"), "{:.3g}"),
+        formats="{:.3g}",
         names=METHODS,
     ),
 )

@@ -8,10 +8,6 @@ the latents themselves and y ~ a; over the strength of the noise and the share o
 the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -187,6 +183,3 @@ STUDY = Study(
     ),
 )
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -4,10 +4,6 @@ Shows AFA-2, AFA-3, AFA-5, AFA-6, AFA-7, AFA-8 and AFA-10 of the ledger. Run `py
 results go to `runs/afa_bounds/...`; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
-import sys
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -277,6 +273,3 @@ STUDY = Study(
     toy=Bounds(d=16, n=32, k=(2, 8), samples=60, steps=60, dims=(8, 32), seeds=2),
 )
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

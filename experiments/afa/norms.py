@@ -4,10 +4,6 @@ Run `python -m experiments zf_plot` to train a few variants, or name SAE or run 
 `runs/zf_plot/...`; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -108,11 +104,9 @@ def figures(settings: Norms) -> list[Figure]:
 
 def medians(table: pl.DataFrame) -> Any:
     """Every figure of every group."""
-    names = {name: name for name in present(table, "metric") if name not in ("z", "f")}
-    plain = dict.fromkeys(names, "{:.3g}")
-    first, second = ({name: name for name in list(names)[half]} for half in (slice(None, 6), slice(6, None)))
-    for part in (first, second):
-        yield Medians("medians over seeds", part, by=("arm",), formats=plain, spread=True).of(table)
+    names = [name for name in present(table, "metric") if name not in ("z", "f")]
+    for part in (names[:6], names[6:]):
+        yield Medians("medians over seeds", part, by=("arm",), formats="{:.3g}", spread=True).of(table)
 
 
 STUDY = Study(
@@ -127,6 +121,3 @@ STUDY = Study(
     toy=Norms(variants=("topk", "top_afa"), m=64, train=TrainConfig(steps=60, batch=256), seeds=2, samples=300),
 )
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

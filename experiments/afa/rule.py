@@ -3,10 +3,6 @@
 Run `python -m experiments top_afa_rule`; results go to `runs/top_afa_rule/...`; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -203,7 +199,7 @@ TABLES = (
         _OPTIMA,
         by=("arm",),
         place="optima",
-        formats=dict.fromkeys(_OPTIMA, "{:.3g}"),
+        formats="{:.3g}",
     ),
 )
 STUDY = Study(
@@ -217,6 +213,3 @@ STUDY = Study(
     toy=Rule(dims=(16, 256), k=(2, 16), samples=60, d=16, m=64, seeds=2),
 )
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

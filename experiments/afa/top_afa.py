@@ -4,10 +4,6 @@ Also starts both variants at the true dictionary and watches them leave it or st
 top_afa`; results go to `runs/top_afa/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -228,7 +224,7 @@ def tables(settings: TopAFA) -> list[Medians]:
             _SHOWN,
             by=("place", "arm", "setting"),
             at={"x": float(settings.middle)},
-            formats=dict.fromkeys(_SHOWN, "{:.3g}"),
+            formats="{:.3g}",
         )
     ]
 
@@ -251,6 +247,3 @@ STUDY = Study(
     ),
 )  # fmt: skip
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

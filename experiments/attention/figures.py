@@ -110,9 +110,8 @@ def tables(settings: Any) -> list[Medians]:
         f"a head: features it writes; recall: cos ≥ .9; max ρ: a latent's largest share, 1/H = {1 / settings.heads:.3g}"
     )
     title = "planted attention: medians over seeds"
-    formats = dict.fromkeys(columns, "{:.3g}")
     by = ("arm", "n_true")
-    return [Medians(title, columns, by, "recovery", tuple(LOOKS), formats=formats, caption=caption)]
+    return [Medians(title, columns, by, "recovery", tuple(LOOKS), formats="{:.3g}", caption=caption)]
 
 
 def questions(settings: Any) -> list[Question]:

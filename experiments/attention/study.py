@@ -7,10 +7,6 @@ over cond(W_O) (ATTN-4); heads of one role that the top-ten rule calls polyseman
 attention`; results go to `runs/attention/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -242,6 +238,3 @@ STUDY = Study(
     ),
 )  # fmt: skip
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,10 +6,6 @@ BA-12 (an output without bias), BA-13 (two frequencies), BA-14 (latents a group)
 Run `python -m experiments gba`; results go to `runs/gba/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -107,6 +103,3 @@ STUDY = Study(
     ),
 )  # fmt: skip
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,10 +6,6 @@ by the highest target. Run `python -m experiments bias_phase`; results go to `ru
 goes on; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -120,6 +116,3 @@ STUDY = Study(
     ),
 )
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

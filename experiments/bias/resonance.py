@@ -6,10 +6,6 @@ what the same SAE does without steering. Run `python -m experiments resonance`; 
 `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
-import sys
 from itertools import zip_longest
 from typing import Any
 
@@ -137,14 +133,7 @@ FIGURES = (
 TABLES = (
     Medians(
         "medians over seeds",
-        {
-            "recall@.9": "recall@.9",
-            "f1": "f1",
-            "fvu": "fvu",
-            "l0": "l0",
-            "resonance": "resonance",
-            "above_target": "> p",
-        },
+        {name: name for name in ("recall@.9", "f1", "fvu", "l0", "resonance")} | {"above_target": "> p"},
         by=("arm", "x"),
         arms=(*CONTROLS, UNSTEERED),
         caption="x: p/f; unsteered: biases stay 0; resonance: |cos| of latents firing at f/2 to 2f, less that of "
@@ -163,6 +152,3 @@ STUDY = Study(
     toy=Resonance(n_true=32, d=24, s=2, m=64, ratios=(1.5, 8.0), gamma=0.05, seeds=2, train=training(500, 64, 6e-3)),
 )
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

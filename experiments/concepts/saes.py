@@ -8,11 +8,7 @@ and weights; differences are paired by seed. Run `python -m experiments concept_
 `runs/concept_sae/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # Ctrl-C from here on
-
-# isort: split
 import math
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -208,6 +204,3 @@ STUDY = Study(
     ),
 )  # fmt: skip
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,11 +7,7 @@ predictors against one another (DC-1, DC-11). Run `python -m experiments concept
 `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # Ctrl-C from here on
-
-# isort: split
 import math
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -154,6 +150,3 @@ STUDY = Study(
     ),
 )  # fmt: skip
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,10 +6,6 @@ them (SN-6, SN-9, SN-11) and where not (SN-13), and what a second level makes of
 `python -m experiments factors`; results go to `runs/factors/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -183,6 +179,3 @@ STUDY = Study(
     ),
 )
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

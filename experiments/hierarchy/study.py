@@ -7,11 +7,7 @@ and MP do with the true rows. Run `python -m experiments hierarchy`; results go 
 `--resume FOLDER` goes on, or adds seeds and worlds; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
 import math
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -174,6 +170,3 @@ STUDY = Study(
     ),
 )
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

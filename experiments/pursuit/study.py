@@ -6,11 +6,7 @@ against recovery of SAEs as features outnumber dimensions; `timing`, correlation
 `python -m experiments pursuit`; results go to `runs/pursuit/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
 import statistics
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -213,6 +209,3 @@ STUDY = Study(
     ),
 )  # fmt: skip
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -125,12 +125,8 @@ TABLES = (
     Medians(
         "medians over seeds",
         {
-            "mcc": "mcc",
-            "found": "found",
-            "fvu": "fvu",
-            "fragmentation": "split",
-            "two_signed": "two-signed",
-            "l0": "L0",
+            **{"mcc": "mcc", "found": "found", "fvu": "fvu"},
+            **{"fragmentation": "split", "two_signed": "two-signed", "l0": "L0"},
         },
         place=tuple(WORLDS),
         arms=ARMS,

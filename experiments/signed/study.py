@@ -7,10 +7,6 @@ paired by seed. Run `python -m experiments bidirectional`; results go to `runs/b
 goes on, or adds seeds and worlds; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -93,6 +89,3 @@ STUDY = Study(
     ),
 )  # fmt: skip
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -162,8 +162,8 @@ class Medians:
     """Medians over seeds: a row an arm (or setting) of a place, a column a metric; chance and ceiling below them."""
 
     title: str
-    columns: Mapping[str, str]
-    """metric -> heading"""
+    columns: Mapping[str, str] | Sequence[str]
+    """metric -> heading; or metrics, which are headings too"""
     by: Sequence[str] = ("place", "arm")
     """columns of the table that a row stands for, the last one changing fastest"""
     place: Any = None
@@ -176,8 +176,8 @@ class Medians:
     """rows of these below each group of arms, where the table has any"""
     spread: bool = False
     """10 % and 90 % quantiles below each row"""
-    formats: Mapping[str, str] = field(default_factory=dict)
-    """metric -> format; by default `short`"""
+    formats: Mapping[str, str] | str = ""
+    """metric -> format, or one for all; by default `short`"""
     caption: str = ""
     pick: Pick | None = None
 
@@ -187,15 +187,18 @@ class Medians:
         if self.arms is not None:
             found = found.filter(pl.col("arm").is_in(list(self.arms)))
         must(len(self.columns) and len(self.by), "Medians", "of some metrics by some columns", "none", "name them")
-        known = {name: head for name, head in self.columns.items() if name in present(found, "metric")}
-        return replace(self, columns=known)._filled(found)
+        heads = (
+            self.columns if isinstance(self.columns, Mapping) else dict(zip(self.columns, self.columns, strict=True))
+        )
+        known = {name: head for name, head in heads.items() if name in present(found, "metric")}
+        return replace(self, columns=known)._filled(found, known.values())
 
-    def _filled(self, found: pl.DataFrame) -> Table:
+    def _filled(self, found: pl.DataFrame, heads: Iterable[str]) -> Table:
         """The table of rows that have every column's metric somewhere."""
         shown = Table(title=self.title, caption=self.caption or None, box=SIMPLE, collapse_padding=True, pad_edge=False)
         for name in self.by:
             shown.add_column(name, no_wrap=True)
-        for head in self.columns.values():
+        for head in heads:
             shown.add_column(head, justify="right", no_wrap=True)
         last: tuple[Any, ...] = ()
         group: list[pl.DataFrame] = []
@@ -266,4 +269,5 @@ class Medians:
         if not len(values):
             return ""
         value = float(np.quantile(values, share))
-        return self.formats[metric].format(value) if metric in self.formats else short(value)
+        form = self.formats if isinstance(self.formats, str) else self.formats.get(metric)
+        return form.format(value) if form else short(value)
