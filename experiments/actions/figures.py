@@ -88,11 +88,7 @@ _MAP = Heat(
     marks=(Seen(),),
 )
 _OUTSIDE = Lines(
-    y="outside",
-    place="learned",
-    looks=LOOKS,
-    up=Axis("squared error outside / variance", log=True),
-    legend="shared",
+    y="outside", place="learned", looks=LOOKS, up=Axis("squared error outside / variance", log=True), legend="shared"
 )
 _CAPTION = (
     "Two latents, d = 10, two actions; {samples} samples; {seeds} seeds of worlds and weights: median, 10-90 % band, "

@@ -132,10 +132,7 @@ def writers_found(
     least = torch.where(writers, world.amplitudes, 1.0).amin(1)
     sure = geometry.cosine_of > torch.tensor([ranking_cosine(float(a)) for a in least])
     ranked = torch.where(writers, share, 1.0).amin(1) > torch.where(writers, 0.0, share).amax(1)
-    return found | {
-        "sure": float(sure.double().mean()),
-        "sure_misranked": float((sure & ~ranked).double().mean()),
-    }
+    return found | {"sure": float(sure.double().mean()), "sure_misranked": float((sure & ~ranked).double().mean())}
 
 
 def ablation(sae: SAE, x: Tensor, heads: int, first: bool) -> Iterator[Row]:

@@ -96,9 +96,7 @@ QUESTIONS = (
         for arm in ("AbsTopK", "MP")
         for question in (
             _asked(
-                "unipolar",
-                f"unipolar features: TopK ahead of {arm} of as many latents, MCC",
-                lead("TopK", arm, "mcc"),
+                "unipolar", f"unipolar features: TopK ahead of {arm} of as many latents, MCC", lead("TopK", arm, "mcc")
             ),
             _asked("unipolar", f"some latents of {arm} mix signs though no axis is signed", score(arm, "two_signed")),
         )
