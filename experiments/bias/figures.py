@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from rich.table import Table
 
 from experiments.bias.settings import middle
-from experiments.bias.transition import crossing, exponent
+from experiments.bias.transition import crossing, exponent, tick_place
 from workbench.study.figure import Figure
-from workbench.study.panels import COLOURS, Axis, Heat, Level, Lines, Scene, tick_place
+from workbench.study.panels import COLOURS, Axis, Heat, Level, Lines, Scene
 from workbench.study.selection import grid, present, rows
 from workbench.theory.bias import frequency_limits, width
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from experiments.bias.transition import crossing, exponent
-from workbench.study.panels import heat, tick_place
+from experiments.bias.transition import crossing, exponent, tick_place
+from workbench.study.panels import heat
 
 
 def test_a_crossing_is_linear_in_the_logarithm():

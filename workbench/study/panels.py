@@ -518,16 +518,6 @@ def _outline(axes: Axes, inside: np.ndarray) -> None:
         axes.plot([j - 0.5, j - 0.5], [i - 0.5, i + 0.5], color="#D55E00", linewidth=1.8)
 
 
-def tick_place(ticks: Sequence[float | int], value: float | int) -> float:
-    """Where a value stands among ascending ticks, on their logarithms; beyond the ends by the last spacing."""
-    logs = np.log(np.asarray(ticks, dtype=float))
-    at = np.log(value)
-    if len(logs) == 1:
-        return float(at - logs[0])
-    i = int(np.clip(np.searchsorted(logs, at) - 1, 0, len(logs) - 2))
-    return float(i + (at - logs[i]) / (logs[i + 1] - logs[i]))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Points(Panel):
     """One metric against another, a point a replicate; or against a column, a point a row."""
