@@ -165,7 +165,7 @@ WORLDS: dict[str, Callable[[], Any]] = {
 """every named world, and the parts that none of them uses"""
 
 _LEDGER = {"examples": 40, "seconds": 20.0}
-_TRAINED = {"examples": 40, "seconds": 120.0}
+_SAMPLED = {"examples": 40, "seconds": 120.0}
 
 _GPT2 = "--tokens 3000 --context 32 --m 40 --k 2 6 20 --afa 0.03125 --z-k 3 --seeds 2 --train.steps 30 --train.batch 64"
 _TRANSFER = "--worlds toy superposition --variants topk abs_topk relu jumprelu --k 3 --expansion 2 --seeds 2"
@@ -176,8 +176,8 @@ FLAGS: dict[str, str] = {
     "benchmark": "--shapes 8/24/2/16 8/600/2/16x2 --variants topk relu --repeats 1 --threads 1 --json",
     "bias_phase": "--n-true 32 --s 2 --d 8 24 --row 12 40 --ratios 1.5 8.0 --train.steps 60 --train.batch 64 "
     "--gamma 0.05 --train.lr 6e-3 --seeds 2 --jobs 1",
-    "bidirectional": "--n-true 8 --d 12 --k 2 --pairs 2 --q 0.0 1.0 --p-plus 0.5 --l1 0.05 0.4 --steps 40 --batch 64 "
-    "--lr 0.02 --samples 500 --seeds 2 --jobs 1",
+    "bidirectional": "--n-true 8 --d 12 --k 2 --pairs 2 --q 0.0 1.0 --p-plus 0.5 --l1 0.05 0.4 --train.steps 40 "
+    "--train.batch 64 --train.lr 0.02 --samples 500 --seeds 2 --jobs 1",
     "concept_sae": "--train.steps 40 --seeds 2 --strength 1 --concepts 3 --contexts 64 --l1 0.1 1 "
     "--forms exact --jobs 1",
     "concepts": "--seeds 2 --sharpness 1 16 --leaks 1e-4 0.1 --weak 0.03 0.3 --observed 7 --strength 0 2 "
@@ -247,7 +247,9 @@ FOLLOWS: dict[str, dict[str, pl.Expr]] = {
         "method": pl.col("arm"),
         "setting": pl.col("setting").str.replace_all(" ", ", ").str.replace_all("=", " = "),
     },
+    "bidirectional": {"part": pl.col("place")},
     "hierarchy": {"part": pl.col("place")},
+    "recovery": {"variant": pl.col("arm"), "generator": pl.col("place"), "seed": pl.col("seed").fill_null(-1)},
     "top_afa": {
         "variant": pl.when(pl.col("arm").str.starts_with("TopK")).then(pl.lit("topk")).otherwise(pl.lit("top_afa")),
         "k": pl.col("x"),
@@ -480,7 +482,7 @@ def _claims() -> dict[str, Any]:
 def claim(id: str) -> Fields:
     """What the ledger says of a claim on the tests' budget."""
     of = _claims()[id]
-    budget = _TRAINED if of.kind in ("recovery", "refuted") else _LEDGER
+    budget = _LEDGER if of.proofs else _SAMPLED
     return claim_fields(proofs_check.judge(of, **budget).to_json())
 
 

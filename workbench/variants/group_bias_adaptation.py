@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from synthetic.base.errors import must
-from workbench.parts.bias_control import adapted, ceilings, group_mean, positive
+from workbench.parts import bias_control
+from workbench.parts.bias_control import group_mean, positive
 from workbench.sae import SAE, Pass, register
 
 
@@ -80,7 +81,7 @@ class GroupBiasAdaptation(SAE):
         for name in ("b_enc", "fires", "peak"):
             self.register_buffer(name, torch.zeros(*self.shape, self.m))
         self.register_buffer("seen", torch.zeros(*self.shape, 2))  # rows and steps since the last adaptation
-        targets, group = ceilings(self.m, self.groups, self.high, self.low)
+        targets, group = bias_control.ceilings(self.m, self.groups, self.high, self.low)
         self.register_buffer("targets", targets, persistent=False)
         self.register_buffer("group", group, persistent=False)
 
@@ -103,7 +104,7 @@ class GroupBiasAdaptation(SAE):
         raised = self.up[..., None] * group_mean(self.peak, self.group, int(self.groups.max()))
         lowest = -self.clamp[..., None] * out.x.square().sum(-1).mean(-1, keepdim=True).sqrt()
         rate, fallen = self.fires / rows[..., None], self.down[..., None] * self.peak
-        b_enc = adapted(self.b_enc, rate, self.targets, floor, fallen, raised, lowest)
+        b_enc = bias_control.adapted(self.b_enc, rate, self.targets, floor, fallen, raised, lowest)
         self.b_enc.copy_(torch.where(due, b_enc, self.b_enc))
         for kept in (self.fires, self.peak, self.seen):
             kept.masked_fill_(due, 0.0)

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from synthetic.base.errors import must
 from synthetic.source import Codes
-from workbench.parts.pursuit import Path, matching_pursuit
+from workbench.parts import pursuit
+from workbench.parts.pursuit import Path
 from workbench.sae import SAE, register
 
 _GRAM_NUMBERS = 1 << 26
@@ -74,7 +75,7 @@ class MatchingPursuit(SAE):
         steps = self.k if self.steps is None or self.training else self.steps
         own = {"select": self.settings["select"], "tol": float(self.tol.flatten()[0])}
         gram = None if self.training or torch.is_grad_enabled() else self._kept_gram(pre)
-        return matching_pursuit(pre, self.W_dec, steps, **own, stop_on_repeat=self.stop_on_repeat, gram=gram)
+        return pursuit.matching_pursuit(pre, self.W_dec, steps, **own, stop_on_repeat=self.stop_on_repeat, gram=gram)
 
     def activate(self, pre: Tensor) -> Codes:
         """The increments, by latent."""
