@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from experiments.curves import Column, curves
-from experiments.recovery_settings import LARGE, Recovery, brought
+from experiments.settings import LARGE, Recovery, brought
 from experiments.variations import NOISE_DB, feasible, places
 from synthetic.base.errors import must, pick
 from synthetic.folder import load_world

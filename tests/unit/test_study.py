@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from experiments.recovery import STUDY as RECOVERY
-from experiments.recovery_settings import Recovery
+from experiments.settings import Recovery
 from synthetic.worlds.superposition import toy
 from workbench.metrics import METRICS
 from workbench.study.flags import TrainFlags, parsed
