@@ -219,6 +219,8 @@ def check_settings(settings: RunFlags) -> None:
     must(settings.seeds >= least, "--seeds", f"at least {least}", settings.seeds, advice)
     if isinstance(settings, TrainFlags):
         axes_of(settings)
+    rates = getattr(getattr(settings, "train", None), "lr", 0.0)
+    must(not isinstance(rates, tuple), "--train.lr", "one rate", rates, "make a run for each rate")
     for name in settings.positive:
         value = getattr(settings, name)
         each = value if isinstance(value, tuple) else (value,)

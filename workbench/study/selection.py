@@ -75,8 +75,24 @@ def nearest_l0(table: pl.DataFrame, metric: str = "l0", target: str = "expected_
     at = {name: pl.col("value").filter(pl.col("metric") == name).median() for name in (metric, target)}
     medians = last.group_by(SPOT, maintain_order=True).agg(**at).drop_nulls([metric, target])
     miss = (pl.col(metric).clip(1e-9) / pl.col(target)).log().abs()
+    return _at_first(table, medians.sort(miss, maintain_order=True))
+
+
+def best(metric: str, least: bool = False) -> Pick:
+    """Of each arm and place the setting of the largest median (or the least) of a metric."""
+
+    def choose(table: pl.DataFrame) -> pl.DataFrame:
+        last = last_step(table).filter(pl.col("kind") == "score", pl.col("metric") == metric)
+        medians = last.group_by(SPOT, maintain_order=True).agg(pl.col("value").median())
+        return _at_first(table, medians.sort("value", descending=not least, maintain_order=True))
+
+    return choose
+
+
+def _at_first(table: pl.DataFrame, settings: pl.DataFrame) -> pl.DataFrame:
+    """Rows of the first setting of each place, x and arm, and all rows of those that have none."""
     spot = list(SPOT[:3])
-    chosen = medians.sort(miss, maintain_order=True).unique(spot, keep="first", maintain_order=True)
+    chosen = settings.unique(spot, keep="first", maintain_order=True)
     known = chosen.select(*spot, _setting="setting", _known=True)
     joined = table.join(known, on=spot, how="left", nulls_equal=True, maintain_order="left")
     same = pl.col("setting").eq_missing(pl.col("_setting"))
