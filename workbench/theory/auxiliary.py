@@ -1,0 +1,72 @@
+"""What parts and trainers of later SAEs promise: selections, penalties, prefixes, alignment, dense parts, hulls, Adam.
+
+Notation: rows d_i of the decoder, e_i of the encoder, codes f, a sample x, its target y, a dense map W beside codes.
+Adam is written for one parameter and a rate of 1: a step of it moves the parameter by minus the rate times the step.
+"""
+
+import math
+from collections.abc import Sequence
+
+from workbench.theory.ops import FLOAT, Number, Ops
+
+Row = Sequence[Number]
+Matrix = Sequence[Row]
+
+
+def group_max(pre: Row, groups: int, *, ops: Ops = FLOAT) -> list[Number]:
+    """GroupMax: the largest of each of `groups` neighbouring groups of equal size, 0 for the others.
+
+    Source: sparsify (EleutherAI), `fused_encoder` with "groupmax", which rectifies before. Of equals the first stays.
+    """
+    size = len(pre) // groups
+    latents = []
+    for start in range(0, len(pre), size):
+        group = pre[start : start + size]
+        for i, value in enumerate(group):
+            left = value
+            for j, other in enumerate(group):
+                if j != i:
+                    left = ops.where(value > other if j < i else value >= other, left, ops.num("0"))
+            latents.append(left)
+    return latents
+
+
+def kept_share(groups: Number, features: Number) -> Number:
+    """Expected share of features that GroupMax keeps, each in a group of its own draw: k (1 - (1 - 1/k)^n) / n.
+
+    Args:
+        groups: k, all equally likely.
+        features: n, drawn independently.
+
+    Source: ours; a group is empty with probability (1 - 1/k)^n, and every other group keeps one feature.
+    """
+    return groups * (1 - (1 - 1 / groups) ** features) / features
+
+
+def share_range(groups: Number, *, ops: Ops = FLOAT) -> tuple[Number, Number]:
+    """What `kept_share` of as many features as groups lies between: 1 - 1/e and 1 - (1 - 1/k)/e.
+
+    Source: ours, -t/(1 - t) <= log(1 - t) <= -t at t = 1/k.
+    """
+    inverse = ops.exp(ops.num("-1"))
+    return 1 - inverse, 1 - (1 - 1 / groups) * inverse
+
+
+def kept_of_slots(groups: Number, size: Number, features: int) -> Number:
+    """`kept_share` for features in distinct latents: k (1 - prod_{i<n} ((k - 1) g - i) / (k g - i)) / n.
+
+    Args:
+        groups: k.
+        size: g, latents a group; m = k g.
+        features: n, at most m; all sets of n latents are equally likely.
+
+    Source: ours; a given group is missed by all of n draws without replacement. At least `kept_share`, its limit as g
+    grows.
+    """
+    missed = math.prod(((groups - 1) * size - i) / (groups * size - i) for i in range(features))
+    return groups * (1 - missed) / features
+
+
+def all_kept(groups: int) -> Number:
+    """Probability that k features in k groups of independent draws are all kept: k! / k^k. Source: definition."""
+    return math.prod(i / groups for i in range(1, groups + 1))
