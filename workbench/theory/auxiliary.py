@@ -4,6 +4,7 @@ Notation: rows d_i of the decoder, e_i of the encoder, codes f, a sample x, its 
 Adam is written for one parameter and a rate of 1: a step of it moves the parameter by minus the rate times the step.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -70,3 +71,39 @@ def kept_of_slots(groups: Number, size: Number, features: int) -> Number:
 def all_kept(groups: int) -> Number:
     """Probability that k features in k groups of independent draws are all kept: k! / k^k. Source: definition."""
     return math.prod(i / groups for i in range(1, groups + 1))
+
+
+def orthogonality_penalty(products: Matrix, *, ops: Ops = FLOAT) -> Number:
+    """OrtSAE's penalty on one chunk: the mean over rows of the largest squared cosine with another row.
+
+    Args:
+        products: cosines of all pairs; the diagonal is not read.
+        ops: number system.
+
+    Source: Korznikov et al. (2025), arXiv 2509.22033, as reported by readers.
+    """
+    return redrawn_penalty(products, len(products), ops=ops)
+
+
+def redrawn_penalty(products: Matrix, size: int, *, ops: Ops = FLOAT) -> Number:
+    """Expected `orthogonality_penalty` over equal chunks of `size` rows that are drawn anew.
+
+    Source: ours; the others in a row's chunk are any size - 1 of the m - 1 others, equally likely.
+    """
+    total, count = 0, 0
+    for i, row in enumerate(products):
+        for others in itertools.combinations([g * g for j, g in enumerate(row) if j != i], size - 1):
+            largest = others[0]
+            for square in others[1:]:
+                largest = ops.larger(largest, square)
+            total, count = total + largest, count + 1
+    return total / count
+
+
+def pairs_penalty(products: Matrix) -> Number:
+    """Mean squared cosine of all pairs of distinct rows.
+
+    Source: the frame potential of Benedetto and Fickus (2003) without its diagonal; at least Welch's square.
+    """
+    m = len(products)
+    return sum(products[i][j] ** 2 for i in range(m) for j in range(m) if i != j) / (m * (m - 1))
