@@ -107,3 +107,28 @@ def pairs_penalty(products: Matrix) -> Number:
     """
     m = len(products)
     return sum(products[i][j] ** 2 for i in range(m) for j in range(m) if i != j) / (m * (m - 1))
+
+
+def prefix_errors(f: Row, x: Row, rows: Matrix) -> list[Number]:
+    """Squared errors |x - sum_{i<=k} f_i d_i|² of the prefixes k = 0..K of a code in its own order.
+
+    Source: HierarchicalTopK, arXiv 2505.24473, as reported by readers: its loss is the mean over k = 1..K.
+    """
+    left, errors = list(x), [sum(v * v for v in x)]
+    for value, row in zip(f, rows, strict=True):
+        left = [a - value * b for a, b in zip(left, row, strict=True)]
+        errors.append(sum(v * v for v in left))
+    return errors
+
+
+def prefix_drop(f: Number, product: Number, d2: Number) -> Number:
+    """What one more latent takes off the squared error: f (2 <r, d> - f |d|²).
+
+    Args:
+        f: its coefficient.
+        product: <r, d>, the row's product with what the earlier latents leave.
+        d2: |d|².
+
+    Source: ours, expand |r - f d|². For f > 0 it is at least 0 just if f |d|² <= 2 <r, d>.
+    """
+    return f * (2 * product - f * d2)
