@@ -132,3 +132,35 @@ def prefix_drop(f: Number, product: Number, d2: Number) -> Number:
     Source: ours, expand |r - f d|². For f > 0 it is at least 0 just if f |d|² <= 2 <r, d>.
     """
     return f * (2 * product - f * d2)
+
+
+def aligned(u: Row, d: Row) -> list[Number]:
+    """The encoder row u + (1 - <u, d>) d / |d|², whose product with d is 1 whatever u is.
+
+    Source: aligned SAE, arXiv 2605.18629, as reported by readers: for unit d.
+    """
+    share = (1 - _dot(u, d)) / _dot(d, d)
+    return [a + share * b for a, b in zip(u, d, strict=True)]
+
+
+def alone(x: Row, e: Row, d: Row, bias: Number = 0, *, ops: Ops = FLOAT) -> list[Number]:
+    """What one latent returns by itself: max(<x, e> + b, 0) d. Source: definition of a ReLU latent."""
+    f = ops.larger(_dot(x, e) + bias, ops.num("0"))
+    return [f * value for value in d]
+
+
+def alone_error(x2: Number, alignment: Number, *, ops: Ops = FLOAT) -> Number:
+    """Squared error of one latent by itself on a feature along its row: |x|² (1 - max(a, 0))².
+
+    Args:
+        x2: |x|², x = c d with c >= 0.
+        alignment: a = <e, d>.
+        ops: number system.
+
+    Source: ours.
+    """
+    return x2 * (1 - ops.larger(alignment, ops.num("0"))) ** 2
+
+
+def _dot(a: Row, b: Row) -> Number:
+    return sum(p * q for p, q in zip(a, b, strict=True))
