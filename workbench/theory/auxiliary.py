@@ -162,5 +162,39 @@ def alone_error(x2: Number, alignment: Number, *, ops: Ops = FLOAT) -> Number:
     return x2 * (1 - ops.larger(alignment, ops.num("0"))) ** 2
 
 
+def dense_floor(residual2: Number, squares: Row, rank: int) -> Number:
+    """Least |R - X B|² over B of rank at most r: |R|² less the r largest squared singular values of R's part in X.
+
+    Args:
+        residual2: |R|², R what the sparse part leaves.
+        squares: squared singular values, from largest to smallest, of the projection of R onto the columns of X.
+        rank: r.
+
+    Source: Izenman (1975), reduced-rank regression; Eckart and Young (1936) on the projection.
+    """
+    return residual2 - sum(squares[:rank])
+
+
+def reduced_rank(coefficients: Matrix, directions: Matrix) -> list[list[Number]]:
+    """Coefficients of a regression, their outputs kept in the span of orthonormal directions: B sum v v^T.
+
+    Source: Izenman (1975), with the first right singular vectors of the fitted values for directions.
+    """
+    made = []
+    for row in coefficients:
+        along = [_dot(row, v) for v in directions]
+        made.append([sum(a * v[c] for a, v in zip(along, directions, strict=True)) for c in range(len(row))])
+    return made
+
+
+def off_span(z: Row, basis: Matrix) -> list[Number]:
+    """What an orthonormal basis leaves of a vector over samples: z - sum <q, z> q. Source: least squares."""
+    left = list(z)
+    for q in basis:
+        along = _dot(q, z)
+        left = [a - along * b for a, b in zip(left, q, strict=True)]
+    return left
+
+
 def _dot(a: Row, b: Row) -> Number:
     return sum(p * q for p, q in zip(a, b, strict=True))
