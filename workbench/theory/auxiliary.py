@@ -196,5 +196,14 @@ def off_span(z: Row, basis: Matrix) -> list[Number]:
     return left
 
 
+def transcoder_loss(y: Row, x: Row, skip: Matrix, sparse: Row) -> Number:
+    """|y - x W - s|² of one sample, s the sparse part f D.
+
+    Source: skip transcoder, Paulo, Shabalin and Belrose (2025), arXiv 2501.18823, as reported by readers.
+    """
+    dense = [sum(a * row[c] for a, row in zip(x, skip, strict=True)) for c in range(len(y))]
+    return sum((a - b - s) ** 2 for a, b, s in zip(y, dense, sparse, strict=True))
+
+
 def _dot(a: Row, b: Row) -> Number:
     return sum(p * q for p, q in zip(a, b, strict=True))
