@@ -205,5 +205,27 @@ def transcoder_loss(y: Row, x: Row, skip: Matrix, sparse: Row) -> Number:
     return sum((a - b - s) ** 2 for a, b, s in zip(y, dense, sparse, strict=True))
 
 
+def hull_row(weights: Row, data: Matrix) -> list[Number]:
+    """A row as a mixture of data, sum_n a_n x_n.
+
+    Source: archetypal SAE, Fel et al. (2025), arXiv 2502.12892, as reported by readers.
+    """
+    return [sum(a * x[c] for a, x in zip(weights, data, strict=True)) for c in range(len(data[0]))]
+
+
+def hull_spread(weights: Row, data: Matrix) -> Number:
+    """By how much a mixture is shorter than what it mixes: sum_n a_n |x_n - d|², d the mixture.
+
+    Source: the law of total variance; |d|² = sum_n a_n |x_n|² less it where the weights sum to 1.
+    """
+    row = hull_row(weights, data)
+    return sum(a * sum((p - q) ** 2 for p, q in zip(x, row, strict=True)) for a, x in zip(weights, data, strict=True))
+
+
+def hull_bound(largest: Number, relaxation: Number) -> Number:
+    """Largest norm of a row in the hull of data plus a free part: max |x_n| + |free part|. Source: ours, convexity."""
+    return largest + relaxation
+
+
 def _dot(a: Row, b: Row) -> Number:
     return sum(p * q for p, q in zip(a, b, strict=True))
