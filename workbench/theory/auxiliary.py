@@ -6,7 +6,7 @@ Adam is written for one parameter and a rate of 1: a step of it moves the parame
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from workbench.theory.ops import FLOAT, Number, Ops
 
@@ -225,6 +225,37 @@ def hull_spread(weights: Row, data: Matrix) -> Number:
 def hull_bound(largest: Number, relaxation: Number) -> Number:
     """Largest norm of a row in the hull of data plus a free part: max |x_n| + |free part|. Source: ours, convexity."""
     return largest + relaxation
+
+
+def adam_moments(m: Number, v: Number, g: Number, beta1: Number, beta2: Number) -> tuple[Number, Number]:
+    """Adam's running means of gradients and of their squares after one more. Source: Kingma and Ba (2015)."""
+    return beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g * g
+
+
+def adam_step(m: Number, v: Number, seen1: Number, seen2: Number, eps: Number = 0, *, ops: Ops = FLOAT) -> Number:
+    """One step at a rate of 1: (m / seen1) / (sqrt(v / seen2) + eps).
+
+    Args:
+        m: running mean of gradients.
+        v: of their squares.
+        seen1: 1 - beta1^t, the weight of the gradients so far.
+        seen2: 1 - beta2^t.
+        eps: added to the root.
+        ops: number system.
+
+    Source: Kingma and Ba (2015), algorithm 1.
+    """
+    return m / seen1 / (ops.sqrt(v / seen2) + eps)
+
+
+def adam_steps(
+    gradients: Row, beta1: Number, beta2: Number, eps: Number = 0, m: Number = 0, *, ops: Ops = FLOAT
+) -> Iterator[Number]:
+    """The steps for gradients one after the other, at a rate of 1; `m` is 0 in Adam. Source: Kingma and Ba (2015)."""
+    v = 0
+    for t, g in enumerate(gradients, 1):
+        m, v = adam_moments(m, v, g, beta1, beta2)
+        yield adam_step(m, v, 1 - beta1**t, 1 - beta2**t, eps, ops=ops)
 
 
 def _dot(a: Row, b: Row) -> Number:
