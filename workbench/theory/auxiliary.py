@@ -258,5 +258,30 @@ def adam_steps(
         yield adam_step(m, v, 1 - beta1**t, 1 - beta2**t, eps, ops=ops)
 
 
+def adam_square(t: int, beta1: Number, beta2: Number) -> Number:
+    """Largest square of Adam's t-th step at a rate of 1, over all gradients.
+
+    (1 - b1)² (1 - b2^t) / ((1 - b1^t)² (1 - b2)) sum_{j<t} (b1² / b2)^j, met by gradients that grow by b2 / b1 a step
+    (0 before the last where b1 = 0).
+
+    Source: ours, Cauchy and Schwarz on the weights of the two running means.
+    """
+    grown = sum((beta1 * beta1 / beta2) ** j for j in range(t))
+    return (1 - beta1) ** 2 * (1 - beta2**t) / ((1 - beta1**t) ** 2 * (1 - beta2)) * grown
+
+
+def adam_square_limit(beta1: Number, beta2: Number) -> Number:
+    """Supremum of `adam_square` over t: (1 - b1)² b2 / ((1 - b2) (b2 - b1²)), its limit.
+
+    Source: ours, (1 - a)(1 - b) <= (1 - sqrt(a b))². Fails when: b1² >= b2; then steps have no bound.
+    """
+    return (1 - beta1) ** 2 * beta2 / ((1 - beta2) * (beta2 - beta1 * beta1))
+
+
+def log_factor(moved: Number, *, ops: Ops = FLOAT) -> tuple[Number, Number]:
+    """Least and largest factor of a threshold whose logarithm has moved by at most `moved`. Source: definition."""
+    return ops.exp(-moved), ops.exp(moved)
+
+
 def _dot(a: Row, b: Row) -> Number:
     return sum(p * q for p, q in zip(a, b, strict=True))
