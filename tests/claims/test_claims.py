@@ -42,7 +42,7 @@ def test_the_afa_chapter_is_whole():
 
 CHAPTERS = {
     "attention": {Verdict.PROVED: (1, 2, 3, 4, 5, 6)},
-    "auxiliary": {Verdict.PROVED: tuple(range(1, 10))},
+    "auxiliary": {Verdict.PROVED: tuple(range(1, 10)), Verdict.REFUTED: (10,)},
     "bias": {
         Verdict.PROVED: (1, 2, 3, 5, 7, 8, 9, 19),
         Verdict.SUPPORTED: (6, 10, 11, 12, 14, 15, 16, 17),

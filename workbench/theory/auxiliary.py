@@ -283,5 +283,13 @@ def log_factor(moved: Number, *, ops: Ops = FLOAT) -> tuple[Number, Number]:
     return ops.exp(-moved), ops.exp(moved)
 
 
+def adam_reported_bound(beta1: Number, beta2: Number, *, ops: Ops = FLOAT) -> Number:
+    """The bound on a step that is commonly cited: (1 - b1) / sqrt(1 - b2) where that is above 1, else 1.
+
+    Source: Kingma and Ba (2015), section 2.1, as cited. Too small: see `adam_square_limit`.
+    """
+    return ops.larger(ops.num("1"), (1 - beta1) / ops.sqrt(1 - beta2))
+
+
 def _dot(a: Row, b: Row) -> Number:
     return sum(p * q for p, q in zip(a, b, strict=True))
