@@ -83,13 +83,15 @@ ABOVE = Hypothesis("a coefficient above 0", lambda case: max(0.0, -min(case.fact
 
 
 @st.composite
-def _weighted(draw, other=0.0, eps=0.0, warm=False, sign=1.0):
-    plain = draw(descents(steps=(3, 6), eps=eps))
-    size, c = len(plain.gradients), sign * 10.0 ** draw(numbers(-2, 2))
-    factors = tuple(c * (i + 1) for i in range(size)) if warm else (c,) * size
-    beside = tuple(draw(st.lists(numbers(0.1, 2), min_size=size, max_size=size)))
-    return Weighted(plain, factors, tuple(other * h for h in beside), beside, draw(numbers(1e-3, 0.1)))
+def _weighted(draw):
+    plain, c = draw(descents(steps=(3, 6))), 10.0 ** draw(numbers(-2, 2))
+    size = len(plain.gradients)
+    beside = tuple(draw(st.lists(numbers(-2, 2), min_size=size, max_size=size)))
+    return Weighted(plain, (c,) * size, (0.0,) * size, beside, draw(numbers(1e-3, 0.1)))
 
+
+PLAIN = Descent((1.0, -2.0, 3.0), (0.9, 0.999))
+CASE = Weighted(PLAIN, (2.0,) * 3, (0.0,) * 3, (1.0, 1.0, 1.0), 0.1)
 
 CLAIM = Claim(
     id="AUX-8",
@@ -106,10 +108,22 @@ CLAIM = Claim(
     instances=_weighted(),
     conclusion=_conclusion,
     controls=(
-        Control(LONE.name, _weighted(other=1.0), "a second loss: the coefficient weighs one against the other"),
-        Control(NO_EPS.name, _weighted(eps=0.1), "ε = .1, of the gradients' size: what falls below ε is slowed"),
-        Control(FIXED.name, _weighted(warm=True), "a warm-up of the coefficient weighs late gradients more"),
-        Control(ABOVE.name, _weighted(sign=-1.0), "a negative one turns the steps round"),
+        Control(
+            LONE.name,
+            st.just(replace(CASE, other=CASE.beside)),
+            "a second loss: the coefficient weighs one against the other",
+        ),
+        Control(
+            NO_EPS.name,
+            st.just(replace(CASE, plain=replace(PLAIN, eps=0.1))),
+            "ε = .1, of the gradients' size: what falls below ε is slowed",
+        ),
+        Control(
+            FIXED.name,
+            st.just(replace(CASE, factors=(1.0, 2.0, 3.0))),
+            "a warm-up of the coefficient weighs late gradients more",
+        ),
+        Control(ABOVE.name, st.just(replace(CASE, factors=(-2.0,) * 3)), "a negative one turns the steps round"),
     ),
     proofs=(
         symbolic.identity("moments scale by c and c²", "all t, gradients: induction", _moments),
