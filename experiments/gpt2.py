@@ -44,7 +44,7 @@ class Stack(Unit):
     settings: GPT2
     hook: str
     variant: str = ""
-    choice: Mapping[str, float] = field(default_factory=dict)
+    choice: Mapping[str, Any] = field(default_factory=dict)
     changes: Mapping[str, Any] = field(default_factory=dict)
     """of the training"""
 
@@ -86,7 +86,7 @@ class Stack(Unit):
 
 def stacks(settings: GPT2, hook: str) -> Iterator[Stack]:
     """What is trained at a hook point, the dearest first."""
-    arms: list[tuple[str, Mapping[str, float], Mapping[str, Any]]] = [("topk", {"k": settings.z_k}, {})]
+    arms: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [("topk", {"k": settings.z_k}, {})]
     if not hook.startswith("hook_z"):
         # top-AFA has AuxK of its own, and its norms match |x|, so that b_dec starts at 0
         arms = [("top_afa", {"afa": weight}, {"aux_k": 0, "centre": False}) for weight in settings.afa]
