@@ -47,7 +47,7 @@ class Shape:
 
     def sae(self, variant: str, device: str) -> SAE:
         """A fresh SAE or stack."""
-        own = {"k": self.k} if "k" in variant_shelf()[variant].settings else {}
+        own: dict[str, Any] = {"k": self.k} if "k" in variant_shelf()[variant].settings else {}
         return create(variant, self.d, self.m, seed=list(range(self.stack)) if self.stack > 1 else 0, **own).to(device)
 
     def inputs(self, device: str) -> Tensor:

@@ -108,7 +108,7 @@ def trained(unit: Group, report: Report) -> Path:
     """The folder of a freshly trained stack, in the run folder."""
     world, config = unit.world, unit.settings.train
     has_k = "k" in variant_shelf()[unit.name].settings
-    own = {"k": max(1, round(world.truth.expected_l0))} if has_k else {}
+    own: dict[str, Any] = {"k": max(1, round(world.truth.expected_l0))} if has_k else {}
     sae = create(unit.name, world.d, unit.settings.m, seed=list(unit.seeds), **own)
     train(sae, world, config, on_step=lambda now: report(now.step * config.batch, "training"))
     return sae.save(report.folder / "saes" / f"base-{unit.id.replace(', seeds ', '-').replace(', seed ', '-')}")

@@ -126,7 +126,7 @@ class Layer(Unit):
     def trained(self, world: PlantedAttention, report: Report, seed: int) -> SAE:
         """An SAE of its arm; `seed` is of weights and samples."""
         settings, config = self.settings, self.settings.train
-        own = {"l1": settings.l1} if self.arm == "ReLU" else {"k": settings.k}
+        own: dict[str, Any] = {"l1": settings.l1} if self.arm == "ReLU" else {"k": settings.k}
         sae = create(ARMS[self.arm], world.d, settings.latents * self.n_true, seed=seed, **own)
         train(sae, world, config, seed=seed, on_step=lambda now: report(now.step * config.batch, "training"))
         return sae.eval().requires_grad_(False)

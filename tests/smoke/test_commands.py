@@ -88,7 +88,7 @@ def plain_relu(stack):
     return stack.sae(Affine(stack, ReLU()), Rows(stack), SquaredError())
 
 
-@workbench.objective("log_penalty")
+@workbench.objective("plain_log")
 class LogPenalty(Term):
     """sum log(1 + f / eps)."""
 
@@ -119,11 +119,11 @@ def test_a_file_brings_a_world_a_metric_and_a_variant(tmp_path: Path, monkeypatc
     run("train", "topk", tmp_path / "b", "--world", "Pair", "--m", 6, "--train.steps", 5, "--train.batch", 32, *plugin)
     shelves = json.loads(run("list", "--json", *plugin))
     assert "plain_relu" in shelves["variants"]
-    assert "log_penalty" in shelves["objectives"]
+    assert "plain_log" in shelves["objectives"]
     assert "half_matched" in shelves["metrics"]
     assert "wide_pair" in shelves["worlds"]
     said = run("check", tmp_path / "mine.py")
-    assert all(f"{what}\n" in said for what in ("variant plain_relu", "objective log_penalty", "metric half_matched"))
+    assert all(f"{what}\n" in said for what in ("variant plain_relu", "objective plain_log", "metric half_matched"))
     assert all(f"world {name}\n" in said for name in ("wide_pair", "Pair"))
     assert "FAIL" not in said
     said = run("train", "topk", tmp_path / "c", "--plugin", tmp_path / "empty.py", code=2)

@@ -10,6 +10,7 @@ from synthetic.base import storage
 from synthetic.worlds import worlds
 from synthetic.worlds.superposition import toy
 from workbench.metrics import METRICS
+from workbench.parts.objectives import OBJECTIVES
 from workbench.sae import VARIANTS
 
 ROOT = Path(__file__).parents[2]
@@ -33,10 +34,12 @@ def _shelves_as_before(monkeypatch):
     """What a block registers goes with it."""
     monkeypatch.setattr(storage, "_KNOBS", dict(storage._KNOBS))
     monkeypatch.setattr(worlds(), "_things", dict(worlds()))
-    variants, metrics = dict(VARIANTS), list(METRICS)
+    variants, objectives, metrics = dict(VARIANTS), dict(OBJECTIVES), list(METRICS)
     yield
     VARIANTS.clear()
     VARIANTS.update(variants)
+    OBJECTIVES.clear()
+    OBJECTIVES.update(objectives)
     METRICS[:] = metrics
 
 
@@ -70,7 +73,7 @@ def test_links_lead_somewhere():
 def test_the_variant_of_the_readme_trains():
     (block,) = [parameter.values[0] for parameter in BLOCKS if "@workbench.variant" in parameter.values[0]]
     exec(compile(block, "README.md", "exec"), {"__name__": "readme_variant"})
-    sae, world = workbench.create("log_penalty", 16, 16), toy()
+    sae, world = workbench.create("log_relu", 16, 16), toy()
     before = sae.W_enc.detach().clone()
     workbench.train(sae, world, workbench.TrainConfig(steps=2, batch=8))
     assert not before.equal(sae.W_enc)

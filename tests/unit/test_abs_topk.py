@@ -113,5 +113,5 @@ def test_one_latent_holds_an_axis_of_both_signs_where_topk_needs_two():
 
 @pytest.mark.parametrize("k", [0, M + 1])
 def test_k_out_of_range_is_refused(k):
-    with pytest.raises(ValueError, match=r"AbsTopK\.k must be in \[1, m=10\].*lower k"):
+    with pytest.raises(ValueError, match=r"abs_topk\.k must be in \[1, m=10\].*lower k"):
         W.create("abs_topk", D, M, k=k)

@@ -413,7 +413,7 @@ def test_arrays_that_unpack_to_far_more_than_they_take_are_refused(tmp_path):
         ({"skip_connection": True}, "skip_connection must be false; got True: SAEs are read"),
         ({"activation": "groupmax"}, "activation must be topk; got groupmax: no variant of ours"),
         ({"expansion_factor": 10**9}, "num_latents must be 16, that of the weights"),
-        ({"k": 17}, r"TopK\.k must be in \[1, m=16\]"),
+        ({"k": 17}, r"topk\.k must be in \[1, m=16\]"),
     ],
 )
 def test_what_sparsify_has_beyond_topk_saes_is_refused(tmp_path, change, message):

@@ -341,14 +341,14 @@ def test_lista_starts_as_ista_on_its_own_loss():
 @pytest.mark.parametrize(
     ("variant", "settings", "words"),
     [
-        ("matching_pursuit", {"k": 0}, "MatchingPursuit.k must be at least 1; got 0: raise it"),
-        ("matching_pursuit", {"tol": -0.1}, "MatchingPursuit.tol must be at least 0"),
+        ("matching_pursuit", {"k": 0}, "matching_pursuit.k must be at least 1; got 0: raise it"),
+        ("matching_pursuit", {"tol": -0.1}, "matching_pursuit.tol must be at least 0"),
         ("matching_pursuit", {"tol": [0.1, 0.2]}, "the same for all members"),
         ("matching_pursuit", {"select": "omp"}, "select"),
-        ("omp", {"k": 9}, r"OMP.k must be in \[1, m=8\]; got 9: lower k or raise m"),
-        ("lista", {"step": 2.1}, r"Lista.step must be in \(0, 2\]"),
-        ("lista", {"steps": 0}, "Lista.steps must be at least 1"),
-        ("lista", {"l1": 0.0}, "Lista.l1 must be above 0"),
+        ("omp", {"k": 9}, r"omp.k must be in \[1, m=8\]; got 9: lower k or raise m"),
+        ("lista", {"step": 2.1}, r"lista.step must be in \(0, 2\]"),
+        ("lista", {"steps": 0}, "lista.steps must be at least 1"),
+        ("lista", {"l1": 0.0}, "lista.l1 must be above 0"),
     ],
 )
 def test_impossible_settings_are_refused(variant, settings, words):

@@ -111,7 +111,7 @@ def test_a_detached_inner_loss_trains_the_latents_its_level_adds():
 
 @pytest.mark.parametrize("prefixes", [(), (0.5,), (0.5, 0.2, 1.0), (0.0, 1.0)])
 def test_prefixes_increase_to_one(prefixes):
-    with pytest.raises(ValueError, match=r"Ista\.prefixes must be increasing to 1; got .*: sort them"):
+    with pytest.raises(ValueError, match=r"ista\.prefixes must be increasing to 1; got .*: sort them"):
         W.create("ista", 4, 8, prefixes=prefixes)
 
 
@@ -173,7 +173,7 @@ def test_training_reaches_the_target_of_each_member():
 @pytest.mark.parametrize("targets", [[0.0, 4.0], -1.0])
 def test_targets_are_checked(targets):
     with pytest.raises(
-        ValueError, match=r"JumpReLU\.target_l0 must be (above 0 for all members or for none|at least 0)"
+        ValueError, match=r"jumprelu\.target_l0 must be (above 0 for all members or for none|at least 0)"
     ):
         W.create("jumprelu", 4, 8, target_l0=targets)
 

@@ -26,6 +26,7 @@ from workbench.parts import (
     SquaredError,
     Term,
     TwoLooks,
+    objectives,
 )
 from workbench.settings import memory_for
 
@@ -579,7 +580,6 @@ def test_prefixes_of_a_gated_sae_are_those_of_its_latents():
     assert_close(sae.loss(out)["mse"].detach(), (errors[0] + errors[1]) / 2)
 
 
-@W.objective("log_penalty")
 class LogPenalty(Term):
     """sum log(1 + f / eps)."""
 
@@ -594,7 +594,11 @@ class LogPenalty(Term):
 
 
 @pytest.mark.parametrize("name", ["relu", "topk", "gated"])
-def test_a_strangers_objective_goes_with_three_encoders(name):
+def test_a_strangers_objective_goes_with_three_encoders(monkeypatch, name):
+    monkeypatch.setattr(objectives, "OBJECTIVES", dict(objectives.OBJECTIVES))
+    W.objective("log_penalty")(LogPenalty)
+    with pytest.raises(ValueError, match=r"objective\('l1'\) must be a name that is not taken"):
+        W.objective("l1")(LogPenalty)
     sae = W.create(name, 10, 12, objective="log_penalty=2,0.5")
     assert "log" in sae.warmed
     out = sae.trace(torch.ones(3, 10))

@@ -100,20 +100,20 @@ def test_a_row_that_is_not_finite_shows(name, m, seed, sparse):
     [
         (
             torch.ones(3, D, dtype=torch.long),
-            r"TopK\.x must be a tensor or array of floating-point numbers; got one of",
+            r"topk\.x must be a tensor or array of floating-point numbers; got one of",
         ),
         (torch.ones(3, D, dtype=torch.complex64), r"got one of torch\.complex64: convert it"),
         (np.ones((3, D), dtype=np.int32), r"got one of int32: convert it"),
-        (torch.ones(3, D + 1), r"TopK\.x must be of width 8 on its last axis; got \(3, 9\): transpose it"),
+        (torch.ones(3, D + 1), r"topk\.x must be of width 8 on its last axis; got \(3, 9\): transpose it"),
         (torch.ones(()), r"of width 8 on its last axis; got \(\)"),
-        (torch.ones(3, D, device="meta"), r"TopK\.x must be on cpu, as the SAE is; got meta: move one to the other"),
+        (torch.ones(3, D, device="meta"), r"topk\.x must be on cpu, as the SAE is; got meta: move one to the other"),
     ],
 )
 def test_other_inputs_are_refused(x, message):
     for call in (made("topk").encode, made("topk"), made("topk").own_units):
         with pytest.raises(ValueError, match=message):
             call(x)
-    with pytest.raises(ValueError, match=r"TopK\.latents must be of width 24"):
+    with pytest.raises(ValueError, match=r"topk\.latents must be of width 24"):
         made("topk").decode(torch.ones(3, D))
 
 

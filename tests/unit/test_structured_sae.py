@@ -2,11 +2,12 @@
 
 import pytest
 import torch
-from workbench.parts.annealed_power import RECENT, AnnealedPower, power_sum
 
 import synthetic as S
 import workbench as W
 from workbench.parts.nuclear_norm import balanced, factored_norm, nuclear_norm
+from workbench.parts.objectives import RECENT, Power, power_sum
+from workbench.sae import Stack
 
 WORLD = S.SparseMixture(n_true=8, d=6, firing=S.ExactlyK(2))
 
@@ -27,17 +28,19 @@ def test_powers_by_hand():
 
 
 def annealed(weight=2.0, start=12, every=10):
-    return AnnealedPower(torch.tensor([weight]), torch.tensor([start]), torch.tensor([every]), "Test")
+    return Power(Stack("test", 2, 3, (1,)), torch.tensor([weight]), torch.tensor([start]), torch.tensor([every]))
 
 
 def test_p_falls_by_tenths_and_the_penalty_keeps_its_size():
     penalty, seen = annealed(), []
     f = torch.tensor([[[0.01, 0.0, 0.04], [0.09, 0.16, 0.0]]])
     for step in range(12 + 10 * 12):
-        before = float(penalty(f))
+        before = float(penalty.weight * power_sum(f, penalty.p))
         penalty.advance(f)
         seen.append(round(float(penalty.p), 6))
-        assert float(penalty(f)) == pytest.approx(before, rel=1e-5), step  # all batches are alike
+        assert float(penalty.weight * power_sum(f, penalty.p)) == pytest.approx(before, rel=1e-5), (
+            step
+        )  # all batches are alike
     assert seen[10] == 1.0
     assert seen[11] == 0.9
     assert seen[20] == 0.9
@@ -82,7 +85,7 @@ def test_resuming_keeps_the_bits_of_an_unbroken_run(variant, tmp_path):
     again = trained(45, half, True)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
-    assert float(whole.penalty.p[0]) == pytest.approx(0.6)
+    assert float(whole.tensor("penalty.p")[0]) == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize("shape", [(7, 2, 5), (3, 4, 6), (1, 1, 1)])
@@ -150,26 +153,26 @@ def test_both_parts_look_from_b_dec():
 
 def test_the_sparse_part_alone_sets_the_penalty():
     sae = by_hand()
-    sae.after_step(sae.trace(torch.tensor([[3.0, -1.0], [-4.0, 5.0]])))
+    sae.finish_step(sae.trace(torch.tensor([[3.0, -1.0], [-4.0, 5.0]])))
     assert float(sae.tensor("penalty.recent")[0, 0]) == pytest.approx((3 + 5) / 2)  # of S + R it would be (9 + 3) / 2
     assert float(sae.tensor("penalty.recent")[0, 1]) == pytest.approx((3**0.9 + 5**0.9) / 2)
 
 
 def test_the_penalty_goes_where_the_sae_goes():
-    penalty = W.create("p_annealing", 4, 8, seed=[0, 1], start=[10, 20]).to("meta").penalty
+    penalty = W.create("p_annealing", 4, 8, seed=[0, 1], start=[10, 20]).to("meta").objective["power"]
     assert {value.device.type for value in (penalty.start, penalty.every, *penalty.buffers())} == {"meta"}
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"rank": 0}, "Structured.rank must be at least 1, the same for all members; got 0"),
+        ({"rank": 0}, "structured.rank must be at least 1; got 0"),
         ({"rank": [2, 4]}, "the same for all members; got [2, 4]"),
-        ({"gamma": -1.0}, "Structured.gamma must be at least 0; got -1.0"),
-        ({"start": 3}, "Structured.start must be at least 10; got 3"),
-        ({"every": 1}, "Structured.every must be at least 10; got 1"),
-        ({"l1": -0.5}, "Structured.l1 must be at least 0; got -0.5"),
-        ({"reading": "both"}, "Structured.reading must be one of"),
+        ({"gamma": -1.0}, "structured.gamma must be at least 0; got -1.0"),
+        ({"start": 3}, "structured.start must be at least 10; got 3"),
+        ({"every": 1}, "structured.every must be at least 10; got 1"),
+        ({"l1": -0.5}, "structured.l1 must be at least 0; got -0.5"),
+        ({"reading": "both"}, "structured.reading must be one of"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, message):

@@ -180,7 +180,7 @@ def test_loss_terms_by_hand():
     fires = (out.dense() > 0).any(0)
     dead = ~fires & (torch.arange(20) < 10)
     assert 4 <= int(dead.sum()) < 10
-    a = torch.where(dead, (out.evidence @ sae.W_enc).relu(), 0.0)
+    a = torch.where(dead, out.evidence.relu(), 0.0)
     values, index = a.topk(2, dim=1)
     guess = torch.zeros_like(a).scatter(1, index, values) @ sae.W_dec
     assert_close(sae.loss(out)["aux"], 0.5 * (x - out.x_hat - guess).square().sum(1).mean())
@@ -221,13 +221,13 @@ def test_no_gradient_goes_through_the_choice():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"rule": "nearest"}, r"TopAFA\.rule must be one of \('norm', 'square', 'reach'\); got 'nearest': choose one"),
-        ({"target": "x"}, r"TopAFA\.target must be one of \('centred', 'raw'\)"),
-        ({"init": "he"}, r"TopAFA\.init must be one of"),
-        ({"afa": -1.0}, r"TopAFA\.afa must be at least 0; got -1\.0: raise it"),
-        ({"least": 5, "most": 3}, r"TopAFA\.least must be at most `most`, and that at most m=8; got 5: lower both"),
-        ({"most": 9}, r"TopAFA\.least must be at most `most`, and that at most m=8"),
-        ({"sentinel": [True, False]}, r"TopAFA\.sentinel must be the same for all members"),
+        ({"rule": "nearest"}, r"top_afa\.rule must be one of \('norm', 'square', 'reach'\); got 'nearest': choose one"),
+        ({"target": "x"}, r"top_afa\.target must be one of \('centred', 'raw'\)"),
+        ({"init": "he"}, r"top_afa\.init must be one of"),
+        ({"afa": -1.0}, r"top_afa\.afa must be at least 0; got -1\.0: raise it"),
+        ({"least": 5, "most": 3}, r"top_afa\.least must be at most `most`, and that at most m=8; got 5: lower both"),
+        ({"most": 9}, r"top_afa\.least must be at most `most`, and that at most m=8"),
+        ({"sentinel": [True, False]}, r"top_afa\.sentinel must be the same for all members"),
     ],
 )
 def test_settings_are_checked(settings, message):
@@ -235,10 +235,11 @@ def test_settings_are_checked(settings, message):
         W.create("top_afa", 4, 8, **settings)
 
 
-def test_the_loops_aux_k_is_refused():
+@pytest.mark.parametrize("name", ["lista", "omp", "matching_pursuit"])
+def test_the_loops_aux_k_is_refused_without_evidence(name):
     config = W.TrainConfig(steps=2, batch=8, aux_k=4)
-    with pytest.raises(ValueError, match=r"TrainConfig\.aux_k must be 0 for top_afa.*drop it"):
-        W.train(W.create("top_afa", 8, 20), WORLD, config)
+    with pytest.raises(ValueError, match=rf"TrainConfig\.aux_k must be 0 for {name}, whose encoder gives no .*drop it"):
+        W.train(W.create(name, 8, 20), WORLD, config)
 
 
 def test_options_reach_the_rule():

@@ -73,7 +73,6 @@ class Polynomial(Decoder):
     """
 
     linear = False
-    terms: Terms
     C2: nn.Parameter | None
     C3: nn.Parameter | None
     _planted: tuple[Tensor, Tensor] | None = None

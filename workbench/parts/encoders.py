@@ -71,8 +71,6 @@ def renewed_columns(W_enc: nn.Parameter, dead: Bool[Tensor, "*s m"], rows: Float
 class Affine(Linear):
     """f = selection((x - b_dec) W_enc + b_enc)."""
 
-    b_enc: nn.Parameter
-
     def __init__(self, stack: Sizes, selection: Selection) -> None:
         super().__init__(stack)
         self.b_enc = nn.Parameter(stack.zeros(stack.m))
@@ -113,7 +111,7 @@ class Affine(Linear):
         return {"W_enc": self.W_enc, "b_enc": self.b_enc} | self.selection.scaled()
 
     def renewed(self, dead: Bool[Tensor, "*s m"], rows: Float[Tensor, "*s m d"]) -> Renewed:
-        biases: Renewed = {self.b_enc: (dead, torch.zeros_like(self.b_enc))}
+        biases: Renewed = {self.get_parameter("b_enc"): (dead, torch.zeros_like(self.b_enc))}
         return super().renewed(dead, rows) | biases | self.selection.renewed(dead)
 
     def after_step(self, out: Pass) -> None:
@@ -285,8 +283,8 @@ class NormMatched(Linear):
         self.keep(sentinel=sentinel, precise=precise)
         limit = torch.where(self.most > 0, self.most, stack.m)
         fits = bool(((self.least <= limit) & (limit <= stack.m)).all())
-        rule, given = f"at most `most`, and that at most m={stack.m}", stack.settings.get("least", least)
-        must(fits, f"{stack.name}.least", rule, given, "lower both")
+        said, given = f"at most `most`, and that at most m={stack.m}", stack.settings.get("least", least)
+        must(fits, f"{stack.name}.least", said, given, "lower both")
         if start is not None:
             self.W_enc.data.copy_(start)
 
@@ -331,7 +329,8 @@ class Steered(Encoder):
     """
 
     nonnegative = False
-    b_enc: Tensor
+    W_enc: nn.Parameter | None
+    a: nn.Parameter | None
     output: Literal["jump", "relu"]
 
     def __init__(self, stack: Sizes, output: Literal["jump", "relu"], *, tied: bool, trained_scale: bool) -> None:

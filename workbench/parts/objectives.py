@@ -68,6 +68,7 @@ class Nested(Term):
 
     name = "mse"
     inner_weight: Tensor
+    detach: Detach
     frequency: Tensor | None
 
     def __init__(
@@ -168,7 +169,9 @@ class Silent(Term):
 class AuxK(Silent):
     """weight * `aux_k_loss` of latents silent for `after` batches."""
 
+    k: int
     weight: Tensor
+    after: Tensor
 
     def __init__(self, stack: Sizes, k: Count = 32, weight: NonNegative = 1 / 32, after: Count = 200) -> None:
         super().__init__(stack)
@@ -371,6 +374,7 @@ class NormGap(Term):
     """d weight (|f| - |x|)^2, mean over rows: d times that of Lee et al. (2025), arXiv 2503.24277."""
 
     name = "afa"
+    d: int
     weight: Tensor
 
     def __init__(self, stack: Sizes, weight: NonNegative = 1 / 32) -> None:

@@ -30,6 +30,16 @@ class BiasControl(Rule):
     """
 
     sparse = True
+    groups: Tensor
+    high: Tensor
+    low: Tensor
+    down: Tensor
+    up: Tensor
+    period: Tensor
+    buffer: Tensor
+    eps: Tensor
+    clamp: Tensor
+    control: Literal["ceiling", "set-point"]
     ceilings: Tensor
     group: Tensor
     fires: Tensor

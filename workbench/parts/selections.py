@@ -127,6 +127,7 @@ class Jump(Selection):
 
     threshold: nn.Parameter
     bandwidth: Tensor
+    through: bool
 
     def __init__(self, stack: Sizes, start: NonNegative, bandwidth: Positive, *, through: bool = False) -> None:
         super().__init__()
