@@ -216,6 +216,8 @@ def _easy(variant: Variant) -> None:
 @_law("C10 relabelling latents only relabels f")
 def _equivariant(variant: Variant) -> None:
     sae = _short(variant)
+    if sae.encoder.positional:
+        raise NotApplicable("its latents stand in groups by their place")
     x = _x()
     before = _dense(sae.encode(x))
     order = torch.randperm(_M, generator=stream(7, "relabel"))

@@ -77,6 +77,7 @@ class Affine(Linear):
         self.selection = selection
         self.nonnegative, self.rowwise = selection.nonnegative, selection.rowwise
         self.compares, self.keeps_entries = selection.compares, selection.keeps_entries
+        self.positional = selection.positional
 
     def product(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Float[Tensor, "*s n m"]:
         """Pre-activations."""

@@ -25,6 +25,8 @@ class Selection(Part):
     """entries are compared with one another or with a number they share"""
     keeps_entries: bool = False
     """latents are entries of the pre-activations, kept or 0, and the loss needs those alone"""
+    positional: bool = False
+    """latents stand in groups by their place"""
 
     def forward(self, pre: Float[Tensor, "*s n m"]) -> Latents:
         """The latents."""
