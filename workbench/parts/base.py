@@ -85,6 +85,8 @@ class Part(nn.Module):
 
     sparse: bool = False
     """it prefers sparse codes, and latents that differ"""
+    confines: bool = False
+    """it keeps rows near where they were drawn, whatever the data"""
     names: Mapping[str, str] = {}
     """parameters and buffers of another name in saved folders and checkpoints"""
     inference: ClassVar[tuple[str, ...]] = ()
