@@ -1,8 +1,10 @@
 """Which of SAELens's architectures has the inference of an SAE, by the parts that it is made of."""
 
+from workbench.parts.aligned import Aligned
 from workbench.parts.base import Decoder, Encoder
 from workbench.parts.decoders import Rows
 from workbench.parts.encoders import Affine, Gated
+from workbench.parts.group_selections import FeatureChoice
 from workbench.parts.pursuit_encoders import Pursuit
 from workbench.parts.selections import AbsTopK, BatchTopK, Jump, ReLU, Selection, TopK
 from workbench.sae import SAE
@@ -13,6 +15,8 @@ _BY_PARTS: dict[tuple[type[Encoder], type[Selection] | None, type[Decoder]], str
     (Affine, AbsTopK, Rows): "abstopk",
     (Affine, BatchTopK, Rows): "jumprelu",
     (Affine, Jump, Rows): "jumprelu",
+    (Affine, FeatureChoice, Rows): "jumprelu",
+    (Aligned, TopK, Rows): "topk",
     (Gated, None, Rows): "gated",
     (Pursuit, None, Rows): "matching_pursuit",
 }

@@ -81,7 +81,7 @@ class Affine(Linear):
 
     def product(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Float[Tensor, "*s n m"]:
         """Pre-activations."""
-        return product(x, self.W_enc, decoder.b_dec, self.b_enc)
+        return product(x, self.columns(decoder), decoder.b_dec, self.b_enc)
 
     def forward(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Coded:
         """Latents; backward costs what the code costs where the selection keeps entries."""
@@ -94,7 +94,7 @@ class Affine(Linear):
 
     def _search(self, x: Tensor, decoder: Decoder) -> tuple[Tensor, Codes]:
         """Pre-activations and sparse latents: in one call where the selection has one, else one after the other."""
-        found = self.selection.search(centred(x, decoder), self.W_enc, self.b_enc)
+        found = self.selection.search(centred(x, decoder), self.columns(decoder), self.b_enc)
         if found is not None:
             return found
         evidence = self.product(x, decoder)
@@ -102,7 +102,7 @@ class Affine(Linear):
         return evidence, codes if isinstance(codes, Codes) else packed(codes, codes != 0)
 
     def entries(self, seen: Tensor, codes: Codes, decoder: Decoder) -> Codes:
-        return kernels.encoded(codes, seen, self.W_enc, self.b_enc, decoder.b_dec)
+        return kernels.encoded(codes, seen, self.columns(decoder), self.b_enc, decoder.b_dec)
 
     def active(self, out: Pass) -> Float[Tensor, "*s n"]:
         found = self.selection.open(out.evidence)
