@@ -14,8 +14,8 @@ class Aligned(Affine):
     u is trained, and replaced by e after each step, which leaves e as it is: folders and other tools have e. With
     b_enc = 0 a lone latent returns what lies along its row unchanged: a w_i becomes f_i = a.
 
-    Source: arXiv 2605.18629, aligned training, as reported by readers. Differs: which parametrisation the paper takes is
-    not known; this one needs no number more than an affine encoder.
+    Source: arXiv 2605.18629, aligned training, as reported by readers. Differs: which parametrisation the paper takes
+    is not known; this one has as many numbers as an affine encoder.
     """
 
     def columns(self, decoder: Decoder) -> Float[Tensor, "*s d m"]:

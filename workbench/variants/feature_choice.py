@@ -1,4 +1,4 @@
-"""Feature-choice SAE: every latent has a budget of samples in a batch, where TopK gives every sample a budget of latents."""
+"""Feature-choice SAE: every latent has a budget of samples, where TopK gives every sample a budget of latents."""
 
 from workbench.parts.decoders import Rows
 from workbench.parts.encoders import Affine

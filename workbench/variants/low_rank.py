@@ -13,8 +13,8 @@ def low_rank(stack: Stack, k: MeanCount = 4.0, rank: Count = 1, threshold_rate: 
     """x_hat = f W_dec + b_dec + (x - b_dec) P Q, f BatchTopK's latents, P Q of rank at most `rank`; no term on P Q.
 
     For a given sparse part the best P Q is the reduced-rank regression of x - b_dec - f W_dec on x - b_dec. What
-    `decode` gives lacks it, since no latent carries it; the SAE itself (`sae(x)`) has it. Rows are determined up to what
-    the map passes on: where the data has no dense part, cosines to features average about sqrt(1 - rank / d).
+    `decode` gives lacks it, since no latent carries it; the SAE itself (`sae(x)`) has it. Rows are determined up to
+    what the map passes on: without a dense part in the data, cosines to features average about sqrt(1 - rank / d).
 
     Args:
         stack: what it is made for.

@@ -1,4 +1,4 @@
-"""Subspace SAE: latents stand in blocks that fire as wholes, so that a block can hold a feature of several dimensions."""
+"""Subspace SAE: latents stand in blocks that fire as wholes, so that one can hold a feature of several dimensions."""
 
 from workbench.parts.decoders import Rows
 from workbench.parts.encoders import Affine
