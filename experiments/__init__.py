@@ -1,4 +1,4 @@
-"""Experiments: each a question, a run folder, a table, figures. `launch` starts one by its name."""
+"""Experiments: each a question, a run folder, a table, figures, but for `benchmark`, which takes times."""
 
 import ast
 import importlib

@@ -1,7 +1,7 @@
 """Speed: a training step against one product x @ W_enc, its floor; stacks; worlds; matching; pursuit; other libraries.
 
 Equality with plain dense autograd is asserted before any time is taken. Times are medians of repeats that alternate
-between all that is compared, in one process.
+between all that is compared, in one process. They are printed; a run folder holds the figure of growth alone.
 """
 
 import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
@@ -19,18 +19,17 @@ import itertools
 import statistics
 from dataclasses import asdict, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from rich.table import Table
 
-from experiments.cells import commanded, opened
 from experiments.rivals import rival_step, saelens_sampler
 from experiments.settings import Benchmark
 from experiments.timing import Shape, Step, assert_equal, peak_bytes
 from synthetic import stream
 from synthetic.base.console import Console, json_text
+from synthetic.base.errors import guarded
 from synthetic.base.flags import read_flags
 from synthetic.base.progress import track
 from synthetic.laws.copula import LowRankCopula
@@ -41,10 +40,11 @@ from synthetic.mixture import SparseMixture
 from synthetic.worlds.synthsaebench import synthsaebench_16k
 from workbench.metrics.matching import match
 from workbench.parts.pursuit import clear_picks, matching_pursuit
-from workbench.study.figure import finish, shared_legend, styled, subplots
-from workbench.study.flags import config_of
-from workbench.study.panels import COLOURS
+from workbench.study.figure import Figure, save
+from workbench.study.flags import check_common, config_of
+from workbench.study.panels import Axis, Lines
 from workbench.study.run import Run
+from workbench.study.table import tidy
 from workbench.training.machine import Work, alternate, device_of, keep_freed_memory, seconds, set_threads
 
 Row = dict[str, Any]
@@ -188,25 +188,23 @@ def growth(settings: Benchmark) -> list[Row]:
     return found
 
 
-def draw_growth(rows: list[Row], settings: Benchmark, stem: Path) -> list[Path]:
+def growth_figure(settings: Benchmark) -> Figure:
     """One panel a size that grows."""
     labels = {"m": "latents m", "k": "active latents k", "d": "dimension d", "n_true": "features n_true"}
     labels["stack"] = "SAEs of a stack"
-    with styled():
-        figure, panels = subplots(1, len(GROWTH), figsize=(13, 3.4), sharey=True)
-        curves = list(dict.fromkeys(row["curve"] for row in rows))
-        for panel, vary in zip(panels, GROWTH, strict=True):
-            for curve in curves:
-                own = [(row["value"], row["ms"]) for row in rows if row["vary"] == vary and row["curve"] == curve]
-                if own:
-                    panel.loglog(*zip(*own, strict=True), "o-", ms=3, color=COLOURS[curves.index(curve)], label=curve)
-            panel.set_xlabel(labels[vary])
-            panel.set_xticks(GROWTH[vary], [f"{v}" for v in GROWTH[vary]], rotation=30)
-            panel.minorticks_off()
-        panels[0].set_ylabel("ms a batch")
-        shared_legend(figure, list(panels), 4)
-        caption = f"Around d 256, m 2048, k 16, batch 1024, one SAE, {settings.device}; medians of {settings.repeats}."
-        return finish(figure, caption, stem)
+    panels = [
+        Lines(
+            y="ms",
+            place=vary,
+            across=Axis(labels[vary], log=True, ticks=values),
+            up=Axis(" " if i else "ms a batch", log=True),
+            legend="shared",
+        )
+        for i, (vary, values) in enumerate(GROWTH.items())
+    ]
+    caption = f"Around d 256, m 2048, k 16, batch 1024, one SAE of one seed, {settings.device}; "
+    caption += f"medians of {settings.repeats}."
+    return Figure("growth", panels, caption, columns=len(panels), size=(2.6, 3.2), share="y")
 
 
 def show(rows: list[Row], console: Console) -> None:
@@ -238,8 +236,9 @@ def show(rows: list[Row], console: Console) -> None:
 
 
 def experiment(settings: Benchmark, console: Console) -> int:
-    """Run and print."""
-    settings, _ = opened(settings, "benchmark")
+    """Measure and print; the exit code."""
+    check_common(settings)
+    settings.check()
     settings = replace(settings, device=device_of(settings.device))
     keep_freed_memory()  # as `train` does
     rows: list[Row] = []
@@ -247,17 +246,17 @@ def experiment(settings: Benchmark, console: Console) -> int:
         todo = [(Shape.read(shape), variant) for shape in settings.shapes for variant in settings.variants]
         for shape, variant in track(todo, "steps"):
             rows += measure(shape, variant, settings, settings.against if variant == "topk" else ())
-    if "worlds" in settings.parts:
-        rows += worlds(settings)
-    if "matching" in settings.parts:
-        rows += matching(settings)
-    if "pursuit" in settings.parts:
-        rows += pursuit(settings)
+    for part, work in (("worlds", worlds), ("matching", matching), ("pursuit", pursuit)):
+        rows += work(settings) if part in settings.parts else []
     if "growth" in settings.parts:
         grown = growth(settings)
         run = Run.start(settings.out, "benchmark", config_of(settings))
-        run.write_table(grown)
-        paths = draw_growth(grown, settings, run.folder / "figures" / "growth")
+        times = [
+            {"place": row["vary"], "x": row["value"], "arm": row["curve"], "metric": "ms", "value": row["ms"]}
+            for row in grown
+        ]
+        table = run.write_table(tidy(times, "benchmark"))
+        paths = save(growth_figure(settings).draw(table), run.folder / "figures" / "growth")
         rows += grown
         if not settings.json:
             console.print(f"figure {paths[0]}", soft_wrap=True)
@@ -269,5 +268,5 @@ def experiment(settings: Benchmark, console: Console) -> int:
 
 
 def main() -> int:
-    """Parse and run."""
-    return commanded("benchmark", partial(read_flags, Benchmark, description=__doc__), experiment)
+    """Parse and run; bad input ends with one line and exit code 2."""
+    return guarded(lambda: experiment(read_flags(Benchmark, description=__doc__), Console(highlight=False)))

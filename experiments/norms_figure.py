@@ -1,13 +1,12 @@
 """ZF plot: |f| against |x| with the paper's bands, beside what the mismatch is made of."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 
-from workbench.study.figure import Figure, save
+from workbench.study.figure import Figure
 from workbench.study.panels import COLOURS, Scene
 from workbench.study.selection import replicates, rows
 from workbench.theory import afa
@@ -68,28 +67,3 @@ class Mismatch:
 
 
 ZF = Figure("zf_plot", [Scatter(), Mismatch()], size=(5.1, 4.0), widths=(1.1, 1))
-
-
-def draw_zf(figures: pl.DataFrame, points: pl.DataFrame, caption: str, stem: Path) -> list[Path]:
-    """The scatter and the bars of a study that declares no figures yet.
-
-    Args:
-        figures: columns group, seed, metric (those of `workbench.metrics.norms.zf_figures`), value.
-        points: columns group, z = |x|, f = |f|.
-        caption: what the figure must say of its settings.
-        stem: path without ending.
-    """
-    columns = ["arm", "seed", "metric", "value", "sample"]
-    bars = figures.rename({"group": "arm"}).with_columns(
-        sample=pl.lit(None, pl.Int64), seed=pl.col("seed").cast(pl.Int64)
-    )
-    dots = (
-        points.select("z", "f", arm="group")
-        .with_row_index("sample")
-        .unpivot(["z", "f"], index=["arm", "sample"], variable_name="metric")
-    )
-    dots = dots.with_columns(seed=pl.lit(0, pl.Int64), sample=pl.col("sample").cast(pl.Int64))
-    table = pl.concat((bars.select(columns), dots.select(columns)))
-    table = table.with_columns(kind=pl.lit("score"), world_seed=pl.lit(None, pl.Int64))
-    groups = figures["group"].unique(maintain_order=True).to_list()
-    return save(Figure(stem.name, ZF.panels, caption, groups, size=ZF.size, widths=ZF.widths).draw(table), stem)

@@ -29,8 +29,9 @@ from workbench.metrics import METRICS as SHELF
 from workbench.plugins import load_plugin
 from workbench.study.figure import Figure
 from workbench.study.flags import TrainFlags
+from workbench.study.flags import axes_of as sweep_of
 from workbench.study.panels import Axis
-from workbench.study.places import Arm, Place, Scores, Stack, stacks
+from workbench.study.places import Arm, Place, Scores, Stack, stacks, trained_as
 from workbench.study.study import Study
 from workbench.study.table import Medians, best_settings, final, score_table
 from workbench.study.units import Report, Row, Unit
@@ -99,11 +100,13 @@ class Recovery(TrainFlags):
     def training(self, world: World) -> dict[str, Any]:
         """How SAEs of a world are trained where that differs from `train`."""
         config, plain, large = self.train, Recovery().train, world.truth.n_true >= LARGE
-        batch = 1024 if large and config.batch == plain.batch else config.batch
+        alone = {name for name in ("steps", "batch", "lr") if getattr(config, name) == getattr(plain, name)}
+        alone -= {*sweep_of(self)}
+        batch = 1024 if large and "batch" in alone else config.batch
         samples = (LARGE_RUN if large else SMALL_RUN) if self.samples is None else self.samples
-        steps = config.steps if config.steps != plain.steps else max(1, samples // batch)
+        steps = max(1, samples // batch) if "steps" in alone else config.steps
         found = {"steps": steps, "batch": batch, "checkpoint_every": max(1, steps // 10)}
-        return found | ({"lr": 3e-4} if large and config.lr == plain.lr else {})
+        return found | ({"lr": 3e-4} if large and "lr" in alone else {})
 
     def latents(self, world: World) -> int:
         """Latents of SAEs on a world and its variations."""
@@ -143,9 +146,17 @@ def base_world(settings: Recovery, name: str) -> Any:
     return world
 
 
-@cache
 def varied(settings: Recovery) -> tuple[list[Place], list[str]]:
     """Every world and its variations, the worlds themselves first; and a line for each that cannot be drawn."""
+    return _varied(replace(Recovery(), **{name: getattr(settings, name) for name in _OF_WORLDS}))
+
+
+_OF_WORLDS = ("world", "axis", "plugin", "resume", "redraw")
+"""settings that places depend on"""
+
+
+@cache
+def _varied(settings: Recovery) -> tuple[list[Place], list[str]]:
     found, lines = [], []
     brought(settings.plugin)
     for name in settings.world:
@@ -265,14 +276,15 @@ def caption(settings: Recovery) -> str:
     said = []
     for place in base_places(settings):
         world: Any = place.source
-        how = settings.training(world)
+        how = trained_as(list(stacks([place], arms, settings)))
         firing = getattr(world, "firing", None)
         scaling = f", scale_by_parent = {firing.scale_by_parent}" if isinstance(firing, Forest) else ""
         said.append(
             f"world {place.world}: n_true = {world.truth.n_true}, d = {world.d}, E[L0] = "
-            f"{world.truth.expected_l0:.2f}{scaling}; m = {settings.latents(world)}, {how['steps'] * how['batch']:,} "
-            f"samples, batch {how['batch']}, lr {how.get('lr', settings.train.lr)}"
+            f"{world.truth.expected_l0:.2f}{scaling}; m = {how['m']}, {how['samples']} samples, batch {how['batch']}, "
+            f"lr {how['lr']}"
         )
+    said += ["each arm at its setting of the best final MCC"] * bool(settings.set)
     what = "initial weights; members share data" if settings.over == "weights" else "world, samples and weights"
     return "; ".join(said) + f"; {settings.seeds} seeds ({what}): median, 10-90 % band, points"
 
@@ -310,12 +322,7 @@ def tables(settings: Recovery) -> list[Any]:
     def scores(table: pl.DataFrame) -> Iterator[Any]:
         for place in base_places(settings):
             own = final(table.filter(pl.col("place") == place.label, pl.col("axis") == "samples"))
-            notes = {}
-            for (arm,), rows in own.group_by("arm"):
-                seen, spent = (rows.filter(pl.col("metric") == name)["value"].max() for name in ("samples", "seconds"))
-                members = settings.seeds if settings.over == "weights" else 1
-                notes[str(arm)] = f"{seen / spent:,.0f} x {members}" if spent else ""  # type: ignore[operator]
-            yield score_table(own, settings.metrics or TABLE, f"{place.world}, last step", notes)
+            yield score_table(own, settings.metrics or TABLE, f"{place.world}, last step")
 
     return [scores, *(HALVES,) * settings.ceilings]
 

@@ -1,10 +1,14 @@
-"""Settings of what stands alone in this folder, light enough for --help."""
+"""Settings of what stands in this folder itself, light enough for --help."""
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from experiments.lm.settings import GPT2
 from synthetic.base.errors import must, pick
+from workbench.study.flags import TrainFlags, axes_of
+from workbench.training.config import PROTOCOL, TrainConfig
 
 
 @dataclass(frozen=True)
@@ -46,4 +50,79 @@ class Benchmark:
             pick(name, variant_shelf(), "--variants")
 
 
-FLAGS = {"benchmark": Benchmark}
+_TRAIN = replace(PROTOCOL, steps=195_312, batch=1024, evaluations=8, evaluation_samples=50_000, checkpoint_every=2000)
+
+
+@dataclass(frozen=True)
+class SynthSAEBench(TrainFlags):
+    """Settings of `python -m experiments synthsaebench`; those left alone are the published protocol."""
+
+    recipes: tuple[str, ...] = ("batch_topk", "matryoshka", "ista_matryoshka")
+    """names of recipes; "all" for the whole shelf"""
+    l0: tuple[float, ...] = (25.0,)
+    """active latents a sample to aim at, one member of the stack each"""
+    samples: int | None = None
+    """training samples of each member; by default 200 million, or --train.steps"""
+    m: int = 4096
+    """latents"""
+    train: TrainConfig = field(default_factory=lambda: _TRAIN)
+    """training; of what is left alone here a recipe may have its own"""
+    parent_scaling: bool = True
+    """children's magnitudes follow their parents', as the creation script says; off as the pinned data behave"""
+    correlation: bool = True
+    """firing with the low-rank correlation"""
+    n_true: int = 16384
+    """features; two thirds of them stand in trees"""
+    d: int = 768
+    """dimensions"""
+    final_samples: int = 1_000_000
+    """samples of the final evaluation; --train.evaluation-samples are those of each before"""
+    device: str = "auto"
+    """cpu, cuda, or auto for cuda where there is one"""
+    threads: int = 0
+    """torch threads; 0 for all cores; changes the last bits of results"""
+    seeds: int = 1
+    """members of each L0, which differ in initial weights"""
+    jobs: int = 1
+    """recipes at a time"""
+
+    adds = ("seeds", "recipes", "set")
+
+    def check(self) -> None:
+        """Refuse impossible settings before any work."""
+        from workbench.training.recipes import RECIPES
+
+        for name in ("m", "d", "final_samples"):
+            must(getattr(self, name) >= 1, f"--{name.replace('_', '-')}", "at least 1", getattr(self, name), "raise it")
+        must(self.n_true >= 128, "--n-true", "at least 128", self.n_true, "one tree has 85 features")
+        both = self.samples is not None and self.train.steps != _TRAIN.steps
+        must(not both, "--samples and --train.steps", "given one at a time", "both", "drop one")
+        least = self.train.batch
+        enough = self.samples is None or self.samples >= least
+        must(enough, "--samples", f"at least the batch of {least}", self.samples, "raise it")
+        must(self.recipes, "--recipes", "one or more", "none", 'name some, or "all"')
+        for name in self.recipes:
+            pick(name, [*RECIPES, "all"], "--recipes")
+        fits = self.l0 and min(self.l0) > 0 and max(self.l0) <= self.m
+        must(fits, "--l0", f"in (0, m={self.m}]", self.l0, "lower it or raise --m")
+        must(len(set(self.l0)) == len(self.l0), "--l0", "numbers that differ", self.l0, "drop what is given twice")
+        for name in axes_of(self):
+            own = {"k": "--l0", "target_l0": "--l0", "m": "--m"}.get(name)
+            must(own is None, "--set", "of what has no flag of its own here", name, f"use {own}")
+
+    @property
+    def steps(self) -> int:
+        """Of training: as many as the samples take, unless they are given."""
+        if self.train.steps != _TRAIN.steps:
+            return self.train.steps
+        return max(1, (200_000_000 if self.samples is None else self.samples) // self.train.batch)
+
+    def resolved(self) -> "SynthSAEBench":
+        """With device and threads decided, so that a resumed run has the same."""
+        from workbench.training.machine import device_of
+
+        threads = self.threads or max(1, (os.cpu_count() or 1) // max(1, self.jobs))
+        return replace(self, device=device_of(self.device), threads=threads)
+
+
+FLAGS = {"benchmark": Benchmark, "gpt2": GPT2, "synthsaebench": SynthSAEBench}

@@ -18,7 +18,7 @@ TOLERANCE = 1e-9
 ROUNDING = 1e-14
 """below this share of its unit a float64 figure is 0"""
 
-Kind = Literal["identity", "bound", "tight", "rate", "recovery", "refuted", "vacuous"]
+Kind = Literal["identity", "bound", "tight", "rate", "refuted", "vacuous", "trained"]
 
 
 class Verdict(StrEnum):
@@ -224,6 +224,8 @@ class Claim:
     mutants: tuple[Mutant, ...] = ()
     witness: str = ""
     """of a vacuous claim: where it comes nearest to binding"""
+    calibrated_on: tuple[int, ...] = ()
+    """of a claim on trained stacks: seeds whose figures set its thresholds"""
     note: str = ""
     """what is left unproved and why, or what a user should know"""
     reads: type | None = None
@@ -248,6 +250,8 @@ class Claim:
             "none",
             "say where",
         )
+        trained = self.kind != "trained" or self.calibrated_on
+        must(trained, f"claim {self.id}.calibrated_on", "given for a claim on trained stacks", "none", "name the seeds")
 
     def _check_kinds(self) -> None:
         """Refuse fields of another kind than theirs, before anything is drawn."""

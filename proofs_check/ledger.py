@@ -1,7 +1,6 @@
 """Judging a claim: prove it, attack it, break its hypotheses, mutate its formulas; one row of the ledger."""
 
 import math
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +14,7 @@ from proofs_check.claim import TOLERANCE, Check, Claim, Control, Finding, Mutant
 from proofs_check.engines.need import Missing
 from proofs_check.engines.sampling import Attack, attack, search, violation
 from proofs_check.shelf import area_of, title_of
+from proofs_check.trainings import Training, in_place, noted
 
 
 @dataclass
@@ -45,6 +45,12 @@ class Entry:
     """part -> bound over the worst case found; 1 is attained"""
     attained: dict[str, float] = field(default_factory=dict)
     """part -> bound over the worst of the extremal instances; must be 1"""
+    trainings: list[Training] = field(default_factory=list)
+    """those its instances ask for: world, world seed, seeds, steps ..."""
+    calibrated_on: list[int] = field(default_factory=list)
+    """seeds whose figures set the thresholds"""
+    thresholds: dict[str, float] = field(default_factory=dict)
+    """part -> the side of its comparison that is the same for all instances"""
     ratios: dict[str, list[float]] = field(default_factory=dict)
     """part -> measured over bound of each instance"""
     void: dict[str, str] = field(default_factory=dict)
@@ -95,12 +101,13 @@ def judge(claim: Claim, *, examples: int = 300, seconds: float = 30.0, seed: int
         promised=claim.promised,
         note=claim.note,
         shown_by=claim.shown_by,
+        calibrated_on=list(claim.calibrated_on),
     )
     findings = [_prove(entry, check, seconds) for check in claim.proofs]
     found, few = Attack(), max(examples // 4, 10)
-    with _reported(entry, "drawing instances"):
+    with _reported(entry, "drawing instances"), noted() as trainings:
         found = attack(claim, examples, seed, seconds)
-    _record(entry, claim, found)
+    _record(entry, claim, found, trainings)
     with _reported(entry, "an extremal instance"):
         worst, short = _attained(claim, few, seed, seconds)
         entry.attained = {name: _inverse(ratio) for name, ratio in worst.items()}
@@ -187,11 +194,17 @@ def _prove(entry: Entry, check: Check, seconds: float) -> Finding:
     return finding
 
 
-def _record(entry: Entry, claim: Claim, found: Attack) -> None:
+def _record(entry: Entry, claim: Claim, found: Attack, trainings: list[Training]) -> None:
     entry.instances, entry.cut = found.instances, found.cut
     entry.margin = found.margin if found.margin < math.inf else None
     entry.tightness = {name: _inverse(score) for name, score in found.tightness.items()}
     entry.ratios, entry.void = found.ratios, found.void
+    entry.trainings = [made for i, made in enumerate(trainings) if made not in trainings[:i]]
+    if claim.kind == "trained":
+        entry.thresholds = found.thresholds
+    if bool(entry.trainings) != (claim.kind == "trained"):
+        said = "something is" if entry.trainings else "nothing is"
+        entry.problems.append(f"its kind is {claim.kind!r}, and {said} trained for its instances")
     entry.witness = found.witness or entry.witness
     if found.problem:
         entry.problems.append(f"an instance {found.problem}")
@@ -227,7 +240,7 @@ def _attained(claim: Claim, examples: int, seed: int, seconds: float) -> tuple[d
 
 def _catch(claim: Claim, mutant: Mutant, examples: int, seconds: float, seed: int) -> tuple[str, str]:
     """What refutes the claim with the mutant in the formula's place; drawn instances first, since they read best."""
-    with _in_place(mutant):
+    with in_place(mutant):
         shown = claim if mutant.shown_on is None else replace(claim, instances=mutant.shown_on)
         with suppress(Exception, SystemExit):
             found = attack(shown, examples, seed, seconds, quick=True)
@@ -243,15 +256,3 @@ def _catch(claim: Claim, mutant: Mutant, examples: int, seconds: float, seed: in
                 if finding.status == "refuted":
                     return check.engine, finding.detail
     return "", ""
-
-
-@contextmanager
-def _in_place(mutant: Mutant) -> Iterator[None]:
-    """The mutant under the name of the function it replaces."""
-    module, name = sys.modules[mutant.of.__module__], mutant.of.__name__
-    original = getattr(module, name)
-    setattr(module, name, mutant.by)
-    try:
-        yield
-    finally:
-        setattr(module, name, original)

@@ -3,13 +3,14 @@
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from synthetic.base.annotations import at_least, within
 from synthetic.base.errors import must
 from synthetic.base.storage import knob
 from synthetic.base.streams import stream, torch_defaults
@@ -58,9 +59,9 @@ class Interventions(ExactWorld):
     """Cov[nu]"""
     noise_law: Literal["gaussian", "uniform"] = "gaussian"
     action: Literal["uniform", "gaussian", "corners"] = "uniform"
-    bend: float = 0.0
+    bend: Annotated[float, within(0, 1, "a share of a^3")] = 0.0
     """share of a^3 in t(a)"""
-    zero: float = 0.0
+    zero: Annotated[float, within(0, 1, "a probability", "[)")] = 0.0
     """P(h_i = 0)"""
     mixing: Literal["linear", "leaky"] = "linear"
     d: int = 10
@@ -71,7 +72,7 @@ class Interventions(ExactWorld):
     """Q"""
     linear: tuple[float, ...] = (1.0, -2.0)
     """q"""
-    outcome_sd: float = 0.3
+    outcome_sd: Annotated[float, at_least(0, "give a deviation")] = 0.3
     seed: int = 0
     """of g"""
 
@@ -97,9 +98,6 @@ class Interventions(ExactWorld):
         least = float(torch.linalg.eigvalsh(torch.tensor(self.noise, dtype=torch.float64)).min())
         must(least >= 0, "Interventions.noise", "a covariance", f"an eigenvalue {least:.3g}", "lower its off-diagonal")
         must(self.d >= n, "Interventions.d", f"at least {n}, the number of latents", self.d, "g must be injective")
-        must(0 <= self.bend <= 1, "Interventions.bend", "in [0, 1]", self.bend, "a share of a^3")
-        must(0 <= self.zero < 1, "Interventions.zero", "in [0, 1)", self.zero, "a probability")
-        must(self.outcome_sd >= 0, "Interventions.outcome_sd", "at least 0", self.outcome_sd, "give a deviation")
 
     @property
     def n_true(self) -> int:

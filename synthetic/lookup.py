@@ -44,7 +44,7 @@ def find_source(name: str, **settings: Any) -> Source:
     if (Path(name) / "world.json").exists() or "/" in name:
         _must_be_bare(name, settings)
         return load_world(name)
-    makers = dict(worlds()) | ({name: knobs()[name]} if name in knobs() and _samples(knobs()[name]) else {})
+    makers = dict(worlds()) | ({name: knobs()[name]} if name in knobs() and is_source_class(knobs()[name]) else {})
     maker = makers[pick(name, makers, "world")]
     try:
         inspect.signature(maker).bind(**settings)
@@ -60,6 +60,6 @@ def _must_be_bare(name: str, settings: dict[str, Any]) -> None:
     must(not settings, f"find_source.{next(iter(settings), '')}", "absent where a folder is named", name, "drop it")
 
 
-def _samples(cls: type) -> bool:
+def is_source_class(cls: type) -> bool:
     """Whether a settings class is a source's."""
     return hasattr(cls, "sample") and (hasattr(cls, "d") or "d" in {f.name for f in dataclasses.fields(cls)})

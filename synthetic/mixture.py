@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from synthetic.base.annotations import at_least
 from synthetic.base.errors import must
 from synthetic.base.storage import knob
 from synthetic.base.streams import stream, torch_defaults
@@ -33,23 +35,20 @@ class SparseMixture(ExactWorld):
     Source: linear representation with sparse coefficients, e.g. Elhage et al. 2022; the knobs cite their own.
     """
 
-    n_true: int = 64
+    n_true: Annotated[int, at_least(1, "add features")] = 64
     """number of true features"""
-    d: int = 32
+    d: Annotated[int, at_least(1, "add dimensions")] = 32
     """dimension of the activations"""
     directions: Directions = RandomSphere()  # noqa: RUF009 (frozen)
     firing: Firing = Independent()  # noqa: RUF009 (frozen)
     magnitudes: Magnitudes = Uniform()  # noqa: RUF009 (frozen)
     noise: Noise = NoNoise()  # noqa: RUF009 (frozen)
-    bias_norm: float = 0.0
+    bias_norm: Annotated[float, at_least(0, "give a norm")] = 0.0
     """norm of b, whose direction is random"""
     seed: int = 0
     """of everything that is drawn once"""
 
     def __post_init__(self) -> None:
-        must(self.n_true >= 1, "SparseMixture.n_true", "at least 1", self.n_true, "add features")
-        must(self.d >= 1, "SparseMixture.d", "at least 1", self.d, "add dimensions")
-        must(self.bias_norm >= 0, "SparseMixture.bias_norm", "at least 0", self.bias_norm, "give a norm")
         signed = isinstance(self.magnitudes, Signed) or isinstance(getattr(self.magnitudes, "inner", None), Signed)
         must(
             not (signed and isinstance(self.firing, Forest) and self.firing.scale_by_parent),

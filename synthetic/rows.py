@@ -76,11 +76,6 @@ class ArrayRows(Finite):
         index = torch.randint(self.n, (n,), generator=rng, device=rng.device)
         return Rows(self.rows(index.cpu()).to(rng.device))
 
-    def in_order(self, n: int) -> Iterator[Float[Tensor, "n d"]]:
-        """All rows once, n at a time."""
-        for index in torch.arange(self.n, device="cpu").split(n):
-            yield self.rows(index)
-
     def batch(self, n: int, seed: int, step: int) -> Float[Tensor, "n d"]:
         """The rows of a training step; steps 0 to self.n // n - 1 are the first epoch."""
         must(1 <= n <= self.n, "batch", f"in [1, {self.n}], the number of rows there are", n, "lower it")
@@ -93,10 +88,6 @@ class ArrayRows(Finite):
     @cached_property
     def _orders(self) -> dict[tuple[int, int], Tensor]:
         return {}
-
-    def first(self, n: int) -> "ArrayRows":
-        """At most n rows, from the first on."""
-        return self if n >= self.n else ArrayRows((self.rows(torch.arange(n, device="cpu")),))
 
 
 class _Flow:

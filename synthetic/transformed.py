@@ -3,13 +3,14 @@
 from abc import abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from synthetic.base.annotations import above, at_least
 from synthetic.base.errors import must
 from synthetic.base.storage import knob
 from synthetic.base.streams import stream, torch_defaults
@@ -148,15 +149,11 @@ class Nonlinear(Transformed):
     Source: ours, after the MLP activations of Shafran et al. (2025), arXiv 2506.10920.
     """
 
-    width: int = 120
+    width: Annotated[int, at_least(1, "add neurons")] = 120
     """number of neurons"""
-    gain: float = 1.0
+    gain: Annotated[float, above(0, "raise it")] = 1.0
 
     extra: ClassVar[tuple[str, ...]] = ("neurons",)
-
-    def __post_init__(self) -> None:
-        must(self.width >= 1, "Nonlinear.width", "at least 1", self.width, "add neurons")
-        must(self.gain > 0, "Nonlinear.gain", "above 0", self.gain, "raise it")
 
     def draw_extra(self) -> Drawn:
         rng = stream(self.inner.seed, "world/neurons")

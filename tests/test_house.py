@@ -1,12 +1,14 @@
 """Habits of the house that a machine can check."""
 
 import ast
+import inspect
 import re
 from pathlib import Path
 
 import pytest
 
 from experiments import MODULES
+from experiments.settings import FLAGS as SETTINGS
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("synthetic", "workbench", "proofs_check", "experiments")
@@ -92,7 +94,9 @@ def test_commands_of_the_pages_name_what_exists() -> None:
         text = training + sources(ROOT / FLAGS[package])
         if package == "experiments" and words:
             file = ROOT / (MODULES[words[0]].replace(".", "/") + ".py")
-            text += sources(file if file.parent.name == "experiments" else file.parent)
+            alone = file.parent.name == "experiments"
+            text += sources(file if alone else file.parent)
+            text += inspect.getsource(SETTINGS[words[0]]) if words[0] in SETTINGS else ""
         elif words and not words[0].startswith("-"):
             assert f'"{words[0]}"' in sources(ROOT / package / "__main__.py"), words
         for flag in (word[2:].replace("-", "_") for word in words if word.startswith("--")):

@@ -153,11 +153,11 @@ def _check(command: Check, console: Console) -> int:
     name = str(command.file)
     found = {kind: [name] * (name in shelf) for kind, shelf in shelves().items()}
     found = found if any(found.values()) else load_plugin(command.file)
-    failures = 0
+    failures, things = 0, shelves()
     for kind, names in found.items():
         for name in names:
             console.print(f"{kind.removesuffix('s')} {name}", style="bold")
-            for outcome in _outcomes(kind, shelves()[kind][name]):
+            for outcome in _outcomes(kind, things[kind][name]):
                 mark = ("ok  ", "green") if outcome.passed else ("FAIL", "red")
                 console.print(Text.assemble("  ", mark, f" {outcome.law}"))
                 if outcome.said:

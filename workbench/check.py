@@ -22,7 +22,7 @@ from synthetic.source import Codes
 from workbench import kernels
 from workbench.check_metric import check_metric as check_metric
 from workbench.check_world import check_world as check_world
-from workbench.contract import Broken, NotApplicable, Outcome, demand, outcome, outcomes
+from workbench.contract import Broken, NotApplicable, Outcome, demand, into, outcomes
 from workbench.interop import load
 from workbench.metrics.matching import match
 from workbench.parts.base import Latents, Term
@@ -39,16 +39,8 @@ _D, _M, _N = 12, 24, 64
 _EASY = SparseMixture(n_true=_D, d=_D, directions=Orthonormal(), firing=ExactlyK(1))
 
 
-Law = Callable[[Variant], None]
-LAWS: dict[str, Law] = {}
-
-
-def _law(statement: str) -> Callable[[Law], Law]:
-    def put(function: Law) -> Law:
-        LAWS[statement] = function
-        return function
-
-    return put
+LAWS: dict[str, Callable[[Variant], None]] = {}
+_law = into(LAWS)
 
 
 def check_variant(variant: Variant) -> Iterator[Outcome]:
@@ -243,16 +235,8 @@ def _alone(variant: Variant) -> None:
             _near(stack.state_dict()[name][1], value, name, 1e-4)
 
 
-StudyLaw = Callable[["_Trial"], None]
-STUDY_LAWS: dict[str, StudyLaw] = {}
-
-
-def _of_studies(statement: str) -> Callable[[StudyLaw], StudyLaw]:
-    def put(function: StudyLaw) -> StudyLaw:
-        STUDY_LAWS[statement] = function
-        return function
-
-    return put
+STUDY_LAWS: dict[str, Callable[["_Trial"], str | None]] = {}
+_of_studies = into(STUDY_LAWS)
 
 
 def check_study(study: Study[Any], folder: Path | None = None) -> Iterator[Outcome]:
@@ -266,9 +250,7 @@ def check_study(study: Study[Any], folder: Path | None = None) -> Iterator[Outco
         with tempfile.TemporaryDirectory() as place:
             yield from check_study(study, Path(place))
         return
-    trial = _Trial(study, folder)
-    for statement, law in STUDY_LAWS.items():
-        yield outcome(statement, lambda law=law: law(trial))
+    yield from outcomes(STUDY_LAWS, _Trial(study, folder))
 
 
 class _Trial:
@@ -357,6 +339,8 @@ def _read_back(trial: _Trial) -> None:
 @_of_studies("S6 grown by a seed, the old rows stay and new ones come")
 def _grows(trial: _Trial) -> None:
     folder, before = trial.done.run.folder, trial.done.table
+    if "seeds" not in trial.settings.adds:
+        raise NotApplicable("it keeps its seeds")
     seeds, had = trial.settings.seeds + 1, {unit.id for unit in trial.study.units(trial.settings)}
     more = grown_units(trial.study, [trial.settings, replace(trial.settings, seeds=seeds)])
     lacking = had - {unit.id for unit in more}

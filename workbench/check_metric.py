@@ -18,7 +18,7 @@ from synthetic.mixture import SparseMixture
 from synthetic.source import Batch, Codes, GroundTruth, World
 from synthetic.transformed import Interactions
 from synthetic.worlds.hierarchy import concept_tree
-from workbench.contract import NotApplicable, Outcome, demand, outcomes
+from workbench.contract import NotApplicable, Outcome, demand, into, outcomes
 from workbench.metrics import Evidence, Metric, collect, null
 from workbench.sae import SAE
 from workbench.training.ceiling import oracle
@@ -40,20 +40,13 @@ _RICH = Interactions(concept_tree(rho=0.3, d=24), members=((0, 11), (0, 12)))
 _PLACES = ((_TREES, "topk"), (_TREES, "group_bias_adaptation"), (_RICH, "polysae"))
 """a world and a variant that between them define a metric"""
 
-METRIC_LAWS: dict[str, Callable[[Metric], str | None]] = {}
+METRIC_LAWS: dict[str, Callable[[Metric], None]] = {}
+_law = into(METRIC_LAWS)
 
 
 def check_metric(metric: Metric) -> Iterator[Outcome]:
     """Test every law on a metric of the shelf."""
     return outcomes(METRIC_LAWS, metric)
-
-
-def _law(statement: str) -> Callable[[Callable[[Metric], None]], Callable[[Metric], None]]:
-    def put(function: Callable[[Metric], None]) -> Callable[[Metric], None]:
-        METRIC_LAWS[statement] = function
-        return function
-
-    return put
 
 
 @dataclass(frozen=True)

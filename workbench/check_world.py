@@ -24,7 +24,7 @@ from torch import Tensor
 from synthetic.base.streams import stream
 from synthetic.folder import load_world, save_world
 from synthetic.source import Batch, Codes, GroundTruth, World
-from workbench.contract import NotApplicable, Outcome, demand, outcomes
+from workbench.contract import NotApplicable, Outcome, demand, into, outcomes
 
 ALPHA = 1e-6
 """chance that a correct world fails"""
@@ -96,14 +96,7 @@ def _why(truth: GroundTruth, quantity: str) -> str:
 
 
 WORLD_LAWS: dict[str, Callable[[_Subject], str | None]] = {}
-
-
-def _law(statement: str) -> Callable[[Callable[[_Subject], str | None]], Callable[[_Subject], str | None]]:
-    def put(function: Callable[[_Subject], str | None]) -> Callable[[_Subject], str | None]:
-        WORLD_LAWS[statement] = function
-        return function
-
-    return put
+_law = into(WORLD_LAWS)
 
 
 # what is drawn -------------------------------------------------------------------------------------------------------
@@ -265,7 +258,7 @@ def tails_of(world: World, truth: GroundTruth, n: int, seed: int) -> Tails:
         gap = mean - (truth.mean_h / truth.rates)[frequent]
         tails["E[h]"] = normal_tails(gap, error, batch.h.values.abs().max())
     size = (batch.x.abs().max() + batch.h.values.abs().sum(1).max()).double()
-    return tails | _x_tails(batch.x.double(), truth, size) | _together_tails(batch.h, truth, n)
+    return tails | _x_tails(batch.x.double(), truth, size) | _together_tails(row, feature, truth, n)
 
 
 def _fired(h: Codes) -> tuple[Tensor, Tensor]:
@@ -291,16 +284,15 @@ def _x_tails(x: Tensor, truth: GroundTruth, size: Tensor) -> Tails:
     return tails
 
 
-def _together_tails(h: Codes, truth: GroundTruth, n: int) -> Tails:
-    if truth.cofiring is None or h.width < 2:
+def _together_tails(row: Tensor, feature: Tensor, truth: GroundTruth, n: int) -> Tails:
+    if truth.cofiring is None or truth.n_true < 2:
         return {}
-    which = torch.arange(0, h.width, math.ceil(h.width / _PAIRED))
-    cells, _ = _fired(h)
-    place = torch.full((h.width,), -1)
+    which = torch.arange(0, truth.n_true, math.ceil(truth.n_true / _PAIRED))
+    place = torch.full((truth.n_true,), -1)
     place[which] = torch.arange(len(which))
-    at = place[cells % h.width]
+    at = place[feature]
     fires = torch.zeros(n, len(which))
-    fires[(cells // h.width)[at >= 0], at[at >= 0]] = 1.0
+    fires[row[at >= 0], at[at >= 0]] = 1.0
     i, j = torch.triu_indices(len(which), len(which), 1)
     return {"cofiring": binomial_tails((fires.T @ fires)[i, j], n, truth.cofiring(which)[i, j])}
 

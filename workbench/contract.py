@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _S = TypeVar("_S")
+_L = TypeVar("_L", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,19 @@ def demand(condition: object, said: str) -> None:
     """Raise `Broken` unless the condition holds."""
     if not condition:
         raise Broken(said)
+
+
+def into(laws: dict[str, _L]) -> Callable[[str], Callable[[_L], _L]]:
+    """Decorator of functions, `@law("what it states")`, that puts each among the laws."""
+
+    def law(statement: str) -> Callable[[_L], _L]:
+        def put(function: _L) -> _L:
+            laws[statement] = function
+            return function
+
+        return put
+
+    return law
 
 
 def outcomes(laws: Mapping[str, Callable[[_S], str | None]], subject: _S) -> Iterator[Outcome]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from synthetic.base.errors import PLUGINS, blamed, in_our_words, must
 from synthetic.base.storage import knobs
+from synthetic.lookup import is_source_class
 from synthetic.worlds import worlds
 from workbench.metrics import METRICS
 from workbench.parts.objectives import OBJECTIVES
@@ -20,7 +21,7 @@ _DECORATORS = (
 def shelves() -> dict[str, dict[str, Any]]:
     """What is there by name: variants, objectives, metrics (a family by the name of its function), worlds."""
     metrics = {kind.measure.__name__: kind for kind in METRICS}
-    classes = {name: cls for name, cls in knobs().items() if hasattr(cls, "sample")}
+    classes = {name: cls for name, cls in knobs().items() if is_source_class(cls)}
     own = {"variants": dict(variant_shelf()), "objectives": dict(OBJECTIVES)}
     return own | {"metrics": metrics, "worlds": classes | dict(worlds())}
 

@@ -1,6 +1,6 @@
 """What a sparse autoencoder is here: a stack of them, made of parts, and the shelf of variants."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, final
@@ -14,17 +14,16 @@ from synthetic.base.errors import must, pick
 from synthetic.base.schema import NUMBER, SWITCH, TEXT, checked_fields, list_of, optional, shown, whole
 from synthetic.source import Codes
 from workbench.parts.base import Coded, Decoder, Encoder, Part, Pass, Rule, Sizes, Term, dense
+from workbench.parts.named import Named
 from workbench.parts.objectives import terms_of
 from workbench.settings import Setting, given, memory_for, must_be_seeds, plain, settings_of_signature, whole_number
 
 Seeds = int | np.integer | list[Any] | np.ndarray
 """a seed, or a (nested) list of them"""
-_FIRST = ("W_dec", "W_enc", "b_enc", "b_dec")
-"""parameters in the order that folders, checkpoints and the optimiser have"""
 
 
 @final
-class SAE(nn.Module):
+class SAE(Named):
     """A stack of sparse autoencoders x_hat = b_dec + decoder(encoder(x)), made of parts by a variant (`variant`).
 
     An encoder makes latents, a decoder reconstructs, the terms of the objective are summed and minimised, rules do what
@@ -72,7 +71,7 @@ class SAE(nn.Module):
         by_name = {term.name: term for term in terms} | ({} if asked is None else terms_of(stack, asked))
         must(by_name, stack.name, "given at least one term of a loss", "none", "add SquaredError()")
         self.objective, self.rules = nn.ModuleDict(by_name), nn.ModuleList(rules)
-        _ = self._places()
+        _ = self.places()
 
     def __setattr__(self, name: str, value: Any) -> None:
         """What parts have is changed there, or in place as by `sae.b_dec += 1`, and not hidden by a new attribute."""
@@ -86,81 +85,11 @@ class SAE(nn.Module):
             must(not owners, f"{self.name}.{name}", rule, owners, advice)
         super().__setattr__(name, value)
 
-    # names -----------------------------------------------------------------------------------------------------------
-
-    def _places(self) -> list[tuple[str, nn.Module, str, bool]]:
-        """Name in folders, owner, attribute and whether folders hold it, of every parameter, then of every buffer."""
-        own = [("", self)] + [(path, part) for path, part in self.named_modules() if part is not self]
-        found: list[tuple[str, nn.Module, str, bool]] = []
-        for path, owner in own:
-            names = owner.names if isinstance(owner, Part) else {}
-            every = {**owner._parameters, **owner._buffers}
-            for attribute, value in every.items():
-                saved = value is not None and attribute not in owner._non_persistent_buffers_set
-                full = f"{path}.{attribute}" if path else attribute
-                name = names.get(attribute, attribute) if saved else full
-                found.append((name, owner, attribute, saved))
-        told = [name for name, _, _, saved in found if saved]
-        twice = sorted({name for name in told if told.count(name) > 1})
-        must(not twice, self.name, "made of parts whose tensors have different names", twice, "set `names` of one")
-        ordered = sorted(found, key=lambda entry: _FIRST.index(entry[0]) if entry[0] in _FIRST else len(_FIRST))
-        return sorted(ordered, key=lambda entry: entry[2] not in entry[1]._parameters)
-
-    def named_parameters(
-        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
-    ) -> Iterator[tuple[str, nn.Parameter]]:
-        """Parameters by their names in folders."""
-        for name, owner, attribute, _ in self._places():
-            value = owner._parameters.get(attribute)
-            if value is not None:
-                yield f"{prefix}.{name}" if prefix else name, value
-
-    def named_buffers(
-        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
-    ) -> Iterator[tuple[str, Tensor]]:
-        """Buffers by their names in folders, settings among them."""
-        seen: set[int] = set()
-        for name, owner, attribute, _ in self._places():
-            value = owner._buffers.get(attribute)
-            if value is not None and id(value) not in seen:
-                seen.add(id(value))
-                yield f"{prefix}.{name}" if prefix else name, value
-
-    def tensor(self, name: str) -> Tensor:
-        """A parameter or buffer of a part by its name in folders, such as "threshold"."""
-        known = dict(self.named_parameters()) | dict(self.named_buffers())
-        return known[pick(name, known, f"tensor of {self.name}")]
-
-    def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
-        """Parameters and buffers by their names in folders."""
-        state = {} if destination is None else destination
-        for name, owner, attribute, saved in self._places():
-            value = owner._parameters.get(attribute, owner._buffers.get(attribute))
-            if saved and value is not None:
-                state[prefix + name] = value if keep_vars else value.detach()
-        return state
-
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """As of any module; weights from elsewhere come with their scale, so that the SAE is fresh no longer."""
-        paths = {id(module): path for path, module in self.named_modules()}
-        full = {name: f"{paths[id(o)]}.{at}" if paths[id(o)] else at for name, o, at, saved in self._places() if saved}
-        loaded = super().load_state_dict({full.get(k, k): v for k, v in state_dict.items()}, strict, assign)
+        loaded = super().load_state_dict(state_dict, strict, assign)
         self.fresh = False
         return loaded
-
-    def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        """Move or cast; a setting stays one tensor, whichever parts have it."""
-        shared = {id(value): name for name, value in self._buffers.items() if value is not None}
-        ties = [
-            (part, attribute, shared[id(value)])
-            for part in self.modules()
-            for attribute, value in part._buffers.items()
-            if part is not self and id(value) in shared
-        ]
-        super()._apply(fn, recurse)
-        for part, attribute, name in ties:
-            part._buffers[attribute] = self._buffers[name]
-        return self
 
     # what it is ------------------------------------------------------------------------------------------------------
 
@@ -220,7 +149,7 @@ class SAE(nn.Module):
 
     @property
     def has_evidence(self) -> bool:
-        """Whether the encoder gives a number a latent that is linear in x, which AuxK needs."""
+        """Whether the encoder gives pre-activations, which AuxK needs."""
         with torch.no_grad():
             return self.coded(self.b_dec.new_zeros(1, self.d)).evidence is not None
 

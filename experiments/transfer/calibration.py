@@ -24,7 +24,7 @@ def calibrated(
     *,
     trials: int = 5,
     close: float = 0.05,
-    kept: Path | None = None,
+    path: Path | None = None,
 ) -> Tried:
     """Try values of a setting that L0 falls with until one gives L0 within exp(+-close) of the target.
 
@@ -34,22 +34,22 @@ def calibrated(
         first: the value to begin with, above 0.
         trials: most values to try.
         close: |log(L0 / target)| to stop at.
-        kept: file of what was tried, read first where it exists, so that a stop loses one training.
+        path: file of what was tried, read first where it exists, so that a stop loses one training.
 
     Returns:
         All that was tried, in order; `nearest` picks from it.
     """
     must(target > 0, "calibrated.target", "above 0", target, "raise it")
     must(first > 0 and trials >= 1, "calibrated.first, trials", "above 0", (first, trials), "raise them")
-    found: Tried = []
-    if kept is not None and kept.exists():
-        found = [(value, l0) for value, l0 in json.loads(kept.read_text())]
-    while not found or (len(found) < trials and miss(nearest(found, target), target) > close):
-        value = next_value(found, target) if found else first
-        found.append((value, l0_at(value)))
-        if kept is not None:
-            write_text(kept, json.dumps(found))
-    return found
+    tried: Tried = []
+    if path is not None and path.exists():
+        tried = [(value, l0) for value, l0 in json.loads(path.read_text())]
+    while not tried or (len(tried) < trials and miss(nearest(tried, target), target) > close):
+        value = next_value(tried, target) if tried else first
+        tried.append((value, l0_at(value)))
+        if path is not None:
+            write_text(path, json.dumps(tried))
+    return tried
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
-"""What a comparison of toy worlds with a language model ends with: scores with ranks, tables of tau, a figure."""
+"""What a comparison of toy worlds with a language model ends with: scores with ranks, taus, answers, figures."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -9,103 +10,96 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from experiments.transfer.comparison import ALL, GIVEN, MIDDLE, MODEL, REAL, TOY, Compared, reliability, scores_of
-from experiments.transfer.ranks import kendall, standings
-from workbench.study.figure import finish, shared_legend, styled, subplots
-from workbench.study.panels import COLOURS
-from workbench.study.questions import CONFIRMED, REFUTED
+from experiments.transfer.comparison import ALL, GIVEN, MIDDLE, REAL, TOY, Compared, comparisons, reliability, scores_of
+from experiments.transfer.ranks import standings
+from experiments.transfer.settings import MODEL, Transfer
+from workbench.study.figure import MOST_PANELS, Figure
+from workbench.study.panels import COLOURS, Look, Scene
+from workbench.study.questions import CONFIRMED, REFUTED, Answer
+from workbench.study.selection import present, rows
 from workbench.study.table import short
 
 MARKERS = "osD^vP*X<>"
 SHOWN = ("mcc", "f1", "fvu")
-"""scores on worlds that the figure shows, a row each"""
+"""scores on worlds that have a figure each"""
 ASKED = [(ALL, metric, against) for against in ("fvu", "recovered") for metric in ("mcc", "f1", "fvu")]
 ASKED += [(ALL, f"mcc{GIVEN}fvu", "fvu"), (ALL, f"mcc{GIVEN}fvu", "recovered"), (ALL, "consistency", "consistency")]
 ASKED += [(ALL, "mcc", "consistency"), (MODEL, "l0", "fvu"), (MODEL, "l0", "recovered")]
 ASKED += [(MIDDLE, metric, against) for against in ("fvu", "recovered") for metric in ("mcc", "fvu")]
-"""comparisons that are said in words: world, score, score on the model"""
+"""comparisons that are answered in words: world, score, score on the model"""
 WORDS = TOY | {
     "consistency": "agreement of seeds",
     "recovered": "loss recovered",
     "l0": "a larger L0",
     "dead": "dead",
 }
+LEGEND = (
+    "tau; share of relabelled variants that reach it; C(onfirmed): the interval over variants and seeds lies above 0, "
+    "and at most 5 % of relabellings reach tau; or R(efuted). In brackets: 95 % of resampled seeds, then of resampled "
+    "variants and seeds. all worlds: by a variant's mean rank"
+)
 _MARK = {CONFIRMED: "C", REFUTED: "R"}
 
 
-def tell(
-    frame: pl.DataFrame, worlds: Sequence[str], found: Sequence[Compared], more: Sequence[Compared], console: Console
-) -> None:
-    """Print tables and what they say: `found` and `more` are comparisons and controls."""
-    for table in score_tables(frame, worlds):
-        console.print(table)
-    console.print(tau_table(found))
-    for what, own in groupby(reliability(frame, worlds), lambda row: row[0]):
-        shown = ", ".join(f"{TOY.get(metric, REAL.get(metric))} {tau:+.2f}" for _, metric, tau in own)
-        console.print(f"tau of {what} with each other: {shown}", highlight=False)
-    for one in (*found, *more):
-        if (one.place, one.metric, one.against) in ASKED:
-            console.print(said(one), highlight=False)
-
-
-def score_tables(frame: pl.DataFrame, worlds: Sequence[str]) -> list[Table]:
-    """For each place the median of each score over seeds, with the variant's rank by it."""
-    tables = []
+def printed(table: pl.DataFrame) -> Iterator[Table | Text]:
+    """Scores with ranks at each place; how orders agree, and how far orders within a place do."""
+    worlds = present(rows(table, metric="mcc"), "place")
     for place in (MODEL, *worlds):
-        heads = REAL if place == MODEL else TOY
-        own = frame.filter((pl.col("kind") == "score") & (pl.col("place") == place))
-        table = Table(title=place, box=None, padding=(0, 1, 0, 0), title_justify="left")
-        for name in ("variant", "set to", "L0", *heads.values()):
-            table.add_column(name, justify="left" if name == "variant" else "right", no_wrap=True)
-        ranks = {metric: standings(scores_of(frame, [place], metric)) for metric in heads}
-        for i, variant in enumerate(own["variant"].unique(maintain_order=True)):
-            here = own.filter(pl.col("variant") == variant)
-
-            def middle(metric: str, here: pl.DataFrame = here) -> float:
-                return float(np.median(here.filter(pl.col("metric") == metric)["value"].to_numpy()))
-
-            cells = [f"{short(middle(metric)):>4} {ranks[metric][i]:3.3g}" for metric in heads]
-            table.add_row(variant, f"{middle('setting'):.3g}", f"{middle('l0'):.3g}", *cells)
-        tables.append(table)
-    return tables
+        yield ranked(table, place)
+    pairs = comparisons(table)
+    if pairs:
+        yield tau_table(pairs)
+        for what, taus in groupby(reliability(table, worlds), lambda row: row[0]):
+            shown = ", ".join(f"{TOY.get(metric, REAL.get(metric))} {tau:+.2f}" for _, metric, tau in taus)
+            yield Text(f"tau of {what} with each other: {shown}")
 
 
-def tau_table(found: Sequence[Compared]) -> Table:
+def ranked(table: pl.DataFrame, place: str) -> Table:
+    """The median of each score over seeds, with the variant's rank by it."""
+    here = rows(table, place=place)
+    metrics = {metric: head for metric, head in (REAL if place == MODEL else TOY).items() if metric in here["metric"]}
+    shown = Table(title=place, box=None, padding=(0, 1, 0, 0), title_justify="left")
+    for name in ("variant", "set to", "L0", *metrics.values()):
+        shown.add_column(name, justify="left" if name == "variant" else "right", no_wrap=True)
+    ranks = {metric: standings(scores_of(table, [place], metric)) for metric in metrics}
+    for i, variant in enumerate(present(here, "arm")):
+
+        def middle(metric: str, variant: str = variant) -> float:
+            return float(np.median(rows(here, arm=variant, metric=metric)["value"].to_numpy()))
+
+        cells = [f"{short(middle(metric)):>4} {ranks[metric][i]:3.3g}" for metric in metrics]
+        shown.add_row(variant, f"{middle('setting'):.3g}", f"{middle('l0'):.3g}", *cells)
+    return shown
+
+
+def tau_table(pairs: list[Compared]) -> Table:
     """Kendall's tau of each score on worlds with each on the model; of all worlds together with the seeds' interval."""
     table = Table(title="order on toy worlds against order on the model", caption=LEGEND, box=None, padding=(0, 1))
     for name in ("world", "its score"):
         table.add_column(name, no_wrap=True)
     for name in REAL.values():
         table.add_column(name, justify="right", no_wrap=True)
-    rows: dict[tuple[str, str], list[Compared]] = {}
-    for one in found:
-        rows.setdefault((one.place, one.metric), []).append(one)
     last = ""
-    for (place, metric), own in rows.items():
-        style = "" if place == ALL else "dim"
-        head = place if place != last else ""
-        table.add_row(head, TOY.get(metric, metric), *(_cell(one) for one in own), style=style)
+    toy = [pair for pair in pairs if pair.metric in TOY and pair.place != MIDDLE]
+    for (place, metric), line in groupby(toy, lambda pair: (pair.place, pair.metric)):
+        cells = list(line)
+        style, head = "" if place == ALL else "dim", place if place != last else ""
+        table.add_row(head, TOY[metric], *map(_cell, cells), style=style)
         if place == ALL:
-            table.add_row("", "", *(_interval(one.agreement.low, one.agreement.high) for one in own))
-            table.add_row("", "", *(_interval(one.agreement.least, one.agreement.most) for one in own))
+            table.add_row("", "", *(_interval(pair.agreement.low, pair.agreement.high) for pair in cells))
+            table.add_row("", "", *(_interval(pair.agreement.least, pair.agreement.most) for pair in cells))
         last = place
     return table
 
 
-LEGEND = (
-    "tau; share of relabelled variants that reach it; C(onfirmed) or R(efuted). In brackets: 95 % of resampled seeds, "
-    "then of resampled variants and seeds. all worlds: by a variant's mean rank"
-)
-
-
-def _cell(one: Compared) -> str:
-    own = one.agreement
-    if not np.isfinite(own.tau):
+def _cell(pair: Compared) -> str:
+    order = pair.agreement
+    if not np.isfinite(order.tau):
         return "no order  "
-    return f"{_signed(own.tau)} {short(own.p)} {_MARK.get(own.verdict, ' ')}"
+    return f"{_signed(order.tau)} {short(order.p)} {_MARK.get(order.verdict, ' ')}"
 
 
 def _interval(low: float, high: float) -> str:
@@ -116,48 +110,80 @@ def _signed(tau: float) -> str:
     return f"{tau:+.2f}".replace("0.", ".", 1) if abs(tau) < 0.995 else f"{tau:+.1f}"
 
 
-def said(one: Compared) -> str:
-    """A comparison as a sentence."""
-    own = one.agreement
-    score = GIVEN.join(WORDS[part] for part in one.metric.split(GIVEN))
-    ask = f"{own.verdict}: the order by {score} on {one.place} predicts that by {WORDS[one.against]} on the model: "
-    if not np.isfinite(own.tau):
-        return f"{ask}all tied, no order"
-    anywhere = f", anywhere in the table {one.family:.2f}" if np.isfinite(one.family) else ""
-    return (
-        f"{ask}tau {own.tau:+.2f}, other seeds [{own.low:+.2f}, {own.high:+.2f}], other variants and seeds "
-        f"[{own.least:+.2f}, {own.most:+.2f}]; Spearman {own.rho:+.2f}; by chance {own.p:.3f}{anywhere}"
+class Orders:
+    """Whether an order on worlds predicts that on the model, of the comparisons in `ASKED`."""
+
+    def answers(self, table: pl.DataFrame) -> Iterator[Answer]:
+        """One answer a comparison."""
+        variants = len(present(table, "arm"))
+        for pair in comparisons(table):
+            if (pair.place, pair.metric, pair.against) in ASKED:
+                yield answer(pair, variants - 2 * (pair.place == MIDDLE))
+
+
+def answer(pair: Compared, variants: int) -> Answer:
+    """A comparison in words."""
+    order = pair.agreement
+    score = GIVEN.join(WORDS[part] for part in pair.metric.split(GIVEN))
+    question = f"order by {score} on {pair.place} predicts that by {WORDS[pair.against]} on the model"
+    anywhere = f", anywhere in the table {pair.family:.2f}" if np.isfinite(pair.family) else ""
+    measured = (
+        f"tau {order.tau:+.2f}, other seeds [{order.low:+.2f}, {order.high:+.2f}], other variants and seeds "
+        f"[{order.least:+.2f}, {order.most:+.2f}]; Spearman {order.rho:+.2f}; by chance {order.p:.3f}{anywhere}"
+        if np.isfinite(order.tau)
+        else "all tied, no order"
     )
+    return Answer(question, order.verdict, {}, "> 0", variants, "variants and seeds", measured)
 
 
-def draw_transfer(frame: pl.DataFrame, worlds: Sequence[str], caption: str, stem: Path) -> list[Path]:
-    """Scores on each world against fvu on the model: a point a variant, whiskers from least to most over seeds.
+@dataclass(frozen=True)
+class Scatter:
+    """A score on a world against fvu on the model: a point a variant, whiskers from least to most over seeds."""
 
-    Args:
-        frame: see `experiments.transfer.comparison.scores_of`.
-        worlds: a column each.
-        caption: what the figure must say of its settings.
-        stem: path without ending.
-    """
-    variants = frame.filter(pl.col("kind") == "score")["variant"].unique(maintain_order=True).to_list()
-    (real,) = scores_of(frame, [MODEL], "fvu")
-    with styled():
-        size = (2.5 * len(worlds) + 1, 2.3 * len(SHOWN) + 1.6)
-        figure, panels = subplots(len(SHOWN), len(worlds), figsize=size, squeeze=False, sharey=True)
-        for row, metric in enumerate(SHOWN):
-            for panel, world, own in zip(panels[row], worlds, scores_of(frame, worlds, metric), strict=True):
-                _scatter(panel, np.abs(own), -real, variants)
-                tau = float(kendall(*(standings([side], best=1.0) for side in (own, real))))
-                panel.set_title(f"{world}: tau {tau:+.2f}" if row == 0 else f"tau {tau:+.2f}", fontsize=9)
-                panel.xaxis.set_major_locator(MaxNLocator(4))
-                panel.set(xlabel=TOY[metric], ylabel="fvu on the model" if panel is panels[row, 0] else "")
-        shared_legend(figure, [panels[0, 0]], min(5, len(variants)))
-        return finish(figure, caption, stem)
+    world: str
+    metric: str
+
+    def draw(self, axes: Axes, scene: Scene) -> None:
+        """Draw the variants that were trained at both places, and name tau."""
+        across = rows(scene.table, place=self.world, metric=self.metric)
+        up = rows(scene.table, place=MODEL, metric="fvu")
+        for variant, look in scene.looks.items():
+            x, y = (rows(part, arm=variant)["value"].to_numpy() for part in (across, up))
+            if not len(x) or not len(y):
+                continue
+            middle = [float(np.median(v)) for v in (x, y)]
+            ends = [[[at - v.min()], [v.max() - at]] for at, v in zip(middle, (x, y), strict=True)]
+            style: dict[str, Any] = {"color": look.colour, "marker": look.marker, "markersize": 5, "elinewidth": 0.8}
+            axes.errorbar(*middle, xerr=ends[0], yerr=ends[1], linestyle="", label=variant, **style)
+        taus = [
+            p.agreement.tau for p in comparisons(rows(scene.table, place=self.world, of=self.metric, against="fvu"))
+        ]
+        axes.set_title(": ".join([self.world, *(f"tau {tau:+.2f}" for tau in taus)]))
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.set(xlabel=TOY[self.metric], ylabel="fvu on the model")
 
 
-def _scatter(panel: Axes, x: np.ndarray, y: np.ndarray, variants: Sequence[str]) -> None:
-    for i, variant in enumerate(variants):
-        at = float(np.median(x[i])), float(np.median(y[i]))
-        spread = [np.array([[mid - own.min()], [own.max() - mid]]) for mid, own in zip(at, (x[i], y[i]), strict=True)]
-        look: Any = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)], "markersize": 5}
-        panel.errorbar(*at, xerr=spread[0], yerr=spread[1], linestyle="", elinewidth=0.8, label=variant, **look)
+def figures(settings: Transfer) -> list[Figure]:
+    """A figure a score, of at most six worlds."""
+    looks = {
+        variant: Look(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
+        for i, variant in enumerate(dict.fromkeys(settings.variants))
+    }
+    drawn = []
+    for metric in SHOWN:
+        for i in range(0, len(settings.worlds), MOST_PANELS):
+            panels = [Scatter(world, metric) for world in settings.worlds[i : i + MOST_PANELS]]
+            name = f"transfer-{metric}" + (f"-{i // MOST_PANELS + 1}" if i else "")
+            drawn.append(Figure(name, panels, caption(settings), looks, columns=min(3, len(panels)), share="y"))
+    return drawn
+
+
+def caption(settings: Transfer) -> str:
+    """What a figure must say of the settings."""
+    model = "SmolLM2-135M" if settings.model == "packaged" else Path(settings.model).name
+    return (
+        f"{model}, {settings.hook}; m = {{expansion}} d; every variant at one L0 a place; {{train[steps]}} steps of "
+        f"{{train[batch]}} on the model, {settings.toy_steps or settings.train.steps} on worlds, lr {{train[lr]:g}}; "
+        "seeds (initial weights): {seeds} and {toy_seeds}, medians, whiskers from least to most; tau > 0: better by "
+        "the one is better by the other"
+    )

@@ -73,39 +73,39 @@ def standings(
     return np.mean(ranks, 0)
 
 
-def agreement(one: Parts, other: Parts, rng: torch.Generator, draws: int = 5000) -> Agreement:
+def agreement(first: Parts, second: Parts, rng: torch.Generator, draws: int = 5000) -> Agreement:
     """Compare the standings of the same n things, by two scores that may stem from different places and seeds.
 
     Args:
-        one: scores, n things a row.
-        other: likewise.
+        first: scores, n things a row.
+        second: likewise.
         rng: of the resampled seeds and the relabelled things.
         draws: of each.
     """
-    _check(one, other)
-    x, y = (standings(parts, best=1.0) for parts in (one, other))
+    _check(first, second)
+    x, y = (standings(parts, best=1.0) for parts in (first, second))
     tau = float(kendall(x, y))
-    intervals = _intervals((one, other), kendall, rng, draws)
+    intervals = _intervals((first, second), kendall, rng, draws)
     rho = float(np.corrcoef(rankdata(x), rankdata(y))[0, 1]) if np.isfinite(tau) else float("nan")
     return Agreement(tau, *intervals, rho, _share(kendall(x, y[_orders(len(y), rng, draws)]), tau))
 
 
-def added(one: Parts, known: Parts, other: Parts, rng: torch.Generator, draws: int = 5000) -> Agreement:
-    """What `one` says of the order by `other` beyond what `known` says: Kendall's partial tau, Spearman's likewise.
+def added(first: Parts, known: Parts, second: Parts, rng: torch.Generator, draws: int = 5000) -> Agreement:
+    """What `first` says of the order by `second` beyond what `known` says: Kendall's partial tau, Spearman's likewise.
 
-    tau_xy.z = (tau_xy - tau_xz tau_yz) / sqrt((1 - tau_xz²)(1 - tau_yz²)). Relabellings move `one` alone, so chance
+    tau_xy.z = (tau_xy - tau_xz tau_yz) / sqrt((1 - tau_xz²)(1 - tau_yz²)). Relabellings move `first` alone, so chance
     is that of a score that has to do with neither.
 
     Source: Kendall (1942), Partial rank correlation.
     """
-    _check(one, known, other)
-    x, z, y = (standings(parts, best=1.0) for parts in (one, known, other))
+    _check(first, known, second)
+    x, z, y = (standings(parts, best=1.0) for parts in (first, known, second))
 
     def beyond(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
         return _partial(kendall(a, c), kendall(a, b), kendall(b, c))
 
     tau = float(beyond(x, z, y))
-    intervals = _intervals((one, known, other), beyond, rng, draws)
+    intervals = _intervals((first, known, second), beyond, rng, draws)
     r = np.corrcoef([rankdata(v) for v in (x, z, y)]) if np.isfinite(tau) else np.full((3, 3), np.nan)
     moved = x[_orders(len(x), rng, draws)]
     rho = float(_partial(*map(np.asarray, (r[0, 2], r[0, 1], r[1, 2]))))
@@ -113,20 +113,20 @@ def added(one: Parts, known: Parts, other: Parts, rng: torch.Generator, draws: i
 
 
 def family_p(
-    ones: Sequence[Parts], others: Sequence[Parts], rng: torch.Generator, draws: int = 5000
+    firsts: Sequence[Parts], seconds: Sequence[Parts], rng: torch.Generator, draws: int = 5000
 ) -> Float[np.ndarray, "a b"]:
     """For each pair of scores, the share of relabellings whose largest tau over all pairs is at least as large.
 
-    Relabellings move things under all of `others` at once, so that what scores have in common stays: a p that may be
+    Relabellings move things under all of `seconds` at once, so that what scores have in common stays: a p that may be
     read beside any other of the family.
 
     Source: Westfall and Young (1993), single-step max-T.
     """
-    x, y = (np.stack([standings(parts, best=1.0) for parts in side]) for side in (ones, others))
+    x, y = (np.stack([standings(parts, best=1.0) for parts in side]) for side in (firsts, seconds))
     moved = y[:, _orders(y.shape[-1], rng, draws)]
     largest = np.full(draws, -1.0)
-    for one in x:
-        largest = np.fmax(largest, np.fmax.reduce(kendall(one, moved)))
+    for standing in x:
+        largest = np.fmax(largest, np.fmax.reduce(kendall(standing, moved)))
     tau = kendall(x[:, None], y)
     return np.where(np.isfinite(tau), (1 + (largest[:, None, None] >= tau - 1e-9).sum(0)) / (1 + draws), np.nan)
 
@@ -137,8 +137,8 @@ def seeds_agree(parts: Parts) -> float:
     for scores in parts:
         i, j = np.triu_indices(scores.shape[1], 1)
         taus.append(kendall(scores.T[i], scores.T[j]))
-    found = np.concatenate(taus)
-    return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
+    every = np.concatenate(taus)
+    return float(np.nanmean(every)) if np.isfinite(every).any() else float("nan")
 
 
 def _check(*sides: Parts) -> None:

@@ -54,6 +54,7 @@ def audit_target(target: Path, world: str | None, n: int, seed: int, console: Co
     told, good = [], True
     for folder in sae_folders(target):
         place, members = world_of(folder, world), members_of(folder)
+        place = _as_trained(members[0], place)
         found = merged([audit(sae, place, n, seed) for sae in members])
         good &= all(row.status != "VIOLATED" for row in found.rows)
         told.append({"sae": str(folder), "members": len(members), "n": n, "seed": seed, **asdict(found)})
@@ -78,16 +79,16 @@ def sae_folders(target: Path) -> list[Path]:
 def world_of(folder: Path, named: str | None) -> Any:
     """The world or activation store that was named, else the world of the run the folder stands in."""
     if named is not None:
-        return _as_trained(folder, find_source(named))
+        return find_source(named)
     worlds = folder.parent.parent / "worlds"
     fitting = [w for w in worlds.glob("*") if folder.name.startswith(f"{w.name}-")] if worlds.is_dir() else []
     must(fitting, "--world", "given for an SAE outside a run folder", "none", "name a world, or a saved one's folder")
     return load_world(max(fitting, key=lambda w: len(w.name)))
 
 
-def _as_trained(folder: Path, source: Any) -> Any:
+def _as_trained(sae: SAE, source: Any) -> Any:
     """Rows of a store as the SAE took them: standardised where its folder says so."""
-    standardise = members_of(folder)[0].metadata.get("normalize_activations") == "layer_norm"
+    standardise = sae.metadata.get("normalize_activations") == "layer_norm"
     return replace(source, standardise=True) if standardise and isinstance(source, Activations) else source
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from proofs_check.claim import Check, Finding
 from proofs_check.engines.need import need
-from proofs_check.engines.refusals import Refusing, record, refusals, refuse
+from proofs_check.engines.refusals import Refusing, no_number, record, refusals, refuse
 from synthetic.base.errors import must
 from workbench.theory.ops import Ops
 
@@ -106,14 +106,14 @@ class Ball(Refusing):
     def _with(self, other: Any, made: Callable[[Any, Any], Any]) -> Any:
         b = _arb(self, other)
         if b is None:
-            record(_no_number(other))
+            record(no_number(other))
             return NotImplemented
         return Ball(made(self.arb, b), self.unknown or _unknown(other))
 
     def _against(self, other: Any, true: Callable[[Any, Any], bool], false: Callable[[Any, Any], bool]) -> Any:
         b = _arb(self, other)
         if b is None:
-            refuse(_no_number(other))
+            refuse(no_number(other))
         sure = True if true(self.arb, b) else False if false(self.arb, b) else None
         return Truth(sure, self.unknown or _unknown(other))
 
@@ -176,10 +176,6 @@ class Ball(Refusing):
         return bool(self != 0)
 
 
-def _no_number(value: Any) -> TypeError:
-    return TypeError(f"a value must be a number; got {type(value).__name__}")
-
-
 def _unknown(value: Any) -> bool:
     """Whether an unknown has entered a value."""
     return isinstance(value, Ball | Truth) and value.unknown
@@ -215,7 +211,7 @@ def arb_ops() -> Ops:
 
     def ball(value: Any) -> Any:
         found = _arb(none, value)
-        return refuse(_no_number(value)) if found is None else found
+        return refuse(no_number(value)) if found is None else found
 
     def where(condition: Any, then: Any, otherwise: Any) -> Ball:
         truth = _truth(condition)

@@ -50,3 +50,8 @@ class Refusing:
     @classmethod
     def __torch_function__(cls, *_: Any) -> Any:
         refuse(TypeError("what depends on unknowns is no tensor"))
+
+
+def no_number(value: Any) -> TypeError:
+    """What is said of something that stands where a number must."""
+    return TypeError(f"a value must be a number; got {type(value).__name__}")

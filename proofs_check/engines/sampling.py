@@ -33,12 +33,20 @@ class Attack:
     """part -> largest measured / bound found, for bounds above 0"""
     ratios: dict[str, list[float]] = field(default_factory=dict)
     """part -> measured / bound of each instance's tightest sample"""
+    sides: dict[str, tuple[set[float], set[float]]] = field(default_factory=dict)
+    """part -> what stood on its two sides, where that were single numbers"""
     void: dict[str, str] = field(default_factory=dict)
     """parts that said nothing of any instance -> why"""
     witness: str = ""
     """the smallest violation found, as text"""
     problem: str = ""
     """an instance that breaks a hypothesis it was drawn to meet, or on which the conclusion raises an error"""
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Part -> the side that was the same for all instances, where the other was not."""
+        pairs = ((name, min(pair, key=len), max(pair, key=len)) for name, pair in self.sides.items())
+        return {name: next(iter(fixed)) for name, fixed, moving in pairs if len(fixed) == 1 < len(moving)}
 
 
 class _Found(Exception):  # noqa: N818
@@ -204,6 +212,9 @@ def _note(result: Attack, name: str, part: Relation) -> None:
     """Keep the figures of a part, and steer: by measured / bound where the bound is above 0, else by -margin."""
     margin = float(part.margin.min())
     result.margin = min(result.margin, margin)
+    if part.measured.numel() == 1:
+        for seen, side in zip(result.sides.setdefault(name, (set(), set())), (part.measured, part.bound), strict=True):
+            seen.add(float(side))
     finite = (part.bound > ROUNDING * part.unit) & part.bound.isfinite() & part.measured.isfinite()
     if part.equality or not bool(finite.all()):
         if math.isfinite(margin):

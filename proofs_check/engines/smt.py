@@ -4,18 +4,19 @@ import numbers
 import time
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from proofs_check.claim import Check, Finding
 from proofs_check.engines.need import need
-from proofs_check.engines.refusals import Refusing, record, refusals, refuse
+from proofs_check.engines.refusals import Refusing, no_number, record, refusals, refuse
 from workbench.theory.ops import Ops
 
-Problem = Callable[[Callable[[str], Any], Ops], tuple[Iterable[Any], Iterable[Any]]]
+Problem = Callable[..., tuple[Iterable[Any], Iterable[Any]]]
 """(unknowns, ops) -> (hypotheses, conclusions); `unknowns("q g t")` makes reals by name, a single name one real"""
 
 
-def implies(shows: str, scope: str, problem: Problem) -> Check:
+def implies(shows: str, scope: str, problem: Problem, **sizes: Any) -> Check:
     """The hypotheses imply every conclusion, for all reals.
 
     Refuted also where no reals meet the hypotheses, so that a contradiction never passes for a proof. Undecided where
@@ -27,8 +28,9 @@ def implies(shows: str, scope: str, problem: Problem) -> Check:
         shows: what is proved, in words.
         scope: for which cases, such as "all k: induction step"; a proof at k = 4 says "k = 4".
         problem: builds hypotheses and conclusions from unknowns, calling the shipped formulas with `ops`.
+        sizes: further arguments of the problem, such as k=4.
     """
-    return Check("smt", shows, scope, lambda seconds: _decide(problem, seconds))
+    return Check("smt", shows, scope, lambda seconds: _decide(partial(problem, **sizes), seconds))
 
 
 def induction(shows: str, scope: str, base: Problem, step: Problem) -> Check:
@@ -95,7 +97,7 @@ class Real(Refusing):
         if isinstance(other, _Foreign):
             other.refuse()
         if not isinstance(other, Real | numbers.Rational | float):
-            record(_no_number(other))
+            record(no_number(other))
             return NotImplemented
         return Real(made(self.z3, _term(self.z3.ctx, other)))
 
@@ -105,7 +107,7 @@ class Real(Refusing):
 
     def _equality(self, other: Any, made: Callable[[Any, Any], Any]) -> Formula:
         found = self._against(other, made)  # Python would take what is not implemented for "not the same object"
-        return refuse(_no_number(other)) if found is NotImplemented else found
+        return refuse(no_number(other)) if found is NotImplemented else found
 
     def __add__(self, other: Any) -> "Real":
         return self._with(other, lambda a, b: a + b)
@@ -172,10 +174,6 @@ class Real(Refusing):
         return bool(self != 0)
 
 
-def _no_number(value: Any) -> TypeError:
-    return TypeError(f"a value must be a number; got {type(value).__name__}")
-
-
 def _term(context: Any, value: Any) -> Any:
     """A number as Z3 holds it, a float as the binary number that it is.
 
@@ -186,7 +184,7 @@ def _term(context: Any, value: Any) -> Any:
     if isinstance(value, Real):
         return value.z3
     if not isinstance(value, numbers.Rational | float):
-        refuse(_no_number(value))
+        refuse(no_number(value))
     if isinstance(value, float) and not abs(value) < float("inf"):
         refuse(ValueError(f"a constant must be finite; got {value}"))
     exact = Fraction(value)

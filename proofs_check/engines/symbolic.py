@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import sympy
@@ -93,26 +94,26 @@ def _by_sympy(method: Callable[..., Any]) -> Callable[..., Any]:
     return asked
 
 
-Sides = Callable[[Callable[..., Any], Ops], Iterable[tuple[Any, Any]]]
+Sides = Callable[..., Iterable[tuple[Any, Any]]]
 """(symbols, ops) -> pairs that must be equal; `symbols("x:3", positive=True)` as SymPy's, real unless said otherwise"""
 _NOT_REAL = {"complex", "imaginary", "antihermitian", "extended_real", "infinite", "commutative"}
 """assumptions that speak of more than the reals"""
 _TRIALS = tuple(map(sympy.Rational, (2, 3, "1/2", 5, "1/3", 7, -2, "-1/2")))
 
 
-def identity(shows: str, scope: str, sides: Sides) -> Check:
+def identity(shows: str, scope: str, sides: Sides, **sizes: Any) -> Check:
     """Every pair of exact expressions is equal, for all values of their symbols at which both are defined.
 
     The difference must cancel to 0 as a rational function, or simplify to 0; floats are refused, and what divides by an
     expression that is 0 for all values. A pair that does not cancel is refuted by small numbers at which the sides
     differ and all of them are real if the symbols are, else left undecided. Write sympy.Eq for a condition: ==
-    compares the form of expressions, and is refused, as `if` and `float` are.
+    compares the form of expressions, and is refused, as `if` and `float` are. `sizes` are further arguments of `sides`.
     """
 
     def run(seconds: float) -> Finding:
         try:
             with _within(seconds):
-                return _decide(sides)
+                return _decide(partial(sides, **sizes))
         except _OutOfTime:
             return Finding("undecided", f"no simplification in {seconds:g} s: raise --seconds or split the identity")
 

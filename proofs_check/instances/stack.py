@@ -1,46 +1,85 @@
-"""Small trained stacks for claims on signed codes and on interactions: each is trained once in a process."""
+"""Stacks that claims train: every setting written down, each trained once in a process."""
 
-from dataclasses import dataclass, fields, replace
-from functools import lru_cache
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Self
 
-import torch
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from proofs_check.trainings import Training, once
+from synthetic.base.errors import must
 from synthetic.source import World
 from synthetic.worlds import worlds
 from workbench import SAE, TrainConfig, create, train
-from workbench.metrics import axes, collect
+from workbench.metrics import collect
 from workbench.metrics.evidence import Evidence
 
 SEEDS = (0, 1, 2)
 """of initial weights; a stack of these shares its batches"""
-_SAMPLES = 4000
+Settings = tuple[tuple[str, Any], ...]
+"""name and value of each"""
+
+_TRAINING: dict[str, Any] = {
+    "betas": (0.9, 0.999),
+    "warm_up": 0.02,
+    "decay": 0.2,
+    "clip": 1.0,
+    "normalise": True,
+    "centre": True,
+    "penalty_warm_up": 0.1,
+    "k_start": None,
+    "k_anneal": 0.5,
+    "aux_k": 0,
+    "aux_weight": 1 / 32,
+    "dead_after": 200,
+    "resample_every": 0,
+    "bf16": False,
+    "evaluations": 0,
+    "evaluation_samples": 20_000,
+    "checkpoint_every": 0,
+}
+_VARIANTS: dict[str, dict[str, Any]] = {
+    "abs_topk": {},
+    "topk": {},
+    "relu": {},
+    "batch_topk": {"threshold_rate": 0.05},
+    "matryoshka": {
+        "prefixes": (1 / 16, 1 / 4, 1 / 2, 1.0),
+        "by_frequency": False,
+        "inner_weight": 1.0,
+        "detach": "none",
+        "threshold_rate": 0.05,
+    },
+    "matching_pursuit": {"select": "abs", "tol": 0.0, "stop_on_repeat": False},
+    "polysae": {"rank1": 0, "rank2": 8, "rank3": 0, "terms": "full"},
+    "group_bias_adaptation": {"buffer": 0, "eps": 1e-6, "clamp": 1.0, "tied": True, "trained_scale": True},
+}
+"""settings of variants, and above of training, that claims leave as they were: no later default moves a claim"""
 
 
-@dataclass(frozen=True)
-class Trained:
-    """One member of a stack trained on a named world."""
+def training(steps: int, batch: int, lr: float, **changes: Any) -> TrainConfig:
+    """How a stack is trained, whatever the defaults of `TrainConfig` come to be."""
+    return TrainConfig(steps=steps, batch=batch, lr=lr, **{**_TRAINING, **changes})
 
-    seed: int = 0
-    world: str = "bidirectional"
-    knobs: tuple[tuple[str, Any], ...] = ()
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """SAEs of several seeds trained side by side on the samples of one world."""
+
+    world: str
+    knobs: Settings = ()
     """of the world, by name"""
-    variant: str = "abs_topk"
-    m: int = 24
-    k: int = 3
-    settings: tuple[tuple[str, Any], ...] = ()
-    """of the variant, beside k"""
-    steps: int = 800
-    lr: float = 5e-3
-    aux_k: int = 0
+    variant: str
+    m: int
+    settings: Settings
+    """of the variant, all but those that `_VARIANTS` has"""
+    train: TrainConfig
+    """as `training` makes it"""
+    seeds: tuple[int, ...] = SEEDS
     frozen: tuple[str, ...] = ()
     """parameters left as drawn"""
-
-    def __str__(self) -> str:
-        shown = [f for f in fields(self) if getattr(self, f.name) != f.default or f.name in ("world", "variant")]
-        return ", ".join(f"{f.name} = {getattr(self, f.name)}" for f in shown)
+    samples: int = 4000
+    """of the evaluation"""
 
     @property
     def place(self) -> World:
@@ -48,24 +87,127 @@ class Trained:
         return worlds()[self.world](**dict(self.knobs))
 
     @property
-    def _stack(self) -> tuple["Trained", tuple[int, ...]]:
-        return replace(self, seed=0), SEEDS if self.seed in SEEDS else (self.seed,)
+    def sae(self) -> SAE:
+        """All members, trained."""
+        return _trained(self)[0]
+
+    @property
+    def evidence(self) -> list[Evidence]:
+        """What the evaluation of each member counted."""
+        return _trained(self)[1]
+
+    @property
+    def record(self) -> Training:
+        """What the ledger says of it."""
+        at = {"world": called(self.world, self.knobs), "world seed": dict(self.knobs).get("seed", 0)}
+        made = {"variant": called(self.variant, self.settings), "m": self.m, "seeds": list(self.seeds)}
+        return at | made | {"steps": self.train.steps, "batch": self.train.batch, "lr": self.train.lr}
+
+
+def called(name: str, settings: Settings) -> str:
+    """As one would write the call."""
+    return f"{name}({', '.join(f'{key}={value}' for key, value in settings)})" if settings else name
+
+
+@once(lambda stack: stack.record)
+def _trained(stack: Stack) -> tuple[SAE, list[Evidence]]:
+    world = stack.place
+    settings = {**_VARIANTS.get(stack.variant, {}), **dict(stack.settings)}
+    sae = create(stack.variant, world.d, stack.m, seed=list(stack.seeds), **settings)
+    left = sorted({*sae.settings} - {*settings})
+    must(
+        not left,
+        "Stack.settings",
+        f"all of {stack.variant}'s",
+        f"none for {', '.join(left)}",
+        "name them: defaults move",
+    )
+    sae.frozen = (*sae.frozen, *stack.frozen)
+    train(sae, world, stack.train)
+    return sae, collect(sae, world, stack.samples, seed=0)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One SAE of a stack: an instance of a claim. A topic's own class says by its fields in which stack."""
+
+    seed: int = 0
+
+    always: ClassVar[tuple[str, ...]] = ()
+    """fields that are shown even where they are at their defaults"""
+
+    def __str__(self) -> str:
+        shown = [f for f in fields(self) if getattr(self, f.name) != f.default or f.name in self.always]
+        return ", ".join(f"{f.name} = {getattr(self, f.name)}" for f in shown) or "as it is"
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of its stack."""
+        return SEEDS if self.seed in SEEDS else (self.seed,)
+
+    @property
+    def index(self) -> int:
+        """Its place in the stack."""
+        return self.seeds.index(self.seed)
+
+    @property
+    def stack(self) -> Stack:
+        """The stack it is one of."""
+        raise NotImplementedError
 
     @property
     def evidence(self) -> Evidence:
         """What its evaluation counted."""
-        shared, seeds = self._stack
-        return _trained(shared, seeds)[1][seeds.index(self.seed)]
+        return self.stack.evidence[self.index]
 
     @property
-    def sae(self) -> SAE:
-        """The whole stack."""
-        return _trained(*self._stack)[0]
+    def fvu(self) -> float:
+        """Share of the variance left unexplained."""
+        return self.evidence.fvu
+
+    @classmethod
+    def each_seed(cls, **changes: Any) -> SearchStrategy[Self]:
+        """The members of one stack."""
+        return st.sampled_from([cls(seed=seed, **changes) for seed in SEEDS])
+
+    @classmethod
+    def alone(cls, **changes: Any) -> SearchStrategy[Self]:
+        """A member trained alone, which is cheaper: for controls and mutants."""
+        return st.just(cls(seed=len(SEEDS), **changes))
+
+
+@dataclass(frozen=True)
+class Trained(Member):
+    """A member of a stack on a named world: signed codes, as long as nothing else is said."""
+
+    world: str = "bidirectional"
+    knobs: Settings = ()
+    """of the world, by name"""
+    variant: str = "abs_topk"
+    m: int = 24
+    k: int = 3
+    settings: Settings = ()
+    """of the variant, beside k"""
+    steps: int = 800
+    lr: float = 5e-3
+    frozen: tuple[str, ...] = ()
+    """parameters left as drawn"""
+
+    always = ("world", "variant")
 
     @property
-    def member(self) -> int:
-        """Its place in the stack."""
-        return self._stack[1].index(self.seed)
+    def stack(self) -> Stack:
+        """The stack it is one of."""
+        return Stack(
+            world=self.world,
+            knobs=self.knobs,
+            variant=self.variant,
+            m=self.m,
+            settings=(("k", self.k), *self.settings),
+            train=training(self.steps, 256, self.lr, dead_after=100),
+            seeds=self.seeds,
+            frozen=self.frozen,
+        )
 
     @property
     def mcc(self) -> float:
@@ -73,55 +215,6 @@ class Trained:
         return self.evidence.geometry.mean_matched
 
     @property
-    def fvu(self) -> float:
-        """Share of the variance left unexplained."""
-        return self.evidence.fvu
-
-    @property
     def dead(self) -> float:
         """Share of latents that never fire."""
         return self.evidence.dead
-
-    @property
-    def split(self) -> float:
-        """Share of axes with a latent at both ends."""
-        return float(axes.fragmentation(self.evidence)["fragmentation"])
-
-    @property
-    def two_signed(self) -> float:
-        """Share of live latents that use both signs."""
-        return float(axes.bipolarity(self.evidence)["two_signed"] or 0.0)
-
-
-@lru_cache(maxsize=64)
-def _trained(run: Trained, seeds: tuple[int, ...]) -> tuple[SAE, list[Evidence]]:
-    world = run.place
-    sae = create(run.variant, world.d, run.m, seed=list(seeds), k=run.k, **dict(run.settings))
-    sae.frozen = (*sae.frozen, *run.frozen)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        train(sae, world, TrainConfig(steps=run.steps, batch=256, lr=run.lr, aux_k=run.aux_k, dead_after=100))
-        return sae, collect(sae, world, _SAMPLES, seed=0)
-    finally:
-        torch.set_num_threads(threads)
-
-
-def each_seed(**changes: Any) -> SearchStrategy[Trained]:
-    """The members of one stack."""
-    return st.sampled_from([Trained(seed=seed, **changes) for seed in SEEDS])
-
-
-def one(**changes: Any) -> SearchStrategy[Trained]:
-    """A member trained alone, which is cheaper: for controls and mutants."""
-    return st.just(Trained(seed=len(SEEDS), **changes))
-
-
-def more_dead(signed: Trained, plain: Trained) -> float:
-    """Share of dead latents of signed codes less that of nonnegative ones."""
-    return signed.dead - plain.dead
-
-
-def gain(signed: Trained, plain: Trained) -> float:
-    """MCC of signed codes less that of nonnegative ones."""
-    return signed.mcc - plain.mcc

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 from rich.box import SIMPLE
 from rich.console import Group, RenderableType
@@ -66,6 +67,21 @@ def named(entry: Entry) -> str:
     return "Left open" if entry.verdict == "UNKNOWN" else "Witness"
 
 
+def trained_lines(entry: Entry) -> list[str]:
+    """What was trained for a claim, a line a stack; then what its thresholds are, and where they come from."""
+    if not entry.trainings:
+        return []
+    lines = ["trained: " + ", ".join(f"{key} {_plain(value)}" for key, value in t.items()) for t in entry.trainings]
+    levels = ", ".join(f"{value:g} ({name})" for name, value in entry.thresholds.items())
+    judged = sorted({seed for training in entry.trainings for seed in training["seeds"]})
+    same = ", which are those judged" if judged == sorted(entry.calibrated_on) else ""
+    return [*lines, f"thresholds {levels or 'relative'}: set on seeds {_plain(entry.calibrated_on)}{same}"]
+
+
+def _plain(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def entry_detail(entry: Entry) -> RenderableType:
     """One claim at length: proofs, attack, controls, mutants."""
     proofs = _rows("proof", "shows", "scope", "status", "s")
@@ -91,6 +107,7 @@ def entry_detail(entry: Entry) -> RenderableType:
         *([Styled(f"hypotheses: {'; '.join(entry.hypotheses)}", "dim")] if entry.hypotheses else []),
         f"tried {entry.instances} instances{', cut short by --seconds' if entry.cut else ''}, least margin {margin}",
     ]
+    lines += [Styled(line, "dim") for line in trained_lines(entry)]
     if entry.witness:
         lines.append(Styled(f"{named(entry).lower()}: {entry.witness}", "bold"))
     lines += [table for table in (proofs, parts, controls, mutants) if table.row_count]

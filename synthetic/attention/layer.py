@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from synthetic.attention.parts import Attended, causal_patterns, conditioned, writer_sets
+from synthetic.base.annotations import Count, within
 from synthetic.base.errors import must
 from synthetic.base.storage import knob
 from synthetic.base.streams import stream, torch_defaults
@@ -32,21 +34,21 @@ class PlantedAttention(ExactWorld):
     Source: ours. The layer is that of Kissane et al. (2024), arXiv 2406.17759, attention frozen.
     """
 
-    heads: int = 8
-    d_head: int = 8
-    n_true: int = 32
+    heads: Count = 8
+    d_head: Count = 8
+    n_true: Count = 32
     """number of features"""
     split: tuple[float, ...] = (0.5, 0.3, 0.2)
     """shares of the features that one, two, ... heads write, rounded; the same mix for every owner"""
-    uneven: float = 0.5
+    uneven: Annotated[float, within(0, 1, "use 0 for equal amplitudes", "[)")] = 0.5
     """amplitudes of a feature's writers are in proportion to U(1 - uneven, 1 + uneven): its owner's need not lead"""
-    patterns: int = 2
+    patterns: Count = 2
     """different attention patterns"""
-    length: int = 8
+    length: Count = 8
     """positions of a sequence"""
     sources: int = 2
     """positions that a head looks at, random ones up to its own, with weights by a softmax of standard normals"""
-    rate: float = 1 / 16
+    rate: Annotated[float, within(0, 1, "a probability", "(]")] = 1 / 16
     """P(a feature is present at a source)"""
     mixing: float | None = None
     """condition number of a random W with E over z's sphere of |z W|^2 = 1; 1.0 rotates the heads into each other"""
@@ -54,8 +56,6 @@ class PlantedAttention(ExactWorld):
     """of patterns, directions and W"""
 
     def __post_init__(self) -> None:
-        for name in ("heads", "d_head", "n_true", "patterns", "length"):
-            must(getattr(self, name) >= 1, f"PlantedAttention.{name}", "at least 1", getattr(self, name), "raise it")
         most = self.heads // self.patterns
         must(most * self.patterns == self.heads, "PlantedAttention.patterns", f"a divisor of heads={self.heads}",
              self.patterns, "change one of the two")  # fmt: skip
@@ -63,10 +63,8 @@ class PlantedAttention(ExactWorld):
         must(shares, "PlantedAttention.split", "shares that sum to 1", self.split, "divide by their sum")
         must(len(self.split) <= most, "PlantedAttention.split", f"for at most {most} heads, those of one pattern",
              self.split, "lower patterns or add heads")  # fmt: skip
-        must(0 <= self.uneven < 1, "PlantedAttention.uneven", "in [0, 1)", self.uneven, "use 0 for equal amplitudes")
         fits = 1 <= self.sources <= self.length
         must(fits, "PlantedAttention.sources", f"in [1, length={self.length}]", self.sources, "change one of the two")
-        must(0 < self.rate <= 1, "PlantedAttention.rate", "in (0, 1]", self.rate, "a probability")
         must(self.mixing is None or self.mixing >= 1, "PlantedAttention.mixing", "at least 1, or None for x = z",
              self.mixing, "use 1.0 for a rotation")  # fmt: skip
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -17,6 +17,33 @@ from synthetic.base.schema import shown
 
 _T = TypeVar("_T", bound=type)
 _WIDEST = 2**63
+
+
+class Range(NamedTuple):
+    """Which numbers a setting may be, as `rate: Annotated[float, within(0, 1, "give a probability")]`."""
+
+    rule: str
+    holds: Callable[[float | int], bool]
+    advice: str
+
+
+def above(low: float | int, advice: str) -> Range:
+    """Numbers x > low."""
+    return Range(f"above {low:g}", lambda x: x > low, advice)
+
+
+def at_least(low: float | int, advice: str) -> Range:
+    """Numbers x >= low."""
+    return Range(f"at least {low:g}", lambda x: x >= low, advice)
+
+
+def within(low: float | int, high: float | int, advice: str, ends: str = "[]") -> Range:
+    """Numbers between low and high; a round bracket in `ends` leaves that end out."""
+
+    def holds(x: float | int) -> bool:
+        return (x > low if ends[0] == "(" else x >= low) and (x < high if ends[1] == ")" else x <= high)
+
+    return Range(f"in {ends[0]}{low:g}, {high:g}{ends[1]}", holds, advice)
 
 
 def annotated(cls: _T) -> _T:
@@ -32,7 +59,7 @@ def annotated(cls: _T) -> _T:
     @wraps(make)
     def init(self: Any, *values: Any, **named: Any) -> None:
         if not hints:
-            hints.update(get_type_hints(cls))
+            hints.update(get_type_hints(cls, include_extras=True))
         for name in named:
             pick(name, list(signature.parameters)[1:], f"setting of {cls.__name__}")
         try:
@@ -48,6 +75,9 @@ def annotated(cls: _T) -> _T:
     return cls
 
 
+Count = Annotated[int, at_least(1, "raise it")]
+
+
 def lacking(cls: type, names: set[str]) -> list[str]:
     """Fields that must be given and are not among the names."""
     fields = [f for f in dataclasses.fields(cls) if f.init and f.name not in names]
@@ -61,11 +91,15 @@ def converted(where: str, value: Any, hint: Any, advice: str = "give one") -> An
         ValueError: it is none that the annotation allows.
     """
     must(not isinstance(value, type), where, "an object", value, "call the class")
+    kind, *ranges = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     try:
-        return _converted(value, hint)
+        value = _converted(value, kind)
     except _Misfit:
-        choice = get_origin(hint) is Literal
-        must(False, where, words(hint), shown(value), "choose one of these" if choice else advice)
+        choice = get_origin(kind) is Literal
+        must(False, where, words(kind), shown(value), "choose one of these" if choice else advice)
+    for rule, holds, remedy in ranges:
+        must(holds(value), where, rule, value, remedy)
+    return value
 
 
 class _Misfit(Exception):  # noqa: N818

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
-from synthetic.base.errors import must, pick
+from synthetic.base.errors import must
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -28,10 +28,6 @@ class Shelf(Mapping[str, _F], Generic[_F]):
         must(thing.__doc__, f"{self.what} {name!r}", "documented", "no docstring", "its first line is what lists show")
         self._things[name] = thing
         return thing
-
-    def find(self, name: str) -> _F:
-        """The one of that name; a near miss is suggested for an unknown one."""
-        return self._things[pick(name, self._things, self.what)]
 
     @property
     def about(self) -> dict[str, str]:

@@ -3,12 +3,13 @@
 import itertools
 import math
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from synthetic.base.annotations import above, at_least
 from synthetic.base.errors import must
 from synthetic.base.storage import knob
 from synthetic.concepts.model import configurations
@@ -47,11 +48,10 @@ class Table:
     """
 
     contexts: int = 64
-    concentration: float = 0.5
+    concentration: Annotated[float, above(0, "1 is uniform")] = 0.5
 
     def __post_init__(self) -> None:
         _must_be_few("Table.contexts", self.contexts)
-        must(self.concentration > 0, "Table.concentration", "above 0", self.concentration, "1 is uniform")
 
     @property
     def count(self) -> int:
@@ -75,14 +75,11 @@ class Observations:
     Source: Liu et al. (2025), arXiv 2503.08980, observations as the measure of invertibility; counts are ours.
     """
 
-    length: int = 4
-    vocabulary: int = 4
-    concentration: float = 1.0
+    length: Annotated[int, at_least(1, "observe a token")] = 4
+    vocabulary: Annotated[int, at_least(2, "one says nothing")] = 4
+    concentration: Annotated[float, above(0, "1 is uniform")] = 1.0
 
     def __post_init__(self) -> None:
-        must(self.length >= 1, "Observations.length", "at least 1", self.length, "observe a token")
-        must(self.vocabulary >= 2, "Observations.vocabulary", "at least 2", self.vocabulary, "one says nothing")
-        must(self.concentration > 0, "Observations.concentration", "above 0", self.concentration, "1 is uniform")
         _must_be_few("Observations' count vectors", self.count)
 
     @property
@@ -113,12 +110,11 @@ class Energy:
     """
 
     contexts: int = 64
-    sharpness: float = 1.0
+    sharpness: Annotated[float, at_least(0, "0 says nothing of c")] = 1.0
     factorised: bool = False
 
     def __post_init__(self) -> None:
         _must_be_few("Energy.contexts", self.contexts)
-        must(self.sharpness >= 0, "Energy.sharpness", "at least 0", self.sharpness, "0 says nothing of c")
 
     @property
     def count(self) -> int:

@@ -1,14 +1,14 @@
 """How concepts depend on one another: laws of the prior p(c) over all configurations."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from scipy.special import gammaincinv
 from torch import Tensor
 
-from synthetic.base.errors import must
+from synthetic.base.annotations import above, at_least
 from synthetic.base.storage import knob
 from synthetic.concepts.model import configurations
 
@@ -47,12 +47,8 @@ class ErDag:
     Source: Liu et al. (2025), arXiv 2503.08980, simulations, as reported by their readers.
     """
 
-    degree: float = 2.0
-    concentration: float = 1.0
-
-    def __post_init__(self) -> None:
-        must(self.degree >= 0, "ErDag.degree", "at least 0", self.degree, "expected parents a concept")
-        must(self.concentration > 0, "ErDag.concentration", "above 0", self.concentration, "1 is uniform")
+    degree: Annotated[float, at_least(0, "expected parents a concept")] = 2.0
+    concentration: Annotated[float, above(0, "1 is uniform")] = 1.0
 
     def draw(self, sizes: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, " l"]:
         c, order = configurations(sizes), torch.randperm(len(sizes), generator=rng).tolist()
@@ -80,12 +76,8 @@ class Potts:
     Source: ours; the Potts model of statistical physics.
     """
 
-    strength: float = 1.0
-    field: float = 1.0
-
-    def __post_init__(self) -> None:
-        must(self.strength >= 0, "Potts.strength", "at least 0", self.strength, "the sd of the couplings")
-        must(self.field >= 0, "Potts.field", "at least 0", self.field, "the sd of the fields")
+    strength: Annotated[float, at_least(0, "the sd of the couplings")] = 1.0
+    field: Annotated[float, at_least(0, "the sd of the fields")] = 1.0
 
     def draw(self, sizes: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, " l"]:
         c = configurations(sizes)
@@ -106,10 +98,7 @@ class IndependentPrior:
     Source: ours.
     """
 
-    concentration: float = 2.0
-
-    def __post_init__(self) -> None:
-        must(self.concentration > 0, "IndependentPrior.concentration", "above 0", self.concentration, "1 is uniform")
+    concentration: Annotated[float, above(0, "1 is uniform")] = 2.0
 
     def draw(self, sizes: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, " l"]:
         c = configurations(sizes)
@@ -128,12 +117,8 @@ class TreePrior:
     Source: hierarchical concepts; the form is ours.
     """
 
-    branching: int = 2
-    concentration: float = 2.0
-
-    def __post_init__(self) -> None:
-        must(self.branching >= 1, "TreePrior.branching", "at least 1", self.branching, "children of a concept")
-        must(self.concentration > 0, "TreePrior.concentration", "above 0", self.concentration, "1 is uniform")
+    branching: Annotated[int, at_least(1, "children of a concept")] = 2
+    concentration: Annotated[float, above(0, "1 is uniform")] = 2.0
 
     def draw(self, sizes: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, " l"]:
         c = configurations(sizes)

@@ -5,12 +5,13 @@ Source: ours, except where said; the regimes of Liu et al. (2025), arXiv 2503.08
 
 import math
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from synthetic.base.annotations import above, at_least, within
 from synthetic.base.errors import must
 from synthetic.base.storage import knob
 from synthetic.concepts.model import configurations
@@ -43,10 +44,7 @@ class _Joint:
 class JointRevealing(_Joint):
     """Every token belongs to one configuration, `copies` tokens to each: activations are affine in log p(c|s)."""
 
-    copies: int = 1
-
-    def __post_init__(self) -> None:
-        must(self.copies >= 1, "JointRevealing.copies", "at least 1", self.copies, "tokens of each configuration")
+    copies: Annotated[int, at_least(1, "tokens of each configuration")] = 1
 
     def draw(self, sizes: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, "l t"]:
         cells = math.prod(sizes)
@@ -89,12 +87,8 @@ class Homonyms(_Joint):
     Blocks of `block` configurations are random; activations are affine in log p(E_y|s), not in log p(c|s).
     """
 
-    partitions: int = 2
-    block: int = 2
-
-    def __post_init__(self) -> None:
-        must(self.partitions >= 1, "Homonyms.partitions", "at least 1", self.partitions, "1 merges configurations")
-        must(self.block >= 1, "Homonyms.block", "at least 1", self.block, "configurations of an event")
+    partitions: Annotated[int, at_least(1, "1 merges configurations")] = 2
+    block: Annotated[int, at_least(1, "configurations of an event")] = 2
 
     def draw(self, sizes: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, "l t"]:
         cells = math.prod(sizes)
@@ -108,12 +102,8 @@ class Homonyms(_Joint):
 class Weak(_Joint):
     """Tokens tell little: p(y|c) = q_y (1 + eta r_cy), sum_y q_y r_cy = 0, max |r| = 1; eta -> 0: linear in p(c|s)."""
 
-    eta: float = 0.1
-    tokens: int = 16
-
-    def __post_init__(self) -> None:
-        must(0 < self.eta < 1, "Weak.eta", "in (0, 1)", self.eta, "the share that c moves a token by")
-        must(self.tokens >= 2, "Weak.tokens", "at least 2", self.tokens, "add tokens")
+    eta: Annotated[float, within(0, 1, "the share that c moves a token by", "()")] = 0.1
+    tokens: Annotated[int, at_least(2, "add tokens")] = 16
 
     def draw(self, sizes: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, "l t"]:
         q = dirichlet((self.tokens,), 5.0, rng)
@@ -127,12 +117,8 @@ class Weak(_Joint):
 class Generic(_Joint):
     """Rows are Dirichlet(concentration): the realistic case, where nothing is exactly linear."""
 
-    tokens: int = 16
-    concentration: float = 1.0
-
-    def __post_init__(self) -> None:
-        must(self.tokens >= 2, "Generic.tokens", "at least 2", self.tokens, "add tokens")
-        must(self.concentration > 0, "Generic.concentration", "above 0", self.concentration, "1 is uniform")
+    tokens: Annotated[int, at_least(2, "add tokens")] = 16
+    concentration: Annotated[float, above(0, "1 is uniform")] = 1.0
 
     def draw(self, sizes: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, "l t"]:
         return dirichlet((math.prod(sizes), self.tokens), self.concentration, rng)
@@ -143,10 +129,7 @@ class Generic(_Joint):
 class Leak(_Joint):
     """A token for each configuration that leaks: p(y|c) = (1 - eps) 1[y = c] + eps Dirichlet(1)."""
 
-    eps: float = 0.01
-
-    def __post_init__(self) -> None:
-        must(0 <= self.eps <= 1, "Leak.eps", "in [0, 1]", self.eps, "0 reveals the configuration")
+    eps: Annotated[float, within(0, 1, "0 reveals the configuration")] = 0.01
 
     def draw(self, sizes: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, "l t"]:
         cells = math.prod(sizes)

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from jaxtyping import Float
 from scipy.stats import qmc
 from torch import Tensor
 
+from synthetic.base.annotations import at_least
 from synthetic.base.errors import must
 from synthetic.base.storage import knob
 from synthetic.laws.firing import Draw, Firing, Hits, Statistics, bernoulli_hits, flat_statistics
@@ -189,12 +190,8 @@ class LowRankCopula(Firing):
     """
 
     rates: Rates = Constant()  # noqa: RUF009 (frozen)
-    rank: int = 25
-    scale: float = 0.1
-
-    def __post_init__(self) -> None:
-        must(self.rank >= 1, "LowRankCopula.rank", "at least 1", self.rank, "use Independent for no dependence")
-        must(self.scale >= 0, "LowRankCopula.scale", "at least 0", self.scale, "give a standard deviation")
+    rank: Annotated[int, at_least(1, "use Independent for no dependence")] = 25
+    scale: Annotated[float, at_least(0, "give a standard deviation")] = 0.1
 
     def init(self, n_true: int, rng: torch.Generator) -> Drawn:
         rates = self.rates.draw(n_true, rng)

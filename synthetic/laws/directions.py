@@ -2,12 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from synthetic.base.annotations import within
 from synthetic.base.errors import must
 from synthetic.base.progress import track
 from synthetic.base.storage import knob
@@ -149,11 +150,8 @@ class Antipodal:
 class CommonMean:
     """v_i = sqrt(c) u + sqrt(1-c) w_i, w_i random and orthogonal to u: cosines scatter about c. Source: ours."""
 
-    cosine: float = 0.3
+    cosine: Annotated[float, within(0, 1, "use Duplicates for equal rows", "[)")] = 0.3
     """c in [0, 1)"""
-
-    def __post_init__(self) -> None:
-        must(0 <= self.cosine < 1, "CommonMean.cosine", "in [0, 1)", self.cosine, "use Duplicates for equal rows")
 
     def draw(self, n: int, d: int, rng: torch.Generator) -> Rows:
         must(d >= 2, "CommonMean", "used with d >= 2", d, "raise d: a line has no room beside the mean")
@@ -168,11 +166,8 @@ class CommonMean:
 class Duplicates:
     """Random directions, the last share of them copies of the first: not identifiable. Source: ours, a stress case."""
 
-    share: float = 0.25
+    share: Annotated[float, within(0, 0.5, "each row has one original")] = 0.25
     """fraction of rows that are copies, in [0, .5]"""
-
-    def __post_init__(self) -> None:
-        must(0 <= self.share <= 0.5, "Duplicates.share", "in [0, 0.5]", self.share, "each row has one original")
 
     def draw(self, n: int, d: int, rng: torch.Generator) -> Rows:
         rows = unit(gaussian(n, d, rng))
@@ -233,14 +228,11 @@ class LowCoherence:
     Source: ours; the bound is Welch (1974).
     """
 
-    overlap: float = 0.3
+    overlap: Annotated[float, within(0, 1, "use Orthonormal for 0", "()")] = 0.3
     """target, in (0, 1)"""
     kind: Literal["max", "mean_max"] = "max"
     """"max": coherence; "mean_max": mean over rows of the largest |cos|, SynthSAEBench's measure"""
     steps: int = 3000
-
-    def __post_init__(self) -> None:
-        must(0 < self.overlap < 1, "LowCoherence.overlap", "in (0, 1)", self.overlap, "use Orthonormal for 0")
 
     def _measure(self, rows: Rows) -> float:
         nearest = overlaps(rows)

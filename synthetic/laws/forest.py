@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from synthetic.base.annotations import Count
 from synthetic.base.errors import must
 from synthetic.base.storage import knob
 from synthetic.laws.copula import LowRankCopula
@@ -35,9 +36,9 @@ class Forest(Firing):
     """
 
     base: Independent | LowRankCopula = Independent()  # noqa: RUF009 (frozen)
-    trees: int = 4
-    branching: int = 2
-    depth: int = 2
+    trees: Count = 4
+    branching: Count = 2
+    depth: Count = 2
     """levels below the roots"""
     exclusive: bool = False
     """at most one child of a parent fires"""
@@ -46,8 +47,6 @@ class Forest(Firing):
     """multiply a child's magnitude by its parent's magnitude over that one's mean"""
 
     def __post_init__(self) -> None:
-        for name in ("trees", "branching", "depth"):
-            must(getattr(self, name) >= 1, f"Forest.{name}", "at least 1", getattr(self, name), "raise it")
         must(
             isinstance(self.base, Independent) or self.compensation != "exact",
             "Forest.base",

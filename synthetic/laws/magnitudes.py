@@ -2,12 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from synthetic.base.annotations import above, at_least, within
 from synthetic.base.errors import must
 from synthetic.base.storage import knob
 
@@ -64,10 +65,7 @@ def _equal(n_true: int, mean: float, square: float) -> Law:
 class ConstantMagnitude:
     """a = value. Source: ours."""
 
-    value: float = 1.0
-
-    def __post_init__(self) -> None:
-        must(self.value > 0, "ConstantMagnitude.value", "above 0", self.value, "wrap it in Signed for both signs")
+    value: Annotated[float, above(0, "wrap it in Signed for both signs")] = 1.0
 
     def init(self, n_true: int, rng: torch.Generator) -> Drawn:
         return {}
@@ -108,10 +106,7 @@ class FoldedNormal:
     """a = |N(mean, sd^2)|. Source: Leone, Nelson, Nottingham (1961), folded normal moments."""
 
     mean: float = 0.0
-    sd: float = 1.0
-
-    def __post_init__(self) -> None:
-        must(self.sd > 0, "FoldedNormal.sd", "above 0", self.sd, "use ConstantMagnitude for no spread")
+    sd: Annotated[float, above(0, "use ConstantMagnitude for no spread")] = 1.0
 
     def init(self, n_true: int, rng: torch.Generator) -> Drawn:
         return {}
@@ -131,10 +126,7 @@ class FoldedNormal:
 class Exponential:
     """a ~ Exp with the given mean. Source: ours."""
 
-    mean: float = 1.0
-
-    def __post_init__(self) -> None:
-        must(self.mean > 0, "Exponential.mean", "above 0", self.mean, "magnitudes are positive")
+    mean: Annotated[float, above(0, "magnitudes are positive")] = 1.0
 
     def init(self, n_true: int, rng: torch.Generator) -> Drawn:
         return {}
@@ -236,10 +228,9 @@ class SharedGain:
     """All features of a sample share a lognormal gain g, E[g] = 1, log g of the given spread. Source: ours."""
 
     inner: Magnitudes
-    spread: float = 0.3
+    spread: Annotated[float, above(0, "drop the wrapper for no gain")] = 0.3
 
     def __post_init__(self) -> None:
-        must(self.spread > 0, "SharedGain.spread", "above 0", self.spread, "drop the wrapper for no gain")
         twice = isinstance(self.inner, SharedGain)
         must(not twice, "SharedGain.inner", "without a shared gain", "SharedGain", "wrap once: squared spreads add")
 
@@ -270,13 +261,9 @@ class GaussianRows:
     Source: the dynamics class of Chen et al. (2025), arXiv 2506.14002, section 6, has such rows and value 1/sqrt(s).
     """
 
-    d: int = 32
+    d: Annotated[int, at_least(1, "give the world's d")] = 32
     """dimension of the world"""
-    value: float = 1.0
-
-    def __post_init__(self) -> None:
-        must(self.d >= 1, "GaussianRows.d", "at least 1", self.d, "give the world's d")
-        must(self.value > 0, "GaussianRows.value", "above 0", self.value, "give a length")
+    value: Annotated[float, above(0, "give a length")] = 1.0
 
     def init(self, n_true: int, rng: torch.Generator) -> Drawn:
         """Lengths of the rows."""
@@ -303,14 +290,12 @@ class MixedSigns:
     """
 
     inner: Magnitudes
-    share: float = 1.0
+    share: Annotated[float, within(0, 1, "give a fraction of the features")] = 1.0
     """fraction of features with both signs"""
-    positive: float = 0.5
+    positive: Annotated[float, within(0, 1, "give a probability")] = 0.5
     """P(+) of those"""
 
     def __post_init__(self) -> None:
-        must(0 <= self.share <= 1, "MixedSigns.share", "in [0, 1]", self.share, "give a fraction of the features")
-        must(0 <= self.positive <= 1, "MixedSigns.positive", "in [0, 1]", self.positive, "give a probability")
         bare = not isinstance(self.inner, SharedGain | MixedSigns)
         got = type(self.inner).__name__
         must(bare, "MixedSigns.inner", "without a shared gain or mixed signs", got, "wrap the plain law once")

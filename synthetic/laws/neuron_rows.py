@@ -1,12 +1,13 @@
 """Sparse directions over neurons: disjoint groups, and families of a shared core with exclusive neurons."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from synthetic.base.annotations import Count, above, at_least
 from synthetic.base.errors import must
 from synthetic.base.storage import knob
 from synthetic.laws.directions import Rows, unit
@@ -42,23 +43,18 @@ class CoreExclusive:
     Source: ours, after the core and exclusive neuron groups of Shafran et al. (2025), arXiv 2506.10920.
     """
 
-    families: int = 4
-    leaves: int = 4
+    families: Count = 4
+    leaves: Count = 4
     """leaves of a family"""
-    core: int = 12
+    core: Annotated[int, at_least(0, "give a number of neurons")] = 12
     """core neurons of a family; 0: leaves have disjoint neurons"""
-    exclusive: int = 6
+    exclusive: Count = 6
     """exclusive neurons of a leaf"""
-    boost: float = 1.2
+    boost: Annotated[float, above(0, "raise it or leaves coincide")] = 1.2
     overlap: int = 0
     opposed: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("families", "leaves", "exclusive"):
-            value = getattr(self, name)
-            must(value >= 1, f"CoreExclusive.{name}", "at least 1", value, "raise it")
-        must(self.core >= 0, "CoreExclusive.core", "at least 0", self.core, "give a number of neurons")
-        must(self.boost > 0, "CoreExclusive.boost", "above 0", self.boost, "raise it or leaves coincide")
         fits = 0 <= self.overlap <= self.core // 2
         must(fits, "CoreExclusive.overlap", f"in [0, core // 2 = {self.core // 2}]", self.overlap, "lower it")
         even = not self.opposed or self.leaves % 2 == 0
@@ -100,10 +96,7 @@ class CoreExclusive:
 class Families(Independent):
     """Independent firing of features in consecutive families of `size`, which `truth.levels` names. Source: ours."""
 
-    size: int = 4
-
-    def __post_init__(self) -> None:
-        must(self.size >= 1, "Families.size", "at least 1", self.size, "raise it")
+    size: Count = 4
 
     def structure(self, n_true: int) -> dict[str, Any]:
         """The family of each feature, as its level."""

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from synthetic.base.annotations import at_least
 from synthetic.base.errors import must
 from synthetic.base.storage import knob
 
@@ -68,10 +69,7 @@ class Coloured:
 
     sd: float | None = None
     snr_db: float | None = None
-    decay: float = 1.0
-
-    def __post_init__(self) -> None:
-        must(self.decay >= 0, "Coloured.decay", "at least 0", self.decay, "eigenvalues fall; 0 is isotropic")
+    decay: Annotated[float, at_least(0, "eigenvalues fall; 0 is isotropic")] = 1.0
 
     def root(self, d: int, signal: Signal, rng: torch.Generator) -> Float[Tensor, "d d"]:
         """R, rows scaled eigenvectors: R^T R = Cov[e]."""

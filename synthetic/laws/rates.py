@@ -1,12 +1,13 @@
 """How often each feature fires: profiles of rates over features, most frequent first unless random."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from synthetic.base.annotations import above, at_least, within
 from synthetic.base.errors import must
 from synthetic.base.storage import knob
 
@@ -29,11 +30,8 @@ def _check_range(where: str, low: float, high: float) -> None:
 class Constant:
     """rate_i = rate. Source: ours."""
 
-    rate: float = 0.05
+    rate: Annotated[float, within(0, 1, "give a probability", "(]")] = 0.05
     """P(a feature fires), in (0, 1]"""
-
-    def __post_init__(self) -> None:
-        must(0 < self.rate <= 1, "Constant.rate", "in (0, 1]", self.rate, "give a probability")
 
     def draw(self, n_true: int, rng: torch.Generator) -> Float[Tensor, " n_true"]:
         return torch.full((n_true,), self.rate, dtype=torch.float64)
@@ -91,13 +89,9 @@ class RandomRates:
 class Zipf:
     """rate_i = rate * i^(-exponent), i = 1, 2, ...: a true power law. Source: Zipf's law."""
 
-    rate: float = 0.3
+    rate: Annotated[float, within(0, 1, "give the first feature's probability", "(]")] = 0.3
     """rate of the most frequent feature"""
-    exponent: float = 1.0
-
-    def __post_init__(self) -> None:
-        must(0 < self.rate <= 1, "Zipf.rate", "in (0, 1]", self.rate, "give the first feature's probability")
-        must(self.exponent >= 0, "Zipf.exponent", "at least 0", self.exponent, "rates fall with rank")
+    exponent: Annotated[float, at_least(0, "rates fall with rank")] = 1.0
 
     def draw(self, n_true: int, rng: torch.Generator) -> Float[Tensor, " n_true"]:
         return self.rate * torch.arange(1, n_true + 1, dtype=torch.float64) ** -self.exponent
@@ -113,13 +107,12 @@ class StretchedZipf:
     Source: SAELens synthetic, `zipfian_firing_probabilities`; SynthSAEBench (arXiv 2602.14687).
     """
 
-    exponent: float = 0.5
+    exponent: Annotated[float, above(0, "use Constant for equal rates")] = 0.5
     high: float = 0.4
     low: float = 5e-4
 
     def __post_init__(self) -> None:
         _check_range("StretchedZipf.low, high", self.low, self.high)
-        must(self.exponent > 0, "StretchedZipf.exponent", "above 0", self.exponent, "use Constant for equal rates")
 
     def draw(self, n_true: int, rng: torch.Generator) -> Float[Tensor, " n_true"]:
         must(n_true > 1, "StretchedZipf", "used with at least two features", n_true, "use Constant for one")
@@ -133,10 +126,7 @@ class Scaled:
     """Another profile times a factor: the sparsity knob of an experiment. Source: ours."""
 
     inner: Rates
-    factor: float = 1.0
-
-    def __post_init__(self) -> None:
-        must(self.factor > 0, "Scaled.factor", "above 0", self.factor, "raise it")
+    factor: Annotated[float, above(0, "raise it")] = 1.0
 
     def draw(self, n_true: int, rng: torch.Generator) -> Float[Tensor, " n_true"]:
         rates = self.factor * self.inner.draw(n_true, rng)

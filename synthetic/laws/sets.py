@@ -1,10 +1,12 @@
 """Sets of features that fire together: partners, frequent pairs, and sets of several sizes."""
 
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from synthetic.base.annotations import at_least
 from synthetic.base.errors import must
 from synthetic.base.storage import knob
 from synthetic.laws.firing import Draw, Firing, Hits, Statistics, flat_statistics, random_sets
@@ -23,11 +25,10 @@ class Partners(Firing):
     Source: ours.
     """
 
-    k: int = 4
+    k: Annotated[int, at_least(2, "a feature that fires alone has no partner")] = 4
     together: float = 0.5
 
     def __post_init__(self) -> None:
-        must(self.k >= 2, "Partners.k", "at least 2", self.k, "a feature that fires alone has no partner")
         most = 2 * (self.k // 2) / self.k
         must(
             0 <= self.together <= most,
@@ -93,14 +94,12 @@ class FrequentPairs(Firing):
     Source: ours; it lets interaction be crossed with co-occurrence.
     """
 
-    k: int = 3
-    pairs: int = 8
+    k: Annotated[int, at_least(2, "a pair needs two places")] = 3
+    pairs: Annotated[int, at_least(0, "give a number of pairs")] = 8
     each: float = 0.06
     free: int = 8
 
     def __post_init__(self) -> None:
-        must(self.k >= 2, "FrequentPairs.k", "at least 2", self.k, "a pair needs two places")
-        must(self.pairs >= 0, "FrequentPairs.pairs", "at least 0", self.pairs, "give a number of pairs")
         sure = self.each * self.pairs
         must(self.each >= 0 and sure <= 1 + 1e-12, "FrequentPairs.each", "at most 1 over all pairs", sure, "lower it")
         must(self.free >= self.k - 2, "FrequentPairs.free", f"at least k-2={self.k - 2}", self.free, "add free ones")

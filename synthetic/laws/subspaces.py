@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from synthetic.base.annotations import Count
 from synthetic.base.errors import must
 from synthetic.base.storage import knob
 from synthetic.laws.directions import Rows, gaussian
@@ -25,11 +26,8 @@ class Subspaces(Firing):
     Source: multi-dimensional features, Engels et al. (2024), arXiv 2405.14860; this law is ours.
     """
 
-    dim: int = 2
+    dim: Count = 2
     k: int = 1
-
-    def __post_init__(self) -> None:
-        must(self.dim >= 1, "Subspaces.dim", "at least 1", self.dim, "raise it")
 
     def init(self, n_true: int, rng: torch.Generator) -> Drawn:
         must(

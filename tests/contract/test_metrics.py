@@ -12,6 +12,7 @@ import synthetic
 import workbench
 from synthetic import stream
 from synthetic.worlds.hierarchy import concept_tree, hierarchical
+from workbench.interop.architectures import architecture_of
 from workbench.metrics import METRICS, Evidence, Metric, collect, evaluate, null
 from workbench.variants import variant_shelf
 
@@ -158,7 +159,7 @@ def test_units_that_round_change_scores_by_rounding_alone(unit) -> None:
         np.testing.assert_allclose(list(found.values()), list(scores.values()), rtol=1e-4, atol=1e-4)
 
 
-FOLDED = [name for name, cls in variant_shelf().items() if cls(8, 8).architecture]
+FOLDED = [name for name, variant in variant_shelf().items() if architecture_of(variant(8, 8))]
 
 
 @pytest.mark.parametrize("name", FOLDED)

@@ -165,7 +165,7 @@ WORLDS: dict[str, Callable[[], Any]] = {
 """every named world, and the parts that none of them uses"""
 
 _LEDGER = {"examples": 40, "seconds": 20.0}
-_TRAINED = {"examples": 40, "seconds": 120.0}
+_SAMPLED = {"examples": 40, "seconds": 120.0}
 
 _OWN_TEXT = ["--model", "model", "--text", "text.txt"]
 _GPT2 = "--tokens 3000 --context 32 --m 40 --k 2 6 20 --afa 0.03125 --z-k 3 --seeds 2 --train.steps 30 --train.batch 64"
@@ -200,8 +200,8 @@ FLAGS: dict[str, str] = {
     "--train.evaluations 3 --train.evaluation-samples 2000 --axis samples --jobs 1",
     "resonance": "--n-true 32 --d 24 --s 2 --m 64 --train.steps 60 --train.batch 64 --seeds 2 --ratios 1.5 8.0 "
     "--gamma 0.05 --train.lr 6e-3 --jobs 1",
-    "synthsaebench": "--n-true 160 --d 24 --width 40 --batch 64 --samples 2560 --lr 0.003 --l0 1 2 --seeds 2 "
-    "--evaluations 2 --curve-samples 500 --evaluation-samples 2000 --threads 1 --no-parent-scaling "
+    "synthsaebench": "--n-true 160 --d 24 --m 40 --train.batch 64 --samples 2560 --train.lr 0.003 --l0 1 2 --seeds 2 "
+    "--train.evaluations 2 --train.evaluation-samples 500 --final-samples 2000 --threads 1 --no-parent-scaling "
     "--recipes matryoshka",
     "top_afa": "--n-true 16 --d 8 --m 24 --k 2 --afa 0.0 0.5 --train.steps 12 --train.batch 32 --seeds 2 --jobs 1",
     "top_afa_rule": "--dims 16 256 --k 2 16 --samples 60 --d 16 --m 64 --seeds 2",
@@ -237,6 +237,7 @@ _ATTENTION = {"auc_rho": "AUC rho", "auc_size": "AUC |z|", "auc_size_active": "A
 _ATTENTION |= {"auc_dfa_active": "AUC DFA when active", "features_per_head": "features a head", "mcc_null": "chance"}
 _ATTENTION |= {"l0": "L0", "fvu": "FVU", "largest_share": "largest share", "sure_misranked": "sure but misranked"}
 _ATTENTION |= {"exact_part": "exactly the part", "mcc_in_z": "MCC in z"}
+_LAST = pl.col("step") == pl.col("step").max()
 FOLLOWS: dict[str, dict[str, pl.Expr]] = {
     "afa_bounds": {
         "panel": pl.col("place"),
@@ -249,6 +250,11 @@ FOLLOWS: dict[str, dict[str, pl.Expr]] = {
         "setting": pl.col("setting").str.replace_all(" ", ", ").str.replace_all("=", " = "),
     },
     "bidirectional": {"part": pl.col("place")},
+    "gpt2": {
+        "hook": pl.col("place"),
+        "variant": pl.col("arm"),
+        "arm": pl.concat_str("arm", "setting", separator=" ", ignore_nulls=True),
+    },
     "hierarchy": {"part": pl.col("place")},
     "recovery": {"variant": pl.col("arm"), "generator": pl.col("place"), "seed": pl.col("seed").fill_null(-1)},
     "top_afa": {
@@ -263,6 +269,15 @@ FOLLOWS: dict[str, dict[str, pl.Expr]] = {
     "top_afa_rule": {
         "panel": pl.when(pl.col("place") == "optima").then("metric").otherwise("place"),
         "line": pl.col("arm"),
+    },
+    "transfer": {
+        "kind": pl.when(pl.col("against").is_null())
+        .then("kind")
+        .otherwise(
+            pl.col("metric").replace({"family_p": "family p", "least": "variants low", "most": "variants high"})
+        ),
+        "variant": pl.col("arm"),
+        "metric": pl.coalesce("of", "metric"),
     },
     "attention": {"part": pl.col("place"), "place": pl.col("x"), "what": pl.col("metric").replace(_ATTENTION)},
     "concepts": {
@@ -327,6 +342,13 @@ FOLLOWS: dict[str, dict[str, pl.Expr]] = {
         "rule": pl.col("arm"),
     },
     "resonance": {"control": pl.col("arm"), "p/f": pl.col("x")},
+    "synthsaebench": {
+        "recipe": pl.col("arm"),
+        "l0": pl.col("x"),
+        "samples": pl.col("step") * 64,
+        "final": _LAST,
+        "metric": pl.when(~_LAST | (pl.col("metric") != "loss/mse")).then("metric"),  # a loss of the end is new
+    },
     "zf_plot": {"group": pl.col("arm")},
 }
 """columns of goldens that follow from today's, of which those that `setting` names are some"""
@@ -483,7 +505,7 @@ def _claims() -> dict[str, Any]:
 def claim(id: str) -> Fields:
     """What the ledger says of a claim on the tests' budget."""
     of = _claims()[id]
-    budget = _TRAINED if of.kind in ("recovery", "refuted") else _LEDGER
+    budget = _LEDGER if of.proofs else _SAMPLED
     return claim_fields(proofs_check.judge(of, **budget).to_json())
 
 

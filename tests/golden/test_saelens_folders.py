@@ -12,6 +12,7 @@ from torch.testing import assert_close
 import synthetic as S
 import workbench as W
 from synthetic.source import Codes
+from workbench.interop.architectures import architecture_of
 from workbench.interop.saelens_foreign import ARCHITECTURES as READ
 
 VARIANT = {
@@ -122,7 +123,8 @@ def test_training_goes_on_from_a_training_save(name):
 
 
 def test_a_last_width_that_is_left_out_is_the_whole(tmp_path):
-    assert W.load(changed("matryoshka_batchtopk_training", tmp_path, matryoshka_widths=[2, 5])).widths == [2, 5, 10]
+    sae = W.load(changed("matryoshka_batchtopk_training", tmp_path, matryoshka_widths=[2, 5]))
+    assert sae.objective["mse"].widths == [2, 5, 10]
 
 
 def test_metadata_and_heads_are_kept():
@@ -233,7 +235,7 @@ def test_log_thresholds_of_older_checkpoints_are_read(tmp_path):
     folder = shutil.copytree(FOLDERS / "jumprelu", tmp_path / "sae")
     weights = load_file(folder / "sae_weights.safetensors")
     save_file(weights | {"log_threshold": weights.pop("threshold").log()}, folder / "sae_weights.safetensors")
-    assert_close(W.load(folder).threshold, W.load(FOLDERS / "jumprelu").threshold)
+    assert_close(W.load(folder).tensor("threshold"), W.load(FOLDERS / "jumprelu").tensor("threshold"))
 
 
 # --- ours, read by the installed SAELens -----------------------------------------------------------------------------
@@ -275,7 +277,7 @@ def saelens():
 def compare(sae, at, folder):
     sae_lens = saelens()
     theirs = sae_lens.SAE.load_from_disk(folder)
-    assert theirs.cfg.architecture() == sae.architecture
+    assert theirs.cfg.architecture() == architecture_of(sae)
     x = torch.randn(50, 6, generator=S.stream(1, "tests/x"))
     with torch.no_grad():
         latents, expected = theirs.encode(x), dense(sae.encode(x))[at]

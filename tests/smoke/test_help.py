@@ -8,7 +8,7 @@ import pytest
 from experiments import MODULES
 
 HEAVY = {"torch", "polars", "matplotlib", "scipy", "sympy", "hypothesis"}
-LATE = {*MODULES} - {"benchmark", "bidirectional", "hierarchy"}
+LATE = {*MODULES} - {"benchmark", "bidirectional", "gpt2", "hierarchy", "synthsaebench", "transfer"}
 """studies whose settings stand among their code as yet; nothing is to join them"""
 ENTRIES = [
     "workbench", *(f"workbench {name}" for name in ("list", "check", "train", "eval", "identify")),

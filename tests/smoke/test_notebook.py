@@ -9,13 +9,12 @@ nbclient = pytest.importorskip("nbclient")
 pytest.importorskip("ipykernel")
 
 CELL = """
-import polars as pl
-from experiments.columns import tidied
 from workbench.study.figure import Figure
 from workbench.study.panels import Lines
+from workbench.study.table import tidy
 
 rows = [{"x": x, "arm": "topk", "seed": s, "metric": "mcc", "value": s + x} for x in (1.0, 2.0) for s in (0, 1)]
-Figure("mine", [Lines(y="mcc")]).draw(tidied(pl.DataFrame(rows)))
+Figure("mine", [Lines(y="mcc")]).draw(tidy(rows, "mine"))
 """
 
 

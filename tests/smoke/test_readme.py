@@ -12,6 +12,7 @@ from synthetic.worlds.superposition import toy
 from workbench.metrics import METRICS
 from workbench.parts.objectives import OBJECTIVES
 from workbench.sae import VARIANTS
+from workbench.variants import variant_shelf
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -34,7 +35,7 @@ def _shelves_as_before(monkeypatch):
     """What a block registers goes with it."""
     monkeypatch.setattr(storage, "_KNOBS", dict(storage._KNOBS))
     monkeypatch.setattr(worlds(), "_things", dict(worlds()))
-    variants, objectives, metrics = dict(VARIANTS), dict(OBJECTIVES), list(METRICS)
+    variants, objectives, metrics = variant_shelf(), dict(OBJECTIVES), list(METRICS)
     yield
     VARIANTS.clear()
     VARIANTS.update(variants)

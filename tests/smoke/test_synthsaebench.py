@@ -1,129 +1,145 @@
-"""The public benchmark at toy size: the shape of its results, an interrupted run that goes on, bad input."""
+"""The public benchmark at toy size: what a run shows, a stopped training that goes on, what stands beside, refusals."""
 
-import sys
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
+from toys import checked, run
 
 import workbench as W
 from experiments import synthsaebench
-from experiments.synthsaebench import Bench, new_world, plan, published, work
-from synthetic import save_world
+from experiments.settings import SynthSAEBench
+from experiments.synthsaebench import STUDY, Published, new_world, published, scores
+from workbench.study.figure import Figure
+from workbench.study.panels import Lines
+from workbench.study.places import fresh
+from workbench.study.table import differences, tidy
+from workbench.study.units import Report, unpacked
 
-TINY = ["--n-true", 160, "--d", 24, "--width", 40, "--batch", 64, "--samples", 6400, "--lr", 0.003, "--l0", 1, 2]
-TINY += ["--seeds", 2, "--evaluations", 2, "--curve-samples", 500, "--evaluation-samples", 2000, "--threads", 1]
-
-
-def run(monkeypatch, capsys, *flags):
-    """Exit code and output of the experiment in this process."""
-    monkeypatch.setattr(sys, "argv", ["synthsaebench.py", *map(str, flags)])
-    try:
-        code = synthsaebench.main()
-    except SystemExit as leaving:
-        code = int(leaving.code or 0)
-    return code, " ".join("".join(capsys.readouterr()).split())
+TINY = ["--n-true", 160, "--d", 24, "--m", 40, "--train.batch", 64, "--samples", 6400, "--train.lr", 0.003]
+TINY += ["--l0", 1, 2, "--seeds", 2, "--threads", 1]
 
 
-def test_a_run_and_its_resumption(monkeypatch, capsys, tmp_path):
-    flags = [*TINY, "--no-parent-scaling", "--recipes", "matryoshka", "--out", tmp_path]
-    code, said = run(monkeypatch, capsys, *flags)
-    assert code == 0, said
-    assert "parent scaling OFF, true L0" in said
-    (folder,) = (tmp_path / "synthsaebench").iterdir()
+def test_a_run_comes_near_the_l0s_asked_for_and_learns(tmp_path_factory):
+    _, folder, table = checked(tmp_path_factory, STUDY)
     assert {path.suffix for path in (folder / "figures").iterdir()} == {".png", ".svg"}
-    frame = pl.read_parquet(folder / "metrics.parquet")
-    final = frame.filter(pl.col("final"))
-    scores = {
-        name: final.filter(pl.col("metric") == name).sort("l0", "seed")["value"].to_list() for name in ("l0", "mcc")
-    }
-    assert scores["l0"] == pytest.approx([1, 1, 2, 2], rel=0.3)
-    assert len(set(scores["mcc"])) == 4
-    curve = (
-        frame.filter(pl.col("metric") == "saelens_f1").group_by("samples").agg(pl.col("value").mean()).sort("samples")
-    )
-    assert curve["samples"].to_list() == [64, 6400]
+    last = table.filter(pl.col("step") == 100, pl.col("kind") == "score").sort("x", "seed")
+    values = {name: last.filter(pl.col("metric") == name)["value"].to_list() for name in ("l0", "mcc")}
+    assert values["l0"] == pytest.approx([1, 1, 2, 2], rel=0.3)
+    assert len(set(values["mcc"])) == 4
+    curve = table.filter(pl.col("metric") == "saelens_f1").group_by("step").agg(pl.col("value").mean()).sort("step")
+    assert curve["step"].to_list() == [1, 100]
     assert curve["value"][1] > curve["value"][0]
-    assert W.load(folder / "saes" / "matryoshka").shape == (2, 2)
-    (folder / "records.jsonl").write_text("")  # as a stop would leave it
-
-    def here(work, cells, *_, **__):
-        return {cell["id"]: work(cell, lambda *_: None) for cell in cells}, {}
-
-    monkeypatch.setattr(synthsaebench, "finish_cells", here)
-    code, said = run(monkeypatch, capsys, "--resume", folder)
-    assert code == 0, said
-    order = ["recipe", "l0", "seed", "step", "metric"]
-    timeless = pl.col("metric") != "seconds"
-    assert (
-        pl.read_parquet(folder / "metrics.parquet")
-        .filter(timeless)
-        .sort(order)
-        .equals(frame.filter(timeless).sort(order))
-    )
-    code, said = run(monkeypatch, capsys, "--resume", folder, "--seeds", 3)
-    assert code == 2
-    assert "--seeds must be left alone with --resume; got 3" in said
+    one = replace(STUDY.toy, l0=(2.0,))
+    (figure,) = synthsaebench.figures(one)
+    line = figure.draw(table.filter(pl.col("x").is_null() | (pl.col("x") == 2)), one).axes[0].lines[0]
+    assert line.get_xdata().tolist() == [64, 6400]
+    assert W.load(folder / "saes" / "synthsaebench_16k_historical-matryoshka").shape == (2, 2)
 
 
-def test_a_stopped_cell_goes_on_from_its_checkpoint(monkeypatch, tmp_path):
-    settings = Bench(n_true=160, d=24, width=40, batch=64, samples=1280, l0=(2.0,), checkpoint_every=8, evaluations=2)
-    settings = Bench(**(vars(settings) | {"curve_samples": 200, "evaluation_samples": 300, "device": "cpu"}))
+@pytest.mark.parametrize("name", W.RECIPES)
+def test_a_stack_and_its_training_are_those_of_the_recipe(name):
+    settings = replace(STUDY.toy, recipes=(name,))
+    (unit,) = STUDY.units(settings)
+    sae, config = W.recipe(name, 24, 40, l0=[1.0, 2.0], samples=6400, batch=64, seeds=[0, 1])
+    ours, theirs = fresh(unit, unit.source()).state_dict(), sae.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(np.array_equal(ours[key], theirs[key]) for key in theirs)
+    often = {name: getattr(settings.train, name) for name in ("evaluations", "evaluation_samples", "checkpoint_every")}
+    assert unit.train == replace(config, lr=3e-3, **often)
+
+
+def test_what_is_given_goes_over_the_recipe_and_the_sweep_over_both():
+    def decays(**changes):
+        settings = replace(STUDY.toy, recipes=("ista_matryoshka",), **changes)
+        return [(unit.train.decay, unit.train.steps) for unit in STUDY.units(settings)]
+
+    train = STUDY.toy.train
+    assert decays() == [(1 / 3, 100)]
+    assert decays(train=replace(train, decay=0.5)) == [(0.5, 100)]
+    assert decays(train=replace(train, decay=0.5), set=("decay=0.0",)) == [(0.0, 100)]
+    assert decays(set=("batch=64,128",)) == [(1 / 3, 100), (1 / 3, 50)]
+    assert SynthSAEBench().steps == 195_312
+
+
+def test_a_stopped_training_goes_on_from_its_checkpoint(tmp_path):
+    train = replace(STUDY.toy.train, checkpoint_every=8, evaluation_samples=200)
+    settings = replace(STUDY.toy, recipes=("ista_matryoshka",), l0=(2.0,), seeds=1, samples=1280, final_samples=300)
+    (unit,) = STUDY.units(replace(settings, train=train))
     results, seen = [], []
     for name in ("whole", "broken"):
-        save_world(new_world(settings), tmp_path / name / "world")
-        (cell,) = plan(Bench(**(vars(settings) | {"recipes": ("ista_matryoshka",)})))
-        cell |= {"folder": str(tmp_path / name)}
 
-        def report(samples, _, name=name):
+        def show(samples, _, name=name):
             seen.append(samples // 64)
             if name == "broken" and len(seen) == 32:
                 raise KeyboardInterrupt
 
+        report = Report(show, tmp_path / name)
         if name == "broken":
             with pytest.raises(KeyboardInterrupt):
-                work(cell, report)
-        results.append(work(cell, report))
+                STUDY.work_on(unit)(unit, report)
+        results.append(tidy(unpacked(STUDY.work_on(unit)(unit, report)), "synthsaebench"))
     assert seen == [*range(1, 21), *range(1, 13), *range(9, 21)]
-    for record in results[0] + results[1]:
-        record.pop("seconds")
-    assert results[0] == results[1]
+    assert results[0].height > 50
+    assert not differences(*results)
 
 
 def test_small_worlds_are_of_the_benchmarks_kind():
-    world = new_world(Bench(n_true=512, d=64, parent_scaling=False, correlation=False))
+    world = new_world(SynthSAEBench(n_true=512, d=64, parent_scaling=False, correlation=False))
     assert (world.firing.trees, world.firing.scale_by_parent, world.n_true) == (4, False, 512)
     assert int((world.truth.parents >= 0).sum()) == 4 * 84
 
 
-def test_published_figures_stand_beside_their_own_shape_only():
-    assert published(Bench(), "matryoshka", 25.0) == {"saelens_f1": 0.879, "saelens_mcc": 0.793, "mcc": 0.793}
-    assert not published(Bench(), "topk", 25.0)
-    assert not published(Bench(), "matryoshka", 26.0)
-    assert not published(Bench(width=1024), "matryoshka", 25.0)
+def test_published_figures_stand_beside_their_own_shape_only(tmp_path_factory):
+    whole = SynthSAEBench()
+    assert published(whole, "matryoshka", 25.0) == {"saelens_f1": 0.879, "saelens_mcc": 0.793, "mcc": 0.793}
+    assert not published(whole, "topk", 25.0)
+    assert not published(whole, "matryoshka", 26.0)
+    assert not published(replace(whole, m=1024), "matryoshka", 25.0)
     assert all(np.shape(pair) == (2, 7) for pair in synthsaebench.PUBLISHED.values())
+    table = checked(tmp_path_factory, STUDY)[2].with_columns(x=pl.col("x").replace({1.0: 20.0, 2.0: 25.0}))
+    shown = scores(replace(whole, seeds=2, l0=(20.0, 25.0)), synthsaebench.SAELENS, "", table)
+    recipes, f1 = (list(shown.columns[i].cells) for i in (0, 2))
+    assert [value for name, value in zip(map(str, recipes), f1, strict=True) if "published" in name] == [
+        "0.861",
+        "0.879",
+    ]
+    figure, drawn = Figure("", [Lines(y="saelens_f1", marks=(Published("saelens_f1"),))]), []
+    for l0 in ((20.0, 25.0), (25.0,)):
+        (axes,) = figure.draw(table.filter(pl.col("x").is_in(l0)), replace(whole, l0=l0)).axes
+        drawn.append([[float(y) for y in line.get_ydata()] for line in axes.lines if line.get_linestyle() == ":"])
+    assert drawn == [[[0.861, 0.879], []], [[0.879, 0.879], []]]
 
 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         (["--recipes", "ista"], "--recipes must be one of"),
-        (["--l0", 99], "--l0 must be in (0, width=40]; got (99.0,): lower it or raise width"),
+        (["--l0", 99], "--l0 must be in (0, m=40]; got (99.0,): lower it or raise --m"),
+        (["--l0", 2, 2], "--l0 must be numbers that differ; got (2.0, 2.0)"),
         (["--samples", 1], "--samples must be at least the batch of 64"),
+        (["--train.steps", 9], "--samples and --train.steps must be given one at a time"),
         (["--n-true", 10], "--n-true must be at least 128"),
-        (["--resume", "nowhere"], "--resume must be a run folder"),
+        (["--set", "k=3"], "--set must be of what has no flag of its own here; got k: use --l0"),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(monkeypatch, capsys, tmp_path, flags, message):
-    code, said = run(monkeypatch, capsys, *TINY, *flags, "--out", tmp_path)
+    code, said = run(monkeypatch, capsys, synthsaebench, *TINY, *flags, "--out", tmp_path)
     assert code == 2
     assert message in said
     assert not list(tmp_path.iterdir())
 
 
-def test_dry_run_says_what_it_would_do(monkeypatch, capsys, tmp_path):
-    code, said = run(monkeypatch, capsys, *TINY, "--dry-run", "--recipes", "all", "--out", tmp_path)
+def test_a_dry_run_says_which_world_and_which_stacks(monkeypatch, capsys, tmp_path):
+    code, said = run(
+        monkeypatch, capsys, synthsaebench, *TINY, "--dry-run", "--recipes", "all", "--set", "lr=1e-3,3e-4",
+        "--out", tmp_path,
+    )  # fmt: skip
     assert code == 0
-    assert "parent scaling on" in said
-    assert all(f"{name} 6,400 samples x 4 members" in said for name in W.RECIPES)
+    words = " ".join(said.split())
+    assert "parent scaling on" in words
+    assert "6,400 samples, batch 64, lr 0.0003 or 0.001" in words
+    for name in W.RECIPES:
+        assert f"synthsaebench_16k/{name}/lr=0.001 6,400 samples x 2 seeds" in words
     assert not list(tmp_path.iterdir())

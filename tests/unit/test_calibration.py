@@ -45,8 +45,8 @@ def test_what_was_tried_is_kept(tmp_path):
         return 100 / value**2
 
     with pytest.raises(KeyboardInterrupt):
-        calibrated(l0_at, 4.0, 1.0, trials=9, kept=path)
+        calibrated(l0_at, 4.0, 1.0, trials=9, path=path)
     assert json.loads(path.read_text()) == [[1.0, 100.0], [2.0, 25.0]]
-    found = calibrated(l0_at, 4.0, 1.0, trials=9, kept=path)
+    found = calibrated(l0_at, 4.0, 1.0, trials=9, path=path)
     assert calls[3] == 4.0
     assert found == calibrated(lambda value: 100 / value**2, 4.0, 1.0, trials=9)

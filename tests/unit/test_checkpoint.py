@@ -14,7 +14,7 @@ import synthetic as S
 import workbench as W
 from synthetic.base import storage
 from synthetic.source import Batch, Codes
-from workbench.training.checkpoint import exact, identity, load_checkpoint, save_checkpoint
+from workbench.training.checkpoint import exact, identity, load_checkpoint, save_checkpoint, started
 
 WORLD = S.SparseMixture(n_true=12, d=8)
 SHORT = W.TrainConfig(steps=12, batch=8)
@@ -111,8 +111,11 @@ def test_every_tensor_of_a_checkpoint_is_looked_at_before_one_is_used(tmp_path, 
 
 def test_a_checkpoint_of_another_version_is_refused(tmp_path):
     storage.write_tensors(tmp_path / "c", {"silent": torch.zeros(1)}, {"about": "{}", "progress": "{}"})
-    with pytest.raises(ValueError, match=r"checkpoint .*: format must be 2; got 1, another version's: delete it to st"):
-        continued(tmp_path / "c", WORLD)
+    for opens in (started, lambda path: continued(path, WORLD)):
+        with pytest.raises(
+            ValueError, match=r"checkpoint .*: format must be 2; got 1, another version's: delete it to"
+        ):
+            opens(tmp_path / "c")
 
 
 def test_records_are_not_in_the_header(tmp_path):

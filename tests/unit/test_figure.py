@@ -9,21 +9,21 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgba
 
-from experiments.columns import tidied
 from experiments.curves import Column, curves
 from workbench.study.figure import PAPER, Figure, captioned, save
 from workbench.study.panels import COLOURS, Axis, Dots, Heat, Leads, Lines, Points, look
+from workbench.study.table import tidy
 
 ARMS = ("topk", "relu")
 ROWS = [
-    {"place": "here", "x": x, "arm": arm, "seed": s, "k": k, "metric": metric, "value": 0.1 * s + 0.2 * x - 0.1 * i}
+    {"place": "here", "x": x, "arm": arm, "seed": s, "n_true": 64, "d": 32, "m": 128, "k": 4.0, "step": 500}
+    | {"metric": metric, "kind": kind, "value": 0.1 * s + 0.2 * x - 0.1 * i}
     for i, arm in enumerate(ARMS)
     for x in (1.0, 2.0)
     for s in (0, 1, 2)
-    for k in (4.0,)
-    for metric in ("mcc", "fvu", "mcc_null")
+    for metric, kind in (("mcc", "score"), ("fvu", "score"), ("mcc", "null"))
 ]
-TABLE = tidied(pl.DataFrame(ROWS), n_true=64, d=32, m=128, step=500)
+TABLE = tidy(ROWS, "mine")
 
 
 @pytest.fixture

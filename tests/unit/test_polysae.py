@@ -195,5 +195,5 @@ def test_the_oracle_of_more_features_than_dimensions_holds_the_truth_too():
 
 @pytest.mark.parametrize("settings", [{"k": 0}, {"rank2": -1}, {"rank1": [2, 3]}, {"rank2": [1, 2]}, {"rank1": -1}])
 def test_what_cannot_be_is_refused(settings):
-    with pytest.raises(ValueError, match=r"PolySAE\.(k|rank[123]) must be"):
+    with pytest.raises(ValueError, match=r"polysae\.(k|rank[123]) must be"):
         W.create("polysae", D, M, **settings)

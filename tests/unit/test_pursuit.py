@@ -302,7 +302,7 @@ def test_the_gram_matrix_follows_the_weights():
         train(sae, _WORLD, _SHORT)
         with torch.no_grad():
             quick = sae.encode(x)
-        kept = sae._gram
+        kept = sae.encoder._gram
         assert kept is not None
         assert_close(kept[1], sae.W_dec.detach() @ sae.W_dec.detach().mT)
         assert_close(quick, sae.encode(x).detach(), atol=1e-5, rtol=0)  # with gradient: by residuals

@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from experiments.columns import tidied
 from workbench.study.questions import (
     Crossing,
     Interval,
@@ -20,7 +19,7 @@ from workbench.study.questions import (
     verdict,
 )
 from workbench.study.selection import best, nearest_l0
-from workbench.study.table import Medians
+from workbench.study.table import Medians, tidy
 
 
 def test_interval_by_hand():
@@ -70,8 +69,7 @@ def test_sign_change_by_hand():
 def study(rows):
     """A table of place, x, arm, setting, world_seed, seed, metric, value."""
     names = ("place", "x", "arm", "setting", "world_seed", "seed", "metric", "value")
-    frame = pl.DataFrame(rows, schema=list(names), orient="row", infer_schema_length=None)
-    return tidied(frame)
+    return tidy([dict(zip(names, row, strict=True)) for row in rows], "mine")
 
 
 def weights(arm, metric, values, place="here", x=0.0, setting=None, world=None):
@@ -154,9 +152,10 @@ def test_a_setting_is_picked_by_its_l0():
 
 
 def test_medians_stand_over_chance():
-    chance = [("here", 0.0, "A", None, None, s, "mcc_null", 0.25) for s in (0, 1)]
+    own = {"place": "here", "x": 0.0, "arm": "A", "metric": "mcc", "kind": "null", "value": 0.25}
+    chance = [own | {"seed": seed} for seed in (0, 1)]
     table = Medians("t", {"mcc": "MCC"}, by=("place", "x", "arm")).of(
-        study([(*row[:6], row[6], row[7]) for row in TABLE.select(COLUMNS).iter_rows()] + chance)
+        tidy([*TABLE.iter_rows(named=True), *chance], "t")
     )
     rows = list(zip(*(list(column.cells) for column in table.columns), strict=True))
     assert rows == [
@@ -166,6 +165,3 @@ def test_medians_stand_over_chance():
         ("", "1", "A", ".50"),
         ("", "", "B", ".75"),
     ]
-
-
-COLUMNS = ["place", "x", "arm", "setting", "world_seed", "seed", "metric", "value"]

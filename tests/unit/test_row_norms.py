@@ -26,13 +26,13 @@ ALONE_OR_STACKED = pytest.mark.parametrize("seed", [0, [0, 1]], ids=["alone", "s
 def stretched(name, seed, equal=False, **settings):
     """A variant with biases, thresholds and rows of many norms, or of one, a row of norm 0 among the many."""
     sae = W.create(name, 8, 20, seed=seed, **settings).eval()
-    rng = S.stream(5, "stretch")
-    for parameter in ("b_enc", "b_gate", "b_mag", "b_dec"):
-        if parameter in sae._parameters:
-            sae.tensor(parameter).copy_(0.1 * torch.randn(sae.tensor(parameter).shape, generator=rng))
+    rng, parameters = S.stream(5, "stretch"), dict(sae.named_parameters())
+    for name_of in ("b_enc", "b_gate", "b_mag", "b_dec"):
+        if name_of in parameters:
+            parameters[name_of].copy_(0.1 * torch.randn(parameters[name_of].shape, generator=rng))
     for threshold in ("threshold", "guess_threshold"):
-        if hasattr(sae, threshold):
-            getattr(sae, threshold).fill_(0.4)
+        if threshold in sae.state_dict():
+            sae.tensor(threshold).fill_(0.4)
     if name != "polysae":
         factor = torch.rand(*sae.shape, 20, 1, generator=rng) + 0.5
         factor[..., 3, :] = float(name in FOLDED)  # tied: a latent of norm 0 stays
@@ -49,7 +49,7 @@ def held(sae):
         if sae.name == "bias_adaptation":
             sae.step.fill_(1e-12)
         if sae.name == "lista":
-            sae._iterate(500)
+            sae.encoder._iterate(sae.W_dec, 500)
     return sae
 
 

@@ -29,6 +29,7 @@ from workbench.parts import (
     objectives,
 )
 from workbench.settings import memory_for
+from workbench.training.ceiling import trained_oracle
 
 # --- messages --------------------------------------------------------------------------------------------------------
 
@@ -349,6 +350,20 @@ def test_the_ceiling_is_out_of_reach_of_an_untrained_sae():
     assert found["recall@.9"] == 1.0
     assert found["mcc"] == pytest.approx(1.0)
     assert found["f1"] > untrained["f1"] + 0.3
+
+
+def test_ceiling_oracle_and_features_take_a_worlds_name():
+    short, toy = W.TrainConfig(steps=5, batch=32, normalise=False), W.find_source("toy")
+    by_name, by_world = (W.ceiling("topk", world, short, n=200, k=2) for world in ("toy", toy))
+    assert by_name == by_world
+    assert torch.equal(trained_oracle("topk", "toy", short).W_enc, trained_oracle("topk", toy, short).W_enc)
+    sae = W.create("topk", toy.d, 24)
+    assert W.features(sae, "toy", 200).equals(W.features(sae, toy, 200))
+    for makes in (lambda x: W.ceiling("topk", x), lambda x: trained_oracle("topk", x)):
+        with pytest.raises(
+            ValueError, match=r"(ceiling|trained_oracle)\.world must be a world whose features are known"
+        ):
+            makes(torch.randn(8, 3))
 
 
 def test_training_the_oracle_leaves_its_dictionary_alone():

@@ -8,13 +8,16 @@ import polars as pl
 import pytest
 
 from experiments.recovery import STUDY as RECOVERY
-from experiments.recovery import Recovery
+from experiments.recovery import Recovery, caption
+from synthetic.base.console import Console
+from synthetic.mixture import SparseMixture
 from synthetic.worlds.superposition import toy
-from workbench.metrics import METRICS
+from workbench.metrics import METRICS, evaluate
+from workbench.study.figure import captioned
 from workbench.study.flags import TrainFlags, parsed
 from workbench.study.places import Arm, Place
 from workbench.study.study import Study, carry_out
-from workbench.study.table import COLUMNS, LOW_IS_BETTER, best_settings, differences, grid_of, tidy
+from workbench.study.table import COLUMNS, LOW_IS_BETTER, SCHEMA, best_settings, differences, grid_of, speeds, tidy
 from workbench.study.units import Unit, packed, unpacked
 from workbench.training.config import TrainConfig
 
@@ -35,6 +38,13 @@ class Pluggable(Small):
     """Settings."""
 
     plugin: Path | None = None
+
+
+@dataclass(frozen=True)
+class Sized(Small):
+    """Settings."""
+
+    m: int = 4
 
 
 def places(settings):
@@ -102,6 +112,44 @@ def test_lists_are_axes_crossed_with_seeds(tmp_path):
     )
 
 
+def test_steps_follow_from_samples_and_each_batch_of_a_sweep():
+    """An arm that makes steps of samples sees the batch that --set gives."""
+    settings = Recovery(world=("toy",), variants=("topk",), axis=("samples",), samples=12_800, set=("batch=64,128",))
+    found = {stack.train.batch: stack.train for stack in RECOVERY.units(replace(settings, ceilings=False))}
+    assert {batch: train.steps for batch, train in found.items()} == {64: 200, 128: 100}
+    assert found[64].checkpoint_every == 20
+    large = SparseMixture(n_true=2048, d=8)
+    assert Recovery(samples=10_240).training(large) == {"steps": 10, "batch": 1024, "lr": 3e-4, "checkpoint_every": 1}
+    assert Recovery(samples=10_240, set=("batch=128",)).training(large)["steps"] == 80
+    assert Recovery(set=("steps=4000",)).training(large)["checkpoint_every"] == 400
+
+
+def test_a_caption_lists_what_the_sweep_varies():
+    train, texts = TrainConfig(steps=3, batch=16, lr=3e-3), ("lr=0.001,0.01", "m=8,16", "k=2,4")
+    settings = Small(train=train, set=texts)
+    about = "batch {train[batch]}, Adam {train[lr]:g}, {seeds} seeds"
+    empty = pl.DataFrame(schema=SCHEMA)
+    assert captioned(about, empty, settings) == "batch 16, Adam 0.001 or 0.01, 2 seeds"
+    assert captioned(about, empty, replace(settings, set=())) == "batch 16, Adam 0.003, 2 seeds"
+    assert captioned("m = {m}, {seeds} seeds", empty, Sized(set=texts)) == "m = 8 or 16, 2 seeds"
+    swept = Recovery(world=("toy",), variants=("topk", "relu"), axis=("samples",), samples=1280, set=("batch=64,128",))
+    assert "; m = 32, 1,280 samples, batch 64 or 128, lr 0.003; each arm at its setting of the best" in caption(swept)
+    assert "each arm" not in caption(replace(swept, set=()))
+
+
+def test_every_setting_of_an_arm_has_its_own_speed():
+    stacks = [("topk", "lr=0.1", [0, 1], 2.0), ("topk", "lr=0.2", [0, 1], 4.0), ("topk", "lr=0.2", [2], 1.0)]
+    stacks += [("relu", None, [0, 1], 5.0)]
+    rows = []
+    for arm, setting, seeds, seconds in stacks:
+        about = {"place": "toy", "arm": arm, "step": 10}
+        rows.append(about | {"setting": setting, "metric": "seconds", "value": seconds})
+        for grid in ("l1=1", "l1=2") if arm == "relu" else (setting,):
+            rows += [about | {"setting": grid, "seed": s, "metric": "samples", "value": 100.0} for s in seeds]
+    wanted = {("topk", "lr=0.1"): "50 x 2", ("topk", "lr=0.2"): "40 x 1.5", ("relu", None): "20 x 4"}
+    assert speeds(tidy(rows, "small")) == wanted
+
+
 @pytest.mark.parametrize(
     ("texts", "said"),
     [
@@ -165,6 +213,19 @@ def test_a_run_grows_by_a_single_setting(tmp_path):
     begun = carried(tmp_path, set=("k=1",))
     grown = carried(tmp_path, set=("k=4",), resume=begun.run.folder).table
     assert set(norms(grown, arm="topk").select("setting", "k").rows()) == {("k=1", 1.0), ("k=4", 4.0)}
+
+
+def test_a_seed_that_is_trained_alone_is_told_what_it_has_not(tmp_path, capsys):
+    begun = carried(tmp_path)
+    for seeds, said in ((3, True), (4, False)):
+        settings = replace(begun.settings, resume=begun.run.folder, seeds=seeds, dry_run=True)
+        carry_out(STUDY, settings, Console())
+        assert ("seed 2 is trained alone: scores between seeds" in capsys.readouterr().out) == said
+    evaluated = replace(STUDY, measure=lambda sae, place, settings: evaluate(sae, place.source, n=100))
+    grown = carry_out(evaluated, Small(out=tmp_path / "scored"))
+    grown = carry_out(evaluated, replace(grown.settings, resume=grown.run.folder, seeds=3)).table
+    assert set(grown.filter(metric="mcc", kind="score")["seed"]) == {0, 1, 2}
+    assert set(grown.filter(metric="consistency", kind="score")["seed"]) == {0, 1}
 
 
 def test_what_a_result_depends_on_stays(tmp_path):

@@ -611,7 +611,7 @@ def test_resample_rewrites_dead_latents_only():
     for name, mask in (("W_enc", dead[:, None, :]), ("W_dec", dead[..., None]), ("b_enc", dead)):
         live = ~mask.expand_as(before[name])
         assert torch.equal(sae.state_dict()[name][live], before[name][live])
-        assert bool((adam.state[getattr(sae, name)]["exp_avg"][live] != 0).any())
+        assert bool((adam.state[sae.tensor(name)]["exp_avg"][live] != 0).any())
 
 
 def test_resample_prefers_what_is_explained_worst_and_makes_no_twins():

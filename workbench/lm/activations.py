@@ -13,17 +13,11 @@ from torch import Tensor
 
 from synthetic.base.errors import must, pick
 from synthetic.base.streams import stream
+from synthetic.rows import Rows
 from synthetic.source import Finite
 from workbench.lm.hooks import HookPoint
 from workbench.lm.packing import PAD, Sequences
 from workbench.lm.store import ActivationStore
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Activations without known causes."""
-
-    x: Float[Tensor, "n d"]
 
 
 @dataclass(frozen=True)

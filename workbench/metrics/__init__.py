@@ -79,7 +79,8 @@ def _rows_or_source(x: Any, n: int) -> Source | Tensor:
     """Activations that somebody has already as rows, each of which counts once; any other source."""
     source = as_source(x)
     if isinstance(source, ArrayRows | PassRows | IteratorRows):
-        return torch.cat((source if isinstance(source, ArrayRows) else source.first(n)).parts)
+        parts = (source if isinstance(source, ArrayRows) else source.first(n)).parts
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
     return source
 
 

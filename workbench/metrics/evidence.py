@@ -258,10 +258,11 @@ class Evidence:
         return float((~self.live).double().mean())
 
 
-def known_world(where: str, x: Any) -> Any:
-    """A world, or the one of a name, whose features are known; refuses other sources."""
+def known_world(where: str, x: Any, d: int | None = None) -> Any:
+    """A world, or the one of a name, whose features are known; refuses other sources, and those not of an SAE's d."""
     world = as_source(x)
     must(truth_of(world) is not None, where, "a world whose features are known", type(world).__name__, "pass one")
+    must(d in (None, world.d), where, f"of dimension {d}, the SAE's", world.d, "pass the SAE's own world")
     return world
 
 

@@ -11,11 +11,10 @@ from scipy.stats import beta
 from torch import Tensor
 
 from synthetic.base.errors import must
-from synthetic.source import Source
-from workbench.metrics.codings import OwnEncoder
+from workbench.metrics.codings import settings_of
 from workbench.metrics.detection import scores as detection_scores
 from workbench.metrics.evidence import Evidence, collect, known_world
-from workbench.metrics.hierarchy import MIXES, RELATES, TRACKS, parts
+from workbench.metrics.hierarchy import MIXES, TRACKS, pairs
 from workbench.metrics.intervals import newcombe, wilson
 from workbench.metrics.matching import cosines
 from workbench.metrics.scores import labels
@@ -84,9 +83,7 @@ LATENT_COLUMNS: dict[str, Any] = _LABELS | {
 }
 
 
-def features(
-    sae: SAE, world: Source, n: int = 50_000, seed: int = 1, true_dictionary: SAE | None = None
-) -> pl.DataFrame:
+def features(sae: SAE, world: Any, n: int = 50_000, seed: int = 1, true_dictionary: SAE | None = None) -> pl.DataFrame:
     """One row a member and true feature of a world: how it fires, which latent stands for it, and what went wrong.
 
     status: "dead" where its latent never fires; "found" at |cos| >= .9 with it; "chance" where no latent is nearer than
@@ -102,7 +99,7 @@ def features(
 
     Args:
         sae: an SAE or a stack.
-        world: with a truth.
+        world: with a truth, or its name or folder.
         n: samples; rare features ask for more.
         seed: of the stream "evaluate".
         true_dictionary: a single trained `workbench.oracle` of the same variant, for the column `true_f1`.
@@ -113,12 +110,11 @@ def features(
     truth_f1 = None
     if true_dictionary is not None:
         truth_f1 = _f1(_evidence(true_dictionary, world, n, seed, "features.true_dictionary")[0])
-    coding = OwnEncoder(sae)
-    every = [_features(own, truth_f1) for own in members]
-    return _frame(every, labels(coding.settings, coding.shape), FEATURE_COLUMNS)
+    neighbours = _neighbours(members[0].truth.features)
+    return _frame(sae, [_features(member, neighbours, truth_f1) for member in members], FEATURE_COLUMNS)
 
 
-def latents(sae: SAE, world: Source, n: int = 50_000, seed: int = 1) -> pl.DataFrame:
+def latents(sae: SAE, world: Any, n: int = 50_000, seed: int = 1) -> pl.DataFrame:
     """One row a member and latent: how often it fires, its nearest features, and its row as a sum of features.
 
     nearest, second: the features of largest |cos|, with signed cosines; chance: 95 % quantile of the largest |cos| of a
@@ -126,8 +122,7 @@ def latents(sae: SAE, world: Source, n: int = 50_000, seed: int = 1) -> pl.DataF
     pursuit on the true features, up to five terms of at least .1; rest: norm of what five terms leave.
     """
     members = _evidence(sae, world, n, seed, "latents")
-    coding = OwnEncoder(sae)
-    return _frame([_latents(own) for own in members], labels(coding.settings, coding.shape), LATENT_COLUMNS)
+    return _frame(sae, [_latents(member) for member in members], LATENT_COLUMNS)
 
 
 def chance_cosine(count: int, d: int, level: float = 0.95) -> float:
@@ -138,16 +133,15 @@ def chance_cosine(count: int, d: int, level: float = 0.95) -> float:
     return float(beta.ppf(level ** (1 / count), 0.5, (d - 1) / 2) ** 0.5) if d > 1 else 1.0
 
 
-def _evidence(sae: SAE, world: Source, n: int, seed: int, where: str) -> list[Evidence]:
-    world = known_world(f"{where}.world", world)
+def _evidence(sae: SAE, world: Any, n: int, seed: int, where: str) -> list[Evidence]:
+    world = known_world(f"{where}.world", world, sae.d)
     must(n >= 1, f"{where}.n", "at least 1", n, "draw some samples")
-    must(world.d == sae.d, f"{where}.world", f"of dimension {sae.d}, the SAE's", world.d, "pass the SAE's own world")
     return collect(sae, world, n, seed)
 
 
-def _frame(every: list[dict[str, list[Any]]], about: list[dict[str, Any]], columns: dict[str, Any]) -> pl.DataFrame:
+def _frame(sae: SAE, every: list[dict[str, list[Any]]], columns: dict[str, Any]) -> pl.DataFrame:
     frames = []
-    for table, label in zip(every, about, strict=True):
+    for table, label in zip(every, labels(settings_of(sae), sae.shape), strict=True):
         size = len(next(iter(table.values())))
         frames.append(pl.DataFrame({name: [v] * size for name, v in label.items()} | table, schema=columns))
     return pl.concat(frames)
@@ -180,18 +174,11 @@ class _Edges:
 
 def _edges(evidence: Evidence) -> _Edges:
     """All pairs whose parent has a latent at |cos| >= .5 and in which both cases came up."""
-    own, latent_of = evidence.features, evidence.geometry.latent_of
-    child = (evidence.truth.parents >= 0).nonzero().squeeze(1)
-    parent = evidence.truth.parents[child]
-    both, alone = own.fires[child], own.fires[parent] - own.fires[child]
-    kept = (evidence.geometry.cosine_of.abs()[parent] >= RELATES) & (both > 0) & (alone > 0)
-    child, parent, both, alone = child[kept], parent[kept], both[kept], alone[kept]
-    rows = evidence.decoder[latent_of[parent]] * evidence.geometry.cosine_of[parent].sign()[:, None]
-    directions = evidence.truth.features.double()
-    p, c = parts(rows, directions[parent], directions[child])
-    silent_with = both - own.hits_with_child[child]
-    silent_without = alone - (own.hits[parent] - own.hits_with_child[child])
-    return _Edges(child, parent, silent_with, both, silent_without, alone, ratio(c, p.abs() + c.abs(), 0.0))
+    both = pairs(evidence, child_too=False)
+    silent_with, silent_without = both.with_child - both.hits_with, both.without_child - both.hits_without
+    hedging = ratio(both.c, both.p.abs() + both.c.abs(), 0.0)
+    counts = (silent_with, both.with_child, silent_without, both.without_child)
+    return _Edges(both.child, both.parent, *counts, hedging)
 
 
 def _mixtures(evidence: Evidence) -> tuple[Int[Tensor, "m t"], Float[Tensor, "m t"], Float[Tensor, " m"]]:
@@ -205,20 +192,19 @@ def _neighbours(directions: Float[Tensor, "n d"]) -> tuple[Float[Tensor, " n"], 
     """Largest |cos| of each direction with another, and which one; 0 and -1 where there is no other."""
     if len(directions) < 2:
         return torch.zeros(len(directions)), torch.full((len(directions),), -1)
-    tops = []
+    tops, rows = [], unit_rows(directions.double())
     for start in range(0, len(directions), 1024):
-        block = cosines(directions[start : start + 1024], directions).abs()
+        block = (rows[start : start + 1024] @ rows.T).abs()
         block[torch.arange(len(block)), torch.arange(start, start + len(block))] = -1.0
         tops.append(block.max(1))
     return torch.cat([top.values for top in tops]), torch.cat([top.indices for top in tops])
 
 
-def _features(evidence: Evidence, truth_f1: Tensor | None) -> dict[str, list[Any]]:
+def _features(evidence: Evidence, neighbours: tuple[Tensor, Tensor], truth_f1: Tensor | None) -> dict[str, list[Any]]:
     """Columns of one member."""
     own, geometry, truth = evidence.features, evidence.geometry, evidence.truth
     precision, recall, f1 = detection_scores(own.hits, evidence.matched_fires, own.fires)
     recall_low, recall_high = wilson(own.hits, own.fires)
-    coherence, neighbour = _neighbours(truth.features)
     tracking = evidence.live & (geometry.nearest_cosine >= TRACKS)
     followers = torch.bincount(geometry.nearest[tracking], minlength=truth.n_true)
     similar = cosines(evidence.decoder, truth.features)
@@ -230,8 +216,8 @@ def _features(evidence: Evidence, truth_f1: Tensor | None) -> dict[str, list[Any
         "rate": truth.rates.double(),
         "firings": own.fires.long(),
         "magnitude": _absent(ratio(own.h_sum, own.fires)),
-        "coherence": coherence,
-        "neighbour": _index(neighbour),
+        "coherence": neighbours[0],
+        "neighbour": _index(neighbours[1]),
         "parent": _index(truth.parents),
         "latent": _index(latent),
         "cosine": _absent(torch.where(latent >= 0, geometry.cosine_of, torch.nan)),

@@ -29,6 +29,47 @@ def parts(
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """Parents and children that came up in both cases: how often each, and the parent's latent in them."""
+
+    child: Int[Tensor, " e"]
+    parent: Int[Tensor, " e"]
+    with_child: Float[Tensor, " e"]
+    """samples in which both fire"""
+    without_child: Float[Tensor, " e"]
+    """... in which the parent fires alone"""
+    hits_with: Float[Tensor, " e"]
+    """... in which both and the parent's latent fire"""
+    hits_without: Float[Tensor, " e"]
+    p: Float[Tensor, " e"]
+    """coefficient of the parent's direction in the parent's row"""
+    c: Float[Tensor, " e"]
+    """... of the child's"""
+
+
+def pairs(evidence: Evidence, child_too: bool) -> Pairs:
+    """All pairs whose parent, and where asked for whose child too, has a latent at |cos| >= .5."""
+    sums, truth = evidence.features, evidence.truth
+    child = (truth.parents >= 0).nonzero().squeeze(1)
+    parent = truth.parents[child]
+    both, alone = sums.fires[child], sums.fires[parent] - sums.fires[child]
+    tracked = evidence.geometry.cosine_of.abs() >= RELATES  # 0 for features without a latent
+    counts = tracked[parent] & (both > 0) & (alone > 0)
+    kept = counts & tracked[child] if child_too else counts
+    child, parent, both, alone = child[kept], parent[kept], both[kept], alone[kept]
+    hits = sums.hits_with_child[child]
+    shares = _parts_of(evidence, parent, child)
+    return Pairs(child, parent, both, alone, hits, sums.hits[parent] - hits, *shares)
+
+
+def _parts_of(evidence: Evidence, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Coefficients of two features' directions in the row of the first one's latent."""
+    geometry, features = evidence.geometry, evidence.truth.features.double()
+    rows = evidence.decoder[geometry.latent_of[first]] * geometry.cosine_of[first].sign()[:, None]
+    return parts(rows, features[first], features[second])
+
+
+@dataclass(frozen=True)
 class Edges:
     """One entry for each parent-child pair that fired and whose latents match both at |cos| >= .5."""
 
@@ -44,28 +85,13 @@ class Edges:
 
 def edges(evidence: Evidence) -> Edges:
     """Every scored parent-child edge."""
-    truth, latent_of = evidence.truth, evidence.geometry.latent_of
-    child = (truth.parents >= 0).nonzero().squeeze(1)
-    parent = truth.parents[child]
-    both, alone = evidence.features.fires[child], evidence.features.fires[parent] - evidence.features.fires[child]
-    tracked = evidence.geometry.cosine_of.abs() >= RELATES  # 0 for features without a latent
-    kept = tracked[child] & tracked[parent] & (both > 0) & (alone > 0)
-    child, parent, both, alone = child[kept], parent[kept], both[kept], alone[kept]
-    with_child = evidence.features.hits_with_child[child]
-    without = evidence.features.hits[parent] - with_child
-    v_parent, v_child = truth.features[parent].double(), truth.features[child].double()
-
-    def rows(feature: Tensor) -> Tensor:
-        sign = evidence.geometry.cosine_of[feature].sign()
-        return evidence.decoder[latent_of[feature]] * sign[:, None]
-
-    p, c = parts(rows(parent), v_parent, v_child)
-    c2, p2 = parts(rows(child), v_child, v_parent)
+    both = pairs(evidence, child_too=True)
+    c2, p2 = _parts_of(evidence, both.child, both.parent)
     return Edges(
-        child=child,
-        parent=parent,
-        absorption=without / alone - with_child / both,
-        hedging=ratio(c, p.abs() + c.abs()),
+        child=both.child,
+        parent=both.parent,
+        absorption=both.hits_without / both.without_child - both.hits_with / both.with_child,
+        hedging=ratio(both.c, both.p.abs() + both.c.abs()),
         tilt=ratio(p2, p2.abs() + c2.abs()),
     )
 

@@ -62,11 +62,11 @@ class Scores(dict[str, Any]):
         Args:
             ceiling: scores of the true dictionary, as `workbench.ceiling` returns them.
         """
-        parts = []
+        parts, about = [], labels(self.settings, self.shape)
         for name in self.metrics:
             levels = {"value": self[name], "chance": self.get(f"{name}_null"), "ceiling": (ceiling or {}).get(name)}
             columns = {what: self._flat(value) for what, value in levels.items()}
-            for i, label in enumerate(labels(self.settings, self.shape)):
+            for i, label in enumerate(about):
                 parts.append(label | {"metric": name} | {what: value[i] for what, value in columns.items()})
         return pl.DataFrame(parts, schema=COLUMNS)
 

@@ -156,7 +156,7 @@ class Coded:
 
     latents: Latents
     evidence: Float[Tensor, "*s n m"] | None
-    """a number a latent that is linear in x, from which it was selected; without gradient where latents carry it"""
+    """pre-activations, products with columns of W_enc; without gradient where latents carry it"""
     seen: Tensor
     """what the last product with W_enc took, (*b, n, d) or (*s, n, d)"""
 
@@ -257,7 +257,7 @@ class Pass:
         found, advice = self.coded.evidence, "use an encoder that selects from a product with W_enc"
         where = f"evidence of {type(self.encoder).__name__}"
         if found is None:
-            must(False, where, "a number a latent that is linear in x", "none", advice)
+            must(False, where, "pre-activations", "none", advice)
             raise AssertionError
         return found
 

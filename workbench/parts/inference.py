@@ -70,7 +70,7 @@ def nnls(x: Float[Tensor, "n d"], rows: Float[Tensor, "m d"], allowed: Tensor | 
 
     Source: Lawson and Hanson (1974), active sets, for all x at once.
     """
-    return _program(x, rows, 0.0, allowed, None)
+    return _program(x, rows @ rows.T, x @ rows.T, allowed, None)
 
 
 @torch.no_grad()
@@ -98,7 +98,8 @@ def nn_lasso(
     Source: Beck and Teboulle (2009), FISTA; the second stage is ours.
     """
     must(penalty > 0, "nn_lasso.penalty", "above 0", penalty, 'give a share of a usual magnitude, or use "nnls"')
-    gram, target = rows @ rows.T, x @ rows.T - penalty
+    gram, dots = rows @ rows.T, x @ rows.T
+    target = dots - penalty
     step = 1 / float(torch.linalg.eigvalsh(gram)[-1].clamp_min(1e-300))
     f = y = torch.zeros_like(target)
     t = 1.0
@@ -106,8 +107,8 @@ def nn_lasso(
         nearer, t_next = (y - step * (y @ gram - target)).relu(), (1 + (1 + 4 * t * t) ** 0.5) / 2
         y, f, t = nearer + (t - 1) / t_next * (nearer - f), nearer, t_next
     if exact:
-        f = _program(x, rows, penalty, None, f)
-    return _program(x, rows, 0.0, f > 0, None) if debias else f
+        f = _program(x, gram, target, None, f)
+    return _program(x, gram, dots, f > 0, None) if debias else f
 
 
 @torch.no_grad()
@@ -129,12 +130,11 @@ def violation(
 
 
 def _program(
-    x: Tensor, rows: Tensor, penalty: float, allowed: Tensor | None, start: Tensor | None
+    x: Float[Tensor, "n d"], gram: Tensor, target: Tensor, allowed: Tensor | None, start: Tensor | None
 ) -> Float[Tensor, "n m"]:
-    """argmin over f >= 0 of |x - f W|^2 / 2 + penalty |f|_1, where allowed, in blocks of x."""
-    m, every = len(rows), []
-    gram, target = rows @ rows.T, x @ rows.T - penalty
-    size = max(1, _BLOCK // (m * min(m, 2 * rows.shape[1])))
+    """argmin over f >= 0 of f G f / 2 - <target, f>, where allowed, in blocks of x."""
+    m, every = len(gram), []
+    size = max(1, _BLOCK // (m * min(m, 2 * x.shape[1])))
     for at in range(0, len(x), size):
         block = slice(at, at + size)
         c = target[block]

@@ -17,8 +17,10 @@ from matplotlib.axes import Axes
 
 from synthetic.base.errors import must
 from synthetic.base.storage import replacing, write_text
+from workbench.study.flags import TrainFlags, axes_of
 from workbench.study.panels import MOST_LINES, Drawable, Look, Scene, look
 from workbench.study.selection import Pick, present, rows
+from workbench.study.units import listed
 
 MOST_PANELS = 6
 STYLE: Any = {
@@ -202,7 +204,7 @@ def facts_of(table: pl.DataFrame) -> dict[str, str]:
         values = present(table, column) if column in table.columns else []
         if values:
             shown = [f"{v:g}" if not isinstance(v, str) else v for v in values]
-            facts[name] = f"{max(values):g}" if name == "steps" else _listed(shown)
+            facts[name] = f"{max(values):g}" if name == "steps" else listed(shown)
     scores = table.filter(pl.col("kind") == "score")
     worlds, seeds = (scores[name].drop_nulls().n_unique() for name in ("world_seed", "seed"))
     facts["seeds"] = str(max(seeds, worlds))
@@ -210,10 +212,11 @@ def facts_of(table: pl.DataFrame) -> dict[str, str]:
     return facts
 
 
-def _listed(values: Sequence[str]) -> str:
-    if len(values) <= 4:
-        return " or ".join(filter(None, [", ".join(values[:-1]), values[-1]]))
-    return f"{values[0]} to {values[-1]}"
+class Swept(tuple[Any, ...]):
+    """Values that --set gives one setting; a format of it is one of each."""
+
+    def __format__(self, form: str) -> str:
+        return listed([format(value, form) for value in self])
 
 
 def captioned(template: str, table: pl.DataFrame, settings: Any = None) -> str:
@@ -222,6 +225,9 @@ def captioned(template: str, table: pl.DataFrame, settings: Any = None) -> str:
     options: dict[str, Any] = {}
     if is_dataclass(settings) and not isinstance(settings, type):
         options = asdict(settings)
+        for name, values in (axes_of(settings) if isinstance(settings, TrainFlags) else {}).items():
+            of = options["train"] if name in options["train"] else options if name == "m" else {}
+            of |= {name: Swept(values)} if name in of else {}
     elif isinstance(settings, Mapping):
         options = dict(settings)
     text = template.format(**(facts | options)) if template else ""
@@ -354,21 +360,3 @@ def subplots(
     """
     figure = Drawn(figsize=figsize, layout="constrained")
     return figure, figure.subplots(rows, columns, **shape)
-
-
-def numbers(frame: pl.DataFrame, **at: Any) -> list[float]:
-    """One number a seed, in order: the values of a tidy table where its columns hold what `at` says."""
-    return frame.filter(*(pl.col(name) == value for name, value in at.items())).sort("seed")["value"].to_list()
-
-
-def shared_legend(figure: mpl_figure.Figure, panels: Sequence[Axes], columns: int) -> None:
-    """One legend above a figure, of what its panels label, each label once."""
-    found = {label: line for panel in panels for line, label in zip(*panel.get_legend_handles_labels(), strict=True)}
-    figure.legend(found.values(), found.keys(), loc="outside upper center", ncols=columns, frameon=False)
-
-
-def finish(figure: mpl_figure.Figure, caption: str, stem: Path) -> list[Path]:
-    """Put the caption under a figure; write `stem`.png and .svg."""
-    width = figure.get_size_inches()[0]
-    figure.supxlabel(textwrap.fill(caption, int(14 * width)), fontsize=8, color="0.35", parse_math=False)
-    return save(figure, stem)

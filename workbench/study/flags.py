@@ -217,6 +217,8 @@ def check_settings(settings: RunFlags) -> None:
     must(settings.seeds >= least, "--seeds", f"at least {least}", settings.seeds, advice)
     if isinstance(settings, TrainFlags):
         axes_of(settings)
+    rates = getattr(getattr(settings, "train", None), "lr", 0.0)
+    must(not isinstance(rates, tuple), "--train.lr", "one rate", rates, "make a run for each rate")
     settings.check()
 
 

@@ -17,7 +17,7 @@ from workbench.metrics import evaluate
 from workbench.sae import SAE
 from workbench.settings import must_fit
 from workbench.study.flags import TrainFlags, axes_of
-from workbench.study.units import Report, Row, Unit, setting_text
+from workbench.study.units import Report, Row, Unit, listed, setting_text
 from workbench.training.config import TrainConfig
 from workbench.training.scored import train
 from workbench.training.snapshots import Snapshots
@@ -122,6 +122,7 @@ class Stack(Unit):
         """What all its rows say of place and arm."""
         place, arm, lr = self.place, self.arm, self.train.lr
         source, default = place.source, variant_shelf()[arm.variant].defaults.get("k")
+        k = arm.settings.get("k", None if "k" in arm.grid[0] else default)
         return {
             "place": place.label,
             "x": place.x,
@@ -132,7 +133,7 @@ class Stack(Unit):
             "n_true": source.truth.n_true if isinstance(source, World) else getattr(source, "n_true", None),
             "d": source.d,
             "m": arm.m,
-            "k": arm.settings.get("k", default),
+            "k": k,
             "lr": lr if isinstance(lr, int | float) else None,
             **place.columns,
         }
@@ -184,17 +185,26 @@ def stacks(
         ValueError: --set names what no arm has, or a size does not fit into memory.
     """
     axes = axes_of(settings)
-    pairs = [(place, arm) for place in places for arm in arms(settings, place)]
-    shelf = {name for _, arm in pairs for name in _names(arm)}
+    pairs = [(place, arms(settings, place)) for place in places]
+    shelf = {name for _, own in pairs for arm in own for name in _names(arm)}
     for name in axes:
         pick(name, shelf, "--set")
     for m in axes.get("m", ()):
         whole = isinstance(m, int) and not isinstance(m, bool) and m >= 1
         must(whole, "--set m", "a whole number, at least 1", m, "write --set m=32,64")
-    for place, arm in pairs:
-        own = {name: values for name, values in axes.items() if name in _names(arm)}
-        for values in itertools.product(*own.values()):
-            yield from _stacks(settings, place, arm, dict(zip(own, values, strict=True)))
+    of_train = [name for name in axes if name in TrainConfig.__dataclass_fields__]
+    for place, own in pairs:
+        trained = {(): own}  # arms of each training that --set gives: some make steps of samples and batch
+        for i, arm in enumerate(own):
+            names = [name for name in axes if name in _names(arm)]
+            for values in itertools.product(*(axes[name] for name in names)):
+                chosen = dict(zip(names, values, strict=True))
+                train = {name: chosen[name] for name in of_train}
+                key = tuple(train.values())
+                if key not in trained:
+                    changed = replace(settings, train=replace(settings.train, **train))
+                    trained[key] = arms(changed, place)
+                yield from _stacks(settings, place, trained[key][i], chosen)
 
 
 def _names(arm: Arm) -> set[str]:
@@ -215,6 +225,14 @@ def _stacks(settings: TrainFlags, place: Place, arm: Arm, chosen: dict[str, Any]
     must_fit(f"SAE of {place.label}", place.source.d, arm.m, (members,))
     for group in [seeds] if settings.over == "weights" else [(seed,) for seed in seeds]:
         yield Stack(settings=settings, seeds=group, place=place, arm=arm, train=config, setting=words)
+
+
+def trained_as(units: Sequence[Stack]) -> dict[str, str]:
+    """Latents m, samples, batch and lr of stacks in words for a caption: what --set varies is listed."""
+    found: dict[str, set[Any]] = {"m": {unit.arm.m for unit in units}, "samples": {unit.size for unit in units}}
+    found |= {name: {getattr(unit.train, name) for unit in units} for name in ("batch", "lr")}
+    forms = {"samples": "{:,}", "lr": "{:g}"}
+    return {name: listed([forms.get(name, "{}").format(v) for v in sorted(own)]) for name, own in found.items()}
 
 
 def evaluated(sae: SAE, place: Place, settings: Any) -> Scores:

@@ -168,20 +168,33 @@ def finish_units(
     """
     results: dict[str, Any] = {}
     failed: dict[str, str] = {}
-    jobs = how.pop("jobs", 0)
-    try:
+    jobs, limit = how.pop("jobs", 0), how.pop("limit", None)
+    with resumable(run, again):
         for alone in (False, True):
             own = [unit for unit in units if unit.alone == alone]
             if own:
-                done, wrong = run_units(work, own, run, jobs=1 if alone else jobs, **how)
+                before = len(_recorded(own, run))
+                done, wrong = run_units(work, own, run, jobs=1 if alone else jobs, limit=limit, **how)
                 results, failed = results | done, failed | wrong
+                limit = limit and max(0, limit - len(done) - len(wrong) + before)
+    for name, why in failed.items():
+        console.print(Text.assemble(("failed ", "bold red"), f"{name}: {why}"), soft_wrap=True)
+    return {unit.id: results[unit.id] for unit in units if unit.id in results}, failed
+
+
+@contextmanager
+def resumable(run: Run, again: str) -> Iterator[None]:
+    """Within the block a stop says how to go on: `again` is the command that --resume is added to.
+
+    Raises:
+        Stopped: by Ctrl-C, a dead process or a full disk.
+    """
+    try:
+        yield
     except (KeyboardInterrupt, BrokenProcessPool, OSError) as error:
         by_hand = isinstance(error, KeyboardInterrupt)
         why = "stopped" if by_hand else f"stopped by {type(error).__name__}: {error}"
         raise Stopped(f"{why}; go on with: {again} --resume {run.folder}", 130 if by_hand else 1) from error
-    for name, why in failed.items():
-        console.print(Text.assemble(("failed ", "bold red"), f"{name}: {why}"), soft_wrap=True)
-    return {unit.id: results[unit.id] for unit in units if unit.id in results}, failed
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from workbench.study.panels import Heat
 from workbench.study.places import Arm, Place, Scores, Stack, evaluated, stacks
 from workbench.study.questions import answered
 from workbench.study.run import Run
-from workbench.study.runner import Work, finish_units
+from workbench.study.runner import Work, finish_units, resumable
 from workbench.study.table import best_table, setting_columns, swept_axes, tidy
 from workbench.study.units import Report, Row, Unit, packing, setting_text, unpacked
 
@@ -119,6 +119,17 @@ def grown_units(study: Study[S], stages: Sequence[S]) -> list[Unit]:
     return [unit for units in done.values() for unit in units]
 
 
+def trained_alone(units: Sequence[Unit]) -> Iterator[str]:
+    """A line where a run grows by one seed: scores between seeds are of those of a stack."""
+    stacked = [unit for unit in units if isinstance(unit, Stack) and unit.settings.over == "weights"]
+    alone = {unit.seeds[0] for unit in stacked if len(unit.seeds) == 1 and unit.seeds[0] > 0}
+    for seed in sorted(alone):
+        yield (
+            f"seed {seed} is trained alone: scores between seeds, such as consistency, are of seeds that are trained "
+            "together, and it has none; add two or more at a time to have them"
+        )
+
+
 @dataclass(frozen=True)
 class Outcome(Generic[S]):
     """A study carried out."""
@@ -149,6 +160,8 @@ def carry_out(
     settings, run, stages = opened(settings, study.name)
     for line in study.notes(settings) if study.notes is not None else ():
         console.print(line, style="dim", highlight=False, soft_wrap=True)
+    for line in trained_alone(grown_units(study, stages)):
+        console.print(line, style="dim", highlight=False, soft_wrap=True)
     if settings.dry_run:
         show_plan(console, settings, grown_units(study, stages))
         return None
@@ -162,7 +175,8 @@ def carry_out(
     if study.keep and study.places is not None:
         at_places.saved(run.folder, list(study.places(settings)))
     if study.begin is not None:
-        study.begin(settings, run.folder)
+        with resumable(run, again(study.name, settings)):
+            study.begin(settings, run.folder)
     how = {
         "jobs": settings.jobs,
         "threads": getattr(settings, "threads", 1),

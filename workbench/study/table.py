@@ -115,20 +115,18 @@ def grid_of(table: pl.DataFrame, metric: str, over: tuple[str, str]) -> pl.DataF
     return named.group_by("place", "arm", *over, maintain_order=True).agg(median).sort("place", "arm", *over)
 
 
-def score_table(
-    table: pl.DataFrame, metrics: Sequence[str], title: str, notes: Mapping[str, str] | None = None
-) -> Table:
-    """Scores by arm: median over seeds, their 10-90 % range, chance level and ceiling.
+def score_table(table: pl.DataFrame, metrics: Sequence[str], title: str) -> Table:
+    """Scores by arm and setting: median over seeds, their 10-90 % range, chance level and ceiling; samples a second.
 
     Args:
         table: rows of one place and step.
         metrics: columns.
         title: above.
-        notes: arm -> text of a last column, such as samples a second.
     """
     shown = Table(title=title, caption="median over seeds, their 10 % and 90 % quantiles, chance, ceiling")
     shown.add_column("arm", no_wrap=True)
-    for name in (*metrics, *(["samples/s"] if notes else [])):
+    rates = speeds(table)
+    for name in (*metrics, *(["samples/s"] if rates else [])):
         shown.add_column(name, justify="right")
     for (arm, setting), own in table.group_by("arm", "setting", maintain_order=True):
 
@@ -137,12 +135,33 @@ def score_table(
             found = (match.filter(pl.col("metric") == name)["value"].quantile(share, "linear") for name in metrics)
             return ["" if value is None else f"{value:.3f}" for value in found]
 
-        note = [(notes or {}).get(str(arm), "")] if notes else []
-        shown.add_row(f"{arm} {setting}" if setting else str(arm), *values("score"), *note)
+        rate = [rates.get((str(arm), setting), "")] if rates else []  # type: ignore[arg-type]
+        shown.add_row(f"{arm} {setting}" if setting else str(arm), *values("score"), *rate)
         lines = [("10 %", "score", 0.1), ("90 %", "score", 0.9), ("chance", "null", 0.5), ("ceiling", "ceiling", 0.5)]
         for i, (word, kind, share) in enumerate(lines):
             shown.add_row(f"  {word}", *values(kind, share), style="dim", end_section=i == len(lines) - 1)
     return shown
+
+
+def speeds(table: pl.DataFrame) -> dict[tuple[str, str | None], str]:
+    """Samples a second of each arm and setting of a place, times the members that were trained at once: 12,000 x 5.
+
+    A stack's setting is what its rows have in common, so that those of a grid stand behind one.
+    """
+    last, rates = final(table), {}
+    spent: dict[tuple[str, str | None], list[float]] = {}
+    seen: dict[tuple[str, str | None], list[float]] = {}
+    score = last.filter(pl.col("kind") == "score").select("metric", "arm", "setting", "value")
+    for _, arm, setting, value in score.filter(pl.col("metric") == "seconds").iter_rows():
+        spent.setdefault((arm, setting), []).append(value)
+    for _, arm, setting, value in score.filter(pl.col("metric") == "samples").iter_rows():
+        own = [s for a, s in spent if a == arm and (s is None or f"{setting} ".startswith(f"{s} "))]
+        if own:
+            seen.setdefault((arm, max(own, key=lambda s: len(s or ""))), []).append(value)
+    for stack, samples in seen.items():
+        members, time = len(samples) / len(spent[stack]), sum(spent[stack])
+        rates[stack] = f"{sum(samples) / members / time:,.0f} x {members:g}" if time else ""
+    return rates
 
 
 def differences(one: pl.DataFrame, other: pl.DataFrame) -> str:

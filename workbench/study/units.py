@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from pathlib import Path
@@ -111,6 +111,13 @@ def setting_text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return ",".join(map(setting_text, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def listed(values: Sequence[str]) -> str:
+    """Values in words, the first and the last of many."""
+    if len(values) <= 4:
+        return " or ".join(filter(None, [", ".join(values[:-1]), values[-1]]))
+    return f"{values[0]} to {values[-1]}"
 
 
 def packed(rows: Iterable[Row]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from jaxtyping import Int
 from torch import Tensor
 
 from synthetic.base.streams import stream
-from synthetic.source import World
 from workbench.metrics import evaluate
 from workbench.metrics.evidence import known_world
 from workbench.sae import SAE
@@ -16,7 +15,7 @@ from workbench.training.loop import match_moments, train
 from workbench.variants import create
 
 
-def oracle(name: str, world: World, *, seed: int = 0, of: Int[Tensor, " m"] | None = None, **settings: Any) -> SAE:
+def oracle(name: str, world: Any, *, seed: int = 0, of: Int[Tensor, " m"] | None = None, **settings: Any) -> SAE:
     """A variant with one latent a true feature: W_dec = V and b_dec = b, both frozen; W_enc starts at V^T.
 
     Train it to fit what remains: encoder, biases, thresholds. `of` chooses features, all where None.
@@ -51,15 +50,16 @@ def sign_split(d: int, seed: int = 0) -> SAE:
 
 
 def ceiling(
-    name: str, world: World, config: TrainConfig | None = None, *, n: int = 20_000, seed: int = 0, **settings: Any
+    name: str, world: Any, config: TrainConfig | None = None, *, n: int = 20_000, seed: int = 0, **settings: Any
 ) -> dict[str, Any]:
     """Every metric of the trained oracle: what this variant's encoder could reach if it knew the dictionary."""
+    world = known_world("ceiling.world", world)
     return evaluate(trained_oracle(name, world, config, seed=seed, **settings), world, n, seed + 1)
 
 
 def trained_oracle(
     name: str,
-    world: World,
+    world: Any,
     config: TrainConfig | None = None,
     *,
     seed: int = 0,
@@ -70,6 +70,7 @@ def trained_oracle(
     config = config or TrainConfig(steps=600, batch=128, lr=1e-2, normalise=False)
     if config.normalise:
         raise ValueError("ceiling.config.normalise must be False; got True: the oracle comes with its scale set.")
+    world = known_world("trained_oracle.world", world)
     sae = oracle(name, world, seed=seed, of=of, **settings)
     if any(parameter.requires_grad for parameter in sae.parameters()):
         train(sae, world, config, seed=seed)

@@ -123,8 +123,7 @@ def started(path: Path) -> tuple[TrainConfig, int] | None:
     """The settings of the run that a checkpoint is of, and the steps it has done; None where there is none."""
     if not path.exists():
         return None
-    tensors, metadata = read(path, read_tensors, "checkpoint")
-    must_be_sound(tensors, metadata, path, f"it is damaged; {_ANEW}")
+    tensors = _opened(path)
     config = checked_fields(_object(tensors, "about", path).get("config"), f"{path}: config", {}, _ANEW)
     progress = checked_fields(_object(tensors, "progress", path), f"{path}: progress", {"step": whole(1)}, _ANEW)
     return TrainConfig(**config), progress["step"]
@@ -138,10 +137,7 @@ def load_checkpoint(
     Raises:
         ValueError: the checkpoint is another run's, or damaged, or not of this SAE's shapes; the SAE is as it was.
     """
-    tensors, metadata = read(path, read_tensors, "checkpoint")
-    version = metadata.get("format", "1")
-    must(version == _FORMAT, f"checkpoint {path}: format", _FORMAT, f"{version}, another version's", _ANEW)
-    must_be_sound(tensors, metadata, path, f"it is damaged; {_ANEW}")
+    tensors = _opened(path)
     saved, progress = (_object(tensors, name, path) for name in ("about", "progress"))
     _must_agree(saved, about)
     _must_fit(tensors, sae, path)
@@ -154,6 +150,15 @@ def load_checkpoint(
         if state:
             adam.state[parameter] = {moment: _laid_out(value, parameter) for moment, value in state.items()}
     return tensors["silent"].to(sae.W_dec.device), progress
+
+
+def _opened(path: Path) -> dict[str, Tensor]:
+    """Tensors of a checkpoint of this version, with the sums that were written beside them."""
+    tensors, metadata = read(path, read_tensors, "checkpoint")
+    version = metadata.get("format", "1")
+    must(version == _FORMAT, f"checkpoint {path}: format", _FORMAT, f"{version}, another version's", _ANEW)
+    must_be_sound(tensors, metadata, path, f"it is damaged; {_ANEW}")
+    return tensors
 
 
 def _bytes(content: dict[str, Any]) -> Tensor:

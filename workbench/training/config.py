@@ -132,6 +132,12 @@ class TrainConfig:
         return {round(v) for v in np.geomspace(self.steps, first, self.evaluations)}
 
 
+PROTOCOL = TrainConfig(
+    lr=3e-4, warm_up=0.0, decay=0.0, penalty_warm_up=0.0, clip=1.0, aux_weight=1.0, dead_after=1000, k_anneal=0.5
+)
+"""of the public benchmark SynthSAEBench, but for its length: a constant rate; recipes change it"""
+
+
 def read_config(path: str | Path) -> TrainConfig:
     """The training of a run or SAE: its folder, with a train.json or config.json, or such a file, or a file of fields.
 

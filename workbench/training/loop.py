@@ -66,22 +66,8 @@ def train(
     moves by data at a rate of the variant's own (running thresholds, bias controllers, LISTA's step length). However
     training ends, by itself, by an error or by Ctrl-C, the SAE is then in evaluation mode and has its own k.
 
-    Args:
-        sae: an SAE or a stack, on the device to train on.
-        source: where activations come from: a world or its name, `workbench.lm.activations.Activations`, or what
-            `workbench.rows` takes, such as a tensor, an array, a DataLoader or an iterator.
-        config: settings; defaults where None.
-        seed: of the data.
-        checkpoint: file to keep the run's state in, every `config.checkpoint_every` steps and at the end.
-        resume: continue from `checkpoint` if it exists; the result has the same bits as an unbroken run. The run may
-            have been one of fewer steps: it goes on by the longer schedule, and has other bits where that one's first
-            steps differ (`TrainConfig.unlike`).
-        on_step: called after each step, for a display of the caller's own; where None a bar shows what takes more than
-            two seconds, on a terminal and in a notebook.
-        score: what an evaluation measures; needed where `config.evaluations` is above 0.
-
-    Returns:
-        Records at each evaluation and at the end: the losses of that step's batch, and metrics.
+    Arguments and records are those of `workbench.train`, which gives `score`: needed where `config.evaluations` is
+    above 0.
 
     Raises:
         Diverged: a member's loss is not finite, in a step or after the last one before an evaluation, a checkpoint or
@@ -94,7 +80,7 @@ def train(
     lasting = not any(value.is_inference() for value in sae.state_dict().values())
     must(lasting, "train.sae", "made outside torch.inference_mode", "inference tensors", "make or load it outside")
     aux = not config.aux_k or sae.has_evidence
-    rule = f"0 for {sae.name}, whose encoder gives no number a latent that is linear in x"
+    rule = f"0 for {sae.name}, whose encoder gives no pre-activations"
     must(aux, "TrainConfig.aux_k", rule, config.aux_k, "drop it")
     known = score or not config.evaluations
     must(known, "train.score", "given for activations of unknown causes", "none", "pass it, or set evaluations=0")

@@ -6,15 +6,12 @@ from typing import Any
 
 from synthetic.base.errors import must, pick
 from workbench.sae import SAE
-from workbench.training.config import TrainConfig
+from workbench.training.config import PROTOCOL, TrainConfig
 from workbench.variants import create, variant_shelf
 
 _BENCHMARK = "SynthSAEBench, arXiv 2602.14687, github.com/decoderesearch/synth-sae-bench-experiments"
 _LISTA = "LISTA-Matryoshka, github.com/chanind/claude-auto-research-synthsaebench"
 _SWEEP = "huggingface.co/chanind-goodfire/synthsaebench-full-width-sweep"
-_PROTOCOL = TrainConfig(
-    lr=3e-4, warm_up=0.0, decay=0.0, penalty_warm_up=0.0, clip=1.0, aux_weight=1.0, dead_after=1000, k_anneal=0.5
-)
 _LEVELS = (1 / 32, 1 / 8, 1 / 2, 1.0)
 """128, 512, 2048 and 4096 of 4096 latents"""
 
@@ -137,29 +134,41 @@ def recipe(
     Raises:
         ValueError: unknown recipe (the nearest name is suggested) or an L0 out of range.
     """
-    made = RECIPES[pick(name, RECIPES, "recipe")]
     must(batch >= 1 and samples >= batch, "recipe.samples", f"at least the batch of {batch}", samples, "raise it")
-    targets = [float(v) for v in l0] if isinstance(l0, Sequence) else [float(l0)]
+    targets = l0 if isinstance(l0, Sequence) else [l0]
+    steps = samples // batch
+    settings, rows, changes = recipe_settings(name, d, m, l0=targets, steps=steps)
+    ((setting, _),) = rows[0].items()
+    values: Any = [row[setting] for row in rows]
+    if not isinstance(l0, Sequence):
+        values = values[0]
+    elif not isinstance(seeds, int):
+        values = [[v] for v in values]
+    seed: Any = seeds if isinstance(seeds, int) else list(seeds)
+    sae = create(RECIPES[name].variant, d, m, seed=seed, **settings, **{setting: values})
+    return sae, replace(PROTOCOL, steps=steps, batch=batch, **changes)
+
+
+def recipe_settings(
+    name: str, d: int, m: int, *, l0: Sequence[float | int], steps: int
+) -> tuple[dict[str, Any], list[dict[str, float | int]], dict[str, Any]]:
+    """What `recipe` makes its stack of: settings of the variant, those that take each L0, changes to `PROTOCOL`."""
+    made = RECIPES[pick(name, RECIPES, "recipe")]
+    targets = [float(v) for v in l0]
     fits = bool(targets) and min(targets) > 0 and max(targets) <= m
     must(fits, "recipe.l0", f"in (0, m={m}]", l0, "lower it or raise m")
-    steps = samples // batch
-    config = replace(_PROTOCOL, steps=steps, batch=batch, **made.train)
-    settings = dict(made.settings)
+    settings, train = dict(made.settings), dict(made.train)
     if made.aux:
         levels = len(settings.get("prefixes", (1.0,)))
         share = 1 / (1 + (levels - 1) * settings.get("inner_weight", 1.0))  # the loss is a mean over prefixes
-        config = replace(config, aux_k=max(1, min(d, m) // 2), aux_weight=share)
+        train |= {"aux_k": max(1, min(d, m) // 2), "aux_weight": share}
     if made.resample:
         every = max(1, min(2500, steps // 40))
-        config = replace(config, resample_every=every, dead_after=min(config.dead_after, every))
+        train |= {"resample_every": every, "dead_after": min(train.get("dead_after", PROTOCOL.dead_after), every)}
     if made.start > 1:
-        config = replace(config, k_start=min(float(m), made.start * max(targets)))
+        train["k_start"] = min(float(m), made.start * max(targets))
     if made.l0 == "target_l0":  # in a shorter run thresholds have as far to go
         settings["gain"] = min(0.01, max(3e-4, 20 / steps))
     whole = isinstance(variant_shelf()[made.variant].defaults[made.l0], int)
-    values: Any = [round(v) for v in targets] if whole else targets
-    if not isinstance(l0, Sequence):
-        settings[made.l0] = values[0]
-    else:
-        settings[made.l0] = values if isinstance(seeds, int) else [[v] for v in values]
-    return create(made.variant, d, m, seed=seeds if isinstance(seeds, int) else list(seeds), **settings), config
+    values = [round(v) for v in targets] if whole else targets
+    return settings, [{made.l0: value} for value in values], train

@@ -41,7 +41,8 @@ def train(
         seed: of the data.
         checkpoint: file to keep the run's state in, every `config.checkpoint_every` steps and at the end.
         resume: continue from `checkpoint` if it exists; the result has the same bits as an unbroken run. The run may
-            have been one of fewer steps, see `TrainConfig.unlike`.
+            have been one of fewer steps: it goes on by the longer schedule, and has other bits where that one's first
+            steps differ (`TrainConfig.unlike`).
         on_step: called after each step, for a display of the caller's own or `Snapshots`; where None a bar shows what
             takes more than two seconds, on a terminal and in a notebook.
         score: what an evaluation measures; every metric of the shelf on a world where None.

@@ -61,7 +61,8 @@ class Snapshots:
         self._rows[step] = rows.half().cpu()
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            tensors = {"steps": self.trace.steps, "rows": self.trace.rows}
+            trace = self.trace
+            tensors = {"steps": trace.steps, "rows": trace.rows}
             write_tensors(self.path, tensors, tensor_sums(tensors))  # one entry: several come in any order
 
     @property

@@ -143,7 +143,7 @@ class TwoByTwo:
 @torch.no_grad()
 def two_by_two(
     sae: SAE,
-    world: World,
+    world: Any,
     *,
     n: int = 4000,
     seed: int = 1,
@@ -166,7 +166,7 @@ def two_by_two(
 
     Args:
         sae: trained.
-        world: with a truth.
+        world: with a truth, or its name or folder.
         n: samples scored, and as many others that choose thresholds.
         seed: of both.
         k: picks, in place of the variant's own.
@@ -176,8 +176,7 @@ def two_by_two(
         oracle: what `trained_oracle` gave for this variant and these settings, where it is at hand.
         config: training of the encoder on the true dictionary, as in `ceiling`.
     """
-    world = known_world("two_by_two.world", world)
-    must(world.d == sae.d, "two_by_two.world", f"of dimension {sae.d}, the SAE's", world.d, "pass the SAE's own world")
+    world = known_world("two_by_two.world", world, sae.d)
     must(n >= 2, "two_by_two.n", "at least 2", n, "draw more samples")
     bench = _Bench(world, n, seed_of("two_by_two.seed", seed), sae.W_dec.device)
     pursuit = partial(_pursuit, tol=tol, signed=bench.signed)
@@ -197,11 +196,11 @@ def _learned(
     bench: "_Bench", sae: SAE, k: int | None, pursuit: Callable[..., Any], more: dict[str, Best]
 ) -> tuple[dict[str, Cell], np.ndarray, np.ndarray]:
     """LO, LB and what goes with them; the picks of each member, and the MCC of its rows."""
-    own, truth = OwnEncoder(sae), bench.world.truth
+    coding, truth = OwnEncoder(sae), bench.world.truth
     members = np.arange(_size(sae)).reshape(sae.shape)
-    learned = list(zip(unit_rows(own.rows), own.bias, strict=True))
+    learned = list(zip(unit_rows(coding.rows), coding.bias, strict=True))
     matches = [_Matched.of(rows, truth.features) for rows, _ in learned]
-    cells = {"LO": bench.cells(_own_code(sae), matches)}
+    cells = {"LO": bench.cells(_own_code(coding), matches)}
     picks = _picks(sae, k, cells["LO"].l0)
     infer = [partial(pursuit, k=many) for many in picks]
     cells["LB"] = bench.cells(_best_code(learned, infer), matches)
@@ -226,7 +225,7 @@ def _true(
     """TO, TB and what goes with them, of the features `of`; members that differ in seed alone share them."""
     truth = bench.world.truth
     planted, true = _Matched.planted(of, truth.n_true), (truth.features[of].double(), truth.bias.double())
-    cell = bench.cells(_own_code(oracle), [planted] * _size(oracle))
+    cell = bench.cells(_own_code(OwnEncoder(oracle)), [planted] * _size(oracle))
     shared = np.broadcast_to(np.arange(_size(oracle)).reshape(oracle.shape), sae.shape)
     distinct, back = np.unique(picks, return_inverse=True)
     infer = [partial(pursuit, k=int(many)) for many in distinct]
@@ -274,11 +273,11 @@ class _Sums:
         self.residual = self.active = 0.0
         self.violation = float("nan")
 
-    def add(self, x: Tensor, h: Tensor, f: Tensor, x_hat: Tensor, worst: float, levels: Tensor) -> None:
-        """Count a batch; `h` dense."""
+    def add(self, x: Tensor, h: Tensor, on: Tensor, code: tuple[Tensor, Tensor, float], levels: Tensor) -> None:
+        """Count a batch; `h` dense, `on` where it is not 0."""
+        f, x_hat, worst = code
         latent, there = self.matched.latent_of.clamp_min(0), (self.matched.latent_of >= 0).double()
         c = f.double().cpu()[:, latent] * self.matched.sign * there
-        h, on = h.double().cpu(), h.cpu() != 0
         for i, level in enumerate(levels.tolist()):
             above = c.abs() > level
             self.fires[i] += above.sum(0)
@@ -286,7 +285,7 @@ class _Sums:
         self.true += on.sum(0)
         for name, value in (("c", c), ("c2", c**2), ("h", h), ("h2", h**2), ("ch", c * h)):
             setattr(self, name, getattr(self, name) + value.sum(0))
-        self.residual += float((x.double() - x_hat.double()).square().sum())
+        self.residual += float((x - x_hat.double()).square().sum())
         self.active += float((f != 0).sum())
         self.violation = float(np.fmax(self.violation, worst))
 
@@ -332,31 +331,31 @@ class _Bench:
         tuned, scored = ([_Sums(matched) for matched in matches] for _ in range(2))
         for sums, draws in ((tuned, self.tuning), (scored, self.scoring)):
             for batch in draws:
-                h = batch.h.dense()
-                for own, (f, x_hat, worst) in zip(sums, code(batch.x, batch.h), strict=True):
-                    own.add(batch.x, h, f, x_hat, worst, self.levels)
-        best = [int(own.f1().argmax()) for own in tuned]
+                x, h = batch.x.double().cpu(), batch.h.dense().double().cpu()
+                on = h != 0
+                for member, coded in zip(sums, code(batch.x, batch.h), strict=True):
+                    member.add(x, h, on, coded, self.levels)
+        best, f1 = [int(member.f1().argmax()) for member in tuned], [member.f1() for member in scored]
         columns = [
-            [float(own.f1()[i]) for own, i in zip(scored, best, strict=True)],
-            [float(own.f1()[0]) for own in scored],
+            [float(values[i]) for values, i in zip(f1, best, strict=True)],
+            [float(values[0]) for values in f1],
             [float(self.levels[i]) for i in best],
-            [own.correlation(self.n) for own in scored],
-            [1 - ratio(own.residual, self.spread) for own in scored],
-            [own.active / self.n for own in scored],
-            [own.violation for own in scored],
+            [member.correlation(self.n) for member in scored],
+            [1 - ratio(member.residual, self.spread) for member in scored],
+            [member.active / self.n for member in scored],
+            [member.violation for member in scored],
         ]
         return Cell(*(np.array(column) for column in columns))
 
 
-def _own_code(sae: SAE) -> Code:
+def _own_code(coding: OwnEncoder) -> Code:
     """Codes of a stack's own encoder on unit rows."""
-    own = OwnEncoder(sae)
-    norms = own.rows.norm(dim=2)
+    norms = coding.rows.norm(dim=2)
 
     def code(x: Tensor, h: Codes) -> Iterator[tuple[Tensor, Tensor, float]]:
-        training = own.evaluating(True)
-        codes, x_hats = own.code(x)
-        own.evaluating(not training)
+        training = coding.evaluating(True)
+        codes, x_hats = coding.code(x)
+        coding.evaluating(not training)
         dense = (codes.dense() if isinstance(codes, Codes) else codes).reshape(len(norms), len(x), -1)
         for f, x_hat, norm in zip(dense, x_hats, norms, strict=True):
             yield f.double().cpu() * norm, x_hat.cpu(), float("nan")

@@ -1,7 +1,8 @@
 """R-9: outside of the actions seen, codes held to linear invariance predict better than the twin's and than y ~ a."""
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.claims.actions.runs import HELD, Steering, each_seed, one
+from proofs_check.claims.actions.runs import HELD, Steering
+from proofs_check.instances.stack import SEEDS
 from workbench.topics.actions import control_function
 
 
@@ -28,14 +29,15 @@ CLAIM = Claim(
     ),
     tex=r"\mathrm{MSE}_{\mathrm{quad}(a)}\ll\mathrm{MSE}(z_{\mathrm{MMR}})\leq\min(.35\,\mathrm{MSE}_{\mathrm{net}(a)},\;.7\,\mathrm{MSE}(z_0))",
     source="Saengkyongam et al. (2024), arXiv 2310.04295, its experiments as reported; sizes and thresholds ours",
-    kind="recovery",
+    kind="trained",
+    calibrated_on=SEEDS,
     promised=Verdict.SUPPORTED,
     hypotheses=(HELD, STRAIGHT),
-    instances=each_seed(),
+    instances=Steering.each_seed(),
     conclusion=_conclusion,
     controls=(
-        Control(HELD.name, each_seed(held=False), "the twin itself"),
-        Control(STRAIGHT.name, one(bend=1.0), "a³ for a: h itself does no better than the network (R-12)"),
+        Control(HELD.name, Steering.each_seed(held=False), "the twin itself"),
+        Control(STRAIGHT.name, Steering.alone(bend=1.0), "a³ for a: h itself does no better than the network (R-12)"),
     ),
     mutants=(Mutant("without squares", control_function.monomials, lambda z, degree: _monomials(z, 1)),),
     note=(

@@ -1,36 +1,30 @@
-"""Small autoencoders trained with and without the moment restriction: each stack is trained once in a process."""
+"""Small autoencoders trained with and without the moment restriction."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
-from unittest.mock import patch
 
 import torch
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
 from torch import Tensor
 
 from proofs_check.claim import Hypothesis
+from proofs_check.instances.stack import Member
+from proofs_check.trainings import Training, once
 from synthetic.actions import Interventions, Rows, Steered
 from synthetic.base.streams import stream
 from workbench.topics.actions import autoencoder
-from workbench.topics.actions import mmr as restriction
 from workbench.topics.actions.baselines import Predictor, fit_network, fit_polynomial
 from workbench.topics.actions.control_function import ControlFunction
 from workbench.topics.concepts.regression import r_squared
 
-SEEDS = (0, 1, 2)
-"""of initial weights; a stack of these shares its batches"""
 _SAMPLES = 20_000
 _NOISE = ((0.6, 0.2), (0.2, 0.5))
 
 
 @dataclass(frozen=True)
-class Steering:
+class Steering(Member):
     """One autoencoder of a stack, trained on a leaky mixing of two latents, and its twin without the restriction."""
 
-    seed: int = 0
     penalty: float = 30.0
     noise: float = 1 / 9
     """Cov[nu] over [[.6, .2], [.2, .5]]"""
@@ -43,10 +37,6 @@ class Steering:
     steps: int = 600
     held: bool = True
     """the restricted autoencoder is what the claim is about, not its twin"""
-
-    def __str__(self) -> str:
-        new = [f"{f.name} = {getattr(self, f.name)}" for f in fields(self) if getattr(self, f.name) != f.default]
-        return ", ".join(new) or "as it is"
 
     @property
     def world(self) -> Interventions:
@@ -64,9 +54,8 @@ class Steering:
     @property
     def codes(self) -> tuple[Tensor, Tensor]:
         """Of the sample: without the restriction, and with it where it is held."""
-        stack = SEEDS if self.seed in SEEDS else (self.seed,)
-        found, place = _trained(replace(self, seed=0, held=True), stack, restriction.mmr), stack.index(self.seed)
-        return found[2 * place], found[2 * place + self.held]
+        codes = _trained(replace(self, seed=0, held=True), self.seeds)
+        return codes[2 * self.index], codes[2 * self.index + self.held]
 
     @property
     def targets(self) -> tuple[Tensor, Tensor]:
@@ -104,19 +93,20 @@ def _drawn(run: Steering) -> Steered:
     return run.world.draw(_SAMPLES, stream(0, "interventions/claims"))
 
 
-@lru_cache(maxsize=16)
-def _trained(run: Steering, seeds: tuple[int, ...], penalise: Callable) -> Tensor:
-    """Codes of a stack trained with this restriction in the place of `mmr`: for each seed without and with it."""
-    config = autoencoder.AutoencoderConfig(steps=run.steps, batch=512, lr=5e-3)
+def _training(run: Steering, seeds: tuple[int, ...]) -> Training:
+    world = f"interventions(noise={run.noise:.3g}, effect={run.effect}, action={run.action}, bend={run.bend})"
+    of = {"variant": f"autoencoder, MMR at 0 and {run.penalty:g}", "seeds": list(seeds), "steps": run.steps}
+    return {"world": world, "world seed": run.mixed, **of, "batch": 512, "lr": 5e-3}
+
+
+@once(_training)
+def _trained(run: Steering, seeds: tuple[int, ...]) -> Tensor:
+    """Codes of a stack: for each seed without the restriction and with it."""
+    config = autoencoder.AutoencoderConfig(steps=run.steps, batch=512, lr=5e-3, width=32)
     members = {"seeds": [s for s in seeds for _ in (0, 1)], "penalties": [0.0, run.penalty] * len(seeds)}
-    data, threads = _drawn(replace(run, seed=0)), torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with patch.object(autoencoder, "mmr", penalise):
-            made = autoencoder.fit_autoencoder(data.x, data.a, run.world.n_true, config, **members)
-        return made.encode(data.x).detach().double()
-    finally:
-        torch.set_num_threads(threads)
+    data = _drawn(replace(run, seed=0))
+    made = autoencoder.fit_autoencoder(data.x, data.a, run.world.n_true, config, **members)
+    return made.encode(data.x).detach().double()
 
 
 @lru_cache(maxsize=16)
@@ -124,16 +114,6 @@ def _network(run: Steering) -> Predictor:
     """The outcome from actions, by a network."""
     data = _drawn(run)
     return fit_network(data.a, data.y)
-
-
-def each_seed(**changes: Any) -> SearchStrategy[Steering]:
-    """The members of one stack."""
-    return st.sampled_from([Steering(seed=seed, **changes) for seed in SEEDS])
-
-
-def one(**changes: Any) -> SearchStrategy[Steering]:
-    """A member trained alone, which is cheaper: for controls and mutants."""
-    return st.just(Steering(seed=len(SEEDS), **changes))
 
 
 HELD = Hypothesis("the restriction is trained", lambda case: float(not case.held))

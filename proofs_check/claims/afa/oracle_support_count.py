@@ -27,17 +27,13 @@ def _conclusion(case: Selection) -> dict[str, Part]:
     }
 
 
-def _exact(count):
+def _exact(unknowns, ops, count):
     """K entries and a zero beside them, so that the last prefix appears twice: the shipped loop, ties included."""
-
-    def problem(unknowns, ops):
-        norms = [unknowns(f"C{i}") for i in range(1, count + 1)]
-        tau = unknowns("tau")
-        rising = [a < b for a, b in zip([0, *norms], norms, strict=False)]
-        kept = top_afa.nearest_prefix([*norms, norms[-1]], tau, ops=ops)
-        return rising, [(kept == count) == (tau > top_afa.exact_count_above(norms[-2], norms[-1])), kept <= count]
-
-    return problem
+    norms = [unknowns(f"C{i}") for i in range(1, count + 1)]
+    tau = unknowns("tau")
+    rising = [a < b for a, b in zip([0, *norms], norms, strict=False)]
+    kept = top_afa.nearest_prefix([*norms, norms[-1]], tau, ops=ops)
+    return rising, [(kept == count) == (tau > top_afa.exact_count_above(norms[-2], norms[-1])), kept <= count]
 
 
 def _missed(unknowns, ops):
@@ -75,7 +71,7 @@ CLAIM = Claim(
     controls=(Control(BESIDE.name, _codes(beside=False), "the reference's sentinel takes the place of C_K itself"),),
     proofs=(
         *(
-            smt.implies("K kept iff τ above the midpoint, shipped loop", f"exact count: K = {k}", _exact(k))
+            smt.implies("K kept iff τ above the midpoint, shipped loop", f"exact count: K = {k}", _exact, count=k)
             for k in (2, 3, 4)
         ),
         smt.implies("the bound on missed entries", "missed: all K", _missed),

@@ -48,17 +48,13 @@ def _conclusion(case: Staircase) -> dict[str, Part]:
     }
 
 
-def _monotone(count):
+def _monotone(unknowns, ops, count):
     """C_1 <= ... <= C_count and tau <= later: the shipped loop never keeps fewer for the larger target."""
-
-    def problem(unknowns, ops):
-        norms = [unknowns(f"C{i}") for i in range(1, count + 1)]
-        tau, later = unknowns("tau later")
-        rising = [a <= b for a, b in zip([0, *norms], norms, strict=False)]
-        kept = (top_afa.nearest_prefix(norms, goal, ops=ops) for goal in (tau, later))
-        return [*rising, tau <= later], [next(kept) <= next(kept)]
-
-    return problem
+    norms = [unknowns(f"C{i}") for i in range(1, count + 1)]
+    tau, later = unknowns("tau later")
+    rising = [a <= b for a, b in zip([0, *norms], norms, strict=False)]
+    kept = (top_afa.nearest_prefix(norms, goal, ops=ops) for goal in (tau, later))
+    return [*rising, tau <= later], [next(kept) <= next(kept)]
 
 
 def _scale(unknowns, ops):
@@ -140,7 +136,7 @@ CLAIM = Claim(
     ),
     proofs=(
         *(
-            smt.implies("no fewer for a larger target, shipped loop", f"monotone: {k} prefixes", _monotone(k))
+            smt.implies("no fewer for a larger target, shipped loop", f"monotone: {k} prefixes", _monotone, count=k)
             for k in (2, 3, 4)
         ),
         smt.implies("scaling changes no choice, shipped loop", "scale: 3 prefixes", _scale),

@@ -74,15 +74,11 @@ def _split(unknowns, ops):
     return [], [plus >= 0, minus >= 0, plus - minus == z, plus * plus + minus * minus == z * z, plus * minus == 0]
 
 
-def _stops(count):
+def _stops(unknowns, ops, count):
     """With C_d = tau the shipped loop stops at the d positive contributions, ahead of the zeros."""
-
-    def problem(unknowns, ops):
-        norms = [unknowns(f"C{i}") for i in range(1, count + 1)]
-        rising = [a < b for a, b in zip([0, *norms], norms, strict=False)]
-        return rising, [top_afa.nearest_prefix([*norms, norms[-1], norms[-1]], norms[-1], ops=ops) == count]
-
-    return problem
+    norms = [unknowns(f"C{i}") for i in range(1, count + 1)]
+    rising = [a < b for a, b in zip([0, *norms], norms, strict=False)]
+    return rising, [top_afa.nearest_prefix([*norms, norms[-1], norms[-1]], norms[-1], ops=ops) == count]
 
 
 def _rotation(symbols, ops):
@@ -136,7 +132,7 @@ CLAIM = Claim(
     proofs=(
         smt.implies("the two halves give z and z², one of them 0", "all z: coordinate by coordinate", _split),
         *(
-            smt.implies("selection stops at the d positive ones, shipped loop", f"d = {d}", _stops(d))
+            smt.implies("selection stops at the d positive ones, shipped loop", f"d = {d}", _stops, count=d)
             for d in (1, 2, 3, 4)
         ),
         symbolic.identity("(xA)Aᵀ = x and |xA| = |x|", "all rotations and reflections of the plane", _rotation),

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from proofs_check.claim import Claim, Control, Part, Verdict, at_most
-from proofs_check.claims.bias.runs import ADAPTS, IN_BAND, LENIENT, Bench, each_seed, one
+from proofs_check.claims.bias.runs import ADAPTS, IN_BAND, LENIENT, Bench
+from proofs_check.instances.stack import SEEDS
 
 
 def _conclusion(case: Bench) -> dict[str, Part]:
@@ -23,14 +24,15 @@ CLAIM = Claim(
     ),
     tex=r"\mathrm{FRR}_{u1[u>t]}\geq\mathrm{FRR}_{(u-t)_+}+.5,\qquad \mathrm{FVU}_{(u-t)_+}\leq\mathrm{FVU}_{u1[u>t]}",
     source="Chen et al. (2025), arXiv 2506.14002, bias-free JumpReLU; thresholds ours",
-    kind="recovery",
+    kind="trained",
+    calibrated_on=SEEDS,
     promised=Verdict.SUPPORTED,
     hypotheses=(IN_BAND, ADAPTS),
-    instances=each_seed(steps=1000),
+    instances=Bench.each_seed(steps=1000),
     conclusion=_conclusion,
     controls=(
-        Control(IN_BAND.name, one(ratio=8.0), "at 8 f neither output recovers anything"),
-        Control(ADAPTS.name, one(step=0.0), "biases stay 0, and the two outputs are one"),
+        Control(IN_BAND.name, Bench.alone(ratio=8.0), "at 8 f neither output recovers anything"),
+        Control(ADAPTS.name, Bench.alone(step=0.0), "biases stay 0, and the two outputs are one"),
     ),
     mutants=(LENIENT,),
     note=(

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.claims.bias.runs import ADAPTS, IN_BAND, Bench, each_seed
+from proofs_check.claims.bias.runs import ADAPTS, IN_BAND, Bench
+from proofs_check.instances.stack import SEEDS
 from workbench.metrics import survival
 from workbench.metrics.survival import max_cosines
 
@@ -37,15 +38,16 @@ CLAIM = Claim(
     ),
     tex=r"\mathrm{MCS}_{.9}(\text{TopK},3s)\leq\mathrm{MCS}_{.9}(\text{BA})\leq\mathrm{MCS}_{.9}(L_1)-.1",
     source="Chen et al. (2025), arXiv 2506.14002, consistency across seeds; sizes and thresholds ours",
-    kind="recovery",
+    kind="trained",
+    calibrated_on=SEEDS,
     promised=Verdict.SUPPORTED,
     hypotheses=(WIDE, IN_BAND, ADAPTS),
-    instances=each_seed(topk=6),
+    instances=Bench.each_seed(topk=6),
     conclusion=_conclusion,
     controls=(
-        Control(WIDE.name, each_seed(topk=2), "k = s: TopK's latents survive nearly twice as often"),
-        Control(IN_BAND.name, each_seed(topk=6, ratio=8.0), "at 8 f few latents are found again"),
-        Control(ADAPTS.name, each_seed(topk=6, step=0.0), "biases stay 0"),
+        Control(WIDE.name, Bench.each_seed(topk=2), "k = s: TopK's latents survive nearly twice as often"),
+        Control(IN_BAND.name, Bench.each_seed(topk=6, ratio=8.0), "at 8 f few latents are found again"),
+        Control(ADAPTS.name, Bench.each_seed(topk=6, step=0.0), "biases stay 0"),
     ),
     mutants=(Mutant("the smallest peaks", survival.survivors, _smallest_peaks),),
     note=(

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from proofs_check.claim import Claim, Control, Part, Verdict, at_most
-from proofs_check.claims.bias.runs import ADAPTS, IN_BAND, LENIENT, Bench, each_seed, one
+from proofs_check.claims.bias.runs import ADAPTS, IN_BAND, LENIENT, Bench
+from proofs_check.instances.stack import SEEDS
 
 
 def _conclusion(case: Bench) -> dict[str, Part]:
@@ -28,14 +29,15 @@ CLAIM = Claim(
     ),
     tex=r"\mathrm{FRR}_T(2\sqrt n)\leq .4,\quad\mathrm{FRR}_{2T}(2\sqrt n)\geq\mathrm{FRR}_T(2\sqrt n)+.3",
     source="against Chen et al. (2025), arXiv 2506.14002, whose phase transition is at d = √n; measurement ours",
-    kind="recovery",
+    kind="trained",
+    calibrated_on=SEEDS,
     promised=Verdict.SUPPORTED,
     hypotheses=(IN_BAND, ADAPTS),
-    instances=each_seed(),
+    instances=Bench.each_seed(),
     conclusion=_conclusion,
     controls=(
-        Control(IN_BAND.name, one(ratio=8.0), "at 8 f no dimension helps"),
-        Control(ADAPTS.name, one(step=0.0), "biases stay 0: FRR 0 in every dimension"),
+        Control(IN_BAND.name, Bench.alone(ratio=8.0), "at 8 f no dimension helps"),
+        Control(ADAPTS.name, Bench.alone(step=0.0), "biases stay 0: FRR 0 in every dimension"),
     ),
     mutants=(LENIENT,),
     note=(

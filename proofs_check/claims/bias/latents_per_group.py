@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.claims.bias.runs import ADAPTS, Bench, each_seed, one
+from proofs_check.claims.bias.runs import ADAPTS, Bench
+from proofs_check.instances.stack import SEEDS
 from workbench.parts import bias_control
 
 MODERATE = Hypothesis("no ceiling above 2f", lambda case: max(0.0, case.top - 2 * case.f))
@@ -34,16 +35,19 @@ CLAIM = Claim(
     ),
     tex=r"\mathrm{FRR}(m=2n)\geq\mathrm{FRR}(m=n)+.3",
     source="ours, of Chen et al. (2025), arXiv 2506.14002, groups of geometric ceilings",
-    kind="recovery",
+    kind="trained",
+    calibrated_on=SEEDS,
     promised=Verdict.SUPPORTED,
     hypotheses=(MODERATE, ADAPTS),
-    instances=each_seed(**TEN, top=0.1),
+    instances=Bench.each_seed(**TEN, top=0.1),
     conclusion=_conclusion,
     controls=(
-        Control(MODERATE.name, one(**TEN, top=0.5), "ceilings from .5: FRR .4-.5 at 2n, and 0-.25 at 5n"),
-        Control(ADAPTS.name, one(**TEN, top=0.1, step=0.0), "biases stay 0"),
+        Control(MODERATE.name, Bench.alone(**TEN, top=0.5), "ceilings from .5: FRR .4-.5 at 2n, and 0-.25 at 5n"),
+        Control(ADAPTS.name, Bench.alone(**TEN, top=0.1, step=0.0), "biases stay 0"),
     ),
-    mutants=(Mutant("all groups at the lowest ceiling", bias_control.ceilings, _all_lowest, one(**TEN, top=0.1)),),
+    mutants=(
+        Mutant("all groups at the lowest ceiling", bias_control.ceilings, _all_lowest, Bench.alone(**TEN, top=0.1)),
+    ),
     note=(
         "Measured, not proved: d = 24, 500 steps, three seeds: .28-.38 at m = n, .78-.81 at 2n. A count of latents "
         "within [f/4, 2f] alone does not decide: it is the same for .5 to .001 as for .1 to .001. More is not always "

@@ -35,22 +35,18 @@ def _conclusion(case: Normals) -> dict[str, Part]:
     return {"above": at_most(case.both, theory.gaussian_tail(far), unit=p), "below": at_most(least, case.both, unit=p)}
 
 
-def _corner(reached):
+def _corner(unknowns, ops, reached):
     """Normals c A + k B and c A - k B with c² + k² = 1 and c² - k² = 1/s pass t only if A > t sqrt(e); and they do if
     A > t sqrt(e) + sqrt(e - 1) and |B| < 1.
     """
-
-    def problem(unknowns, ops):
-        s, t, a, b, c, k = unknowns("s t a b c k")
-        e, size = theory.orthant_exponent(s), ops.abs(b)
-        far, more, least = ops.sqrt(e), ops.sqrt(e - 1), c * a - k * size
-        given = [s > 1, t >= 0, c > 0, k > 0, c * c + k * k == 1, s * (c * c - k * k) == 1]
-        facts = [c * far == 1, k == c * more, c * a + k * b >= least, c * a - k * b >= least]
-        if reached:
-            return [*given, a > t * far + more, size < 1], [*facts, least > t]
-        return [*given, least > t], [*facts, a > t * far]
-
-    return problem
+    s, t, a, b, c, k = unknowns("s t a b c k")
+    e, size = theory.orthant_exponent(s), ops.abs(b)
+    far, more, least = ops.sqrt(e), ops.sqrt(e - 1), c * a - k * size
+    given = [s > 1, t >= 0, c > 0, k > 0, c * c + k * k == 1, s * (c * c - k * k) == 1]
+    facts = [c * far == 1, k == c * more, c * a + k * b >= least, c * a - k * b >= least]
+    if reached:
+        return [*given, a > t * far + more, size < 1], [*facts, least > t]
+    return [*given, least > t], [*facts, a > t * far]
 
 
 def _mills(symbols, ops):
@@ -90,8 +86,8 @@ CLAIM = Claim(
     conclusion=_conclusion,
     controls=(Control(CORRELATED.name, _cases(off=True), "nearly equal or nearly opposed normals"),),
     proofs=(
-        smt.implies("both above t: within one half-line", "all s > 1, t ≥ 0", _corner(reached=False)),
-        smt.implies("both above t: all of a strip beyond another", "all s > 1, t ≥ 0", _corner(reached=True)),
+        smt.implies("both above t: within one half-line", "all s > 1, t ≥ 0", _corner, reached=False),
+        smt.implies("both above t: all of a strip beyond another", "all s > 1, t ≥ 0", _corner, reached=True),
         symbolic.identity("tails are p^(square ratio + o(1)), by Mills' ratio", "all x > 0; limit", _mills),
     ),
     mutants=(

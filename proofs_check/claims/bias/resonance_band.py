@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from proofs_check.claim import Claim, Control, Part, Verdict, at_most
-from proofs_check.claims.bias.runs import ADAPTS, IN_BAND, LENIENT, Bench, each_seed, eightfold, one
+from proofs_check.claims.bias.runs import ADAPTS, IN_BAND, LENIENT, Bench, eightfold
+from proofs_check.instances.stack import SEEDS
 
 
 def _conclusion(case: Bench) -> dict[str, Part]:
@@ -24,14 +25,15 @@ CLAIM = Claim(
     ),
     tex=r"\mathrm{FRR}(1.5f)\geq .9,\qquad \mathrm{FRR}(8f)\leq .3",
     source="Chen et al. (2025), arXiv 2506.14002, neuron resonance; thresholds ours",
-    kind="recovery",
+    kind="trained",
+    calibrated_on=SEEDS,
     promised=Verdict.SUPPORTED,
     hypotheses=(IN_BAND, ADAPTS),
-    instances=each_seed(),
+    instances=Bench.each_seed(),
     conclusion=_conclusion,
     controls=(
-        Control(IN_BAND.name, one(ratio=8.0), "eight times the frequency"),
-        Control(ADAPTS.name, one(step=0.0), "biases stay 0: no feature is found, with the lowest loss of all"),
+        Control(IN_BAND.name, Bench.alone(ratio=8.0), "eight times the frequency"),
+        Control(ADAPTS.name, Bench.alone(step=0.0), "biases stay 0: no feature is found, with the lowest loss of all"),
     ),
     mutants=(eightfold(), LENIENT),
     note=(

@@ -1,33 +1,20 @@
-"""Small trained stacks that the claims of bias adaptation measure: each is trained once in a process."""
+"""Small trained stacks that the claims of bias adaptation measure."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import Any
 
-import torch
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
 from torch import Tensor
 
 from proofs_check.claim import Hypothesis, Mutant
-from synthetic.transformed import UnitNorm
-from synthetic.worlds import bias as bias_worlds
-from workbench import TrainConfig, create, train
-from workbench.metrics import collect, recall
-from workbench.metrics.evidence import Evidence
+from proofs_check.instances.stack import Member, Settings, Stack, training
+from workbench.metrics import recall
 from workbench.parts import bias_control
-
-SEEDS = (0, 1, 2)
-"""of initial weights; a stack of these shares its batches"""
-_SAMPLES = 4000
 
 
 @dataclass(frozen=True)
-class Bench:
+class Bench(Member):
     """One member of a stack of group bias adaptation on a small world; `ratio` is the lowest ceiling over f = s/n."""
 
-    seed: int = 0
     n: int = 64
     d: int = 32
     s: int = 2
@@ -52,46 +39,41 @@ class Bench:
     steps: int = 500
     lr: float = 6e-3
 
-    def __str__(self) -> str:
-        new = [f"{f.name} = {getattr(self, f.name)}" for f in fields(self) if getattr(self, f.name) != f.default]
-        return ", ".join(new) or "as it is"
-
     @property
     def f(self) -> float:
         """Frequency of a feature, of the frequent ones where there are two."""
         return self.s / self.n
 
     @property
-    def world(self) -> UnitNorm:
-        """Where its samples come from."""
+    def place(self) -> tuple[str, Settings]:
+        """Where its samples come from: a world and its knobs."""
+        size = (("n_true", self.n), ("d", self.d))
         if self.rare < 1:
-            return bias_worlds.two_frequencies(self.n, self.d, self.f, self.f * self.rare)
+            return "two_frequencies", (*size, ("high", self.f), ("low", self.f * self.rare))
         if self.rho_2 is not None:
-            return bias_worlds.planted(self.n, self.d, self.s, self.rho_2)
-        return bias_worlds.uniform(self.n, self.d, self.s)
+            return "planted", (*size, ("s", self.s), ("rho_2", self.rho_2))
+        return "uniform", (*size, ("s", self.s))
 
     @property
-    def variant(self) -> str:
-        """What is trained."""
-        return "topk" if self.topk else "relu" if self.l1 else "group_bias_adaptation"
+    def variant(self) -> tuple[str, Settings]:
+        """What is trained, and its settings."""
+        if self.topk:
+            return "topk", (("k", self.topk),)
+        if self.l1:
+            return "relu", (("l1", self.l1),)
+        low = self.ratio * self.f
+        ceilings = (("groups", self.groups), ("low", low), ("high", self.top or low))
+        moves = (("down", self.step), ("up", self.step), ("period", self.period))
+        return "group_bias_adaptation", (*ceilings, *moves, ("output", self.output), ("control", self.control))
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """What its stack is created with."""
-        if self.variant != "group_bias_adaptation":
-            return {"k": self.topk} if self.topk else {"l1": self.l1}
-        low, moves = self.ratio * self.f, {"down": self.step, "up": self.step, "period": self.period}
-        kind = {"output": self.output, "control": self.control}
-        return {"groups": self.groups, "low": low, "high": self.top or low, **moves, **kind}
-
-    @property
-    def evidence(self) -> Evidence:
-        """What its evaluation counted."""
-        stack = SEEDS if self.seed in SEEDS else (self.seed,)
-        shared = replace(self, seed=0)
-        if self.variant != "group_bias_adaptation":  # which knows no ceilings
-            shared = replace(shared, ratio=Bench.ratio, step=Bench.step)
-        return _trained(shared, stack, bias_control.ceilings, bias_control.adapted)[stack.index(self.seed)]
+    def stack(self) -> Stack:
+        """The stack it is one of."""
+        plain: dict[str, Any] = {"warm_up": 0.0, "decay": 0.0, "clip": None, "centre": False, "normalise": False}
+        train = training(self.steps, 128, self.lr, **plain)
+        (world, knobs), (variant, settings) = self.place, self.variant
+        of = {"world": world, "knobs": knobs, "variant": variant, "settings": settings}
+        return Stack(**of, m=self.m, train=train, seeds=self.seeds)
 
     @property
     def cosines(self) -> Tensor:
@@ -103,39 +85,10 @@ class Bench:
         """FRR(.9)."""
         return recovered(self.cosines)
 
-    @property
-    def fvu(self) -> float:
-        """Share of the variance left unexplained."""
-        return self.evidence.fvu
-
 
 def recovered(cosines: Tensor, level: float = 0.9) -> float:
     """Share of features with cos >= level."""
     return float((cosines >= level).double().mean())
-
-
-@lru_cache(maxsize=64)
-def _trained(bench: Bench, seeds: tuple[int, ...], *_: Callable) -> list[Evidence]:
-    """Evidence of a stack trained with the functions named last, as `bias_control` has them now."""
-    sae = create(bench.variant, bench.d, bench.m, seed=list(seeds), **bench.settings)
-    plain: dict[str, Any] = {"warm_up": 0.0, "decay": 0.0, "clip": None, "centre": False, "normalise": False}
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        train(sae, bench.world, TrainConfig(steps=bench.steps, batch=128, lr=bench.lr, **plain))
-        return collect(sae, bench.world, _SAMPLES, seed=0)
-    finally:
-        torch.set_num_threads(threads)
-
-
-def each_seed(**changes: Any) -> SearchStrategy[Bench]:
-    """The members of one stack."""
-    return st.sampled_from([Bench(seed=seed, **changes) for seed in SEEDS])
-
-
-def one(**changes: Any) -> SearchStrategy[Bench]:
-    """A member trained alone, which is cheaper: for controls and mutants."""
-    return st.just(Bench(seed=len(SEEDS), **changes))
 
 
 ADAPTS = Hypothesis("biases adapt", lambda case: float(case.step == 0))
@@ -151,7 +104,7 @@ _ceilings = bias_control.ceilings
 
 def eightfold(**changes: Any) -> Mutant:
     """All ceilings eight times too high, shown on one member."""
-    return Mutant("eight times the ceilings", bias_control.ceilings, _eightfold, one(**changes))
+    return Mutant("eight times the ceilings", bias_control.ceilings, _eightfold, Bench.alone(**changes))
 
 
 LENIENT = Mutant(

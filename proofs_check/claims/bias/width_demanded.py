@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.claims.bias.runs import ADAPTS, IN_BAND, Bench, each_seed, eightfold, one
+from proofs_check.claims.bias.runs import ADAPTS, IN_BAND, Bench, eightfold
+from proofs_check.instances.stack import SEEDS
 from workbench.theory import bias as theory
 
 NARROW = Hypothesis("m = n", lambda case: float(case.m != case.n))
@@ -27,15 +28,16 @@ CLAIM = Claim(
     ),
     tex=r"\mathrm{FRR}(m=2n)\geq .95,\quad 2n\ll n\,p^{-s};\qquad \mathrm{FRR}(m=n)<1",
     source="Chen et al. (2025), arXiv 2506.14002, theorem 6.1 (width, as reported); the comparison is ours",
-    kind="recovery",
+    kind="trained",
+    calibrated_on=SEEDS,
     promised=Verdict.SUPPORTED,
     hypotheses=(NARROW, IN_BAND, ADAPTS),
-    instances=each_seed(m=64),
+    instances=Bench.each_seed(m=64),
     conclusion=_conclusion,
     controls=(
-        Control(NARROW.name, one(m=128), "m = 2n finds all in two of three seeds"),
-        Control(IN_BAND.name, one(m=64, ratio=8.0), "at 8 f twice the latents do not help"),
-        Control(ADAPTS.name, one(m=64, step=0.0), "biases stay 0"),
+        Control(NARROW.name, Bench.alone(m=128), "m = 2n finds all in two of three seeds"),
+        Control(IN_BAND.name, Bench.alone(m=64, ratio=8.0), "at 8 f twice the latents do not help"),
+        Control(ADAPTS.name, Bench.alone(m=64, step=0.0), "biases stay 0"),
     ),
     mutants=(
         Mutant("p^(−s/2)", theory.width, lambda n, p, s, *, eps=0, ops=None: n * p ** (-s / 2)),

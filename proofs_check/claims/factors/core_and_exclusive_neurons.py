@@ -27,19 +27,15 @@ def _conclusion(case: Factors) -> dict[str, Part]:
     }
 
 
-def _cancels(core, own):
+def _cancels(unknowns, ops, core, own):
     """All nonzero entries, any a for which a times one core is the other."""
-
-    def problem(unknowns, ops):
-        c, e, k = ([unknowns(f"{name}{i}") for i in range(n)] for name, n in (("c", core), ("e", own), ("k", own)))
-        a, f, g = unknowns("a f g")
-        rows = [[a * v for v in c] + e + [0] * own, c + [0] * own + k]
-        (moved,), ((*first,), _) = theory.sheared([[f, g]], rows, a)
-        count = theory.nonzeros(first, ops=ops)
-        given = [v != 0 for v in (*c, *e, *k)] + [a > 0, f >= 0, g >= 0]
-        return given, [count == theory.difference_nonzeros(own), count <= core + own, *(v >= 0 for v in moved)]
-
-    return problem
+    c, e, k = ([unknowns(f"{name}{i}") for i in range(n)] for name, n in (("c", core), ("e", own), ("k", own)))
+    a, f, g = unknowns("a f g")
+    rows = [[a * v for v in c] + e + [0] * own, c + [0] * own + k]
+    (moved,), ((*first,), _) = theory.sheared([[f, g]], rows, a)
+    count = theory.nonzeros(first, ops=ops)
+    given = [v != 0 for v in (*c, *e, *k)] + [a > 0, f >= 0, g >= 0]
+    return given, [count == theory.difference_nonzeros(own), count <= core + own, *(v >= 0 for v in moved)]
 
 
 def _counting(unknowns, ops):
@@ -96,7 +92,9 @@ CLAIM = Claim(
     ),
     proofs=(
         *(
-            smt.implies("the core cancels, the rest stays", f"C = {c}, E = {e}: all real entries", _cancels(c, e))
+            smt.implies(
+                "the core cancels, the rest stays", f"C = {c}, E = {e}: all real entries", _cancels, core=c, own=e
+            )
             for c, e in ((1, 1), (2, 1), (2, 2), (3, 2))
         ),
         smt.implies("2E ≤ C + E", "all C ≥ E", _counting),

@@ -36,7 +36,7 @@ CLAIM = Claim(
     ),
     tex=r"q_{.95}(A_{\mathrm{shuffled}})<A<\tfrac9{10},\quad A=\text{share of leaves under their parent}",
     source="the recursion of Shafran, Geiger, Geva (2025), arXiv 2506.10920; world and thresholds ours",
-    kind="recovery",
+    kind="bound",
     promised=Verdict.SUPPORTED,
     hypotheses=(CORE, MASK, TRUE),
     instances=orchards(0, 3, 6),

@@ -42,15 +42,12 @@ def _conclusion(case: Polynomial) -> dict[str, Part]:
     }
 
 
-def _expand(q, m, r):
-    def sides(symbols, ops):
-        f, scale = symbols(f"f:{m}"), symbols("l")
-        U, C = [symbols(f"u{i}_:{r}") for i in range(m)], [symbols(f"c:{r}")]
-        members = combinations_with_replacement(range(m), q)
-        total = sum(prod(f[i] for i in chosen) * theory.monomial(chosen, U, C, scale)[0] for chosen in members)
-        yield theory.degree_part(f, U, C, q, scale)[0], total
-
-    return sides
+def _expand(symbols, ops, q, m, r):
+    f, scale = symbols(f"f:{m}"), symbols("l")
+    U, C = [symbols(f"u{i}_:{r}") for i in range(m)], [symbols(f"c:{r}")]
+    members = combinations_with_replacement(range(m), q)
+    total = sum(prod(f[i] for i in chosen) * theory.monomial(chosen, U, C, scale)[0] for chosen in members)
+    yield theory.degree_part(f, U, C, q, scale)[0], total
 
 
 def _mixed(symbols, ops):
@@ -84,7 +81,9 @@ CLAIM = Claim(
     controls=(Control(QUADRATIC.name, polynomials(order=3), "f_i² f_j and f_i f_j² enter the mixed difference"),),
     proofs=(
         *(
-            symbolic.identity("expansion of the shipped power", f"degree {q}: m = {m}, {r} columns", _expand(q, m, r))
+            symbolic.identity(
+                "expansion of the shipped power", f"degree {q}: m = {m}, {r} columns", _expand, q=q, m=m, r=r
+            )
             for q, m, r in ((2, 2, 2), (2, 4, 1), (3, 3, 1), (3, 2, 2), (3, 4, 1))
         ),
         symbolic.identity("mixed second difference", "degree 2: all steps, column by column", _mixed),

@@ -69,17 +69,13 @@ def _factored(symbols, ops):
         yield from ((sum(U[i][r] * U[i][s] for i in range(3)), int(r == s)) for s in range(2))
 
 
-def _tail(n, rank):
+def _tail(unknowns, ops, n, rank):
     """Sum v_i (1 - p_i) with 0 <= p_i <= 1, sum p_i <= rank: what a projection leaves, p_i of principal axis i."""
-
-    def problem(unknowns, ops):
-        v, p = [unknowns(f"v{i}") for i in range(n)], [unknowns(f"p{i}") for i in range(n)]
-        given = [value >= 0 for value in v] + [sum(p) <= rank]
-        given += [bound for share in p for bound in (share >= 0, share <= 1)]
-        left = theory.variance_tail(v, rank, ops=ops)
-        return given, [left <= sum(a * (1 - b) for a, b in zip(v, p, strict=True))]
-
-    return problem
+    v, p = [unknowns(f"v{i}") for i in range(n)], [unknowns(f"p{i}") for i in range(n)]
+    given = [value >= 0 for value in v] + [sum(p) <= rank]
+    given += [bound for share in p for bound in (share >= 0, share <= 1)]
+    left = theory.variance_tail(v, rank, ops=ops)
+    return given, [left <= sum(a * (1 - b) for a, b in zip(v, p, strict=True))]
 
 
 ENOUGH = Hypothesis("R1 ≥ rank of W", lambda case: max(0, int(torch.linalg.matrix_rank(case.W)) - case.rank))
@@ -123,7 +119,10 @@ CLAIM = Claim(
     proofs=(
         symbolic.identity("λ2 = λ3 = 0: linear", "decode: m ≤ 3, d ≤ 2", _linear),
         symbolic.identity("U orthonormal and U C1ᵀ = W", "factors: 3 × 2", _factored),
-        *(smt.implies("tail", f"tail: n = {n}, R1 = {r}", _tail(n, r)) for n, r in ((2, 1), (3, 1), (3, 2), (4, 2))),
+        *(
+            smt.implies("tail", f"tail: n = {n}, R1 = {r}", _tail, n=n, rank=r)
+            for n, r in ((2, 1), (3, 1), (3, 2), (4, 2))
+        ),
     ),
     mutants=(
         Mutant("rows of C1", theory.linear_atoms, lambda U, C1: [[2 * sum(row)] * len(C1) for row in U]),

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
 from proofs_check.claims.interactions import runs as interaction_runs
-from proofs_check.claims.interactions.runs import Decoder, decoders, one_decoder, terms
+from proofs_check.claims.interactions.runs import Decoder, terms
+from proofs_check.instances.stack import SEEDS
 from workbench.metrics import products
 
 
@@ -34,19 +35,20 @@ CLAIM = Claim(
     ),
     tex=r"P(|B_{\text{int}}|>|B_{\text{often}}|)\geq .75,\quad\mathrm{FVU}_{self}\leq\mathrm{FVU}_{poly}+.01",
     source="ours, of Koromilas et al. (2026), arXiv 2602.01322, who have no synthetic data",
-    kind="recovery",
+    kind="trained",
+    calibrated_on=SEEDS,
     promised=Verdict.SUPPORTED,
     hypotheses=(PRODUCTS, LEARNT, TRAINED),
-    instances=decoders(),
+    instances=Decoder.each_seed(),
     conclusion=_conclusion,
     controls=(
-        Control(PRODUCTS.name, one_decoder(settings=terms("self")), "B_ij = 0 for all pairs"),
+        Control(PRODUCTS.name, Decoder.alone(settings=terms("self")), "B_ij = 0 for all pairs"),
         Control(
             LEARNT.name,
-            one_decoder(frozen=("U",)),
+            Decoder.alone(frozen=("U",)),
             "U left at random, C2 trained",
         ),
-        Control(TRAINED.name, one_decoder(steps=3), "three steps"),
+        Control(TRAINED.name, Decoder.alone(steps=3), "three steps"),
     ),
     mutants=(Mutant("the other way round", products.auroc, lambda a, b: 1 - _auroc(a, b)),),
     note=(

@@ -2,14 +2,11 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import torch
-from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
 from torch import Tensor
 
-from proofs_check.instances.stack import SEEDS, Trained
+from proofs_check.instances.stack import Settings, Trained
 from synthetic.worlds.interactions import pair_roles
 from workbench.metrics import products
 
@@ -23,7 +20,7 @@ class Decoder(Trained):
     world: str = "interacting"
     variant: str = "polysae"
     m: int = 32
-    settings: tuple[tuple[str, Any], ...] = (("rank2", 16),)
+    settings: Settings = (("rank2", 16),)
     steps: int = STEPS
     lr: float = 3e-3
 
@@ -46,17 +43,7 @@ class Decoder(Trained):
         return products.auroc(self.interacting, self.strengths["frequent only"])
 
 
-def decoders(**changes: Any) -> SearchStrategy[Decoder]:
-    """The members of one stack."""
-    return st.sampled_from([Decoder(seed=seed, **changes) for seed in SEEDS])
-
-
-def one_decoder(**changes: Any) -> SearchStrategy[Decoder]:
-    """A member trained alone."""
-    return st.just(Decoder(seed=len(SEEDS), **changes))
-
-
-def terms(name: str, rank2: int = 16) -> tuple[tuple[str, Any], ...]:
+def terms(name: str, rank2: int = 16) -> Settings:
     """Settings of PolySAE that keep these monomials."""
     return (("rank2", rank2), ("terms", name))
 

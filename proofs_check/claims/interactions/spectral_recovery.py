@@ -118,7 +118,7 @@ CLAIM = Claim(
     ),
     tex=r"\langle\varphi,\mathcal B\rangle=\textstyle\sum_r\langle\varphi,c_r\rangle\,u_ru_r^\top",
     source="ours; spectral theorem",
-    kind="recovery",
+    kind="identity",
     promised=Verdict.PROVED,
     hypotheses=(ORTHONORMAL, DISTINCT, NONZERO),
     instances=_quadratics(),

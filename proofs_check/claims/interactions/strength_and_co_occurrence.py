@@ -63,7 +63,7 @@ CLAIM = Claim(
     ),
     tex=r"|r(|B_{ij}|,\#\{i,j\})|<.05\quad\text{before training}",
     source="ours, of the statistic in Koromilas et al. (2026), arXiv 2602.01322",
-    kind="recovery",
+    kind="bound",
     promised=Verdict.SUPPORTED,
     hypotheses=(RANDOM,),
     instances=st.integers(0, 4).map(Untrained),

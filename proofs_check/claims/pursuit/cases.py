@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 import synthetic as S
-from proofs_check.claim import Hypothesis, digits
+from proofs_check.claim import Hypothesis, Mutant, digits
 from proofs_check.instances.draw import SEEDS, codes, mixtures, numbers, rows_of
 from proofs_check.instances.mixture import Mixture
 from synthetic.base.errors import must
@@ -203,3 +203,11 @@ def omp(case: Mixture, select: Literal["abs", "positive"]) -> pursuit.Path:
 def dense(path: pursuit.Path, m: int) -> Float[Tensor, "n m"]:
     """Codes as a table."""
     return path.values.new_zeros(len(path.values), m).scatter_add(1, path.indices, path.values)
+
+
+_omp = pursuit.orthogonal_matching_pursuit
+A_STEP_TOO_FEW = Mutant(
+    "one step too few",
+    pursuit.orthogonal_matching_pursuit,
+    lambda x, rows, steps, **settings: _omp(x, rows, max(1, steps - 1), **settings),
+)

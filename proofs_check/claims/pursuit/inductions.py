@@ -59,21 +59,17 @@ def _hoelder(unknowns, ops):
     return [size(total) <= share * best, size(c) <= best], [size(total + u * c) <= (share + size(u)) * best]
 
 
-def _largest(count):
+def _largest(unknowns, ops, count):
     """The shipped sum is at least the sum of any `count` off-diagonal sizes of its first row."""
-
-    def problem(unknowns, ops):
-        row = [1, *unknowns("a b c")]
-        found = theory.cumulative_coherence([row], count, ops=ops)
-        sizes = [ops.abs(g) for g in row[1:]]
-        pairs = [sizes[0] + sizes[1], sizes[0] + sizes[2], sizes[1] + sizes[2]]
-        each = {1: sizes, 2: pairs, 3: [sum(sizes[1:], sizes[0])]}[count]
-        met = each[0] == found
-        for total in each[1:]:
-            met = ops.where(met, 1, ops.where(total == found, 1, 0)) == 1
-        return [], [*(total <= found for total in each), met]
-
-    return problem
+    row = [1, *unknowns("a b c")]
+    found = theory.cumulative_coherence([row], count, ops=ops)
+    sizes = [ops.abs(g) for g in row[1:]]
+    pairs = [sizes[0] + sizes[1], sizes[0] + sizes[2], sizes[1] + sizes[2]]
+    each = {1: sizes, 2: pairs, 3: [sum(sizes[1:], sizes[0])]}[count]
+    met = each[0] == found
+    for total in each[1:]:
+        met = ops.where(met, 1, ops.where(total == found, 1, 0)) == 1
+    return [], [*(total <= found for total in each), met]
 
 
 def _transposed(symbols, ops):
@@ -101,5 +97,5 @@ SHARES = (
     smt.induction("the entries' sum", ENTRIES, _first_sum, _sum),
     smt.implies("|u|₁ ≤ kμ/(1 − (k − 1)μ)", "all k", _whole),
     smt.implies("|u|₁ ≤ μ₁(k)/(1 − μ₁(k − 1)) ≤ the same of μ", "all k: from sums of columns", _by_sums),
-    *(smt.implies("the shipped μ₁ is the largest sum", f"μ₁({r}) of four rows", _largest(r)) for r in (1, 2, 3)),
+    *(smt.implies("the shipped μ₁ is the largest sum", f"μ₁({r}) of four rows", _largest, count=r) for r in (1, 2, 3)),
 )

@@ -4,12 +4,11 @@ import torch
 from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, Void, at_most
-from proofs_check.claims.pursuit.cases import BELOW, below_bound, beside, dense, from_gram, omp, outside
+from proofs_check.claims.pursuit.cases import A_STEP_TOO_FEW, BELOW, below_bound, beside, dense, from_gram, omp, outside
 from proofs_check.engines import smt
 from proofs_check.instances.draw import codes, numbers
 from proofs_check.instances.mixture import EXACT, NONNEGATIVE, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import orthonormal_with_rest
-from workbench.parts import pursuit
 from workbench.theory import pursuit as theory
 
 
@@ -118,16 +117,10 @@ CLAIM = Claim(
     mutants=(
         Mutant("1 + qμ", theory.projected_energy, lambda mu, q: (1 + mu) * (1 + q * mu) / (1 - (q - 1) * mu)),
         Mutant("μ alone", theory.projected_product, lambda mu, q: mu + 0 * q),
-        Mutant("one step too few", pursuit.orthogonal_matching_pursuit, lambda x, w, t, **s: _short(x, w, t, **s)),
+        A_STEP_TOO_FEW,
     ),
     note=(
         "Least squares here may give either sign. That its coefficients stay nonnegative on the way, so that "
         "nonnegative least squares would be the same, is not proved."
     ),
 )
-
-_omp = pursuit.orthogonal_matching_pursuit
-
-
-def _short(x, rows, steps, **settings):
-    return _omp(x, rows, max(1, steps - 1), **settings)

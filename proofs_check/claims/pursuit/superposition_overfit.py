@@ -82,7 +82,7 @@ CLAIM = Claim(
     ),
     tex=r"\mathrm{precision}(4k)<.4<.9<\mathrm{precision}(k),\qquad\|r_{4k}\|^2<\|r_k\|^2/5",
     source="ours; that pursuit overfits superposition is reported of SynthSAEBench (2026), arXiv 2602.14687",
-    kind="recovery",
+    kind="bound",
     promised=Verdict.SUPPORTED,
     hypotheses=(SUPERPOSED, BEYOND, NOISELESS),
     instances=st.integers(0, 9).map(TrueRows),

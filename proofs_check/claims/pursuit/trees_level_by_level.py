@@ -91,7 +91,7 @@ CLAIM = Claim(
     ),
     tex=r"|\langle w,w'\rangle|\leq g<1\;\Rightarrow\;f=h;\qquad\mathrm{TopK}:\ \min h>g\max h",
     source="ours; the setting is that of Costa et al. (2025), arXiv 2506.03093",
-    kind="recovery",
+    kind="bound",
     promised=Verdict.PROVED,
     hypotheses=(UNIT, LEVELS, EXCLUSIVE, POSITIVE, APART),
     instances=trees() | trees(alike=True),

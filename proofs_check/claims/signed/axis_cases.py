@@ -4,7 +4,6 @@ import functools
 import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -83,29 +82,25 @@ def _shared(ends: int, latents: int) -> list[tuple[int, ...]]:
     return [way for way in ways if len(set(way)) == min(ends, latents)]
 
 
-def one_less(n: int, *, signed: bool):
+def one_less(unknowns, ops, n, signed):
     """Of n independent axes, two sizes of each end on one latent b + R w: not with a latent less than said.
 
     Axes are unit vectors, by a change of coordinates. That two sizes of an end share a latent is the pigeonhole.
     """
-
-    def problem(unknowns: Any, ops: Any) -> tuple[list[Any], list[Any]]:
-        latents = theory.latents_for_axes(n, signed=signed) - 1
-        ends = [(i, sign) for i in range(n) for sign in (1, -1)]
-        w = [[unknowns(f"w{j}_{c}") for c in range(n)] for j in range(latents)]
-        sizes, codes = ([[unknowns(f"{name}{e}_{c}") for c in range(2)] for e in range(2 * n)] for name in "sf")
-        b = [unknowns(f"b{c}") for c in range(n)]
-        given = [t > 0 for pair in sizes for t in pair] + [s != t for s, t in sizes]
-        given += [] if signed else [f >= 0 for pair in codes for f in pair]
-        then = []
-        for way in _shared(len(ends), latents):
-            off = [
-                (sign * t if c == i else 0) != b[c] + f * w[j][c]
-                for (i, sign), j, pair, own in zip(ends, way, sizes, codes, strict=True)
-                for t, f in zip(pair, own, strict=True)
-                for c in range(n)
-            ]
-            then.append(functools.reduce(operator.or_, off))
-        return given, then
-
-    return problem
+    latents = theory.latents_for_axes(n, signed=signed) - 1
+    ends = [(i, sign) for i in range(n) for sign in (1, -1)]
+    w = [[unknowns(f"w{j}_{c}") for c in range(n)] for j in range(latents)]
+    sizes, codes = ([[unknowns(f"{name}{e}_{c}") for c in range(2)] for e in range(2 * n)] for name in "sf")
+    b = [unknowns(f"b{c}") for c in range(n)]
+    given = [t > 0 for pair in sizes for t in pair] + [s != t for s, t in sizes]
+    given += [] if signed else [f >= 0 for pair in codes for f in pair]
+    then = []
+    for way in _shared(len(ends), latents):
+        off = [
+            (sign * t if c == i else 0) != b[c] + f * w[j][c]
+            for (i, sign), j, pair, own in zip(ends, way, sizes, codes, strict=True)
+            for t, f in zip(pair, own, strict=True)
+            for c in range(n)
+        ]
+        then.append(functools.reduce(operator.or_, off))
+    return given, then

@@ -3,20 +3,21 @@
 from dataclasses import replace
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.instances.stack import Trained, each_seed, one
+from proofs_check.claims.signed.runs import split
+from proofs_check.instances.stack import SEEDS, Trained
 from workbench.theory import signed as theory
 
 
 def _conclusion(case: Trained) -> dict[str, Part]:
-    n = case.place.truth.n_true
+    n = case.stack.place.truth.n_true
     signed = replace(case, m=theory.latents_for_axes(n, signed=True))
     plain = replace(signed, variant="topk")
     doubled = replace(plain, m=theory.latents_for_axes(n, signed=False))
     return {
         "n signed as 2n": at_most(abs(signed.fvu - doubled.fvu), 0.1),
         "n nonnegative leave .1 more": at_most(signed.fvu + 0.1, plain.fvu),
-        "2n split the axes": at_most(0.4, doubled.split),
-        "signed keep them whole": at_most(signed.split, 0.0),
+        "2n split the axes": at_most(0.4, split(doubled)),
+        "signed keep them whole": at_most(split(signed), 0.0),
     }
 
 
@@ -31,16 +32,17 @@ CLAIM = Claim(
     ),
     tex=r"\mathrm{FVU}_{\mathrm{Abs}}(n)\approx\mathrm{FVU}_{\mathrm{TopK}}(2n)\leq\mathrm{FVU}_{\mathrm{TopK}}(n)-.1",
     source="ours, of Zhu, Khalili, Zhu (2025), arXiv 2510.00404, who have no synthetic data; theory: AT-7",
-    kind="recovery",
+    kind="trained",
+    calibrated_on=SEEDS,
     promised=Verdict.SUPPORTED,
     hypotheses=(SIGNED, SPARSE),
-    instances=each_seed(),
+    instances=Trained.each_seed(),
     conclusion=_conclusion,
     controls=(
-        Control(SIGNED.name, one(world="unipolar_sparse"), "one sign: n nonnegative latents do as well"),
+        Control(SIGNED.name, Trained.alone(world="unipolar_sparse"), "one sign: n nonnegative latents do as well"),
         Control(
             SPARSE.name,
-            one(knobs=(("n_true", 6), ("k", 6), ("sd", 0.0)), k=6),
+            Trained.alone(knobs=(("n_true", 6), ("k", 6), ("sd", 0.0)), k=6),
             "always on with two values: b_dec takes up one, and n nonnegative latents the other",
         ),
     ),

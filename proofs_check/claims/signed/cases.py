@@ -1,6 +1,5 @@
 """Pre-activations, and codes to compare their proximal maps with: what claims on activations are about."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,15 +63,11 @@ def activations(draw: st.DrawFn, *, ties: bool = True, weight: Any = None, **fix
     return Activation(**{"u": tuple(u), "z": tuple(z), "k": k, "lam": lam, "c": c, **fixed})
 
 
-def minimises(formula: Callable[..., Any], penalty: Callable[..., Any], objective: Callable[..., Any], *, signed: bool):
+def minimises(unknowns, ops, formula, penalty, objective, signed):
     """The problem: a scalar map's value has the least objective, for all u, z and lam >= 0."""
-
-    def problem(unknowns: Any, ops: Any) -> tuple[list[Any], list[Any]]:
-        u, z, lam = unknowns("u z lam")
-        best = formula(u, lam, ops=ops)
-        given = [lam >= 0] + ([] if signed else [z >= 0])
-        allowed = [] if signed else [best >= 0]
-        least = objective(u, best, penalty(best, lam, ops))
-        return given, [*allowed, least <= objective(u, z, penalty(z, lam, ops))]
-
-    return problem
+    u, z, lam = unknowns("u z lam")
+    best = formula(u, lam, ops=ops)
+    given = [lam >= 0] + ([] if signed else [z >= 0])
+    allowed = [] if signed else [best >= 0]
+    least = objective(u, best, penalty(best, lam, ops))
+    return given, [*allowed, least <= objective(u, z, penalty(z, lam, ops))]

@@ -4,16 +4,16 @@ from dataclasses import replace
 from typing import Any
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.instances import stack as proximal_runs
-from proofs_check.instances.stack import Trained, each_seed, one
+from proofs_check.claims.signed import runs
+from proofs_check.instances.stack import SEEDS, Trained
 
 
 def _conclusion(case: Trained) -> dict[str, Part]:
     share = dict(case.knobs)["q"]
-    more = proximal_runs.gain(case, replace(case, variant="topk"))
+    more = runs.gain(case, replace(case, variant="topk"))
     if share:
         return {f"q = {share:g}": at_most(0.03 if share == 1 else 0.02, more)}
-    return {"q = 0": at_most(more, 0.03), "q = 0: signs mixed all the same": at_most(0.05, case.two_signed)}
+    return {"q = 0": at_most(more, 0.03), "q = 0: signs mixed all the same": at_most(0.05, runs.two_signed(case))}
 
 
 def _mixed(q: float, p_plus: float = 0.5) -> dict[str, Any]:
@@ -31,25 +31,26 @@ CLAIM = Claim(
     ),
     tex=r"\Delta\mathrm{MCC}(q=1)\geq .03,\quad\Delta\mathrm{MCC}(\tfrac12)\geq .02,\quad\Delta\mathrm{MCC}(0)\leq .03",
     source="ours, of Zhu, Khalili, Zhu (2025), arXiv 2510.00404",
-    kind="recovery",
+    kind="trained",
+    calibrated_on=SEEDS,
     promised=Verdict.SUPPORTED,
     hypotheses=(FAIR, EQUAL),
-    instances=each_seed(**_mixed(1.0)) | each_seed(**_mixed(0.5)) | each_seed(**_mixed(0.0)),
+    instances=Trained.each_seed(**_mixed(1.0)) | Trained.each_seed(**_mixed(0.5)) | Trained.each_seed(**_mixed(0.0)),
     conclusion=_conclusion,
     controls=(
         Control(
             FAIR.name,
-            each_seed(**_mixed(1.0, 0.9)),
+            Trained.each_seed(**_mixed(1.0, 0.9)),
             "nine in ten positive: TopK finds as many or more, though it leaves more of x",
         ),
-        Control(EQUAL.name, one(**_mixed(1.0), m=48), "m = 2n: TopK finds both ends"),
+        Control(EQUAL.name, Trained.alone(**_mixed(1.0), m=48), "m = 2n: TopK finds both ends"),
     ),
     mutants=(
         Mutant(
             "the other way round",
-            proximal_runs.gain,
+            runs.gain,
             lambda signed, plain: plain.mcc - signed.mcc,
-            each_seed(**_mixed(1.0)),
+            Trained.each_seed(**_mixed(1.0)),
         ),
     ),
     note=(

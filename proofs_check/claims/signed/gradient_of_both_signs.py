@@ -51,25 +51,21 @@ def _moves(rule, case: Activation) -> list[float]:
     return down + [after(i, t) - before for i in range(len(seen))]
 
 
-def _quotient(m, k, *, rectified):
+def _quotient(unknowns, ops, m, k, rectified):
     """f(u + e_i t) - f(u) = t mask_i e_i, for all t that leave no tie between: sizes apart by more than |t|."""
-
-    def problem(unknowns, ops):
-        u, t = [unknowns(f"u{i}") for i in range(m)], unknowns("t")
-        size, none = ops.abs, ops.num("0")
-        seen = [ops.larger(v, none) for v in u] if rectified else u
-        rule = theory.top_k if rectified else theory.abs_top_k
-        mask, before = theory.gradient_mask(seen, k, ops=ops), rule(u, k, ops=ops)
-        given = [size(v) > size(t) for v in u]
-        given += [size(size(u[i]) - size(u[j])) > size(t) for i in range(m) for j in range(i)]
-        then = []
-        for i in range(m):
-            after = rule([v + t if j == i else v for j, v in enumerate(u)], k, ops=ops)
-            slope = ops.where(u[i] > 0, mask[i], none) if rectified else mask[i]
-            then += [after[j] - before[j] == (t * slope if j == i else none) for j in range(m)]
-        return given, then
-
-    return problem
+    u, t = [unknowns(f"u{i}") for i in range(m)], unknowns("t")
+    size, none = ops.abs, ops.num("0")
+    seen = [ops.larger(v, none) for v in u] if rectified else u
+    rule = theory.top_k if rectified else theory.abs_top_k
+    mask, before = theory.gradient_mask(seen, k, ops=ops), rule(u, k, ops=ops)
+    given = [size(v) > size(t) for v in u]
+    given += [size(size(u[i]) - size(u[j])) > size(t) for i in range(m) for j in range(i)]
+    then = []
+    for i in range(m):
+        after = rule([v + t if j == i else v for j, v in enumerate(u)], k, ops=ops)
+        slope = ops.where(u[i] > 0, mask[i], none) if rectified else mask[i]
+        then += [after[j] - before[j] == (t * slope if j == i else none) for j in range(m)]
+    return given, then
 
 
 def _largest(u, k, *, ops=None):
@@ -99,7 +95,9 @@ CLAIM = Claim(
         ),
     ),
     proofs=tuple(
-        smt.implies(f"{name} moves as the mask says", f"{name}: m = {m}, k = {k}", _quotient(m, k, rectified=rectified))
+        smt.implies(
+            f"{name} moves as the mask says", f"{name}: m = {m}, k = {k}", _quotient, m=m, k=k, rectified=rectified
+        )
         for name, rectified in (("AbsTopK", False), ("TopK", True))
         for m, k in ((2, 1), (3, 1), (3, 2))
     ),

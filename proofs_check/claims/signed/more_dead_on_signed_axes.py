@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.instances import stack as proximal_runs
-from proofs_check.instances.stack import Trained, each_seed, one
+from proofs_check.claims.signed import runs
+from proofs_check.instances.stack import SEEDS, Trained
 from workbench.theory import signed as theory
 
 
 def _conclusion(case: Trained) -> dict[str, Part]:
-    signed = replace(case, m=theory.latents_for_axes(case.place.truth.n_true, signed=False))
-    return {"more dead": at_most(0.15, proximal_runs.more_dead(signed, replace(signed, variant="topk")))}
+    signed = replace(case, m=theory.latents_for_axes(case.stack.place.truth.n_true, signed=False))
+    return {"more dead": at_most(0.15, runs.more_dead(signed, replace(signed, variant="topk")))}
 
 
 SIGNED = Hypothesis("axes with both signs", lambda case: float(case.world != "bidirectional"))
@@ -24,18 +24,19 @@ CLAIM = Claim(
     ),
     tex=r"\mathrm{dead}_{\mathrm{Abs}}(k,2n)\geq\mathrm{dead}_{\mathrm{TopK}}(k,2n)+.15",
     source="ours, beside AT-10; theory: AT-7",
-    kind="recovery",
+    kind="trained",
+    calibrated_on=SEEDS,
     promised=Verdict.SUPPORTED,
     hypotheses=(SIGNED, TRAINED),
-    instances=each_seed(),
+    instances=Trained.each_seed(),
     conclusion=_conclusion,
     controls=(
         Control(
             SIGNED.name,
-            one(world="unipolar_sparse"),
+            Trained.alone(world="unipolar_sparse"),
             "one sign: both leave about n dead, and .13 is the most between them",
         ),
-        Control(TRAINED.name, one(steps=3), "three steps"),
+        Control(TRAINED.name, Trained.alone(steps=3), "three steps"),
     ),
     mutants=(Mutant("n for both", theory.latents_for_axes, lambda axes, *, signed: axes),),
     note=(

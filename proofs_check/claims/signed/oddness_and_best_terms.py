@@ -37,33 +37,25 @@ def _of(case: Activation, factor: float) -> list[float]:
     return theory.abs_top_k([max(v, 0.0) for v in u] if case.rectified else u, case.k)
 
 
-def _algebra(m, k):
+def _algebra(unknowns, ops, m, k):
     """Odd and homogeneous for all reals, ties included: the first of equal sizes stays the first."""
-
-    def problem(unknowns, ops):
-        u, c = [unknowns(f"u{i}") for i in range(m)], unknowns("c")
-        kept = theory.abs_top_k(u, k, ops=ops)
-        odd = zip(theory.abs_top_k([-v for v in u], k, ops=ops), kept, strict=True)
-        once = zip(theory.abs_top_k(kept, k, ops=ops), kept, strict=True)
-        size = [c > 0]  # c < 0: odd
-        scaled = zip(theory.abs_top_k([c * v for v in u], k, ops=ops), kept, strict=True)
-        same = [a == -b for a, b in odd] + [a == b for a, b in once]
-        return size, same + [a == c * b for a, b in scaled]
-
-    return problem
+    u, c = [unknowns(f"u{i}") for i in range(m)], unknowns("c")
+    kept = theory.abs_top_k(u, k, ops=ops)
+    odd = zip(theory.abs_top_k([-v for v in u], k, ops=ops), kept, strict=True)
+    once = zip(theory.abs_top_k(kept, k, ops=ops), kept, strict=True)
+    size = [c > 0]  # c < 0: odd
+    scaled = zip(theory.abs_top_k([c * v for v in u], k, ops=ops), kept, strict=True)
+    same = [a == -b for a, b in odd] + [a == b for a, b in once]
+    return size, same + [a == c * b for a, b in scaled]
 
 
-def _kept_by_relu(m, k):
+def _kept_by_relu(unknowns, ops, m, k):
     """What holds of TopK too: homogeneous for c > 0, idempotent."""
-
-    def problem(unknowns, ops):
-        u, c = [unknowns(f"u{i}") for i in range(m)], unknowns("c")
-        kept = theory.top_k(u, k, ops=ops)
-        scaled = zip(theory.top_k([c * v for v in u], k, ops=ops), kept, strict=True)
-        once = zip(theory.top_k(kept, k, ops=ops), kept, strict=True)
-        return [c > 0], [a == c * b for a, b in scaled] + [a == b for a, b in once]
-
-    return problem
+    u, c = [unknowns(f"u{i}") for i in range(m)], unknowns("c")
+    kept = theory.top_k(u, k, ops=ops)
+    scaled = zip(theory.top_k([c * v for v in u], k, ops=ops), kept, strict=True)
+    once = zip(theory.top_k(kept, k, ops=ops), kept, strict=True)
+    return [c > 0], [a == c * b for a, b in scaled] + [a == b for a, b in once]
 
 
 def _relabelled(unknowns, ops):
@@ -78,13 +70,10 @@ def _relabelled(unknowns, ops):
     return given, then
 
 
-def _nearer(m, k):
-    def problem(unknowns, ops):
-        u = [unknowns(f"u{i}") for i in range(m)]
-        gap = theory.gap_square(u, theory.abs_top_k(u, k, ops=ops))
-        return [], [gap <= theory.gap_square(u, theory.top_k(u, k, ops=ops))]
-
-    return problem
+def _nearer(unknowns, ops, m, k):
+    u = [unknowns(f"u{i}") for i in range(m)]
+    gap = theory.gap_square(u, theory.abs_top_k(u, k, ops=ops))
+    return [], [gap <= theory.gap_square(u, theory.top_k(u, k, ops=ops))]
 
 
 _signed = theory.abs_top_k
@@ -119,15 +108,15 @@ CLAIM = Claim(
     ),
     proofs=(
         *(
-            smt.implies("odd, homogeneous, idempotent", f"algebra: m = {m}, k = {k}", _algebra(m, k))
+            smt.implies("odd, homogeneous, idempotent", f"algebra: m = {m}, k = {k}", _algebra, m=m, k=k)
             for m, k in ((2, 1), (3, 1), (3, 2))
         ),
         *(
-            smt.implies("homogeneous for c > 0, idempotent", f"TopK: m = {m}, k = {k}", _kept_by_relu(m, k))
+            smt.implies("homogeneous for c > 0, idempotent", f"TopK: m = {m}, k = {k}", _kept_by_relu, m=m, k=k)
             for m, k in ((2, 1), (3, 2))
         ),
         smt.implies("commutes with an exchange", "relabelling: m = 3", _relabelled),
-        smt.implies("no farther than TopK", "against TopK: m = 2, k = 1", _nearer(2, 1)),
+        smt.implies("no farther than TopK", "against TopK: m = 2, k = 1", _nearer, m=2, k=1),
     ),
     mutants=(
         Mutant("ReLU first", theory.abs_top_k, _rectified),

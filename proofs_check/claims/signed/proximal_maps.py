@@ -65,18 +65,14 @@ def _minimal(case, value, penalty, signed):
     return at_most(found, best, unit=1 + case.square)
 
 
-def _count(m, support, *, signed):
+def _count(unknowns, ops, m, support, signed):
     """No z on these entries is nearer; where z >= 0, for u in falling order, to save time."""
-
-    def problem(unknowns, ops):
-        u, none, one = [unknowns(f"u{i}") for i in range(m)], ops.num("0"), ops.num("1")
-        z = [unknowns(f"z{i}") if i in support else none for i in range(m)]
-        best = (theory.abs_top_k if signed else theory.top_k)(u, len(support), ops=ops)
-        used = sum(ops.where(v == 0, none, one) for v in best)
-        given = [] if signed else [u[i] >= u[i + 1] for i in range(m - 1)] + [z[i] >= 0 for i in support]
-        return given, [used <= len(support), theory.gap_square(u, best) <= theory.gap_square(u, z)]
-
-    return problem
+    u, none, one = [unknowns(f"u{i}") for i in range(m)], ops.num("0"), ops.num("1")
+    z = [unknowns(f"z{i}") if i in support else none for i in range(m)]
+    best = (theory.abs_top_k if signed else theory.top_k)(u, len(support), ops=ops)
+    used = sum(ops.where(v == 0, none, one) for v in best)
+    given = [] if signed else [u[i] >= u[i + 1] for i in range(m - 1)] + [z[i] >= 0 for i in support]
+    return given, [used <= len(support), theory.gap_square(u, best) <= theory.gap_square(u, z)]
 
 
 def _proofs():
@@ -86,15 +82,16 @@ def _proofs():
         def late(u, lam, *, ops, formula=formula):  # through the module, so that a mutant is seen
             return getattr(theory, formula)(u, lam, ops=ops)
 
-        problem = minimises(late, penalties[name], theory.proximal_objective, signed=signed)
-        yield smt.implies(f"{formula} minimises {name}", "scalar rows: all u, z and λ ≥ 0", problem)
+        given = {"penalty": penalties[name], "objective": theory.proximal_objective, "signed": signed}
+        shows = f"{formula} minimises {name}"
+        yield smt.implies(shows, "scalar rows: all u, z and λ ≥ 0", minimises, formula=late, **given)
     for m, k in ((2, 1), (3, 1), (3, 2)):
         for signed in (True, False):
             name = "abs_top_k" if signed else "top_k"
             for support in combinations(range(m), k):
                 shows = f"{name} is no farther from u than any z on entries {support}"
                 scope = f"counts: m = {m}, k = {k}{'' if signed else ', u falling'}"
-                yield smt.implies(shows, scope, _count(m, support, signed=signed))
+                yield smt.implies(shows, scope, _count, m=m, support=support, signed=signed)
 
 
 POSITIVE = Hypothesis("λ ≥ 0", lambda case: max(0.0, -case.lam))

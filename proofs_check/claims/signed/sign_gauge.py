@@ -59,19 +59,15 @@ def _conclusion(case: Signed) -> dict[str, Part]:
     }
 
 
-def _flip(m, k):
+def _flip(unknowns, ops, m, k):
     """A(s o u) = s o A(u) for every sign vector s: the sizes, and so the choice, stay."""
-
-    def problem(unknowns, ops):
-        u = [unknowns(f"u{i}") for i in range(m)]
-        kept, then = theory.abs_top_k(u, k, ops=ops), []
-        for code in range(2**m):
-            signs = [1 if code >> i & 1 else -1 for i in range(m)]
-            turned = theory.abs_top_k([s * v for s, v in zip(signs, u, strict=True)], k, ops=ops)
-            then += [a == s * b for a, s, b in zip(turned, signs, kept, strict=True)]
-        return [], then
-
-    return problem
+    u = [unknowns(f"u{i}") for i in range(m)]
+    kept, then = theory.abs_top_k(u, k, ops=ops), []
+    for code in range(2**m):
+        signs = [1 if code >> i & 1 else -1 for i in range(m)]
+        turned = theory.abs_top_k([s * v for s, v in zip(signs, u, strict=True)], k, ops=ops)
+        then += [a == s * b for a, s, b in zip(turned, signs, kept, strict=True)]
+    return [], then
 
 
 def _cancel(symbols, ops):
@@ -120,7 +116,7 @@ CLAIM = Claim(
     ),
     proofs=(
         *(
-            smt.implies("A(s∘u) = s∘A(u), all signs", f"m = {m}, k = {k}", _flip(m, k))
+            smt.implies("A(s∘u) = s∘A(u), all signs", f"m = {m}, k = {k}", _flip, m=m, k=k)
             for m, k in ((2, 1), (3, 1), (3, 2))
         ),
         symbolic.identity("signs leave the encoder and cancel in the decoder", "entry by entry: all m, d", _cancel),

@@ -24,19 +24,15 @@ def _conclusion(case: Axes) -> dict[str, Part]:
     return told
 
 
-def _parallel(d):
+def _parallel(unknowns, ops, d):
     """Two points s v, t v (s != t, v not 0) of b + R w, w not 0: w and b are parallel to v."""
-
-    def problem(unknowns, ops):
-        v, w, b = ([unknowns(f"{name}{i}") for i in range(d)] for name in "vwb")
-        s, t, f, g = unknowns("s t f g")
-        given = [s != t, ops.where(v[0] == 0, v[1] * v[1], v[0] * v[0]) > 0]
-        given += [s * v[i] == b[i] + f * w[i] for i in range(d)] + [t * v[i] == b[i] + g * w[i] for i in range(d)]
-        pairs = [(i, j) for i in range(d) for j in range(i)]
-        then = [w[i] * v[j] == w[j] * v[i] for i, j in pairs] + [b[i] * v[j] == b[j] * v[i] for i, j in pairs]
-        return given, then
-
-    return problem
+    v, w, b = ([unknowns(f"{name}{i}") for i in range(d)] for name in "vwb")
+    s, t, f, g = unknowns("s t f g")
+    given = [s != t, ops.where(v[0] == 0, v[1] * v[1], v[0] * v[0]) > 0]
+    given += [s * v[i] == b[i] + f * w[i] for i in range(d)] + [t * v[i] == b[i] + g * w[i] for i in range(d)]
+    pairs = [(i, j) for i in range(d) for j in range(i)]
+    then = [w[i] * v[j] == w[j] * v[i] for i, j in pairs] + [b[i] * v[j] == b[j] * v[i] for i, j in pairs]
+    return given, then
 
 
 def _no_bias(unknowns, ops):
@@ -110,14 +106,19 @@ CLAIM = Claim(
         Control(SEVERAL.name, _witness([[1.0]], [BOTH], [[1.0]], [-4.0]), "b_dec = −4v turns the axis into one ray"),
     ),
     proofs=(
-        *(smt.implies("a latent exact on two sizes is parallel to the axis", f"d = {d}", _parallel(d)) for d in (2, 3)),
+        *(
+            smt.implies("a latent exact on two sizes is parallel to the axis", f"d = {d}", _parallel, d=d)
+            for d in (2, 3)
+        ),
         smt.implies("b_dec is 0", "two axes, in the plane they span", _no_bias),
         smt.implies("opposite ends need two nonnegative latents", "all axes", _one_end),
         *(
             smt.implies(
                 "one latent less is not exact",
                 f"n = {n}, {'signed' if signed else 'nonnegative'}",
-                one_less(n, signed=signed),
+                one_less,
+                n=n,
+                signed=signed,
             )
             for n in (2, 3)
             for signed in (False, True)

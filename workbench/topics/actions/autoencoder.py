@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from synthetic.base.errors import must
 from synthetic.base.streams import stream
-from workbench.topics.actions.mmr import linear_part, median_width, mmr
+from workbench.topics.actions import mmr
+from workbench.topics.actions.mmr import linear_part, median_width
 
 PENALTIES = (0.0, 0.1, 1.0, 10.0, 30.0, 100.0)
 """weights of the restriction that are tried"""
@@ -138,7 +139,7 @@ def fit_autoencoder(
         error = (made.decoder(codes) - z[which]).square().mean((-1, -2))
         residual = linear_part(codes, a[which])[2]
         spread = codes.var(-2, correction=0).sum(-1)
-        loss = error + made.penalties * mmr(residual, a[which], width, unbiased=True) / spread.clamp_min(1e-12)
+        loss = error + made.penalties * mmr.mmr(residual, a[which], width, unbiased=True) / spread.clamp_min(1e-12)
         adam.zero_grad(set_to_none=True)
         loss.sum().backward()
         for p in made.parameters():

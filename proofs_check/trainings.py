@@ -1,0 +1,74 @@
+"""Trainings that claims ask for: each done once in a process for the mutants at work, and noted for the ledger."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache, wraps
+from typing import Any, ParamSpec, TypeVar
+
+import torch
+
+from proofs_check.claim import Mutant
+
+Training = dict[str, Any]
+"""what the ledger says of one: its world, world seed, seeds and steps at least"""
+P = ParamSpec("P")
+R = TypeVar("R")
+_MUTANTS: list[Mutant] = []
+_NOTES: list[list[Training]] = []
+_MEASURES = ("proofs_check", "workbench.metrics", "workbench.theory", "workbench.topics.actions.control_function")
+"""where a function judges what was trained: its mutants train nothing anew"""
+
+
+def once(of: Callable[P, Training]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorator: keep what a training returns, by its arguments and the mutants of what it runs; it has one thread.
+
+    Args:
+        of: what the ledger says of the training with these arguments.
+    """
+
+    def decorator(train: Callable[P, R]) -> Callable[P, R]:
+        @lru_cache(maxsize=64)
+        def kept(mutants: tuple[Mutant, ...], *args: P.args, **named: P.kwargs) -> R:
+            threads = torch.get_num_threads()
+            torch.set_num_threads(1)
+            try:
+                return train(*args, **named)
+            finally:
+                torch.set_num_threads(threads)
+
+        @wraps(train)
+        def trained(*args: P.args, **named: P.kwargs) -> R:
+            for notes in _NOTES:
+                notes.append(of(*args, **named))
+            mutants = tuple(mutant for mutant in _MUTANTS if not mutant.of.__module__.startswith(_MEASURES))
+            return kept(mutants, *args, **named)
+
+        return trained
+
+    return decorator
+
+
+@contextmanager
+def noted() -> Iterator[list[Training]]:
+    """The trainings that are asked for in the block, done before or not."""
+    notes: list[Training] = []
+    _NOTES.append(notes)
+    try:
+        yield notes
+    finally:
+        _NOTES.remove(notes)
+
+
+@contextmanager
+def in_place(mutant: Mutant) -> Iterator[None]:
+    """The mutant under the name of the function it replaces."""
+    module, name = sys.modules[mutant.of.__module__], mutant.of.__name__
+    original = getattr(module, name)
+    setattr(module, name, mutant.by)
+    _MUTANTS.append(mutant)
+    try:
+        yield
+    finally:
+        setattr(module, name, original)
+        _MUTANTS.remove(mutant)

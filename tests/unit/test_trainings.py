@@ -1,0 +1,76 @@
+"""Stacks of claims: every setting written down, trained once for the mutants at work, noted in the ledger."""
+
+from dataclasses import fields, replace
+
+import pytest
+from hypothesis import strategies as st
+
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, at_most
+from proofs_check.instances import stack as stacks
+from proofs_check.instances.stack import Stack, Trained, training
+from proofs_check.ledger import judge
+from proofs_check.trainings import in_place, noted
+from workbench import TrainConfig
+from workbench.metrics import products
+from workbench.parts import bias_control
+
+SETTINGS = {"groups": 1, "low": 0.2, "high": 0.2, "down": 0.1, "up": 0.1, "period": 2, "output": "jump"}
+SMALL = Stack(
+    world="uniform",
+    knobs=(("n_true", 8), ("d", 6), ("s", 2)),
+    variant="group_bias_adaptation",
+    m=8,
+    settings=(*SETTINGS.items(), ("control", "ceiling")),
+    train=training(6, 32, 1e-2),
+    seeds=(0, 1),
+    samples=64,
+)
+
+
+def test_every_field_of_training_is_written_down():
+    assert {*stacks._TRAINING} | {"steps", "batch", "lr"} == {f.name for f in fields(TrainConfig)}
+
+
+def test_a_setting_left_to_its_default_is_refused():
+    with pytest.raises(ValueError, match=r"Stack.settings must be all of group_bias_adaptation's; got none for period"):
+        replace(SMALL, settings=tuple(pair for pair in SMALL.settings if pair[0] != "period")).sae  # noqa: B018
+
+
+def test_a_stack_is_trained_once_and_anew_for_a_mutant_of_what_it_runs():
+    with noted() as trainings:
+        sae = SMALL.sae
+        assert SMALL.sae is sae
+    assert trainings == [SMALL.record] * 2
+    assert (trainings[0]["seeds"], trainings[0]["steps"], trainings[0]["world seed"]) == ([0, 1], 6, 0)
+    with in_place(Mutant("never falls", bias_control.adapted, lambda b, *rest: b)):
+        assert not SMALL.sae.b_enc.any()
+    with in_place(Mutant("nothing", products.auroc, lambda a, b: 0.0)):
+        assert SMALL.sae is sae
+    assert sae.b_enc.any()
+
+
+def claim(**changes):
+    def conclusion(case):
+        return {"fvu": at_most(case.fvu, 2.0), "relative": at_most(case.fvu, case.fvu + case.seed)}
+
+    steps = Hypothesis("trained", lambda case: float(case.steps != 2))
+    cases = st.sampled_from([Trained(seed=seed, steps=2, m=6) for seed in (0, 1)])
+    said = {"id": "X-1", "statement": "s", "source": "ours", "instances": cases, "conclusion": conclusion}
+    return Claim(**{**said, "kind": "trained", "calibrated_on": (5,), "hypotheses": (steps,), **changes})
+
+
+def test_the_ledger_says_what_was_trained():
+    entry = judge(claim(), examples=5)
+    assert [t["seeds"] for t in entry.trainings] == [[0, 1, 2]]
+    assert entry.trainings[0]["world"] == "bidirectional"
+    assert entry.thresholds == {"fvu": 2.0}
+    assert entry.calibrated_on == [5]
+    assert not entry.problems
+
+
+def test_a_kind_that_does_not_fit_is_a_problem():
+    assert "something is trained" in judge(claim(kind="bound"), examples=5).problems[0]
+    silent = claim(conclusion=lambda case: at_most(0.0, 1.0), controls=(Control("trained", st.just(Trained(steps=1))),))
+    assert "nothing is trained" in " ".join(judge(silent, examples=5).problems)
+    with pytest.raises(ValueError, match="calibrated_on must be given"):
+        claim(calibrated_on=())
