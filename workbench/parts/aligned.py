@@ -1,5 +1,7 @@
 """An encoder whose columns have inner product 1 with the rows of the decoder."""
 
+# ruff: noqa: D102 (overrides inherit theirs)
+
 import torch
 from jaxtyping import Float
 from torch import Tensor

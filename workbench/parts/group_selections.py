@@ -1,5 +1,7 @@
 """Selections that choose among groups: of latents, in a row, or of rows, for a latent."""
 
+# ruff: noqa: D102 (overrides inherit theirs)
+
 import torch
 from jaxtyping import Float
 from torch import Tensor

@@ -1,5 +1,7 @@
 """Errors of reconstructions that grow latent by latent, and two objectives that average them."""
 
+# ruff: noqa: D102 (overrides inherit theirs)
+
 from typing import Literal
 
 import torch

@@ -1,5 +1,7 @@
 """Penalties on latents and on rows, each of a named method; they go with every encoder."""
 
+# ruff: noqa: D102 (overrides inherit theirs)
+
 from typing import Any
 
 import torch

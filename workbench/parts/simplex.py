@@ -1,5 +1,7 @@
 """Codes on the simplex: the projection of distances to prototypes."""
 
+# ruff: noqa: D102 (overrides inherit theirs)
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
