@@ -48,10 +48,9 @@ def _run(name: str) -> int:
 
 
 def _help(name: str, module: str) -> None:
-    """Print the flags of a study, and leave; nothing where its settings stand among its code."""
+    """Print the flags of a study, and leave."""
+    study = importlib.util.find_spec(module)
     settings = f"{module.rpartition('.')[0]}.settings"
-    study, beside = importlib.util.find_spec(module), importlib.util.find_spec(settings)
-    if study is not None and study.origin is not None and beside is not None:
-        flags = importlib.import_module(settings).FLAGS
-        if name in flags:
-            read_flags(flags[name], description=ast.get_docstring(ast.parse(Path(study.origin).read_text("utf-8"))))
+    flags = importlib.import_module(settings).FLAGS if importlib.util.find_spec(settings) else {}
+    if study is not None and study.origin is not None and name in flags:
+        read_flags(flags[name], description=ast.get_docstring(ast.parse(Path(study.origin).read_text("utf-8"))))

@@ -14,7 +14,6 @@ class Column:
 
     across: Axis
     at: Mapping[str, Any] = field(default_factory=dict)
-    over: str = "x"
 
 
 def curves(
@@ -41,7 +40,6 @@ def curves(
         panels = [
             Lines(
                 y=metric,
-                over=column.over,
                 at=column.at,
                 course=True,
                 across=column.across,

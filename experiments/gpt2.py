@@ -17,8 +17,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-import polars as pl
-
 from experiments.lm.figures import SPLIT, against_topk, figures, printed
 from experiments.lm.settings import GPT2, PRESETS
 from proofs_check.auditor.audit import audit
@@ -41,12 +39,12 @@ AUDITED = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Stack(Unit):
-    """SAEs of one variant and setting at a hook point, trained and scored."""
+    """SAEs of a variant and setting at a hook point, trained and scored; without a variant the losses of all there."""
 
     settings: GPT2
     hook: str
-    variant: str
-    choice: Mapping[str, float]
+    variant: str = ""
+    choice: Mapping[str, Any] = field(default_factory=dict)
     changes: Mapping[str, Any] = field(default_factory=dict)
     """of the training"""
 
@@ -58,12 +56,17 @@ class Stack(Unit):
     @property
     def label(self) -> str:
         """Hook point, variant and setting."""
-        return f"{self.hook}/{self.variant} {self.setting}"
+        return f"{self.hook}/{self.variant} {self.setting}" if self.variant else f"{self.hook}/losses"
 
     @property
     def size(self) -> int:
         """Samples that its members see."""
-        return self.training.steps * self.training.batch * len(self.seeds)
+        return self.training.steps * self.training.batch * len(self.seeds) if self.variant else 1
+
+    @property
+    def alone(self) -> bool:
+        """Losses come last, in the process that holds the model."""
+        return not self.variant
 
     @property
     def training(self) -> TrainConfig:
@@ -81,27 +84,9 @@ class Stack(Unit):
         return run / "saes" / self.id.replace("/", "-").replace(", ", "-").replace(" ", "-")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Judged(Unit):
-    """All SAEs of a hook point in the place of the model's activations, once they are trained."""
-
-    settings: GPT2
-    hook: str
-
-    @property
-    def label(self) -> str:
-        """Hook point, and what is measured there."""
-        return f"{self.hook}/losses"
-
-    @property
-    def alone(self) -> bool:
-        """Last, in the process that holds the model."""
-        return True
-
-
 def stacks(settings: GPT2, hook: str) -> Iterator[Stack]:
     """What is trained at a hook point, the dearest first."""
-    arms: list[tuple[str, Mapping[str, float], Mapping[str, Any]]] = [("topk", {"k": settings.z_k}, {})]
+    arms: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [("topk", {"k": settings.z_k}, {})]
     if not hook.startswith("hook_z"):
         # top-AFA has AuxK of its own, and its norms match |x|, so that b_dec starts at 0
         arms = [("top_afa", {"afa": weight}, {"aux_k": 0, "centre": False}) for weight in settings.afa]
@@ -112,11 +97,11 @@ def stacks(settings: GPT2, hook: str) -> Iterator[Stack]:
         yield Stack(settings=settings, seeds=seeds, hook=hook, variant=variant, choice=choice, changes=changes)
 
 
-def plan(settings: GPT2) -> Iterator[Unit]:
+def plan(settings: GPT2) -> Iterator[Stack]:
     """Every stack at every hook point, then the losses of each hook point."""
     for hook in settings.hooks:
         yield from stacks(settings, hook)
-        yield Judged(settings=settings, seeds=tuple(range(settings.seeds)), hook=hook)
+        yield Stack(settings=settings, seeds=tuple(range(settings.seeds)), hook=hook)
 
 
 def rows_of(settings: GPT2, store: ActivationStore, hook: str, part: Literal["train", "test"]) -> Activations:
@@ -137,9 +122,9 @@ def keep_activations(settings: GPT2, folder: Path) -> None:
         rows_of(settings, store, hook, "test").sequences()
 
 
-def work(unit: Stack | Judged, report: Report) -> Iterator[Row]:
+def work(unit: Stack, report: Report) -> Iterator[Row]:
     """Train and score a stack, or measure the losses of a hook point."""
-    return trained(unit, report) if isinstance(unit, Stack) else judged(unit, report)
+    return trained(unit, report) if unit.variant else judged(unit, report)
 
 
 def trained(unit: Stack, report: Report) -> Iterator[Row]:
@@ -185,7 +170,7 @@ def held_out(about: Row, seeds: Sequence[int], saes: Sequence[SAE], test: Activa
                 yield at | said | {"metric": "tightest", "value": row.tightest}
 
 
-def judged(unit: Judged, report: Report) -> Iterator[Row]:
+def judged(unit: Stack, report: Report) -> Iterator[Row]:
     """Next-token losses with the activations replaced; what attributions of a hook_z miss; scores of the sign split."""
     settings, store = unit.settings, open_store(report.folder / "store")
     test, lm = rows_of(settings, store, unit.hook, "test"), model_named(settings.model, settings.data, settings.device)
@@ -211,18 +196,13 @@ def judged(unit: Judged, report: Report) -> Iterator[Row]:
             yield about | {"metric": "largest_head", "value": 1 / lm.heads, "kind": "null"}
 
 
-def derive(table: pl.DataFrame, settings: GPT2) -> pl.DataFrame:
-    """The table with fvu over TopK's at the same L0."""
-    return pl.concat([table, against_topk(table)])
-
-
 STUDY = Study(
     name="gpt2",
     question=__doc__,
     settings=GPT2,
     plan=plan,
     work=work,
-    derive=derive,
+    derive=against_topk,
     begin=keep_activations,
     figures=figures,
     tables=(printed,),

@@ -9,14 +9,15 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 # isort: split
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
 from experiments.curves import Column, curves
+from experiments.settings import LARGE, Recovery, brought
 from experiments.variations import NOISE_DB, feasible, places
 from synthetic.base.errors import must, pick
 from synthetic.folder import load_world
@@ -25,18 +26,13 @@ from synthetic.laws.noise import NoNoise
 from synthetic.mixture import SparseMixture
 from synthetic.source import World
 from workbench import SAE, TrainConfig, ceiling, find_source, two_by_two, variant_shelf
-from workbench.metrics import METRICS as SHELF
-from workbench.plugins import load_plugin
 from workbench.study.figure import Figure
-from workbench.study.flags import TrainFlags
-from workbench.study.flags import axes_of as sweep_of
 from workbench.study.panels import Axis
 from workbench.study.places import Arm, Place, Scores, Stack, stacks, trained_as
 from workbench.study.study import Study
 from workbench.study.table import Medians, best_settings, final, score_table
 from workbench.study.units import Report, Row, Unit
 
-AxisName = Literal["samples", "sparsity", "superposition", "noise"]
 METRICS = {"recall@.9": "share of features, cos ≥ .9", "mcc": "MCC", "f1": "macro-F1 over features"}
 TABLE = ("recall@.9", "mcc", "f1", "fvu", "l0", "dead")
 AXES = {
@@ -45,79 +41,6 @@ AXES = {
     "superposition": Axis("features a dimension, n_true/d"),
     "noise": Axis("signal-to-noise ratio (dB)", ticks=dict(enumerate(["none", *(f"{v:g}" for v in NOISE_DB)]))),
 }
-LARGE = 2048
-"""features from which a world counts as large"""
-SMALL_RUN, LARGE_RUN = 150_000, 1_000_000
-"""training samples of an SAE by default"""
-
-
-@dataclass(frozen=True)
-class Recovery(TrainFlags):
-    """Settings of the experiment."""
-
-    world: tuple[str, ...] = ("superposition",)
-    """names of worlds (`python -m workbench list`), or folders of saved ones"""
-    variants: tuple[str, ...] = ("core",)
-    """variant names; "core" for those marked so, "all" for the whole shelf"""
-    samples: int | None = None
-    """training samples of each SAE; by default 150,000 for small worlds, 1,000,000 for large ones, or --train.steps"""
-    axis: tuple[AxisName, ...] = ()
-    """what to vary beside samples; by default all four for one small world, samples alone for large ones and several"""
-    plugin: Path | None = None
-    """a Python file of your own: its variants join in, its worlds and metrics can be named"""
-    m: int | None = None
-    """latents; by default twice the features of a small world, a quarter of a large one's"""
-    k: int | None = None
-    """k of the variants that have one; by default the E[L0] of the m most frequent features"""
-    train: TrainConfig = field(default_factory=lambda: TrainConfig(batch=128))
-    """training; evaluations 0 are 8, or 4 on large worlds, where a batch of 128 stands for 1,024 and an lr of 3e-3 for
-    3e-4"""
-    ceilings: bool = True
-    """also train each variant's encoder on the true dictionary, and say which half of an SAE fails (small worlds)"""
-    metrics: tuple[str, ...] = ()
-    """metrics of figure and table, any that `python -m workbench list` shows; by default a choice of them"""
-    threads: int = 1
-    """torch threads of each process; changes the last bits of results"""
-
-    adds = ("seeds", "samples", "variants", "world", "axis", "metrics", "set")
-
-    def check(self) -> None:
-        """Refuse impossible settings before any work."""
-        for name in ("samples", "m", "k"):
-            value = getattr(self, name)
-            must(value is None or value >= 1, f"--{name}", "at least 1", value, "raise it, or leave it out")
-        must(self.world, "--world", "one or more", "none", "name some")
-        must(self.variants or self.plugin, "--variants", "one or more", "none", 'name some, or "core"')
-        both = self.samples is not None and self.train.steps != TrainConfig().steps
-        must(not both, "--samples and --train.steps", "given one at a time", "both", "drop one")
-        brought(self.plugin)
-        for name in self.variants:
-            pick(name, ["core", "all", *variant_shelf()], "--variants")
-        for name in self.metrics:
-            pick(name, [metric for kind in SHELF for metric in kind.names], "--metrics")
-        must(self.threads >= 1, "--threads", "at least 1", self.threads, "raise it")
-
-    def training(self, world: World) -> dict[str, Any]:
-        """How SAEs of a world are trained where that differs from `train`."""
-        config, plain, large = self.train, Recovery().train, world.truth.n_true >= LARGE
-        alone = {name for name in ("steps", "batch", "lr") if getattr(config, name) == getattr(plain, name)}
-        alone -= {*sweep_of(self)}
-        batch = 1024 if large and "batch" in alone else config.batch
-        samples = (LARGE_RUN if large else SMALL_RUN) if self.samples is None else self.samples
-        steps = max(1, samples // batch) if "steps" in alone else config.steps
-        found = {"steps": steps, "batch": batch, "checkpoint_every": max(1, steps // 10)}
-        return found | ({"lr": 3e-4} if large and "lr" in alone else {})
-
-    def latents(self, world: World) -> int:
-        """Latents of SAEs on a world and its variations."""
-        n_true = world.truth.n_true
-        return (n_true // 4 if n_true >= LARGE else 2 * n_true) if self.m is None else self.m
-
-
-@cache
-def brought(plugin: Path | None) -> list[str]:
-    """Variants of a plug-in, which is run once; its worlds and metrics are then on their shelves."""
-    return load_plugin(plugin)["variants"] if plugin else []
 
 
 @cache

@@ -2,13 +2,17 @@
 
 import os
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from experiments.lm.settings import GPT2
 from synthetic.base.errors import must, pick
 from workbench.study.flags import TrainFlags, axes_of
 from workbench.training.config import PROTOCOL, TrainConfig
+
+if TYPE_CHECKING:  # the flags are read before torch loads
+    from synthetic.source import World
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,87 @@ class Benchmark:
             Shape.read(shape)
         for name in self.variants:
             pick(name, variant_shelf(), "--variants")
+
+
+AxisName = Literal["samples", "sparsity", "superposition", "noise"]
+LARGE = 2048
+"""features from which a world counts as large"""
+SMALL_RUN, LARGE_RUN = 150_000, 1_000_000
+"""training samples of an SAE by default"""
+
+
+@dataclass(frozen=True)
+class Recovery(TrainFlags):
+    """Settings of `python -m experiments recovery`."""
+
+    world: tuple[str, ...] = ("superposition",)
+    """names of worlds (`python -m workbench list`), or folders of saved ones"""
+    variants: tuple[str, ...] = ("core",)
+    """variant names; "core" for those marked so, "all" for the whole shelf"""
+    samples: int | None = None
+    """training samples of each SAE; by default 150,000 for small worlds, 1,000,000 for large ones, or --train.steps"""
+    axis: tuple[AxisName, ...] = ()
+    """what to vary beside samples; by default all four for one small world, samples alone for large ones and several"""
+    plugin: Path | None = None
+    """a Python file of your own: its variants join in, its worlds and metrics can be named"""
+    m: int | None = None
+    """latents; by default twice the features of a small world, a quarter of a large one's"""
+    k: int | None = None
+    """k of the variants that have one; by default the E[L0] of the m most frequent features"""
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(batch=128))
+    """training; evaluations 0 are 8, or 4 on large worlds, where a batch of 128 stands for 1,024 and an lr of 3e-3 for
+    3e-4"""
+    ceilings: bool = True
+    """also train each variant's encoder on the true dictionary, and say which half of an SAE fails (small worlds)"""
+    metrics: tuple[str, ...] = ()
+    """metrics of figure and table, any that `python -m workbench list` shows; by default a choice of them"""
+    threads: int = 1
+    """torch threads of each process; changes the last bits of results"""
+
+    adds = ("seeds", "samples", "variants", "world", "axis", "metrics", "set")
+
+    def check(self) -> None:
+        """Refuse impossible settings before any work."""
+        from workbench import variant_shelf
+        from workbench.metrics import METRICS
+
+        for name in ("samples", "m", "k"):
+            value = getattr(self, name)
+            must(value is None or value >= 1, f"--{name}", "at least 1", value, "raise it, or leave it out")
+        must(self.world, "--world", "one or more", "none", "name some")
+        must(self.variants or self.plugin, "--variants", "one or more", "none", 'name some, or "core"')
+        both = self.samples is not None and self.train.steps != TrainConfig().steps
+        must(not both, "--samples and --train.steps", "given one at a time", "both", "drop one")
+        brought(self.plugin)
+        for name in self.variants:
+            pick(name, ["core", "all", *variant_shelf()], "--variants")
+        for name in self.metrics:
+            pick(name, [metric for kind in METRICS for metric in kind.names], "--metrics")
+        must(self.threads >= 1, "--threads", "at least 1", self.threads, "raise it")
+
+    def training(self, world: "World") -> dict[str, Any]:
+        """How SAEs of a world are trained where that differs from `train`."""
+        config, plain, large = self.train, Recovery().train, world.truth.n_true >= LARGE
+        alone = {name for name in ("steps", "batch", "lr") if getattr(config, name) == getattr(plain, name)}
+        alone -= {*axes_of(self)}
+        batch = 1024 if large and "batch" in alone else config.batch
+        samples = (LARGE_RUN if large else SMALL_RUN) if self.samples is None else self.samples
+        steps = max(1, samples // batch) if "steps" in alone else config.steps
+        found = {"steps": steps, "batch": batch, "checkpoint_every": max(1, steps // 10)}
+        return found | ({"lr": 3e-4} if large and "lr" in alone else {})
+
+    def latents(self, world: "World") -> int:
+        """Latents of SAEs on a world and its variations."""
+        n_true = world.truth.n_true
+        return (n_true // 4 if n_true >= LARGE else 2 * n_true) if self.m is None else self.m
+
+
+@cache
+def brought(plugin: Path | None) -> list[str]:
+    """Variants of a plug-in, which is run once; its worlds and metrics are then on their shelves."""
+    from workbench.plugins import load_plugin
+
+    return load_plugin(plugin)["variants"] if plugin else []
 
 
 _TRAIN = replace(PROTOCOL, steps=195_312, batch=1024, evaluations=8, evaluation_samples=50_000, checkpoint_every=2000)
@@ -125,4 +210,4 @@ class SynthSAEBench(TrainFlags):
         return replace(self, device=device_of(self.device), threads=threads)
 
 
-FLAGS = {"benchmark": Benchmark, "gpt2": GPT2, "synthsaebench": SynthSAEBench}
+FLAGS = {"benchmark": Benchmark, "gpt2": GPT2, "recovery": Recovery, "synthsaebench": SynthSAEBench}

@@ -11,6 +11,7 @@ from proofs_check.claim import Relation as Relation
 from proofs_check.claim import Verdict as Verdict
 from proofs_check.claim import Void as Void
 from proofs_check.claim import at_most as at_most
+from proofs_check.claim import edited as edited
 from proofs_check.claim import equal as equal
 from proofs_check.instances.draw import codes as codes
 from proofs_check.instances.draw import cones as cones
@@ -23,6 +24,9 @@ from proofs_check.instances.mixture import NONNEGATIVE as NONNEGATIVE
 from proofs_check.instances.mixture import OVERCOMPLETE as OVERCOMPLETE
 from proofs_check.instances.mixture import UNIT_ROWS as UNIT_ROWS
 from proofs_check.instances.mixture import Mixture as Mixture
+from proofs_check.instances.stack import Member as Member
+from proofs_check.instances.stack import Stack as Stack
+from proofs_check.instances.stack import training as training
 from proofs_check.instances.witnesses import orthonormal_with_rest as orthonormal_with_rest
 from proofs_check.instances.witnesses import twice_the_identity as twice_the_identity
 from proofs_check.ledger import judge as judge

@@ -172,6 +172,13 @@ class Mutant:
     """instances that tell the two apart, where the claim's own rarely would"""
 
 
+def edited(
+    name: str, of: Callable[..., Any], change: Callable[[Any], Callable[..., Any]], shown_on: Any = None
+) -> Mutant:
+    """A mutant that calls what it replaces: `change` is handed the original, as in lambda f: lambda x: 2 * f(x)."""
+    return Mutant(name, of, change(of), shown_on)
+
+
 Status = Literal["proved", "refuted", "undecided"]
 
 

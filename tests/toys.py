@@ -3,7 +3,6 @@
 import sys
 
 import polars as pl
-import pytest
 
 from workbench.check import check_study
 
@@ -28,20 +27,3 @@ def checked(tmp_path_factory, study):
         (folder,) = (place / "runs" / study.name).iterdir()
         _CHECKED[study.name] = outcomes, folder, pl.read_parquet(folder / "metrics.parquet")
     return _CHECKED[study.name]
-
-
-def starter(tmp_path_factory, toy):
-    """From an experiment to the folder and table of its one run with the flags `toy` has for it."""
-    done = {}
-
-    def start(module):
-        if module not in done:
-            out = tmp_path_factory.mktemp("toy")
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(sys, "argv", [module.__name__, *map(str, [*toy[module], "--out", out, "--jobs", 1])])
-                assert module.main() == 0
-            (folder,) = next(path for path in out.iterdir() if path.is_dir()).iterdir()
-            done[module] = folder, pl.read_parquet(folder / "metrics.parquet")
-        return done[module]
-
-    return start

@@ -27,8 +27,10 @@ from workbench.interop import load
 from workbench.metrics.matching import match
 from workbench.parts.base import Latents, Term
 from workbench.parts.objectives import OBJECTIVES
-from workbench.sae import SAE, Stack, Variant
-from workbench.study.flags import HOW, check_settings, config_of, parsed
+from workbench.sae import SAE, Variant
+from workbench.sae import Stack as Parts
+from workbench.study.flags import HOW, TrainFlags, check_settings, config_of, parsed
+from workbench.study.places import Stack
 from workbench.study.study import Study, carry_out, declared, grown_units
 from workbench.study.table import SCHEMA, TIMES, differences
 from workbench.training.config import TrainConfig
@@ -60,7 +62,7 @@ def check_objective(maker: Callable[..., Term]) -> Iterator[Outcome]:
 def crossed(variant: Variant, objective: str) -> Variant:
     """The variant with an objective among its terms."""
 
-    def make(stack: Stack, **settings: Any) -> SAE:
+    def make(stack: Parts, **settings: Any) -> SAE:
         return variant.make(replace(stack, settings=stack.settings | {"objective": objective}), **settings)
 
     return replace(variant, make=make)
@@ -323,7 +325,7 @@ def _redrawn(trial: _Trial) -> None:
     drawn = [path for path in (folder / "figures").glob("*") if path.suffix == ".png"]
     demand(drawn or not declared(trial.study.figures, trial.settings), "no figure is there")
     for figure in declared(trial.study.figures, trial.settings):
-        for part in figure.parts(trial.done.table) if hasattr(figure, "parts") else ():
+        for part in figure.parts(trial.done.table):
             panels = len(part.draw(trial.done.table, settings=trial.settings).axes)
             demand(panels <= 6, f"{part.name} has {panels} panels")
 
@@ -336,23 +338,42 @@ def _read_back(trial: _Trial) -> None:
     demand(not lost, f"{lost} are others")
 
 
-@_of_studies("S6 grown by a seed, the old rows stay and new ones come")
-def _grows(trial: _Trial) -> None:
-    folder, before = trial.done.run.folder, trial.done.table
-    if "seeds" not in trial.settings.adds:
-        raise NotApplicable("it keeps its seeds")
-    seeds, had = trial.settings.seeds + 1, {unit.id for unit in trial.study.units(trial.settings)}
-    more = grown_units(trial.study, [trial.settings, replace(trial.settings, seeds=seeds)])
-    lacking = had - {unit.id for unit in more}
-    demand(not lacking, f"units {sorted(lacking)} are lost")
-    if len(more) == len(had):
+@_of_studies("S6 grown by a seed, or by what else it may grow by, the old rows stay and new ones come")
+def _grows(trial: _Trial) -> str:
+    settings, grown = trial.settings, []
+    for name in settings.adds:
+        value = settings.seeds + 1 if name == "seeds" else _more(settings, name)
+        if value is not None and _grown(trial, name, value):
+            grown.append(name)
+    if not grown:
         raise NotApplicable("nothing in it has seeds")
-    copy = shutil.copytree(folder, trial.folder / "grown" / folder.name)
-    after = trial.carried(resume=copy, seeds=seeds, limit=1).table
-    old = before.filter(~pl.col("metric").is_in(TIMES))
-    lost = old.join(after, on=old.columns, how="anti", nulls_equal=True)
-    demand(lost.is_empty(), f"{lost.height} rows are lost, such as {lost.head(1).to_dicts()}")
-    demand(after.height > before.height, "no row is new")
+    return "by " + ", ".join(grown)
+
+
+def _more(settings: Any, name: str) -> Any:
+    """More of a setting: a value that the default has too, or twice as many; None where neither says what."""
+    value, default = getattr(settings, name), getattr(type(settings)(), name)
+    if isinstance(value, tuple):
+        new = [v for v in default if v not in value][:1]
+        numbers = value and not isinstance(value[0], str) and list(value) == sorted(value)
+        return (tuple(sorted((*value, *new))) if numbers else (*value, *new)) if new else None
+    return 2 * value if isinstance(value, int) else None
+
+
+def _grown(trial: _Trial, name: str, value: Any) -> bool:
+    """Grow a copy of the run, by a unit where it is by seeds and else by none; whether there was something to add."""
+    folder, settings = trial.done.run.folder, replace(trial.settings, **{name: value})
+    had = {unit.id for unit in trial.study.units(trial.settings)}
+    units = {unit.id for unit in grown_units(trial.study, [trial.settings, settings])}
+    demand(had <= units, f"units {sorted(had - units)} are lost by {name} = {value}")
+    copy = shutil.copytree(folder, trial.folder / "grown" / name / folder.name)
+    after = trial.carried(resume=copy, limit=int(name == "seeds" and units > had), **{name: value}).table
+    old = trial.done.table.filter(~pl.col("metric").is_in(TIMES))
+    same = [column for column in old.columns if column != "setting" or isinstance(value, tuple)]
+    lost = old.join(after, on=same, how="anti", nulls_equal=True)
+    demand(lost.is_empty(), f"{lost.height} rows are lost by {name} = {value}, such as {lost.head(1).to_dicts()}")
+    demand(name != "seeds" or units == had or after.height > trial.done.table.height, "no row is new")
+    return units > had
 
 
 @_of_studies("S7 a wrong value is refused in one line, with exit code 2, before anything is written")
@@ -372,6 +393,30 @@ def _refuses(trial: _Trial) -> None:
         else:
             raise Broken(f"{name} = {value} is taken")
     demand(trial.files() == before, "something was written")
+
+
+@_of_studies(
+    "S8 where seeds draw the other of worlds and weights, and SAEs are scored as they train, a stack has its rows"
+)
+def _otherwise(trial: _Trial) -> None:
+    settings = trial.settings
+    if not isinstance(settings, TrainFlags) or trial.study.places is None:
+        raise NotApplicable("it trains no SAEs at places")
+    over: Any = "worlds" if settings.over == "weights" else "weights"
+    quick = min(settings.train.steps, 40)
+    often = replace(settings.train, steps=quick, evaluations=2, evaluation_samples=200)
+    settings = replace(settings, out=trial.folder / "otherwise", over=over, train=often)
+    try:
+        check_settings(settings)
+    except ValueError as refusal:
+        raise NotApplicable(str(refusal)) from None
+    small = sorted(trial.study.units(settings), key=lambda unit: unit.size)
+    first = next(i for i, unit in enumerate(small) if isinstance(unit, Stack))
+    table = trial.carried(limit=first + 1, out=settings.out, over=over, train=often).table
+    demand(table.filter(pl.col("metric") == "samples")["step"].n_unique() == 2, "there are no rows of two steps")
+    own = table.filter(pl.col("seed").is_not_null(), pl.col("step").is_not_null())
+    drawn = own["world_seed"].eq_missing(own["seed"]).all()
+    demand(over == "weights" or drawn, "world_seed is not the seed that drew the world")
 
 
 def _below(settings: Any) -> Iterator[tuple[str, Any]]:

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from synthetic.base.errors import must, pick
 from synthetic.base.schema import NUMBER, SWITCH, TEXT, checked_fields, list_of, optional, shown, whole
 from synthetic.source import Codes
-from workbench.parts.base import Coded, Decoder, Encoder, Part, Pass, Rule, Sizes, Term, dense
-from workbench.parts.named import Named
+from workbench.parts.base import Coded, Decoder, Encoder, Named, Part, Pass, Rule, Sizes, Term, dense
 from workbench.parts.objectives import terms_of
 from workbench.settings import Setting, given, memory_for, must_be_seeds, plain, settings_of_signature, whole_number
 

@@ -88,11 +88,7 @@ _MAP = Heat(
     marks=(Seen(),),
 )
 _OUTSIDE = Lines(
-    y="outside",
-    place="learned",
-    looks=LOOKS,
-    up=Axis("squared error outside / variance", log=True),
-    legend="shared",
+    y="outside", place="learned", looks=LOOKS, up=Axis("squared error outside / variance", log=True), legend="shared"
 )
 _CAPTION = (
     "Two latents, d = 10, two actions; {samples} samples; {seeds} seeds of worlds and weights: median, 10-90 % band, "
@@ -124,10 +120,8 @@ TABLES = (
     Medians(
         "linear: medians over seeds, actions a* on two lines",
         {
-            "truth": "E[y|do(a*)]",
-            "closed_form": "and bias",
-            "prediction": "prediction",
-            "effective_samples": "effective samples",
+            **{"truth": "E[y|do(a*)]", "closed_form": "and bias"},
+            **{"prediction": "prediction", "effective_samples": "effective samples"},
         },
         by=("line", "x", "arm"),
         place="linear",
@@ -140,7 +134,7 @@ TABLES = (
         by=("noise", "zero", "arm"),
         place="learned",
         arms=tuple(METHODS),
-        formats=dict.fromkeys(("R2", "inside", "outside"), "{:.3g}"),
+        formats="{:.3g}",
         names=METHODS,
     ),
 )

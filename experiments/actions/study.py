@@ -8,21 +8,16 @@ the latents themselves and y ~ a; over the strength of the noise and the share o
 the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from experiments.actions.figures import TABLES, figures, questions
+from experiments.actions.settings import Extrapolate
 from synthetic.actions import Interventions
-from synthetic.base.errors import must
 from synthetic.base.streams import stream
-from workbench.study.flags import RunFlags
 from workbench.study.study import Study
 from workbench.study.units import Report, Row, Unit
 from workbench.theory.actions import naive_bias
@@ -41,34 +36,6 @@ LINES = ("(r, r)", "(-r, r/2)")
 """actions along which the linear part predicts"""
 
 
-@dataclass(frozen=True)
-class Extrapolate(RunFlags):
-    """Settings."""
-
-    noise: tuple[float, ...] = (0.05, 0.11, 0.33, 1.0)
-    """covariance of the latents' noise over [[.6, .2], [.2, .5]]"""
-    zero: tuple[float, ...] = (0.0, 0.2, 0.5)
-    """P(h_i = 0)"""
-    base: float = 0.11
-    """noise where zeros vary, and in the map"""
-    samples: int = 20_000
-    """training samples"""
-    train: AutoencoderConfig = field(default_factory=lambda: AutoencoderConfig(steps=1000, batch=512, lr=5e-3))
-    """training of the autoencoders"""
-
-    adds = ("seeds", "noise", "zero")
-    least_seeds = 2
-
-    def check(self) -> None:
-        """Refuse impossible settings before any work."""
-        must(self.noise and min(self.noise) > 0, "--noise", "above 0", self.noise, "its support must be full")
-        must(self.base in self.noise, "--base", f"one of the noises {self.noise}", self.base, "add it to --noise")
-        must(
-            self.zero and self.zero[0] == 0 and max(self.zero) < 1, "--zero", "0 first, below 1", self.zero, "change it"
-        )
-        must(self.samples >= 1000, "--samples", "at least 1000", self.samples, "raise it")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Drawn(Unit):
     """A world, its samples and weights, of one seed."""
@@ -83,11 +50,6 @@ class Drawn(Unit):
         """Samples."""
         config = self.settings.train
         return config.steps * config.batch if self.part == "learned" else self.settings.samples
-
-    @property
-    def seed(self) -> int:
-        """Its one seed."""
-        return self.seeds[0]
 
     @property
     def world(self) -> Interventions:
@@ -221,6 +183,3 @@ STUDY = Study(
     ),
 )
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

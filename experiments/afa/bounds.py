@@ -4,12 +4,7 @@ Shows AFA-2, AFA-3, AFA-5, AFA-6, AFA-7, AFA-8 and AFA-10 of the ledger. Run `py
 results go to `runs/afa_bounds/...`; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,12 +14,11 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from experiments.afa.parts import parts, work
+from experiments.afa.settings import Bounds
 from proofs_check.instances.mixture import Mixture
-from synthetic.base.errors import must
 from synthetic.base.streams import stream
 from synthetic.laws.directions import CommonMean, RandomSphere, TightFrame, unit
 from workbench.study.figure import Figure
-from workbench.study.flags import RunFlags
 from workbench.study.panels import COLOURS, Axis, Dots, Formula, Level, Lines, Look, Shade, Trace, look
 from workbench.study.questions import Question, score
 from workbench.study.study import Study
@@ -37,32 +31,6 @@ FORMS = ("r/(m − 1), the paper's", "r/(k − 1)", "l1 form", "l1 form, largest
 """of the lower bound on ε from norms"""
 CLIMBED = (2, 4, 8)
 """active rows of the optimiser"""
-
-
-@dataclass(frozen=True)
-class Bounds(RunFlags):
-    """Settings."""
-
-    d: int = 64
-    """dimension of the ladder"""
-    n: int = 256
-    """rows of the ladder's random dictionary"""
-    k: tuple[int, ...] = (2, 4, 8, 16, 32, 64)
-    """active rows"""
-    samples: int = 400
-    """codes a dictionary"""
-    steps: int = 2000
-    """steps of the optimiser"""
-    dims: tuple[int, ...] = (8, 16, 32, 64, 128, 256, 512)
-    """dimensions of the average case"""
-
-    def check(self) -> None:
-        """Refuse impossible settings before any work."""
-        for name in ("d", "n", "samples", "steps"):
-            must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
-        must(self.k and min(self.k) >= 2, "--k", "whole numbers from 2", self.k, "one active row has no interference")
-        must(self.dims and min(self.dims) >= 1, "--dims", "one or more, at least 1", self.dims, "raise them")
-        must(max(self.k) <= self.n, "--k", f"at most n={self.n}", max(self.k), "lower k or raise n")
 
 
 def codes(n: int, k: int, samples: int, rng: torch.Generator) -> Tensor:
@@ -305,6 +273,3 @@ STUDY = Study(
     toy=Bounds(d=16, n=32, k=(2, 8), samples=60, steps=60, dims=(8, 32), seeds=2),
 )
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

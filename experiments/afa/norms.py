@@ -4,27 +4,22 @@ Run `python -m experiments zf_plot` to train a few variants, or name SAE or run 
 `runs/zf_plot/...`; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from experiments.afa.settings import Norms
 from experiments.norms_figure import ZF
 from proofs_check.auditor.targets import members_of, sae_folders, world_of
-from synthetic.base.errors import must, pick
 from synthetic.base.streams import stream
 from synthetic.folder import save_world
 from synthetic.source import World
 from workbench import TrainConfig, create, find_source, train, variant_shelf
 from workbench.metrics.norms import norms, zf_figures, zf_points
 from workbench.study.figure import Figure
-from workbench.study.flags import RunFlags
 from workbench.study.selection import present
 from workbench.study.study import Study
 from workbench.study.table import Medians
@@ -32,36 +27,6 @@ from workbench.study.units import Report, Row, Unit
 
 SHOWN = 400
 """samples of a group in the scatter"""
-
-
-@dataclass(frozen=True)
-class Norms(RunFlags):
-    """Settings."""
-
-    saes: tuple[Path, ...] = ()
-    """SAE folders, or run folders of experiments; none trains `variants`"""
-    variants: tuple[str, ...] = ("relu", "topk", "batch_topk", "top_afa")
-    """what to train"""
-    world: str | None = None
-    """name or folder of a world; "superposition" for training, a run folder's own for its SAEs"""
-    m: int = 128
-    """latents of what is trained"""
-    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=2000, batch=256))
-    """training"""
-    samples: int = 2000
-    """evaluation samples"""
-
-    adds = ("seeds", "variants")
-
-    def check(self) -> None:
-        """Refuse impossible settings before any work."""
-        must(self.m >= 1, "--m", "at least 1", self.m, "raise it")
-        must(self.samples >= 10, "--samples", "at least 10", self.samples, "raise it")
-        must(self.saes or self.variants, "--variants", "one or more", "none", "name some, or --saes")
-        if self.world is not None or not self.saes:
-            find_source(self.world or "superposition")
-        for name in self.variants:
-            pick(name, variant_shelf(), "--variants")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,15 +58,15 @@ def groups(settings: Norms) -> Iterator[Group]:
         names = [f"{folder.parent.parent.name}/{folder.name}" for folder in folders]
     for name, folder in zip(names, folders, strict=True):
         yield Group(settings=settings, name=name, world=world_of(folder, settings.world), folder=str(folder))
+    world: Any = None if settings.saes else find_source(settings.world or "superposition")
     for variant in () if settings.saes else settings.variants:
-        world: Any = find_source(settings.world or "superposition")
         yield Group(settings=settings, seeds=tuple(range(settings.seeds)), name=variant, world=world)
 
 
 def keep_world(settings: Norms, folder: Path) -> None:
     """The world of what is trained, in the run folder."""
     if not settings.saes and not (folder / "worlds" / "base").exists():
-        save_world(find_source(settings.world or "superposition"), folder / "worlds" / "base")
+        save_world(next(groups(settings)).world, folder / "worlds" / "base")
 
 
 def trained(unit: Group, report: Report) -> Path:
@@ -139,11 +104,9 @@ def figures(settings: Norms) -> list[Figure]:
 
 def medians(table: pl.DataFrame) -> Any:
     """Every figure of every group."""
-    names = {name: name for name in present(table, "metric") if name not in ("z", "f")}
-    plain = dict.fromkeys(names, "{:.3g}")
-    first, second = ({name: name for name in list(names)[half]} for half in (slice(None, 6), slice(6, None)))
-    for part in (first, second):
-        yield Medians("medians over seeds", part, by=("arm",), formats=plain, spread=True).of(table)
+    names = [name for name in present(table, "metric") if name not in ("z", "f")]
+    for part in (names[:6], names[6:]):
+        yield Medians("medians over seeds", part, by=("arm",), formats="{:.3g}", spread=True).of(table)
 
 
 STUDY = Study(
@@ -158,6 +121,3 @@ STUDY = Study(
     toy=Norms(variants=("topk", "top_afa"), m=64, train=TrainConfig(steps=60, batch=256), seeds=2, samples=300),
 )
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

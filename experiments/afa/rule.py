@@ -3,12 +3,8 @@
 Run `python -m experiments top_afa_rule`; results go to `runs/top_afa_rule/...`; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,8 +13,8 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from experiments.afa.parts import parts, work
+from experiments.afa.settings import Rule
 from proofs_check.instances.mixture import Mixture
-from synthetic.base.errors import must
 from synthetic.base.streams import stream
 from synthetic.laws.directions import Orthonormal, RandomSphere
 from synthetic.transformed import Standardised
@@ -26,40 +22,13 @@ from synthetic.worlds.superposition import superposition
 from workbench import SAE, create, evaluate
 from workbench.parts.sparsifiers import norm_match
 from workbench.study.figure import Figure
-from workbench.study.flags import RunFlags
-from workbench.study.panels import MOST_LINES, Axis, Level, Lines, Scene, look
+from workbench.study.panels import Axis, Level, Lines, Scene, look
 from workbench.study.selection import present, rows
 from workbench.study.study import Study
 from workbench.study.table import Medians
 from workbench.study.units import Row
 from workbench.tensors import TENSOR
 from workbench.theory import afa, top_afa
-
-
-@dataclass(frozen=True)
-class Rule(RunFlags):
-    """Settings."""
-
-    dims: tuple[int, ...] = (64, 256, 1024)
-    """dimensions of the exact count"""
-    k: tuple[int, ...] = (2, 3, 4, 6, 8, 12, 16, 24, 32)
-    """entries of a true code, K"""
-    samples: int = 400
-    """codes, inputs or samples a point"""
-    d: int = 64
-    """dimension of the starting SAE"""
-    m: int = 1024
-    """its latents"""
-
-    def check(self) -> None:
-        """Refuse impossible settings before any work."""
-        for name in ("samples", "d", "m"):
-            must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
-        must(
-            self.k and min(self.k) >= 2, "--k", "whole numbers from 2", self.k, "a single entry is always counted right"
-        )
-        must(self.dims and min(self.dims) >= 1, "--dims", "at least 1", self.dims, "raise them")
-        must(len(self.dims) <= MOST_LINES, "--dims", f"up to {MOST_LINES}", self.dims, "they are lines of one panel")
 
 
 def point(x: float, metric: str, value: Any) -> Row:
@@ -230,7 +199,7 @@ TABLES = (
         _OPTIMA,
         by=("arm",),
         place="optima",
-        formats=dict.fromkeys(_OPTIMA, "{:.3g}"),
+        formats="{:.3g}",
     ),
 )
 STUDY = Study(
@@ -244,6 +213,3 @@ STUDY = Study(
     toy=Rule(dims=(16, 256), k=(2, 16), samples=60, d=16, m=64, seeds=2),
 )
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -4,20 +4,15 @@ Also starts both variants at the true dictionary and watches them leave it or st
 top_afa`; results go to `runs/top_afa/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 import polars as pl
 import torch
-from matplotlib.axes import Axes
 
-from synthetic.base.errors import must
+from experiments.afa.settings import TopAFA
 from synthetic.base.streams import stream
 from synthetic.laws.firing import Independent
 from synthetic.laws.rates import Constant
@@ -26,8 +21,7 @@ from synthetic.transformed import Standardised
 from synthetic.worlds.superposition import superposition
 from workbench import SAE, TrainConfig, evaluate, train
 from workbench.study.figure import Figure
-from workbench.study.flags import TrainFlags
-from workbench.study.panels import Axis, Level, Lines, Scene, Series, look
+from workbench.study.panels import Axis, Level, Lines, Series, look
 from workbench.study.places import Arm, Place, Scores, Stack, fresh, member_rows
 from workbench.study.study import Study
 from workbench.study.table import Medians, setting_columns
@@ -37,44 +31,6 @@ _SAMPLES = 4096
 """behind the correlation and the saturated share"""
 WHOLE, SINGLE, TRUTH = "scaled as a whole", "standardised one by one", "from the truth"
 """places: how samples are normalised, or that training starts at the true dictionary"""
-
-
-@dataclass(frozen=True)
-class TopAFA(TrainFlags):
-    """Settings."""
-
-    afa: tuple[float, ...] = (0.0, 1 / 128, 1 / 32, 1 / 8, 2.0)
-    """weights of the norm-matching loss"""
-    k: tuple[int, ...] = (2, 4, 8)
-    """features that fire on average, K"""
-    aux: float = 0.0
-    """weight of the dead latents' share in the residual; the reference's is 1/32"""
-    n_true: int = 64
-    """features of the world, random directions"""
-    d: int = 32
-    """dimensions"""
-    m: int = 128
-    """latents"""
-    train: TrainConfig = field(
-        default_factory=lambda: TrainConfig(
-            steps=2500, batch=256, lr=1e-3, warm_up=0.0, decay=0.0, clip=None, centre=False
-        )
-    )
-    """training, at a constant rate"""
-
-    @property
-    def middle(self) -> int:
-        """The K that is looked at most closely."""
-        return self.k[len(self.k) // 2]
-
-    def check(self) -> None:
-        """Refuse impossible settings before any work."""
-        for name in ("n_true", "d", "m"):
-            must(getattr(self, name) >= 1, f"--{name.replace('_', '-')}", "at least 1", getattr(self, name), "raise it")
-        must(self.aux >= 0, "--aux", "at least 0", self.aux, "use 0 for none")
-        must(self.afa and min(self.afa) >= 0, "--afa", "weights of at least 0", self.afa, "drop the negative ones")
-        fits = self.k and min(self.k) >= 1 and max(self.k) <= min(self.n_true, self.m)
-        must(fits, "--k", f"from 1 to {min(self.n_true, self.m)}", self.k, "change K, n_true or m")
 
 
 def world_of(settings: TopAFA, k: int, label: str) -> World:
@@ -191,15 +147,6 @@ def with_weights(table: pl.DataFrame, settings: TopAFA) -> pl.DataFrame:
     return table.with_columns(weight=pl.Series(nearest, dtype=pl.Int64))
 
 
-class Course(Lines):
-    """Lines over training steps, the start among them."""
-
-    def draw(self, axes: Axes, scene: Scene) -> None:
-        """Draw them on an axis that is linear up to step 1."""
-        super().draw(axes, scene)
-        axes.set_xscale("symlog", linthresh=1)
-
-
 _STARTS = tuple(
     Series(f"{arm}, {place}", "", {"arm": arm, "place": place})
     for place in (WHOLE, SINGLE)
@@ -248,12 +195,12 @@ def figures(settings: TopAFA) -> Iterator[Figure]:
         yield Figure(name, panels, _CAPTION, arms={}, columns=columns, share="row")
     names = {"top-AFA": "top-AFA, λ = 1/32", "TopK": "TopK, k = K"}
     panels = [
-        Course(
+        Lines(
             y=metric,
             over="step",
             place=TRUTH,
             names=names,
-            across="training steps",
+            across=Axis("training steps", log="sym"),
             legend="own",
             **_ends(settings, metric),
         )
@@ -275,7 +222,7 @@ def tables(settings: TopAFA) -> list[Medians]:
             _SHOWN,
             by=("place", "arm", "setting"),
             at={"x": float(settings.middle)},
-            formats=dict.fromkeys(_SHOWN, "{:.3g}"),
+            formats="{:.3g}",
         )
     ]
 
@@ -298,6 +245,3 @@ STUDY = Study(
     ),
 )  # fmt: skip
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

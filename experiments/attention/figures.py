@@ -86,10 +86,10 @@ _CAPTION = (
 
 def figures(settings: Any) -> list[Figure]:
     """Directions, writers, shares; ablations, cond(W_O), the top-ten rule."""
-    middle = settings.owned[len(settings.owned) // 2]
     looks = {owned: look(i) for owned, i in zip(settings.owned, (3, 0, 2, 4, 5), strict=False)}
     lines = [Series(f"{owned} own", "planted", {"owned": owned}, one) for owned, one in looks.items()]
-    lines.append(Series(f"{middle}, trained", "trained", {"owned": middle}, Look("black", "X", (0, (8, 2)))))
+    middle = {"owned": settings.middle}
+    lines.append(Series(f"{settings.middle}, trained", "trained", middle, Look("black", "X", (0, (8, 2)))))
     roles = Lines(
         y=lines,
         place="roles",
@@ -110,9 +110,8 @@ def tables(settings: Any) -> list[Medians]:
         f"a head: features it writes; recall: cos ≥ .9; max ρ: a latent's largest share, 1/H = {1 / settings.heads:.3g}"
     )
     title = "planted attention: medians over seeds"
-    formats = dict.fromkeys(columns, "{:.3g}")
     by = ("arm", "n_true")
-    return [Medians(title, columns, by, "recovery", tuple(LOOKS), formats=formats, caption=caption)]
+    return [Medians(title, columns, by, "recovery", tuple(LOOKS), formats="{:.3g}", caption=caption)]
 
 
 def questions(settings: Any) -> list[Question]:
@@ -139,7 +138,7 @@ def questions(settings: Any) -> list[Question]:
     for c in settings.condition:
         lost = agreement[0.0] - agreement[c]
         asked.append(Question(f"zW_O, cond {c:g}: agreement with z lost", lost, below=0.05))
-    own = {"place": "roles", "owned": settings.owned[len(settings.owned) // 2]}
+    own = {"place": "roles", "owned": settings.middle}
     trained, formula = score("TopK", "trained", **own), score("TopK", "formula", **own)
     for split in (settings.split[0], settings.split[-1]):
         seen = 1 - score("TopK", "trained", **own, x=split)

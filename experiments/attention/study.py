@@ -7,86 +7,30 @@ over cond(W_O) (ATTN-4); heads of one role that the top-ten rule calls polyseman
 attention`; results go to `runs/attention/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from experiments.attention.figures import DFA, LIFT, RHO, ROTATED, SIZE, figures, questions, tables
+from experiments.attention.settings import Attention
 from synthetic.attention.layer import PlantedAttention
-from synthetic.base.errors import must
 from synthetic.base.streams import stream
 from synthetic.laws.directions import unit as unit_rows
 from workbench import SAE, TrainConfig, create, evaluate, train
 from workbench.metrics.attribution import by_head, has_one_role, head_share
 from workbench.metrics.matching import Geometry, match, random_geometries
 from workbench.metrics.products import auroc
-from workbench.study.flags import RunFlags
 from workbench.study.study import Study
-from workbench.study.units import Report, Row, Unit
+from workbench.study.units import Report, Row, Unit, kind_of
 from workbench.theory.attention import one_role_chance, ranking_cosine
 
 ARMS = {"TopK": "topk", "ReLU": "relu", ROTATED: "topk"}
 READ = 10
 """latents read a head"""
 _SAMPLES = 4096
-
-
-@dataclass(frozen=True)
-class Attention(RunFlags):
-    """Settings."""
-
-    n_true: tuple[int, ...] = (32, 64, 128, 256)
-    """features, where directions and writers are scored"""
-    condition: tuple[float, ...] = (1.0, 10.0, 100.0, 1000.0)
-    """cond(W_O)"""
-    base: int = 64
-    """features where n_true does not vary, and where heads are ablated"""
-    split: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
-    """shares of features that two heads write, where roles are read"""
-    owned: tuple[int, ...] = (8, 16, 32)
-    """features of a head's own role; dictionaries are trained for the middle one"""
-    heads: int = 8
-    """heads"""
-    d_head: int = 8
-    """their width"""
-    active: float = 2.0
-    """features present at a source, on average"""
-    k: int = 4
-    """active latents of TopK; with two sources a head about 3.7 features are active"""
-    l1: float = 1.0
-    """penalty of ReLU"""
-    latents: int = 2
-    """latents a feature"""
-    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=600, batch=256, lr=5e-3))
-    """training; each seed has a world, weights and samples of its own"""
-
-    adds = ("seeds", "n_true", "split")
-    least_seeds = 2
-
-    def check(self) -> None:
-        """Refuse impossible settings before any work."""
-        for name in ("d_head", "k", "latents"):
-            must(getattr(self, name) >= 1, f"--{name.replace('_', '-')}", "at least 1", getattr(self, name), "raise it")
-        least = min((self.base, *self.n_true, *(n * self.heads for n in self.owned)))
-        pairs = self.heads >= 6 and self.heads % 2 == 0
-        must(pairs, "--heads", "even, at least 6", self.heads, "three of a pattern write a feature")
-        must(least >= self.heads, "--n-true", f"at least {self.heads}, one a head", least, "raise it or --base")
-        must(self.base in self.n_true, "--base", f"one of --n-true {self.n_true}", self.base, "add it there")
-        must(self.k <= self.latents * least, "--k", f"at most {self.latents * least} latents", self.k, "lower it")
-        rotates = self.condition[:1] == (1,) and min(self.condition) >= 1
-        must(rotates, "--condition", "1 first, none below", self.condition, "compare with a rotation")
-        shares = self.split[:1] == (0,) and min(self.split) >= 0 and max(self.split) <= 1
-        must(shares, "--split", "0 first, none above 1", self.split, "a share of the features")
-        must(self.owned, "--owned", "one or more", "none", "name some")
-        must(self.l1 >= 0, "--l1", "at least 0", self.l1, "raise it")
-        must(0 < self.active <= least, "--active", f"in (0, {least}]", self.active, "the rate is active / n_true")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,13 +54,7 @@ class Layer(Unit):
     @property
     def trains(self) -> bool:
         """Of roles: whether a dictionary is trained too."""
-        owned = self.settings.owned
-        return self.owned == owned[len(owned) // 2]
-
-    @property
-    def seed(self) -> int:
-        """Its one seed."""
-        return self.seeds[0]
+        return self.owned == self.settings.middle
 
     def world(self, **own: Any) -> PlantedAttention:
         """A planted layer."""
@@ -168,8 +106,7 @@ def recovery(unit: Layer, report: Report) -> Iterator[Row]:
         "largest_share": float(share.amax(1).mean()),
     }
     for metric, value in scores.items():
-        kind = "null" if metric.endswith("_null") else "score"
-        yield {"metric": metric.removesuffix("_null"), "kind": kind, "value": value}
+        yield kind_of(metric) | {"value": value}
     if unit.n_true == unit.settings.base:
         planted = (world.amplitudes / world.amplitudes.sum(1, keepdim=True)).flatten()
         first = unit.seed == 0
@@ -195,10 +132,7 @@ def writers_found(
     least = torch.where(writers, world.amplitudes, 1.0).amin(1)
     sure = geometry.cosine_of > torch.tensor([ranking_cosine(float(a)) for a in least])
     ranked = torch.where(writers, share, 1.0).amin(1) > torch.where(writers, 0.0, share).amax(1)
-    return found | {
-        "sure": float(sure.double().mean()),
-        "sure_misranked": float((sure & ~ranked).double().mean()),
-    }
+    return found | {"sure": float(sure.double().mean()), "sure_misranked": float((sure & ~ranked).double().mean())}
 
 
 def ablation(sae: SAE, x: Tensor, heads: int, first: bool) -> Iterator[Row]:
@@ -301,6 +235,3 @@ STUDY = Study(
     ),
 )  # fmt: skip
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

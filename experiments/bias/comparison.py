@@ -112,16 +112,13 @@ FIGURES = (
     Figure("gba", list(_panels(*RIVALS)), _CAPTION, arms={"GBA": GBA, **OTHERS}, columns=2, share="row"),
     Figure("gba-groups", list(_panels("BA")), _CAPTION, arms={"GBA": GBA, "BA": BA}, columns=2, share="row"),
 )
-_SHOWN = {name: name for name in SCORES[:-1]}
-_FORMATS = dict.fromkeys([*_SHOWN, "common", "rare"], "{:.3g}")
-_RATES = {"common": "common", "rare": "rare"}
 TABLES = tuple(
     Medians(
         f"{place}: medians over seeds",
-        _SHOWN | (_RATES if place == "BA-13" else {}),
+        (*SCORES[:-1], *(("common", "rare") if place == "BA-13" else ())),
         by=("arm", "setting", "m") if place == "BA-14" else ("arm", "setting"),
         place=place,
-        formats=_FORMATS,
+        formats="{:.3g}",
         beside=(),
         caption=PUBLISHED if place == "unbalanced" else "",
     )

@@ -1,7 +1,7 @@
 """Figures and findings of the phase diagrams of bias adaptation."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,10 +9,11 @@ import polars as pl
 from matplotlib.axes import Axes
 from rich.table import Table
 
-from experiments.bias.transition import crossing, exponent
+from experiments.bias.settings import middle
+from experiments.bias.transition import crossing, exponent, tick_place
 from workbench.study.figure import Figure
-from workbench.study.panels import COLOURS, Axis, Heat, Level, Lines, Scene, tick_place
-from workbench.study.selection import present, rows
+from workbench.study.panels import COLOURS, Axis, Heat, Level, Lines, Scene
+from workbench.study.selection import grid, present, rows
 from workbench.theory.bias import frequency_limits, width
 
 Finding = tuple[str, str]
@@ -22,28 +23,6 @@ _ABOUT = (
     "Bias adaptation, {output} output, {steps} steps of {train[batch]}, Adam {train[lr]:g}, gamma {gamma:g} every "
     "{period} steps; {seeds} seeds of {of}: medians, 10-90 % bands, points; heavy line: FRR .9."
 )
-
-
-def middle(ratios: Sequence[float | int]) -> float:
-    """The p / f nearest 1.41, at which sizes are compared."""
-    return min(ratios, key=lambda r: abs(math.log(r / 1.41)))
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Medians of FRR on a map: ticks across and up, values (up, across)."""
-
-    x: list[float]
-    y: list[float]
-    values: np.ndarray
-
-    @classmethod
-    def of(cls, table: pl.DataFrame, place: str, up: str) -> "Grid":
-        """Those of a map over x and another column."""
-        own = rows(table, place=place, metric="recall@.9", kind="score")
-        found = {(a, b): v for a, b, v in own.group_by("x", up).agg(pl.col("value").median()).iter_rows()}
-        x, y = present(own, "x"), present(own, up)
-        return cls(x, y, np.array([[found[a, b] for a in x] for b in y]))
 
 
 @dataclass(frozen=True)
@@ -160,9 +139,9 @@ def _transitions(table: pl.DataFrame, across: str) -> dict[int, float]:
 
 
 def _window(table: pl.DataFrame) -> Iterator[Finding]:
-    grid, limits = Grid.of(table, "frequency", "d"), Limits.of(table)
-    inside = np.array([[a <= r <= b for r in grid.x] for a, b in zip(limits.low, limits.high, strict=True)])
-    good = grid.values >= 0.9
+    (ratios, _, medians), limits = grid(rows(table, place="frequency"), "recall@.9", ("x", "d")), Limits.of(table)
+    inside = np.array([[a <= r <= b for r in ratios] for a, b in zip(limits.low, limits.high, strict=True)])
+    good = medians >= 0.9
     yield "cells where the theorem's window and FRR >= .9 disagree", f"{(inside != good).mean():.0%} of {good.size}"
     yield "cells recovered; those of them in the window", f"{good.sum()}; {(good & inside).sum()}"
 
@@ -187,17 +166,18 @@ def _falls(table: pl.DataFrame) -> Iterator[Finding]:
 
 
 def _width(table: pl.DataFrame) -> Iterator[Finding]:
-    own, grid = rows(table, place="width"), Grid.of(table, "width", "m")
-    n, s, ratio = int(own["n_true"][0]), int(own["s"][0]), middle(grid.x)
-    enough = [m / n for m, line in zip(grid.y, grid.values, strict=True) if line.max() >= 0.9]
+    own = rows(table, place="width")
+    ratios, widths, medians = grid(own, "recall@.9", ("x", "m"))
+    n, s, ratio = int(own["n_true"][0]), int(own["s"][0]), middle(ratios)
+    enough = [m / n for m, line in zip(widths, medians, strict=True) if line.max() >= 0.9]
     yield "least m / n_true with FRR >= .9 at some p", f"{min(enough):g}" if enough else "none"
     yield f"m / n_true that the theorem asks for at p = {ratio:g} f", f"{width(n, ratio * s / n, s) / n:.3g}"
 
 
 def _best(table: pl.DataFrame) -> Iterator[Finding]:
-    grid = Grid.of(table, "groups", "groups")
-    for k, line in zip(grid.y, grid.values, strict=True):
-        yield f"best FRR with K = {k:g}", f"{line.max():.2f} at HTF {grid.x[int(line.argmax())]:g}"
+    rates, groups, medians = grid(rows(table, place="groups"), "recall@.9", ("x", "groups"))
+    for k, line in zip(groups, medians, strict=True):
+        yield f"best FRR with K = {k:g}", f"{line.max():.2f} at HTF {rates[int(line.argmax())]:g}"
 
 
 FINDERS = {"frequency": (_window, _critical), "width": (_width,), "partners": (_falls,), "groups": (_best,)}

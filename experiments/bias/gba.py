@@ -6,26 +6,17 @@ BA-12 (an output without bias), BA-13 (two frequencies), BA-14 (latents a group)
 Run `python -m experiments gba`; results go to `runs/gba/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from experiments.bias.comparison import FIGURES, LEVELS, QUESTIONS, SCORES, TABLES, WORLDS
-from experiments.bias.phase import PLAIN
-from synthetic.base.errors import must
+from experiments.bias.settings import GBA, PLAIN
 from synthetic.worlds.bias import two_frequencies, unbalanced, uniform
 from workbench import SAE, TrainConfig, evaluate
 from workbench.metrics import collect
 from workbench.metrics.evidence import Evidence
 from workbench.metrics.recall import best
 from workbench.metrics.survival import survivors
-from workbench.study.flags import TrainFlags
 from workbench.study.places import Arm, Place, Scores
 from workbench.study.study import Study
 
@@ -33,47 +24,6 @@ NULLS = ("recall@.9_null", "recall@.8_null", "f1_null", "mcs@.9_null")
 BIASED = "group_bias_adaptation"
 GRIDS = {"TopK": ("topk", "k"), "BatchTopK": ("batch_topk", "k"), "JumpReLU": ("jumprelu", "l0"), "L1": ("relu", "l1")}
 """methods beside bias adaptation: variant, and the setting that decides how sparse it is"""
-RANGES = ((1, 0.2, 0.2), (1, 1, 1), (10, 5.5, 0.01), (10, 1.1, 0.01), (3, 2, 0.5), (10, 0.25, 0.005), (10, 5.5, 2))
-
-
-@dataclass(frozen=True)
-class GBA(TrainFlags):
-    """Settings."""
-
-    ranges: tuple[tuple[int, float, float], ...] = RANGES
-    """groups, highest and lowest target rate in units of the features' rate f; one group is BA"""
-    k: tuple[int, ...] = (5, 10, 20, 30, 50)
-    """k of TopK and BatchTopK"""
-    l0: tuple[float, ...] = (0.3, 1.0, 3.0)
-    """weights of JumpReLU's penalty"""
-    l1: tuple[float, ...] = (1.0, 2.0, 4.0)
-    """weights of L1's"""
-    n_true: int = 128
-    """features"""
-    d: tuple[int, int] = (42, 32)
-    """dimensions, of samples with 3 or 20 features and with 3"""
-    m: tuple[int, int] = (512, 256)
-    """latents"""
-    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=4000, batch=256, lr=3e-3))
-    """training; that of bias adaptation is plain, penalties are in units where E|x|^2 = d"""
-
-    adds = ("seeds", "ranges", "k", "l0", "l1")
-    least_seeds = 2
-
-    def check(self) -> None:
-        """Refuse impossible settings before any work."""
-        must(self.n_true >= 20, "--n-true", "at least 20", self.n_true, "samples hold up to 20 features")
-        must(self.over == "weights", "--over", "weights", self.over, "survival is across weights on one world")
-        for name in ("d", "k", "l0", "l1"):
-            value = getattr(self, name)
-            must(value and np.min(value) > 0, f"--{name}", "above 0", value, "raise it")
-        must(max(self.k) <= min(self.m), "--k", f"at most {min(self.m)}", self.k, "lower k or raise --m")
-        for groups, high, low in self.ranges:
-            good = 1 <= groups <= min(self.m) and 0 < low <= high <= self.n_true / 11.5
-            rule = f"groups from 1 to {min(self.m)}, then 0 < low <= high <= {self.n_true / 11.5:.3g}"
-            must(good, "--ranges", rule, (groups, high, low), "rates are at most 1")
-        both = {groups > 1 for groups, _, _ in self.ranges}
-        must(both == {True, False}, "--ranges", "of one group and of more", self.ranges, "GBA and BA are compared")
 
 
 def places(settings: GBA) -> Iterator[Place]:
@@ -153,6 +103,3 @@ STUDY = Study(
     ),
 )  # fmt: skip
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

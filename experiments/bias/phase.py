@@ -6,98 +6,28 @@ by the highest target. Run `python -m experiments bias_phase`; results go to `ru
 goes on; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
-import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from experiments.bias.figures import FIGURES, findings, middle
+from experiments.bias.figures import FIGURES, findings
+from experiments.bias.settings import SIZES, BiasPhase, middle, training
 from synthetic import conditions
-from synthetic.base.errors import must
 from synthetic.worlds.bias import planted, uniform
-from workbench import SAE, TrainConfig, evaluate
+from workbench import SAE, evaluate
 from workbench.study.figure import Figure
-from workbench.study.flags import TrainFlags
 from workbench.study.places import Arm, Place, Scores, seed_of_world
 from workbench.study.study import Study
 from workbench.study.table import setting_columns
 
 METRICS = ("recall@.9", "recall@.9_null", "recall@.8", "f1", "fvu", "l0", "dead", "above_target")
-Map = Literal["frequency", "width", "partners", "groups"]
-RATIOS = tuple(round(2 ** (i / 2 - 2), 3) for i in range(12))
-"""p / f from 1/4 to 11"""
-D = (12, 16, 20, 24, 32, 48, 64, 128)
-ROW = (24, 32, 40, 56, 80, 128)
-"""dimensions of the row at four times the features"""
 WIDTHS = (1.0, 1.5, 2.0, 4.0, 8.0, 16.0)
 """m / n_true"""
 RHO = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9, 1.0)
-SIZES = (32, 64, 128, 256)
-"""n_true of the map of partners"""
 GROUPS = (1, 2, 3, 5, 10)
 HIGH = (0.5, 0.2, 0.1, 0.05, 0.02)
-
-
-PLAIN: Mapping[str, Any] = {"warm_up": 0.0, "decay": 0.0, "clip": None, "centre": False, "normalise": False}
-"""training of bias adaptation: Adam at a constant rate, on samples as they are"""
-
-
-def training(steps: int, batch: int, lr: float) -> TrainConfig:
-    """Plain training."""
-    return TrainConfig(steps=steps, batch=batch, lr=lr, **PLAIN)
-
-
-@dataclass(frozen=True)
-class BiasPhase(TrainFlags):
-    """Settings."""
-
-    maps: tuple[Map, ...] = ("frequency",)
-    """which maps"""
-    n_true: int = 128
-    """features"""
-    s: int = 3
-    """features a sample, but 4 in the map of partners"""
-    m: float = 2.0
-    """latents over features, where that is not what varies"""
-    train: TrainConfig = field(default_factory=lambda: training(3000, 256, 3e-3))
-    """training"""
-    gamma: float = 0.03
-    """share by which biases fall and rise"""
-    period: int = 10
-    """steps between adaptations"""
-    output: Literal["jump", "relu"] = "jump"
-    """what a firing latent passes on"""
-    over: Literal["weights", "worlds"] = "worlds"
-    """what seeds differ in: world, samples and weights together, or initial weights alone"""
-    ratios: tuple[float, ...] = RATIOS
-    """p / f"""
-    d: tuple[int, ...] = D
-    """dimensions of the map of frequencies"""
-    row: tuple[int, ...] = ROW
-    """dimensions of its row at 4 n_true; none for no row"""
-
-    adds = ("seeds", "maps", "d", "row")
-
-    def check(self) -> None:
-        """Refuse impossible settings before any work."""
-        for name in ("n_true", "s", "period"):
-            must(getattr(self, name) >= 1, f"--{name.replace('_', '-')}", "at least 1", getattr(self, name), "raise it")
-        must(self.gamma >= 0, "--gamma", "at least 0", self.gamma, "use 0 for biases that stay")
-        must(self.maps, "--maps", "at least one map", self.maps, "name one")
-        must(self.s <= self.n_true, "--s", f"at most n_true={self.n_true}", self.s, "lower it")
-        must(self.m * self.n_true >= 1, "--m", "latents over features, above 0", self.m, "raise it")
-        good = self.ratios and min(self.ratios) > 0 and max(self.ratios) * self.s <= self.n_true
-        must(good, "--ratios", f"in (0, n_true/s={self.n_true / self.s:.4g}]", self.ratios, "a rate is at most 1")
-        fits = "partners" not in self.maps or middle(self.ratios) * 4 <= min(SIZES)
-        must(fits, "--ratios", "at most 8 nearest 1.41, for the map of partners", self.ratios, "add one near 1.41")
-        least = min((*self.d, *self.row), default=0)
-        must(self.d and least >= 2, "--d, --row", "dimensions of at least 2", least, "raise them")
 
 
 def places(settings: BiasPhase) -> Iterator[Place]:
@@ -186,6 +116,3 @@ STUDY = Study(
     ),
 )
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,11 +6,6 @@ what the same SAE does without steering. Run `python -m experiments resonance`; 
 `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
-import sys
-from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
@@ -19,15 +14,13 @@ import polars as pl
 import torch
 from matplotlib.axes import Axes
 
-from experiments.bias.phase import training
-from synthetic.base.errors import must
+from experiments.bias.settings import Resonance, training
 from synthetic.worlds.bias import uniform
-from workbench import SAE, TrainConfig, evaluate
+from workbench import SAE, evaluate
 from workbench.metrics import collect
 from workbench.metrics.matching import random_geometries
 from workbench.metrics.resonance import tuning
 from workbench.study.figure import Figure
-from workbench.study.flags import TrainFlags
 from workbench.study.panels import COLOURS, GREY, Axis, Level, Lines, Scene, look
 from workbench.study.places import Arm, Place, Scores
 from workbench.study.selection import present, rows
@@ -40,45 +33,6 @@ METRICS = (
 )
 CONTROLS = {"ceiling": "p is a ceiling", "set-point": "p is a set-point"}
 UNSTEERED = "unsteered"
-
-
-@dataclass(frozen=True)
-class Resonance(TrainFlags):
-    """Settings."""
-
-    ratios: tuple[float, ...] = (0.25, 0.5, 1.0, 1.5, 2.0, 4.0, 8.0)
-    """target rates p, in units of the features' rate f"""
-    n_true: int = 128
-    """features of the world"""
-    d: int = 32
-    """dimensions"""
-    s: int = 3
-    """features a sample"""
-    m: int = 256
-    """latents"""
-    train: TrainConfig = field(default_factory=lambda: training(3000, 256, 3e-3))
-    """training, at a constant rate"""
-    gamma: float = 0.03
-    """share of its largest pre-activation by which a bias moves"""
-    period: int = 10
-    """steps between moves of the biases"""
-
-    adds = ("seeds", "ratios")
-
-    @property
-    def rate(self) -> float:
-        """How often each feature fires, f."""
-        return self.s / self.n_true
-
-    def check(self) -> None:
-        """Refuse impossible settings before any work."""
-        for name in ("n_true", "d", "s", "m", "period"):
-            must(getattr(self, name) >= 1, f"--{name.replace('_', '-')}", "at least 1", getattr(self, name), "raise it")
-        must(self.s <= self.n_true, "--s", f"at most n_true={self.n_true}", self.s, "lower it")
-        must(self.gamma >= 0, "--gamma", "at least 0", self.gamma, "use 0 for biases that stay")
-        most = 1 / self.rate
-        fits = self.ratios and min(self.ratios) > 0 and max(self.ratios) <= most
-        must(fits, "--ratios", f"above 0 and at most {most:g}", self.ratios, "a rate p is at most 1")
 
 
 def places(settings: Resonance) -> list[Place]:
@@ -179,14 +133,7 @@ FIGURES = (
 TABLES = (
     Medians(
         "medians over seeds",
-        {
-            "recall@.9": "recall@.9",
-            "f1": "f1",
-            "fvu": "fvu",
-            "l0": "l0",
-            "resonance": "resonance",
-            "above_target": "> p",
-        },
+        {name: name for name in ("recall@.9", "f1", "fvu", "l0", "resonance")} | {"above_target": "> p"},
         by=("arm", "x"),
         arms=(*CONTROLS, UNSTEERED),
         caption="x: p/f; unsteered: biases stay 0; resonance: |cos| of latents firing at f/2 to 2f, less that of "
@@ -205,6 +152,3 @@ STUDY = Study(
     toy=Resonance(n_true=32, d=24, s=2, m=64, ratios=(1.5, 8.0), gamma=0.05, seeds=2, train=training(500, 64, 6e-3)),
 )
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

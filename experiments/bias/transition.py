@@ -1,7 +1,9 @@
-"""Where a curve crosses a level, and whether curves that shift with size collapse once rescaled."""
+"""Where a curve crosses a level, and whether curves that shift with size collapse once rescaled; places among ticks."""
 
 import math
 from collections.abc import Sequence
+
+import numpy as np
 
 
 def crossing(x: Sequence[float | int], y: Sequence[float | int], level: float) -> float:
@@ -30,3 +32,13 @@ def exponent(size: Sequence[float | int], place: Sequence[float | int]) -> float
         return math.nan
     mean_x, mean_y = (sum(v[i] for v in known) / len(known) for i in (0, 1))
     return sum((a - mean_x) * (b - mean_y) for a, b in known) / sum((a - mean_x) ** 2 for a, _ in known)
+
+
+def tick_place(ticks: Sequence[float | int], value: float | int) -> float:
+    """Where a value stands among ascending ticks, on their logarithms; beyond the ends by the last spacing."""
+    logs = np.log(np.asarray(ticks, dtype=float))
+    at = np.log(value)
+    if len(logs) == 1:
+        return float(at - logs[0])
+    i = int(np.clip(np.searchsorted(logs, at) - 1, 0, len(logs) - 2))
+    return float(i + (at - logs[i]) / (logs[i + 1] - logs[i]))

@@ -8,26 +8,20 @@ and weights; differences are paired by seed. Run `python -m experiments concept_
 `runs/concept_sae/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # Ctrl-C from here on
-
-# isort: split
 import math
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
 import torch
 
 import synthetic as S
-from synthetic.base.errors import must
+from experiments.concepts.settings import ConceptSae
 from workbench import SAE, TrainConfig, evaluate, variant_shelf
 from workbench.parts.encoders import LowRank
 from workbench.study.figure import Figure
-from workbench.study.flags import TrainFlags
-from workbench.study.panels import COLOURS, DASHES, MARKERS, Axis, Leads, Level, Lines, Look
+from workbench.study.panels import Axis, Leads, Level, Lines, look
 from workbench.study.places import Arm, Place, Scores
 from workbench.study.questions import Question, lead, score
 from workbench.study.selection import nearest_l0
@@ -51,50 +45,6 @@ ARMS: dict[str, tuple[str, dict[str, Any]]] = {
 RIVALS = ("TopK", "BatchTopK", "p-annealing")
 SCORES = {"correlation": "best |corr| with log-odds", "information": "information, share of Bayes", "mcc": "MCC"}
 """score -> what axes say"""
-
-
-@dataclass(frozen=True)
-class ConceptSae(TrainFlags):
-    """Settings."""
-
-    strength: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0)
-    """of the Potts couplings between concepts"""
-    forms: tuple[Literal["exact", "softplus"], ...] = ("exact", "softplus")
-    """activations of a perfect predictor; a dictionary of concepts in as many dimensions, at strength 1 alone"""
-    concepts: int = 6
-    """binary concepts; half as many latents are active"""
-    contexts: int = 1024
-    """contexts of the predictor"""
-    sharpness: float = 2.0
-    """of contexts"""
-    m: int = 24
-    """latents"""
-    l1: tuple[float, ...] = (0.03, 0.1, 0.2, 0.3, 1.0)
-    """penalties tried where a variant has one"""
-    gamma: float = 0.1
-    """weight of the low-rank part's nuclear norm"""
-    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=1500, batch=256, lr=3e-3))
-    """training; p falls from a third of the steps on"""
-    over: Literal["weights", "worlds"] = "worlds"
-    """what seeds differ in: world, samples and weights; or weights alone"""
-
-    adds = ("seeds", "strength", "forms")
-    least_seeds = 2
-
-    def check(self) -> None:
-        """Refuse impossible settings before any work."""
-        must(self.m >= 1, "--m", "at least 1", self.m, "raise it")
-        must(self.forms, "--forms", "one or more", "none", "name one")
-        steps = self.train.steps
-        must(steps >= 30, "--train.steps", "at least 30, for nine changes of p", steps, "raise it")
-        must(2 <= self.concepts <= 10, "--concepts", "from 2 to 10", self.concepts, "all configurations are enumerated")
-        must(self.m >= self.concepts // 2, "--m", "at least half the concepts", self.m, "raise it")
-        least = 8 * self.concepts
-        must(self.contexts >= least, "--contexts", f"at least {least}", self.contexts, "4 for each log-marginal")
-        must(self.strength and min(self.strength) >= 0, "--strength", "at least 0", self.strength, "change it")
-        must(self.l1 and min(self.l1) > 0, "--l1", "above 0", self.l1, "a penalty is needed")
-        for name in ("gamma", "sharpness"):
-            must(getattr(self, name) > 0, f"--{name}", "above 0", getattr(self, name), "raise it")
 
 
 def places(settings: ConceptSae) -> Iterator[Place]:
@@ -128,22 +78,17 @@ def arms(settings: ConceptSae, place: Place) -> list[Arm]:
     return found
 
 
-def read(model: S.ConceptModel, f: torch.Tensor) -> dict[str, float]:
-    """How well the best single latent of each concept tells it: mean over concepts, the probe's being 1."""
-    found, best = best_latents(model, f), bayes(model)
+def read(model: S.ConceptModel, latents: torch.Tensor) -> dict[str, list[float]]:
+    """How well the best single latent of each concept tells it, by member: mean over concepts, the probe's being 1."""
     prior = torch.stack([model.weights @ model.log_odds[:, k].sigmoid() for k in range(model.log_odds.shape[1])])
     blind = [-p * math.log(p) - (1 - p) * math.log(1 - p) for p in prior.tolist()]
-    each = zip(blind, found.log_loss, best.log_loss, strict=True)
+    least, members = bayes(model).log_loss, latents.double().reshape(-1, *latents.shape[-2:])
+    seen = [best_latents(model, f) for f in members]
+    shares = ([(h - loss) / (h - b) for h, loss, b in zip(blind, one.log_loss, least, strict=True)] for one in seen)
     return {
-        "correlation": float(np.mean(found.correlation)),
-        "information": float(np.mean([(h - loss) / (h - least) for h, loss, least in each])),
+        "correlation": [float(np.mean(one.correlation)) for one in seen],
+        "information": [float(np.mean(share)) for share in shares],
     }
-
-
-def read_each(model: S.ConceptModel, latents: torch.Tensor) -> dict[str, list[float]]:
-    """The same of every member of a stack."""
-    members = [read(model, f.double()) for f in latents.reshape(-1, *latents.shape[-2:])]
-    return {name: [scores[name] for scores in members] for name in members[0]}
 
 
 def measure(sae: SAE, place: Place, settings: ConceptSae) -> Scores:
@@ -155,13 +100,13 @@ def measure(sae: SAE, place: Place, settings: ConceptSae) -> Scores:
     found: dict[str, Any] = {name: scores[name] for name in ("mcc", "mcc_null", "fvu", "l0")}
     found["whole_l0"] = found["l0"]
     with torch.no_grad():
-        found |= read_each(model, sae.encode(world.activations))
+        found |= read(model, sae.encode(world.activations))
         coded = sae.coded(world.activations * sae.scale)
         if isinstance(coded, LowRank):
             sparse = coded.sparse_part
             found["l0"] = ((sparse > 0).double().sum(-1) @ model.weights).numpy()
-            found |= {f"sparse_{name}": values for name, values in read_each(model, sparse).items()}
-    known = {f"{name}_null": [value] for name, value in chance.items()}
+            found |= {f"sparse_{name}": values for name, values in read(model, sparse).items()}
+    known = {f"{name}_null": values for name, values in chance.items()}
     return found | known | {"expected_l0": [settings.concepts / 2]}
 
 
@@ -173,11 +118,6 @@ def derive(table: pl.DataFrame, settings: ConceptSae) -> pl.DataFrame:
     own = own.with_columns(metric.replace(OF_SPARSE), arm=pl.lit(SPARSE))
     whole = own.filter(metric == "l0").with_columns(metric=pl.lit("whole_l0"))
     return pl.concat([table.filter(~metric.is_in(tuple(OF_SPARSE))), own, whole])
-
-
-def look_of(i: int) -> Look:
-    """Colour, marker and dash."""
-    return Look(COLOURS[i], MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)])
 
 
 LOOKS = {"TopK": 1, "BatchTopK": 4, "ReLU": 7, "p-annealing": 2, "structured": 0, "residual reading": 5, SPARSE: 3}
@@ -218,7 +158,7 @@ _CAPTION = (
 _COMPARED = ("TopK", "BatchTopK", "p-annealing", "structured", SPARSE)
 _READINGS = ("ReLU", "structured", "residual reading", SPARSE)
 FIGURES = tuple(
-    Figure(name, panels, _CAPTION, arms={arm: look_of(LOOKS[arm]) for arm in shown}, pick=nearest_l0)
+    Figure(name, panels, _CAPTION, arms={arm: look(LOOKS[arm]) for arm in shown}, pick=nearest_l0)
     for name, shown, panels in (
         ("concept_sae", _COMPARED, [*_CURVES, _LEADS]),
         ("concept_sae-readings", _READINGS, _CURVES),
@@ -266,6 +206,3 @@ STUDY = Study(
     ),
 )  # fmt: skip
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,11 +7,7 @@ predictors against one another (DC-1, DC-11). Run `python -m experiments concept
 `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # Ctrl-C from here on
-
-# isort: split
 import math
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,9 +16,8 @@ import numpy as np
 
 import synthetic as S
 from experiments.concepts.figures import FIGURES, TABLES
-from synthetic.base.errors import must
+from experiments.concepts.settings import Concepts
 from synthetic.concepts.activations import centred, exact_activations
-from workbench.study.flags import RunFlags
 from workbench.study.study import Study
 from workbench.study.units import Report, Row, Unit
 from workbench.topics.concepts import probes
@@ -33,51 +28,6 @@ from workbench.topics.concepts.trained import PredictorConfig, train_predictor
 
 UNIFORM = S.Potts(0.0, 0.0)
 MODES = {"revealing": S.JointRevealing(), "typed": S.ConceptTyped(), "generic": S.Generic(9)}
-
-
-@dataclass(frozen=True)
-class Concepts(RunFlags):
-    """Settings."""
-
-    sharpness: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-    """of contexts, p(c|s) ~ exp(t W)"""
-    leaks: tuple[float, ...] = (1e-6, 1e-4, 1e-3, 1e-2, 1e-1)
-    """share of tokens that do not reveal the configuration"""
-    weak: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 0.9)
-    """how much a configuration moves a token's probability"""
-    observed: tuple[int, ...] = (7, 8, 10, 12)
-    """observed tokens of a context, of 6 kinds, with seven concepts"""
-    strength: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0)
-    """of a Potts prior"""
-    tokens: int = 4
-    """next tokens where they are generic"""
-    contexts: int = 200
-    """contexts where their number is free"""
-    seeds: int = 20
-    """random models of each kind; of those over observed tokens at most 6"""
-    trained: int = 3
-    """of them, those that predictors are trained on"""
-    polish: int = 2000
-    """steps of L-BFGS behind Adam's, at most"""
-
-    adds = ("seeds", "trained", "sharpness", "leaks", "weak", "observed", "strength")
-    least_seeds = 2
-
-    def check(self) -> None:
-        """Refuse impossible settings before any work."""
-        for name in ("sharpness", "leaks", "weak", "observed", "strength"):
-            value = getattr(self, name)
-            must(value and list(value) == sorted(value), f"--{name}", "ascending, one at least", value, "sort them")
-        must(self.sharpness[0] > 0, "--sharpness", "above 0", self.sharpness[0], "0 says nothing of c")
-        must(self.leaks[0] > 0 and self.leaks[-1] <= 1, "--leaks", "in (0, 1]", self.leaks, "they are shares")
-        must(self.strength[0] >= 0, "--strength", "at least 0", self.strength[0], "raise it")
-        must(self.weak[0] > 0 and self.weak[-1] < 1, "--weak", "in (0, 1)", self.weak, "they are shares")
-        good = self.observed[0] >= 7 and self.observed[-1] <= 24
-        must(good, "--observed", "from 7, for contexts enough, to 24", self.observed, "change them")
-        must(self.tokens >= 2, "--tokens", "at least 2", self.tokens, "add tokens")
-        must(self.contexts >= 32, "--contexts", "at least 32, 4 a configuration", self.contexts, "add contexts")
-        for name in ("trained", "polish"):
-            must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
 
 
 FEW = 6
@@ -200,6 +150,3 @@ STUDY = Study(
     ),
 )  # fmt: skip
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -107,7 +107,7 @@ TABLES = (
         SHOWN,
         place=("D1", "D2"),
         beside=("chance",),
-        formats=dict.fromkeys(SHOWN, "{:.3g}"),
+        formats="{:.3g}",
         caption="cosine: MCC; J / floor: error over the SVD's; stable: MCC of starts with each other",
     ),
     against_topk,

@@ -6,12 +6,8 @@ them (SN-6, SN-9, SN-11) and where not (SN-13), and what a second level makes of
 `python -m experiments factors`; results go to `runs/factors/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,16 +17,15 @@ from torch import Tensor
 
 from experiments.factors.figures import BASE_CORE, FIGURES, LEAF, OVER_CORES, QUESTIONS, TABLES
 from experiments.factors.scores import Seen, families, supports
-from synthetic.base.errors import must
+from experiments.factors.settings import Factorise
 from synthetic.base.streams import stream
 from synthetic.mixture import SparseMixture
 from synthetic.worlds.factors import core_exclusive, disjoint_factors
 from workbench import TrainConfig, create, evaluate, train, variant_shelf
 from workbench.metrics.matching import match
 from workbench.parts.semi_nmf import Factors, fit
-from workbench.study.flags import RunFlags
 from workbench.study.study import Study
-from workbench.study.units import Report, Row, Unit
+from workbench.study.units import Report, Row, Unit, kind_of
 from workbench.theory.factors import rank_floor
 from workbench.variants.semi_nmf import of_factors
 
@@ -44,37 +39,6 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "MP": ("matching_pursuit", {}),
 }
 """what fits, its settings"""
-
-
-@dataclass(frozen=True)
-class Factorise(RunFlags):
-    """Settings."""
-
-    ratios: tuple[float, ...] = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 4.0)
-    """entries that winner-take-all keeps, in units of the true number, on D1"""
-    cores: tuple[int, ...] = (0, 3, 6, 9, 12, 15)
-    """neurons of a family's core, of the 18 of each leaf, on D2"""
-    samples: int = 900
-    """activations that all methods see"""
-    iterations: int = 400
-    """rounds of semi-NMF"""
-    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=2000, batch=256, lr=3e-3))
-    """training of the SAEs, on samples drawn from those seen; seeds are starts of each method"""
-    world: int = 0
-    """seed of the directions and of the samples"""
-
-    adds = ("seeds", "ratios", "cores")
-    least_seeds = 2
-
-    def check(self) -> None:
-        """Refuse impossible settings before any work."""
-        must(self.iterations >= 1, "--iterations", "at least 1", self.iterations, "raise it")
-        must(self.samples >= 16, "--samples", "at least 16", self.samples, "D2 has 16 factors")
-        must(self.world >= 0, "--world", "a seed of at least 0", self.world, "raise it")
-        good = self.ratios and min(self.ratios) >= 0.1 and max(self.ratios) <= 12
-        must(good, "--ratios", "from 0.1 to 12", self.ratios, "a row has 10 of 120 entries")
-        good = self.cores and min(self.cores) >= 0 and max(self.cores) <= 17
-        must(good, "--cores", "from 0 to 17", self.cores, "a leaf has 18 neurons, one its own")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,8 +148,7 @@ def work(unit: Method, report: Report) -> Iterator[Row]:
         if core is not None:
             scores |= families(rows, V, (4, 4), max(core, LEAF - core), settings.iterations, seed)
         for name, value in scores.items():
-            kind = "null" if name.endswith("_null") else "score"
-            yield about | {"seed": seed, "metric": name.removesuffix("_null"), "kind": kind, "value": value}
+            yield about | kind_of(name) | {"seed": seed, "value": value}
 
 
 def derive(table: pl.DataFrame, settings: Factorise) -> pl.DataFrame:
@@ -218,6 +181,3 @@ STUDY = Study(
     ),
 )
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

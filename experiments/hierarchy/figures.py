@@ -94,11 +94,7 @@ FIGURES = (
         pick=nearest_l0,
     ),
     Figure(
-        "hierarchy-pursuits",
-        _PANELS,
-        _CAPTION,
-        arms={arm: LOOKS[arm] for arm in ("OMP", *PURSUIT)},
-        pick=nearest_l0,
+        "hierarchy-pursuits", _PANELS, _CAPTION, arms={arm: LOOKS[arm] for arm in ("OMP", *PURSUIT)}, pick=nearest_l0
     ),
 )
 ASKED: tuple[tuple[str, str, str, int, str], ...] = (
@@ -166,8 +162,6 @@ TABLES = (
         "level and across; tilt: cosine of child latents with the parent; pairs: both ends found",
     ),
     Medians(
-        "share of the codes' variance that the best linear map of x leaves",
-        {"linear floor": "left"},
-        by=("place", "x"),
+        "share of the codes' variance that the best linear map of x leaves", {"linear floor": "left"}, by=("place", "x")
     ),
 )

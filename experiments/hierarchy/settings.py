@@ -41,11 +41,10 @@ class Hierarchy(TrainFlags):
 
     adds = ("seeds", "parts", "rho", "child_mean", "g")
     least_seeds = 2
+    positive = ("most", "samples")
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
-        for name in ("most", "samples"):
-            must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
         must(self.tol >= 0, "--tol", "at least 0", self.tol, "use 0 for no tolerance")
         must(self.parts, "--parts", "at least one", self.parts, "name one")
         must(self.l1 and min(self.l1) >= 0, "--l1", "numbers of at least 0", self.l1, "give ReLU a penalty")

@@ -7,11 +7,7 @@ and MP do with the true rows. Run `python -m experiments hierarchy`; results go 
 `--resume FOLDER` goes on, or adds seeds and worlds; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
 import math
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -23,12 +19,11 @@ from experiments.hierarchy.figures import ARMS, FIGURES, ONE_PASS, QUESTIONS, TA
 from experiments.hierarchy.settings import Hierarchy, training
 from synthetic.base.streams import stream
 from synthetic.mixture import SparseMixture
-from synthetic.source import World
 from synthetic.worlds.hierarchy import concept_dag, concept_tree, crowded_tree
 from workbench.metrics import evaluate
 from workbench.parts.pursuit import matching_pursuit
 from workbench.sae import SAE
-from workbench.study.places import Arm, Place, Scores
+from workbench.study.places import Arm, Place, Scores, without_bias
 from workbench.study.study import Study
 from workbench.study.units import Report, Row, Unit
 from workbench.theory.pursuit import one_shot_margin
@@ -77,11 +72,6 @@ def arms(settings: Hierarchy, place: Place) -> list[Arm]:
         train = {"k_start": min(2 * own[name]["k"], m), "k_anneal": 0.2} if annealed else {}
         found.append(Arm(name, VARIANT[name], m, own[name], grid, train, without_bias))
     return found
-
-
-def without_bias(sae: SAE, world: World) -> None:
-    """Hold b_dec at 0, as in the world."""
-    sae.frozen = ("b_dec",)
 
 
 def measure(sae: SAE, place: Place, settings: Hierarchy) -> Scores:
@@ -180,6 +170,3 @@ STUDY = Study(
     ),
 )
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -153,6 +153,5 @@ def tables() -> Iterator[Medians]:
     arms = [("arms", "varying", ARMS, kind) for kind in SHOWN]
     for place, world, names, kind in (*arms, ("inside", "inside", (MORE, PURE), "recovery"), *logic):
         by = ("arm", "m", "k") if kind == "recovery" else ("arm",)
-        formats = dict.fromkeys(SHOWN[kind], "{:.2g}")
         title = f"{place}, {world}: medians"
-        yield Medians(title, SHOWN[kind], by, place, names, {"world": world}, formats=formats, caption=CAPTIONS[kind])
+        yield Medians(title, SHOWN[kind], by, place, names, {"world": world}, formats="{:.2g}", caption=CAPTIONS[kind])

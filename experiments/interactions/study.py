@@ -7,12 +7,8 @@ Run `python -m experiments interactions`; results go to `runs/interactions/...`;
 lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
-import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,67 +34,16 @@ from experiments.interactions.findings import (
     questions,
     tables,
 )
-from synthetic.base.errors import must
+from experiments.interactions.settings import InteractionRun
 from synthetic.laws.magnitudes import ConstantMagnitude, Uniform
 from synthetic.transformed import Interactions
 from synthetic.worlds.interactions import interacting, logical, pair_roles
 from workbench import SAE, TrainConfig, create, train
 from workbench.parts.base import drawn
 from workbench.parts.polynomial import Terms
-from workbench.study.flags import RunFlags
 from workbench.study.study import Study
-from workbench.study.units import Report, Row, Unit
+from workbench.study.units import Report, Row, Unit, kind_of
 from workbench.theory.interactions import decoder_parameters
-
-
-@dataclass(frozen=True)
-class InteractionRun(RunFlags):
-    """Settings."""
-
-    pairs: int = 4
-    """pairs of each kind: interacting and frequent, frequent, interacting; also those of AND and XOR"""
-    free: int = 8
-    """features outside pairs"""
-    d: int = 64
-    """dimensions"""
-    k: int = 3
-    """features a sample, and k of the SAEs"""
-    each: float = 0.06
-    """how often a sample is made of a given frequent pair"""
-    ranks: tuple[int, ...] = (2, 4, 8, 16, 32)
-    """columns R2 of the sweep"""
-    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=3000, batch=256, lr=3e-3, k_start=8.0))
-    """training; k falls from k_start over the first half, and "k fixed" arms go without"""
-    samples: int = 20_000
-    """samples behind each score"""
-    seeds: int = 8
-    """members of each stack, which differ in initial weights"""
-
-    least_seeds = 2
-
-    @property
-    def n_true(self) -> int:
-        """Features of the world of pairs."""
-        return 6 * self.pairs + self.free
-
-    def check(self) -> None:
-        """Refuse impossible settings before any work."""
-        for name in ("pairs", "free", "d", "k", "samples"):
-            must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
-        least = self.n_true + 2 * self.pairs
-        must(self.d >= least, "--d", f"at least {least}, features and products", self.d, "raise it or lower --pairs")
-        must(2 <= self.k <= self.free + 2, "--k", f"in [2, free + 2 = {self.free + 2}]", self.k, "change it")
-        sure = 2 * self.pairs * self.each
-        must(self.each > 0 and sure <= 1, "--each", f"above 0, at most {0.5 / self.pairs:g}", self.each, "change it")
-        start = self.train.k_start
-        falls = start is not None and self.k < start <= self.n_true
-        must(falls, "--train.k-start", f"in (k, {self.n_true}]", start, "change it")
-        good = self.ranks and min(self.ranks) >= 1 and max(self.ranks) <= self.n_true
-        must(good, "--ranks", f"in [1, {self.n_true}]", self.ranks, "U has a column a latent at most")
-        needed = {2 * self.pairs, 4 * self.pairs}
-        must(
-            needed <= set(self.ranks), "--ranks", f"with {sorted(needed)}, 1 and 2 columns a product", self.ranks, "add"
-        )
 
 
 @dataclass(frozen=True)
@@ -268,10 +213,8 @@ def work(unit: Trained | Planted, report: Report) -> Iterator[Row]:
     about |= {"place": unit.part, "x": arm.rank2, "arm": arm.name, "m": arm.m, "k": arm.own["k"], "lr": unit.train.lr}
     for step, scores in through_training(unit, world, report):
         for metric, values in scores.items():
-            kind = "null" if metric.endswith("_null") else "score"
-            row = about | {"step": step, "metric": metric.removesuffix("_null"), "kind": kind}
             for seed, value in zip(unit.seeds, values, strict=True):
-                yield row | {"seed": seed, "value": value}
+                yield about | kind_of(metric) | {"step": step, "seed": seed, "value": value}
 
 
 def through_training(unit: Trained, world: Interactions, report: Report) -> list[tuple[int, dict[str, list[float]]]]:
@@ -310,6 +253,3 @@ STUDY = Study(
     ),
 )  # fmt: skip
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -77,8 +77,8 @@ def printed(table: pl.DataFrame) -> Iterator[Table]:
         yield audit_summary(audits, "SAEs of few active latents a sample")
 
 
-def against_topk(table: pl.DataFrame) -> pl.DataFrame:
-    """fvu of each SAE over TopK's at its L0, by straight lines in log L0 and log fvu; none outside TopK's range."""
+def against_topk(table: pl.DataFrame, settings: GPT2) -> pl.DataFrame:
+    """The table with fvu of each SAE over TopK's at its L0, by straight lines in their logs, where TopK's L0 reach."""
     ratios = []
     fvu = rows(table, metric="fvu").select("place", "arm", "setting", "seed", fvu="value")
     both = rows(table, metric="l0").join(fvu, on=["place", "arm", "setting", "seed"], nulls_equal=True)
@@ -91,7 +91,7 @@ def against_topk(table: pl.DataFrame) -> pl.DataFrame:
             if at[0] <= np.log(max(row["value"], 1e-9)) <= at[-1] and row["fvu"] > 0:
                 ratio = row["fvu"] / np.exp(np.interp(np.log(row["value"]), at, error))
                 ratios.append(row | {"metric": "against TopK", "value": float(ratio)})
-    return pl.DataFrame(ratios, schema=table.schema)
+    return pl.concat([table, pl.DataFrame(ratios, schema=table.schema)])
 
 
 class Split:

@@ -187,11 +187,11 @@ QUESTIONS = (
 TABLES = (
     Medians(
         "medians at the largest n_true / d, true dictionary",
-        {name: name for name in ("precision", "recall", "error")},
+        ("precision", "recall", "error"),
         by=("k", "arm"),
         place="noise",
         at={"x": max},
-        formats={name: "{:.3f}" for name in ("precision", "recall", "error")},
+        formats="{:.3f}",
     ),
     Medians(
         "medians at the largest n_true / d, trained",
@@ -199,6 +199,6 @@ TABLES = (
         by=("k", "arm"),
         place="trained",
         at={"x": max},
-        formats={name: "{:.3f}" for name in ("explained_variance", "mcc", "f1")},
+        formats="{:.3f}",
     ),
 )

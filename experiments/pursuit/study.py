@@ -6,79 +6,30 @@ against recovery of SAEs as features outnumber dimensions; `timing`, correlation
 `python -m experiments pursuit`; results go to `runs/pursuit/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
 import statistics
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from experiments.pursuit.figures import FAMILIES, QUESTIONS, RULES, TABLES, figures
+from experiments.pursuit.settings import Part, Pursuit
 from synthetic import ExactlyK, SparseMixture, Uniform, stream
-from synthetic.base.errors import must
 from synthetic.laws.directions import LowCoherence, Simplex, unit
 from workbench import TrainConfig, create, evaluate, train
 from workbench.parts.pursuit import clear_picks, matching_pursuit, orthogonal_matching_pursuit
-from workbench.study.flags import RunFlags
 from workbench.study.study import Study
-from workbench.study.units import Report, Row, Unit
+from workbench.study.units import Report, Row, Unit, kind_of
 from workbench.training.machine import Work, alternate
 
-Part = Literal["phase", "noise", "trained", "timing"]
 TRAINED = {
     "MP, abs": ("matching_pursuit", {}),
     "MP, relu": ("matching_pursuit", {"select": "relu"}),
     "TopK": ("topk", {}),
 }
 METRICS = ("explained_variance", "mcc", "mcc_null", "f1", "l0")
-
-
-@dataclass(frozen=True)
-class Pursuit(RunFlags):
-    """Settings."""
-
-    parts: tuple[Part, ...] = ("phase", "noise", "trained", "timing")
-    """which parts"""
-    inverse: tuple[int, ...] = (2, 4, 6, 8, 10, 14)
-    """1/mu of the phase diagram, even: then no support of the worst codes is on the bound"""
-    k: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32)
-    """sizes of supports of the phase diagram"""
-    samples: int = 200
-    """codes of each cell and seed"""
-    d: int = 32
-    """dimensions of the parts on interference"""
-    active: int = 4
-    """features that fire in each of their samples"""
-    ratios: tuple[int, ...] = (1, 2, 4, 8)
-    """n_true / d"""
-    steps: tuple[int, ...] = (4, 8, 16)
-    """steps of pursuit, and k of TopK"""
-    train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=1500, batch=256, lr=3e-3))
-    """training of each SAE; seeds are of dictionary, codes and weights together"""
-    widths: tuple[int, ...] = (256, 512, 1024, 2048, 4096)
-    """rows of the dictionaries that are timed, in 256 dimensions"""
-    repeats: int = 5
-    """times each pursuit is timed, in turn"""
-    adds = ("seeds", "parts", "inverse", "ratios", "widths")
-
-    def check(self) -> None:
-        """Refuse impossible settings before any work."""
-        for name in ("samples", "d", "active", "repeats"):
-            must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
-        for name in ("parts", "k", "ratios", "steps", "widths"):
-            values = getattr(self, name)
-            good = values and (name == "parts" or min(values) >= 1)
-            must(good, f"--{name}", "one or more, at least 1", values, "give some")
-        even = self.inverse and min(self.inverse) >= 2 and not any(i % 2 for i in self.inverse)
-        must(even and max(self.inverse) <= 16, "--inverse", "even numbers from 2 to 16", self.inverse, "give some")
-        must(max(self.k) <= 64, "--k", "at most 64, the dimension", self.k, "lower it")
-        must(self.active <= self.d * min(self.ratios), "--active", "at most n_true", self.active, "lower it")
-        must(max(self.steps) <= self.d * min(self.ratios), "--steps", "at most n_true", self.steps, "lower it")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,11 +56,6 @@ class Piece(Unit):
     def alone(self) -> bool:
         """Times are taken with nothing beside."""
         return self.part == "timing"
-
-    @property
-    def seed(self) -> int:
-        """Its one seed."""
-        return self.seeds[0]
 
     @property
     def world(self) -> SparseMixture:
@@ -211,7 +157,7 @@ def trained(piece: Piece, report: Report) -> Iterator[Row]:
     scores = evaluate(sae, world, n=50 * piece.settings.samples, seed=piece.seed + 1)
     for metric in METRICS:
         row = {"arm": piece.rule, "k": piece.k, "step": config.steps, "value": float(scores[metric])}
-        yield row | {"metric": metric.removesuffix("_null"), "kind": "null" if metric.endswith("_null") else "score"}
+        yield row | kind_of(metric)
 
 
 def timing(piece: Piece) -> Iterator[Row]:
@@ -263,6 +209,3 @@ STUDY = Study(
     ),
 )  # fmt: skip
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -96,9 +96,7 @@ QUESTIONS = (
         for arm in ("AbsTopK", "MP")
         for question in (
             _asked(
-                "unipolar",
-                f"unipolar features: TopK ahead of {arm} of as many latents, MCC",
-                lead("TopK", arm, "mcc"),
+                "unipolar", f"unipolar features: TopK ahead of {arm} of as many latents, MCC", lead("TopK", arm, "mcc")
             ),
             _asked("unipolar", f"some latents of {arm} mix signs though no axis is signed", score(arm, "two_signed")),
         )
@@ -125,12 +123,8 @@ TABLES = (
     Medians(
         "medians over seeds",
         {
-            "mcc": "mcc",
-            "found": "found",
-            "fvu": "fvu",
-            "fragmentation": "split",
-            "two_signed": "two-signed",
-            "l0": "L0",
+            **{"mcc": "mcc", "found": "found", "fvu": "fvu"},
+            **{"fragmentation": "split", "two_signed": "two-signed", "l0": "L0"},
         },
         place=tuple(WORLDS),
         arms=ARMS,

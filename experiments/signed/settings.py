@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from synthetic.base.errors import must
-from workbench import TrainConfig
 from workbench.study.flags import TrainFlags
+from workbench.training.config import TrainConfig
 
 Part = Literal["signed", "unipolar", "pairs", "mixed"]
 
@@ -41,11 +41,10 @@ class Bidirectional(TrainFlags):
 
     adds = ("seeds", "parts", "q", "p_plus")
     least_seeds = 2
+    positive = ("d", "k", "pairs", "samples")
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
-        for name in ("d", "k", "pairs", "samples"):
-            must(getattr(self, name) >= 1, f"--{name}", "at least 1", getattr(self, name), "raise it")
         must(self.n_true >= 2, "--n-true", "at least 2", self.n_true, "raise it")
         must(self.k <= self.n_true, "--k", f"at most n_true={self.n_true}", self.k, "lower it")
         must(self.parts, "--parts", "at least one", self.parts, "name one")

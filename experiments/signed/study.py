@@ -7,33 +7,20 @@ paired by seed. Run `python -m experiments bidirectional`; results go to `runs/b
 goes on, or adds seeds and worlds; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 from experiments.signed.figures import ARMS, FIGURES, MIXED, QUESTIONS, TABLES, WORLDS, nearest_even
 from experiments.signed.settings import Bidirectional
 from synthetic.mixture import SparseMixture
-from synthetic.source import World
 from synthetic.worlds.signed import bidirectional, exclusive_pairs, mixed_signs, unipolar_sparse
 from workbench import SAE, TrainConfig, evaluate
-from workbench.study.places import Arm, Place, Scores
+from workbench.study.places import Arm, Place, Scores, without_bias
 from workbench.study.study import Study
 
 METRICS = (
-    "mcc",
-    "mcc_null",
-    "recall@.9",
-    "fvu",
-    "fragmentation",
-    "bipolarity",
-    "two_signed",
-    "l0",
-    "expected_l0",
-    "dead",
+    *("mcc", "mcc_null", "recall@.9", "fvu", "fragmentation", "bipolarity", "two_signed"),
+    *("l0", "expected_l0", "dead"),
 )
 VARIANT = {"AbsTopK": "abs_topk", "TopK": "topk", "TopK 2m": "topk", "ReLU 2m": "relu", "MP": "matching_pursuit"}
 RARE = 0.7
@@ -80,11 +67,6 @@ def arms(settings: Bidirectional, place: Place) -> Iterator[Arm]:
         yield Arm(name, VARIANT[name], axes * (1 + name.endswith("2m")), train={"centre": biased}, prepare=hold, **of)
 
 
-def without_bias(sae: SAE, world: World) -> None:
-    """Hold b_dec at 0: a bias could hold one end of an axis."""
-    sae.frozen = ("b_dec",)
-
-
 def measure(sae: SAE, place: Place, settings: Bidirectional) -> Scores:
     """Scores of a stack."""
     scores = evaluate(sae, place.source, settings.samples, seed=1)
@@ -107,6 +89,3 @@ STUDY = Study(
     ),
 )  # fmt: skip
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

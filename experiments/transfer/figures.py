@@ -181,8 +181,9 @@ def figures(settings: Transfer) -> list[Figure]:
 def caption(settings: Transfer) -> str:
     """What a figure must say of the settings."""
     model = "SmolLM2-135M" if settings.model == "packaged" else Path(settings.model).name
+    source = f"activations in {settings.store.name}" if settings.store else model
     return (
-        f"{model}, {settings.hook}; m = {{expansion}} d; every variant at one L0 a place; {{train[steps]}} steps of "
+        f"{source}, {settings.hook}; m = {{expansion}} d; every variant at one L0 a place; {{train[steps]}} steps of "
         f"{{train[batch]}} on the model, {settings.toy_steps or settings.train.steps} on worlds, lr {{train[lr]:g}}; "
         "seeds (initial weights): {seeds} and {toy_seeds}, medians, whiskers from least to most; tau > 0: better by "
         "the one is better by the other"

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from synthetic.base.errors import must, pick
 from workbench.study.flags import RunFlags
 from workbench.training.config import TrainConfig
+
+if TYPE_CHECKING:  # the flags are read before torch loads
+    from workbench.lm.store import ActivationStore
 
 MODEL = "model"
 """the place that is no world"""
@@ -98,7 +101,7 @@ class Transfer(RunFlags):
         must(self.store is None or self.store.is_dir(), "--store", "a folder", self.store, "check the path")
 
     def resolved(self) -> "Transfer":
-        """With the model of the store, and the hook point; the model is loaded for it."""
+        """With the hook point, for which the model is loaded."""
         from workbench.lm.hooks import HookPoint, known_points, width
         from workbench.lm.packaged import model_and_text, model_named
         from workbench.lm.store import open_store
@@ -106,19 +109,22 @@ class Transfer(RunFlags):
         if self.store is None:
             lm, _ = model_and_text(self.model, self.text, self.data)
             (point,) = known_points(lm, [self.hook or f"resid_pre.{lm.layers // 2}"])
-            d, model, hook = width(lm, point), self.model, str(point)
+            d, hook = width(lm, point), str(point)
         else:
             store = open_store(self.store)
             first = min(store.widths, key=lambda name: name.startswith("hook_z"))
             hook = str(HookPoint.of(self.hook)) if self.hook else first
             d = store.widths[pick(hook, store.widths, "--hook")]
-            model = store.about["name"] if self.model == "packaged" else self.model
-            lm = model_named(model, self.data)
+            lm = model_named(self.model_of(store), self.data)
             parts, rule = store.differing(lm), "the one whose activations the store holds"
             must(not parts, "--model", rule, f"{lm.name}, which differs in {' and '.join(parts)}", "name that one")
         most = self.expansion * d
         must(self.k <= most, "--k", f"at most {most}, the latents", self.k, "lower it or raise --expansion")
-        return replace(self, model=model, hook=hook)
+        return replace(self, hook=hook)
+
+    def model_of(self, store: "ActivationStore") -> str:
+        """The name of the model whose activations a store holds."""
+        return store.about["name"] if self.store and self.model == "packaged" else self.model
 
 
 def toy_world(name: str) -> Any:

@@ -10,10 +10,13 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 
 # isort: split
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
+
+from torch import Tensor
 
 from experiments.transfer.calibration import calibrated, mean_l0, nearest
 from experiments.transfer.comparison import TOY, on_model, with_comparisons
@@ -38,22 +41,26 @@ DEARER = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Stack(Unit):
-    """A variant at a place, a member a seed, brought to the L0 wanted there."""
+    """A variant at a place, a member a seed, brought to the L0 wanted there; without a variant the losses of all."""
 
     settings: Transfer
     place: str
-    variant: str
+    variant: str = ""
 
     @property
     def label(self) -> str:
         """Place and variant."""
-        return f"{self.place}/{self.variant}"
+        return f"{self.place}/{self.variant or 'losses'}"
 
     @property
     def size(self) -> int:
-        """Samples of all trainings, those of the model counted as what they cost."""
-        runs = len(self.seeds) + self.settings.trials * (self.variant in KNOBS)
-        return self.training.steps * self.each(runs)
+        """Samples that its members see, those of the model counted as what they cost."""
+        return self.training.steps * self.each if self.variant else 1
+
+    @property
+    def alone(self) -> bool:
+        """Losses come last, in the process that holds the model."""
+        return not self.variant
 
     @property
     def training(self) -> TrainConfig:
@@ -62,9 +69,10 @@ class Stack(Unit):
         steps = (self.settings.toy_steps if self.place != MODEL else 0) or train.steps
         return replace(train, steps=steps, checkpoint_every=max(1, steps // 4))
 
-    def each(self, members: int) -> int:
-        """The size of a step of so many members."""
-        return self.settings.train.batch * members * (DEARER if self.place == MODEL else 1)
+    @property
+    def each(self) -> int:
+        """The size of a step."""
+        return self.settings.train.batch * len(self.seeds) * (DEARER if self.place == MODEL else 1)
 
     def source(self, run: Path) -> Any:
         """What it is trained on."""
@@ -85,23 +93,6 @@ class Stack(Unit):
         return about | {"lr": self.settings.train.lr, "step": self.training.steps}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Judged(Unit):
-    """All SAEs of the model in the place of its activations, once they are trained."""
-
-    settings: Transfer
-
-    @property
-    def label(self) -> str:
-        """What is measured."""
-        return "losses"
-
-    @property
-    def alone(self) -> bool:
-        """Last, in the process that holds the model."""
-        return True
-
-
 def stacks(settings: Transfer, place: str) -> Iterator[Stack]:
     """Every variant at a place."""
     seeds = tuple(range(settings.seeds if place == MODEL else settings.toy_seeds))
@@ -109,11 +100,11 @@ def stacks(settings: Transfer, place: str) -> Iterator[Stack]:
         yield Stack(settings=settings, seeds=seeds, place=place, variant=variant)
 
 
-def plan(settings: Transfer) -> Iterator[Unit]:
+def plan(settings: Transfer) -> Iterator[Stack]:
     """Every variant at every place, then the losses of the model."""
     for place in (MODEL, *settings.worlds):
         yield from stacks(settings, place)
-    yield Judged(settings=settings)
+    yield Stack(settings=settings, place=MODEL)
 
 
 def rows_of(settings: Transfer, run: Path, part: Literal["train", "test"]) -> Activations:
@@ -131,9 +122,9 @@ def keep_activations(settings: Transfer, folder: Path) -> None:
             write_store(folder / "store", lm, texts, config, text=settings.text, on_shard=count)
 
 
-def work(unit: Stack | Judged, report: Report) -> Iterator[Row]:
+def work(unit: Stack, report: Report) -> Iterator[Row]:
     """Train and score a stack, or measure the losses of the model."""
-    return trained(unit, report) if isinstance(unit, Stack) else judged(unit, report)
+    return trained(unit, report) if unit.variant else judged(unit, report)
 
 
 def trained(unit: Stack, report: Report) -> Iterator[Row]:
@@ -142,23 +133,17 @@ def trained(unit: Stack, report: Report) -> Iterator[Row]:
     about, target = unit.columns(source), unit.target(source)
     knob, first, _ = KNOBS.get(unit.variant, ("k", target, {}))
     place = report.folder / "checkpoints" / unit.label.replace("/", "-")
-    tried, done, value = [], 0, target
+    tried, value = [], target
     if knob != "k":  # training samples: the held-out ones are for judging
+        report(0, "calibrating")
         x = source.sample(L0_SAMPLES, stream(0, "calibrate")).x
-
-        def l0_at(value: float) -> float:
-            nonlocal done
-            sae = trained_with(unit, source, value, 0, lambda step: report(done + step * unit.each(1)))
-            done += unit.training.steps * unit.each(1)
-            return mean_l0(sae, x)
-
+        l0_at = partial(_l0_at, unit, source, x)
         tried = calibrated(l0_at, target, first, trials=settings.trials, path=place.with_suffix(".json"))
         value, _ = nearest(tried, target)
-    moves, checkpoint = unit.each(len(unit.seeds)), place.with_suffix(".safetensors")
-    sae = trained_with(unit, source, value, unit.seeds, lambda step: report(done + step * moves), checkpoint)
-    for metric, values in (
-        scores_of(unit, sae, source, report.folder) | {"setting": [value] * len(unit.seeds)}
-    ).items():
+    how = {"checkpoint": place.with_suffix(".safetensors"), "on_step": lambda now: report(now.step * unit.each)}
+    sae = trained_with(unit, source, value, list(unit.seeds), **how)
+    scores = scores_of(unit, sae, source, report.folder) | {"setting": [value] * len(unit.seeds)}
+    for metric, values in scores.items():
         for seed, number in zip(unit.seeds, values, strict=True):
             yield about | {"metric": metric, "seed": seed, "value": float(number)}
     for value, l0 in tried:
@@ -167,18 +152,19 @@ def trained(unit: Stack, report: Report) -> Iterator[Row]:
         place.with_suffix(ending).unlink(missing_ok=True)
 
 
-def trained_with(
-    unit: Stack, source: Any, value: float, seeds: int | Sequence[int], on_step: Any, checkpoint: Path | None = None
-) -> SAE:
+def _l0_at(unit: Stack, source: Any, x: Tensor, value: float) -> float:
+    return mean_l0(trained_with(unit, source, value, 0), x)
+
+
+def trained_with(unit: Stack, source: Any, value: float, seeds: int | list[int], **how: Any) -> SAE:
     """SAEs with a value of the variant's knob."""
     config, (knob, _, choice) = unit.training, KNOBS.get(unit.variant, ("k", 0.0, {}))
     if "every" in variant_shelf()[unit.variant].settings:
         choice = {"start": config.steps // 4, "every": max(1, config.steps // 20)}
     kind = type(variant_shelf()[unit.variant].defaults[knob])
-    seeds = seeds if isinstance(seeds, int) else list(seeds)
     m = unit.settings.expansion * source.d
     sae = create(unit.variant, source.d, m, seed=seeds, **choice, **{knob: kind(value)})
-    train(sae, source, config, checkpoint=checkpoint, resume=True, on_step=lambda now: on_step(now.step))
+    train(sae, source, config, resume=True, **how)
     return sae
 
 
@@ -191,7 +177,7 @@ def scores_of(unit: Stack, sae: SAE, source: Any, run: Path) -> dict[str, Any]:
     return on_model(members, rows_of(unit.settings, run, "test"), unit.settings.samples)
 
 
-def judged(unit: Judged, report: Report) -> Iterator[Row]:
+def judged(unit: Stack, report: Report) -> Iterator[Row]:
     """Next-token losses with the activations replaced."""
     settings, test = unit.settings, rows_of(unit.settings, report.folder, "test")
     known = {
@@ -199,7 +185,7 @@ def judged(unit: Judged, report: Report) -> Iterator[Row]:
         for stack in stacks(settings, MODEL)
         for seed, sae in zip(stack.seeds, members_of(report.folder / "saes" / stack.variant), strict=True)
     }
-    lm = model_named(settings.model, settings.data)
+    lm = model_named(settings.model_of(test.store), settings.data)
     measured = losses(lm, test, {name: sae for name, (sae, _) in known.items()}, settings.fidelity_tokens)
     for name, (_, about) in known.items():
         for metric, key in (("recovered", "recovered from mean"), ("kl", "kl")):

@@ -12,7 +12,7 @@ import synthetic
 import workbench
 from synthetic import stream
 from synthetic.worlds.hierarchy import concept_tree, hierarchical
-from workbench.interop.architectures import architecture_of
+from workbench.interop.saelens import architecture_of
 from workbench.metrics import METRICS, Evidence, Metric, collect, evaluate, null
 from workbench.variants import variant_shelf
 

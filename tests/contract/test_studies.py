@@ -41,6 +41,21 @@ def fails(sae, place, settings):
     raise RuntimeError("no scores")
 
 
+def none(sae, place, settings):
+    """A score that is always 0."""
+    return {"mcc": 0.0}
+
+
+def forgets(table, settings):
+    """The table, without scores once there are several places."""
+    return table.filter(metric="seconds") if len(settings.spread) > 1 else table
+
+
+def of_one_seed(settings):
+    """Places whose rows name a seed of the world that is not theirs."""
+    return [dataclasses.replace(place, columns={"world_seed": 7}) for place in magnitudes.STUDY.places(settings)]
+
+
 @pytest.mark.parametrize(
     ("change", "law", "said"),
     [
@@ -49,6 +64,8 @@ def fails(sae, place, settings):
         ({"places": lambda settings: []}, "S1", "there are no units"),
         ({"derive": lambda table, settings: table.drop("lr")}, "S2", "columns ..lr.. are not of the schema"),
         ({"figures": (), "tables": (lambda table: 1 / 0,)}, "S4", "--redraw ends with 70"),
+        ({"measure": none, "derive": forgets}, "S6", r"rows are lost by spread = \(0\.1, 0\.9\), such as"),
+        ({"places": of_one_seed}, "S8", "world_seed is not the seed that drew the world"),
     ],
 )
 def test_a_broken_study_is_told_what_it_breaks(change, law, said):

@@ -167,7 +167,6 @@ WORLDS: dict[str, Callable[[], Any]] = {
 _LEDGER = {"examples": 40, "seconds": 20.0}
 _SAMPLED = {"examples": 40, "seconds": 120.0}
 
-_OWN_TEXT = ["--model", "model", "--text", "text.txt"]
 _GPT2 = "--tokens 3000 --context 32 --m 40 --k 2 6 20 --afa 0.03125 --z-k 3 --seeds 2 --train.steps 30 --train.batch 64"
 _TRANSFER = "--worlds toy superposition --variants topk abs_topk relu jumprelu --k 3 --expansion 2 --seeds 2"
 FLAGS: dict[str, str] = {

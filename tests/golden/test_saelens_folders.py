@@ -12,7 +12,7 @@ from torch.testing import assert_close
 import synthetic as S
 import workbench as W
 from synthetic.source import Codes
-from workbench.interop.architectures import architecture_of
+from workbench.interop.saelens import architecture_of
 from workbench.interop.saelens_foreign import ARCHITECTURES as READ
 
 VARIANT = {

@@ -8,12 +8,10 @@ import pytest
 from experiments import MODULES
 
 HEAVY = {"torch", "polars", "matplotlib", "scipy", "sympy", "hypothesis"}
-LATE = {*MODULES} - {"benchmark", "bidirectional", "gpt2", "hierarchy", "synthsaebench", "transfer"}
-"""studies whose settings stand among their code as yet; nothing is to join them"""
 ENTRIES = [
     "workbench", *(f"workbench {name}" for name in ("list", "check", "train", "eval", "identify")),
     "proofs_check", *(f"proofs_check {name}" for name in ("judge", "check", "audit")),
-    "experiments", *(f"experiments {name}" for name in MODULES if name not in LATE), "experiments.benchmark",
+    "experiments", *(f"experiments {name}" for name in MODULES), "experiments.benchmark",
 ]  # fmt: skip
 SEEN = """
 import atexit, runpy, sys

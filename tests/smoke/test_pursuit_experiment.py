@@ -65,7 +65,7 @@ def test_steps_beyond_the_true_number_buy_error_with_wrong_rows(tmp_path_factory
         (["--active", 40], "--active must be at most n_true; got 40: lower it"),
         (["--steps", 4, 40], "--steps must be at most n_true; got (4, 40): lower it"),
         (["--seeds", 0], "--seeds must be at least 1"),
-        (["--widths", 0], "--widths must be one or more, at least 1"),
+        (["--widths", 0], "--widths must be at least 1"),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(monkeypatch, capsys, tmp_path, flags, message):

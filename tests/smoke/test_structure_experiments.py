@@ -18,11 +18,6 @@ def toy(tmp_path_factory):
     return lambda module: checked(tmp_path_factory, module.STUDY)[1:]
 
 
-def cells_of(table):
-    """The rows of a rich table as tuples of text."""
-    return list(zip(*(map(str, column.cells) for column in table.columns), strict=True))
-
-
 def values(table, place, x, arm, metric, **where):
     """One number a seed of a score."""
     return rows(table, place=place, x=x, arm=arm, metric=metric, kind="score", **where)["value"].to_list()

@@ -6,7 +6,7 @@ from torch.testing import assert_close
 
 import synthetic as S
 import workbench as W
-from workbench.parts.near_start import within_cone
+from workbench.parts.rules import within_cone
 
 
 def trained(name, steps=60, **settings):

@@ -10,7 +10,7 @@ import synthetic as S
 import workbench as W
 from synthetic.source import Codes
 from workbench import kernels
-from workbench.parts.group_selections import BlockTopK, FeatureChoice, GroupMax
+from workbench.parts.selections import BlockTopK, FeatureChoice, GroupMax
 from workbench.sae import Stack
 
 

@@ -10,7 +10,6 @@ import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
-import polars as pl
 import pytest
 import torch
 
@@ -22,6 +21,7 @@ from units import LARGE, SMALL, in_units
 import synthetic as S
 import workbench as W
 from experiments.lm.figures import against_topk
+from experiments.lm.settings import GPT2
 from proofs_check import __main__ as ledger
 from proofs_check.auditor.audit import views
 from workbench import __main__ as front
@@ -32,6 +32,7 @@ from workbench.lm.hooks import HookPoint, capture, width
 from workbench.lm.scores import fvu_by_position, held_out_scores, losses, saturation, scored
 from workbench.lm.store import StoreConfig, write_store
 from workbench.metrics.norms import norms, zf_figures
+from workbench.study.table import tidy
 from workbench.training.ceiling import sign_split
 
 
@@ -223,16 +224,17 @@ def test_the_front_door_trains_and_audits_on_a_store(monkeypatch, capsys, store,
 
 def test_errors_against_topk_are_at_the_same_l0():
     """TopK's fvu is 1/L0 here, a straight line in logs: at L0 4 it is .25, at 100 not known."""
-    arms = [("topk k=2", "topk", 2.0, 0.5), ("topk k=8", "topk", 8.0, 0.125)]
-    arms += [("other", "top_afa", 4.0, 0.75), ("far", "top_afa", 100.0, 0.1), ("split", "sign split", 8.0, 0.0)]
+    arms = [("topk", "k=2", 2.0, 0.5), ("topk", "k=8", 8.0, 0.125)]
+    arms += [("top_afa", "afa=1", 4.0, 0.75), ("top_afa", "afa=2", 100.0, 0.1), ("sign split", None, 8.0, 0.0)]
     rows = [
-        {"hook": "h", "arm": arm, "variant": variant, "seed": seed, "metric": metric, "value": value * (1 + seed)}
-        for arm, variant, l0, fvu in arms
+        {"place": "h", "arm": arm, "setting": setting, "seed": seed, "metric": metric, "value": value * (1 + seed)}
+        for arm, setting, l0, fvu in arms
         for seed in (0, 1)
         for metric, value in (("l0", l0 / (1 + seed)), ("fvu", fvu))
     ]
-    found = {(row["arm"], row["seed"]): row["value"] for row in against_topk(pl.DataFrame(rows))}
-    assert found == {("other", 0): pytest.approx(3.0), ("other", 1): pytest.approx(3.0)}
+    table = against_topk(tidy(rows, "gpt2"), GPT2()).select("arm", "setting", "seed", "metric", "value")
+    ratios = [("top_afa", "afa=1", seed, "against TopK", pytest.approx(3.0)) for seed in (0, 1)]
+    assert table.rows()[len(rows) :] == ratios
 
 
 # --- what registries carry -------------------------------------------------------------------------------------------

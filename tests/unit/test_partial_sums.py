@@ -8,7 +8,7 @@ import synthetic as S
 import workbench as W
 from synthetic.source import Codes
 from workbench.parts.base import Coded, Pass
-from workbench.parts.partial_sums import Hierarchical, Ordered
+from workbench.parts.objectives import Hierarchical, Ordered
 from workbench.sae import Stack
 
 X = torch.tensor([[3.0, 4.0, 0.0]])

@@ -6,9 +6,8 @@ from torch.testing import assert_close
 
 import synthetic as S
 from workbench import TrainConfig, create, train
-from workbench.parts import gram_pursuit
-from workbench.parts.gram_pursuit import best
-from workbench.parts.pursuit import REASONS, clear_picks, matching_pursuit, orthogonal_matching_pursuit
+from workbench.parts import pursuit
+from workbench.parts.pursuit import REASONS, best, clear_picks, matching_pursuit, orthogonal_matching_pursuit
 
 rng = S.stream(0, "tests/pursuit")
 _START = rng.get_state()
@@ -180,7 +179,7 @@ def test_a_member_of_a_stack_is_what_it_is_alone(stack):
 
 
 def test_gram_rows_give_the_residuals_picks_in_float32_and_over_blocks(monkeypatch):
-    monkeypatch.setattr(gram_pursuit, "BLOCK", 7 * 512)
+    monkeypatch.setattr(pursuit, "BLOCK", 7 * 512)
     x, rows = normal(50, 64, dtype=torch.float32), atoms(512, 64, dtype=torch.float32)
     plain, quick = matching_pursuit(x, rows, 40), matching_pursuit(x, rows, 40, gram=rows @ rows.T)
     assert torch.equal(plain.indices, quick.indices)

@@ -10,8 +10,7 @@ from torch.testing import assert_close
 import synthetic as S
 import workbench as W
 from workbench import kernels
-from workbench.parts.objectives import steer
-from workbench.parts.prefixes import levels_of, prefix_loss, split, track_frequency
+from workbench.parts.objectives import levels_of, prefix_loss, split, steer, track_frequency
 from workbench.parts.sparsifiers import fired
 
 WORLD = S.SparseMixture(n_true=12, d=8, firing=S.Independent(S.Constant(0.15)), bias_norm=0.5)

@@ -5,7 +5,7 @@ from torch.testing import assert_close
 
 import synthetic as S
 import workbench as W
-from workbench.parts.simplex import onto_simplex
+from workbench.parts.encoders import onto_simplex
 
 
 def test_projection_by_hand():

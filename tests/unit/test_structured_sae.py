@@ -5,8 +5,7 @@ import torch
 
 import synthetic as S
 import workbench as W
-from workbench.parts.nuclear_norm import balanced, factored_norm, nuclear_norm
-from workbench.parts.objectives import RECENT, Power, power_sum
+from workbench.parts.objectives import RECENT, Power, balanced, factored_norm, nuclear_norm, power_sum
 from workbench.sae import Stack
 
 WORLD = S.SparseMixture(n_true=8, d=6, firing=S.ExactlyK(2))

@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from experiments.recovery import STUDY as RECOVERY
-from experiments.recovery import Recovery, caption
+from experiments.recovery import caption
+from experiments.settings import Recovery
 from synthetic.base.console import Console
 from synthetic.mixture import SparseMixture
 from synthetic.worlds.superposition import toy
@@ -17,7 +18,7 @@ from workbench.study.figure import captioned
 from workbench.study.flags import TrainFlags, parsed
 from workbench.study.places import Arm, Place
 from workbench.study.study import Study, carry_out
-from workbench.study.table import COLUMNS, LOW_IS_BETTER, SCHEMA, best_settings, differences, grid_of, speeds, tidy
+from workbench.study.table import COLUMNS, LOW_IS_BETTER, SCHEMA, best_settings, differences, speeds, tidy
 from workbench.study.units import Unit, packed, unpacked
 from workbench.training.config import TrainConfig
 
@@ -104,8 +105,6 @@ def test_lists_are_axes_crossed_with_seeds(tmp_path):
     assert sorted(found["setting"]) == sorted(wanted)
     assert set(found.select("k", "lr").rows()) == {(1.0, 1e-3), (1.0, 0.1), (4.0, 1e-3), (4.0, 0.1)}
     assert set(norms(rates, arm="relu")["setting"]) == {f"lr={lr} l1={l1}" for lr in (0.001, 0.1) for l1 in (0.1, 0.2)}
-    grid = grid_of(rates, "norm", ("k", "lr"))
-    assert grid.filter(arm="topk").height == 4
     one = carried(tmp_path / "one", set=("lr=1e-3", "k=4")).table
     assert (
         norms(one, arm="topk")["value"].to_list() == norms(rates, arm="topk", setting="lr=0.001 k=4")["value"].to_list()

@@ -512,7 +512,7 @@ def test_rows_stay_unit_and_feel_no_radial_pull(name):
     along = (sae.W_dec.grad * sae.W_dec).sum(-1)
     assert along.abs().max() > 1e-3
     tangent = sae.W_dec.grad - along.detach()[..., None] * sae.W_dec.detach()
-    sae.remove_radial_gradient()
+    sae.decoder.before_step()
     assert_close((sae.W_dec.grad * sae.W_dec).sum(-1), torch.zeros(2, 16), atol=1e-5, rtol=0)
     assert_close(sae.W_dec.grad, tangent)
     W.train(sae, WORLD, replace(SHORT, lr=0.1))

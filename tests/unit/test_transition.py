@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from experiments.bias.transition import crossing, exponent
-from workbench.study.panels import heat, tick_place
+from experiments.bias.transition import crossing, exponent, tick_place
+from workbench.study.panels import heat
 
 
 def test_a_crossing_is_linear_in_the_logarithm():
@@ -34,7 +34,7 @@ def test_a_place_is_found_between_ticks_and_beyond_them():
 
 def test_a_heat_map_outlines_what_reaches_the_level():
     figure, panel = plt.subplots()
-    heat(panel, [1, 2], [3, 4], np.array([[0.95, 0.1], [0.2, 0.3]]), level=0.9)
+    heat(panel, "12", "34", np.array([[0.95, 0.1], [0.2, 0.3]]), level=0.9)
     edges = sorted((tuple(line.get_xdata()), tuple(line.get_ydata())) for line in panel.lines)
     plt.close(figure)
     around = [

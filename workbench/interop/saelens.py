@@ -20,9 +20,12 @@ from torch import Tensor
 from synthetic.base.errors import must, pick
 from synthetic.base.schema import OBJECT, TEXT, Kind, above, list_of, optional, read_json, shown, whole
 from synthetic.base.storage import file_sum, put_tensors, read_sealed, sealed, settled, together, unchanged
-from workbench.interop.architectures import architecture_of
 from workbench.interop.assembly import LENGTHS, content_of, fitted, float_scale, made
 from workbench.interop.saelens_foreign import ARCHITECTURES, CONFIG, FIELDS, SCALINGS, WEIGHTS, foreign, metadata_of
+from workbench.parts.base import Decoder, Encoder
+from workbench.parts.decoders import Rows
+from workbench.parts.encoders import Affine, Aligned, Gated, Pursuit
+from workbench.parts.selections import AbsTopK, BatchTopK, FeatureChoice, Jump, ReLU, Selection, TopK
 from workbench.sae import SAE
 from workbench.variants import variant_shelf
 
@@ -43,6 +46,29 @@ _STACK_FIELDS = {
     "settings": OBJECT,
     "members": whole(1),
 }
+
+
+_BY_PARTS: dict[tuple[type[Encoder], type[Selection] | None, type[Decoder]], str] = {
+    (Affine, ReLU, Rows): "standard",
+    (Affine, TopK, Rows): "topk",
+    (Affine, AbsTopK, Rows): "abstopk",
+    (Affine, BatchTopK, Rows): "jumprelu",
+    (Affine, Jump, Rows): "jumprelu",
+    (Affine, FeatureChoice, Rows): "jumprelu",
+    (Aligned, TopK, Rows): "topk",
+    (Gated, None, Rows): "gated",
+    (Pursuit, None, Rows): "matching_pursuit",
+}
+"""SAELens architecture with the inference of these parts"""
+
+
+def architecture_of(sae: SAE) -> str | None:
+    """SAELens's architecture with the inference of an SAE, by its parts; None where there is none."""
+    encoder = sae.encoder
+    if isinstance(encoder, Pursuit) and encoder.select != "relu":  # SAELens knows the authors' rule alone
+        return None
+    selection = type(encoder.selection) if isinstance(encoder, Affine) else None
+    return _BY_PARTS.get((type(encoder), selection, type(sae.decoder)))
 
 
 def write(sae: SAE, folder: Path) -> Path:

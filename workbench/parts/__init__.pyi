@@ -15,7 +15,9 @@ from workbench.parts.encoders import Affine as Affine
 from workbench.parts.encoders import Gated as Gated
 from workbench.parts.encoders import LeastSquares as LeastSquares
 from workbench.parts.encoders import NormMatched as NormMatched
+from workbench.parts.encoders import OrthogonalPursuit as OrthogonalPursuit
 from workbench.parts.encoders import PlusLowRank as PlusLowRank
+from workbench.parts.encoders import Pursuit as Pursuit
 from workbench.parts.encoders import Spherical as Spherical
 from workbench.parts.encoders import Steered as Steered
 from workbench.parts.encoders import TwoLooks as TwoLooks
@@ -30,8 +32,6 @@ from workbench.parts.objectives import NormGap as NormGap
 from workbench.parts.objectives import Nuclear as Nuclear
 from workbench.parts.objectives import Power as Power
 from workbench.parts.objectives import SquaredError as SquaredError
-from workbench.parts.pursuit_encoders import OrthogonalPursuit as OrthogonalPursuit
-from workbench.parts.pursuit_encoders import Pursuit as Pursuit
 from workbench.parts.rules import BiasControl as BiasControl
 from workbench.parts.rules import WinnerTakeAll as WinnerTakeAll
 from workbench.parts.selections import AbsTopK as AbsTopK

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from synthetic.base.errors import must
 from synthetic.source import Codes
 from workbench import kernels
+from workbench.parts import pursuit
 from workbench.parts.base import Coded, Decoder, Encoder, Latents, Pass, Renewed, Sizes, sparse_now
 from workbench.parts.bias_control import positive
-from workbench.parts.selections import BatchTopK, Selection
+from workbench.parts.selections import BatchTopK, Selection, must_be_same
 from workbench.parts.semi_nmf import best_codes
 from workbench.parts.sparsifiers import masked, norm_match, packed, soft_threshold
-from workbench.settings import Count, Natural, NonNegative, Positive, Probability, Real
+from workbench.settings import Count, LatentCount, Natural, NonNegative, Positive, Probability, Real
 
 
 def product(
@@ -484,3 +485,167 @@ class Unrolled(Linear):
     def after_step(self, out: Pass) -> None:
         """Follow L."""
         self._iterate(out.decoder.rows, 2)
+
+
+# --- picks, one after another ---------------------------------------------------------------------------------------
+
+
+_GRAM_NUMBERS = 1 << 26
+"""largest stack of Gram matrices that is kept: 256 MB of float32"""
+
+
+class Picking(Encoder):
+    """k picks; `steps` at inference in their place where it is set."""
+
+    nonnegative = False
+    sparse = True
+    inference = ("steps",)
+    steps: int | None = None
+    k: Tensor
+
+    def __init__(self, stack: Sizes, k: Count) -> None:
+        super().__init__()
+        self.keep(k=stack.tensor(k))
+
+    @property
+    def picks(self) -> Tensor | int:
+        """Steps to take now."""
+        return self.k if self.steps is None or self.training else self.steps
+
+
+class Pursuit(Picking):
+    """k steps of matching pursuit on r = x - b_dec: best row w_j of W_dec for r, f_j += <w_j, r>, r -= <w_j, r> w_j.
+
+    At inference correlations are updated by rows of W W^T, which is made once for the weights as they are: 1.3 to 2
+    times faster at d 32 to 64, 4 to 6 at d 256 to 768.
+    """
+
+    select: Literal["abs", "relu", "max"]
+    tol: Tensor
+    stop_on_repeat: bool
+    _gram: tuple[tuple[object, ...], Tensor] | None = None
+
+    def __init__(
+        self,
+        stack: Sizes,
+        k: Count,
+        select: Literal["abs", "relu", "max"],
+        tol: NonNegative = 0.0,
+        *,
+        stop_on_repeat: bool = False,
+    ) -> None:
+        super().__init__(stack, k)
+        self.keep(tol=stack.real(tol), select=select, stop_on_repeat=stop_on_repeat)
+        must_be_same(stack, "tol", self.tol)
+
+    def path(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> pursuit.Path:
+        """Picks, increments and residual of each row."""
+        left, W = centred(x, decoder), decoder.rows
+        gram = None if self.training or torch.is_grad_enabled() else self._kept_gram(left, W)
+        return pursuit.matching_pursuit(
+            left,
+            W,
+            self.picks,
+            select=self.select,
+            tol=float(self.tol.flatten()[0]),
+            stop_on_repeat=self.stop_on_repeat,
+            gram=gram,
+        )
+
+    def forward(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Coded:
+        """The increments, by latent."""
+        return Coded(self.path(x, decoder).codes(decoder.rows.shape[-2]), None, x)
+
+    def _kept_gram(self, x: Tensor, W: Tensor) -> Tensor | None:
+        """W W^T of the weights as they are; None where it is too large, or costs more than it saves."""
+        key, m = (W.data_ptr(), W._version, W.dtype, W.device), W.shape[-2]
+        if self._gram is not None and self._gram[0] == key:
+            return self._gram[1]
+        if W.shape[:-1].numel() * m > _GRAM_NUMBERS or x.shape[-2] * int(self.k.min()) < m:
+            return None
+        self._gram = key, W @ W.mT
+        return self._gram[1]
+
+
+class OrthogonalPursuit(Picking):
+    """k steps of OMP on x - b_dec; f = least squares on the picked rows, without gradient."""
+
+    compares = True
+    select: Literal["abs", "positive"]
+
+    def __init__(self, stack: Sizes, k: LatentCount, select: Literal["abs", "positive"]) -> None:
+        super().__init__(stack, k)
+        self.keep(select=select)
+
+    def forward(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Coded:
+        """Coefficients on the picked rows."""
+        kernels.must_be_plain("OrthogonalPursuit")
+        path = pursuit.orthogonal_matching_pursuit(centred(x, decoder), decoder.rows, self.picks, select=self.select)
+        return Coded(path.codes(decoder.rows.shape[-2]), None, x)
+
+    def scaled(self) -> dict[str, Tensor] | None:
+        return {}
+
+
+class Aligned(Affine):
+    """f = selection((x - b_dec) E + b_enc), e_i = u_i + (1 - <u_i, w_i>) w_i / |w_i|^2, so that <e_i, w_i> = 1.
+
+    u is trained, and replaced by e after each step, which leaves e as it is: folders and other tools have e. With
+    b_enc = 0 a lone latent returns what lies along its row unchanged: a w_i becomes f_i = a.
+
+    Source: arXiv 2605.18629, aligned training, as reported by readers. Differs: which parametrisation the paper takes
+    is not known; this one has as many numbers as an affine encoder.
+    """
+
+    def columns(self, decoder: Decoder) -> Float[Tensor, "*s d m"]:
+        rows = decoder.rows.mT
+        lacking = 1 - (self.W_enc * rows).sum(-2, keepdim=True)
+        return self.W_enc + lacking / rows.square().sum(-2, keepdim=True) * rows
+
+    @torch.no_grad()
+    def after_step(self, out: Pass) -> None:
+        """Put e in the place of u."""
+        super().after_step(out)
+        if self.W_enc.requires_grad:
+            self.W_enc.copy_(self.columns(out.decoder))
+
+
+def onto_simplex(z: Float[Tensor, "*b m"]) -> Float[Tensor, "*b m"]:
+    """max(z - tau, 0), tau such that the entries sum to 1: argmin_f |f - z|^2 over f >= 0 with sum f = 1.
+
+    Source: Martins and Astudillo (2016), sparsemax; Held, Wolfe, Crowder (1974).
+    """
+    falling = z.sort(dim=-1, descending=True).values
+    excess = falling.cumsum(-1) - 1
+    count = torch.arange(1, z.shape[-1] + 1, device=z.device)
+    support = (count * falling > excess).sum(-1, keepdim=True).clamp_min(1)
+    return (z - excess.gather(-1, support - 1) / support).relu()
+
+
+class Prototypes(Linear):
+    """f = the projection of -lambda |x - b_dec - p_i|^2 onto the simplex; prototypes p_i are the columns of W_enc.
+
+    |x - b_dec|^2 moves all entries alike and the projection not at all, so evidence is lambda (2 <x - b_dec, p_i> -
+    |p_i|^2), linear in x. lambda > 0 is trained by its logarithm.
+
+    Source: Hindupur, Lubana, Fel, Ba (2025), SpaDE, arXiv 2503.01822, and its reference code. Differs: the logarithm in
+    place of an inverse softplus.
+    """
+
+    compares = True
+
+    def __init__(self, stack: Sizes, start: NonNegative) -> None:
+        super().__init__(stack)
+        self.W_enc.data.mul_(stack.d**0.5)
+        sharpness = stack.real(start)
+        sharpness = torch.where(sharpness > 0, sharpness, 1 / (2 * stack.d))
+        self.log_sharpness = nn.Parameter(sharpness.log()[..., None].clone())
+
+    def forward(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Coded:
+        near = 2 * centred(x, decoder) @ self.W_enc - self.W_enc.square().sum(-2)[..., None, :]
+        evidence = self.log_sharpness.exp()[..., None] * near
+        return Coded(onto_simplex(evidence), evidence, x)
+
+    def scaled(self) -> dict[str, Tensor] | None:
+        """Nothing: latents sum to 1."""
+        return None

@@ -40,8 +40,6 @@ class Style:
     font: float | int = 9
     column: float | int | None = None
     """inches of a column of print: one panel takes a column, more take two; None: as each figure asks"""
-    gap: float | int = 0.25
-    """inches between columns of print"""
     captioned: bool = True
     """the caption stands under the figure; else `save` puts it into a text file beside it"""
 
@@ -166,9 +164,7 @@ class Figure:
             for axes in grid[len(self.panels) :]:
                 axes.axis("off")
             if style.captioned and caption:
-                width = int(14 * figure.get_size_inches()[0])
-                text = textwrap.fill(caption, width)
-                figure.supxlabel(text, fontsize=style.font - 1, color="0.35", parse_math=False)
+                _write_caption(figure, caption, style.font - 1)
             _fit_labels(figure, grid[: len(self.panels)], columns)
             _legends(figure, list(zip(self.panels, grid, strict=False)), scene, columns)
             for _ in range(2):  # the first makes room for what has been placed
@@ -179,7 +175,7 @@ class Figure:
     def _inches(self, columns: int, lines: int, style: Style) -> tuple[float | int, float | int]:
         if style.column is None:
             return self.size[0] * columns + 0.2, self.size[1] * lines + 0.7
-        width = style.column if columns == 1 else 2 * style.column + style.gap
+        width = style.column if columns == 1 else 2 * style.column + 0.25  # between them
         return width, max(width / columns * self.size[1] / self.size[0], 2.3) * lines + 0.3
 
     def _axes(self, figure: Drawn, lines: int, columns: int) -> list[Axes]:
@@ -190,17 +186,16 @@ class Figure:
         return list(grid.flat)
 
 
+def _write_caption(figure: mpl_figure.Figure, caption: str, font: float | int) -> None:
+    text = textwrap.fill(caption, int(14 * figure.get_size_inches()[0]))
+    figure.supxlabel(text, fontsize=font, color="0.35", parse_math=False)
+
+
 def facts_of(table: pl.DataFrame) -> dict[str, str]:
     """What a caption may state of a table: worlds, n_true, d, m, k, steps, seeds and what they are of."""
     facts = {}
-    for name, column in (
-        ("world", "world"),
-        ("n_true", "n_true"),
-        ("d", "d"),
-        ("m", "m"),
-        ("k", "k"),
-        ("steps", "step"),
-    ):
+    for name in ("world", "n_true", "d", "m", "k", "steps"):
+        column = "step" if name == "steps" else name
         values = present(table, column) if column in table.columns else []
         if values:
             shown = [f"{v:g}" if not isinstance(v, str) else v for v in values]

@@ -52,6 +52,8 @@ class RunFlags:
     """settings that only add units: a run that goes on may have them otherwise"""
     least_seeds: ClassVar[int] = 1
     """2 where differences are paired by seed"""
+    positive: ClassVar[tuple[str, ...]] = ()
+    """settings of at least 1, and lists that hold one or more of those"""
 
     def check(self) -> None:
         """Refuse what this study cannot run with, before any work."""
@@ -219,6 +221,10 @@ def check_settings(settings: RunFlags) -> None:
         axes_of(settings)
     rates = getattr(getattr(settings, "train", None), "lr", 0.0)
     must(not isinstance(rates, tuple), "--train.lr", "one rate", rates, "make a run for each rate")
+    for name in settings.positive:
+        value = getattr(settings, name)
+        each = value if isinstance(value, tuple) else (value,)
+        must(each and min(each) >= 1, f"--{name.replace('_', '-')}", "at least 1", value, "raise it, or name some")
     settings.check()
 
 

@@ -6,7 +6,7 @@ drawn into one. What no kind here covers is a small class in its study's folder.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import matplotlib as mpl
 import numpy as np
@@ -17,7 +17,7 @@ from matplotlib.ticker import LogFormatterMathtext, NullFormatter, NullLocator, 
 
 from synthetic.base.errors import must
 from workbench.study.questions import interval_of, lead, sign_change
-from workbench.study.selection import COURSE, curve, last_step, present, replicates, rows
+from workbench.study.selection import COURSE, curve, grid, last_step, present, replicates, rows
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5B3A29", "#7F7F7F")
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
@@ -399,10 +399,10 @@ class Leads(Panel):
     y: str | Sequence[str]
     """a metric; several stand side by side where over="metric" """
     over: str = "x"
-    by: str = "place"
-    """lines: values of a column; with several rivals these"""
+    """a column, or "metric" for these side by side"""
     names: Names = "{}"
-    crossing: bool = True
+    by: ClassVar[str] = "place"
+    """lines; with several rivals these"""
 
     def draw(self, axes: Axes, scene: Scene) -> None:
         """Draw zero, then each line."""
@@ -447,7 +447,7 @@ class Leads(Panel):
         half = [one.half if np.isfinite(one.half) else 0.0 for one in found]
         axes.errorbar(x, [one.mean for one in found], half, **line)
         axes.plot(*zip(*seeds, strict=True), ".", color=how.colour, markersize=2.5, alpha=0.5)
-        if self.crossing and self.over != "metric":
+        if self.over != "metric":
             at = sign_change(x, found)[0]
             if at > x[0]:
                 edge = {"markeredgecolor": ink(), "markeredgewidth": 0.6}
@@ -473,16 +473,12 @@ class Heat(Panel):
 
     def draw(self, axes: Axes, scene: Scene) -> None:
         """Draw the map and its colour bar."""
-        table = self.rows(scene).filter(pl.col("metric") == self.y, pl.col("kind") == "score")
-        x, y = (present(table, column) for column in self.over)
-        found = {(a, b): v for a, b, v in table.group_by(self.over).agg(pl.col("value").median()).iter_rows()}
-        values = np.array([[found.get((a, b), np.nan) for a in x] for b in y], dtype=float)
+        x, y, values = grid(self.rows(scene), self.y, self.over)
         ticks = [
             [v / (by(scene) if callable(by) else by) for v in t] for t, by in zip((x, y), self.divided, strict=True)
         ]
-        image = heat(axes, ticks[0], ticks[1], values, self.level, self.span)
-        axes.set_xticks(range(len(x)), [named(self.names[0], v) for v in ticks[0]])
-        axes.set_yticks(range(len(y)), [named(self.names[1], v) for v in ticks[1]])
+        across, up = ([named(names, v) for v in t] for names, t in zip(self.names, ticks, strict=True))
+        image = heat(axes, across, up, values, self.level, self.span)
         if self.bar:
             axes.get_figure(root=True).colorbar(image, ax=axes, label=self.bar, pad=0.02)  # type: ignore[union-attr]
         self.dress(axes, scene, *self.over)
@@ -490,13 +486,13 @@ class Heat(Panel):
 
 def heat(
     axes: Axes,
-    x: Sequence[float | int],
-    y: Sequence[float | int],
+    across: Sequence[str],
+    up: Sequence[str],
     values: Float[np.ndarray, "y x"],
     level: Real | None = None,
     span: tuple[Real | None, Real | None] = (0.0, 1.0),
 ) -> Any:
-    """Draw values with their digits; a heavy outline goes round cells at or above the level."""
+    """Draw values with their digits and the names of ticks; a heavy outline goes round cells that reach the level."""
     image = axes.imshow(values, origin="lower", aspect="auto", cmap="cividis", vmin=span[0], vmax=span[1])
     bright = np.asarray(image.norm(values)) if values.size else values
     for i, line in enumerate(values if values.size <= 250 else ()):
@@ -507,8 +503,8 @@ def heat(
                 axes.text(j, i, text, ha="center", va="center", fontsize=6.5, color=colour)
     if level is not None:
         _outline(axes, values >= level)
-    axes.set_xticks(range(len(x)), [f"{v:.3g}" for v in x])
-    axes.set_yticks(range(len(y)), [f"{v:.3g}" for v in y])
+    axes.set_xticks(range(len(across)), across)
+    axes.set_yticks(range(len(up)), up)
     axes.grid(visible=False)
     return image
 
@@ -522,16 +518,6 @@ def _outline(axes: Axes, inside: np.ndarray) -> None:
         axes.plot([j - 0.5, j - 0.5], [i - 0.5, i + 0.5], color="#D55E00", linewidth=1.8)
 
 
-def tick_place(ticks: Sequence[float | int], value: float | int) -> float:
-    """Where a value stands among ascending ticks, on their logarithms; beyond the ends by the last spacing."""
-    logs = np.log(np.asarray(ticks, dtype=float))
-    at = np.log(value)
-    if len(logs) == 1:
-        return float(at - logs[0])
-    i = int(np.clip(np.searchsorted(logs, at) - 1, 0, len(logs) - 2))
-    return float(i + (at - logs[i]) / (logs[i + 1] - logs[i]))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Points(Panel):
     """One metric against another, a point a replicate; or against a column, a point a row."""
@@ -542,8 +528,6 @@ class Points(Panel):
     by: str = "arm"
     names: Names = "{}"
     looks: Mapping[Any, Look] = field(default_factory=dict)
-    spread: bool = False
-    """one mark at the medians with whiskers from least to most, in place of points"""
     joined: str = ""
     """medians at the values of this column joined by a line, larger marks for larger values"""
 
@@ -556,13 +540,7 @@ class Points(Panel):
                 self._path(axes, own, one, how)
                 continue
             x, y = self._pairs(own, one.metric)
-            if not len(x):
-                continue
-            if self.spread:
-                ends = [[[np.median(v) - v.min()], [v.max() - np.median(v)]] for v in (x, y)]
-                style: dict[str, Any] = {"color": how.colour, "marker": how.marker, "markersize": 5, "elinewidth": 0.8}
-                axes.errorbar(np.median(x), np.median(y), ends[1], ends[0], linestyle="", label=one.label, **style)
-            else:
+            if len(x):
                 axes.plot(x, y, how.marker, color=how.colour, markersize=3.5, alpha=0.6, linestyle="", label=one.label)
         self.dress(axes, scene, self.over, self.y if isinstance(self.y, str) else "")
 
@@ -640,21 +618,18 @@ class Trace:
     label: str = ""
     over: str = "x"
     where: Mapping[str, Any] = field(default_factory=dict)
-    kind: str = "score"
     colour: str = ""
     dash: Any = "--"
-    marker: str = ""
     change: Callable[[Any], Any] | None = None
 
     def draw(self, axes: Axes, scene: Scene) -> None:
         """Draw the medians."""
-        own = rows(scene.table, metric=self.y, kind=self.kind, **self.where)
+        own = rows(scene.table, metric=self.y, kind="score", **self.where)
         if self.over not in COURSE:
             own = last_step(own)
         medians = own.group_by(self.over).agg(pl.col("value").median()).sort(self.over)
         y = [self.change(v) if self.change else v for v in medians["value"]]
-        style: dict[str, Any] = {"color": self.colour or ink(), "linestyle": self.dash, "marker": self.marker}
-        style |= {"fillstyle": "none", "linewidth": 1.2, "markersize": 5}
+        style: dict[str, Any] = {"color": self.colour or ink(), "linestyle": self.dash, "linewidth": 1.2}
         axes.plot(medians[self.over], y, label=self.label or None, **style)
 
 

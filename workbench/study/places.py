@@ -17,7 +17,7 @@ from workbench.metrics import evaluate
 from workbench.sae import SAE
 from workbench.settings import must_fit
 from workbench.study.flags import TrainFlags, axes_of
-from workbench.study.units import Report, Row, Unit, listed, setting_text
+from workbench.study.units import Report, Row, Unit, kind_of, listed, setting_text
 from workbench.training.config import TrainConfig
 from workbench.training.scored import train
 from workbench.training.snapshots import Snapshots
@@ -27,7 +27,6 @@ Scores = Mapping[str, Any]
 """metric -> a number for each member, in an array of the stack's shape, or one number; a name's end says its kind.
 
 With one more axis, a number for each latent of each member, NaN where there is none; their column is `latent`."""
-KINDS = {"_null": "null", "_ceiling": "ceiling"}
 
 
 @dataclass(frozen=True)
@@ -86,6 +85,11 @@ class Arm:
     """what is done to a fresh stack: a function of a module, or a partial of one"""
     setting: str = ""
     """what tells it from arms of its name, such as "k=8"; in the column of that name"""
+
+
+def without_bias(sae: SAE, source: Any) -> None:
+    """Hold b_dec at 0: an arm's `prepare`, for worlds that have no bias or where one could hold an end of an axis."""
+    sae.frozen = ("b_dec",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,10 +300,8 @@ def member_rows(unit: Stack, scores: Scores, **at: Any) -> Iterator[Row]:
     settings = unit.row_settings()
     for label in (unit.place.label, *unit.place.aliases):
         for name, values in scores.items():
-            end = next((end for end in KINDS if name.endswith(end)), "")
-            metric, kind = name.removesuffix(end), KINDS.get(end, "score")
-            base = about | at | {"place": label, "metric": metric, "kind": kind}
-            if np.ndim(values) == 0 and (kind == "ceiling" or shape != (1, 1)):
+            base = about | at | {"place": label} | kind_of(name)
+            if np.ndim(values) == 0 and (base["kind"] == "ceiling" or shape != (1, 1)):
                 yield base | {"value": float(values)}
                 continue
             array, members = np.asarray(values, dtype=np.float64).reshape(-1), shape[0] * shape[1]

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -159,23 +158,15 @@ def lead(of: str, on: str | Sequence[str], metric: str, **where: Any) -> tuple[Q
     return tuple(score(of, metric, **where) - score(rival, metric, **where) for rival in rivals)
 
 
-def _folded(label: str, fold: Callable[[list[float]], Any], parts: Sequence[Quantity]) -> Quantity:
-    def read(table: pl.DataFrame) -> Numbers:
-        numbers = [part.read(table) for part in parts]
-        shared = reduce(lambda a, b: a & b, (set(one) for one in numbers))
-        return {key: fold([one[key] for one in numbers]) for key in numbers[0] if key in shared}
-
-    return Quantity(label, read)
-
-
-def least(*parts: Quantity, label: str = "least") -> Quantity:
-    """The least of several, replicate by replicate."""
-    return _folded(label, min, parts)
-
-
 def most(*parts: Quantity, label: str = "largest") -> Quantity:
     """The largest of several, replicate by replicate."""
-    return _folded(label, max, parts)
+
+    def read(table: pl.DataFrame) -> Numbers:
+        first, *others = numbers = [part.read(table) for part in parts]
+        shared = [key for key in first if all(key in other for other in others)]
+        return {key: max(one[key] for one in numbers) for key in shared}
+
+    return Quantity(label, read)
 
 
 def over(column: str, fold: Callable[[list[float]], Any], quantity: Quantity, label: str = "") -> Quantity:
@@ -214,14 +205,12 @@ class Crossing:
     on: str
     metric: str
     over: str = "x"
-    where: Mapping[str, Any] = field(default_factory=dict)
     symbol: str = ""
     """what the column is called in words"""
 
     def place(self, table: pl.DataFrame) -> tuple[float, float, float]:
         """See `sign_change`."""
         (difference,) = lead(self.of, self.on, self.metric)
-        table = rows(table, **self.where)
         at = present(rows(table, arm=self.of), self.over)
         return sign_change(at, [interval_of(difference.read(rows(table, **{self.over: x})))[0] for x in at])
 
@@ -271,10 +260,8 @@ class Answer:
     @property
     def measured(self) -> str:
         """The intervals in words."""
-        return "; ".join(
-            [f"{name} {_shown(one)}".strip() for name, one in self.intervals.items()]
-            + [self.beside] * bool(self.beside)
-        )
+        shown = (f"{name} {_shown(one)}".strip() for name, one in self.intervals.items())
+        return "; ".join(filter(None, [*shown, self.beside]))
 
     @property
     def basis(self) -> str:

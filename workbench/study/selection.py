@@ -1,10 +1,11 @@
 """Rows of a study's table: where columns hold what was asked for, at the last step, at the setting that counts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
+from jaxtyping import Float
 
 from synthetic.base.errors import must, pick
 
@@ -66,18 +67,15 @@ def _must_be_single(found: pl.DataFrame, replicates: int, metric: str, what: str
 
 
 def nearest_l0(table: pl.DataFrame, metric: str = "l0", target: str = "expected_l0") -> pl.DataFrame:
-    """Of each arm and place the setting whose median L0 is nearest to that of the world, by its logarithm."""
-    medians: dict[tuple[Any, ...], dict[str, float]] = {}
-    last = last_step(table).filter(pl.col("kind") == "score", pl.col("metric").is_in([metric, target]))
-    for (*spot, name), own in last.group_by(*SPOT, "metric", maintain_order=True):
-        medians.setdefault(tuple(spot), {})[str(name)] = float(np.median(own["value"].to_numpy()))
-    chosen: dict[tuple[Any, ...], tuple[float, Any]] = {}
-    for (*where, setting), values in medians.items():
-        if metric in values and target in values:
-            miss = abs(np.log(max(values[metric], 1e-9) / values[target]))
-            if tuple(where) not in chosen or miss < chosen[tuple(where)][0]:
-                chosen[tuple(where)] = (miss, setting)
-    return _of_settings(table, {where: setting for where, (_, setting) in chosen.items()})
+    """Of each arm and place the setting whose median L0 is nearest to that of the world, by its logarithm.
+
+    All rows of those arms and places that have no such medians.
+    """
+    last = last_step(table).filter(pl.col("kind") == "score")
+    at = {name: pl.col("value").filter(pl.col("metric") == name).median() for name in (metric, target)}
+    medians = last.group_by(SPOT, maintain_order=True).agg(**at).drop_nulls([metric, target])
+    miss = (pl.col(metric).clip(1e-9) / pl.col(target)).log().abs()
+    return _at_first(table, medians.sort(miss, maintain_order=True))
 
 
 def best(metric: str, least: bool = False) -> Pick:
@@ -85,28 +83,30 @@ def best(metric: str, least: bool = False) -> Pick:
 
     def choose(table: pl.DataFrame) -> pl.DataFrame:
         last = last_step(table).filter(pl.col("kind") == "score", pl.col("metric") == metric)
-        middle = last.group_by(*SPOT, maintain_order=True).agg(pl.col("value").median())
-        middle = middle.sort("value", descending=not least, maintain_order=True)
-        chosen: dict[tuple[Any, ...], Any] = {}
-        for place, x, arm, setting in middle.select(SPOT).iter_rows():
-            chosen.setdefault((place, x, arm), setting)
-        return _of_settings(table, chosen)
+        medians = last.group_by(SPOT, maintain_order=True).agg(pl.col("value").median())
+        return _at_first(table, medians.sort("value", descending=not least, maintain_order=True))
 
     return choose
 
 
-def _of_settings(table: pl.DataFrame, chosen: Mapping[tuple[Any, ...], Any]) -> pl.DataFrame:
-    """Rows of the settings chosen by place, x and arm, and all rows where nothing was chosen."""
-    if not chosen:
-        return table
-    kept = [*SPOT[:3], "_setting"]
-    frame = pl.DataFrame([(*where, setting) for where, setting in chosen.items()], schema=kept, orient="row")
-    types: Any = {name: table.schema[name] for name in SPOT[:3]} | {"_setting": table.schema["setting"]}
-    frame = frame.cast(types)
-    frame = frame.with_columns(_known=True)
-    joined = table.join(frame, on=SPOT[:3], how="left", nulls_equal=True, maintain_order="left")
+def _at_first(table: pl.DataFrame, settings: pl.DataFrame) -> pl.DataFrame:
+    """Rows of the first setting of each place, x and arm, and all rows of those that have none."""
+    spot = list(SPOT[:3])
+    chosen = settings.unique(spot, keep="first", maintain_order=True)
+    known = chosen.select(*spot, _setting="setting", _known=True)
+    joined = table.join(known, on=spot, how="left", nulls_equal=True, maintain_order="left")
     same = pl.col("setting").eq_missing(pl.col("_setting"))
     return joined.filter(pl.col("_known").is_null() | same).drop("_setting", "_known")
+
+
+def grid(
+    table: pl.DataFrame, metric: str, over: tuple[str, str]
+) -> tuple[list[Any], list[Any], Float[np.ndarray, "up across"]]:
+    """Medians of a metric over two columns: the values of either, and the medians, NaN where there are none."""
+    found = table.filter(pl.col("metric") == metric, pl.col("kind") == "score")
+    across, up = (present(found, column) for column in over)
+    medians = {(a, b): v for a, b, v in found.group_by(over).agg(pl.col("value").median()).iter_rows()}
+    return across, up, np.array([[medians.get((a, b), np.nan) for a in across] for b in up], dtype=float)
 
 
 def curve(table: pl.DataFrame, metric: str, over: str, kind: str = "score", what: str = "a line") -> "Curve":

@@ -30,14 +30,6 @@ SWEPT = ("mcc", "recall@.9", "f1", "fvu")
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A figure that is not declared: a function draws and writes it, table, settings, path without ending -> paths."""
-
-    name: str
-    write: Callable[[pl.DataFrame, Any, Path], Iterable[Path]]
-
-
-@dataclass(frozen=True)
 class Study(Generic[S]):
     """A question, what is done about it, and what is shown of the table that this gives."""
 
@@ -76,9 +68,8 @@ class Study(Generic[S]):
         """Run it as a command does, for its exit code; bad input ends with one line and exit code 2."""
 
         def body() -> int:
-            return run_study(
-                self, parsed(self.settings, self.name, self.question or "", argv, default), Console(highlight=False)
-            )
+            settings = parsed(self.settings, self.name, self.question or "", argv, default)
+            return run_study(self, settings, Console(highlight=False))
 
         return guarded(body, also=self.also)
 
@@ -109,13 +100,14 @@ def grown_units(study: Study[S], stages: Sequence[S]) -> list[Unit]:
     named: dict[str, list[str]] = {}
     for settings in stages:
         for unit in study.units(settings):
-            had = done.setdefault(unit.key, [])
+            key = unit.key
+            had = done.setdefault(key, [])
             seeds = {seed for other in had for seed in other.seeds}
             missing = tuple(seed for seed in unit.seeds if seed not in seeds)
             if missing or not had:
                 keys = named.setdefault(unit.label, [])
-                keys += [unit.key] if unit.key not in keys else []
-                had.append(replace(unit, seeds=missing, stage=keys.index(unit.key)))
+                keys += [key] if key not in keys else []
+                had.append(replace(unit, seeds=missing, stage=keys.index(key)))
     return [unit for units in done.values() for unit in units]
 
 
@@ -177,12 +169,9 @@ def carry_out(
     if study.begin is not None:
         with resumable(run, again(study.name, settings)):
             study.begin(settings, run.folder)
-    how = {
-        "jobs": settings.jobs,
-        "threads": getattr(settings, "threads", 1),
-        "plugin": getattr(settings, "plugin", None),
-    }
-    results, failed = finish_units(study.work_on, units, run, console, again(study.name, settings), limit=limit, **how)
+    how = {"jobs": settings.jobs, "limit": limit, "plugin": getattr(settings, "plugin", None)}
+    how["threads"] = getattr(settings, "threads", 1)
+    results, failed = finish_units(study.work_on, units, run, console, again(study.name, settings), **how)
     if not results and failed:
         return Outcome(tidy([], study.name), run, settings, failed)
     table = write_table(study, settings, run, [unit for unit in units if unit.id in results], results)
@@ -269,16 +258,14 @@ def show_sweep(table: pl.DataFrame, settings: RunFlags, folder: Path, console: C
         table, over = setting_columns(table).drop_nulls(axes), (axes[0], axes[1])
         spots = table.select("place", "arm").unique(maintain_order=True).rows()
         for i in range(0, len(spots), MOST_PANELS):
-            panels = [Heat(y=metrics[0], over=over, place=p, arms=(a,), title=f"{a}, {p}") for p, a in spots[i : i + 6]]
+            few = spots[i : i + MOST_PANELS]
+            panels = [Heat(y=metrics[0], over=over, place=p, arms=(a,), title=f"{a}, {p}") for p, a in few]
             figure = Figure(f"sweep-{i // MOST_PANELS + 1}" if i else "sweep", panels, caption=f"{metrics[0]}: medians")
             yield from drawn(figure, table, settings, folder)
 
 
 def drawn(figure: Any, table: pl.DataFrame, settings: RunFlags, folder: Path) -> Iterator[Path]:
     """Draw a figure, of which there may be several parts, into a run folder; the first file of each."""
-    if isinstance(figure, Picture):
-        yield next(iter(figure.write(table, settings, folder / "figures" / figure.name)))
-        return
     style, formats = (PAPER, ("png", "svg", "pdf")) if settings.paper else (SCREEN, ("png", "svg"))
     for part in figure.parts(table):
         picture = part.draw(table, settings=settings, style=style)

@@ -107,14 +107,6 @@ def swept_axes(table: pl.DataFrame) -> list[str]:
     return [name for name in columns.columns if name != "setting" and columns[name].drop_nulls().n_unique() > 1]
 
 
-def grid_of(table: pl.DataFrame, metric: str, over: tuple[str, str]) -> pl.DataFrame:
-    """Medians over seeds at the last step on two axes of a sweep: place, arm, the axes, median."""
-    score = final(table).filter(pl.col("metric") == metric, pl.col("kind") == "score")
-    named = setting_columns(score).drop_nulls(list(over))
-    median = pl.col("value").median().alias("median")
-    return named.group_by("place", "arm", *over, maintain_order=True).agg(median).sort("place", "arm", *over)
-
-
 def score_table(table: pl.DataFrame, metrics: Sequence[str], title: str) -> Table:
     """Scores by arm and setting: median over seeds, their 10-90 % range, chance level and ceiling; samples a second.
 
@@ -189,8 +181,8 @@ class Medians:
     """Medians over seeds: a row an arm (or setting) of a place, a column a metric; chance and ceiling below them."""
 
     title: str
-    columns: Mapping[str, str]
-    """metric -> heading"""
+    columns: Mapping[str, str] | Sequence[str]
+    """metric -> heading; or metrics, which are headings too"""
     by: Sequence[str] = ("place", "arm")
     """columns of the table that a row stands for, the last one changing fastest"""
     place: Any = None
@@ -201,12 +193,10 @@ class Medians:
     """value of a column in `by` -> what is printed"""
     beside: Sequence[str] = ("chance", "ceiling")
     """rows of these below each group of arms, where the table has any"""
-    each: bool = False
-    """chance and ceiling below each row: where they differ from arm to arm"""
     spread: bool = False
     """10 % and 90 % quantiles below each row"""
-    formats: Mapping[str, str] = field(default_factory=dict)
-    """metric -> format; by default `short`"""
+    formats: Mapping[str, str] | str = ""
+    """metric -> format, or one for all; by default `short`"""
     caption: str = ""
     pick: Pick | None = None
 
@@ -216,15 +206,18 @@ class Medians:
         if self.arms is not None:
             found = found.filter(pl.col("arm").is_in(list(self.arms)))
         must(len(self.columns) and len(self.by), "Medians", "of some metrics by some columns", "none", "name them")
-        known = {name: head for name, head in self.columns.items() if name in present(found, "metric")}
-        return replace(self, columns=known)._filled(found)
+        heads = (
+            self.columns if isinstance(self.columns, Mapping) else dict(zip(self.columns, self.columns, strict=True))
+        )
+        known = {name: head for name, head in heads.items() if name in present(found, "metric")}
+        return replace(self, columns=known)._filled(found, known.values())
 
-    def _filled(self, found: pl.DataFrame) -> Table:
+    def _filled(self, found: pl.DataFrame, heads: Iterable[str]) -> Table:
         """The table of rows that have every column's metric somewhere."""
         shown = Table(title=self.title, caption=self.caption or None, box=SIMPLE, collapse_padding=True, pad_edge=False)
         for name in self.by:
             shown.add_column(name, no_wrap=True)
-        for head in self.columns.values():
+        for head in heads:
             shown.add_column(head, justify="right", no_wrap=True)
         last: tuple[Any, ...] = ()
         group: list[pl.DataFrame] = []
@@ -271,12 +264,10 @@ class Medians:
         shown.add_row(*heads, *(self._cell(name, v, 0.5) for name, v in values.items()))
         for share in (0.1, 0.9) if self.spread else ():
             self._beside(shown, f"  {share:.0%}", [self._cell(name, v, share) for name, v in values.items()])
-        if self.each:
-            self._close(shown, [own], section=True)
 
-    def _close(self, shown: Table, group: Sequence[pl.DataFrame], section: bool = False) -> None:
+    def _close(self, shown: Table, group: Sequence[pl.DataFrame]) -> None:
         """Chance and ceiling of the rows above, where there are any."""
-        if not group or (self.each and not section):
+        if not group:
             return
         own = pl.concat(group)
         for word in self.beside:
@@ -297,4 +288,5 @@ class Medians:
         if not len(values):
             return ""
         value = float(np.quantile(values, share))
-        return self.formats[metric].format(value) if metric in self.formats else short(value)
+        form = self.formats if isinstance(self.formats, str) else self.formats.get(metric)
+        return form.format(value) if form else short(value)

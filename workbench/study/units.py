@@ -16,6 +16,8 @@ Row = dict[str, Any]
 """columns of the table by name: "metric" and "value" at least; those left out are null"""
 
 
+KINDS = {"_null": "null", "_ceiling": "ceiling"}
+"""end of a score's name -> its kind"""
 _APART = ("settings", "seeds", "stage")
 
 
@@ -66,6 +68,11 @@ class Unit:
         return 1
 
     @property
+    def seed(self) -> int:
+        """The only seed of a unit of one."""
+        return self.seeds[0]
+
+    @property
     def alone(self) -> bool:
         """Whether it is done last, with no other beside it, as what takes times."""
         return False
@@ -104,6 +111,12 @@ def content(value: Any) -> Any:
         return [content(entry) for entry in value]
     name = getattr(value, "__qualname__", None)
     return {"named": name} if name else exact(value)
+
+
+def kind_of(name: str) -> Row:
+    """Columns metric and kind of a score, whose name's end says its kind: "mcc_null" is chance of "mcc"."""
+    end = next((end for end in KINDS if name.endswith(end)), "")
+    return {"metric": name.removesuffix(end), "kind": KINDS.get(end, "score")}
 
 
 def setting_text(value: Any) -> str:

@@ -1,7 +1,7 @@
 """Aligned SAE: each column of the encoder has inner product 1 with its row of the decoder."""
 
-from workbench.parts.aligned import Aligned
 from workbench.parts.decoders import Rows
+from workbench.parts.encoders import Aligned
 from workbench.parts.objectives import SquaredError
 from workbench.parts.selections import TopK
 from workbench.sae import SAE, Stack, variant

@@ -5,10 +5,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from synthetic.base.errors import must
-from workbench.parts.anchors import Anchored
 from workbench.parts.decoders import Rows
 from workbench.parts.encoders import Affine
 from workbench.parts.objectives import SquaredError
+from workbench.parts.rules import Anchored
 from workbench.parts.selections import TopK
 from workbench.ratios import unit_rows
 from workbench.sae import SAE, Stack, variant

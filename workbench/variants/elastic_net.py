@@ -2,8 +2,7 @@
 
 from workbench.parts.decoders import Rows
 from workbench.parts.encoders import Affine
-from workbench.parts.objectives import SquaredError
-from workbench.parts.penalties import ElasticNet
+from workbench.parts.objectives import ElasticNet, SquaredError
 from workbench.parts.selections import ReLU
 from workbench.sae import SAE, Stack, variant
 from workbench.settings import NonNegative

@@ -2,8 +2,8 @@
 
 from workbench.parts.decoders import Rows
 from workbench.parts.encoders import Affine
-from workbench.parts.group_selections import GroupMax
 from workbench.parts.objectives import SquaredError
+from workbench.parts.selections import GroupMax
 from workbench.sae import SAE, Stack, variant
 from workbench.settings import LatentCount
 

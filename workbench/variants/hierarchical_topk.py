@@ -4,7 +4,7 @@ from typing import Literal
 
 from workbench.parts.decoders import Rows
 from workbench.parts.encoders import Affine
-from workbench.parts.partial_sums import Hierarchical
+from workbench.parts.objectives import Hierarchical
 from workbench.parts.selections import TopK
 from workbench.sae import SAE, Stack, variant
 from workbench.settings import LatentCount

@@ -2,8 +2,7 @@
 
 from workbench.parts.decoders import Rows
 from workbench.parts.encoders import TwoLooks
-from workbench.parts.objectives import Nested
-from workbench.parts.prefixes import Detach
+from workbench.parts.objectives import Detach, Nested
 from workbench.parts.selections import BatchTopK
 from workbench.sae import SAE, Stack, variant
 from workbench.settings import MeanCount, NonNegative, Real

@@ -3,8 +3,8 @@
 from typing import Literal
 
 from workbench.parts.decoders import Rows
+from workbench.parts.encoders import Pursuit
 from workbench.parts.objectives import SquaredError
-from workbench.parts.pursuit_encoders import Pursuit
 from workbench.sae import SAE, Stack, variant
 from workbench.settings import Count, NonNegative
 

@@ -2,8 +2,7 @@
 
 from workbench.parts.decoders import Rows
 from workbench.parts.encoders import Affine
-from workbench.parts.objectives import Nested
-from workbench.parts.prefixes import Detach
+from workbench.parts.objectives import Detach, Nested
 from workbench.parts.selections import BatchTopK
 from workbench.sae import SAE, Stack, variant
 from workbench.settings import MeanCount, NonNegative, Real
@@ -19,7 +18,7 @@ def matryoshka(
     inner_weight: NonNegative = 1.0,
     threshold_rate: Real = 0.05,
 ) -> SAE:
-    """BatchTopK latents; loss = mean over prefixes of |x - b_dec - f[:w] W_dec[:w]|^2, see `parts.prefixes`.
+    """BatchTopK latents; loss = mean over prefixes of |x - b_dec - f[:w] W_dec[:w]|^2, see `parts.objectives`.
 
     Args:
         stack: what it is made for.

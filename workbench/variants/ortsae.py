@@ -2,8 +2,7 @@
 
 from workbench.parts.decoders import Rows
 from workbench.parts.encoders import Affine
-from workbench.parts.objectives import SquaredError
-from workbench.parts.penalties import Orthogonality
+from workbench.parts.objectives import Orthogonality, SquaredError
 from workbench.parts.selections import BatchTopK
 from workbench.sae import SAE, Stack, variant
 from workbench.settings import Count, MeanCount, NonNegative, Real

@@ -2,7 +2,7 @@
 
 from workbench.parts.decoders import Rows
 from workbench.parts.encoders import Affine
-from workbench.parts.partial_sums import Ordered
+from workbench.parts.objectives import Ordered
 from workbench.parts.selections import TopK
 from workbench.sae import SAE, Stack, variant
 from workbench.settings import LatentCount, PositiveShare

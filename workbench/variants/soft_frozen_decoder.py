@@ -2,8 +2,8 @@
 
 from workbench.parts.decoders import Rows
 from workbench.parts.encoders import Affine
-from workbench.parts.near_start import NearStart
 from workbench.parts.objectives import SquaredError
+from workbench.parts.rules import NearStart
 from workbench.parts.selections import TopK
 from workbench.sae import SAE, Stack, variant
 from workbench.settings import LatentCount, Share

@@ -1,8 +1,8 @@
 """SpaDE: codes are convex combinations, of the prototypes that x is near to."""
 
 from workbench.parts.decoders import Rows
-from workbench.parts.objectives import SquaredError
-from workbench.parts.simplex import Distances, Prototypes
+from workbench.parts.encoders import Prototypes
+from workbench.parts.objectives import Distances, SquaredError
 from workbench.sae import SAE, Stack, variant
 from workbench.settings import NonNegative
 

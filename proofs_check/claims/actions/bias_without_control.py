@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import sympy
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, equal
+from proofs_check.claim import Claim, Control, Part, Verdict, edited, equal
 from proofs_check.claims.actions.design_cases import AFFINE, LINEAR, NORMAL, Design, designs
 from proofs_check.engines import symbolic
 from workbench.theory import actions as theory
@@ -38,8 +38,6 @@ def _one(symbols, ops):
     yield theory.naive_bias([beta], [[v]], [[m]], [[w]], [a]), beta * v * m * a / (m * m * w + v)
 
 
-_bias = theory.naive_bias
-
 CLAIM = Claim(
     id="R-5",
     statement=(
@@ -63,8 +61,8 @@ CLAIM = Claim(
         symbolic.identity("one latent", "n = q = 1", _one),
     ),
     mutants=(
-        Mutant("without the noise's share", theory.naive_bias, lambda b, n, m, s, a: _bias(b, n, m, s, a) * 0.5),
-        Mutant("M A Mᵀ for N", theory.naive_bias, lambda b, n, m, s, a: _bias(b, s, m, n, a)),
+        edited("without the noise's share", theory.naive_bias, lambda f: lambda b, n, m, s, a: f(b, n, m, s, a) * 0.5),
+        edited("M A Mᵀ for N", theory.naive_bias, lambda f: lambda b, n, m, s, a: f(b, s, m, n, a)),
     ),
     note=(
         "Two latents, a ~ N(0, .33 I), β = (1.5, −.7): at (.5, .5) 1.299 for .761, at (3, 3) 16.83 for 13.61, at "

@@ -2,7 +2,7 @@
 
 import sympy
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, edited, equal
 from proofs_check.claims.actions.cases import Smoothed, smoothings
 from proofs_check.engines import symbolic
 from workbench.theory import actions as theory
@@ -61,15 +61,6 @@ def _undone(symbols, ops):
 
 NORMAL = Hypothesis("normal noise", lambda case: float(case.law != "gaussian"))
 COVARIANCE = Hypothesis("of covariance S", lambda case: abs(case.factor - 1))
-_smoothed = theory.smoothed
-
-
-def _doubled(kappa, covariance):
-    return _smoothed(kappa, [[2 * v for v in row] for row in covariance])
-
-
-def _diagonal(kappa, covariance):
-    return _smoothed(kappa, [[v if i == j else 0.0 for j, v in enumerate(row)] for i, row in enumerate(covariance)])
 
 
 CLAIM = Claim(
@@ -97,8 +88,19 @@ CLAIM = Claim(
         symbolic.identity("undone by −S", "n = 2, D ≤ 5", _undone),
     ),
     mutants=(
-        Mutant("without the half", theory.smoothed, _doubled),
-        Mutant("variances alone", theory.smoothed, _diagonal, smoothings(n=(2, 2), least=2)),
+        edited(
+            "without the half",
+            theory.smoothed,
+            lambda f: lambda kappa, S: f(kappa, [[2 * v for v in row] for row in S]),
+        ),
+        edited(
+            "variances alone",
+            theory.smoothed,
+            lambda f: (
+                lambda kappa, S: f(kappa, [[v if i == j else 0.0 for j, v in enumerate(r)] for i, r in enumerate(S)])
+            ),
+            smoothings(n=(2, 2), least=2),
+        ),
         Mutant("Eν⁴ = v²", theory.gaussian_moments, lambda v, n: [v ** (j // 2) * (1 - j % 2) for j in range(n)]),
     ),
 )

@@ -69,9 +69,6 @@ def _atoms(draw, **changes):
     return Atom(p, draw(st.just(1.0) | numbers(0.5, 1.5)), **{"share": draw(numbers(0.5, 0.95)), **changes})
 
 
-_solved = intervention_atoms.solved
-
-
 def _first_order(case, nodes, weights):
     """The normal part of nu left out inside."""
     return -(1 - case.atom) / case.atom * case._from_outside(nodes)

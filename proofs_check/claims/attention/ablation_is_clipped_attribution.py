@@ -4,7 +4,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited, equal
 from proofs_check.claims.attention.cases import Layer, layers
 from proofs_check.engines import smt
 from workbench.metrics import attribution
@@ -85,9 +85,10 @@ CLAIM = Claim(
     mutants=(
         Mutant("the part itself", theory.ablation_effect, lambda pre, part, *, ops=None: part),
         Mutant("half of it", theory.ablation_effect, lambda pre, part, *, ops=None: part / 2),
-        Mutant("heads in reverse", attribution.by_head, lambda z, W, heads, scale=1.0: _by_head(z, W, heads, -scale)),
+        edited(
+            "heads in reverse", attribution.by_head, lambda f: lambda z, W, heads, scale=1.0: f(z, W, heads, -scale)
+        ),
     ),
     note="Where TopK selects again, a latent that drops out loses all of f however small the head's part was.",
     shown_by="experiments/attention/study.py",
 )
-_by_head = attribution.by_head

@@ -3,7 +3,7 @@
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited, equal
 from proofs_check.claims.bias import adaptation_cases as adaptations
 from proofs_check.claims.bias.adaptation_cases import Frozen, written_out
 from proofs_check.engines import smt
@@ -71,13 +71,6 @@ def _jumps(b, rate, ceiling, floor, fallen, raised, lowest):
     return torch.where(rate > ceiling, torch.maximum(b - 10 * fallen, lowest), b)
 
 
-_falls = adaptations.falls
-
-
-def _half(largest, gap, down):
-    return _falls(largest, gap, down) // 2
-
-
 CLAIM = Claim(
     id="BA-9",
     statement=(
@@ -105,7 +98,7 @@ CLAIM = Claim(
         Mutant("never lowered", bias_control.adapted, _never_lowered),
         Mutant("set-point", bias_control.adapted, _set_point),
         Mutant("ten times the fall", bias_control.adapted, _jumps),
-        Mutant("half the falls", adaptations.falls, _half),
+        edited("half the falls", adaptations.falls, lambda f: lambda largest, gap, down: f(largest, gap, down) // 2),
     ),
     note=(
         "From (1 − γ)^t max ≤ gap the count of falls is a logarithm, left to sampling, as is that the shipped tensor "

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from proofs_check.claim import Hypothesis, Mutant
+from proofs_check.claim import Hypothesis, Mutant, edited
 from proofs_check.instances.stack import Member, Settings, Stack, training
 from workbench.metrics import recall
 from workbench.parts import bias_control
@@ -95,16 +95,13 @@ ADAPTS = Hypothesis("biases adapt", lambda case: float(case.step == 0))
 IN_BAND = Hypothesis("ceiling in [f, 2f]", lambda case: max(0.0, case.ratio - 2, 1 - case.ratio))
 
 
-def _eightfold(m: int, groups: Tensor, high: Tensor, low: Tensor) -> tuple[Tensor, Tensor]:
-    return _ceilings(m, groups, (8 * high).clamp_max(1.0), (8 * low).clamp_max(1.0))
-
-
-_ceilings = bias_control.ceilings
-
-
 def eightfold(**changes: Any) -> Mutant:
     """All ceilings eight times too high, shown on one member."""
-    return Mutant("eight times the ceilings", bias_control.ceilings, _eightfold, Bench.alone(**changes))
+
+    def loud(ceilings: Any) -> Any:
+        return lambda m, groups, high, low: ceilings(m, groups, (8 * high).clamp_max(1.0), (8 * low).clamp_max(1.0))
+
+    return edited("eight times the ceilings", bias_control.ceilings, loud, Bench.alone(**changes))
 
 
 LENIENT = Mutant(

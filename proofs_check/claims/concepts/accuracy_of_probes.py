@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 import synthetic as S
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
+from proofs_check.claim import Claim, Control, Hypothesis, Part, Verdict, at_most, edited
 from proofs_check.claims.concepts.cases import PRIORS, Predicted, predicted
 from workbench.topics.concepts import probes
 
@@ -30,9 +30,6 @@ def cases(tokens, lengths=(8, 24)):
     return predicted(st.just(tokens), contexts, priors=PRIORS[1:2], sizes=[(2, 2, 2)], seeds=st.integers(0, 60))
 
 
-_logistic = probes.logistic
-
-
 CLAIM = Claim(
     id="DC-10",
     statement=(
@@ -48,10 +45,10 @@ CLAIM = Claim(
     conclusion=_conclusion,
     controls=(Control(OPEN.name, cases(S.JointRevealing()), "tokens that reveal c: R² is 1 too"),),
     mutants=(
-        Mutant(
+        edited(
             "a probe that knows the base rate alone",
             probes.logistic,
-            lambda x, p, w, ridge=0.0: 0 * _logistic(x, p, w, 1.0),
+            lambda f: lambda x, p, w, ridge=0.0: 0 * f(x, p, w, 1.0),
         ),
     ),
     note="Depends on the laws of priors, contexts and tokens: sampled, not proved.",

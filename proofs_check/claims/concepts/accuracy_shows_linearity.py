@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 import synthetic as S
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
+from proofs_check.claim import Claim, Control, Hypothesis, Part, Verdict, at_most, edited
 from proofs_check.claims.concepts.accuracy_of_probes import cases, gap
 from proofs_check.claims.concepts.cases import Predicted, predicted
 from workbench.topics.concepts import probes
@@ -20,7 +20,6 @@ def _conclusion(case: Predicted) -> dict[str, Part]:
 
 
 ACCURATE = Hypothesis("probe within .02 of the Bayes accuracy", lambda case: max(0.0, gap(case) - 0.02))
-_logistic = probes.logistic
 LINEAR = predicted(
     st.just(S.JointRevealing()),
     st.just(S.Energy(64, 1.0, factorised=True)),
@@ -48,10 +47,10 @@ CLAIM = Claim(
         ),
     ),
     mutants=(
-        Mutant(
+        edited(
             "a probe too sure",
             probes.logistic,
-            lambda x, p, w, ridge=0.0: 300 * _logistic(x, p, w, ridge),
+            lambda f: lambda x, p, w, ridge=0.0: 300 * f(x, p, w, ridge),
             LINEAR,
         ),
     ),

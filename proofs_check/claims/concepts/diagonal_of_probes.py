@@ -1,6 +1,6 @@
 """DC-21: that probes parallel to mean differences show these to be directions of the concept."""
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
+from proofs_check.claim import Claim, Control, Hypothesis, Part, Verdict, at_most, edited
 from proofs_check.claims.concepts.probe_cases import Labelled, labelled
 from workbench.theory import concept_probes as theory
 
@@ -10,7 +10,6 @@ def _conclusion(case: Labelled) -> dict[str, Part]:
 
 
 PARALLEL = Hypothesis("cos(probe, mean difference) ≥ .99", lambda case: max(0.0, 0.99 - abs(case.cosine(case.C))))
-_pull = theory.pull
 
 CLAIM = Claim(
     id="DC-21",
@@ -27,6 +26,6 @@ CLAIM = Claim(
     instances=labelled(C=1e-5),
     conclusion=_conclusion,
     controls=(Control(PARALLEL.name, labelled(C=1.0), "C = 1: not parallel, and no better"),),
-    mutants=(Mutant("labels exchanged", theory.pull, lambda y, x: -_pull(y, x), labelled(C=1e-5, real=True)),),
+    mutants=(edited("labels exchanged", theory.pull, lambda f: lambda y, x: -f(y, x), labelled(C=1e-5, real=True)),),
     note="60 samples, 50 dimensions; the random labels are half ones.",
 )

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 import synthetic as S
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited
 from proofs_check.claims.concepts.cases import predicted
 from proofs_check.engines import symbolic
 from synthetic.concepts.activations import Readout, exact_activations, numerical_rank
@@ -74,8 +74,6 @@ def _pairs(draw, extra=0):
     return Optima(one, other, case.model.weights, str(case))
 
 
-_gauge = gauge.gauge
-
 CLAIM = Claim(
     id="DC-11",
     statement=(
@@ -93,7 +91,7 @@ CLAIM = Claim(
     controls=(Control(SPAN.name, _pairs(extra=3), "three more dimensions of noise, which no logit sees"),),
     proofs=(symbolic.identity("logits agree under G", "d = 2, any invertible L̂, L̂'", _moved),),
     mutants=(
-        Mutant("the other way round", gauge.gauge, lambda one, other: _gauge(other, one)),
+        edited("the other way round", gauge.gauge, lambda f: lambda one, other: f(other, one)),
         Mutant(
             "products reversed",
             theory.products,

@@ -11,7 +11,7 @@ import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.concepts.cases import SMALL
 from proofs_check.engines import smt
-from workbench.parts import nuclear_norm
+from workbench.parts import objectives
 from workbench.theory import concept_probes as theory
 
 
@@ -31,8 +31,8 @@ def _conclusion(case: Factors) -> dict[str, Part]:
     whole = torch.linalg.svdvals(case.product).sum()
     size = torch.maximum(whole, torch.tensor(1e-12).double())
     return {
-        "surrogate": at_most(whole, nuclear_norm.factored_norm(case.left, case.right), unit=size),
-        "thin nuclear norm": equal(nuclear_norm.nuclear_norm(case.left, case.right), whole, unit=size),
+        "surrogate": at_most(whole, objectives.factored_norm(case.left, case.right), unit=size),
+        "thin nuclear norm": equal(objectives.nuclear_norm(case.left, case.right), whole, unit=size),
     }
 
 
@@ -43,7 +43,7 @@ def _factors(draw, balanced=False, off=0.0):
     left, right = (torch.randn(*shape, generator=rng, dtype=torch.float64) for shape in ((n, r), (r, m)))
     left = left * draw(st.sampled_from([0.1, 1.0, 10.0]))
     if balanced:
-        left, right = nuclear_norm.balanced(left, right)
+        left, right = objectives.balanced(left, right)
     spare = torch.randn(n, m, generator=rng, dtype=torch.float64)
     return Factors(left, right, left @ right + off * float(left.norm() * right.norm()) * spare)
 
@@ -78,7 +78,7 @@ CLAIM = Claim(
     proofs=(smt.implies("the surrogate, equal where |P| = |Q|", "rank 1; a sum of ranks adds both sides", _rank_one),),
     mutants=(
         Mutant("a third", theory.factored, lambda a, b: (a + b) / 3),
-        Mutant("Frobenius in place of nuclear", nuclear_norm.nuclear_norm, lambda left, right: (left @ right).norm()),
+        Mutant("Frobenius in place of nuclear", objectives.nuclear_norm, lambda left, right: (left @ right).norm()),
     ),
     shown_by="experiments/concepts/saes.py",
 )

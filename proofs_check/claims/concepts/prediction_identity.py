@@ -2,7 +2,7 @@
 
 import sympy
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited
 from proofs_check.claims.concepts.cases import Tables, tables
 from proofs_check.engines import symbolic
 from workbench.tensors import TENSOR
@@ -43,12 +43,6 @@ SAME = Hypothesis(
     lambda case: 0.0 if case.other is None else (case.other - case.weights).abs().max(),
 )
 
-_whole = theory.log_prediction
-
-
-def _half(w, p, e, *, ops=theory.FLOAT):
-    return _whole(w, p, e, ops=ops) - theory.mean_log(w, p, ops=ops) / 2
-
 
 CLAIM = Claim(
     id="DC-1",
@@ -76,7 +70,11 @@ CLAIM = Claim(
             theory.kappa,
             lambda w, e, *, ops=theory.FLOAT: sum(a * ops.log(b) for a, b in zip(w, e, strict=True)),
         ),
-        Mutant("half the linear part", theory.log_prediction, _half),
+        edited(
+            "half the linear part",
+            theory.log_prediction,
+            lambda f: lambda w, p, e, *, ops=theory.FLOAT: f(w, p, e, ops=ops) - theory.mean_log(w, p, ops=ops) / 2,
+        ),
         Mutant("prior in place of p(c|s, y)", theory.given_token, lambda p, e: list(p)),
         Mutant(
             "no logarithm", theory.mean_log, lambda w, v, *, ops=None: sum(a * b for a, b in zip(w, v, strict=True))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import sympy
 import torch
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, edited, equal
 from proofs_check.claims.factors.cases import LIMIT, POSITIVE, SYMMETRIC, Step, signed, step, steps
 from proofs_check.engines import symbolic
 from workbench.theory import factors as theory
@@ -63,11 +63,12 @@ def _steeper(before, up, down, *, ops=FLOAT):
     return before * (up - down) ** 2 / ops.larger(up, down)
 
 
-def _without_negative_part(f, p, q, *, ops=FLOAT):
-    return [(up, v + 0 * up) for (up, _), v in zip(_pulls(f, p, q, ops=ops), theory.product([f], q)[0], strict=True)]
+def _without_negative_part(pulls):
+    def of(f, p, q, *, ops=FLOAT):
+        return [(up, v + 0 * up) for (up, _), v in zip(pulls(f, p, q, ops=ops), theory.product([f], q)[0], strict=True)]
 
+    return of
 
-_pulls = theory.pulls
 
 CLAIM = Claim(
     id="SN-3",
@@ -103,8 +104,8 @@ CLAIM = Claim(
     ),
     mutants=(
         Mutant("twice the residual", theory.stationarity, _steeper),
-        Mutant("p without its negative part", theory.pulls, _without_negative_part),
-        Mutant("half the fall", theory.least_drop, lambda g, up, down, *, ops: _drop(g, up, down, ops=ops) / 4),
+        edited("p without its negative part", theory.pulls, _without_negative_part),
+        edited("half the fall", theory.least_drop, lambda f: lambda g, up, down, *, ops: f(g, up, down, ops=ops) / 4),
         Mutant("no step", theory.multiplicative, lambda before, up, down, *, ops=None: before),
     ),
     note=(
@@ -112,5 +113,3 @@ CLAIM = Claim(
         "that starts at 0 is not enforced. That the iterates converge is open."
     ),
 )
-
-_drop = theory.least_drop

@@ -3,7 +3,7 @@
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited, equal
 from proofs_check.claims.factors.cases import CODES, Factors, exact
 from proofs_check.engines import smt
 from proofs_check.instances.draw import rows_of
@@ -68,7 +68,6 @@ def _cases(draw):
     return Factors.exact(draw(rows_of(st.integers(0, 3), draw(st.integers(1, 3)), 2)), rows, a)
 
 
-_sheared = theory.sheared
 CODE = [[1, 1]]
 
 CLAIM = Claim(
@@ -100,7 +99,7 @@ CLAIM = Claim(
         smt.implies("2E ≤ C + E", "all C ≥ E", _counting),
     ),
     mutants=(
-        Mutant("the core stays", theory.sheared, lambda f, w, a: _sheared(f, w, -a)),
+        edited("the core stays", theory.sheared, lambda true: lambda f, w, a: true(f, w, -a)),
         Mutant("exclusive ones once", theory.difference_nonzeros, lambda own: own),
         Mutant("zeros counted", theory.nonzeros, lambda row, *, ops=None: len(row)),
     ),

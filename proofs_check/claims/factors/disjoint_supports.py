@@ -6,7 +6,7 @@ from itertools import combinations
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited, equal
 from proofs_check.claims.factors.cases import Factors, exact
 from proofs_check.engines import smt
 from proofs_check.instances.draw import rows_of
@@ -102,7 +102,6 @@ def _cases(draw):
     return Factors.exact(torch.cat((codes, draw(rows_of(st.integers(0, 3), 2, m)))), rows, float(s))
 
 
-_kept = semi_nmf.winner_take_all
 EYE, PAIR = [[1, 0], [0, 1]], [[1, 2, 0, 0], [0, 0, 3, -1]]
 
 CLAIM = Claim(
@@ -139,7 +138,7 @@ CLAIM = Claim(
     mutants=(
         Mutant("terms alone", theory.mixture_nonzeros, lambda terms, size: terms),
         Mutant("entries above 0", theory.nonzeros, lambda row, *, ops=None: sum(v > 0 for v in row)),
-        Mutant("smallest kept", semi_nmf.winner_take_all, lambda rows, share: rows - _kept(rows, share)),
+        edited("smallest kept", semi_nmf.winner_take_all, lambda f: lambda rows, share: rows - f(rows, share)),
     ),
     note="Whether the alternation comes there from a random start is another matter: see the experiment.",
     shown_by="experiments/factors/study.py",

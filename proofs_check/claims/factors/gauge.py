@@ -6,7 +6,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, edited, equal
 from proofs_check.claims.factors.cases import CODES, Factors, factors, signed
 from proofs_check.engines import symbolic
 from workbench.parts import semi_nmf
@@ -76,7 +76,6 @@ def _moved(codes, rows, scales, order):
 
 
 EYE = [[1.0, 0], [0, 2]]
-_rescaled = theory.rescaled
 
 CLAIM = Claim(
     id="SN-8",
@@ -97,9 +96,13 @@ CLAIM = Claim(
     ),
     proofs=(symbolic.identity("product and pulls", "m ≤ 3, patterns of signs, all c > 0", _same),),
     mutants=(
-        Mutant("rows alone", theory.rescaled, lambda f, rows, c: ([list(r) for r in f], _rescaled(f, rows, c)[1])),
-        Mutant(
-            "codes multiplied", theory.rescaled, lambda f, rows, c: (_rescaled(f, rows, [1 / v for v in c])[0], rows)
+        edited(
+            "rows alone", theory.rescaled, lambda true: lambda f, rows, c: ([list(r) for r in f], true(f, rows, c)[1])
+        ),
+        edited(
+            "codes multiplied",
+            theory.rescaled,
+            lambda true: lambda f, rows, c: (true(f, rows, [1 / v for v in c])[0], rows),
         ),
         Mutant(
             "largest of the matrix",

@@ -3,7 +3,7 @@
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited, equal
 from proofs_check.claims.factors.cases import CODES, Factors, exact, factors
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.mixture import UNIT_ROWS
@@ -51,7 +51,6 @@ def _another(unknowns, ops):
     return [a > 0, g > -1, g < 1], [theory.sheared_sine_square(a, g) > 0, theory.sheared_sine_square(a, g) <= 1]
 
 
-_sheared = theory.sheared
 AMOUNT = Hypothesis("a > 0", lambda case: max(0.0, -case.amount))
 APART = Hypothesis("w_0 and w_1 not parallel", lambda case: float((case.rows[0] @ case.rows[1]).abs() > 0.999))
 
@@ -91,15 +90,15 @@ CLAIM = Claim(
         smt.implies("the row turns", "all a > 0, |g| < 1", _another),
     ),
     mutants=(
-        Mutant(
+        edited(
             "the code stays",
             theory.sheared,
-            lambda codes, rows, a: (list(map(list, codes)), _sheared(codes, rows, a)[1]),
+            lambda f: lambda codes, rows, a: (list(map(list, codes)), f(codes, rows, a)[1]),
         ),
-        Mutant(
+        edited(
             "+ a w_1",
             theory.sheared,
-            lambda codes, rows, a: (_sheared(codes, rows, a)[0], _sheared(codes, rows, -a)[1]),
+            lambda f: lambda codes, rows, a: (f(codes, rows, a)[0], f(codes, rows, -a)[1]),
         ),
         Mutant("without the cross term", theory.sheared_sine_square, lambda a, g: a * a * (1 - g * g) / (1 + a * a)),
         Mutant("1 − g", theory.sheared_sine_square, lambda a, g: a * a * (1 - g) / (1 - 2 * a * g + a * a)),

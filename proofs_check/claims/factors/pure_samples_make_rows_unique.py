@@ -3,7 +3,7 @@
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
+from proofs_check.claim import Claim, Control, Hypothesis, Part, Verdict, edited, equal
 from proofs_check.claims.factors.cases import Factors
 from workbench.metrics.matching import match
 from workbench.theory import factors as theory
@@ -38,7 +38,6 @@ def _cases(codes, a):
     return st.sampled_from([Factors.exact(codes, pair, a) for pair in rows])
 
 
-_sheared = theory.sheared
 PURELY = [[1, 0], [0, 1], [1, 2]]
 TOGETHER = [[1, 1], [2, 1], [1, 2]]
 
@@ -59,6 +58,10 @@ CLAIM = Claim(
         Control(PURE.name, _cases(TOGETHER, -0.5), "both features in every sample: a may be below 0, and W ≥ 0"),
         Control(OTHER.name, _cases(PURELY, -0.5), "the same a where samples are pure: a code of −1/2"),
     ),
-    mutants=(Mutant("codes alone", theory.sheared, lambda f, w, a: (_sheared(f, w, 1.0)[0], w), _cases(PURELY, 0.0)),),
+    mutants=(
+        edited(
+            "codes alone", theory.sheared, lambda true: lambda f, w, a: (true(f, w, 1.0)[0], w), _cases(PURELY, 0.0)
+        ),
+    ),
     note="The shear of SN-5 with a = 1. What does make rows unique: sparse rows on disjoint supports, SN-6.",
 )

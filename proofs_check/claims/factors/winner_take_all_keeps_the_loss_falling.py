@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict
+from proofs_check.claim import Claim, Control, Part, Verdict, edited
 from proofs_check.claims.factors.alternation_cases import POSITIVE_START, Alternation, start
 from synthetic.worlds.factors import disjoint_factors
 from workbench.parts import semi_nmf
@@ -30,7 +30,6 @@ def _worlds(share: float, rounds: int = 40):
 
 
 PAIR = {"x": [[-2, 0], [2, 2], [-2, -2]], "codes": [[3, 3], [2, 2], [3, 2]], "share": 0.5}
-_code_step = semi_nmf.code_step
 
 CLAIM = Claim(
     id="SN-11",
@@ -47,10 +46,10 @@ CLAIM = Claim(
     conclusion=_conclusion,
     controls=(Control(POSITIVE_START.name, start([[0], [-1]], [[-1], [-2]], rounds=2), "codes below 0, no mask"),),
     mutants=(
-        Mutant(
+        edited(
             "the code's step upside down",
             semi_nmf.code_step,
-            lambda x, f, rows: f * f / _code_step(x, f, rows),
+            lambda true: lambda x, f, rows: f * f / true(x, f, rows),
             _worlds(1.0, 3),
         ),
     ),

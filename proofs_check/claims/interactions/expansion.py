@@ -5,7 +5,7 @@ from math import prod
 
 import torch
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, edited, equal
 from proofs_check.claims.interactions.cases import Polynomial, polynomials
 from proofs_check.engines import symbolic
 from workbench.parts.polynomial import coefficients
@@ -91,7 +91,7 @@ CLAIM = Claim(
     mutants=(
         Mutant("no factor", theory.monomial, lambda members, U, C, by=1: _without_ways(members, U, C, by)),
         Mutant("sums of powers", theory.degree_part, lambda f, U, C, q, by=1: _powers(f, U, C, q, by)),
-        Mutant("absolute values", theory.projections, lambda f, U: [abs(a) for a in _projections(f, U)]),
+        edited("absolute values", theory.projections, lambda true: lambda f, U: [abs(a) for a in true(f, U)]),
     ),
 )
 
@@ -103,6 +103,3 @@ def _without_ways(members, U, C, by):
 def _powers(f, U, C, q, by):
     sums = [theory.power_sum(f, column, q) for column in zip(*U, strict=True)]
     return [by * sum(c * p for c, p in zip(row, sums, strict=False)) for row in C]
-
-
-_projections = theory.projections

@@ -1,6 +1,6 @@
 """PO-6: what of a polynomial decoder's parameters no data can tell."""
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, equal
+from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, edited, equal
 from proofs_check.claims.interactions.gauge_cases import FREE, INSIDE, Gauge, gauges
 from proofs_check.engines import symbolic
 from workbench.theory import interactions as theory
@@ -73,10 +73,8 @@ CLAIM = Claim(
         symbolic.identity("exchange inside the first block", "m = 2, ranks 2, 2, 2", _inner),
     ),
     mutants=(
-        Mutant("sizes of projections", theory.projections, lambda f, U: [abs(a) for a in _projections(f, U)]),
+        edited("sizes of projections", theory.projections, lambda true: lambda f, U: [abs(a) for a in true(f, U)]),
         Mutant("no linear part", theory.decode, lambda f, U, C, s, b: theory.degree_part(f, U, C[1], 3, s[1])),
     ),
     note="So signs and sizes of λ2, λ3 mean nothing, nor do columns beyond R2 one by one: PO-13.",
 )
-
-_projections = theory.projections

@@ -3,7 +3,7 @@
 import sympy
 import torch
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, edited, equal
 from proofs_check.claims.interactions.cases import Polynomial, polynomials
 from proofs_check.engines import symbolic
 from workbench.parts.polynomial import power_terms
@@ -84,11 +84,11 @@ CLAIM = Claim(
     mutants=(
         Mutant("the linear atom", theory.effective_atom, lambda row, a, C, s: _atom_alone(row, C)),
         Mutant("without the bias's own place", theory.decode, lambda f, U, C, s, b: theory.degree_part(f, U, C[0], 1)),
-        Mutant("one degree less", theory.degree_part, lambda f, U, C, q, s=1: _part(f, U, C, max(q - 1, 1), s)),
+        edited(
+            "one degree less", theory.degree_part, lambda true: lambda f, U, C, q, s=1: true(f, U, C, max(q - 1, 1), s)
+        ),
     ),
 )
-
-_part = theory.degree_part
 
 
 def _atom_alone(row, C):

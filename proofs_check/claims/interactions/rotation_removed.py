@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import Claim, Control, Hypothesis, Part, Verdict, at_most, edited, equal
 from proofs_check.claims.interactions.cases import off_orthonormal
 from proofs_check.claims.interactions.gauge_cases import Gauge, gauges
 from workbench.theory import interactions as theory
@@ -51,12 +51,12 @@ CLAIM = Claim(
     conclusion=_conclusion,
     controls=(Control(ORTHONORMAL.name, _signs(length=2.0), "columns of length 2: lengths move to C as well"),),
     mutants=(
-        Mutant("sizes of projections", theory.projections, lambda f, U: [abs(a) for a in _projections(f, U)], _signs()),
+        edited(
+            "sizes of projections", theory.projections, lambda true: lambda f, U: [abs(a) for a in true(f, U)], _signs()
+        ),
     ),
     note=(
         "What orthonormality fixes is the first R2 columns, where their c² are distinct and not 0. At R1 = d the rest "
         "is C1 up to a rotation: a linear map, of which no column means anything by itself."
     ),
 )
-
-_projections = theory.projections

@@ -6,7 +6,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, digits, equal
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, digits, edited, equal
 from proofs_check.claims.interactions.cases import ORTHONORMAL, orthonormal
 from proofs_check.claims.interactions.exact import rational_orthonormal
 from proofs_check.engines import smt, symbolic
@@ -134,14 +134,12 @@ CLAIM = Claim(
         smt.implies("no other eigenvectors", "R = 3 distinct weights", _unique),
     ),
     mutants=(
-        Mutant(
+        edited(
             "squares of weights",
             theory.contracted_form,
-            lambda U, C2, phi: _form(U, [[c * c for c in row] for row in C2], phi),
+            lambda f: lambda U, C2, phi: f(U, [[c * c for c in row] for row in C2], phi),
         ),
         Mutant("sum of powers", theory.degree_part, lambda f, U, C, q, scale=1: [0.0 for _ in C]),
     ),
     note="All of it given f. That (f, U, C) are identifiable together is open, and no easier than for a linear SAE.",
 )
-
-_form = theory.contracted_form

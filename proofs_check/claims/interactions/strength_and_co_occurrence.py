@@ -7,7 +7,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited, equal
 from proofs_check.claims.interactions import runs as interaction_runs
 from proofs_check.claims.interactions.cases import orthonormal
 from synthetic.base.streams import stream
@@ -76,7 +76,7 @@ CLAIM = Claim(
         ),
     ),
     mutants=(
-        Mutant("without 2", interaction_runs.pair_strengths, lambda U, C2: _pair_strengths(U, C2) / 2),
+        edited("without 2", interaction_runs.pair_strengths, lambda f: lambda U, C2: f(U, C2) / 2),
         Mutant("once for all", theory.monomial, lambda members, U, C, scale=1: [0.0 for _ in C]),
     ),
     note=(
@@ -84,5 +84,3 @@ CLAIM = Claim(
         "draws. Its spread is that of rows, not of pairs: at m = 400, R2 = 32 one draw in six has .06."
     ),
 )
-
-_pair_strengths = interaction_runs.pair_strengths

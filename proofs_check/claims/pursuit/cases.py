@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 import synthetic as S
-from proofs_check.claim import Hypothesis, Mutant, digits
+from proofs_check.claim import Hypothesis, digits, edited
 from proofs_check.instances.draw import SEEDS, codes, mixtures, numbers, rows_of
 from proofs_check.instances.mixture import Mixture
 from synthetic.base.errors import must
@@ -205,9 +205,8 @@ def dense(path: pursuit.Path, m: int) -> Float[Tensor, "n m"]:
     return path.values.new_zeros(len(path.values), m).scatter_add(1, path.indices, path.values)
 
 
-_omp = pursuit.orthogonal_matching_pursuit
-A_STEP_TOO_FEW = Mutant(
+A_STEP_TOO_FEW = edited(
     "one step too few",
     pursuit.orthogonal_matching_pursuit,
-    lambda x, rows, steps, **settings: _omp(x, rows, max(1, steps - 1), **settings),
+    lambda f: lambda x, rows, steps, **settings: f(x, rows, max(1, steps - 1), **settings),
 )

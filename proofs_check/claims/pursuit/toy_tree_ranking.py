@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
+from proofs_check.claim import Claim, Control, Hypothesis, Part, Verdict, at_most, edited
 from proofs_check.claims.pursuit.runs import Toy
 from proofs_check.instances.stack import SEEDS
 from workbench.parts import pursuit
@@ -21,13 +21,6 @@ def _conclusion(case: Toy) -> dict[str, Part]:
         found[f"within levels, {rival}"] = at_most(flat, 0.75 * other[0])
         found[f"between levels, {rival}"] = at_most(between, 0.75 * other[1])
     return found
-
-
-_pursuit = pursuit.matching_pursuit
-
-
-def _one_step(x, rows, steps, **settings):
-    return _pursuit(x, rows, 1, **settings)
 
 
 CLAIM = Claim(
@@ -50,7 +43,14 @@ CLAIM = Claim(
         Control(SPREAD.name, Toy.each_seed(sd=0.0), "sd 0: absorption pays (MP-15)"),
         Control(STOPS.name, Toy.each_seed(stops=False), "always two steps"),
     ),
-    mutants=(Mutant("one step in training", pursuit.matching_pursuit, _one_step, st.just(Toy())),),
+    mutants=(
+        edited(
+            "one step in training",
+            pursuit.matching_pursuit,
+            lambda f: lambda x, rows, steps, **settings: f(x, rows, 1, **settings),
+            st.just(Toy()),
+        ),
+    ),
     note=(
         "Measured, sd .25: errors inside levels .016-.029 (pursuit), "
         ".077 (ReLU), .063-.067 (BatchTopK), .13-.15 (Matryoshka); between levels .0008-.0017, .021, .025-.042, "

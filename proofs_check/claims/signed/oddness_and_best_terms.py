@@ -3,7 +3,7 @@
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, edited, equal
 from proofs_check.claims.signed.cases import AS_IS, NO_TIES, Activation, activations
 from proofs_check.engines import smt
 from workbench.parts.sparsifiers import abs_top_k
@@ -76,13 +76,6 @@ def _nearer(unknowns, ops, m, k):
     return [], [gap <= theory.gap_square(u, theory.top_k(u, k, ops=ops))]
 
 
-_signed = theory.abs_top_k
-
-
-def _rectified(u, k, *, ops=None):
-    return _signed([max(v, 0.0) for v in u], k)
-
-
 BELOW = Activation((1.0, -2.0), (0.0, -2.0), 1, c=2.0, rectified=True)
 TIED = Activation((1.0, -1.0), (0.0, 0.0), 1)
 
@@ -119,7 +112,7 @@ CLAIM = Claim(
         smt.implies("no farther than TopK", "against TopK: m = 2, k = 1", _nearer, m=2, k=1),
     ),
     mutants=(
-        Mutant("ReLU first", theory.abs_top_k, _rectified),
+        edited("ReLU first", theory.abs_top_k, lambda f: lambda u, k, *, ops=None: f([max(v, 0.0) for v in u], k)),
         Mutant("absolute values", theory.abs_top_k, lambda u, k, *, ops=None: [abs(v) for v in u]),
         Mutant("signed maximum", theory.abs_top_k, lambda u, k, *, ops=None: [v * (v == max(u)) for v in u]),
     ),

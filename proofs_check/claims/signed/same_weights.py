@@ -3,7 +3,7 @@
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited
 from proofs_check.claims.signed.order_of_errors import TIED, Tied, opposed
 from proofs_check.instances.draw import SEEDS
 from synthetic.base.streams import stream
@@ -53,7 +53,9 @@ CLAIM = Claim(
         Control(TIED.name, _identity(added=-4.0), "an encoder bias of −4"),
     ),
     mutants=(
-        Mutant("signs lost", theory.abs_top_k, lambda u, k, *, ops=None: [abs(v) for v in _kept(u, k)], _identity()),
+        edited(
+            "signs lost", theory.abs_top_k, lambda f: lambda u, k, *, ops=None: [abs(v) for v in f(u, k)], _identity()
+        ),
         Mutant(
             "ReLU alone for TopK",
             theory.top_k,
@@ -66,6 +68,3 @@ CLAIM = Claim(
         "codes buy must come from training."
     ),
 )
-
-
-_kept = theory.abs_top_k

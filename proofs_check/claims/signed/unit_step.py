@@ -3,7 +3,7 @@
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most
+from proofs_check.claim import Claim, Control, Part, Verdict, at_most, edited
 from proofs_check.claims.signed.descent_cases import SPARSE, Descent, descents
 from proofs_check.instances.mixture import UNIT_ROWS
 from workbench.theory import signed as theory
@@ -57,10 +57,10 @@ CLAIM = Claim(
         Control(SPARSE.name, _started(_orthonormal()), "a start with more nonzeros than are allowed"),
     ),
     mutants=(
-        Mutant(
+        edited(
             "twice the gradient",
             theory.coding_slope,
-            lambda z, x, rows: [2.5 * v for v in _slope(z, x, rows)],
+            lambda f: lambda z, x, rows: [2.5 * v for v in f(z, x, rows)],
             _orthonormal(),
         ),
     ),
@@ -69,5 +69,3 @@ CLAIM = Claim(
         "step on. The first step from z = 0 is an encoder, not a solver; for more use s ≤ 1/L (AT-6)."
     ),
 )
-
-_slope = theory.coding_slope

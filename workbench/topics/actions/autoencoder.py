@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -12,29 +11,11 @@ from torch.nn import functional as F
 from synthetic.base.errors import must
 from synthetic.base.streams import stream
 from workbench.topics.actions import mmr
+from workbench.topics.actions.config import AutoencoderConfig
 from workbench.topics.actions.mmr import linear_part, median_width
 
 PENALTIES = (0.0, 0.1, 1.0, 10.0, 30.0, 100.0)
 """weights of the restriction that are tried"""
-
-
-@dataclass(frozen=True)
-class AutoencoderConfig:
-    """How an `InvariantAutoencoder` is trained."""
-
-    steps: int = 3000
-    batch: int = 256
-    """the restriction is estimated on a batch"""
-    lr: float = 3e-3
-    """Adam's step size; falls to 0 along half a cosine"""
-    width: int = 32
-    """units of each of the two hidden layers"""
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "width"):
-            must(getattr(self, name) >= 1, f"AutoencoderConfig.{name}", "at least 1", getattr(self, name), "raise it")
-        must(self.batch >= 32, "AutoencoderConfig.batch", "at least 32", self.batch, "pairs estimate the restriction")
-        must(self.lr > 0, "AutoencoderConfig.lr", "above 0", self.lr, "raise it")
 
 
 class Mlp(nn.Module):

@@ -1,0 +1,215 @@
+"""AUX-9: how far Adam's step can go, and with it a threshold whose logarithm is trained."""
+
+from dataclasses import dataclass
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claims.auxiliary.cases import FRESH, Descent, descents, restarted, steepest
+from proofs_check.engines import balls, smt, symbolic
+from proofs_check.instances.draw import numbers
+from workbench.tensors import TENSOR
+from workbench.theory import auxiliary as theory
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A threshold above 0, and the descent of its logarithm, or of itself."""
+
+    start: float
+    descent: Descent
+    plain: bool = False
+
+    def __str__(self) -> str:
+        return f"θ = {self.start:.4g}{', trained itself' * self.plain}, {self.descent}"
+
+    @property
+    def moment(self) -> float:
+        """Of the descent."""
+        return self.descent.moment
+
+    @property
+    def path(self) -> Tensor:
+        """Its values after each step."""
+        moved = self.descent.lr * self.descent.steps().cumsum(0)
+        return self.start - moved if self.plain else self.start * (-moved).exp()
+
+
+def _conclusion(case: Threshold) -> dict[str, Part]:
+    descent, path, start = case.descent, case.path, case.start
+    steps, count = descent.steps(), len(descent.gradients)
+    squares = [theory.adam_square(t, *descent.betas) for t in range(1, count + 1)]
+    limit = theory.adam_square_limit(*descent.betas)
+    moved = descent.lr * torch.tensor(limit, dtype=torch.float64).sqrt() * torch.arange(1, count + 1)
+    low, high = theory.log_factor(moved, ops=TENSOR)
+    taken = steps if descent.moment else descent.taken  # torch starts at 0
+    return {
+        "steps": at_most(steps.square(), squares),
+        "the last step": at_most(steps[-1].square(), squares[-1]),
+        "whatever t": at_most(squares, limit),
+        "torch's": equal(taken, steps),
+        "rise": at_most(path, start * high, unit=start),
+        "fall": at_most(start * low, path, unit=start),
+        "first order": at_most(start - path, start * moved, unit=start),
+    }
+
+
+def _weights(symbols, ops):
+    """m and v of the shipped steps are weighted sums; sum w²/u of their weights is the shipped square."""
+    a, b = symbols("a b", positive=True)
+    for t in (1, 2, 3, 4):
+        gradients = symbols(f"g:{t}")
+        m = v = ops.num("0")
+        for g in gradients:
+            m, v = theory.adam_moments(m, v, g, a, b)
+        pairs = [((1 - a) * a ** (t - 1 - i), (1 - b) * b ** (t - 1 - i)) for i in range(t)]
+        yield m, sum(w * g for (w, _), g in zip(pairs, gradients, strict=True))
+        yield v, sum(u * g * g for (_, u), g in zip(pairs, gradients, strict=True))
+        seen1, seen2 = 1 - a**t, 1 - b**t
+        yield sum(w * w / u for w, u in pairs) * seen2 / seen1**2, theory.adam_square(t, a, b)
+
+
+def _closed(symbols, ops):
+    """(1 - b^t)(1 - r^t) / (1 - a^t)², r = a²/b, is the share of the limit that is reached at t."""
+    a, b = symbols("a b", positive=True)
+    for t in (1, 2, 3, 5):
+        share = (1 - b**t) * (1 - (a * a / b) ** t) / (1 - a**t) ** 2
+        yield theory.adam_square(t, a, b), theory.adam_square_limit(a, b) * share
+
+
+def _before(unknowns, ops):
+    """After one gradient from 0: m² <= w²/u v."""
+    g, a, b = unknowns("g a b")
+    m, v = theory.adam_moments(0, 0, g, a, b)
+    return [a >= 0, a < 1, b > 0, b < 1], [m * m <= (1 - a) * (1 - a) / (1 - b) * v]
+
+
+def _one_more(unknowns, ops):
+    """m² <= s v, then one more gradient, s' = a²/b s + (1 - a)²/(1 - b), v' = b v + (1 - b) g².
+
+    In p = a m, q = (1 - a) g: p² <= x y, x = a² s/b, y = b v, and q² <= z w, z = (1 - a)²/(1 - b), w = (1 - b) g².
+    """
+    p, q, x, y, z, w = unknowns("p q x y z w")
+    given = [x >= 0, y >= 0, z >= 0, w >= 0, p * p <= x * y, q * q <= z * w]
+    return given, [(p + q) * (p + q) <= (x + z) * (y + w)]
+
+
+def _written(symbols, ops):
+    """The names of the step above, by the shipped update."""
+    m, v, g, s = symbols("m v g s")
+    a, b = symbols("a b", positive=True)
+    after = theory.adam_moments(m, v, g, a, b)
+    yield after[0], a * m + (1 - a) * g
+    yield after[1], b * v + (1 - b) * g**2
+    yield (a**2 * s / b) * (b * v), a**2 * s * v
+    yield (1 - a) ** 2 / (1 - b) * ((1 - b) * g**2), ((1 - a) * g) ** 2
+
+
+def _share(unknowns, ops):
+    """(1 - b^t)(1 - r^t) <= (1 - a^t)² with (a^t)² = b^t r^t: at most the limit whatever t."""
+    at, bt, rt = unknowns("at bt rt")
+    given = [at >= 0, at < 1, bt >= 0, bt < 1, rt >= 0, rt < 1, at * at == bt * rt]
+    return given, [(1 - bt) * (1 - rt) <= (1 - at) * (1 - at)]
+
+
+def _squares(unknowns, ops):
+    """A shipped step whose moments meet m² <= s v has a square of at most s seen2 / seen1²; eps only lowers it."""
+    m, v, s, seen1, seen2, eps = unknowns("m v s seen1 seen2 eps")
+    given = [v > 0, m * m <= s * v, seen1 > 0, seen2 > 0, eps >= 0]
+    step = theory.adam_step(m, v, seen1, seen2, eps, ops=ops)
+    return given, [step * step * seen1 * seen1 <= s * seen2]
+
+
+def _first(unknowns, ops):
+    step, bound = unknowns("step bound")
+    return [ops.abs(step) <= bound], [ops.abs(step) <= 1 * bound]
+
+
+def _total(unknowns, ops):
+    total, step, bound, count = unknowns("total step bound count")
+    return [ops.abs(total) <= count * bound, ops.abs(step) <= bound], [ops.abs(total + step) <= (count + 1) * bound]
+
+
+def _factors(symbols, ops):
+    """exp(z) against its first order: value and slope at 0, and the two factors are inverse."""
+    z = symbols("z")
+    low, high = theory.log_factor(z, ops=ops)
+    yield low * high, 1
+    below = low - (1 - z)
+    yield below.subs(z, 0), 0
+    yield below.diff(z), 1 - low
+
+
+FORGETS = Hypothesis("β₁² < β₂", lambda case: float(case.descent.betas[0] ** 2 >= case.descent.betas[1]))
+LOGARITHM = Hypothesis("the logarithm is trained", lambda case: float(case.plain))
+
+
+@st.composite
+def _thresholds(draw):
+    eps = draw(st.sampled_from([0.0, 1e-3]))
+    return Threshold(draw(numbers(0.05, 3)), draw(descents(eps=eps) | steepest((2, 8))))
+
+
+def _with(descent: Descent, start: float = 0.5, *, plain: bool = False) -> Threshold:
+    return Threshold(start, descent, plain)
+
+
+CONSTANT = Descent((1.0,) * 4, (0.9, 0.999))
+FORGETFUL = Descent((1.0, 10.0, 100.0, 1000.0), (0.9, 0.1))
+
+CLAIM = Claim(
+    id="AUX-9",
+    statement=(
+        "At a rate lr the t-th step of Adam is at most lr B_t, B_t² = (1 − β₁)²(1 − β₂ᵗ)/((1 − β₁ᵗ)²(1 − β₂)) Σ_{j<t} "
+        "(β₁²/β₂)ʲ, met by gradients that grow by β₂/β₁ a step; B_t² ≤ B² = (1 − β₁)²β₂/((1 − β₂)(β₂ − β₁²)) if β₁² < "
+        "β₂. So T steps change a threshold whose logarithm is trained by factors in [exp(−lr B T), exp(lr B T)]; it "
+        "loses at most θ lr B T."
+    ),
+    tex=r"|\Delta_t|\leq\mathrm{lr}\,\frac{1-\beta_1}{\sqrt{1-\beta_2}\sqrt{1-\beta_1^2/\beta_2}},\qquad"
+    r"\left|\log\theta_T/\theta_0\right|\leq\mathrm{lr}\,B\,T",
+    source="ours, Cauchy and Schwarz on the weights of the running means; Adam: Kingma and Ba (2015)",
+    kind="tight",
+    promised=Verdict.PROVED,
+    hypotheses=(FRESH, FORGETS, LOGARITHM),
+    instances=_thresholds(),
+    conclusion=_conclusion,
+    extremal={"the last step": steepest().map(_with)},
+    controls=(
+        Control(FRESH.name, descents().map(restarted).map(_with), "a running mean that the squares have not seen"),
+        Control(FORGETS.name, st.just(_with(FORGETFUL)), "β = (.9, .1): squares are forgotten before the mean"),
+        Control(LOGARITHM.name, st.just(_with(CONSTANT, 0.01, plain=True)), "θ = .01 itself: to −.03 in four steps"),
+    ),
+    proofs=(
+        symbolic.identity("weights of the running means, Σw²/u", "t = 1..4, all β", _weights),
+        symbolic.identity("the sum in closed form", "t = 1, 2, 3, 5, all β", _closed),
+        smt.induction("m² ≤ s v: Cauchy and Schwarz", "all t, gradients: induction", _before, _one_more),
+        symbolic.identity("the step of the induction is the shipped update", "all t, gradients: induction", _written),
+        smt.implies("the step from m² ≤ s v", "all t, ε ≥ 0", _squares),
+        smt.implies("B_t ≤ B", "all t, β₁² < β₂", _share),
+        smt.induction("T steps", "all T: induction", _first, _total),
+        symbolic.identity("e⁻ᶻ − (1 − z): value and slope", "all z", _factors),
+        balls.positive(
+            "e⁻ᶻ ≥ 1 − z",
+            "z in [1/1000, 50]",
+            {"z": ("1/1000", "50")},
+            lambda z, ops: theory.log_factor(z, ops=ops)[0] - 1 + z,
+        ),
+    ),
+    mutants=(
+        Mutant("of the last gradient alone", theory.adam_square, lambda t, a, b: _last(t, a, b)),
+        Mutant("the limit of that", theory.adam_square_limit, lambda a, b: (1 - a) ** 2 / (1 - b)),
+        Mutant("first order for both", theory.log_factor, lambda moved, *, ops=None: (1 - moved, 1 + moved)),
+    ),
+    note=(
+        "At β = (.9, .999) B = 7.27, at (.9, .99) 2.35: 'at most lr × steps × θ' is false, twice over. A step passes "
+        "lr where gradients grow (AUX-10), and upwards the factor is exp(lr B T), above 1 + lr B T. For constant "
+        "gradients every step is lr. Of T steps the sum of B_t is a better bound than B T. The shipped jumprelu "
+        "trains the threshold itself, which moves by lr B T whatever its size."
+    ),
+)
+
+
+def _last(t, beta1, beta2):
+    return (1 - beta1) ** 2 * (1 - beta2**t) / ((1 - beta1**t) ** 2 * (1 - beta2))
