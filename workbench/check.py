@@ -202,6 +202,12 @@ def _easy(variant: Variant) -> None:
     sae = variant(_D, _M, seed=0, **_few(variant))
     if not any(part.sparse for part in sae.parts):
         raise NotApplicable("none of its parts prefers sparse codes")
+    if held := {"W_dec", "W_enc"} & set(sae.frozen):
+        raise NotApplicable(f"{' and '.join(sorted(held))} stays as it was drawn")
+    if any(part.confines for part in sae.parts):
+        raise NotApplicable("one of its parts keeps rows near where they were drawn")
+    if sae.trace(_x()).coded.beside is not None:
+        raise NotApplicable("what its latents lack reaches the reconstruction beside them")
     train(sae, _EASY, TrainConfig(steps=1200, batch=256))
     score = match(sae.W_dec, _EASY.truth.features).mean_matched
     demand(score >= 0.95, f"MCC {score:.3f}")
@@ -210,6 +216,8 @@ def _easy(variant: Variant) -> None:
 @_law("C10 relabelling latents only relabels f")
 def _equivariant(variant: Variant) -> None:
     sae = _short(variant)
+    if sae.encoder.positional:
+        raise NotApplicable("its latents stand in groups by their place")
     x = _x()
     before = _dense(sae.encode(x))
     order = torch.randperm(_M, generator=stream(7, "relabel"))

@@ -24,8 +24,8 @@ from workbench.interop.assembly import LENGTHS, content_of, fitted, float_scale,
 from workbench.interop.saelens_foreign import ARCHITECTURES, CONFIG, FIELDS, SCALINGS, WEIGHTS, foreign, metadata_of
 from workbench.parts.base import Decoder, Encoder
 from workbench.parts.decoders import Rows
-from workbench.parts.encoders import Affine, Gated, Pursuit
-from workbench.parts.selections import AbsTopK, BatchTopK, Jump, ReLU, Selection, TopK
+from workbench.parts.encoders import Affine, Aligned, Gated, Pursuit
+from workbench.parts.selections import AbsTopK, BatchTopK, FeatureChoice, Jump, ReLU, Selection, TopK
 from workbench.sae import SAE
 from workbench.variants import variant_shelf
 
@@ -54,6 +54,8 @@ _BY_PARTS: dict[tuple[type[Encoder], type[Selection] | None, type[Decoder]], str
     (Affine, AbsTopK, Rows): "abstopk",
     (Affine, BatchTopK, Rows): "jumprelu",
     (Affine, Jump, Rows): "jumprelu",
+    (Affine, FeatureChoice, Rows): "jumprelu",
+    (Aligned, TopK, Rows): "topk",
     (Gated, None, Rows): "gated",
     (Pursuit, None, Rows): "matching_pursuit",
 }

@@ -85,6 +85,8 @@ class Part(nn.Module):
 
     sparse: bool = False
     """it prefers sparse codes, and latents that differ"""
+    confines: bool = False
+    """it keeps rows near where they were drawn, whatever the data"""
     names: Mapping[str, str] = {}
     """parameters and buffers of another name in saved folders and checkpoints"""
     inference: ClassVar[tuple[str, ...]] = ()
@@ -185,6 +187,8 @@ class Encoder(Part, ABC):
     """latents are selected by comparing them with one another or with a number they share"""
     keeps_entries: bool = False
     """latents are entries of (seen - b_dec) W_enc + b_enc, kept or 0"""
+    positional: bool = False
+    """latents stand in groups by their place, so that another order gives other codes"""
 
     @abstractmethod
     def forward(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Coded:

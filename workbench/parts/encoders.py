@@ -78,10 +78,11 @@ class Affine(Linear):
         self.selection = selection
         self.nonnegative, self.rowwise = selection.nonnegative, selection.rowwise
         self.compares, self.keeps_entries = selection.compares, selection.keeps_entries
+        self.positional = selection.positional
 
     def product(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Float[Tensor, "*s n m"]:
         """Pre-activations."""
-        return product(x, self.W_enc, decoder.b_dec, self.b_enc)
+        return product(x, self.columns(decoder), decoder.b_dec, self.b_enc)
 
     def forward(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Coded:
         """Latents; backward costs what the code costs where the selection keeps entries."""
@@ -94,7 +95,7 @@ class Affine(Linear):
 
     def _search(self, x: Tensor, decoder: Decoder) -> tuple[Tensor, Codes]:
         """Pre-activations and sparse latents: in one call where the selection has one, else one after the other."""
-        found = self.selection.search(centred(x, decoder), self.W_enc, self.b_enc)
+        found = self.selection.search(centred(x, decoder), self.columns(decoder), self.b_enc)
         if found is not None:
             return found
         evidence = self.product(x, decoder)
@@ -102,7 +103,7 @@ class Affine(Linear):
         return evidence, codes if isinstance(codes, Codes) else packed(codes, codes != 0)
 
     def entries(self, seen: Tensor, codes: Codes, decoder: Decoder) -> Codes:
-        return kernels.encoded(codes, seen, self.W_enc, self.b_enc, decoder.b_dec)
+        return kernels.encoded(codes, seen, self.columns(decoder), self.b_enc, decoder.b_dec)
 
     def active(self, out: Pass) -> Float[Tensor, "*s n"]:
         found = self.selection.open(out.evidence)
@@ -584,3 +585,67 @@ class OrthogonalPursuit(Picking):
 
     def scaled(self) -> dict[str, Tensor] | None:
         return {}
+
+
+class Aligned(Affine):
+    """f = selection((x - b_dec) E + b_enc), e_i = u_i + (1 - <u_i, w_i>) w_i / |w_i|^2, so that <e_i, w_i> = 1.
+
+    u is trained, and replaced by e after each step, which leaves e as it is: folders and other tools have e. With
+    b_enc = 0 a lone latent returns what lies along its row unchanged: a w_i becomes f_i = a.
+
+    Source: arXiv 2605.18629, aligned training, as reported by readers. Differs: which parametrisation the paper takes
+    is not known; this one has as many numbers as an affine encoder.
+    """
+
+    def columns(self, decoder: Decoder) -> Float[Tensor, "*s d m"]:
+        rows = decoder.rows.mT
+        lacking = 1 - (self.W_enc * rows).sum(-2, keepdim=True)
+        return self.W_enc + lacking / rows.square().sum(-2, keepdim=True) * rows
+
+    @torch.no_grad()
+    def after_step(self, out: Pass) -> None:
+        """Put e in the place of u."""
+        super().after_step(out)
+        if self.W_enc.requires_grad:
+            self.W_enc.copy_(self.columns(out.decoder))
+
+
+def onto_simplex(z: Float[Tensor, "*b m"]) -> Float[Tensor, "*b m"]:
+    """max(z - tau, 0), tau such that the entries sum to 1: argmin_f |f - z|^2 over f >= 0 with sum f = 1.
+
+    Source: Martins and Astudillo (2016), sparsemax; Held, Wolfe, Crowder (1974).
+    """
+    falling = z.sort(dim=-1, descending=True).values
+    excess = falling.cumsum(-1) - 1
+    count = torch.arange(1, z.shape[-1] + 1, device=z.device)
+    support = (count * falling > excess).sum(-1, keepdim=True).clamp_min(1)
+    return (z - excess.gather(-1, support - 1) / support).relu()
+
+
+class Prototypes(Linear):
+    """f = the projection of -lambda |x - b_dec - p_i|^2 onto the simplex; prototypes p_i are the columns of W_enc.
+
+    |x - b_dec|^2 moves all entries alike and the projection not at all, so evidence is lambda (2 <x - b_dec, p_i> -
+    |p_i|^2), linear in x. lambda > 0 is trained by its logarithm.
+
+    Source: Hindupur, Lubana, Fel, Ba (2025), SpaDE, arXiv 2503.01822, and its reference code. Differs: the logarithm in
+    place of an inverse softplus.
+    """
+
+    compares = True
+
+    def __init__(self, stack: Sizes, start: NonNegative) -> None:
+        super().__init__(stack)
+        self.W_enc.data.mul_(stack.d**0.5)
+        sharpness = stack.real(start)
+        sharpness = torch.where(sharpness > 0, sharpness, 1 / (2 * stack.d))
+        self.log_sharpness = nn.Parameter(sharpness.log()[..., None].clone())
+
+    def forward(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Coded:
+        near = 2 * centred(x, decoder) @ self.W_enc - self.W_enc.square().sum(-2)[..., None, :]
+        evidence = self.log_sharpness.exp()[..., None] * near
+        return Coded(onto_simplex(evidence), evidence, x)
+
+    def scaled(self) -> dict[str, Tensor] | None:
+        """Nothing: latents sum to 1."""
+        return None

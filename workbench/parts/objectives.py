@@ -14,10 +14,12 @@ from torch import Tensor, linalg
 from synthetic.base.errors import must, pick
 from synthetic.source import Codes
 from workbench import kernels
-from workbench.parts.base import Latents, Pass, Sizes, Term, squared_error
-from workbench.parts.encoders import Gates
-from workbench.parts.sparsifiers import fired, top_k
-from workbench.settings import Count, Natural, NonNegative, settings_of_signature
+from workbench.parts.base import Latents, Pass, Sizes, Term, drawn, squared_error
+from workbench.parts.encoders import Gates, centred
+from workbench.parts.selections import must_be_same
+from workbench.parts.sparsifiers import fired, packed, top_k
+from workbench.ratios import unit_rows
+from workbench.settings import Count, LatentCount, Natural, NonNegative, PositiveShare, settings_of_signature
 from workbench.theory import concept_probes as theory
 
 Thin = tuple[Float[Tensor, "*s n k"], Float[Tensor, "*s k"], Float[Tensor, "*s k m"]]
@@ -599,3 +601,218 @@ def _made(stack: Sizes, maker: Maker, positional: list[Any], named: Mapping[str,
         pick(name, settings, f"setting of {where}")
         held[name] = settings[name].held(f"{where}.{name}", value, stack.shape, stack.m)
     return maker(stack, **held)
+
+
+def codes_of(out: Pass) -> Codes:
+    """Latents in sparse form; as many slots as the fullest row needs where they are dense."""
+    return out.codes if isinstance(out.codes, Codes) else packed(out.codes, out.codes != 0)
+
+
+def in_order(codes: Codes, order: Int[Tensor, "*s n k"]) -> Codes:
+    """The slots of each row that `order` names, in its order."""
+    return Codes(codes.indices.gather(-1, order), codes.values.gather(-1, order), codes.width)
+
+
+def partial_errors(out: Pass, codes: Codes) -> Float[Tensor, "*s n t"]:
+    """|x - b_dec - sum_{i < t} f_i w_i|^2 of each row for t = 0, ..., k: latents join in the order of their slots.
+
+    Time and memory are n k d numbers.
+    """
+    where, advice = "the decoder of an objective on partial sums", "use an encoder whose decoder is rows"
+    must(out.decoder.linear, where, "linear in latents", type(out.decoder).__name__, advice)
+    left = out.x - out.decoder.b_dec[..., None, :]
+    if out.coded.beside is not None:
+        left = left - out.coded.beside
+    added = codes.values[..., None] * _rows_at(out.decoder.rows, codes.indices)
+    return (
+        (left[..., None, :] - torch.cat((torch.zeros_like(left)[..., None, :], added.cumsum(-2)), -2)).square().sum(-1)
+    )
+
+
+def _rows_at(rows: Float[Tensor, "*s m d"], indices: Int[Tensor, "*s n k"]) -> Float[Tensor, "*s n k d"]:
+    *stack, m, d = rows.shape
+    members = torch.arange(rows[..., 0, 0].numel(), device=rows.device).view(*stack, 1, 1)
+    return rows.reshape(-1, d)[indices + m * members]
+
+
+@objective("hierarchical")
+class Hierarchical(Term):
+    """Mean over j of |x - b_dec - the j largest latents' f_i w_i|^2: over j = 1, ..., k, or over 1, 2, 4, ... and k.
+
+    The last one, j = k, is of the whole code: an encoder may give more latents than k.
+
+    Source: Balagansky et al. (2025), HierarchicalTopK, arXiv 2505.24473. Differs: goes with every encoder; which subset
+    of budgets the paper takes is not known, powers of 2 are ours.
+    """
+
+    name = "mse"
+    k: Tensor
+    budgets: Literal["all", "powers"]
+
+    def __init__(self, stack: Sizes, k: LatentCount = 4, budgets: Literal["all", "powers"] = "all") -> None:
+        super().__init__()
+        self.keep(k=stack.tensor(k), budgets=budgets)
+
+    def forward(self, out: Pass) -> Float[Tensor, "*s"]:
+        codes, k = codes_of(out), self.k[..., None]
+        budgets = torch.arange(1, int(self.k.max()), device=k.device)
+        among = budgets < k
+        if self.budgets == "powers":
+            among = among & (budgets & (budgets - 1) == 0)
+        weight = among.to(out.x_hat.dtype)
+        most = min(weight.shape[-1], codes.values.shape[-1])
+        largest = codes.values.detach().abs().argsort(dim=-1, descending=True, stable=True)[..., :most]
+        errors = partial_errors(out, in_order(codes, largest))[..., 1:].mean(-2)
+        total, within = weight.sum(-1) + 1, weight[..., :most]
+        whole = (out.x - out.x_hat).square().sum(-1).mean(-1)  # also of budgets that no row fills
+        return ((errors * within).sum(-1) + (total - within.sum(-1)) * whole) / total
+
+
+@objective("ordered")
+class Ordered(Term):
+    """sum_j p_j |x - b_dec - f[:j] W_dec[:j]|^2 over all prefixes of the latents, j = 1, ..., m; sum_j p_j = 1.
+
+    p_j is proportional to r^(j / m): r = 1 weighs all prefixes alike, a smaller r the short ones more. Exact for all m
+    at the price of as many errors as latents fire, since an error changes at these alone.
+
+    Source: Wang et al. (2025), Ordered SAE, arXiv 2512.02194. Differs: the shape of p is ours.
+    """
+
+    name = "mse"
+    before: Tensor
+    """sum of p_j over j <= i, for latent i = 0, ..., m - 1: prefixes that do not hold it"""
+
+    def __init__(self, stack: Sizes, r: PositiveShare = 1.0) -> None:
+        super().__init__()
+        share = stack.real(r).double()[..., None]
+        p = share ** (torch.arange(1, stack.m + 1, dtype=torch.float64) / stack.m)
+        before = torch.cat((torch.zeros_like(share), (p / p.sum(-1, keepdim=True)).cumsum(-1)), -1)[..., :-1]
+        self.keep(before=before.float())
+
+    def forward(self, out: Pass) -> Float[Tensor, "*s"]:
+        codes = codes_of(out)
+        codes = in_order(codes, codes.indices.argsort(dim=-1, stable=True))
+        before = self.before[..., None, :].expand(*codes.indices.shape[:-1], -1).gather(-1, codes.indices)
+        ends = torch.zeros_like(before[..., :1])
+        weight = torch.cat((before, ends + 1), -1) - torch.cat((ends, before), -1)
+        return (partial_errors(out, codes) * weight).sum(-1).mean(-1)
+
+
+@objective("elastic")
+class ElasticNet(Term):
+    """l1 |f|_1 + l2 |f|_2^2, mean over rows; of a gated encoder its gates, of one with a low-rank part the sparse part.
+
+    l2 > 0 makes the code of given rows unique and Lipschitz in x: least squares plus this is strongly convex in f.
+
+    Source: Zou and Hastie (2005), elastic net; as a penalty of SAEs the adaptive elastic net SAE, arXiv 2605.05341.
+    Differs: that one weighs |f_i| by a running pilot, here all latents weigh alike.
+    """
+
+    name = "elastic"
+    sparse = warmed = True
+    l1: Tensor
+    l2: Tensor
+
+    def __init__(self, stack: Sizes, l1: NonNegative = 1.0, l2: NonNegative = 0.1) -> None:
+        super().__init__()
+        self.keep(l1=stack.real(l1), l2=stack.real(l2))
+
+    def forward(self, out: Pass) -> Float[Tensor, "*s"]:
+        f = out.coded.penalised()
+        return self.l1 * f.abs().sum(-1).mean(-1) + self.l2 * f.square().sum(-1).mean(-1)
+
+
+@objective("orthogonal")
+class Orthogonality(Term):
+    """weight times the mean over rows w_i of max_j cos(w_i, w_j)^2, j another row of the same chunk.
+
+    Chunks are of at most `size` latents, as equal as can be, and drawn anew every step, so that the cost is m size d in
+    place of m^2 d. The mean over m > d rows in one chunk is at least (m - d) / (d (m - 1)) (Welch), attained by an
+    equiangular tight frame.
+
+    Source: Korznikov et al. (2025), OrtSAE, arXiv 2509.22033, as reported by readers; weight and size are ours.
+    """
+
+    name = "orthogonal"
+    weight: Tensor
+    size: Tensor
+    steps: Tensor
+    seed: Any
+    shape: tuple[int, ...]
+    names = {"steps": "orthogonal.steps"}  # noqa: RUF012
+
+    def __init__(self, stack: Sizes, weight: NonNegative = 1.0, size: Count = 4096) -> None:
+        super().__init__()
+        self.keep(weight=stack.real(weight), size=stack.tensor(size), seed=stack.seed, shape=stack.shape)
+        must_be_same(stack, "size", self.size)
+        self.register_buffer("steps", stack.zeros())
+
+    def forward(self, out: Pass) -> Float[Tensor, "*s"]:
+        rows = unit_rows(out.decoder.rows)
+        chunks = -(-rows.shape[-2] // int(self.size.reshape(-1)[0]))
+        if chunks > 1:
+            rows = rows.take_along_dim(self.order(rows.shape[-2]).to(rows.device)[..., None], -2)
+        worst = [nearest(chunk) for chunk in rows.tensor_split(chunks, dim=-2)]
+        return self.weight * torch.cat(worst, -1).mean(-1)
+
+    def order(self, m: int) -> Tensor:
+        """The order of this step in which latents fall into chunks, (*s, m)."""
+        step = int(self.steps.reshape(-1)[0])
+        return drawn(self.seed, self.shape, f"chunks {step}", lambda rng: torch.randperm(m, generator=rng))
+
+    def after_step(self, out: Pass) -> None:
+        """Count, so that the next chunks are others."""
+        self.steps += 1
+
+
+def nearest(rows: Float[Tensor, "*s m d"]) -> Float[Tensor, "*s m"]:
+    """max_{j != i} <w_i, w_j>^2 of each row; 0 where it is alone."""
+    squares = (rows @ rows.mT).square()
+    return squares.masked_fill(torch.eye(rows.shape[-2], dtype=torch.bool, device=rows.device), 0.0).amax(-1)
+
+
+@objective("block_nuclear")
+class BlockNuclear(Term):
+    """gamma times the mean over blocks of |W_enc[:, block] W_dec[block]|_*, which lowers the rank of a block's map.
+
+    Source: Dalili and Mahdavi (2026), arXiv 2606.06333, as reported by readers: a nuclear norm on each block's map.
+    """
+
+    name = "nuclear"
+    warmed = True
+    gamma: Tensor
+    size: Tensor
+
+    def __init__(self, stack: Sizes, gamma: NonNegative = 1.0, size: Count = 2) -> None:
+        super().__init__()
+        self.keep(gamma=stack.real(gamma), size=stack.tensor(size))
+        must_be_same(stack, "size", self.size)
+        self.each = int(self.size.reshape(-1)[0])
+        must(stack.m % self.each == 0, "block_nuclear.size", f"a divisor of m={stack.m}", self.each, "change m or it")
+
+    def forward(self, out: Pass) -> Float[Tensor, "*s"]:
+        blocks = (-1, self.each)
+        columns, rows = (w.unflatten(-2, blocks) for w in (out.encoder.columns(out.decoder).mT, out.decoder.rows))
+        return self.gamma * nuclear_norm(columns.mT, rows).mean(-1)
+
+
+@objective("distances")
+class Distances(Term):
+    """gamma sum_i f_i |x - b_dec - e_i|^2, mean over rows: codes use prototypes, columns of W_enc, that are near.
+
+    Source: Tasissa et al. (2023), K-deep simplex, arXiv 2012.02134, whose atoms are those of the decoder; an option in
+    SpaDE's reference code, with weight .1.
+    """
+
+    name = "distances"
+    warmed = True
+    gamma: Tensor
+
+    def __init__(self, stack: Sizes, gamma: NonNegative = 0.1) -> None:
+        super().__init__()
+        self.keep(gamma=stack.real(gamma))
+
+    def forward(self, out: Pass) -> Float[Tensor, "*s"]:
+        f, x, columns = out.dense(), centred(out.x, out.decoder), out.encoder.columns(out.decoder)
+        squares = x.square().sum(-1, keepdim=True) - 2 * x @ columns + columns.square().sum(-2)[..., None, :]
+        return self.gamma * (f * squares).sum(-1).mean(-1)

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from synthetic.base.errors import must
 from workbench.parts import bias_control
-from workbench.parts.base import Pass, Rule, Sizes
+from workbench.parts.base import Decoder, Encoder, Pass, Rule, Sizes
+from workbench.parts.selections import must_be_same
 from workbench.parts.semi_nmf import winner_take_all
 from workbench.settings import Count, LatentCount, Natural, NonNegative, Positive, PositiveShare, Share
 
@@ -115,3 +116,69 @@ class WinnerTakeAll(Rule):
         if rows.requires_grad and bool((self.share > 0).any()):
             kept = winner_take_all(rows, torch.where(self.share > 0, self.share, 1.0))
             rows.copy_(kept / kept.norm(dim=-1, keepdim=True).clamp_min(1e-8) if out.decoder.unit else kept)
+
+
+def within_cone(
+    rows: Float[Tensor, "*s m d"], axis: Float[Tensor, "*s m d"], cosine: Float[Tensor, "*s"]
+) -> Float[Tensor, "*s m d"]:
+    """Rows turned towards unit axes until their cosine is at least `cosine`, lengths kept; the nearest such rows."""
+    norm = rows.norm(dim=-1, keepdim=True)
+    along = (rows * axis).sum(-1, keepdim=True)
+    across = rows - along * axis
+    least = cosine[..., None, None]
+    direction = across / across.norm(dim=-1, keepdim=True).clamp_min(1e-30)
+    edge = norm * (least * axis + (1 - least.square()).clamp_min(0.0).sqrt() * direction)
+    return torch.where(along >= least * norm, rows, edge)
+
+
+class NearStart(Rule):
+    """Rows keep a cosine of at least `cosine` to where they started, which folders hold; 1 lets none move."""
+
+    confines = True
+    cosine: Tensor
+    start: Tensor
+
+    def __init__(self, stack: Sizes, cosine: Share) -> None:
+        super().__init__()
+        self.keep(cosine=stack.real(cosine))
+        self.register_buffer("start", stack.rows.clone())
+
+    def after_step(self, out: Pass) -> None:
+        """Turn back rows that went too far, unless they are frozen."""
+        rows = out.decoder.rows
+        if rows.requires_grad:
+            rows.copy_(within_cone(rows, self.start, self.cosine))
+
+
+class Anchored(Rule):
+    """Keeps the first `anchors` rows of W_dec, and their columns of W_enc, at directions that are given.
+
+    Rows without a direction are free. Directions are a buffer, which folders and checkpoints hold.
+
+    Source: arXiv 2512.05534, feature anchoring, as reported by readers. Differs: rows and columns are set back after
+    each step; whether the paper pins both is not known.
+    """
+
+    directions: Tensor
+    """unit vectors, or 0 where a row is free"""
+    columns: bool
+
+    def __init__(self, stack: Sizes, anchors: LatentCount, *, columns: bool) -> None:
+        super().__init__()
+        self.columns, count = columns, stack.tensor(anchors)
+        must_be_same(stack, "anchors", count)
+        self.register_buffer("directions", stack.zeros(int(count.reshape(-1)[0]), stack.d))
+
+    @torch.no_grad()
+    def pin(self, encoder: Encoder, decoder: Decoder) -> None:
+        """Put rows and columns where directions say, unless they are frozen."""
+        held = [decoder.rows, encoder.columns(decoder).mT] if self.columns else [decoder.rows]
+        count = self.directions.shape[-2]
+        for place in held:
+            if place.requires_grad:
+                first = place[..., :count, :]
+                first.copy_(torch.where((self.directions != 0).any(-1, keepdim=True), self.directions, first))
+
+    def after_step(self, out: Pass) -> None:
+        """Set back what the step moved."""
+        self.pin(out.encoder, out.decoder)

@@ -27,7 +27,8 @@ def oracle(name: str, world: Any, *, seed: int = 0, of: Int[Tensor, " m"] | None
     match_moments(sae, world, TrainConfig(centre=False), seed)
     with torch.no_grad():
         held = sae.decoder.plant(rows)
-        sae.W_enc.copy_(rows.mT)
+        if "W_enc" in dict(sae.named_parameters()):
+            sae.tensor("W_enc").copy_(rows.mT)
         sae.b_dec.copy_(truth.bias * sae.scale)
     sae.frozen = (*held, "b_dec")
     return sae
