@@ -53,11 +53,11 @@ class Read(Encoder):
         return Coded(self.latents, None, x)
 
 
-def Table(rows, latents):  # noqa: N802
+def Table(rows, latents, decoder=Rows):  # noqa: N802
     """An SAE whose latents are a table; b_dec is 0."""
     rows = torch.tensor(rows, dtype=torch.float32)
     stack = Stack("table", rows.shape[1], rows.shape[0])
-    return stack.sae(Read(torch.tensor(latents, dtype=torch.float32)), Rows(stack, start=rows), SquaredError())
+    return stack.sae(Read(torch.tensor(latents, dtype=torch.float32)), decoder(stack, start=rows), SquaredError())
 
 
 def scores(rows, latents, h, features=None, **truth):

@@ -78,7 +78,7 @@ def test_the_table_says_what_is_not_as_promised(monkeypatch, capsys):
     assert "AFA-4" in said
 
 
-AREAS = ["actions", "afa", "attention", "bias", "concepts", "factors", "interactions", "pursuit", "signed"]
+AREAS = ["actions", "afa", "attention", "auxiliary", "bias", "concepts", "factors", "interactions", "pursuit", "signed"]
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,8 @@ def test_sources_of_a_planted_layer_with_shared_values():
     torch.testing.assert_close(found.sum((1, 3)), 0.5 * z @ W)
 
 
-LINEAR = [name for name, kind in variant_shelf().items() if kind(8, 8).has_evidence]
+LINEAR = [name for name, kind in variant_shelf().items() if kind(8, 8).has_evidence and name != "spade"]
+"""variants with pre-activations; those of spade are of distances"""
 
 
 @pytest.mark.parametrize("name", LINEAR)

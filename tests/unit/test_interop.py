@@ -55,15 +55,20 @@ def agree(a, b):
 # --- round trips -----------------------------------------------------------------------------------------------------
 
 
+SHARED = {"rank", "rank1", "rank2", "rank3", "size", "anchors"}
+"""settings that members of a stack share"""
+
+
 @pytest.mark.parametrize("shape", ["single", "one axis", "two axes"])
 @pytest.mark.parametrize("name", sorted(W.variant_shelf()))
 def test_what_is_saved_comes_back(tmp_path, name, shape):
     own = {
         n: v
         for n, v in W.create(name, 6, 12).settings.items()
-        if isinstance(v, int | float) and not isinstance(v, bool) and n != "rank"  # which members share
+        if isinstance(v, int | float) and not isinstance(v, bool) and n not in SHARED
     }
-    varied = {n: [v, v * 2] if shape == "one axis" else [[v], [v * 2]] for n, v in own.items()}
+    pairs = {n: (v, v / 2 if isinstance(v, float) else max(v // 2, min(v, 1))) for n, v in own.items()}
+    varied = {n: list(pair) if shape == "one axis" else [[v] for v in pair] for n, pair in pairs.items()}
     settings = {
         "single": {"seed": 3},
         "one axis": {"seed": [3, 5], **varied},

@@ -83,7 +83,8 @@ def test_members_keep_different_numbers_of_a_wide_row(rng):
 
 def step(name, x, dead, stack, sparse):
     """Loss terms with AuxK, and all gradients, in float64."""
-    sae = create(name, x.shape[-1], 24, k=3, seed=[0, 1] if stack else 0).double()
+    few = {"k": 3} if "k" in variant_shelf()[name].defaults else {}
+    sae = create(name, x.shape[-1], 24, seed=[0, 1] if stack else 0, **few).double()
     with torch.no_grad():
         for parameter in sae.parameters():
             parameter += 0.1 * torch.randn(parameter.shape, generator=stream(1, "move")).double()

@@ -12,12 +12,15 @@ from workbench.variants import variant_shelf
 WORLD = S.SparseMixture(n_true=12, d=8, firing=S.Independent(S.Constant(0.15)), bias_norm=0.5)
 X = WORLD.sample(64, S.stream(3, "rows")).x
 STILL = W.TrainConfig(steps=1, batch=32, lr=1e-12, warm_up=0.0, decay=0.0, normalise=False, centre=False)
-FOLDED = {"relu", "p_annealing", "jumprelu", "gated", "lista", "structured", "top_afa"}
+FOLDED = {"relu", "p_annealing", "jumprelu", "gated", "lista", "structured", "top_afa", "elastic_net", "feature_choice"}
 """variants where something makes up for any norms"""
 OWN = {"polysae", "group_bias_adaptation"}
 """variants whose rows have any norms"""
-EQUAL = {"topk", "abs_topk", "batch_topk", "matryoshka", "ista", "omp"}
+EQUAL = {"topk", "abs_topk", "batch_topk", "matryoshka", "ista", "omp", "aligned", "anchored", "groupmax", "low_rank"}
+EQUAL |= {"hierarchical_topk", "ortsae", "osae", "soft_frozen_decoder", "subspace"}
 """variants that compare latents: something makes up for equal norms alone"""
+LEFT = {"frozen_decoder"}
+"""variants whose rows training never touches"""
 EACH = pytest.mark.parametrize("name", sorted(variant_shelf()))
 ALONE_OR_STACKED = pytest.mark.parametrize("seed", [0, [0, 1]], ids=["alone", "stack"])
 
@@ -35,7 +38,8 @@ def stretched(name, seed, equal=False, **settings):
             sae.tensor(threshold).fill_(0.4)
     if name != "polysae":
         factor = torch.rand(*sae.shape, 20, 1, generator=rng) + 0.5
-        factor[..., 3, :] = float(name in FOLDED)  # tied: a latent of norm 0 stays
+        # tied: a latent of norm 0 stays; aligned: there is no column for one
+        factor[..., 3, :] = float(name in FOLDED or name == "aligned")
         sae.W_dec.mul_(0.3 if equal else factor * (torch.arange(20) != 3)[:, None] if name in FOLDED else factor)
     return sae
 
@@ -60,10 +64,10 @@ def test_folding_leaves_every_reconstruction(name, seed, equal):
     sae = stretched(name, seed, equal)
     before = sae(X).detach()
     unit = fold_row_norms(sae)
-    assert unit == (name in FOLDED or (equal and name in EQUAL))
+    assert unit == (name in FOLDED | LEFT or (equal and name in EQUAL))
     assert sae.decoder.unit == unit
     assert_close(sae(X).detach(), before, rtol=1e-5, atol=1e-6)
-    if unit:
+    if unit and name not in LEFT:
         assert_close(sae.W_dec.norm(dim=-1), torch.ones(*sae.shape, 20))
 
 
@@ -104,7 +108,7 @@ def test_a_step_of_size_0_leaves_rows_of_any_norm(tmp_path, name, seed):
     before = sae(X).detach()
     W.train(sae, WORLD, STILL)
     assert float((sae(X).detach() - before).norm() / before.norm()) < 1e-5
-    assert sae.decoder.unit == (name in FOLDED)
+    assert sae.decoder.unit == (name in FOLDED | LEFT)
     again = held(W.load(sae.save(tmp_path / "sae")))
     assert again.decoder.unit == sae.decoder.unit
     W.train(again, WORLD, STILL)

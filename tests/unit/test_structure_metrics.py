@@ -13,6 +13,7 @@ from synthetic.source import Products
 from workbench.metrics import collect
 from workbench.metrics.certificates import certificates, shuffled
 from workbench.metrics.samples import Samples, first_samples
+from workbench.parts import Rows
 
 EYE = torch.eye(4).tolist()
 ON = [[1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 1.0, 0], [0, 0, 0, 1.0]]
@@ -85,13 +86,19 @@ def test_a_child_of_two_parents_counts_once_for_each():
     check(found, absorption_cosine=math.cos(math.radians(30)) / 2, **{"edge_recall@.9": 0.0})
 
 
-class Polynomial(Table):
+class Multiplied(Rows):
     """Coefficient 2 (i + 1)(j + 1) e_3 on f_i f_j, nothing on (2, 3)."""
 
-    def interactions(self, members: Tensor) -> Tensor:
-        assert bool((members < self.m).all())
+    linear = False
+
+    def interactions(self, members: Tensor, scale: Tensor) -> Tensor:
+        assert bool((members < len(self.rows)).all())
         strength = torch.where(members >= 0, members + 1.0, 1.0).prod(1)
         return 2 * (strength * (strength != 12))[:, None] * torch.eye(4)[3]
+
+
+def Polynomial(rows, latents):  # noqa: N802
+    return Table(rows, latents, Multiplied)
 
 
 PRODUCTS = Products(torch.tensor([[0, 1], [2, 3]]), torch.tensor([4.0, 1.0]), torch.tensor([EYE[3], EYE[3]]))
@@ -225,15 +232,17 @@ def test_nothing_found_is_no_perfect_score():
     assert all(math.isnan(found[name]) for name in ("flat_mse", "hier_mse", "absorption_cosine"))
     pair = Products(torch.tensor([[0, 1]]), torch.tensor([1.0]), torch.tensor([[0.0, 0, 1]]))
     two = Replay([[1.0, 1.0]], [[1.0, 0, 0], [0, 1, 0]], products=pair)
-    found = W.evaluate(PairDecoder([[1.0, 0, 0], [0, 1, 0]], [[1.0, 1.0]]), two, n=1)
+    found = W.evaluate(Table([[1.0, 0, 0], [0, 1, 0]], [[1.0, 1.0]], Pairs), two, n=1)
     assert math.isnan(found["product_auroc"])
     assert found["product_error"] == pytest.approx(0.0)
 
 
-class PairDecoder(Table):
+class Pairs(Rows):
     """e_3 on every product."""
 
-    def interactions(self, members: Tensor) -> Tensor:
+    linear = False
+
+    def interactions(self, members: Tensor, scale: Tensor) -> Tensor:
         return torch.tensor([0.0, 0, 1]).expand(len(members), 3)
 
 

@@ -588,7 +588,8 @@ class OrthogonalPursuit(Picking):
 
 
 class Aligned(Affine):
-    """f = selection((x - b_dec) E + b_enc), e_i = u_i + (1 - <u_i, w_i>) w_i / |w_i|^2, so that <e_i, w_i> = 1.
+    """f = selection((x - b_dec) E + b_enc), e_i = u_i + (1 - <u_i, w_i>) w_i / |w_i|^2, so that <e_i, w_i> = 1
+    (e_i = u_i where w_i = 0).
 
     u is trained, and replaced by e after each step, which leaves e as it is: folders and other tools have e. With
     b_enc = 0 a lone latent returns what lies along its row unchanged: a w_i becomes f_i = a.
@@ -599,8 +600,8 @@ class Aligned(Affine):
 
     def columns(self, decoder: Decoder) -> Float[Tensor, "*s d m"]:
         rows = decoder.rows.mT
-        lacking = 1 - (self.W_enc * rows).sum(-2, keepdim=True)
-        return self.W_enc + lacking / rows.square().sum(-2, keepdim=True) * rows
+        lacking, square = 1 - (self.W_enc * rows).sum(-2, keepdim=True), rows.square().sum(-2, keepdim=True)
+        return self.W_enc + torch.where(square > 0, lacking, 0.0) / square.where(square > 0, 1.0) * rows
 
     @torch.no_grad()
     def after_step(self, out: Pass) -> None:

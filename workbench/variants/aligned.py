@@ -12,8 +12,8 @@ from workbench.settings import LatentCount
 def aligned(stack: Stack, k: LatentCount = 4) -> SAE:
     """TopK's latents of (x - b_dec) E + b_enc with <e_i, w_i> = 1 for every latent; loss = |x - x_hat|^2.
 
-    E is parametrised (see `parts.aligned.Aligned`), so that no step leaves the constraint. A latent can then not shrink
-    what lies along its own row, and no column can fade.
+    E is parametrised (see `parts.encoders.Aligned`), so that no step leaves the constraint. A latent can then not
+    shrink what lies along its own row, and no column can fade.
 
     Args:
         stack: what it is made for.
