@@ -1,12 +1,16 @@
 """Experiments in this process, at toy size: exit code and output, or the folder and table of one run for all tests."""
 
+import json
+import os
 import sys
+import time
+from dataclasses import asdict
 
 import polars as pl
 
+from synthetic.base.storage import write_text
 from workbench.check import check_study
-
-_CHECKED = {}
+from workbench.contract import Outcome
 
 
 def run(monkeypatch, capsys, module, *flags):
@@ -20,10 +24,22 @@ def run(monkeypatch, capsys, module, *flags):
 
 
 def checked(tmp_path_factory, study):
-    """Outcomes of the contract of a study, the folder of its toy run and its table; made once for all tests."""
-    if study.name not in _CHECKED:
-        place = tmp_path_factory.mktemp("study")
-        outcomes = list(check_study(study, place))
-        (folder,) = (place / "runs" / study.name).iterdir()
-        _CHECKED[study.name] = outcomes, folder, pl.read_parquet(folder / "metrics.parquet")
-    return _CHECKED[study.name]
+    """Outcomes of the contract of a study, the folder of its toy run and its table; made once for all tests.
+
+    Of several processes of tests the first makes them, and others that ask meanwhile wait.
+    """
+    base = tmp_path_factory.getbasetemp()
+    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "studies" / study.name
+    outcomes = place / "outcomes.json"
+    place.parent.mkdir(exist_ok=True)
+    try:
+        place.mkdir()
+    except FileExistsError:
+        while not outcomes.exists():
+            time.sleep(0.1)
+    else:
+        found = [asdict(outcome) for outcome in check_study(study, place)]
+        write_text(outcomes, json.dumps(found))
+    (folder,) = (place / "runs" / study.name).iterdir()
+    kept = [Outcome(**outcome) for outcome in json.loads(outcomes.read_text())]
+    return kept, folder, pl.read_parquet(folder / "metrics.parquet")
