@@ -31,7 +31,9 @@ def rows(table: pl.DataFrame, **where: Any) -> pl.DataFrame:
             there = table[column].drop_nulls().unique(maintain_order=True).to_list()
             wanted = wanted(there) if there else []
         values = list(wanted) if isinstance(wanted, tuple | list) else [wanted]
-        table = table.filter(pl.col(column).is_in(pl.Series(values, dtype=table.schema[column], strict=False).implode()))
+        table = table.filter(
+            pl.col(column).is_in(pl.Series(values, dtype=table.schema[column], strict=False).implode())
+        )
     return table
 
 
