@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 EDITABLE := --config-settings editable_mode=compat --editable
 READY := $(VENV)/.ready
 
-.PHONY: recovery lm test goldens check proofs bench fix clean
+.PHONY: recovery lm test test-all goldens check proofs bench fix clean
 
 recovery: $(READY)
 	$(BIN)/python -m experiments recovery
@@ -16,6 +16,10 @@ lm: $(READY)-lm
 
 test: $(READY)-test
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# with the claims that train for long: before a release, and after a change of training
+test-all: $(READY)-test
+	$(BIN)/python -m pytest -m "" -n 2 --dist worksteal
 
 # what is computed now against what was kept: about a quarter of an hour on one core
 goldens: $(READY)-test

@@ -18,7 +18,12 @@ ROOT = Path(__file__).parents[2]
 SHELF = claims()
 
 
-@pytest.mark.parametrize("id", SHELF)
+SAMPLE = {"AT-16", "BA-6", "BA-10", "R-8"}
+"""claims on trained stacks that every run of the tests judges; the others are slow"""
+LONG = {id for id, claim in SHELF.items() if claim.kind == "trained"} - SAMPLE
+
+
+@pytest.mark.parametrize("id", [pytest.param(id, marks=[pytest.mark.slow] * (id in LONG)) for id in SHELF])
 def test_the_verdict_is_the_promised_one(id):
     sampled = not SHELF[id].proofs or SHELF[id].promised == Verdict.REFUTED  # of few instances, or ended by a witness
     entry = judge(SHELF[id], examples=40, seconds=120.0 if sampled else 20.0)
@@ -42,7 +47,7 @@ def test_no_claim_is_lost_and_none_promises_another_verdict():
 REFUTED = [id for id, claim in SHELF.items() if claim.promised == Verdict.REFUTED]
 
 
-@pytest.mark.parametrize("id", REFUTED)
+@pytest.mark.parametrize("id", [pytest.param(id, marks=[pytest.mark.slow] * (id in LONG)) for id in REFUTED])
 def test_mutants_of_a_refuted_claim_are_shown_where_it_holds(id):
     for mutant in SHELF[id].mutants:
         assert mutant.shown_on is not None

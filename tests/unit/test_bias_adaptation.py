@@ -109,6 +109,7 @@ def test_figures_of_frequency_and_survival_are_those_of_their_definitions():
     assert scores["mcs@.9"][0] == 0.5
 
 
+@pytest.mark.slow
 def test_recovery_needs_adaptation_and_the_bias_free_output():
     """At the size of CI: 64 features in 32 dimensions, two a sample; seeds of weights."""
     world, found = uniform(64, 32, 2), {}
