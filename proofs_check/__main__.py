@@ -19,7 +19,7 @@ from synthetic.base.flags import read_flags
 
 @dataclass(frozen=True)
 class Ledger:
-    """Judge the claims of the ledger; exit 1 where a verdict is not the promised one, 2 on bad usage."""
+    """Judge the claims of the ledger; exit 1 where a verdict is not the promised one, 2 on bad usage, 3 for want of seconds."""
 
     area: tuple[str, ...] = ()
     """areas to judge, such as afa; all where empty"""
@@ -71,7 +71,7 @@ class Audit:
 
 @dataclass(frozen=True)
 class Check:
-    """Judge the claims of a Python file: proofs, drawn instances, controls, mutants; exit 1 if one is refuted."""
+    """Judge the claims of a Python file: proofs, drawn instances, controls, mutants; exit 1 if one is refuted or open, 3 if it is for want of seconds."""
 
     file: tyro.conf.Positional[Path]
     """Python file that makes a Claim, or an inequality(...)"""
@@ -93,6 +93,7 @@ class Check:
 def run(settings: Ledger, console: Console) -> int:
     """Judge, print, write; returns the exit code."""
     from proofs_check.judging import chosen, judge_all
+    from proofs_check.ledger import exit_code
     from proofs_check.report.terminal import print_ledger
 
     ids = chosen(settings.area, settings.id)
@@ -106,7 +107,7 @@ def run(settings: Ledger, console: Console) -> int:
 
         write_page(entries, settings.html)
         console.print(f"page {settings.html}", highlight=False, soft_wrap=True) if not settings.json else None
-    return 0 if all(entry.ok for entry in entries) else 1
+    return exit_code(entries)
 
 
 def audit(settings: Audit, console: Console) -> int:

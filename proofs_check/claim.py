@@ -21,11 +21,17 @@ ROUNDING = 1e-14
 Kind = Literal["identity", "bound", "tight", "rate", "refuted", "vacuous", "trained"]
 
 
+Grade = Literal["exact", "equivalent", "special case", "ours"]
+"""how a statement stands to that of its source"""
+
+
 class Verdict(StrEnum):
     """What the ledger says of a claim."""
 
     PROVED = "PROVED"
-    """by a machine, in the scope stated; sampling found no violation"""
+    """every part of the conclusion by a machine, in the scope stated; sampling found no violation"""
+    PROVED_IN_PART = "PROVED in part"
+    """some parts by a machine, the others sampled"""
     SUPPORTED = "SUPPORTED"
     """sampled only"""
     REFUTED = "REFUTED"
@@ -189,6 +195,12 @@ class Finding:
     status: Status
     detail: str = ""
     """the witness of a refutation, or why nothing was decided"""
+    late: bool = False
+    """nothing was decided for want of seconds, which another machine might not have needed"""
+
+
+BASES = {"symbolic": "SymPy", "smt": "Z3", "balls": "Arb", "smt or balls": "Z3 or Arb", "exact": "exact integers"}
+"""engine -> what one trusts who believes it"""
 
 
 @dataclass(frozen=True)
@@ -198,9 +210,28 @@ class Check:
     engine: str
     shows: str
     scope: str
-    """what the proof covers, such as "k = 2..4" or "all k: induction step" """
+    """what the proof covers: "all k: induction over rows" where that is all sizes, else its sizes first, "k = 2..4" """
     run: Callable[[float], Finding]
     """seconds allowed -> finding"""
+    decides: Callable[..., Any] | None = None
+    """the conclusion, where the proof is made of the very functions that it compares"""
+
+    @property
+    def base(self) -> str:
+        """What one trusts who believes it."""
+        return BASES.get(self.engine, self.engine)
+
+    @property
+    def for_all_sizes(self) -> bool:
+        """Whether it covers all sizes."""
+        return self.scope.startswith("all ")
+
+
+LOOPS = "the shipped loops"
+"""key of proofs that the sums of the other proofs are what the shipped code adds up"""
+BESIDE = "beside the conclusion"
+"""key of proofs of what the statement says beside the parts of its conclusion"""
+Proofs = Mapping[str | tuple[str, ...], Check | tuple[Check, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +249,8 @@ class Claim:
     """paper and theorem, or "ours: derivation" """
     instances: SearchStrategy[Any]
     conclusion: Callable[[Any], Conclusion]
+    stated: Grade | None = None
+    """how the statement stands to that of its source; "ours" where the source begins with it, else not graded"""
     kind: Kind = "bound"
     promised: Verdict | None = None
     """the verdict the ledger must come to; None where any but REFUTED and UNKNOWN will do"""
@@ -227,7 +260,8 @@ class Claim:
     extremal: Mapping[str, SearchStrategy[Any]] = field(default_factory=dict)
     """part -> instances that attain its bound"""
     controls: tuple[Control, ...] = ()
-    proofs: tuple[Check, ...] = ()
+    proofs: Proofs | tuple[Check, ...] = ()
+    """part, or several, of the conclusion -> what shows it together; of a conclusion without names a tuple will do"""
     mutants: tuple[Mutant, ...] = ()
     witness: str = ""
     """of a vacuous claim: where it comes nearest to binding"""
@@ -260,6 +294,22 @@ class Claim:
         trained = self.kind != "trained" or self.calibrated_on
         must(trained, f"claim {self.id}.calibrated_on", "given for a claim on trained stacks", "none", "name the seeds")
 
+    @property
+    def grade(self) -> str:
+        """How the statement stands to that of its source."""
+        return self.stated or ("ours" if self.source.startswith("ours") else "not graded")
+
+    @property
+    def checks(self) -> dict[Check, tuple[str, ...]]:
+        """Each proof, and the parts that need it."""
+        named = self.proofs if isinstance(self.proofs, Mapping) else {"": tuple(self.proofs)}
+        found: dict[Check, tuple[str, ...]] = {}
+        for key, group in named.items():
+            parts = key if isinstance(key, tuple) else (key,)
+            for check in group if isinstance(group, tuple | list) else (group,):
+                found[check] = (*found.get(check, ()), *parts)
+        return found
+
     def _check_kinds(self) -> None:
         """Refuse fields of another kind than theirs, before anything is drawn."""
         where = f"claim {self.id}"
@@ -267,6 +317,8 @@ class Claim:
             value = getattr(self, name)
             must(isinstance(value, str), f"{where}.{name}", "a text", repr(value), "put it into quotes")
         must(self.kind in get_args(Kind), f"{where}.kind", f"one of {get_args(Kind)}", repr(self.kind), "choose one")
+        stated = self.stated is None or self.stated in get_args(Grade)
+        must(stated, f"{where}.stated", f"one of {get_args(Grade)}, or None", repr(self.stated), "choose one")
         verdicts = [verdict.value for verdict in Verdict]
         promised = self.promised is None or self.promised in verdicts
         must(promised, f"{where}.promised", f"one of {verdicts}, or None", repr(self.promised), "choose one")
@@ -274,13 +326,17 @@ class Claim:
         for name, kind, advice in (
             ("hypotheses", Hypothesis, "write Hypothesis(name, deviation), or put it into the statement"),
             ("controls", Control, "write Control(hypothesis, instances)"),
-            ("proofs", Check, "make it by an engine, such as smt.implies()"),
             ("mutants", Mutant, "write Mutant(name, of, by)"),
         ):
             values = getattr(self, name)
             must(isinstance(values, tuple | list), f"{where}.{name}", "a tuple", repr(values), advice)
             for value in values:
                 must(isinstance(value, kind), f"{where}.{name}", f"of {kind.__name__} objects", repr(value), advice)
+        groups = self.proofs.values() if isinstance(self.proofs, Mapping) else (self.proofs,)
+        for group in groups:
+            for check in group if isinstance(group, tuple | list) else (group,):
+                advice = "make it by an engine, such as smt.implies()"
+                must(isinstance(check, Check), f"{where}.proofs", "of Check objects", repr(check), advice)
         named = isinstance(self.extremal, Mapping)
         must(named, f"{where}.extremal", "a dict", repr(self.extremal), "name the part that each strategy attains")
         drawn = {"instances": self.instances, **{f"extremal[{name!r}]": s for name, s in self.extremal.items()}}

@@ -10,11 +10,23 @@ from typing import Any
 from hypothesis.errors import Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 
-from proofs_check.claim import TOLERANCE, Check, Claim, Control, Finding, Mutant, Relation, Verdict, parts
+from proofs_check.claim import (
+    BESIDE,
+    LOOPS,
+    TOLERANCE,
+    Check,
+    Claim,
+    Control,
+    Finding,
+    Mutant,
+    Relation,
+    Verdict,
+    parts,
+)
 from proofs_check.engines.need import Missing
 from proofs_check.engines.sampling import Attack, attack, search, violation
 from proofs_check.shelf import area_of, title_of
-from proofs_check.trainings import Training, in_place, noted
+from proofs_check.trainings import Training, in_place, noted, watched
 
 
 @dataclass
@@ -28,15 +40,27 @@ class Entry:
     statement: str
     tex: str
     source: str
+    grade: str
+    """how the statement stands to that of its source"""
     kind: str
     hypotheses: list[str]
     promised: str | None
     verdict: str = ""
+    parts: dict[str, list[str]] = field(default_factory=dict)
+    """part of the conclusion -> scopes of the proofs that show it; none where it is sampled only"""
     scope: list[str] = field(default_factory=list)
     """what the proofs cover"""
+    sizes: str = ""
+    """whether the proofs cover all sizes"""
+    bases: list[str] = field(default_factory=list)
+    """what one trusts who believes the proofs"""
     checks: list[dict[str, Any]] = field(default_factory=list)
-    """engine, shows, scope, status, detail, seconds"""
+    """engine, shows, scope, status, detail, late, of the parts, seconds"""
     instances: int = 0
+    judged: int = 0
+    """instances of which some part said something"""
+    distinct: int = 0
+    """different ones among the instances"""
     cut: bool = False
     """time ran out before all instances were judged"""
     margin: float | None = None
@@ -59,7 +83,7 @@ class Entry:
     controls: list[dict[str, str]] = field(default_factory=list)
     """drops, note, violation"""
     mutants: list[dict[str, str]] = field(default_factory=list)
-    """name, caught by, witness"""
+    """name, what caught it first, its witness; the engine whose proof notices it"""
     problems: list[str] = field(default_factory=list)
     note: str = ""
     shown_by: str = ""
@@ -71,12 +95,34 @@ class Entry:
         bad = (Verdict.REFUTED, Verdict.UNKNOWN)
         return not self.problems and (self.verdict == self.promised if self.promised else self.verdict not in bad)
 
+    @property
+    def late(self) -> bool:
+        """It was left open for want of seconds."""
+        return self.verdict == Verdict.UNKNOWN and (self.cut or any(check["late"] for check in self.checks))
+
+    @property
+    def said(self) -> str:
+        """The verdict, with a count of the parts where only some are proved."""
+        shown = sum(map(bool, self.parts.values()))
+        return self.verdict + (f" ({shown} of {len(self.parts)})" if self.verdict == Verdict.PROVED_IN_PART else "")
+
+    @property
+    def sampled(self) -> list[str]:
+        """Parts that no proof shows."""
+        return [name for name, scopes in self.parts.items() if not scopes]
+
     def to_json(self) -> dict[str, Any]:
         """Plain values; instance by instance ratios are left out, infinities are text."""
-        plain = asdict(self) | {"ok": self.ok}
+        plain = asdict(self) | {"ok": self.ok, "said": self.said}
         del plain["ratios"]
         plain["margin"] = str(self.margin) if self.margin is not None and math.isinf(self.margin) else self.margin
         return plain
+
+
+def exit_code(entries: list[Entry]) -> int:
+    """0 where every verdict is good; 3 where all that is not was left open for want of seconds; else 1."""
+    bad = [entry for entry in entries if not entry.ok]
+    return 0 if not bad else 3 if all(entry.late for entry in bad) else 1
 
 
 def judge(claim: Claim, *, examples: int = 300, seconds: float = 30.0, seed: int = 0) -> Entry:
@@ -96,6 +142,7 @@ def judge(claim: Claim, *, examples: int = 300, seconds: float = 30.0, seed: int
         statement=claim.statement,
         tex=claim.tex,
         source=claim.source,
+        grade=claim.grade,
         kind=claim.kind,
         hypotheses=[h.name for h in claim.hypotheses],
         promised=claim.promised,
@@ -103,7 +150,7 @@ def judge(claim: Claim, *, examples: int = 300, seconds: float = 30.0, seed: int
         shown_by=claim.shown_by,
         calibrated_on=list(claim.calibrated_on),
     )
-    findings = [_prove(entry, check, seconds) for check in claim.proofs]
+    proofs = {check: _prove(entry, check, claim, seconds) for check in claim.checks}
     found, few = Attack(), max(examples // 4, 10)
     with _reported(entry, "drawing instances"), noted() as trainings:
         found = attack(claim, examples, seed, seconds)
@@ -117,32 +164,66 @@ def judge(claim: Claim, *, examples: int = 300, seconds: float = 30.0, seed: int
         _break(entry, claim, control, few, seed, seconds)
     for mutant in claim.mutants:
         by, witness = _catch(claim, mutant, max(examples // 3, 10), min(seconds, 10.0), seed)
-        entry.mutants.append({"name": mutant.name, "caught by": by, "witness": witness})
+        proof, shown = _notice(mutant, [check for check, (_, called) in proofs.items() if mutant.of in called], seconds)
+        by, witness = (by, witness) if by else (proof, shown)
+        entry.mutants.append({"name": mutant.name, "caught by": by, "witness": witness, "proof": proof})
         if not by:
             entry.problems.append(f"mutant {mutant.name!r} is caught by no check")
-    entry.verdict = _verdict(claim, findings, found)
+    _tie(entry, claim, found)
+    entry.verdict = _verdict(entry, claim, found)
     if entry.verdict == Verdict.VACUOUS:
         entry.witness = f"{claim.witness}; {_first(next(iter(claim.extremal.values())), seed)}"
-    if entry.verdict in (Verdict.PROVED, Verdict.VACUOUS):
-        entry.scope = list(dict.fromkeys(check.scope for check in claim.proofs))
+    if entry.verdict in (Verdict.PROVED, Verdict.PROVED_IN_PART, Verdict.VACUOUS):
+        entry.scope = list(dict.fromkeys(check.scope for check in claim.checks))
+    else:
+        entry.sizes, entry.bases = "", []
     entry.seconds = time.perf_counter() - start
     return entry
 
 
-def _verdict(claim: Claim, findings: list[Finding], found: Attack) -> Verdict:
-    """Worst first: a witness, then whatever leaves the claim open, then how it is known.
+def _tie(entry: Entry, claim: Claim, found: Attack) -> None:
+    """Note which parts of the conclusion the proofs show, and over which sizes."""
+    needs: dict[str, list[Check]] = {name: [] for name in found.parts}
+    loops: list[Check] = []
+    for check, names in claim.checks.items():
+        for name in names:
+            (loops if name == LOOPS else needs.get(name, [])).append(check)
+    entry.parts = {name: list(dict.fromkeys(check.scope for check in needed)) for name, needed in needs.items()}
+    unknown = {name for names in claim.checks.values() for name in names} - {*found.parts, LOOPS, BESIDE}
+    if unknown and found.parts and not found.witness:
+        entry.problems.append(f"proofs of {sorted(unknown)}, which are no parts of the conclusion: {[*found.parts]}")
+    shown = [needed for needed in needs.values() if needed]
+    checks = dict.fromkeys(check for needed in (*shown, loops) for check in needed)
+    entry.bases = list(dict.fromkeys(check.base for check in checks))
+    whole = sum(all(check.for_all_sizes for check in needed) for needed in shown)
+    entry.sizes = "for all sizes" if whole == len(shown) else f"for all sizes {whole} of {len(shown)}"
+    entry.sizes = "" if not shown else "sizes up to" if not whole else entry.sizes
+    if whole and not all(check.for_all_sizes for check in loops):
+        entry.sizes += f"; shipped loops: {'; '.join(check.scope for check in loops)}"
 
-    What rests on sampling alone is open where the sample asked for was cut short: how much of it a machine judges in
-    time is no verdict.
+
+def _verdict(entry: Entry, claim: Claim, found: Attack) -> Verdict:
+    """Worst first: a witness, then whatever leaves the claim open, then how much of it is known, and how.
+
+    A claim is open where the sample asked for was cut short: how much of it a machine judges in time is no verdict. So
+    is one whose proofs nothing ties to its conclusion: they might be of anything.
     """
-    status = {finding.status for finding in findings}
+    status = {check["status"] for check in entry.checks}
     if "refuted" in status or found.witness:
         return Verdict.REFUTED
-    if "undecided" in status or found.problem or not found.judged:
+    if "undecided" in status or found.problem or not found.judged or found.cut:
         return Verdict.UNKNOWN
-    if not findings:
-        return Verdict.UNKNOWN if found.cut else Verdict.SUPPORTED
-    return Verdict.VACUOUS if claim.kind == "vacuous" else Verdict.PROVED
+    own = any(check.decides is claim.conclusion for check in claim.checks)
+    if claim.checks and not own and not claim.mutants:
+        entry.witness = "nothing ties its proofs to its conclusion: give it a mutant that they notice"
+        return Verdict.UNKNOWN
+    if not claim.checks or not (own or any(mutant["proof"] for mutant in entry.mutants)):
+        return Verdict.SUPPORTED
+    if claim.kind == "vacuous":
+        return Verdict.VACUOUS
+    if not entry.sampled:
+        return Verdict.PROVED
+    return Verdict.PROVED_IN_PART if any(entry.parts.values()) else Verdict.SUPPORTED
 
 
 @contextmanager
@@ -178,24 +259,28 @@ def _first(strategy: SearchStrategy[Any], seed: int) -> str:
     return drawn[0] if drawn else ""
 
 
-def _prove(entry: Entry, check: Check, seconds: float) -> Finding:
-    start = time.perf_counter()
+def _prove(entry: Entry, check: Check, claim: Claim, seconds: float) -> tuple[Finding, set[Any]]:
+    """A check's finding, and which of the functions that mutants replace it called."""
+    start, called = time.perf_counter(), set()
     try:
-        finding = check.run(seconds)
+        with watched(claim.mutants) as called:
+            finding = check.run(seconds)
     except Missing as missing:
         finding = Finding("undecided", str(missing))
     except (Exception, SystemExit) as error:  # any error of a stranger's code is the finding
         finding = Finding("undecided", f"{type(error).__name__}: {error}")
         entry.problems.append(f"proof {check.shows!r} raises {finding.detail}")
     row = {"engine": check.engine, "shows": check.shows, "scope": check.scope, **asdict(finding)}
+    row["of"] = [name for name in claim.checks[check] if name]
     entry.checks.append(row | {"seconds": time.perf_counter() - start})
     if finding.status != "proved":
         entry.witness = entry.witness or f"{check.engine}: {check.shows}: {finding.detail}"
-    return finding
+    return finding, called
 
 
 def _record(entry: Entry, claim: Claim, found: Attack, trainings: list[Training]) -> None:
-    entry.instances, entry.cut = found.instances, found.cut
+    entry.instances, entry.judged, entry.distinct = found.instances, found.judged, len(found.seen)
+    entry.cut = found.cut
     entry.margin = found.margin if found.margin < math.inf else None
     entry.tightness = {name: _inverse(score) for name, score in found.tightness.items()}
     entry.ratios, entry.void = found.ratios, found.void
@@ -211,7 +296,7 @@ def _record(entry: Entry, claim: Claim, found: Attack, trainings: list[Training]
     elif found.instances and not found.judged and not found.witness:
         why = "; ".join(dict.fromkeys(found.void.values()))
         entry.problems.append(f"the conclusion says nothing of any of {found.instances} instances: {why}")
-    if found.cut and not claim.proofs:
+    if found.cut:
         cut = f"cut short after {found.instances} instance{'s' * (found.instances > 1)}, before all were judged"
         entry.witness = entry.witness or f"{cut}: raise --seconds"
 
@@ -250,8 +335,14 @@ def _catch(claim: Claim, mutant: Mutant, examples: int, seconds: float, seed: in
             _, short = _attained(claim, 10, seed, seconds)
             if short:
                 return "extremal", short
-        for check in claim.proofs:
-            with suppress(Exception, SystemExit):
+    return "", ""
+
+
+def _notice(mutant: Mutant, checks: list[Check], seconds: float) -> tuple[str, str]:
+    """The engine of a proof that refutes what the mutant makes of it, and its witness."""
+    with in_place(mutant):
+        for check in checks:
+            with suppress(Exception, SystemExit):  # a broken formula need not know every number system
                 finding = check.run(seconds)
                 if finding.status == "refuted":
                     return check.engine, finding.detail

@@ -1,8 +1,8 @@
 """Trainings that claims ask for: each done once in a process for the mutants at work, and noted for the ledger."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -72,3 +72,24 @@ def in_place(mutant: Mutant) -> Iterator[None]:
     finally:
         setattr(module, name, original)
         _MUTANTS.remove(mutant)
+
+
+@contextmanager
+def watched(mutants: Iterable[Mutant]) -> Iterator[set[Callable[..., Any]]]:
+    """Which of the functions that mutants replace are called in the block."""
+    called: set[Callable[..., Any]] = set()
+
+    def noting(of: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(of)
+        def noted(*args: Any, **named: Any) -> Any:
+            called.add(of)
+            return of(*args, **named)
+
+        return noted
+
+    with ExitStack() as stack:
+        for of in dict.fromkeys(mutant.of for mutant in mutants):
+            module = sys.modules[of.__module__]
+            stack.callback(setattr, module, of.__name__, getattr(module, of.__name__))
+            setattr(module, of.__name__, noting(of))
+        yield called

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from proofs_check.auditor.audit import audit
 from proofs_check.auditor.report import merged, print_audit
-from proofs_check.ledger import judge
+from proofs_check.ledger import exit_code, judge
 from proofs_check.report.terminal import print_ledger
 from proofs_check.shelf import claims_of_file
 from synthetic.base.console import Console, json_text
@@ -28,7 +28,8 @@ def judge_file(path: Path, console: Console, *, as_json: bool = False, **budget:
     """Judge the claims of a file and print them at length, then what is no claim in it.
 
     Returns:
-        2 where some part of the file makes no claim; else 1 if one is refuted, undecided or not as promised; else 0.
+        2 where some part of the file makes no claim; else 3 if all that is wrong is a want of seconds; else 1 if one
+        is refuted, undecided or not as promised; else 0.
     """
     found, wrong = claims_of_file(path)
     entries = []
@@ -46,7 +47,7 @@ def judge_file(path: Path, console: Console, *, as_json: bool = False, **budget:
         Console(stderr=True).print(Text.assemble(("error: ", "bold red"), visible(said)), soft_wrap=True)
     if wrong:
         return 2
-    return 0 if all(entry.ok for entry in entries) else 1
+    return exit_code(entries)
 
 
 def audit_target(target: Path, world: str | None, n: int, seed: int, console: Console, *, as_json: bool = False) -> int:

@@ -264,7 +264,7 @@ def _bisect(box: Box, value: Callable[..., Any], seconds: float) -> Finding:
         if time.monotonic() > end or pieces > _PIECES:
             here = ", ".join(f"{n} in [{float(a):.6g}, {float(b):.6g}]" for n, (a, b) in zip(names, ends, strict=True))
             last = why or (_NEAR if pieces > _PIECES else "raise --seconds or narrow the box")
-            return Finding("undecided", f"after {pieces} pieces at {here}: {last}")
+            return Finding("undecided", f"after {pieces} pieces at {here}: {last}", late=pieces <= _PIECES)
         found, why = _valued(value, {n: hull(*pair) for n, pair in zip(names, ends, strict=True)}, ops)
         if found is not None and found >= 0:
             continue

@@ -1,6 +1,7 @@
 """Hypothesis: draw instances, hunt for the worst one, shrink a violation to something a person can read."""
 
 import math
+import pickle
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -25,6 +26,10 @@ class Attack:
     instances: int = 0
     judged: int = 0
     """instances of which some part said something"""
+    seen: set[Any] = field(default_factory=set)
+    """prints of the instances, each once"""
+    parts: dict[str, None] = field(default_factory=dict)
+    """names of the conclusion's parts"""
     cut: bool = False
     """time ran out before all examples were judged, or all there are where they are few"""
     margin: float = math.inf
@@ -67,6 +72,7 @@ def attack(claim: Claim, examples: int, seed: int = 0, seconds: float = math.inf
 
     def probe(instance: Any) -> None:
         result.instances += 1
+        result.seen.add(_print(instance))
         try:
             broken = [h.name for h in claim.hypotheses if not bool(h.met(instance).all())]
             conclusion = parts(claim.conclusion(instance)) if not broken else {}
@@ -78,6 +84,7 @@ def attack(claim: Claim, examples: int, seed: int = 0, seconds: float = math.inf
         if broken:
             result.problem = f"does not meet {', '.join(broken)}: {instance}"
             raise _Found
+        result.parts |= dict.fromkeys(conclusion)
         silent = {name: part.silent if isinstance(part, Relation) else part.reason for name, part in conclusion.items()}
         for name, part in conclusion.items():
             if isinstance(part, Relation) and not silent[name]:
@@ -191,6 +198,14 @@ def _same(instance: Any, other: Any) -> bool:
         return bool(instance == other)
     except Exception:
         return False
+
+
+def _print(instance: Any) -> Any:
+    """What equal instances share."""
+    try:
+        return pickle.dumps(instance)
+    except Exception:  # of a stranger's class
+        return str(instance)
 
 
 @contextmanager

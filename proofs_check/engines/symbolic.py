@@ -115,7 +115,8 @@ def identity(shows: str, scope: str, sides: Sides, **sizes: Any) -> Check:
             with _within(seconds):
                 return _decide(partial(sides, **sizes))
         except _OutOfTime:
-            return Finding("undecided", f"no simplification in {seconds:g} s: raise --seconds or split the identity")
+            said = f"no simplification in {seconds:g} s: raise --seconds or split the identity"
+            return Finding("undecided", said, late=True)
 
     return Check("symbolic", shows, scope, run)
 

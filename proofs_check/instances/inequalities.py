@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -70,7 +71,8 @@ def inequality(
     def unmet(point: Point) -> float:
         return 0.0 if given is None else float(not all(_conditions(id, given, point, FLOAT)))
 
-    ends = ", ".join(f"{name} in [{low or '-∞'}, {high or '∞'}]" for name, (low, high) in box.items())
+    ends = "all " + ", ".join(f"{name} in [{low or '-∞'}, {high or '∞'}]" for name, (low, high) in box.items())
+    ends += "" if given is None else f", under {GIVEN}"
     draw = st.fixed_dictionaries({name: _values(*pair) for name, pair in box.items()}).map(Point)
     return Claim(
         id=id,
@@ -79,7 +81,7 @@ def inequality(
         hypotheses=() if given is None else (Hypothesis(GIVEN, unmet),),
         instances=draw if given is None else draw.filter(lambda point: not unmet(point)),
         conclusion=conclusion,
-        proofs=(_proof(id, box, left, right, given, ends + ("" if given is None else f", under {GIVEN}")),),
+        proofs=(replace(_proof(id, box, left, right, given, ends), decides=conclusion),),
         promised=promised,
     )
 

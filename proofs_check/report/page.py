@@ -12,11 +12,12 @@ from latex2mathml.converter import convert
 from matplotlib.figure import Figure
 
 from proofs_check.ledger import Entry
-from proofs_check.report.terminal import named, tightness, trained_lines
+from proofs_check.report.terminal import covers, named, tightness, trained_lines
 from synthetic.base.storage import write_text
 
 _COLOURS = {
     "PROVED": "#1a7f37",
+    "PROVED in part": "#4c7a2f",
     "SUPPORTED": "#0969da",
     "VACUOUS": "#9a6700",
     "REFUTED": "#cf222e",
@@ -50,11 +51,13 @@ def write_page(entries: list[Entry], path: Path) -> Path:
     rows = "".join(
         f'<tr><td><a href="#{escape(entry.id)}">{escape(entry.id)}</a></td><td>{escape(entry.title)}</td>'
         f"<td>{_badge(entry)}</td>"
-        f"<td>{entry.instances}</td><td>{escape(tightness(entry.tightness.values()))}</td>"
-        f"<td>{escape('; '.join(entry.scope) or 'sampled only')}</td></tr>"
+        f"<td>{entry.judged}, {entry.distinct} distinct</td><td>{escape(tightness(entry.tightness.values()))}</td>"
+        f"<td>{escape(covers(entry))}</td><td>{escape(entry.sizes)}</td><td>{escape(', '.join(entry.bases))}</td>"
+        f"<td>{escape(entry.grade)}</td></tr>"
         for entry in entries
     )
-    heads = "".join(f"<th>{head}</th>" for head in ("claim", "theorem", "verdict", "tried", "tightness", "scope"))
+    names = ("claim", "theorem", "verdict", "judged", "tightness", "proofs cover", "sizes", "trusting", "statement")
+    heads = "".join(f"<th>{head}</th>" for head in names)
     good = sum(entry.ok for entry in entries)
     text = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Ledger of claims</title>'
@@ -69,7 +72,7 @@ def write_page(entries: list[Entry], path: Path) -> Path:
 
 def _badge(entry: Entry) -> str:
     mark = "" if entry.ok else ' <b class="bad">not as promised</b>'
-    return f'<span class="verdict" style="background:{_COLOURS[entry.verdict]}">{escape(entry.verdict)}</span>{mark}'
+    return f'<span class="verdict" style="background:{_COLOURS[entry.verdict]}">{escape(entry.said)}</span>{mark}'
 
 
 def _section(entry: Entry) -> str:
@@ -79,8 +82,9 @@ def _section(entry: Entry) -> str:
         f"<p>{escape(entry.statement)}</p>",
         _formula(entry.tex) if entry.tex else "",
         f'<p class="dim">Source: {escape(entry.source)}<br>Hypotheses: {escape("; ".join(entry.hypotheses) or "none")}'
-        f"<br>Scope: {escape('; '.join(entry.scope) or 'sampled only')}<br>Tried {entry.instances} instances, least "
-        f"margin {margin}{f'<br>Shown by {escape(entry.shown_by)}' if entry.shown_by else ''}</p>",
+        f"<br>Scope: {escape(covers(entry))}<br>Tried {entry.instances} instances, {entry.distinct} distinct, judged "
+        f"{entry.judged}; least margin {margin}"
+        f"{f'<br>Shown by {escape(entry.shown_by)}' if entry.shown_by else ''}</p>",
         "".join(f'<p class="dim">{escape(line)}</p>' for line in trained_lines(entry)),
         f"<p><b>{named(entry)}:</b> <code>{escape(entry.witness)}</code></p>" if entry.witness else "",
         f'<p class="dim">{escape(entry.note)}</p>' if entry.note else "",
@@ -88,7 +92,7 @@ def _section(entry: Entry) -> str:
         _tightness_plot(entry),
         _table(entry.checks, {"engine": "proof", "shows": "shows", "scope": "scope", "status": "", "detail": ""}),
         _table(entry.controls, {"drops": "control drops", "violation": "violation", "note": ""}),
-        _table(entry.mutants, {"name": "mutant", "caught by": "caught by", "witness": "witness"}),
+        _table(entry.mutants, {"name": "mutant", "caught by": "caught by", "proof": "by proof", "witness": "witness"}),
     ]
     return "".join(pieces) + "</section>"
 

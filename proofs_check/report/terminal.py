@@ -14,43 +14,63 @@ from proofs_check.ledger import Entry
 from synthetic.base.console import Console
 from synthetic.base.terminal import visible
 
-COLOURS = {"PROVED": "green", "SUPPORTED": "cyan", "VACUOUS": "yellow", "REFUTED": "red", "UNKNOWN": "magenta"}
+COLOURS = {
+    "PROVED": "green",
+    "PROVED in part": "green",
+    "SUPPORTED": "cyan",
+    "VACUOUS": "yellow",
+    "REFUTED": "red",
+    "UNKNOWN": "magenta",
+}
 
 
 def ledger_table(entries: list[Entry]) -> Table:
     """One row a claim."""
     table = Table(
         title="ledger",
-        caption="tight: bound over the worst case found, 1 is attained; *: cut short by --seconds",
+        caption=(
+            "judged: instances of which it says something, of how many distinct ones; *: cut short by --seconds; "
+            "tight: bound over the worst case found, 1 is attained; mutants: caught, and by how many a proof is refuted"
+        ),
         box=SIMPLE,
     )
     table.add_column("claim", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    for heading in ("tried", "margin", "tight", "controls", "mutants", "s"):
+    for heading in ("judged", "margin", "tight", "controls", "mutants", "s"):
         table.add_column(heading, justify="right", no_wrap=True)
     for entry in entries:
         table.add_row(
             entry.id,
-            Text(entry.verdict + ("" if entry.ok else " ✗"), style=COLOURS[entry.verdict]),
-            f"{entry.instances}{'*' if entry.cut else ''}",
+            Text(entry.said + ("" if entry.ok else " ✗"), style=COLOURS[entry.verdict]),
+            f"{entry.judged}/{entry.distinct}{'*' if entry.cut else ''}",
             "" if entry.margin is None else f"{entry.margin:.0e}",
             tightness(entry.tightness.values()),
-            f"{sum(bool(c['violation']) for c in entry.controls)}/{len(entry.controls)}",
-            f"{sum(bool(m['caught by']) for m in entry.mutants)}/{len(entry.mutants)}",
+            f"{_count(entry.controls, 'violation')}/{len(entry.controls)}",
+            f"{_count(entry.mutants, 'caught by')}/{len(entry.mutants)}, {_count(entry.mutants, 'proof')}",
             f"{entry.seconds:.1f}",
         )
     return table
 
 
+def _count(rows: list[dict[str, str]], key: str) -> int:
+    return sum(bool(row[key]) for row in rows)
+
+
 def scope_table(entries: list[Entry]) -> Table:
     """Each claim's name, and what its proofs cover."""
     table = Table(box=SIMPLE)
-    table.add_column("claim", no_wrap=True)
-    table.add_column("what the proofs cover")
+    for heading in ("claim", "what the proofs cover", "sizes", "trusting", "statement"):
+        table.add_column(heading, no_wrap=heading == "claim")
     for entry in entries:
-        covered = "; ".join(entry.scope) or "sampled only"
-        table.add_row(entry.id, Text.assemble((visible(entry.title), "bold"), f": {visible(covered)}"))
+        covered = Text.assemble((visible(entry.title), "bold"), f": {visible(covers(entry))}")
+        table.add_row(entry.id, covered, visible(entry.sizes), ", ".join(entry.bases), entry.grade)
     return table
+
+
+def covers(entry: Entry) -> str:
+    """What the proofs cover, and which parts of the conclusion they do not."""
+    scope = "; ".join(entry.scope) or "sampled only"
+    return scope + (f"; sampled only: {', '.join(entry.sampled)}" if entry.scope and entry.sampled else "")
 
 
 def tightness(values: Iterable[float]) -> str:
@@ -84,10 +104,12 @@ def _plain(value: Any) -> str:
 
 def entry_detail(entry: Entry) -> RenderableType:
     """One claim at length: proofs, attack, controls, mutants."""
-    proofs = _rows("proof", "shows", "scope", "status", "s")
+    proofs = _rows("proof", "shows", "of", "scope", "status", "s")
     for check in entry.checks:
         status = check["status"] + (f": {check['detail']}" if check["detail"] else "")
-        proofs.add_row(check["engine"], check["shows"], check["scope"], status, f"{check['seconds']:.2f}")
+        proofs.add_row(
+            check["engine"], check["shows"], ", ".join(check["of"]), check["scope"], status, f"{check['seconds']:.2f}"
+        )
     parts = _rows("part", "bound / worst found", "bound / extremal")
     for name in dict.fromkeys([*entry.tightness, *entry.attained, *entry.void]):
         ends = (found.get(name) for found in (entry.tightness, entry.attained))
@@ -96,16 +118,21 @@ def entry_detail(entry: Entry) -> RenderableType:
     controls = _rows("control drops", "violation", "note")
     for control in entry.controls:
         controls.add_row(control["drops"], control["violation"] or "none found", control["note"])
-    mutants = _rows("mutant", "caught by", "witness")
+    mutants = _rows("mutant", "caught by", "noticed by proof", "witness")
     for mutant in entry.mutants:
-        mutants.add_row(mutant["name"], mutant["caught by"] or "NOT CAUGHT", mutant["witness"])
+        mutants.add_row(
+            mutant["name"], mutant["caught by"] or "NOT CAUGHT", mutant["proof"] or "none", mutant["witness"]
+        )
     margin = "none" if entry.margin is None else f"{entry.margin:.2g}"
     lines: list[RenderableType] = [
-        Text.assemble((visible(entry.id), "bold"), "  ", (entry.verdict, COLOURS[entry.verdict]), f"  {entry.kind}"),
+        Text.assemble((visible(entry.id), "bold"), "  ", (entry.said, COLOURS[entry.verdict]), f"  {entry.kind}"),
         entry.statement,
         Styled(f"source: {entry.source}", "dim"),
         *([Styled(f"hypotheses: {'; '.join(entry.hypotheses)}", "dim")] if entry.hypotheses else []),
-        f"tried {entry.instances} instances{', cut short by --seconds' if entry.cut else ''}, least margin {margin}",
+        f"proofs: {covers(entry)}" if entry.checks else "no proof",
+        *([f"{entry.sizes}; trusting {', '.join(entry.bases)}; statement: {entry.grade}"] if entry.bases else []),
+        f"tried {entry.instances} instances, {entry.distinct} distinct, judged {entry.judged}"
+        f"{', cut short by --seconds' if entry.cut else ''}, least margin {margin}",
     ]
     lines += [Styled(line, "dim") for line in trained_lines(entry)]
     if entry.witness:
@@ -118,7 +145,7 @@ def entry_detail(entry: Entry) -> RenderableType:
 
 def _rows(*headings: str) -> Table:
     table = Table(*headings, box=None, pad_edge=False, header_style="dim")
-    table.columns[0].no_wrap = len(headings) == 5
+    table.columns[0].no_wrap = len(headings) == 6
     return table
 
 
