@@ -19,7 +19,7 @@ from synthetic.base.flags import read_flags
 
 @dataclass(frozen=True)
 class Ledger:
-    """Judge the claims of the ledger; exit 1 where a verdict is not the promised one, 2 on bad usage, 3 for want of seconds."""
+    """Judge the claims of the ledger; exit 1 where a verdict is not as promised, 2 on bad usage, 3 out of seconds."""
 
     area: tuple[str, ...] = ()
     """areas to judge, such as afa; all where empty"""
@@ -71,7 +71,7 @@ class Audit:
 
 @dataclass(frozen=True)
 class Check:
-    """Judge the claims of a Python file: proofs, drawn instances, controls, mutants; exit 1 if one is refuted or open, 3 if it is for want of seconds."""
+    """Judge the claims of a Python file: proofs, instances, controls, mutants; exit 1 if one is refuted or open, 3 out of seconds."""
 
     file: tyro.conf.Positional[Path]
     """Python file that makes a Claim, or an inequality(...)"""

@@ -56,10 +56,12 @@ CLAIM = Claim(
         Control(LINEAR.name, designs(law="normal", curved=0.5), "u with ν²: E[ν² | h] is not in the formula"),
         Control(NORMAL.name, designs(law="skewed"), "skewed a: E[ν | h] is not linear"),
     ),
-    proofs=(
-        symbolic.identity("E[ν | h], and the bias", "n = q = 2, all M, N, A, β", _conditional),
-        symbolic.identity("one latent", "n = q = 1", _one),
-    ),
+    proofs={
+        "naive − truth": (
+            symbolic.identity("E[ν | h], and the bias", "n = q = 2, all M, N, A, β", _conditional),
+            symbolic.identity("one latent", "n = q = 1", _one),
+        )
+    },
     mutants=(
         edited("without the noise's share", theory.naive_bias, lambda f: lambda b, n, m, s, a: f(b, n, m, s, a) * 0.5),
         edited("M A Mᵀ for N", theory.naive_bias, lambda f: lambda b, n, m, s, a: f(b, s, m, n, a)),

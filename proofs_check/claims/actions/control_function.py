@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, equal
+from proofs_check.claim import BESIDE, Claim, Control, Mutant, Part, Verdict, equal
 from proofs_check.claims.actions import design_cases as intervention_designs
 from proofs_check.claims.actions.design_cases import AFFINE, CONTROLLED, DEFAULT, INVERTIBLE, Design, designs
 from proofs_check.engines import smt, symbolic
@@ -97,11 +97,15 @@ CLAIM = Claim(
         Control(INVERTIBLE.name, st.just(SINGULAR), "H of rank 1 forgets a latent"),
         Control(CONTROLLED.name, designs(controlled=False), "y ~ f(φ) alone: R-5"),
     ),
-    proofs=(
-        symbolic.identity("the formula, from W = HM, V = H(ν − mean ν)", "n = q = 1, all quadratic l, any u", _formula),
-        symbolic.identity("what is left open cancels", "n = 2, q = 1, quadratics", _open),
-        smt.implies("f is unique up to a constant", "n = q = 1, quadratics", _unique),
-    ),
+    proofs={
+        "E[y | do(a*)]": (
+            symbolic.identity(
+                "the formula, from W = HM, V = H(ν − mean ν)", "n = q = 1, all quadratic l, any u", _formula
+            ),
+            symbolic.identity("what is left open cancels", "n = 2, q = 1, quadratics", _open),
+        ),
+        BESIDE: smt.implies("f is unique up to a constant", "n = q = 1, quadratics", _unique),
+    },
     mutants=(
         Mutant(
             "products left out", shipped.monomials, lambda z, degree: torch.cat([z**k for k in range(1, degree + 1)], 1)

@@ -81,12 +81,14 @@ CLAIM = Claim(
         Control(NORMAL.name, smoothings(law="uniform", least=4), "uniform of the same variance: from degree 4 on"),
         Control(COVARIANCE.name, smoothings(factor=2**0.5, least=2), "twice the variance"),
     ),
-    proofs=(
-        symbolic.identity("moments by integration", "E ν^j, j ≤ 8", _moments),
-        symbolic.identity("one latent: the mean by moments", "D ≤ 8", _one),
-        symbolic.identity("two latents, correlated", "n = 2, D ≤ 5", _two),
-        symbolic.identity("undone by −S", "n = 2, D ≤ 5", _undone),
-    ),
+    proofs={
+        "E κ(m + ν)": (
+            symbolic.identity("moments by integration", "E ν^j, j ≤ 8", _moments),
+            symbolic.identity("one latent: the mean by moments", "D ≤ 8", _one),
+            symbolic.identity("two latents, correlated", "n = 2, D ≤ 5", _two),
+        ),
+        "−S undoes it": symbolic.identity("undone by −S", "n = 2, D ≤ 5", _undone),
+    },
     mutants=(
         edited(
             "without the half",

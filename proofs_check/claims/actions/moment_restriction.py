@@ -6,7 +6,7 @@ import sympy
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.actions.cases import Noise
 from proofs_check.claims.actions.encoder_cases import Encoder, Sample, samples
 from proofs_check.engines import balls, symbolic
@@ -130,14 +130,18 @@ CLAIM = Claim(
         Control(KERNEL.name, _curves(kernel="linear"), "k = aa′: 0 for a² − 1/3, and for every even residual"),
         Control(SPREAD.name, _curves(ends=True), "two actions: 0 for every κ"),
     ),
-    proofs=(
-        symbolic.identity("k is an inner product, the statistic a square", "all s; N = 3, n = 2", _kernel),
-        symbolic.identity("the statistic of two points", "all r, a and s", _two_points),
-        symbolic.identity("c²M⁴Q_s by integration", "all c, M, s, ν", _curved),
-        balls.positive(
-            "Q_s > 0", "s in [1/5, 3/2]", {"s": ("1/5", "3/2")}, lambda s, ops: theory.curved_mmr(1, 1, s, ops=ops)
+    proofs={
+        "at least 0": symbolic.identity(
+            "k is an inner product, the statistic a square", "all s; N = 3, n = 2", _kernel
         ),
-    ),
+        BESIDE: (
+            symbolic.identity("the statistic of two points", "all r, a and s", _two_points),
+            balls.positive(
+                "Q_s > 0", "s in [1/5, 3/2]", {"s": ("1/5", "3/2")}, lambda s, ops: theory.curved_mmr(1, 1, s, ops=ops)
+            ),
+        ),
+        "closed form": symbolic.identity("c²M⁴Q_s by integration", "all c, M, s, ν", _curved),
+    },
     mutants=(
         Mutant("without i = j", theory.mmr, _lonely),
         Mutant("k at the distance, unsquared", restriction.mmr, _flat),

@@ -133,10 +133,10 @@ CLAIM = Claim(
             "two linear effects that differ within: a quadratic in a is right for both",
         ),
     ),
-    proofs=(
-        smt.implies("half the distance, whatever is predicted", "all reals", _halfway),
-        smt.implies("the effects agree just on [−1, 1]", "all a and slopes", _apart),
-    ),
+    proofs={
+        "larger error": smt.implies("half the distance, whatever is predicted", "all reals", _halfway),
+        "E[y | do(a)] there": smt.implies("the effects agree just on [−1, 1]", "all a and slopes", _apart),
+    },
     mutants=(
         Mutant("all of the distance", theory.blind_error, lambda a, b, *, ops=None: abs(a - b)),
         Mutant("from 0 on", theory.continued, lambda a, slope, *, ops=None: a * slope),

@@ -6,7 +6,7 @@ import sympy
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.actions import atom_cases as intervention_atoms
 from proofs_check.claims.actions.atom_cases import Atom
 from proofs_check.engines import smt, symbolic
@@ -93,11 +93,13 @@ CLAIM = Claim(
         Control(BOUNDED.name, _atoms(reach=2.0), "actions in [−2, 2]: on all of R no bounded δ is left"),
         Control(SMALL.name, _atoms(share=2.0), "a larger e: κ falls somewhere"),
     ),
-    proofs=(
-        symbolic.identity("K, normal smoothing on [−1, 1], is ≥ 0", "all s", _square),
-        smt.implies("p + (1 − p)K takes only 0 to 0", "all p in (0, 1)", _operator),
-        symbolic.identity("the characteristic function, ≥ p", "all p, s, w", _gain),
-    ),
+    proofs={
+        BESIDE: (
+            symbolic.identity("K, normal smoothing on [−1, 1], is ≥ 0", "all s", _square),
+            smt.implies("p + (1 − p)K takes only 0 to 0", "all p in (0, 1)", _operator),
+        ),
+        "no zeros": symbolic.identity("the characteristic function, ≥ p", "all p, s, w", _gain),
+    },
     mutants=(
         Mutant("first order", intervention_atoms.solved, _first_order),
         Mutant("no atom", theory.atom_gain, lambda w, p, s, *, ops=None: (1 - p) * math.exp(-w * w * s * s / 2)),

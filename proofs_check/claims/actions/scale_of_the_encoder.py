@@ -113,11 +113,13 @@ CLAIM = Claim(
         Control(ONE.name, _scaled(uneven=True), "a factor of its own for each latent: whiten the codes"),
         Control(NORMAL.name, _scaled(law="uniform"), "uniform ν: another Var(h²)"),
     ),
-    proofs=(
-        symbolic.identity("residuals, MMR and its ratio", "N = 3, n = 2, all c > 0 and s", _scaling),
-        symbolic.identity("the affine fit", "N = 4", _affine_fit),
-        symbolic.identity("share beyond affine maps", "all M, c, v, s", _curvature),
-    ),
+    proofs={
+        ("MMR(cφ) = c² MMR(φ)", "relative MMR"): (
+            symbolic.identity("residuals, MMR and its ratio", "N = 3, n = 2, all c > 0 and s", _scaling),
+            symbolic.identity("the affine fit", "N = 4", _affine_fit),
+        ),
+        "share beyond affine": symbolic.identity("share beyond affine maps", "all M, c, v, s", _curvature),
+    },
     mutants=(
         Mutant("over the squared trace", theory.relative_mmr, lambda z, r, a, s, *, ops=None: _squared(z, r, a, s)),
         Mutant("plain MMR", restriction.relative_mmr, _plain),

@@ -133,11 +133,13 @@ CLAIM = Claim(
         Control(ZERO.name, _sines(off=0.5), "between the zeros"),
         Control(SMALL.name, _sines(large=2.0), "a larger sine: κ folds"),
     ),
-    proofs=(
-        symbolic.identity("gains of the uniform and the normal law", "all w, b, s > 0; five zeros", _gains),
-        symbolic.identity("share beyond affine maps", "all w = kπ, all e", _share),
-        smt.implies("κ increases", "all e, w > 0 with ew < 1", _increasing),
-    ),
+    proofs={
+        ("E[κ | a] = a", "by the gain"): symbolic.identity(
+            "gains of the uniform and the normal law", "all w, b, s > 0; five zeros", _gains
+        ),
+        "not affine": symbolic.identity("share beyond affine maps", "all w = kπ, all e", _share),
+        "κ increases": smt.implies("κ increases", "all e, w > 0 with ew < 1", _increasing),
+    },
     mutants=(
         Mutant("cosine", theory.uniform_gain, lambda w, b, *, sine=None: math.cos(w * b) / (w * b)),
         Mutant("sin(w)", theory.uniform_gain, lambda w, b, *, sine=math.sin: sine(w * b)),

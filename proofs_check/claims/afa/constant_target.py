@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
+from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
 from proofs_check.engines import balls, symbolic
 from proofs_check.instances.draw import numbers, rows_of
 from workbench.theory import top_afa
@@ -74,12 +74,14 @@ CLAIM = Claim(
     instances=_cases(),
     conclusion=_conclusion,
     controls=(Control(UNBIASED.name, _cases(biased=True), "the biased one: √d"),),
-    proofs=(
-        symbolic.identity(
+    proofs={
+        "norm": symbolic.identity(
             "|x̃|² against the formula's square", "d = 2..5; for all d by the definition of s", _standardise
         ),
-        balls.positive("at GPT-2's d = 768 within 1/100 of √767", "s in [1/10, 10]", {"sd": ("1/10", "10")}, _gpt2),
-    ),
+        BESIDE: balls.positive(
+            "at GPT-2's d = 768 within 1/100 of √767", "s in [1/10, 10]", {"sd": ("1/10", "10")}, _gpt2
+        ),
+    },
     mutants=(
         Mutant(
             "√d",

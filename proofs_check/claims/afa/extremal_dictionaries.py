@@ -1,9 +1,9 @@
 """AFA-6: the best constants known only coherence and sparsity, and the dictionaries that reach them."""
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most
+from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, at_most
 from proofs_check.engines import symbolic
 from proofs_check.instances.draw import cones, mixtures
-from proofs_check.instances.inductions import K_FORM, L1_FORM
+from proofs_check.instances.inductions import K_FORM, L1_FORM, UNROLL
 from proofs_check.instances.mixture import EXACT, NONZERO, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import orthonormal_with_rest, silent, twice_the_identity
 from workbench.tensors import TENSOR
@@ -73,13 +73,16 @@ CLAIM = Claim(
         Control("exact: x = hV", orthonormal_with_rest(), "V = I, x = h + ρ"),
         Control(NONZERO.name, silent(), "h = 0: the ratio is 0/0, and 0 is below every positive infimum"),
     ),
-    proofs=(
-        *L1_FORM,
-        *K_FORM,
-        symbolic.identity("the cone attains the l1 form and the supremum", "k = 2, 3, 4, 6; all μ", _cone),
-        symbolic.identity("opposed rows attain the infimum", "k = 2, 3, 4, 6; all μ ≤ 1/(k − 1)", _opposed),
-        symbolic.identity("eigenvalues 1 + (k − 1)g and 1 − g of both", "k = 2, 3, 4, 6; all g", _realised),
-    ),
+    proofs={
+        LOOPS: UNROLL,
+        ("supremum", "infimum"): (
+            *L1_FORM,
+            *K_FORM,
+            symbolic.identity("eigenvalues 1 + (k − 1)g and 1 − g of both", "k = 2, 3, 4, 6; all g", _realised),
+        ),
+        "supremum": symbolic.identity("the cone attains the l1 form and the supremum", "k = 2, 3, 4, 6; all μ", _cone),
+        "infimum": symbolic.identity("opposed rows attain the infimum", "k = 2, 3, 4, 6; all μ ≤ 1/(k − 1)", _opposed),
+    },
     mutants=(
         Mutant("k in place of k − 1", coherence.energy_range, lambda mu, k, *, ops: (0, 1 + mu * k)),
         Mutant(

@@ -88,10 +88,14 @@ CLAIM = Claim(
     instances=_cases(True),
     conclusion=_conclusion,
     controls=(Control(SYMMETRIC.name, _cases(False), "entries on [0, a]"),),
-    proofs=(
-        smt.implies("relu(z)² + relu(−z)² = z²: symmetry halves the square", "all z", _halves),
-        symbolic.identity("E(xw)² by integration, and the value at √(6/m)", "d = 1..3; a square of a sum", _moments),
-    ),
+    proofs={
+        ("mean", "|x|² at √(6/m)"): (
+            smt.implies("relu(z)² + relu(−z)² = z²: symmetry halves the square", "all z", _halves),
+            symbolic.identity(
+                "E(xw)² by integration, and the value at √(6/m)", "d = 1..3; a square of a sum", _moments
+            ),
+        )
+    },
     mutants=(
         Mutant("without the half", top_afa.initial_energy, lambda x2, m, a: m * a * a / 3 * x2),
         Mutant("Gaussian variance", top_afa.initial_energy, lambda x2, m, a: m * a * a / 2 * x2),

@@ -74,10 +74,14 @@ CLAIM = Claim(
         Control("exact: x = hV", orthonormal_with_rest(), "an orthonormal dictionary with a residual: μ = 0 < LBO"),
         Control("unit rows", twice_the_identity(), "V = 2I"),
     ),
-    proofs=(
-        smt.implies("the chain, from |q| ≤ μ(L² − N) and L² ≤ kN (AFA-3)", "all k ≥ 2, m ≥ k", _chain),
-        symbolic.identity("invariance to scale; padding; symmetry of the log form", "all sizes", _invariances),
-    ),
+    proofs={
+        ("dense ≤ k", "k ≤ 1", "1 ≤ μ"): smt.implies(
+            "the chain, from |q| ≤ μ(L² − N) and L² ≤ kN (AFA-3)", "all k ≥ 2, m ≥ k", _chain
+        ),
+        "dead rows shrink it": symbolic.identity(
+            "invariance to scale; padding; symmetry of the log form", "all sizes", _invariances
+        ),
+    },
     mutants=(
         Mutant("k for k − 1", afa.lbo_k, lambda x2, f2, k, *, ops: ops.abs(x2 / f2 - 1) / k),
         Mutant("m − 2 for m − 1", afa.lbo_dense, lambda x2, f2, m, *, ops: ops.abs(x2 / f2 - 1) / (m - 2)),

@@ -85,10 +85,10 @@ CLAIM = Claim(
         Control(WITHIN.name, _cases(inside=False), "saturated, where the layer is a plain ReLU, or τ below C_1"),
         Control(BESIDE.name, _replaced(), "all latents active: the sentinel takes the place of C_m"),
     ),
-    proofs=(
-        smt.implies("half gap and reverse triangle inequality", "all d, m", _bound),
-        symbolic.identity("the gradient, by differentiation", "k = 1..3", _gradient),
-    ),
+    proofs={
+        "||f| − |x||": smt.implies("half gap and reverse triangle inequality", "all d, m", _bound),
+        "gradient radial": symbolic.identity("the gradient, by differentiation", "k = 1..3", _gradient),
+    },
     mutants=(
         Mutant("without the bias", top_afa.norm_loss_bound, lambda below, above, b: (above - below) / 2),
         Mutant("without the gap", top_afa.norm_loss_bound, lambda below, above, b: b),

@@ -1,9 +1,9 @@
 """AFA-2: the published bound, |x|² / (1 + c) <= |h|² <= |x|² / (1 - c) with c = eps (n - 1)."""
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, Void, at_most
+from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, Void, at_most
 from proofs_check.engines import smt
 from proofs_check.instances.draw import mixtures
-from proofs_check.instances.inductions import K_FORM, L1_FORM
+from proofs_check.instances.inductions import K_FORM, L1_FORM, UNROLL
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import (
     one_oblique,
@@ -79,13 +79,15 @@ CLAIM = Claim(
         Control("exact: x = hV", orthonormal_with_rest(), "V = I, x = h + ρ; repair: AFA-11"),
         Control("exact: x = hV", orthonormal_with_bias(), "V = I, x = h + b; repair: b/|b| as one more row"),
     ),
-    proofs=(
-        *L1_FORM,
-        *K_FORM,
-        smt.implies("the gap gives both sides", "all n, ε with c < 1", _sides),
-        smt.implies("the sides give the slopes", "all c < 1", _slopes),
-        smt.implies("the slopes give the norms", "all c < 1", _norms),
-    ),
+    proofs={
+        LOOPS: UNROLL,
+        ("gap", "lower side", "upper side", "norms"): (*L1_FORM, *K_FORM),
+        ("lower side", "upper side", "norms"): smt.implies("the gap gives both sides", "all n, ε with c < 1", _sides),
+        "norms": (
+            smt.implies("the sides give the slopes", "all c < 1", _slopes),
+            smt.implies("the slopes give the norms", "all c < 1", _norms),
+        ),
+    },
     mutants=(
         Mutant("n − 2 in place of n − 1", coherence.norm_gap, lambda h2, mu, k: mu * (k - 2) * h2),
         Mutant("half the gap", coherence.norm_gap, lambda h2, mu, k: mu * (k - 1) * h2 / 2),

@@ -93,12 +93,14 @@ CLAIM = Claim(
     controls=(
         Control(UNIFORM.name, _cases(st.just(S.CommonMean(0.5))), "rows that share a direction: mean 1/2 per pair"),
     ),
-    proofs=(
-        symbolic.identity("E[v_1] = 0 and E[v_1²] = 1/d by integration", "moments: d = 2..6 and 8", _moment),
-        symbolic.identity(
+    proofs={
+        ("mean 0", "variance", "variance ≤ 2/d"): symbolic.identity(
+            "E[v_1] = 0 and E[v_1²] = 1/d by integration", "moments: d = 2..6 and 8", _moment
+        ),
+        ("variance", "variance ≤ 2/d"): symbolic.identity(
             "E[q²] from the moments of the products", "variance: k = 2..4, all d, given the moments", _expansion
         ),
-    ),
+    },
     mutants=(
         Mutant("1/d for 2/d", average_case.random_directions_variance, lambda h2, h4, d: (1 - h4 / (h2 * h2)) / d),
         Mutant("without the fourth moment", average_case.random_directions_variance, lambda h2, h4, d: 2 / d),

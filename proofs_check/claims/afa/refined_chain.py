@@ -2,10 +2,10 @@
 
 import torch
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most
+from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, at_most
 from proofs_check.engines import smt
 from proofs_check.instances.draw import cones, mixtures
-from proofs_check.instances.inductions import K_FORM, L1_FORM
+from proofs_check.instances.inductions import K_FORM, L1_FORM, UNROLL
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import orthonormal_with_rest, twice_the_identity
 from workbench.tensors import TENSOR
@@ -79,15 +79,20 @@ CLAIM = Claim(
         Control("unit rows", twice_the_identity(), "V = 2I; repair: h_i → h_i |v_i|"),
         Control("exact: x = hV", orthonormal_with_rest(), "V = I, x = h + ρ; repair: AFA-11"),
     ),
-    proofs=(
-        *L1_FORM,
-        *K_FORM,
-        smt.implies("Gershgorin pair by pair", "all k: sum over pairs", _gershgorin_pair),
-        *(smt.implies("row sums ≤ babel ≤ μ(k − 1)", "babel: k = 2..4", _largest_sum, k=k) for k in (2, 3, 4)),
-        smt.implies(
+    proofs={
+        LOOPS: UNROLL,
+        ("μ(L² − N)", "μ(k − 1)N", "ε(n − 1)N", "best of L and λ"): L1_FORM,
+        ("μ(k − 1)N", "ε(n − 1)N", "order: L ≤ k", "order: k ≤ n"): K_FORM,
+        ("Gershgorin", "order: λ ≤ Gershgorin"): smt.implies(
+            "Gershgorin pair by pair", "all k: sum over pairs", _gershgorin_pair
+        ),
+        "order: Gershgorin ≤ k": (
+            *(smt.implies("row sums ≤ babel ≤ μ(k − 1)", "babel: k = 2..4", _largest_sum, k=k) for k in (2, 3, 4)),
+        ),
+        ("λ_max N", "−λ_min N", "best of L and λ"): smt.implies(
             "Rayleigh's quotient lies between the extreme eigenvalues", "all k: each eigendirection", _spectral
         ),
-    ),
+    },
     mutants=(
         Mutant("k − 2 in place of k − 1", coherence.norm_gap, lambda h2, mu, k: mu * (k - 2) * h2),
         Mutant("k in place of k − 1 (true, not attained)", coherence.norm_gap, lambda h2, mu, k: mu * k * h2),

@@ -2,10 +2,10 @@
 
 import torch
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, at_most, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import cones, with_rest
-from proofs_check.instances.inductions import L1_FORM
+from proofs_check.instances.inductions import L1_FORM, UNROLL
 from proofs_check.instances.mixture import UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import twice_the_identity
 from workbench.tensors import TENSOR
@@ -61,11 +61,16 @@ CLAIM = Claim(
     conclusion=_conclusion,
     extremal={"corrected bound": cones(), "certified LBO ≤ μ": cones()},
     controls=(Control("unit rows", twice_the_identity(), "V = 2I"),),
-    proofs=(
-        *L1_FORM,
-        symbolic.identity("expansion of |x̂ + ρ|²", "d = 1..3; coordinate by coordinate", _expand),
-        smt.implies("the corrected bound and the certified LBO, from |q| ≤ μ(L² − N)", "all k ≥ 2", _bound),
-    ),
+    proofs={
+        LOOPS: UNROLL,
+        ("corrected bound", "certified LBO ≤ μ"): (
+            *L1_FORM,
+            smt.implies("the corrected bound and the certified LBO, from |q| ≤ μ(L² − N)", "all k ≥ 2", _bound),
+        ),
+        ("decomposition", "corrected bound"): symbolic.identity(
+            "expansion of |x̂ + ρ|²", "d = 1..3; coordinate by coordinate", _expand
+        ),
+    },
     mutants=(
         Mutant("without shrinkage", afa.mismatch, lambda q, rho, cross: q + rho),
         Mutant("half the shrinkage", afa.mismatch, lambda q, rho, cross: q + rho + cross / 2),

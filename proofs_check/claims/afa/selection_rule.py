@@ -134,15 +134,17 @@ CLAIM = Claim(
         Control(WITHIN.name, _staircases(inside=False), "τ below C_1 or above C_m: the miss has no bound"),
         Control(BESIDE.name, _staircases(sentinel=True), "the sentinel takes the place of C_m itself"),
     ),
-    proofs=(
-        *(
-            smt.implies("no fewer for a larger target, shipped loop", f"monotone: {k} prefixes", _monotone, count=k)
-            for k in (2, 3, 4)
+    proofs={
+        "monotone in τ": (
+            *(
+                smt.implies("no fewer for a larger target, shipped loop", f"monotone: {k} prefixes", _monotone, count=k)
+                for k in (2, 3, 4)
+            ),
         ),
-        smt.implies("scaling changes no choice, shipped loop", "scale: 3 prefixes", _scale),
-        smt.implies("the nearer end is within half the gap", "all gaps", _half_gap),
-        smt.implies("the first gap bounds all", "all j", _bound),
-    ),
+        "scale": smt.implies("scaling changes no choice, shipped loop", "scale: 3 prefixes", _scale),
+        "half gap": smt.implies("the nearer end is within half the gap", "all gaps", _half_gap),
+        ("half gap ≤ a₂²/(2(C₁ + C₂))", "≤ a₂/4"): smt.implies("the first gap bounds all", "all j", _bound),
+    },
     mutants=(
         Mutant("last k on ties", top_afa.nearest_prefix, _last_on_ties, _tie()),
         Mutant("first to reach τ", top_afa.nearest_prefix, _first_to_reach),

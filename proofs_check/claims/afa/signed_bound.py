@@ -1,6 +1,6 @@
 """AFA-4: for h >= 0 the sign of the cosines decides the sign of the mismatch."""
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most
+from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, at_most
 from proofs_check.engines import smt
 from proofs_check.instances.draw import cones, mixtures
 from proofs_check.instances.inductions import OVER_ROWS, UNROLL, pair
@@ -61,11 +61,13 @@ CLAIM = Claim(
         Control("unit rows", twice_the_identity(), "V = 2I"),
         Control("exact: x = hV", orthonormal_with_rest(), "V = I, x = h + ρ"),
     ),
-    proofs=(
-        UNROLL,
-        smt.induction("aL ≤ Σ h_i G_i ≤ bL", OVER_ROWS, _first_product, _product),
-        smt.induction("a(L² − N) ≤ q ≤ b(L² − N)", OVER_ROWS, _first, _step),
-    ),
+    proofs={
+        LOOPS: UNROLL,
+        ("above", "below"): (
+            smt.induction("aL ≤ Σ h_i G_i ≤ bL", OVER_ROWS, _first_product, _product),
+            smt.induction("a(L² − N) ≤ q ≤ b(L² − N)", OVER_ROWS, _first, _step),
+        ),
+    },
     mutants=(
         Mutant("ends exchanged", coherence.signed_gap, lambda l1, h2, a, b: (b * (l1**2 - h2), a * (l1**2 - h2))),
         Mutant("L² without − N", coherence.signed_gap, lambda l1, h2, a, b: (a * l1**2, b * l1**2)),

@@ -4,7 +4,7 @@ import sympy
 import torch
 from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, Void, at_most, equal
+from proofs_check.claim import BESIDE, Claim, Control, Mutant, Part, Verdict, Void, at_most, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import mixtures, simplices, tight_frames
 from proofs_check.instances.inductions import CAUCHY_SCHWARZ
@@ -106,18 +106,26 @@ CLAIM = Claim(
         Control(OVERCOMPLETE.name, orthonormal_basis(), "an orthonormal basis, n = d: c = 0"),
         Control("unit rows", short_rows(), "rows of length 1/10 have small products without small cosines"),
     ),
-    proofs=(
-        symbolic.identity("Σ G_ij² − n²/d is a sum of squares", "(n, d) = (2, 1), (3, 2), (4, 3)", _frame_potential),
-        CAUCHY_SCHWARZ,
-        smt.implies("Welch's bound, its form for c, and c ≥ 1", "all n > d ≥ 1: from Σ G_ij² ≥ n²/d", _welch),
-        smt.implies("c = 1 leaves n = d + 1 and all |G_ij| = 1/d", "all n > d ≥ 1: from Σ G_ij² ≥ n²/d", _equality),
-        smt.implies(
+    proofs={
+        ("c ≥ 1", "Welch", "c² ≥ 1 + n(n − d − 1)/d", "c = 1 only on a simplex"): (
+            symbolic.identity(
+                "Σ G_ij² − n²/d is a sum of squares", "(n, d) = (2, 1), (3, 2), (4, 3)", _frame_potential
+            ),
+            CAUCHY_SCHWARZ,
+        ),
+        ("c ≥ 1", "Welch", "c² ≥ 1 + n(n − d − 1)/d"): smt.implies(
+            "Welch's bound, its form for c, and c ≥ 1", "all n > d ≥ 1: from Σ G_ij² ≥ n²/d", _welch
+        ),
+        "c = 1 only on a simplex": smt.implies(
+            "c = 1 leaves n = d + 1 and all |G_ij| = 1/d", "all n > d ≥ 1: from Σ G_ij² ≥ n²/d", _equality
+        ),
+        "λ_max ≥ n/d": smt.implies(
             "λ_max ≥ n/d, equal just where all eigenvalues are", "all n, d: from tr VᵀV = n", _largest_eigenvalue
         ),
-        symbolic.identity(
+        BESIDE: symbolic.identity(
             "√(4 ln n / d) leaves n random rows a chance of 1/n", "all n, d: given the cap", _union_bound
         ),
-    ),
+    },
     mutants=(
         Mutant("n for n − 1 in Welch", coherence.welch_square, lambda n, d: (n - d) / (d * n)),
         Mutant("n − d + 1 in Welch", coherence.welch_square, lambda n, d: (n - d + 1) / (d * (n - 1))),

@@ -71,11 +71,13 @@ CLAIM = Claim(
         Control("unit rows", twice_the_identity(), "V = 2I"),
         Control("exact: x = hV", orthonormal_with_rest(), "V = I, x = h + ρ"),
     ),
-    proofs=(
-        smt.implies("above, in each eigendirection", "all k: sum over eigendirections", _above),
-        smt.induction("⟨h, y⟩ ≤ ⟨h, relu y⟩ ≤ |h||relu y|", "all k: induction over entries", _inner_start, _inner),
-        smt.implies("below, from τ² ≤ |h| C_K", "all k", _below),
-    ),
+    proofs={
+        "above": smt.implies("above, in each eigendirection", "all k: sum over eigendirections", _above),
+        "below": (
+            smt.induction("⟨h, y⟩ ≤ ⟨h, relu y⟩ ≤ |h||relu y|", "all k: induction over entries", _inner_start, _inner),
+            smt.implies("below, from τ² ≤ |h| C_K", "all k", _below),
+        ),
+    },
     mutants=(
         Mutant("eigenvalues without roots", top_afa.tied_energy_range, lambda low, high, *, ops: (low, high)),
         Mutant("roots exchanged", top_afa.tied_energy_range, lambda low, high, *, ops: (ops.sqrt(high), ops.sqrt(low))),

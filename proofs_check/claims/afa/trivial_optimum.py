@@ -129,14 +129,24 @@ CLAIM = Claim(
         Control(ORTHOGONAL.name, _cases(orthogonal=False), "one column sheared"),
         Control(BOTH_SIGNS.name, _cases(half=True), "W_enc = [A]: negative coordinates are lost"),
     ),
-    proofs=(
-        smt.implies("the two halves give z and z², one of them 0", "all z: coordinate by coordinate", _split),
-        *(
-            smt.implies("selection stops at the d positive ones, shipped loop", f"d = {d}", _stops, count=d)
-            for d in (1, 2, 3, 4)
+    proofs={
+        (
+            "x̂ = x",
+            "|f| = |x|",
+            "at most d of 2d active",
+            "the halves' energy is |x|²",
+            "the halves give x",
+        ): smt.implies("the two halves give z and z², one of them 0", "all z: coordinate by coordinate", _split),
+        ("x̂ = x", "|f| = |x|", "at most d of 2d active"): (
+            *(
+                smt.implies("selection stops at the d positive ones, shipped loop", f"d = {d}", _stops, count=d)
+                for d in (1, 2, 3, 4)
+            ),
         ),
-        symbolic.identity("(xA)Aᵀ = x and |xA| = |x|", "all rotations and reflections of the plane", _rotation),
-    ),
+        ("x̂ = x", "|f| = |x|", "the halves' energy is |x|²", "the halves give x"): symbolic.identity(
+            "(xA)Aᵀ = x and |xA| = |x|", "all rotations and reflections of the plane", _rotation
+        ),
+    },
     mutants=(
         Mutant("absolute value for −z's part", top_afa.sign_split, lambda z, *, ops=None: (abs(z), 0 * z)),
         Mutant("no rectifier", top_afa.sign_split, lambda z, *, ops=None: (z, -z)),

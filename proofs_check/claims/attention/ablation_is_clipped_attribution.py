@@ -77,11 +77,13 @@ CLAIM = Claim(
     instances=layers(topk=True),
     conclusion=_conclusion,
     controls=(Control(SAME_SET.name, st.just(_swap()), "k = 1: without head 0 the other latent is larger"),),
-    proofs=(
-        smt.implies("DFA_h ≤ f: by DFA_h", "all reals", _stays),
-        smt.implies("DFA_h > f: by f, which is less", "all reals", _falls),
-        smt.implies("off: −(pre − DFA_h)₊", "all reals", _wakes),
-    ),
+    proofs={
+        ("by formula", "active: min(part, f)", "at most f"): smt.implies("DFA_h ≤ f: by DFA_h", "all reals", _stays),
+        ("by formula", "active: min(part, f)", "short by", "at most f"): smt.implies(
+            "DFA_h > f: by f, which is less", "all reals", _falls
+        ),
+        "by formula": smt.implies("off: −(pre − DFA_h)₊", "all reals", _wakes),
+    },
     mutants=(
         Mutant("the part itself", theory.ablation_effect, lambda pre, part, *, ops=None: part),
         Mutant("half of it", theory.ablation_effect, lambda pre, part, *, ops=None: part / 2),

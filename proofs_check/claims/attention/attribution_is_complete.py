@@ -76,11 +76,11 @@ CLAIM = Claim(
         Control(FROZEN.name, layers(sharper=2.0), "parts of other patterns than those of z"),
         Control(WHOLE.name, layers(dropped=1), "the last source left out"),
     ),
-    proofs=(
-        symbolic.identity("the whole sum", "two heads, two sources, width 2", _whole),
-        symbolic.identity("one more source", "all numbers of sources; width 1..3", _one_more_source),
-        smt.implies("one more coordinate of one more head", "all numbers of heads, any width", _one_more_head),
-    ),
+    proofs={
+        ("sources", "heads"): symbolic.identity("the whole sum", "two heads, two sources, width 2", _whole),
+        "sources": symbolic.identity("one more source", "all numbers of sources; width 1..3", _one_more_source),
+        "heads": smt.implies("one more coordinate of one more head", "all numbers of heads, any width", _one_more_head),
+    },
     mutants=(
         Mutant("A² for A", theory.source_part, lambda a, v, w: a**2 * sum(x * y for x, y in zip(v, w, strict=True))),
         Mutant("the first source", theory.head_part, lambda a, v, w: theory.source_part(a[0], v[0], w)),

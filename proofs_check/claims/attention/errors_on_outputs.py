@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 import synthetic as S
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
+from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import SEEDS, numbers
 from workbench import SAE, create
@@ -132,13 +132,15 @@ CLAIM = Claim(
     conclusion=_conclusion,
     extremal={"of two residuals": _outputs(axes=True)},
     controls=(Control(ORTHOGONAL.name, _outputs(condition=1e3), "cond(W_O) = 1000"),),
-    proofs=(
-        symbolic.identity("|rW|² by W Wᵀ", "all W; d = 1, 2, 3", _square),
-        smt.implies("orthogonal: |r|²", "all r and orthogonal W; d = 2", _orthogonal),
-        smt.implies("|r|² for all r only so", "d = 2", _only),
-        smt.implies("between the extreme singular values", "d = 2, in W's singular basis", _ratio),
-        smt.implies("their ratio", "all bounds", _of_bounds),
-    ),
+    proofs={
+        "|rW|²": symbolic.identity("|rW|² by W Wᵀ", "all W; d = 1, 2, 3", _square),
+        "|rW|² = |r|²": smt.implies("orthogonal: |r|²", "all r and orthogonal W; d = 2", _orthogonal),
+        BESIDE: smt.implies("|r|² for all r only so", "d = 2", _only),
+        "of two residuals": (
+            smt.implies("between the extreme singular values", "d = 2, in W's singular basis", _ratio),
+            smt.implies("their ratio", "all bounds", _of_bounds),
+        ),
+    },
     mutants=(
         Mutant("|r|² itself", theory.output_error, lambda r, W: sum(x * x for x in r)),
         Mutant(

@@ -139,11 +139,13 @@ CLAIM = Claim(
         Control(RANDOM.name, st.just(Head((3, 2), 2, lead=True)), "own latents lead: never wrong while n ≥ c"),
         Control(NO_TIES.name, st.just(Head((2, 2), 2, tied=True)), "latents of one writer each, all shares 1"),
     ),
-    proofs=(
-        symbolic.identity("by counting", "n_r ≤ 4, 2, 1; c ≤ 4", _by_counting),
-        symbolic.identity("one by one", "n ≤ 40, q ≤ 5, c ≤ 10", _one_by_one),
-        symbolic.identity("never, if n_r < c for all r", "three roles, c = 2, 5, 10", _too_few),
-    ),
+    proofs={
+        "chance": (
+            symbolic.identity("by counting", "n_r ≤ 4, 2, 1; c ≤ 4", _by_counting),
+            symbolic.identity("one by one", "n ≤ 40, q ≤ 5, c ≤ 10", _one_by_one),
+            symbolic.identity("never, if n_r < c for all r", "three roles, c = 2, 5, 10", _too_few),
+        )
+    },
     mutants=(
         Mutant("with replacement", theory.one_role_chance, _with_replacement),
         Mutant("none ahead", theory.one_role_chance, _none_sure),

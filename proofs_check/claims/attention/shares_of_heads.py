@@ -131,10 +131,14 @@ CLAIM = Claim(
         Control(ONE_FACTOR.name, _rows(a_head=True), "a factor a head, as if the heads of z were standardised"),
         Control(WITHIN.name, _rows(mixed=True), "the heads turned into each other"),
     ),
-    proofs=(
-        symbolic.identity("the sum; one factor", "H, d_head = (2, 1), (2, 2), (3, 2)", _sum_and_scale),
-        symbolic.identity("a turn within a head", "d_head = 2, all rotations and reflections but by π", _turned),
-    ),
+    proofs={
+        ("sum", "after the change"): symbolic.identity(
+            "the sum; one factor", "H, d_head = (2, 1), (2, 2), (3, 2)", _sum_and_scale
+        ),
+        "after the change": symbolic.identity(
+            "a turn within a head", "d_head = 2, all rotations and reflections but by π", _turned
+        ),
+    },
     mutants=(
         Mutant("squared norms", attribution.head_share, _squared),
         Mutant("sums of sizes", attribution.head_share, _absolute),

@@ -138,11 +138,13 @@ CLAIM = Claim(
         Control(ABOVE.name, _latents(sign=-1.0), "x = −d: the latent is silent"),
         Control(UNBIASED.name, _latents(bias=-0.1), "an encoder bias shrinks"),
     ),
-    proofs=(
-        symbolic.identity("coordinate by coordinate, without the rectifier", "d = 1..4, all u", _vectors),
-        smt.implies("the shipped latent by itself", "one coordinate, all alignments", _rectified),
-        smt.implies("by products: ⟨e, d⟩ = 1, |e|²|d|² ≥ 1", "all d, u", _products),
-    ),
+    proofs={
+        "exact": symbolic.identity("coordinate by coordinate, without the rectifier", "d = 1..4, all u", _vectors),
+        ("exact", "any alignment"): smt.implies(
+            "the shipped latent by itself", "one coordinate, all alignments", _rectified
+        ),
+        ("exact", "noise"): smt.implies("by products: ⟨e, d⟩ = 1, |e|²|d|² ≥ 1", "all d, u", _products),
+    },
     mutants=(
         Mutant(
             "without |d|²", theory.aligned, lambda u, d: [a + (1 - _dot(u, d)) * b for a, b in zip(u, d, strict=True)]

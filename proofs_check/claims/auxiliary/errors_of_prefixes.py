@@ -6,7 +6,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
+from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers, rows_of, unit_rows
 from proofs_check.instances.inductions import L1_FORM
@@ -152,13 +152,16 @@ CLAIM = Claim(
         Control(TIED.name, st.just(Ordered(BASIS, X, 2.0)), "an encoder bias of 2 on orthonormal rows"),
         Control("unit rows", st.just(Ordered(1.5 * BASIS, X)), "norm 1.5"),
     ),
-    proofs=(
-        symbolic.identity("the drop, coordinate by coordinate", "K ≤ 3, d ≤ 3, any coefficients", _telescope),
-        smt.implies("when it is not below 0", "all k, d: by products", _criterion),
-        *L1_FORM[1:2],
-        smt.implies("f_k ≥ 2μ Σ_{i<k} f_i is enough", "all k, d", _by_coherence),
-        smt.implies("optimal coefficients, one more row", "all k, d: along its part off the others", _one_more),
-    ),
+    proofs={
+        ("falls", "by"): symbolic.identity(
+            "the drop, coordinate by coordinate", "K ≤ 3, d ≤ 3, any coefficients", _telescope
+        ),
+        "falls": smt.implies("when it is not below 0", "all k, d: by products", _criterion),
+        BESIDE: (*L1_FORM[:1], smt.implies("f_k ≥ 2μ Σ_{i<k} f_i is enough", "all k, d", _by_coherence)),
+        ("optimal coefficients", "and they are least"): smt.implies(
+            "optimal coefficients, one more row", "all k, d: along its part off the others", _one_more
+        ),
+    },
     mutants=(
         Mutant("f² off the square", theory.prefix_drop, lambda f, product, d2: f * f),
         Mutant("the product once", theory.prefix_drop, lambda f, product, d2: f * (product - f * d2)),

@@ -6,7 +6,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
+from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import simplices, unit_rows
 from proofs_check.instances.inductions import CAUCHY_SCHWARZ
@@ -139,14 +139,18 @@ CLAIM = Claim(
         Control(DRAWN.name, st.just(Chunks(TWO_BASES, 2, True)), "two bases of the plane, each a chunk: 0"),
         Control("unit rows", _chunks(length=0.5), "products in place of cosines: short rows pay less"),
     ),
-    proofs=(
-        symbolic.identity("Σ G² = Σ (VᵀV)², tr VᵀV = Σ|v|²", "m ≤ 4, d ≤ 3", _frame),
-        CAUCHY_SCHWARZ,
-        smt.implies("Welch's square, from m² ≤ d Σ_a (VᵀV)²_aa", "all m > d", _welch),
-        smt.induction("the largest is at least the mean", "all sizes: induction", _first_of_chunk, _of_chunk),
-        symbolic.identity("means over drawn chunks", "m = 3..5, chunks of 2, 3", _expected),
-        smt.implies("the shipped penalty lies between mean and largest", "three rows", _shipped),
-    ),
+    proofs={
+        ("never 0", "whole", "pairs"): (
+            symbolic.identity("Σ G² = Σ (VᵀV)², tr VᵀV = Σ|v|²", "m ≤ 4, d ≤ 3", _frame),
+            CAUCHY_SCHWARZ,
+            smt.implies("Welch's square, from m² ≤ d Σ_a (VᵀV)²_aa", "all m > d", _welch),
+        ),
+        ("never 0", "whole"): smt.induction(
+            "the largest is at least the mean", "all sizes: induction", _first_of_chunk, _of_chunk
+        ),
+        "chunks of two": symbolic.identity("means over drawn chunks", "m = 3..5, chunks of 2, 3", _expected),
+        LOOPS: smt.implies("the shipped penalty lies between mean and largest", "three rows", _shipped),
+    },
     mutants=(
         Mutant("the smallest of all rows", theory.orthogonality_penalty, lambda g, *, ops=None: _least(g)),
         Mutant("cosines for squares", theory.pairs_penalty, lambda g: _cosines(g)),

@@ -125,11 +125,13 @@ CLAIM = Claim(
         ),
         Control(WHOLE.name, _mixing([[2, 0], [1, 1]]), "weights that sum to 2"),
     ),
-    proofs=(
-        symbolic.identity("|d|² and the spread", "up to four data, d ≤ 3", _variance),
-        smt.induction("one more datum in the mixture", "all N, d: induction", _one, _mixed),
-        smt.implies("the free part", "all d: by products", _free),
-    ),
+    proofs={
+        ("|d|²", "spread ≥ 0"): symbolic.identity("|d|² and the spread", "up to four data, d ≤ 3", _variance),
+        "norm": (
+            smt.induction("one more datum in the mixture", "all N, d: induction", _one, _mixed),
+            smt.implies("the free part", "all d: by products", _free),
+        ),
+    },
     mutants=(
         Mutant("the free part inside", theory.hull_bound, lambda longest, free: longest),
         Mutant("weights squared", theory.hull_row, lambda a, data: _row([v * v for v in a], data)),

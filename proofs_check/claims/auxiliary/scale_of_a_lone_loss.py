@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
+from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
 from proofs_check.claims.auxiliary.cases import Descent, descents
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers
@@ -125,11 +125,13 @@ CLAIM = Claim(
         ),
         Control(ABOVE.name, st.just(replace(CASE, factors=(-2.0,) * 3)), "a negative one turns the steps round"),
     ),
-    proofs=(
-        symbolic.identity("moments scale by c and c²", "all t, gradients: induction", _moments),
-        smt.implies("the step, ε over c", "all t, moments, c > 0, ε ≥ 0", _step),
-        symbolic.identity("the shipped steps from the start", "two steps, β₁ = ½, all β₂", _first_steps),
-    ),
+    proofs={
+        ("steps", "others, and ε, by 1/c"): (
+            symbolic.identity("moments scale by c and c²", "all t, gradients: induction", _moments),
+            smt.implies("the step, ε over c", "all t, moments, c > 0, ε ≥ 0", _step),
+        ),
+        LOOPS: symbolic.identity("the shipped steps from the start", "two steps, β₁ = ½, all β₂", _first_steps),
+    },
     mutants=(
         Mutant("squares of the mean", theory.adam_moments, lambda m, v, g, a, b: (_moment(m, v, g, a, b)[0], abs(g))),
         Mutant("v for its root", theory.adam_step, lambda m, v, a, b, eps=0, *, ops=None: m / a / (v / b + eps)),

@@ -147,26 +147,32 @@ CLAIM = Claim(
         Control(EVEN.name, _groups(k=(2, 3), skew=0.5), "one group half as likely again"),
         Control(CLEAN.name, _groups(k=(2, 3), others=(4.0,)), "the largest of a group is no feature's"),
     ),
-    proofs=(
-        symbolic.identity("one more feature is kept where its group is empty", "all k, n: induction", _one_more),
-        symbolic.identity("−t ≥ log(1 − t) ≥ −t/(1 − t): values and slopes", "all k > 1, t = 1/k", _slopes),
-        smt.implies("the slopes are not below 0", "all k > 1, t = 1/k", _rising),
-        balls.positive(
+    proofs={
+        "share": (
+            symbolic.identity("one more feature is kept where its group is empty", "all k, n: induction", _one_more),
+            smt.implies("a group keeps one latent, the largest", "three latents a group", _largest),
+        ),
+        ("above 1 − 1/e", "falls with k"): (
+            symbolic.identity("−t ≥ log(1 − t) ≥ −t/(1 − t): values and slopes", "all k > 1, t = 1/k", _slopes),
+            smt.implies("the slopes are not below 0", "all k > 1, t = 1/k", _rising),
+        ),
+        "above 1 − 1/e": balls.positive(
             "the shipped share is above 1 − 1/e",
             "real k in [2, 1000]",
             {"k": ("2", "1000")},
             lambda k, ops: theory.kept_share(k, k) - theory.share_range(k, ops=ops)[0],
         ),
-        balls.positive(
+        "at most 1/(ek) above": balls.positive(
             "and at most (1/e)/k above it",
             "real k in [2, 100]",
             {"k": ("2", "100")},
             lambda k, ops: theory.share_range(k, ops=ops)[1] - theory.kept_share(k, k),
         ),
-        symbolic.identity("distinct latents, draw by draw", "up to 5 features, all k, g", _one_draw),
-        smt.implies("they miss a group no more often", "all k, g, draws", _slower),
-        smt.implies("a group keeps one latent, the largest", "three latents a group", _largest),
-    ),
+        "distinct latents": symbolic.identity(
+            "distinct latents, draw by draw", "up to 5 features, all k, g", _one_draw
+        ),
+        "more of distinct latents": smt.implies("they miss a group no more often", "all k, g, draws", _slower),
+    },
     mutants=(
         Mutant("k − 1 draws", theory.kept_share, lambda k, n: k * (1 - (1 - 1 / k) ** (n - 1)) / n),
         Mutant("1/e for its powers", theory.share_range, lambda k, *, ops=None: (1 - math.exp(-1), 1 - math.exp(-1))),

@@ -141,11 +141,17 @@ CLAIM = Claim(
         Control(LINEAR.name, _transcoded(beyond=1.0), "targets beyond a linear map leave codes something"),
         Control(FULL.name, _transcoded(rank=1), "a skip of rank 1 beside a map of rank 2"),
     ),
-    proofs=(
-        symbolic.identity("the shipped loss at W = A and W = A − C", "one sample, d ≤ 3, p ≤ 2", _absorbed),
-        smt.implies("one output, the sum xA as one unknown", "all d, p: output by output", _any_size),
-        symbolic.identity("the best skip beside s", "three samples of one x, all angles but one", _columns),
-    ),
+    proofs={
+        ("f = 0", "codes never help", "W = A", "codes linear in x"): symbolic.identity(
+            "the shipped loss at W = A and W = A − C", "one sample, d ≤ 3, p ≤ 2", _absorbed
+        ),
+        ("f = 0", "codes never help"): smt.implies(
+            "one output, the sum xA as one unknown", "all d, p: output by output", _any_size
+        ),
+        "best skip beside codes": symbolic.identity(
+            "the best skip beside s", "three samples of one x, all angles but one", _columns
+        ),
+    },
     mutants=(
         Mutant("without the sparse part", theory.transcoder_loss, lambda y, x, W, s: _loss(y, x, W, [0] * len(s))),
         Mutant("the codes' sign", theory.transcoder_loss, lambda y, x, W, s: _loss(y, x, W, [-v for v in s])),

@@ -181,22 +181,30 @@ CLAIM = Claim(
         Control(FORGETS.name, st.just(_with(FORGETFUL)), "β = (.9, .1): squares are forgotten before the mean"),
         Control(LOGARITHM.name, st.just(_with(CONSTANT, 0.01, plain=True)), "θ = .01 itself: to −.03 in four steps"),
     ),
-    proofs=(
-        symbolic.identity("weights of the running means, Σw²/u", "t = 1..4, all β", _weights),
-        symbolic.identity("the sum in closed form", "t = 1, 2, 3, 5, all β", _closed),
-        smt.induction("m² ≤ s v: Cauchy and Schwarz", "all t, gradients: induction", _before, _one_more),
-        symbolic.identity("the step of the induction is the shipped update", "all t, gradients: induction", _written),
-        smt.implies("the step from m² ≤ s v", "all t, ε ≥ 0", _squares),
-        smt.implies("B_t ≤ B", "all t, β₁² < β₂", _share),
-        smt.induction("T steps", "all T: induction", _first, _total),
-        symbolic.identity("e⁻ᶻ − (1 − z): value and slope", "all z", _factors),
-        balls.positive(
-            "e⁻ᶻ ≥ 1 − z",
-            "z in [1/1000, 50]",
-            {"z": ("1/1000", "50")},
-            lambda z, ops: theory.log_factor(z, ops=ops)[0] - 1 + z,
+    proofs={
+        ("steps", "the last step"): (
+            symbolic.identity("weights of the running means, Σw²/u", "t = 1..4, all β", _weights),
+            symbolic.identity("the sum in closed form", "t = 1, 2, 3, 5, all β", _closed),
         ),
-    ),
+        ("steps", "whatever t", "rise", "fall"): (
+            smt.induction("m² ≤ s v: Cauchy and Schwarz", "all t, gradients: induction", _before, _one_more),
+            symbolic.identity(
+                "the step of the induction is the shipped update", "all t, gradients: induction", _written
+            ),
+            smt.implies("the step from m² ≤ s v", "all t, ε ≥ 0", _squares),
+        ),
+        "whatever t": smt.implies("B_t ≤ B", "all t, β₁² < β₂", _share),
+        ("rise", "fall"): smt.induction("T steps", "all T: induction", _first, _total),
+        "first order": (
+            symbolic.identity("e⁻ᶻ − (1 − z): value and slope", "all z", _factors),
+            balls.positive(
+                "e⁻ᶻ ≥ 1 − z",
+                "z in [1/1000, 50]",
+                {"z": ("1/1000", "50")},
+                lambda z, ops: theory.log_factor(z, ops=ops)[0] - 1 + z,
+            ),
+        ),
+    },
     mutants=(
         Mutant("of the last gradient alone", theory.adam_square, lambda t, a, b: _last(t, a, b)),
         Mutant("the limit of that", theory.adam_square_limit, lambda a, b: (1 - a) ** 2 / (1 - b)),

@@ -2,10 +2,10 @@
 
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Mutant, Part, Verdict, at_most
 from proofs_check.claims.bias.conditioned_cases import BOUNDED, Conditioned, conditioned, scaled, subsets, tangents
 from proofs_check.engines import smt, symbolic
-from proofs_check.instances.inductions import L1_FORM
+from proofs_check.instances.inductions import L1_FORM, UNROLL
 from proofs_check.instances.mixture import EXACT, NONNEGATIVE, UNIT_ROWS
 from workbench.tensors import TENSOR
 from workbench.theory import bias as theory
@@ -100,14 +100,19 @@ CLAIM = Claim(
             "always beside a louder, opposed one",
         ),
     ),
-    proofs=(
-        *L1_FORM,
-        smt.implies("|Σ c_k v_k|² ≤ R²", "all n: from |q| ≤ μ(L² − N)", _leak),
-        smt.implies("cos² ≥ 1 − R²/θ², cross-multiplied", "all n, d, samples: along v_i and at right angles", _tangent),
-        smt.implies("the shipped root", "all n, d, samples", _cosine),
-        smt.implies("R² from B, ρ, s, μ", "all n, s: from c_k ≤ B²ρ and Σc ≤ B²(s − 1)", _coarse),
-        symbolic.identity("attained at product −c/θ", "two rows; all c < θ", _attained),
-    ),
+    proofs={
+        LOOPS: UNROLL,
+        "cosine": (
+            *L1_FORM,
+            smt.implies("|Σ c_k v_k|² ≤ R²", "all n: from |q| ≤ μ(L² − N)", _leak),
+            smt.implies(
+                "cos² ≥ 1 − R²/θ², cross-multiplied", "all n, d, samples: along v_i and at right angles", _tangent
+            ),
+            smt.implies("the shipped root", "all n, d, samples", _cosine),
+        ),
+        "coarse R²": smt.implies("R² from B, ρ, s, μ", "all n, s: from c_k ≤ B²ρ and Σc ≤ B²(s − 1)", _coarse),
+        BESIDE: symbolic.identity("attained at product −c/θ", "two rows; all c < θ", _attained),
+    },
     mutants=(
         Mutant("without the coherent part", theory.leak_square, lambda squares, total, mu: (1 - mu) * squares),
         Mutant("half of it", theory.leak_square, lambda squares, total, mu: (1 - mu) * squares + mu * total**2 / 2),

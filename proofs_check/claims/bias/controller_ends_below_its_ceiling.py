@@ -90,10 +90,12 @@ CLAIM = Claim(
         Control(ROOM.name, _frozen(below=True), "p B < 1: b creeps to −max, q = 1/B > p for ever"),
         Control(SHARE.name, _frozen(still=True), "γ = 0"),
     ),
-    proofs=(
-        smt.implies("a fall leaves (1 − γ) of the peak", "all reals, written out", _fall),
-        smt.implies("at q ≤ p the bias rests, and rows at max − r or lower do not fire", "all reals", _still),
-    ),
+    proofs={
+        "monotone": smt.implies("a fall leaves (1 − γ) of the peak", "all reals, written out", _fall),
+        ("alive", "at rest from then on"): smt.implies(
+            "at q ≤ p the bias rests, and rows at max − r or lower do not fire", "all reals", _still
+        ),
+    },
     mutants=(
         Mutant("never lowered", bias_control.adapted, _never_lowered),
         Mutant("set-point", bias_control.adapted, _set_point),

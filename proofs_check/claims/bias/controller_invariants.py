@@ -135,7 +135,16 @@ CLAIM = Claim(
         Control(FORWARD.name, _adaptations(backwards=True), "γ₋ < 0: a latent that fires too often is raised"),
         Control(ORDERED.name, _single(1.0, 0.7), "p < q < floor: both rules apply, and the first wins"),
     ),
-    proofs=(smt.implies("range, directions, rest and size of a move, written out", "all reals", _cases),),
+    proofs={
+        (
+            "at least lowest",
+            "at most 0",
+            "q > p: no rise",
+            "q < floor: no fall",
+            "between: nothing",
+            "a step no longer than its share",
+        ): smt.implies("range, directions, rest and size of a move, written out", "all reals", _cases)
+    },
     mutants=(
         Mutant("max(b + γr, 0), as printed", bias_control.adapted, _literal),
         Mutant("no lowest bias", bias_control.adapted, _unclamped),

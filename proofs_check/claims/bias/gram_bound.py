@@ -3,7 +3,7 @@
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, at_most, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import codes, mixtures, numbers
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
@@ -128,13 +128,19 @@ CLAIM = Claim(
         Control("unit rows", _witness([[2.0, 0], [0, 2]]), "V = 2I: all products of distinct rows are 0"),
         Control("exact: x = hV", _witness([[1.0, 0], [0, 1]], [[1.0, 1], [1, 1.5]]), "V = I, x = h + ρ"),
     ),
-    proofs=(
-        symbolic.identity("⟨x, x'⟩ − ⟨h, h'⟩ is the sum over distinct pairs", "(n, d) up to (4, 3)", _expansion),
-        symbolic.identity("the shipped sum grows by h'_j g_j", "growth of the sum: n = 2..4", _grown),
-        smt.induction("|g_j| ≤ μ(|h|₁ − |h_j|)", "all n: induction over rows", _no_row, _product),
-        smt.induction("|gap| ≤ μ(|h|₁|h'|₁ − Σ|h_i h'_i|)", "all n: induction over entries of h'", _no_entry, _entry),
-        smt.implies("the l1 form is looser", "all n", _looser),
-    ),
+    proofs={
+        ("l1 form", "distinct pairs", "sum"): symbolic.identity(
+            "⟨x, x'⟩ − ⟨h, h'⟩ is the sum over distinct pairs", "(n, d) up to (4, 3)", _expansion
+        ),
+        LOOPS: symbolic.identity("the shipped sum grows by h'_j g_j", "growth of the sum: n = 2..4", _grown),
+        ("l1 form", "distinct pairs"): (
+            smt.induction("|g_j| ≤ μ(|h|₁ − |h_j|)", "all n: induction over rows", _no_row, _product),
+            smt.induction(
+                "|gap| ≤ μ(|h|₁|h'|₁ − Σ|h_i h'_i|)", "all n: induction over entries of h'", _no_entry, _entry
+            ),
+        ),
+        "l1 form": smt.implies("the l1 form is looser", "all n", _looser),
+    },
     mutants=(
         Mutant("half", theory.gram_gap, lambda a, b, mu, *, shared=0: mu * (a * b - shared) / 2),
         Mutant("shared part twice", theory.gram_gap, lambda a, b, mu, *, shared=0: mu * (a * b - 2 * shared)),

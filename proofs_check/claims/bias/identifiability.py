@@ -5,7 +5,7 @@ from itertools import permutations
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import BESIDE, Claim, Control, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.bias.nested_cases import APART, NESTED, SCALED, Nested, nested, witness
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.mixture import NONNEGATIVE, UNIT_ROWS
@@ -100,15 +100,21 @@ CLAIM = Claim(
             "an entry of a third feature below 0",
         ),
     ),
-    proofs=(
-        *(
-            smt.implies("t > 0 is the largest with H' ≥ 0", f"N = {k} samples", _least_ratio, samples=k)
-            for k in (1, 2, 3)
+    proofs={
+        ("H' ≥ 0", "no larger t"): (
+            *(
+                smt.implies("t > 0 is the largest with H' ≥ 0", f"N = {k} samples", _least_ratio, samples=k)
+                for k in (1, 2, 3)
+            ),
         ),
-        symbolic.identity("same data; the cosine", "d = 1..3, all t: coordinate by coordinate", _shear),
-        smt.implies("v_0 + tv_1 is neither row", "all t > 0, |g| < 1", _strict),
-        *(smt.implies("the true assignment is best", f"n = {n} rows", _matched, n=n) for n in (2, 3, 4)),
-    ),
+        ("same data, sheared", "cos(v_0, v'_0)"): symbolic.identity(
+            "same data; the cosine", "d = 1..3, all t: coordinate by coordinate", _shear
+        ),
+        BESIDE: smt.implies("v_0 + tv_1 is neither row", "all t > 0, |g| < 1", _strict),
+        "order found": (
+            *(smt.implies("the true assignment is best", f"n = {n} rows", _matched, n=n) for n in (2, 3, 4)),
+        ),
+    },
     mutants=(
         Mutant("mean ratio", theory.nested_shear, lambda a, b, *, ops=None: sum(b) / sum(a)),
         Mutant(

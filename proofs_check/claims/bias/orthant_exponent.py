@@ -7,7 +7,7 @@ import sympy
 from hypothesis import strategies as st
 from scipy.special import owens_t
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
+from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers
 from workbench.theory import bias as theory
@@ -85,11 +85,11 @@ CLAIM = Claim(
     instances=_cases(),
     conclusion=_conclusion,
     controls=(Control(CORRELATED.name, _cases(off=True), "nearly equal or nearly opposed normals"),),
-    proofs=(
-        smt.implies("both above t: within one half-line", "all s > 1, t ≥ 0", _corner, reached=False),
-        smt.implies("both above t: all of a strip beyond another", "all s > 1, t ≥ 0", _corner, reached=True),
-        symbolic.identity("tails are p^(square ratio + o(1)), by Mills' ratio", "all x > 0; limit", _mills),
-    ),
+    proofs={
+        "above": smt.implies("both above t: within one half-line", "all s > 1, t ≥ 0", _corner, reached=False),
+        "below": smt.implies("both above t: all of a strip beyond another", "all s > 1, t ≥ 0", _corner, reached=True),
+        BESIDE: symbolic.identity("tails are p^(square ratio + o(1)), by Mills' ratio", "all x > 0; limit", _mills),
+    },
     mutants=(
         Mutant("2/(1 − 1/s)", theory.orthant_exponent, lambda s: 2 / (1 - 1 / s)),
         Mutant("1 + 1/s", theory.orthant_exponent, lambda s: 1 + 1 / s),

@@ -82,13 +82,15 @@ CLAIM = Claim(
         Control(UNIT.name, latents(aligned=True, length=2.0), "latents of length 2"),
         Control(SMALL.name, latents(small=False), "a = 1: latents, and a latent with itself, are coupled"),
     ),
-    proofs=(
-        symbolic.identity(
+    proofs={
+        ("error", "carried on to a = 0"): symbolic.identity(
             "∂(−∇_w L)/∂a at a = 0 is g(u)x", "d, m ≤ 2, each on or off; latents and samples add", _derivative
         ),
-        smt.induction("|x̂| ≤ aΣ|φ_k|", "all m: induction over latents", _empty, _length),
-        smt.implies("|φx̂ + ⟨w, x̂⟩x| ≤ a(|φ| + |x|)Σ|φ_k|", "all d, N: from Cauchy-Schwarz", _remainder),
-    ),
+        "error": (
+            smt.induction("|x̂| ≤ aΣ|φ_k|", "all m: induction over latents", _empty, _length),
+            smt.implies("|φx̂ + ⟨w, x̂⟩x| ≤ a(|φ| + |x|)Σ|φ_k|", "all d, N: from Cauchy-Schwarz", _remainder),
+        ),
+    },
     mutants=(
         Mutant("u − t", theory.relu_factor, lambda u, t, *, ops: ops.where(u > t, u - t, 0 * u)),
         Mutant("2(u − t)", theory.relu_factor, lambda u, t, *, ops: ops.where(u > t, 2 * (u - t), 0 * u)),

@@ -86,11 +86,13 @@ CLAIM = Claim(
     extremal={"upper limit ≤ 1/n": _edge()},
     witness="s = 2(1 + ε)² leaves the single frequency p = 1/n, as s = 2 does at ε = 0",
     controls=(Control(FEW.name, _cases(few=False), "s above: BA-7"),),
-    proofs=(
-        smt.implies("no window", "all ε ≥ 0, 1 ≤ s ≤ 2(1 + ε)²", _empty),
-        smt.implies("shut by a power of n", "all ε > 0, 1 ≤ s ≤ 2", _one_or_two),
-        symbolic.identity("limits over 1/n as powers of n", "all n, d, s, ε, ς", _quotient),
-    ),
+    proofs={
+        "upper limit ≤ 1/n": smt.implies("no window", "all ε ≥ 0, 1 ≤ s ≤ 2(1 + ε)²", _empty),
+        "by a power of n": smt.implies("shut by a power of n", "all ε > 0, 1 ≤ s ≤ 2", _one_or_two),
+        ("upper limit ≤ 1/n", "by a power of n"): symbolic.identity(
+            "limits over 1/n as powers of n", "all n, d, s, ε, ς", _quotient
+        ),
+    },
     mutants=(
         Mutant("1 + ε for its square", theory.upper_exponents, lambda s, eps=0: ((1 + 1 / s) / 2, 2 * (1 + eps) / s)),
         Mutant("shorter by 1/100", theory.window, lambda s, eps=0, *, ops=None: 1 - 2 * (1 + eps) ** 2 / s - 0.01),

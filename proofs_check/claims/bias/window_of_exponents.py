@@ -123,12 +123,16 @@ CLAIM = Claim(
         Control(WIDE.name, _cases(few=True), "s = 1, 2: BA-18"),
         Control(INSIDE.name, _cases(out=True), "p above the first limit"),
     ),
-    proofs=(
-        smt.implies("open just for s > 2(1 + ε)²", "all s ≥ 1, ε ≥ 0", _iff),
-        smt.implies("log_n of the width ≥ (s + 3)/2", "all s ≥ 1, 0 ≤ ε < 1", _least_width),
-        symbolic.identity("limits and width as powers of n", "all n, d, s, ε, ς", _logarithms),
-        balls.positive("tail(ct) ≥ tail(t)^(c²)", "t, ct in [1/100, 30]", {"t": ("1/100", "30")}, _steeper),
-    ),
+    proofs={
+        "open": smt.implies("open just for s > 2(1 + ε)²", "all s ≥ 1, ε ≥ 0", _iff),
+        "width ≥ n^((s + 3)/2)": smt.implies("log_n of the width ≥ (s + 3)/2", "all s ≥ 1, 0 ≤ ε < 1", _least_width),
+        ("open", "width ≥ n^((s + 3)/2)"): symbolic.identity(
+            "limits and width as powers of n", "all n, d, s, ε, ς", _logarithms
+        ),
+        "n candidates a feature": balls.positive(
+            "tail(ct) ≥ tail(t)^(c²)", "t, ct in [1/100, 30]", {"t": ("1/100", "30")}, _steeper
+        ),
+    },
     mutants=(
         Mutant("sign of the power", theory.width, lambda n, p, s, *, eps=0, ops=None: n * p ** (s / (1 - eps) ** 2)),
         Mutant("p^(−s/2)", theory.width, lambda n, p, s, *, eps=0, ops=None: n * p ** (-s / 2)),

@@ -77,10 +77,8 @@ def diverse(tokens=TOKENS, scaled=False):
     return predicted(tokens).map(of)
 
 
-PROOFS = (
-    smt.induction("a column sums to 1 − 1", "all l: induction over entries", _no_entry, _entry),
-    symbolic.identity("det L = 0", "l = 2, 3 from l + 1 tokens", _singular),
-)
+COLUMNS = smt.induction("a column sums to 1 − 1", "all l: induction over entries", _no_entry, _entry)
+SINGULAR = symbolic.identity("det L = 0", "l = 2, 3 from l + 1 tokens", _singular)
 
 CLAIM = Claim(
     id="DC-2",
@@ -98,7 +96,7 @@ CLAIM = Claim(
     conclusion=_conclusion,
     extremal={"rank L": diverse(st.just(S.JointRevealing()))},
     controls=(Control(DISTRIBUTIONS.name, diverse(st.just(S.Generic(20)), scaled=True), "rows of any length"),),
-    proofs=PROOFS,
+    proofs={"1ᵀL = 0, so A1 = 0": COLUMNS, "rank L": (COLUMNS, SINGULAR)},
     mutants=(
         Mutant("twice the first", theory.difference, lambda a, b: [2 * x - y for x, y in zip(a, b, strict=True)]),
         Mutant("rank l − 2", theory.largest_rank, lambda cells: cells - 2),

@@ -89,7 +89,7 @@ CLAIM = Claim(
     instances=_pairs(),
     conclusion=_conclusion,
     controls=(Control(SPAN.name, _pairs(extra=3), "three more dimensions of noise, which no logit sees"),),
-    proofs=(symbolic.identity("logits agree under G", "d = 2, any invertible L̂, L̂'", _moved),),
+    proofs={"|x' − x Gᵀ|": symbolic.identity("logits agree under G", "d = 2, any invertible L̂, L̂'", _moved)},
     mutants=(
         edited("the other way round", gauge.gauge, lambda f: lambda one, other: f(other, one)),
         Mutant(

@@ -73,7 +73,7 @@ CLAIM = Claim(
     instances=_latents(),
     conclusion=_conclusion,
     controls=(Control(OF_X.name, _latents(leaks=True), "a latent that is the label"),),
-    proofs=(symbolic.identity("the least log-loss is H, at the log-odds", "one context, all p", least),),
+    proofs={"H(c|s)": symbolic.identity("the least log-loss is H, at the log-odds", "one context, all p", least)},
     mutants=(Mutant("in bits and more", theory.entropy, lambda p, *, ops=theory.FLOAT: -3 * p * ops.log(p)),),
     shown_by="experiments/concepts/saes.py",
 )

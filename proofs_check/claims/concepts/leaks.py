@@ -91,10 +91,14 @@ CLAIM = Claim(
     instances=_cases((0.5, 1.0, 2.0, 4.0)),
     conclusion=_conclusion,
     controls=(Control(RARE.name, _cases((4.0,), 0.1), "ε = .1 where some p(c|s) are 1e-9"),),
-    proofs=(
-        symbolic.identity("the shift, and the slope of its gap to the bound", "all ε, p(c(y)|s), leaks", _shift),
-        smt.implies("less of it shifts less, and the slope's sign", "all ε, p(c(y)|s), leaks; R² is sampled", _share),
-    ),
+    proofs={
+        ("shift of log p(y|s)", "shift's sign"): (
+            symbolic.identity("the shift, and the slope of its gap to the bound", "all ε, p(c(y)|s), leaks", _shift),
+            smt.implies(
+                "less of it shifts less, and the slope's sign", "all ε, p(c(y)|s), leaks; R² is sampled", _share
+            ),
+        )
+    },
     mutants=(Mutant("free of p", theory.leak_shift, lambda eps, p: eps / (1 - eps) * p),),
     shown_by="experiments/concepts/study.py",
 )

@@ -59,10 +59,12 @@ CLAIM = Claim(
     instances=tables(),
     conclusion=_conclusion,
     controls=(Control(SAME.name, tables(mixed=True), "another w in the divergence"),),
-    proofs=(
-        symbolic.identity("both sides", "l = 2, all p, p(y|c), w", _two),
-        symbolic.identity("the share of a configuration", "all l: term by term", _term),
-    ),
+    proofs={
+        "|sides differ|": (
+            symbolic.identity("both sides", "l = 2, all p, p(y|c), w", _two),
+            symbolic.identity("the share of a configuration", "all l: term by term", _term),
+        )
+    },
     mutants=(
         Mutant("no divergence", theory.divergence, lambda w, q, *, ops=None: 0 * w[0]),
         Mutant(

@@ -74,7 +74,11 @@ CLAIM = Claim(
             "revealing tokens, dependent posterior",
         ),
     ),
-    proofs=(symbolic.identity("the least log-loss is H, at the log-odds", "one context, all p", least),),
+    proofs={
+        ("log-loss − H(c_k|s)", "|logit − λ|"): symbolic.identity(
+            "the least log-loss is H, at the log-odds", "one context, all p", least
+        )
+    },
     mutants=(
         Mutant(
             "half the slope", theory.log_loss, lambda t, p, *, ops=theory.FLOAT: ops.log(1 + ops.exp(t)) - p * t / 2

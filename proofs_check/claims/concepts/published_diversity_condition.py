@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Mutant, Part, Verdict
-from proofs_check.claims.concepts.diversity_matrix import DISTRIBUTIONS, PROOFS, Diversity, diverse
+from proofs_check.claims.concepts.diversity_matrix import COLUMNS, DISTRIBUTIONS, SINGULAR, Diversity, diverse
 from proofs_check.claims.concepts.diversity_matrix import _conclusion as _rank
 from workbench.theory import concepts as theory
 
@@ -29,7 +29,7 @@ CLAIM = Claim(
     conclusion=_conclusion,
     extremal={"rank L, of l": diverse(st.just(S.JointRevealing()))},
     controls=(Control(DISTRIBUTIONS.name, diverse(st.just(S.Generic(20)), scaled=True), "rows of any length"),),
-    proofs=PROOFS,
+    proofs={"rank L, of l": (COLUMNS, SINGULAR)},
     mutants=(Mutant("rank l − 2", theory.largest_rank, lambda cells: cells - 2),),
     witness="tokens that reveal the configuration: rank l − 1, one short",
     note="v1 to v3 of the paper say invertible in the abstract, v4 does not.",

@@ -46,7 +46,7 @@ CLAIM = Claim(
     controls=(
         Control(REVEALING.name, predicted(st.just(S.Homonyms(1, 2))), "T = l / 2: configurations merged in pairs"),
     ),
-    proofs=(symbolic.identity("log p(y|s)", "all p(y|c(y)), p(c(y)|s)", _one),),
+    proofs={"log p(y|s)": symbolic.identity("log p(y|s)", "all p(y|c(y)), p(c(y)|s)", _one)},
     mutants=(
         Mutant(
             "probability in place of its logarithm", theory.event_prediction, lambda a, p, *, ops=None: sum(p) + 0 * a

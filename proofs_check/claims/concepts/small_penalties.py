@@ -57,11 +57,13 @@ CLAIM = Claim(
     instances=labelled(),
     conclusion=_conclusion,
     controls=(Control(SMALL_C.name, labelled(C=1.0), "C = 1: about .6"),),
-    proofs=(
-        symbolic.identity("the pull is the difference of means", "4 samples, any values and labels", _means),
-        symbolic.identity(
-            "it is the loss's slope at w = 0", "3 samples, any values and labels; cosines are sampled", _slope
-        ),
-    ),
+    proofs={
+        "n₁n₀/n times the means' difference": (
+            symbolic.identity("the pull is the difference of means", "4 samples, any values and labels", _means),
+            symbolic.identity(
+                "it is the loss's slope at w = 0", "3 samples, any values and labels; cosines are sampled", _slope
+            ),
+        )
+    },
     mutants=(Mutant("labels uncentred", theory.pull, lambda y, x: sum(a * b for a, b in zip(y, x, strict=True))),),
 )

@@ -76,7 +76,9 @@ CLAIM = Claim(
     instances=_cases(S.JointRevealing()),
     conclusion=_conclusion,
     controls=(Control(REVEALING.name, _cases(S.Leak(0.3)), "tokens that leak"),),
-    proofs=(symbolic.identity("odds and conditionals", "two binary concepts, any p(c)", _laws),),
+    proofs={
+        "|p(c) after, by the law|": symbolic.identity("odds and conditionals", "two binary concepts, any p(c)", _laws)
+    },
     mutants=(
         Mutant(
             "every configuration raised",

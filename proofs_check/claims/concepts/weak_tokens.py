@@ -90,10 +90,12 @@ CLAIM = Claim(
     instances=_faint(S.Weak(0.1, 12)),
     conclusion=_conclusion,
     controls=(Control(WEAK.name, _faint(S.JointRevealing()), "tokens that reveal c: log-posteriors fit, p does not"),),
-    proofs=(
-        symbolic.identity("slopes in η of the remainder and of its bound", "all η in (0, 1)", _slopes),
-        smt.implies("order of the slopes", "all η in (0, 1); slope of 1 − R² is sampled", _ordered),
-    ),
+    proofs={
+        "|log p(y|s) − log q − η Σ r p|": (
+            symbolic.identity("slopes in η of the remainder and of its bound", "all η in (0, 1)", _slopes),
+            smt.implies("order of the slopes", "all η in (0, 1); slope of 1 − R² is sampled", _ordered),
+        )
+    },
     mutants=(Mutant("a third", theory.weak_remainder, lambda eta: eta * eta / 6),),
     shown_by="experiments/concepts/study.py",
 )

@@ -118,7 +118,7 @@ CLAIM = Claim(
             SYMMETRIC.name, step([1, 1], [1, 0], [[1, 0], [1, 1]], f=[1, 2]), "q without symmetry; repair: (q + qᵀ)/2"
         ),
     ),
-    proofs=PROOFS,
+    proofs={"Z ≥ J": PROOFS[:3], "Z = J at f'": PROOFS[0], ("least at the update", "its fall"): PROOFS[3]},
     mutants=(
         Mutant("without the root", theory.multiplicative, _without_root),
         Mutant("pulls exchanged", theory.pulls, _swapped),

@@ -96,12 +96,12 @@ CLAIM = Claim(
             "q without symmetry: up − down is no gradient",
         ),
     ),
-    proofs=(
-        symbolic.identity("up − down = −∂J/2∂f", "m ≤ 3, patterns of signs", _gradient),
-        symbolic.identity(
+    proofs={
+        "up − down = p − f q": symbolic.identity("up − down = −∂J/2∂f", "m ≤ 3, patterns of signs", _gradient),
+        "residual ≤ fall": symbolic.identity(
             "the residual is at most the fall", "all f', up, down > 0: value, slope, curvature", _curvature
         ),
-    ),
+    },
     mutants=(
         Mutant("twice the residual", theory.stationarity, _steeper),
         edited("p without its negative part", theory.pulls, _without_negative_part),

@@ -89,15 +89,17 @@ CLAIM = Claim(
         Control(SHARED.name, exact(CODE, [[1, 2, 1, 0], [1, 1, 0, 1]]), "cores that are not parallel do not cancel"),
         Control(LARGE.name, exact(CODE, [[1, 1, 1, 0, 0], [1, 0, 0, 1, 1]]), "E > C: the difference is less sparse"),
     ),
-    proofs=(
-        *(
-            smt.implies(
-                "the core cancels, the rest stays", f"C = {c}, E = {e}: all real entries", _cancels, core=c, own=e
-            )
-            for c, e in ((1, 1), (2, 1), (2, 2), (3, 2))
+    proofs={
+        "its nonzeros": (
+            *(
+                smt.implies(
+                    "the core cancels, the rest stays", f"C = {c}, E = {e}: all real entries", _cancels, core=c, own=e
+                )
+                for c, e in ((1, 1), (2, 1), (2, 2), (3, 2))
+            ),
         ),
-        smt.implies("2E ≤ C + E", "all C ≥ E", _counting),
-    ),
+        "no more than before": smt.implies("2E ≤ C + E", "all C ≥ E", _counting),
+    },
     mutants=(
         edited("the core stays", theory.sheared, lambda true: lambda f, w, a: true(f, w, -a)),
         Mutant("exclusive ones once", theory.difference_nonzeros, lambda own: own),

@@ -6,7 +6,7 @@ from itertools import combinations
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited, equal
+from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited, equal
 from proofs_check.claims.factors.cases import Factors, exact
 from proofs_check.engines import smt
 from proofs_check.instances.draw import rows_of
@@ -127,14 +127,16 @@ CLAIM = Claim(
         Control(EXACTLY.name, exact(EYE, PAIR, 4.0), "twice as many kept: any mixture fits"),
         Control(RANK.name, exact([[1, 1]], PAIR, 2.0), "two features that always fire alike"),
     ),
-    proofs=(
-        *(
-            smt.implies("no mixture is so sparse", f"m = {m}, s = {s}: all real entries", _only_multiples, m=m, s=s)
-            for m, s in ((2, 1), (2, 2), (2, 3), (3, 1), (3, 2))
+    proofs={
+        "mixtures have more nonzeros": (
+            *(
+                smt.implies("no mixture is so sparse", f"m = {m}, s = {s}: all real entries", _only_multiples, m=m, s=s)
+                for m, s in ((2, 1), (2, 2), (2, 3), (3, 1), (3, 2))
+            ),
         ),
-        smt.implies("q ≥ 2 rows have more than s nonzeros", "all m, s: by the count", _counting),
-        smt.implies("scales are positive", "all f ≥ 0", _sign),
-    ),
+        "by the count": smt.implies("q ≥ 2 rows have more than s nonzeros", "all m, s: by the count", _counting),
+        BESIDE: smt.implies("scales are positive", "all f ≥ 0", _sign),
+    },
     mutants=(
         Mutant("terms alone", theory.mixture_nonzeros, lambda terms, size: terms),
         Mutant("entries above 0", theory.nonzeros, lambda row, *, ops=None: sum(v > 0 for v in row)),

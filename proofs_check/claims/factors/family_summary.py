@@ -110,10 +110,12 @@ CLAIM = Claim(
         Control(APART.name, _family([1, 0, 0], [[0, 1, 0], [0, 0.6, 0.8]]), "exclusive parts that overlap"),
         Control(EQUAL.name, _family([1, 0, 0], [[0, 1, 0], [0, 0, 2]]), "one exclusive part twice as long"),
     ),
-    proofs=(
-        symbolic.identity("eigenvalues and the cosine", "L = 2, 3, 4: all C, E", _spectrum),
-        smt.implies("equal codes have the largest eigenvalue", "all L, C, E", _largest),
-    ),
+    proofs={
+        ("its error", "cosine with the core"): symbolic.identity(
+            "eigenvalues and the cosine", "L = 2, 3, 4: all C, E", _spectrum
+        ),
+        "no row does better": smt.implies("equal codes have the largest eigenvalue", "all L, C, E", _largest),
+    },
     mutants=(
         Mutant("L E", theory.family_error, lambda e, count: count * e),
         Mutant("a leaf's cosine", theory.core_cosine, lambda c, e, count, *, ops=None: (c / (c + e)) ** 0.5),

@@ -94,7 +94,11 @@ CLAIM = Claim(
         Control(SCALES.name, st.just(_moved([[1.0, 1]], EYE, [1.0, -1], [0, 1])), "a negative scale: a code below 0"),
         Control(CODES.name, st.just(_moved([[-1.0, 1]], EYE, [1.0, 2], [0, 1])), "a code below 0 stays below"),
     ),
-    proofs=(symbolic.identity("product and pulls", "m ≤ 3, patterns of signs, all c > 0", _same),),
+    proofs={
+        ("J", "a step of the codes"): symbolic.identity(
+            "product and pulls", "m ≤ 3, patterns of signs, all c > 0", _same
+        )
+    },
     mutants=(
         edited(
             "rows alone", theory.rescaled, lambda true: lambda f, rows, c: ([list(r) for r in f], true(f, rows, c)[1])

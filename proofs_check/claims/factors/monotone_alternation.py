@@ -55,7 +55,7 @@ CLAIM = Claim(
         ),
         Control(COUNTED.name, start([[1], [1]], [[1], [1]], ridge=1.0), "J alone under a ridge"),
     ),
-    proofs=(*PROOFS, LEAST_SQUARES),
+    proofs={"codes": PROOFS, "rows": LEAST_SQUARES},
     mutants=(
         Mutant("without the root", semi_nmf.code_step, _without_root),
         Mutant("the update of NMF", semi_nmf.code_step, _signs_lost),

@@ -84,11 +84,13 @@ CLAIM = Claim(
         Control(APART.name, exact([[1, 1]], [[1, 0], [1, 0]], 0.5), "two equal rows: the direction stays"),
         Control(UNIT_ROWS.name, exact([[1, 1]], [[1, 0], [0, 2]]), "a row of length 2: the angle's formula needs 1"),
     ),
-    proofs=(
-        symbolic.identity("the same product; the angle", "m ≤ 4, d ≤ 3: coordinate by coordinate", _same),
-        smt.implies("codes stay at least 0", "all f ≥ 0, a ≥ 0", _nonnegative),
-        smt.implies("the row turns", "all a > 0, |g| < 1", _another),
-    ),
+    proofs={
+        ("same product", "its angle"): symbolic.identity(
+            "the same product; the angle", "m ≤ 4, d ≤ 3: coordinate by coordinate", _same
+        ),
+        "f ≥ 0": smt.implies("codes stay at least 0", "all f ≥ 0, a ≥ 0", _nonnegative),
+        "another feature": smt.implies("the row turns", "all a > 0, |g| < 1", _another),
+    },
     mutants=(
         edited(
             "the code stays",

@@ -115,10 +115,12 @@ CLAIM = Claim(
     controls=(
         Control(SIGNS.name, _after_gradient(), "a joint gradient step that clamps nothing, as in the published code"),
     ),
-    proofs=(
-        symbolic.identity("(f_1 f_2)W = f_1(f_2 W)", "m ≤ 3; levels one by one", _associative),
-        smt.induction("f_1 f_2 ≥ 0", "all m: term by term; levels one by one", _start, _step),
-    ),
+    proofs={
+        ("the tree's codes", "one factorisation"): symbolic.identity(
+            "(f_1 f_2)W = f_1(f_2 W)", "m ≤ 3; levels one by one", _associative
+        ),
+        "f_1 f_2 ≥ 0": smt.induction("f_1 f_2 ≥ 0", "all m: term by term; levels one by one", _start, _step),
+    },
     mutants=(
         Mutant("one singular value more", theory.rank_floor, lambda squares, m: _floor(squares, m - 1)),
         Mutant("sizes", theory.product, _sizes),

@@ -75,7 +75,7 @@ CLAIM = Claim(
     instances=_cases(),
     conclusion=_conclusion,
     controls=(Control(SAME.name, _other(), "refitted on another mask, as when the mask changes between rounds"),),
-    proofs=(LEAST_SQUARES,),
+    proofs={("any rows on the mask", "the excess"): LEAST_SQUARES},
     mutants=(
         Mutant("least squares, then masked", semi_nmf.refitted, lambda x, f, mask: semi_nmf.decoder_step(x, f) * mask),
         edited("half of it", semi_nmf.refitted, lambda true: lambda x, f, mask: true(x, f, mask) / 2),

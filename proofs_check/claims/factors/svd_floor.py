@@ -140,12 +140,12 @@ CLAIM = Claim(
         Control(CONE.name, case_of([[1, 2], [-1, -2]], [1], 1.0), "X = [a; −a], m = 1: rank 1, and J = |a|²"),
         Control(ENOUGH.name, case_of([[2, 1], [1, 2]], [-1, 0], 0.0), "t = 0: the singular vectors themselves"),
     ),
-    proofs=(
-        symbolic.identity("(I + t y1ᵀ)⁻¹", "m = 1..4, y > 0", _inverse),
-        symbolic.identity("what it adds to U_m", "m = 1..3, row by row", _columns),
-        smt.implies("f ≥ 0 from the threshold on", "all entries", _nonnegative),
-        symbolic.identity("m rows have rank m: minors vanish", "m = 1, 2", _minors),
-    ),
+    proofs={
+        "the floor is reached": symbolic.identity("(I + t y1ᵀ)⁻¹", "m = 1..4, y > 0", _inverse),
+        ("f ≥ 0", "the floor is reached"): symbolic.identity("what it adds to U_m", "m = 1..3, row by row", _columns),
+        "f ≥ 0": smt.implies("f ≥ 0 from the threshold on", "all entries", _nonnegative),
+        "and never passed": symbolic.identity("m rows have rank m: minors vanish", "m = 1, 2", _minors),
+    },
     mutants=(
         Mutant("t on the other side", theory.lift, lambda y, t: [list(c) for c in zip(*_lift(y, t), strict=True)]),
         Mutant("without the denominator", theory.lift_inverse, lambda y, t: _lift(y, -t)),

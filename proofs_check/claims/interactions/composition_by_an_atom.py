@@ -103,7 +103,11 @@ CLAIM = Claim(
         Control(INDEPENDENT.name, _composed(inside=True), "b within span(V): no linear encoder tells them apart"),
         Control(EXACT.name, _composed(rest=0.5), "something else in x"),
     ),
-    proofs=(symbolic.identity("the dual rows read every code", "n + P ≤ 3, any products of unit rows", _dual),),
+    proofs={
+        ("read", "exact"): symbolic.identity(
+            "the dual rows read every code", "n + P ≤ 3, any products of unit rows", _dual
+        )
+    },
     mutants=(
         Mutant("tied rows", theory.dual_code, lambda products, gram: list(products)),
         Mutant(

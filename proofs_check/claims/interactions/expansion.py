@@ -79,15 +79,19 @@ CLAIM = Claim(
     instances=polynomials(order=2),
     conclusion=_conclusion,
     controls=(Control(QUADRATIC.name, polynomials(order=3), "f_i² f_j and f_i f_j² enter the mixed difference"),),
-    proofs=(
-        *(
-            symbolic.identity(
-                "expansion of the shipped power", f"degree {q}: m = {m}, {r} columns", _expand, q=q, m=m, r=r
-            )
-            for q, m, r in ((2, 2, 2), (2, 4, 1), (3, 3, 1), (3, 2, 2), (3, 4, 1))
+    proofs={
+        "expansion": (
+            *(
+                symbolic.identity(
+                    "expansion of the shipped power", f"degree {q}: m = {m}, {r} columns", _expand, q=q, m=m, r=r
+                )
+                for q, m, r in ((2, 2, 2), (2, 4, 1), (3, 3, 1), (3, 2, 2), (3, 4, 1))
+            ),
         ),
-        symbolic.identity("mixed second difference", "degree 2: all steps, column by column", _mixed),
-    ),
+        "mixed difference": symbolic.identity(
+            "mixed second difference", "degree 2: all steps, column by column", _mixed
+        ),
+    },
     mutants=(
         Mutant("no factor", theory.monomial, lambda members, U, C, by=1: _without_ways(members, U, C, by)),
         Mutant("sums of powers", theory.degree_part, lambda f, U, C, q, by=1: _powers(f, U, C, q, by)),

@@ -66,12 +66,12 @@ CLAIM = Claim(
         Control(FREE.name, gauges(inner=True), "a column whose square is in use"),
         Control(INSIDE.name, gauges(across=True), "the square stays behind"),
     ),
-    proofs=(
-        symbolic.identity(
+    proofs={
+        ("sign", "order", "rotation", "scale"): symbolic.identity(
             "sign, exchange, rotation, scale of decode", "m = 2, ranks 3, 1, 1; all angles but π", _gauged
         ),
-        symbolic.identity("exchange inside the first block", "m = 2, ranks 2, 2, 2", _inner),
-    ),
+        "order": symbolic.identity("exchange inside the first block", "m = 2, ranks 2, 2, 2", _inner),
+    },
     mutants=(
         edited("sizes of projections", theory.projections, lambda true: lambda f, U: [abs(a) for a in true(f, U)]),
         Mutant("no linear part", theory.decode, lambda f, U, C, s, b: theory.degree_part(f, U, C[1], 3, s[1])),

@@ -77,10 +77,12 @@ CLAIM = Claim(
     instances=polynomials(bias=False),
     conclusion=_conclusion,
     controls=(Control(NO_BIAS.name, polynomials(bias=True), "b_dec is of degree 0"),),
-    proofs=(
-        symbolic.identity("Euler's identity", "m ≤ 3, 2 columns, q ≤ 3", _euler),
-        symbolic.identity("the effective atom is the derivative of decode", "m ≤ 3, ranks (2, 2, 2)", _atom),
-    ),
+    proofs={
+        "⟨f, ∇y_q⟩ = q y_q": symbolic.identity("Euler's identity", "m ≤ 3, 2 columns, q ≤ 3", _euler),
+        "effective atom": symbolic.identity(
+            "the effective atom is the derivative of decode", "m ≤ 3, ranks (2, 2, 2)", _atom
+        ),
+    },
     mutants=(
         Mutant("the linear atom", theory.effective_atom, lambda row, a, C, s: _atom_alone(row, C)),
         Mutant("without the bias's own place", theory.decode, lambda f, U, C, s, b: theory.degree_part(f, U, C[0], 1)),

@@ -116,14 +116,16 @@ CLAIM = Claim(
         Control(ENOUGH.name, _matrices(short=1), "one column too few"),
         Control(ALONE.name, _matrices(scale=0.5), "λ2 = ½: x̂ is no longer linear"),
     ),
-    proofs=(
-        symbolic.identity("λ2 = λ3 = 0: linear", "decode: m ≤ 3, d ≤ 2", _linear),
-        symbolic.identity("U orthonormal and U C1ᵀ = W", "factors: 3 × 2", _factored),
-        *(
-            smt.implies("tail", f"tail: n = {n}, R1 = {r}", _tail, n=n, rank=r)
-            for n, r in ((2, 1), (3, 1), (3, 2), (4, 2))
+    proofs={
+        "x̂ = fW + b": symbolic.identity("λ2 = λ3 = 0: linear", "decode: m ≤ 3, d ≤ 2", _linear),
+        ("W = U C1ᵀ", "orthonormal"): symbolic.identity("U orthonormal and U C1ᵀ = W", "factors: 3 × 2", _factored),
+        "tail": (
+            *(
+                smt.implies("tail", f"tail: n = {n}, R1 = {r}", _tail, n=n, rank=r)
+                for n, r in ((2, 1), (3, 1), (3, 2), (4, 2))
+            ),
         ),
-    ),
+    },
     mutants=(
         Mutant("rows of C1", theory.linear_atoms, lambda U, C1: [[2 * sum(row)] * len(C1) for row in U]),
         Mutant(

@@ -84,7 +84,7 @@ CLAIM = Claim(
     instances=_sizes(),
     conclusion=_conclusion,
     controls=(Control(FULL.name, _sizes(short=1), "R1 < d: another comparison, the linear part is smaller"),),
-    proofs=(exact("the published sizes, whole numbers", "m = 16,384: four models", _figures),),
+    proofs={"surplus": exact("the published sizes, whole numbers", "m = 16,384: four models", _figures)},
     mutants=(
         Mutant("without C1", theory.decoder_parameters, lambda m, d, ranks: m * ranks[0] + d * sum(ranks[1:])),
         Mutant("three factors of m", theory.decoder_parameters, lambda m, d, ranks: m * sum(ranks) + d * sum(ranks)),

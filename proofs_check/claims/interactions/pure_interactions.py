@@ -7,7 +7,7 @@ from math import prod
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
+from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
 from proofs_check.engines import symbolic
 from proofs_check.instances.draw import numbers
 from workbench.parts import polynomial
@@ -93,10 +93,10 @@ CLAIM = Claim(
     instances=_projected(),
     conclusion=_conclusion,
     controls=(Control(RAISED.name, _projected(halfway=True), "f^q U in place of f^q U^q"),),
-    proofs=(
-        symbolic.identity("Newton's identities", "m ≤ 5", _newton),
-        symbolic.identity("one active latent gives 0", "m = 1", _one_active),
-    ),
+    proofs={
+        ("2 e2", "6 e3"): symbolic.identity("Newton's identities", "m ≤ 5", _newton),
+        BESIDE: symbolic.identity("one active latent gives 0", "m = 1", _one_active),
+    },
     mutants=(
         Mutant("plain square", theory.pure_square, lambda p1, p2: p1 * p1),
         Mutant("plain cube", theory.pure_cube, lambda p1, p2, p3: p1**3),

@@ -108,12 +108,14 @@ CLAIM = Claim(
         Control(NONZERO.name, st.just(_zero()), "nothing to give"),
         Control(DISJOINT.name, st.just(_shared()), "pairs that share a latent and a target"),
     ),
-    proofs=(
-        symbolic.identity("2P columns give the products alone, orthonormal", "P ≤ 3", _exact),
-        exact("the form has eigenvalues ±g/2 and misfit as shipped", "P ≤ 4", _spectrum),
-        exact("R columns give rank R at most", "R ≤ 2", _few),
-        exact("rank of the form", "P = 1, 5, 32", _needed),
-    ),
+    proofs={
+        "exact": symbolic.identity("2P columns give the products alone, orthonormal", "P ≤ 3", _exact),
+        "misfit of fewer": exact("the form has eigenvalues ±g/2 and misfit as shipped", "P ≤ 4", _spectrum),
+        "columns": (
+            exact("R columns give rank R at most", "R ≤ 2", _few),
+            exact("rank of the form", "P = 1, 5, 32", _needed),
+        ),
+    },
     mutants=(
         Mutant("one a pair", theory.columns_for_pairs, lambda pairs: pairs),
         Mutant("three a pair", theory.columns_for_pairs, lambda pairs: 3 * pairs),

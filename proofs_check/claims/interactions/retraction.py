@@ -94,10 +94,12 @@ CLAIM = Claim(
     instances=_steps(),
     conclusion=_conclusion,
     controls=(Control(RETRACTED.name, _steps(back=False), "no retraction: off by the step"),),
-    proofs=(
-        symbolic.identity("orthonormal, first spans kept", "3 × 2", _columns),
-        smt.implies("one Cholesky factor", "2 × 2: all", _cholesky),
-    ),
+    proofs={
+        ("orthonormal", "spans of first columns"): symbolic.identity(
+            "orthonormal, first spans kept", "3 × 2", _columns
+        ),
+        "Gram–Schmidt": smt.implies("one Cholesky factor", "2 × 2: all", _cholesky),
+    },
     mutants=(
         Mutant("lengths alone", theory.gram_schmidt, lambda columns, *, ops=None: _scaled(columns)),
         Mutant("left there", polynomial.orthonormal, lambda U: U / U.norm(dim=-2, keepdim=True)),

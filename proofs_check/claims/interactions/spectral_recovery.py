@@ -6,7 +6,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, digits, edited, equal
+from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, digits, edited, equal
 from proofs_check.claims.interactions.cases import ORTHONORMAL, orthonormal
 from proofs_check.claims.interactions.exact import rational_orthonormal
 from proofs_check.engines import smt, symbolic
@@ -128,11 +128,11 @@ CLAIM = Claim(
         Control(DISTINCT.name, _quadratics(equal_columns=True), "two equal columns"),
         Control(NONZERO.name, _quadratics(zero=True), "a column that does nothing"),
     ),
-    proofs=(
-        symbolic.identity("M u_s, for every U", "m ≤ 3, R ≤ 2, d ≤ 2", _eigen),
-        symbolic.identity("equal columns rotate", "m = 2, all angles but π", _equal_columns),
-        smt.implies("no other eigenvectors", "R = 3 distinct weights", _unique),
-    ),
+    proofs={
+        ("columns", "along φ"): symbolic.identity("M u_s, for every U", "m ≤ 3, R ≤ 2, d ≤ 2", _eigen),
+        BESIDE: symbolic.identity("equal columns rotate", "m = 2, all angles but π", _equal_columns),
+        "columns": smt.implies("no other eigenvectors", "R = 3 distinct weights", _unique),
+    },
     mutants=(
         edited(
             "squares of weights",

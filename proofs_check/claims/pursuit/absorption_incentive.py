@@ -124,13 +124,17 @@ CLAIM = Claim(
         Control(ORTHONORMAL.name, _family([1.0, 2], [1.0, 2], [[1.0, 0], [0.6, 0.8]]), "product .6"),
         Control(PROPORTIONAL.name, _family([1.0, 2], [2.0, 1], [[1.0, 0], [0, 1]]), "magnitudes that vary: s² is left"),
     ),
-    proofs=(
-        symbolic.identity("the eigenvalue; s² for independent coefficients", "all moments", _eigenvalue),
-        smt.implies("no row leaves less", "all rows in the plane", _least),
-        smt.implies("0 where h_c = λh_p", "all λ", _fixed_ratio),
-        smt.implies("√(h_p² + h_c²) < h_p + h_c", "all h > 0", _shorter),
-        smt.implies("each sample picks its own row", "all λ > 0", _picks),
-    ),
+    proofs={
+        "energy left by the best row": (
+            symbolic.identity("the eigenvalue; s² for independent coefficients", "all moments", _eigenvalue),
+            smt.implies("no row leaves less", "all rows in the plane", _least),
+            smt.implies("0 where h_c = λh_p", "all λ", _fixed_ratio),
+        ),
+        "|f|₁ falls": smt.implies("√(h_p² + h_c²) < h_p + h_c", "all h > 0", _shorter),
+        ("nothing left", "one step for pair and parent"): smt.implies(
+            "each sample picks its own row", "all λ > 0", _picks
+        ),
+    },
     mutants=(
         Mutant("the smaller moment", theory.absorbed_energy, lambda a, b, c, *, ops=None: min(a, b) - c + 0 * a),
         Mutant("half the sum", theory.absorbed_l1, lambda p, c, *, ops=None: (p + c) / 2),

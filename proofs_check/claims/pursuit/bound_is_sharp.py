@@ -128,11 +128,15 @@ CLAIM = Claim(
         Control(FLAT.name, st.just(replace(THREE, h=torch.tensor([3.0, 1, 1]).double())), "codes (3, 1, 1)"),
         Control(BEYOND.name, st.just(replace(THREE, mu=0.15)), "k = 3, μ = .15: all first picks are right"),
     ),
-    proofs=(
-        symbolic.identity("the two sums are equal", "all k; by the shipped sum k = 2, 3, 4", _sum_is_zero),
-        symbolic.identity("eigenvalues of G, so that such rows exist", "m = 2, 3, 4", _definite),
-        smt.implies("as much outside as inside, or more", "all real k, 1/(2k − 1) ≤ μ ≤ 1/k", _wrong),
-    ),
+    proofs={
+        "two supports, one x": (
+            symbolic.identity("the two sums are equal", "all k; by the shipped sum k = 2, 3, 4", _sum_is_zero),
+            symbolic.identity("eigenvalues of G, so that such rows exist", "m = 2, 3, 4", _definite),
+        ),
+        ("no less outside", "first pick outside"): smt.implies(
+            "as much outside as inside, or more", "all real k, 1/(2k − 1) ≤ μ ≤ 1/k", _wrong
+        ),
+    },
     mutants=(
         Mutant("(2 + 1/μ)/2", theory.largest_support, lambda mu, *, ops=None: (2 + 1 / mu) / 2),
         Mutant("k − 1 outside", theory.outside_share, lambda before, full: before / (1 - before)),

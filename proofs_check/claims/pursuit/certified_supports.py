@@ -105,7 +105,10 @@ CLAIM = Claim(
         Control("exact: x = hV", st.just(LEFT), "V = I, x = w_0 + 2w_1, h = (1, 0, 0): row 1 comes first"),
         Control(CERTIFIED.name, st.just(BETWEEN), "w_2 = (.6, .8) between e_0 and e_1: 1.4, and it is picked first"),
     ),
-    proofs=(TRANSPOSED, HOELDER, NEW_PICK),
+    proofs={
+        ("OMP in S", "OMP finds h", "outside ≤ recovery · inside"): (TRANSPOSED, HOELDER),
+        ("OMP in S", "OMP finds h"): NEW_PICK,
+    },
     mutants=(
         Mutant("|D⁺w_j|₂", shipped.conditions, _euclidean),
         Mutant("signs left out", shipped.conditions, _unsigned),

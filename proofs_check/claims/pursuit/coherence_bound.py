@@ -4,7 +4,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, Void, at_most
+from proofs_check.claim import BESIDE, Claim, Control, Mutant, Part, Verdict, Void, at_most
 from proofs_check.claims.pursuit.cases import A_STEP_TOO_FEW, BELOW, below_bound, beside, dense, omp, outside
 from proofs_check.claims.pursuit.inductions import NEW_PICK, SHARES, TRANSPOSED
 from proofs_check.engines import smt, symbolic
@@ -103,13 +103,23 @@ CLAIM = Claim(
         Control("exact: x = hV", orthonormal_with_rest(), "V = I, x = h + ρ"),
         Control(BELOW.name, ABOVE, "k rows with products −μ, one with products μ, (2k − 1)μ > 1"),
     ),
-    proofs=(
-        TRANSPOSED,
-        *SHARES,
-        smt.implies("share < 1 just where k < (1 + 1/μ)/2", "all real k ≥ 1, μ", _bound),
-        NEW_PICK,
-        symbolic.identity("attained: c_j = share · c_i by rows of G", "k = 1..6, all μ", _attained),
-    ),
+    proofs={
+        ("outside ≤ share of inside", "MP in S", "OMP in S", "OMP finds h"): TRANSPOSED,
+        (
+            "outside ≤ share of inside",
+            "share ≤ kμ/(1 − (k − 1)μ)",
+            "MP in S",
+            "OMP in S",
+            "OMP finds h",
+            "share ≤ μ₁ form",
+            "μ₁ form ≤ μ form",
+        ): SHARES,
+        ("k ≤ (1 + 1/μ)/2", "MP in S", "OMP in S", "OMP finds h"): smt.implies(
+            "share < 1 just where k < (1 + 1/μ)/2", "all real k ≥ 1, μ", _bound
+        ),
+        ("OMP in S", "OMP finds h"): NEW_PICK,
+        BESIDE: symbolic.identity("attained: c_j = share · c_i by rows of G", "k = 1..6, all μ", _attained),
+    },
     mutants=(
         Mutant("1 + (k − 1)μ", theory.outside_share, lambda before, full: full / (1 + before)),
         Mutant("(1 + 1/μ)/3", theory.largest_support, lambda mu, *, ops=FLOAT: (1 + ops.ratio(1, mu)) / 3),

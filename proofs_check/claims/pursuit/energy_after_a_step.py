@@ -61,11 +61,13 @@ CLAIM = Claim(
         Control(WHOLE_STEP.name, greedy([[1.0, 0], [0.6, 0.8]], [1.0, 1], share=1.1), "a tenth too far"),
         Control(SHORT.name, greedy([[1.5, 0], [0, 1.5]], [1.0, 0.5]), "rows of norm 1.5: the energy rises"),
     ),
-    proofs=(
-        symbolic.identity("coordinate by coordinate", "d = 1..4", _expand),
-        smt.implies("|r − aw|² by inner products", "all d, any norm", _by_products),
-        smt.implies("falls just where |w|² < 2, rises just where |w|² > 2", "all a ≠ 0, any norm", _sign),
-    ),
+    proofs={
+        "|r'|²": symbolic.identity("coordinate by coordinate", "d = 1..4", _expand),
+        ("|r'|²", "never rises"): smt.implies("|r − aw|² by inner products", "all d, any norm", _by_products),
+        "never rises": smt.implies(
+            "falls just where |w|² < 2, rises just where |w|² > 2", "all a ≠ 0, any norm", _sign
+        ),
+    },
     mutants=(
         Mutant("a unit row's", theory.energy_after, lambda r2, a, w2: r2 - a * a),
         Mutant("twice the norm", theory.energy_after, lambda r2, a, w2: r2 - a * a * (2 - 2 * w2)),

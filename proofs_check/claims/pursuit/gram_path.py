@@ -111,10 +111,12 @@ CLAIM = Claim(
         Control(GAP.name, st.just(TIED), "two rows tie in 200 samples: rounding decides"),
         Control(EXACT.name, st.just(HALF), "Gram matrix in float16"),
     ),
-    proofs=(
-        symbolic.identity("⟨w_i, r − aw_j⟩", "d = 1..3, any norms", _expand),
-        smt.induction("c = W r at every step", "all T, d, m: induction over steps", _start, _step),
-    ),
+    proofs={
+        "correlations": (
+            symbolic.identity("⟨w_i, r − aw_j⟩", "d = 1..3, any norms", _expand),
+            smt.induction("c = W r at every step", "all T, d, m: induction over steps", _start, _step),
+        )
+    },
     mutants=(
         Mutant("plus for minus", theory.correlation_after, lambda c, a, product: c + a * product),
         Mutant("G as the identity", theory.correlation_after, lambda c, a, product: c - a),

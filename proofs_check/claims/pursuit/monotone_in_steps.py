@@ -1,6 +1,6 @@
 """MP-3: the error falls with every step of one pursuit, by the square of the increment."""
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.pursuit.cases import UNIT, Greedy, greedy, pursued
 from proofs_check.engines import smt, symbolic
 from workbench.theory import coherence
@@ -64,10 +64,12 @@ CLAIM = Claim(
             "tied top-k read with k = 2 in place of 1: the error rises from 0",
         ),
     ),
-    proofs=(
-        smt.induction("|r_T|² = |x|² − Σa² and no step raises it", "all T, d, any rule: induction", _start, _step),
-        symbolic.identity("the shipped sum, step by step", "three steps in a plane, all rows", _three_steps),
-    ),
+    proofs={
+        ("never rises", "|r_T|² = |x|² − Σa²"): smt.induction(
+            "|r_T|² = |x|² − Σa² and no step raises it", "all T, d, any rule: induction", _start, _step
+        ),
+        LOOPS: symbolic.identity("the shipped sum, step by step", "three steps in a plane, all rows", _three_steps),
+    },
     mutants=(
         Mutant("the square of the sum", theory.energy_left, lambda x2, a: x2 - sum(a) ** 2),
         Mutant("the last step alone", theory.energy_left, lambda x2, a: x2 - (a[-1] ** 2 if len(a) else 0)),

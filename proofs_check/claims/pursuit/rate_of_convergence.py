@@ -3,11 +3,11 @@
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, Void, at_most
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, Void, at_most
 from proofs_check.claims.pursuit.cases import BELOW, EARNEST, IN_SPAN, UNIT, Greedy, below_bound, beside, greedy, of
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import codes, mixtures
-from proofs_check.instances.inductions import K_FORM, L1_FORM
+from proofs_check.instances.inductions import K_FORM, L1_FORM, UNROLL
 from proofs_check.instances.mixture import Mixture
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
@@ -117,15 +117,19 @@ CLAIM = Claim(
         Control(ABS.name, greedy(SIXTY, [1.25, 0.75**0.5 / 2], select="relu"), "relu stalls (claim MP-16)"),
         Control(IN_SPAN.name, greedy([[1.0, 0, 0], [0, 1, 0]], [1.0, 0, 1]), "x half outside the span"),
     ),
-    proofs=(
-        smt.induction("Σc² ≤ m max c²", "all m: induction over rows", _first, _mean),
-        smt.implies("one step, from λ|r|² ≤ |Wr|²", "all m, d, t", _fall),
-        smt.implies("the shipped sums", "m = 2, all rows", _two_rows),
-        *L1_FORM,
-        *K_FORM,
-        smt.implies("λ_S ≥ 1 − (k − 1)μ", "all k: from |q| ≤ μ(k − 1)N", _gershgorin),
-        symbolic.identity("attained", "orthonormal rows; all k, μ at products −μ", _attained),
-    ),
+    proofs={
+        ("1 − λ/m", "1 − λ_S/k in the support", "1 − (1 − (k − 1)μ)/k"): (
+            smt.induction("Σc² ≤ m max c²", "all m: induction over rows", _first, _mean),
+            smt.implies("one step, from λ|r|² ≤ |Wr|²", "all m, d, t", _fall),
+        ),
+        LOOPS: (smt.implies("the shipped sums", "m = 2, all rows", _two_rows), UNROLL),
+        "1 − (1 − (k − 1)μ)/k": (
+            *L1_FORM,
+            *K_FORM,
+            smt.implies("λ_S ≥ 1 − (k − 1)μ", "all k: from |q| ≤ μ(k − 1)N", _gershgorin),
+        ),
+        BESIDE: symbolic.identity("attained", "orthonormal rows; all k, μ at products −μ", _attained),
+    },
     mutants=(
         Mutant("twice as fast", theory.rate, lambda lowest, count: 1 - 2 * lowest / count),
         Mutant("k − 2", theory.coherent_rate, lambda k, mu: theory.rate(1 - (k - 2) * mu, k)),

@@ -81,12 +81,16 @@ CLAIM = Claim(
         Control("unit rows", greedy([[0.9, 0], [0, 0.9]], [1.0, 2], steps=1), "norm .9: a tenth is left"),
         Control(LAST.name, greedy([[1.0, 0], [0.6, 0.8]], [1.0, 0.5], steps=2, lag=1), "the pick before the last"),
     ),
-    proofs=(
-        symbolic.identity("⟨w, r'⟩, coordinate by coordinate", "MP: d = 1..3", _last),
-        smt.implies("⟨w, r'⟩ by inner products; 0 at |w| = 1", "MP: all d", _by_products),
-        symbolic.identity("least squares on two picks", "OMP: two picks, d = 2, 3", _least_squares),
-        smt.implies("one more pick, along its part off the others", "OMP: all steps, d", _one_more),
-    ),
+    proofs={
+        ("MP, last pick", "MP, last pick, any norm"): (
+            symbolic.identity("⟨w, r'⟩, coordinate by coordinate", "MP: d = 1..3", _last),
+            smt.implies("⟨w, r'⟩ by inner products; 0 at |w| = 1", "MP: all d", _by_products),
+        ),
+        "OMP, every pick": (
+            symbolic.identity("least squares on two picks", "OMP: two picks, d = 2, 3", _least_squares),
+            smt.implies("one more pick, along its part off the others", "OMP: all steps, d", _one_more),
+        ),
+    },
     mutants=(
         Mutant("1 + |w|²", theory.product_after, lambda a, w2: a * (1 + w2)),
         Mutant("|w|⁴ for |w|²", theory.product_after, lambda a, w2: a * (1 - w2 * w2)),

@@ -109,11 +109,13 @@ CLAIM = Claim(
         Control(NONNEGATIVE.name, st.just(Mixture.exact(torch.eye(3), [[1.0, -1, 0]])), "V = I, one code below 0"),
         Control(BELOW.name, ABOVE, "k rows with products −μ, one with products μ, (2k − 1)μ > 1"),
     ),
-    proofs=(
-        smt.implies("nothing eliminated", "q = 0", _first),
-        smt.implies("one more row eliminated", "all q: induction over Schur complements", _schur),
-        smt.implies("the row of largest h beats all outside", "all real k, q, μ", _pick),
-    ),
+    proofs={
+        ("picks in S", "h found", "least |Pw|²", "largest |⟨Pw, Pw'⟩|"): (
+            smt.implies("nothing eliminated", "q = 0", _first),
+            smt.implies("one more row eliminated", "all q: induction over Schur complements", _schur),
+        ),
+        ("picks in S", "h found"): smt.implies("the row of largest h beats all outside", "all real k, q, μ", _pick),
+    },
     mutants=(
         Mutant("1 + qμ", theory.projected_energy, lambda mu, q: (1 + mu) * (1 + q * mu) / (1 - (q - 1) * mu)),
         Mutant("μ alone", theory.projected_product, lambda mu, q: mu + 0 * q),

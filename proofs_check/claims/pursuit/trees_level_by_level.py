@@ -105,14 +105,16 @@ CLAIM = Claim(
         Control(POSITIVE.name, st.just(tree(torch.eye(2), [[1.0, -1]], [0, 1])), "relu never takes −1"),
         Control(APART.name, st.just(tree([[1.0, 0], [1.0, 0]], [[0.0, 1]], [0, 0])), "two equal siblings"),
     ),
-    proofs=(
-        smt.implies(
+    proofs={
+        ("relu: f = h", "abs: f = h"): smt.implies(
             "the level of the largest h goes first, and whole", "all levels, sizes, g: induction", _largest_first
         ),
-        smt.implies("min h − g max h, two levels", "top-k: two levels", _margin),
-        smt.implies("min h − g max h, one more level", "top-k: all levels: induction", _add_level),
-        smt.implies("under noise, finished and unfinished levels", "noise: all g, h, e", _noise),
-    ),
+        ("one shot", "one shot keeps S just where the margin is above 0"): (
+            smt.implies("min h − g max h, two levels", "top-k: two levels", _margin),
+            smt.implies("min h − g max h, one more level", "top-k: all levels: induction", _add_level),
+        ),
+        "picks under noise": smt.implies("under noise, finished and unfinished levels", "noise: all g, h, e", _noise),
+    },
     mutants=(
         Mutant("sum for difference", theory.one_shot_margin, lambda least, largest, g: least + g * largest),
         Mutant("1/(1 − g)", theory.tree_noise_floor, lambda g, n, *, ops=None: n / (1 - g)),

@@ -78,11 +78,13 @@ CLAIM = Claim(
         Control(SIGNED.name, cones().map(lambda case: of(case.known, 200)), "the largest |c| goes on to r = 0"),
         Control(ACUTE.name, st.just(OBTUSE), "an obtuse angle: it goes on"),
     ),
-    proofs=(
-        symbolic.identity("code and energy after two steps", "all e, c", _two_steps),
-        smt.implies("w_1 first, then w_2, then none", "all 0 < e ≤ 1, 0 < c < 1", _stuck),
-        smt.implies("|r| > 0", "all e > 0, 0 < c < 1", _line),
-    ),
+    proofs={
+        ("code", "|r|"): symbolic.identity("code and energy after two steps", "all e, c", _two_steps),
+        ("code", "max c ≤ 0 at the end"): smt.implies(
+            "w_1 first, then w_2, then none", "all 0 < e ≤ 1, 0 < c < 1", _stuck
+        ),
+        "|r|": smt.implies("|r| > 0", "all e > 0, 0 < c < 1", _line),
+    },
     mutants=(
         Mutant("the true code", theory.stalled_code, lambda e, c: (1 + 0 * c, e)),
         Mutant("without the root", theory.stalled_residual, lambda e, c, *, ops=None: e * c * (1 - c * c)),

@@ -89,12 +89,14 @@ CLAIM = Claim(
         Control(SPARSE.name, descents(dense=True), "a denser start has less to lose"),
         Control("unit rows", st.just(SHRUNK), "one row of length 1/10: L < m/d"),
     ),
-    proofs=(
-        symbolic.identity("F is quadratic", "expansion: m ≤ 3, d ≤ 2", _expansion),
-        smt.implies("nearest point, rewritten", "step: two coordinates", _nearest),
-        smt.implies("the fall", "all m, d, k, s > 0: from |δW|² ≤ L|δ|²", _fall),
-        smt.implies("L ≥ m/d from the trace", "all m, d", _trace),
-    ),
+    proofs={
+        ("fall", "no rise"): (
+            symbolic.identity("F is quadratic", "expansion: m ≤ 3, d ≤ 2", _expansion),
+            smt.implies("nearest point, rewritten", "step: two coordinates", _nearest),
+            smt.implies("the fall", "all m, d, k, s > 0: from |δW|² ≤ L|δ|²", _fall),
+        ),
+        "L ≥ m/d": smt.implies("L ≥ m/d from the trace", "all m, d", _trace),
+    },
     mutants=(
         Mutant("1/s − L/2", theory.step_gain, lambda square, L, s: (1 / s - L / 2) * square),
         Mutant("the wrong way", theory.thresholded_step, lambda z, x, rows, s, k, *, ops=None: _back(z, x, rows, s, k)),

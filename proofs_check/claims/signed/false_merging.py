@@ -125,10 +125,12 @@ CLAIM = Claim(
         Control(FIXED.name, _pairs(varied=True), "half as much again in one sample"),
         Control("unit rows", _pairs(length=2.0), "rows of length 2: the cosine's formula"),
     ),
-    proofs=(
-        symbolic.identity("the two values, and the cosine", "pair by pair, d ≤ 3: coordinate by coordinate", _merge),
-        smt.implies("bipolarity of a pair always on", "all rates", _usage),
-    ),
+    proofs={
+        ("exact", "cosine with either"): symbolic.identity(
+            "the two values, and the cosine", "pair by pair, d ≤ 3: coordinate by coordinate", _merge
+        ),
+        "bipolarity": smt.implies("bipolarity of a pair always on", "all rates", _usage),
+    },
     mutants=(
         Mutant("whole differences", theory.merged_pair, lambda v, w, a: _whole(v, w, a)),
         Mutant("cosine of the mean", theory.merged_cosine, lambda g, *, ops=None: ((1 + g) / 2) ** 0.5),

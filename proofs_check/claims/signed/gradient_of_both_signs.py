@@ -94,13 +94,13 @@ CLAIM = Claim(
             "1 and −1: a step down, and the other is kept",
         ),
     ),
-    proofs=tuple(
-        smt.implies(
-            f"{name} moves as the mask says", f"{name}: m = {m}, k = {k}", _quotient, m=m, k=k, rectified=rectified
+    proofs={
+        f"{name} moves": tuple(
+            smt.implies(f"{name} moves as the mask says", f"m = {m}, k = {k}", _quotient, m=m, k=k, rectified=rectified)
+            for m, k in ((2, 1), (3, 1), (3, 2))
         )
         for name, rectified in (("AbsTopK", False), ("TopK", True))
-        for m, k in ((2, 1), (3, 1), (3, 2))
-    ),
+    },
     mutants=(Mutant("the largest values", theory.gradient_mask, _largest),),
     note="A mask says where a latent learns, not that fewer are dead: AT-10.",
 )

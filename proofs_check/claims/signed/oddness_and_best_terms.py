@@ -99,18 +99,22 @@ CLAIM = Claim(
         Control(AS_IS.name, st.just(BELOW), "TopK: all but the best k terms, −2 of (1, −2)"),
         Control(NO_TIES.name, st.just(TIED), "which of two equal sizes stays depends on their order"),
     ),
-    proofs=(
-        *(
-            smt.implies("odd, homogeneous, idempotent", f"algebra: m = {m}, k = {k}", _algebra, m=m, k=k)
-            for m, k in ((2, 1), (3, 1), (3, 2))
+    proofs={
+        ("odd", "idempotent", "homogeneous, c > 0", "homogeneous, c < 0"): (
+            *(
+                smt.implies("odd, homogeneous, idempotent", f"algebra: m = {m}, k = {k}", _algebra, m=m, k=k)
+                for m, k in ((2, 1), (3, 1), (3, 2))
+            ),
         ),
-        *(
-            smt.implies("homogeneous for c > 0, idempotent", f"TopK: m = {m}, k = {k}", _kept_by_relu, m=m, k=k)
-            for m, k in ((2, 1), (3, 2))
+        ("idempotent", "homogeneous, c > 0"): (
+            *(
+                smt.implies("homogeneous for c > 0, idempotent", f"TopK: m = {m}, k = {k}", _kept_by_relu, m=m, k=k)
+                for m, k in ((2, 1), (3, 2))
+            ),
         ),
-        smt.implies("commutes with an exchange", "relabelling: m = 3", _relabelled),
-        smt.implies("no farther than TopK", "against TopK: m = 2, k = 1", _nearer, m=2, k=1),
-    ),
+        "relabelling": smt.implies("commutes with an exchange", "relabelling: m = 3", _relabelled),
+        "no farther than TopK": smt.implies("no farther than TopK", "against TopK: m = 2, k = 1", _nearer, m=2, k=1),
+    },
     mutants=(
         edited("ReLU first", theory.abs_top_k, lambda f: lambda u, k, *, ops=None: f([max(v, 0.0) for v in u], k)),
         Mutant("absolute values", theory.abs_top_k, lambda u, k, *, ops=None: [abs(v) for v in u]),

@@ -128,11 +128,15 @@ CLAIM = Claim(
         Control(COHERENT.name, _two(low=0.35, high=0.45, at=lambda mu: 1.0), "OMP too picks the passive row"),
         Control(ORDERED.name, _two(at=lambda mu: 0.1), "the other row is the larger one"),
     ),
-    proofs=(
-        smt.implies("one step below the range", "all dictionaries of one passive row: all products", _finds),
-        smt.implies("one step beyond it", "the dictionary of equal products, all μ", _misses),
-        smt.implies("OMP at μ < 1/3", "all dictionaries of one passive row: all products", _pursuit),
-    ),
+    proofs={
+        "one step finds the small one": smt.implies(
+            "one step below the range", "all dictionaries of one passive row: all products", _finds
+        ),
+        "one step misses it": smt.implies("one step beyond it", "the dictionary of equal products, all μ", _misses),
+        ("OMP, first", "OMP, second"): smt.implies(
+            "OMP at μ < 1/3", "all dictionaries of one passive row: all products", _pursuit
+        ),
+    },
     mutants=(
         Mutant("(1 + 1/μ)/2", theory.recoverable_range, lambda mu, *, ops=None: (1 + 1 / mu) / 2),
         Mutant("1/μ", theory.recoverable_range, lambda mu, *, ops=None: 1 / mu),

@@ -4,7 +4,7 @@ import torch
 from hypothesis import strategies as st
 from scipy.linalg import hadamard
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import SEEDS, numbers, unit_rows
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
@@ -145,12 +145,16 @@ CLAIM = Claim(
         Control("exact: x = hV", st.just(MOVED), "x = h + 3v_2"),
         Control(INSIDE.name, hidden(beyond=0.2), "a passive row that agrees with all active ones"),
     ),
-    proofs=(
-        smt.induction("|Σ h_j G_ij| ≤ μ Σ|h_j|", "all k: induction over active rows", _first, _step),
-        smt.implies("floor and bias on the support", "all k", _on),
-        smt.implies("inside the ratio the ceiling is below every floor", "all k, all sizes", _apart),
-        symbolic.identity("at the ratio they meet", "all μ", _sharp),
-    ),
+    proofs={
+        ("on", "off", "bias", "apart", "support"): smt.induction(
+            "|Σ h_j G_ij| ≤ μ Σ|h_j|", "all k: induction over active rows", _first, _step
+        ),
+        ("on", "bias", "apart", "support"): smt.implies("floor and bias on the support", "all k", _on),
+        ("apart", "support"): smt.implies(
+            "inside the ratio the ceiling is below every floor", "all k, all sizes", _apart
+        ),
+        BESIDE: symbolic.identity("at the ratio they meet", "all μ", _sharp),
+    },
     mutants=(
         Mutant("k for |h|₁/min|h|: 1/μ", theory.recoverable_ratio, lambda mu, *, ops=None: 1 / mu if mu else 1e9),
         Mutant("all of |h|₁", theory.support_floor, lambda h, l1, mu, *, ops=None: abs(h) + mu * (l1 - abs(h))),

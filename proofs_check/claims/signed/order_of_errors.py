@@ -109,10 +109,12 @@ CLAIM = Claim(
         Control(ORTHONORMAL.name, st.just(opposed()), "opposed rows both enter: AT-13"),
         Control(TIED.name, _tied(added=True), "an encoder bias of 4"),
     ),
-    proofs=(
-        symbolic.identity("|x − zW|² by Pythagoras, overlaps carried along", "m ≤ 2, d ≤ 3", _pythagoras),
-        smt.implies("the order carries over", "all reals", _order),
-    ),
+    proofs={
+        ("order", "error, signed", "error, nonnegative"): symbolic.identity(
+            "|x − zW|² by Pythagoras, overlaps carried along", "m ≤ 2, d ≤ 3", _pythagoras
+        ),
+        "order": smt.implies("the order carries over", "all reals", _order),
+    },
     mutants=(
         Mutant("without |u|²", theory.error_square, lambda x2, u2, gap2: x2 + gap2),
         Mutant("|u − z|² as |u|² + |z|²", theory.gap_square, lambda u, z: sum(a * a for a in [*u, *z])),

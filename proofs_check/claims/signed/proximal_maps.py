@@ -5,7 +5,7 @@ from itertools import combinations
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal, grouped
 from proofs_check.claims.signed.cases import AS_IS, Activation, activations, minimises
 from proofs_check.claims.signed.proximal_cases import PROXIMAL
 from proofs_check.engines import smt
@@ -84,14 +84,16 @@ def _proofs():
 
         given = {"penalty": penalties[name], "objective": theory.proximal_objective, "signed": signed}
         shows = f"{formula} minimises {name}"
-        yield smt.implies(shows, "scalar rows: all u, z and λ ≥ 0", minimises, formula=late, **given)
+        check = smt.implies(shows, "all u, z and λ ≥ 0: entry by entry", minimises, formula=late, **given)
+        yield f"{name}: minimal", check
     for m, k in ((2, 1), (3, 1), (3, 2)):
         for signed in (True, False):
-            name = "abs_top_k" if signed else "top_k"
+            name, part = ("abs_top_k", "count") if signed else ("top_k", "nonnegative_count")
             for support in combinations(range(m), k):
                 shows = f"{name} is no farther from u than any z on entries {support}"
-                scope = f"counts: m = {m}, k = {k}{'' if signed else ', u falling'}"
-                yield smt.implies(shows, scope, _count, m=m, support=support, signed=signed)
+                scope = f"m = {m}, k = {k}{'' if signed else ', u falling'}"
+                check = smt.implies(shows, scope, _count, m=m, support=support, signed=signed)
+                yield f"{part}: best of all supports", check
 
 
 POSITIVE = Hypothesis("λ ≥ 0", lambda case: max(0.0, -case.lam))
@@ -113,7 +115,7 @@ CLAIM = Claim(
         Control(AS_IS.name, activations(rectified=True), "ReLU first, then the largest magnitudes: TopK's map"),
         Control(POSITIVE.name, activations(weight=st.just(-1.0)), "λ = −1"),
     ),
-    proofs=tuple(_proofs()),
+    proofs=grouped(_proofs()),
     mutants=(
         Mutant("without ½", theory.proximal_objective, lambda u, z, penalty: (z - u) ** 2 + penalty),
         Mutant("shift without sign", theory.soft_threshold, lambda u, lam, *, ops=None: max(u - lam, 0)),

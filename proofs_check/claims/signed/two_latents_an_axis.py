@@ -105,25 +105,29 @@ CLAIM = Claim(
         Control(APART.name, _witness([[1.0, 0]] * 2, [BOTH] * 2, [[1.0, 0], [-1, 0]], [0.0, 0]), "one axis, twice"),
         Control(SEVERAL.name, _witness([[1.0]], [BOTH], [[1.0]], [-4.0]), "b_dec = −4v turns the axis into one ray"),
     ),
-    proofs=(
-        *(
-            smt.implies("a latent exact on two sizes is parallel to the axis", f"d = {d}", _parallel, d=d)
-            for d in (2, 3)
+    proofs={
+        ("latents", "none to spare"): (
+            *(
+                smt.implies("a latent exact on two sizes is parallel to the axis", f"d = {d}", _parallel, d=d)
+                for d in (2, 3)
+            ),
+            smt.implies("b_dec is 0", "two axes, in the plane they span", _no_bias),
+            smt.implies("opposite ends need two nonnegative latents", "all axes", _one_end),
         ),
-        smt.implies("b_dec is 0", "two axes, in the plane they span", _no_bias),
-        smt.implies("opposite ends need two nonnegative latents", "all axes", _one_end),
-        *(
-            smt.implies(
-                "one latent less is not exact",
-                f"n = {n}, {'signed' if signed else 'nonnegative'}",
-                one_less,
-                n=n,
-                signed=signed,
-            )
-            for n in (2, 3)
-            for signed in (False, True)
+        "none to spare": (
+            *(
+                smt.implies(
+                    "one latent less is not exact",
+                    f"n = {n}, {'signed' if signed else 'nonnegative'}",
+                    one_less,
+                    n=n,
+                    signed=signed,
+                )
+                for n in (2, 3)
+                for signed in (False, True)
+            ),
         ),
-    ),
+    },
     mutants=(
         Mutant("n for both", theory.latents_for_axes, lambda axes, *, signed: axes),
         Mutant("2n for both", theory.latents_for_axes, lambda axes, *, signed: 2 * axes),
