@@ -66,7 +66,7 @@ def _k_form(unknowns, ops):
 
 
 OVER_ROWS = "all k: induction over rows"
-UNROLL = symbolic.identity("the shipped sums grow by one row's share", "growth of the sums: k = 1..4", _unroll)
+UNROLL = symbolic.identity("the shipped sums grow by one row's share", "k = 1..4", _unroll)
 L1_FORM = (
     smt.induction("|Σ h_i G_i| ≤ μL", OVER_ROWS, _first_product, _product),
     smt.induction("|q| ≤ μ(L² − N)", OVER_ROWS, _first_l1_form, _l1_form),

@@ -132,7 +132,7 @@ CLAIM = Claim(
     ),
     proofs={
         "at least 0": symbolic.identity(
-            "k is an inner product, the statistic a square", "all s; N = 3, n = 2", _kernel
+            "k is an inner product, the statistic a square", "N = 3, n = 2; all s", _kernel
         ),
         BESIDE: (
             symbolic.identity("the statistic of two points", "all r, a and s", _two_points),

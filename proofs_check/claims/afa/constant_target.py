@@ -75,9 +75,7 @@ CLAIM = Claim(
     conclusion=_conclusion,
     controls=(Control(UNBIASED.name, _cases(biased=True), "the biased one: √d"),),
     proofs={
-        "norm": symbolic.identity(
-            "|x̃|² against the formula's square", "d = 2..5; for all d by the definition of s", _standardise
-        ),
+        "norm": symbolic.identity("|x̃|² against the formula's square", "d = 2..5", _standardise),
         BESIDE: balls.positive(
             "at GPT-2's d = 768 within 1/100 of √767", "s in [1/10, 10]", {"sd": ("1/10", "10")}, _gpt2
         ),

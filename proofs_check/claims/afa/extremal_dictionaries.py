@@ -1,7 +1,7 @@
 """AFA-6: the best constants known only coherence and sparsity, and the dictionaries that reach them."""
 
 from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, at_most
-from proofs_check.engines import symbolic
+from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import cones, mixtures
 from proofs_check.instances.inductions import K_FORM, L1_FORM, UNROLL
 from proofs_check.instances.mixture import EXACT, NONZERO, UNIT_ROWS, Mixture
@@ -38,6 +38,12 @@ def _opposed(symbols, ops):
         flat = coherence.interference([1] * k, _equiangular(k, -mu))
         yield 1 + flat / k, coherence.energy_range(mu, k, ops=ops)[0]
         yield 1 + coherence.interference([1] * k, _equiangular(k, -ops.num(f"1/{k - 1}"))) / k, 0
+
+
+def _clamped(unknowns, ops):
+    mu, k = unknowns("mu k")
+    low = coherence.energy_range(mu, k, ops=ops)[0]
+    return [mu >= 0, k >= 1], [low >= 0, low >= 1 - mu * (k - 1), (low - 1 + mu * (k - 1)) * low == 0]
 
 
 def _realised(symbols, ops):
@@ -81,7 +87,10 @@ CLAIM = Claim(
             symbolic.identity("eigenvalues 1 + (k − 1)g and 1 − g of both", "k = 2, 3, 4, 6; all g", _realised),
         ),
         "supremum": symbolic.identity("the cone attains the l1 form and the supremum", "k = 2, 3, 4, 6; all μ", _cone),
-        "infimum": symbolic.identity("opposed rows attain the infimum", "k = 2, 3, 4, 6; all μ ≤ 1/(k − 1)", _opposed),
+        "infimum": (
+            symbolic.identity("opposed rows attain the infimum", "k = 2, 3, 4, 6; all μ ≤ 1/(k − 1)", _opposed),
+            smt.implies("it is the larger of 0 and 1 − μ(k − 1)", "all k, μ", _clamped),
+        ),
     },
     mutants=(
         Mutant("k in place of k − 1", coherence.energy_range, lambda mu, k, *, ops: (0, 1 + mu * k)),

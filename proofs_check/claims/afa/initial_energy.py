@@ -91,9 +91,7 @@ CLAIM = Claim(
     proofs={
         ("mean", "|x|² at √(6/m)"): (
             smt.implies("relu(z)² + relu(−z)² = z²: symmetry halves the square", "all z", _halves),
-            symbolic.identity(
-                "E(xw)² by integration, and the value at √(6/m)", "d = 1..3; a square of a sum", _moments
-            ),
+            symbolic.identity("E(xw)² by integration, and the value at √(6/m)", "d = 1..3", _moments),
         )
     },
     mutants=(

@@ -1,6 +1,6 @@
 """AFA-1: what separates |x| from |h| is interference, exactly."""
 
-from proofs_check.claim import Claim, Control, Mutant, Relation, Verdict, equal
+from proofs_check.claim import LOOPS, Claim, Control, Mutant, Relation, Verdict, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import mixtures
 from proofs_check.instances.inductions import UNROLL, pair
@@ -51,11 +51,10 @@ CLAIM = Claim(
         Control("unit rows", twice_the_identity(), "V = 2I; repair: h_i → h_i |v_i|"),
         Control("exact: x = hV", orthonormal_with_rest(), "V = I, x = h + ρ; repair: AFA-11"),
     ),
-    proofs=(
-        symbolic.identity("expansion of the shipped sums", "n ≤ 4, d ≤ 3", _expand),
-        UNROLL,
-        smt.induction("|x|² − |h|² = q", "all n, d: induction over rows", _first, _step),
-    ),
+    proofs={
+        LOOPS: (symbolic.identity("expansion of the shipped sums", "n ≤ 4, d ≤ 3", _expand), UNROLL),
+        "": smt.induction("|x|² − |h|² = q", "all n, d: induction over rows", _first, _step),
+    },
     mutants=(
         Mutant("each pair once", coherence.interference, lambda h, g: h[0] * h[1] * g[0][1]),
         Mutant("|h|² without squares", coherence.square_norm, lambda h: sum(h)),

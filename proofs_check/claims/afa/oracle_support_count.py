@@ -72,11 +72,11 @@ CLAIM = Claim(
     proofs={
         "K kept iff τ above the midpoint": (
             *(
-                smt.implies("K kept iff τ above the midpoint, shipped loop", f"exact count: K = {k}", _exact, count=k)
+                smt.implies("K kept iff τ above the midpoint, shipped loop", f"K = {k}", _exact, count=k)
                 for k in (2, 3, 4)
             ),
         ),
-        "missed": smt.implies("the bound on missed entries", "missed: all K", _missed),
+        "missed": smt.implies("the bound on missed entries", "all K", _missed),
     },
     mutants=(
         Mutant("C_{K−1} for the midpoint", top_afa.exact_count_above, lambda before, full: before),

@@ -95,10 +95,10 @@ CLAIM = Claim(
     ),
     proofs={
         ("mean 0", "variance", "variance ≤ 2/d"): symbolic.identity(
-            "E[v_1] = 0 and E[v_1²] = 1/d by integration", "moments: d = 2..6 and 8", _moment
+            "E[v_1] = 0 and E[v_1²] = 1/d by integration", "d = 2..6 and 8", _moment
         ),
         ("variance", "variance ≤ 2/d"): symbolic.identity(
-            "E[q²] from the moments of the products", "variance: k = 2..4, all d, given the moments", _expansion
+            "E[q²] from the moments of the products", "k = 2..4; all d, given the moments", _expansion
         ),
     },
     mutants=(

@@ -125,7 +125,7 @@ CLAIM = Claim(
         ("mean 0", "variance"): symbolic.identity(
             "mean and variance over all sign patterns", "k = 2..4; two pairs meet four signs at most", _enumerate
         ),
-        "no factor k": (*(smt.implies("variance ≤ 2μ²(1 − Σh⁴/N²)", f"bound: k = {k}", _bound, k=k) for k in (2, 3)),),
+        "no factor k": (*(smt.implies("variance ≤ 2μ²(1 − Σh⁴/N²)", f"k = {k}", _bound, k=k) for k in (2, 3)),),
     },
     mutants=(
         Mutant("2 for 4 in the variance", average_case.random_signs_variance, _half_the_variance),

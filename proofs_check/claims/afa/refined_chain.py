@@ -87,7 +87,7 @@ CLAIM = Claim(
             "Gershgorin pair by pair", "all k: sum over pairs", _gershgorin_pair
         ),
         "order: Gershgorin ≤ k": (
-            *(smt.implies("row sums ≤ babel ≤ μ(k − 1)", "babel: k = 2..4", _largest_sum, k=k) for k in (2, 3, 4)),
+            *(smt.implies("row sums ≤ babel ≤ μ(k − 1)", "k = 2..4", _largest_sum, k=k) for k in (2, 3, 4)),
         ),
         ("λ_max N", "−λ_min N", "best of L and λ"): smt.implies(
             "Rayleigh's quotient lies between the extreme eigenvalues", "all k: each eigendirection", _spectral

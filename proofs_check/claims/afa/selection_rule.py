@@ -137,11 +137,11 @@ CLAIM = Claim(
     proofs={
         "monotone in τ": (
             *(
-                smt.implies("no fewer for a larger target, shipped loop", f"monotone: {k} prefixes", _monotone, count=k)
+                smt.implies("no fewer for a larger target, shipped loop", f"{k} prefixes", _monotone, count=k)
                 for k in (2, 3, 4)
             ),
         ),
-        "scale": smt.implies("scaling changes no choice, shipped loop", "scale: 3 prefixes", _scale),
+        "scale": smt.implies("scaling changes no choice, shipped loop", "3 prefixes", _scale),
         "half gap": smt.implies("the nearer end is within half the gap", "all gaps", _half_gap),
         ("half gap ≤ a₂²/(2(C₁ + C₂))", "≤ a₂/4"): smt.implies("the first gap bounds all", "all j", _bound),
     },

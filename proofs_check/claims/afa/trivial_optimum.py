@@ -144,7 +144,7 @@ CLAIM = Claim(
             ),
         ),
         ("x̂ = x", "|f| = |x|", "the halves' energy is |x|²", "the halves give x"): symbolic.identity(
-            "(xA)Aᵀ = x and |xA| = |x|", "all rotations and reflections of the plane", _rotation
+            "(xA)Aᵀ = x and |xA| = |x|", "d = 2; all rotations and reflections", _rotation
         ),
     },
     mutants=(

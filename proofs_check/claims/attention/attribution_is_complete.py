@@ -78,7 +78,7 @@ CLAIM = Claim(
     ),
     proofs={
         ("sources", "heads"): symbolic.identity("the whole sum", "two heads, two sources, width 2", _whole),
-        "sources": symbolic.identity("one more source", "all numbers of sources; width 1..3", _one_more_source),
+        "sources": symbolic.identity("one more source", "width 1..3; all numbers of sources", _one_more_source),
         "heads": smt.implies("one more coordinate of one more head", "all numbers of heads, any width", _one_more_head),
     },
     mutants=(

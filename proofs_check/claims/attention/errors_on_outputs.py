@@ -133,8 +133,8 @@ CLAIM = Claim(
     extremal={"of two residuals": _outputs(axes=True)},
     controls=(Control(ORTHOGONAL.name, _outputs(condition=1e3), "cond(W_O) = 1000"),),
     proofs={
-        "|rW|²": symbolic.identity("|rW|² by W Wᵀ", "all W; d = 1, 2, 3", _square),
-        "|rW|² = |r|²": smt.implies("orthogonal: |r|²", "all r and orthogonal W; d = 2", _orthogonal),
+        "|rW|²": symbolic.identity("|rW|² by W Wᵀ", "d = 1, 2, 3; all W", _square),
+        "|rW|² = |r|²": smt.implies("orthogonal: |r|²", "d = 2; all r and orthogonal W", _orthogonal),
         BESIDE: smt.implies("|r|² for all r only so", "d = 2", _only),
         "of two residuals": (
             smt.implies("between the extreme singular values", "d = 2, in W's singular basis", _ratio),

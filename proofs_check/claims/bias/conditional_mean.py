@@ -111,7 +111,7 @@ CLAIM = Claim(
             smt.implies("the shipped root", "all n, d, samples", _cosine),
         ),
         "coarse R²": smt.implies("R² from B, ρ, s, μ", "all n, s: from c_k ≤ B²ρ and Σc ≤ B²(s − 1)", _coarse),
-        BESIDE: symbolic.identity("attained at product −c/θ", "two rows; all c < θ", _attained),
+        BESIDE: symbolic.identity("attained at product −c/θ", "all c < θ: two rows", _attained),
     },
     mutants=(
         Mutant("without the coherent part", theory.leak_square, lambda squares, total, mu: (1 - mu) * squares),

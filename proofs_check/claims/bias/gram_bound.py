@@ -132,7 +132,7 @@ CLAIM = Claim(
         ("l1 form", "distinct pairs", "sum"): symbolic.identity(
             "⟨x, x'⟩ − ⟨h, h'⟩ is the sum over distinct pairs", "(n, d) up to (4, 3)", _expansion
         ),
-        LOOPS: symbolic.identity("the shipped sum grows by h'_j g_j", "growth of the sum: n = 2..4", _grown),
+        LOOPS: symbolic.identity("the shipped sum grows by h'_j g_j", "n = 2..4", _grown),
         ("l1 form", "distinct pairs"): (
             smt.induction("|g_j| ≤ μ(|h|₁ − |h_j|)", "all n: induction over rows", _no_row, _product),
             smt.induction(

@@ -47,7 +47,7 @@ CLAIM = Claim(
     ),
     conclusion=_conclusion,
     controls=(Control(EVEN.name, predicted(st.just(S.Generic(16))), "any p(y|c) > 0: every event is everything"),),
-    proofs={"log p(y|s)": symbolic.identity("log p(y|s)", "events of 1 to 3 configurations", events)},
+    proofs={"log p(y|s)": symbolic.identity("log p(y|s)", "1 to 3 configurations", events)},
     mutants=(
         Mutant(
             "likeliest configuration alone",

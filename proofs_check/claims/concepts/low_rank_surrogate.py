@@ -75,11 +75,7 @@ CLAIM = Claim(
     conclusion=_conclusion,
     extremal={"surrogate": _factors(balanced=True)},
     controls=(Control(PRODUCT.name, _factors(off=10.0), "another matrix"),),
-    proofs={
-        "surrogate": smt.implies(
-            "the surrogate, equal where |P| = |Q|", "rank 1; a sum of ranks adds both sides", _rank_one
-        )
-    },
+    proofs={"surrogate": smt.implies("the surrogate, equal where |P| = |Q|", "rank 1", _rank_one)},
     mutants=(
         Mutant("a third", theory.factored, lambda a, b: (a + b) / 3),
         Mutant("Frobenius in place of nuclear", objectives.nuclear_norm, lambda left, right: (left @ right).norm()),

@@ -74,7 +74,7 @@ CLAIM = Claim(
             "no tokens of the third concept: its log-odds are lost, the others stay",
         ),
     ),
-    proofs={"log p(y|s)": symbolic.identity("log p(y|s)", "events of 1 to 3 configurations", events)},
+    proofs={"log p(y|s)": symbolic.identity("log p(y|s)", "1 to 3 configurations", events)},
     mutants=(
         Mutant(
             "probability in place of its logarithm", theory.event_prediction, lambda a, p, *, ops=None: sum(p) + 0 * a

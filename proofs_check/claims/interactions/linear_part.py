@@ -117,11 +117,11 @@ CLAIM = Claim(
         Control(ALONE.name, _matrices(scale=0.5), "λ2 = ½: x̂ is no longer linear"),
     ),
     proofs={
-        "x̂ = fW + b": symbolic.identity("λ2 = λ3 = 0: linear", "decode: m ≤ 3, d ≤ 2", _linear),
-        ("W = U C1ᵀ", "orthonormal"): symbolic.identity("U orthonormal and U C1ᵀ = W", "factors: 3 × 2", _factored),
+        "x̂ = fW + b": symbolic.identity("λ2 = λ3 = 0: linear", "m ≤ 3, d ≤ 2", _linear),
+        ("W = U C1ᵀ", "orthonormal"): symbolic.identity("U orthonormal and U C1ᵀ = W", "3 × 2", _factored),
         "tail": (
             *(
-                smt.implies("tail", f"tail: n = {n}, R1 = {r}", _tail, n=n, rank=r)
+                smt.implies("tail", f"n = {n}, R1 = {r}", _tail, n=n, rank=r)
                 for n, r in ((2, 1), (3, 1), (3, 2), (4, 2))
             ),
         ),

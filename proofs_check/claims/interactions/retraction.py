@@ -98,7 +98,7 @@ CLAIM = Claim(
         ("orthonormal", "spans of first columns"): symbolic.identity(
             "orthonormal, first spans kept", "3 × 2", _columns
         ),
-        "Gram–Schmidt": smt.implies("one Cholesky factor", "2 × 2: all", _cholesky),
+        "Gram–Schmidt": smt.implies("one Cholesky factor", "2 × 2", _cholesky),
     },
     mutants=(
         Mutant("lengths alone", theory.gram_schmidt, lambda columns, *, ops=None: _scaled(columns)),

@@ -130,7 +130,7 @@ CLAIM = Claim(
     ),
     proofs={
         "two supports, one x": (
-            symbolic.identity("the two sums are equal", "all k; by the shipped sum k = 2, 3, 4", _sum_is_zero),
+            symbolic.identity("the two sums are equal", "k = 2, 3, 4 by the shipped sum", _sum_is_zero),
             symbolic.identity("eigenvalues of G, so that such rows exist", "m = 2, 3, 4", _definite),
         ),
         ("no less outside", "first pick outside"): smt.implies(

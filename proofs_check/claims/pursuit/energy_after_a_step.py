@@ -1,6 +1,6 @@
 """MP-1: what a step of pursuit does to the energy of the residual, for rows of any norm."""
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.pursuit.cases import Greedy, greedy, pursued
 from proofs_check.engines import smt, symbolic
 from workbench.theory import coherence
@@ -62,7 +62,7 @@ CLAIM = Claim(
         Control(SHORT.name, greedy([[1.5, 0], [0, 1.5]], [1.0, 0.5]), "rows of norm 1.5: the energy rises"),
     ),
     proofs={
-        "|r'|²": symbolic.identity("coordinate by coordinate", "d = 1..4", _expand),
+        LOOPS: symbolic.identity("coordinate by coordinate", "d = 1..4", _expand),
         ("|r'|²", "never rises"): smt.implies("|r − aw|² by inner products", "all d, any norm", _by_products),
         "never rises": smt.implies(
             "falls just where |w|² < 2, rises just where |w|² > 2", "all a ≠ 0, any norm", _sign

@@ -109,7 +109,7 @@ CLAIM = Claim(
     controls=(Control(THROUGH.name, ONE.map(lambda case: replace(case, detached=True)), "increments held fixed"),),
     proofs=(
         symbolic.identity("the shipped recursion = derivatives", "T = 1, 2, 3 in d = 3, 2, 1", _by_parts),
-        symbolic.identity("one step back", "all T by the chain rule; d = 1..3", _chain),
+        symbolic.identity("one step back", "d = 1..3; all T by the chain rule", _chain),
     ),
     mutants=(Mutant("of detached codes", theory.loss_gradient, _detached),),
     note="The choice of the row has no gradient: where two rows tie the loss has a kink.",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.pursuit.cases import Greedy, pursued
 from proofs_check.engines import smt, symbolic
 from workbench.parts import pursuit
@@ -112,10 +112,8 @@ CLAIM = Claim(
         Control(EXACT.name, st.just(HALF), "Gram matrix in float16"),
     ),
     proofs={
-        "correlations": (
-            symbolic.identity("⟨w_i, r − aw_j⟩", "d = 1..3, any norms", _expand),
-            smt.induction("c = W r at every step", "all T, d, m: induction over steps", _start, _step),
-        )
+        LOOPS: symbolic.identity("⟨w_i, r − aw_j⟩", "d = 1..3, any norms", _expand),
+        "correlations": smt.induction("c = W r at every step", "all T, d, m: induction over steps", _start, _step),
     },
     mutants=(
         Mutant("plus for minus", theory.correlation_after, lambda c, a, product: c + a * product),

@@ -128,7 +128,7 @@ CLAIM = Claim(
             *K_FORM,
             smt.implies("λ_S ≥ 1 − (k − 1)μ", "all k: from |q| ≤ μ(k − 1)N", _gershgorin),
         ),
-        BESIDE: symbolic.identity("attained", "orthonormal rows; all k, μ at products −μ", _attained),
+        BESIDE: symbolic.identity("attained", "all k, μ at products −μ: orthonormal rows", _attained),
     },
     mutants=(
         Mutant("twice as fast", theory.rate, lambda lowest, count: 1 - 2 * lowest / count),

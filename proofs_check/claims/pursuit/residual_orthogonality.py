@@ -2,7 +2,7 @@
 
 import torch
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.pursuit.cases import UNIT, Greedy, greedy, pursued
 from proofs_check.engines import smt, symbolic
 from workbench.parts import pursuit
@@ -82,13 +82,13 @@ CLAIM = Claim(
         Control(LAST.name, greedy([[1.0, 0], [0.6, 0.8]], [1.0, 0.5], steps=2, lag=1), "the pick before the last"),
     ),
     proofs={
-        ("MP, last pick", "MP, last pick, any norm"): (
-            symbolic.identity("⟨w, r'⟩, coordinate by coordinate", "MP: d = 1..3", _last),
-            smt.implies("⟨w, r'⟩ by inner products; 0 at |w| = 1", "MP: all d", _by_products),
+        LOOPS: symbolic.identity("⟨w, r'⟩, coordinate by coordinate", "d = 1..3", _last),
+        ("MP, last pick", "MP, last pick, any norm"): smt.implies(
+            "⟨w, r'⟩ by inner products; 0 at |w| = 1", "all d", _by_products
         ),
         "OMP, every pick": (
-            symbolic.identity("least squares on two picks", "OMP: two picks, d = 2, 3", _least_squares),
-            smt.implies("one more pick, along its part off the others", "OMP: all steps, d", _one_more),
+            symbolic.identity("least squares on two picks", "two picks, d = 2, 3", _least_squares),
+            smt.implies("one more pick, along its part off the others", "all steps, d", _one_more),
         ),
     },
     mutants=(

@@ -110,10 +110,10 @@ CLAIM = Claim(
             "the level of the largest h goes first, and whole", "all levels, sizes, g: induction", _largest_first
         ),
         ("one shot", "one shot keeps S just where the margin is above 0"): (
-            smt.implies("min h − g max h, two levels", "top-k: two levels", _margin),
-            smt.implies("min h − g max h, one more level", "top-k: all levels: induction", _add_level),
+            smt.implies("min h − g max h, two levels", "two levels", _margin),
+            smt.implies("min h − g max h, one more level", "all levels: induction", _add_level),
         ),
-        "picks under noise": smt.implies("under noise, finished and unfinished levels", "noise: all g, h, e", _noise),
+        "picks under noise": smt.implies("under noise, finished and unfinished levels", "all g, h, e", _noise),
     },
     mutants=(
         Mutant("sum for difference", theory.one_shot_margin, lambda least, largest, g: least + g * largest),

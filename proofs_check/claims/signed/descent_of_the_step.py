@@ -91,8 +91,8 @@ CLAIM = Claim(
     ),
     proofs={
         ("fall", "no rise"): (
-            symbolic.identity("F is quadratic", "expansion: m ≤ 3, d ≤ 2", _expansion),
-            smt.implies("nearest point, rewritten", "step: two coordinates", _nearest),
+            symbolic.identity("F is quadratic", "m ≤ 3, d ≤ 2", _expansion),
+            smt.implies("nearest point, rewritten", "two coordinates", _nearest),
             smt.implies("the fall", "all m, d, k, s > 0: from |δW|² ≤ L|δ|²", _fall),
         ),
         "L ≥ m/d": smt.implies("L ≥ m/d from the trace", "all m, d", _trace),

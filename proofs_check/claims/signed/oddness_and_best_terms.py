@@ -102,18 +102,18 @@ CLAIM = Claim(
     proofs={
         ("odd", "idempotent", "homogeneous, c > 0", "homogeneous, c < 0"): (
             *(
-                smt.implies("odd, homogeneous, idempotent", f"algebra: m = {m}, k = {k}", _algebra, m=m, k=k)
+                smt.implies("odd, homogeneous, idempotent", f"m = {m}, k = {k}", _algebra, m=m, k=k)
                 for m, k in ((2, 1), (3, 1), (3, 2))
             ),
         ),
         ("idempotent", "homogeneous, c > 0"): (
             *(
-                smt.implies("homogeneous for c > 0, idempotent", f"TopK: m = {m}, k = {k}", _kept_by_relu, m=m, k=k)
+                smt.implies("homogeneous for c > 0, idempotent", f"m = {m}, k = {k}", _kept_by_relu, m=m, k=k)
                 for m, k in ((2, 1), (3, 2))
             ),
         ),
-        "relabelling": smt.implies("commutes with an exchange", "relabelling: m = 3", _relabelled),
-        "no farther than TopK": smt.implies("no farther than TopK", "against TopK: m = 2, k = 1", _nearer, m=2, k=1),
+        "relabelling": smt.implies("commutes with an exchange", "m = 3", _relabelled),
+        "no farther than TopK": smt.implies("no farther than TopK", "m = 2, k = 1", _nearer, m=2, k=1),
     },
     mutants=(
         edited("ReLU first", theory.abs_top_k, lambda f: lambda u, k, *, ops=None: f([max(v, 0.0) for v in u], k)),

@@ -132,7 +132,7 @@ CLAIM = Claim(
         "one step finds the small one": smt.implies(
             "one step below the range", "all dictionaries of one passive row: all products", _finds
         ),
-        "one step misses it": smt.implies("one step beyond it", "the dictionary of equal products, all μ", _misses),
+        "one step misses it": smt.implies("one step beyond it", "all μ: the dictionary of equal products", _misses),
         ("OMP, first", "OMP, second"): smt.implies(
             "OMP at μ < 1/3", "all dictionaries of one passive row: all products", _pursuit
         ),

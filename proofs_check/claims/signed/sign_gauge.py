@@ -120,7 +120,7 @@ CLAIM = Claim(
                 smt.implies("A(s∘u) = s∘A(u), all signs", f"m = {m}, k = {k}", _flip, m=m, k=k)
                 for m, k in ((2, 1), (3, 1), (3, 2))
             ),
-            symbolic.identity("signs leave the encoder and cancel in the decoder", "entry by entry: all m, d", _cancel),
+            symbolic.identity("signs leave the encoder and cancel in the decoder", "all m, d: entry by entry", _cancel),
         )
     },
     mutants=(
