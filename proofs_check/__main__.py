@@ -71,7 +71,7 @@ class Audit:
 
 @dataclass(frozen=True)
 class Check:
-    """Judge the claims of a Python file: proofs, instances, controls, mutants; exit 1 if one is refuted or open, 3 out of seconds."""
+    """Judge the claims of a Python file; exit 1 if one is refuted or left open, 3 if for want of seconds."""
 
     file: tyro.conf.Positional[Path]
     """Python file that makes a Claim, or an inequality(...)"""

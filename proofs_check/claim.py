@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal, get_args
 
@@ -51,6 +51,10 @@ class Relation:
     unit: Tensor
     """size against which rounding is judged, and in which both sides are reported"""
     equality: bool = False
+    least: float = 1.0
+    """sizes below this share of the unit are judged as this"""
+    sees: float = 0.0
+    """of a mean: the smallest error that would have been seen, in shares of its size"""
 
     @property
     def silent(self) -> str:
@@ -71,7 +75,7 @@ class Relation:
     def holds(self) -> Tensor:
         """Where it holds, up to rounding."""
         size = torch.maximum(self.measured.abs(), self.bound.abs()) / self.unit
-        size = torch.where(size.isfinite(), size, 0.0).clamp_min(1.0)
+        size = torch.where(size.isfinite(), size, 0.0).clamp_min(self.least)
         return self.margin >= -TOLERANCE * size
 
     @property
@@ -92,30 +96,46 @@ Part = Relation | Void
 Conclusion = Part | Mapping[str, Part]
 
 
-def at_most(measured: Any, bound: Any, *, unit: Any = 1.0) -> Relation:
-    """The relation measured <= bound; numbers or arrays that broadcast. `unit`: their natural size."""
+def at_most(measured: Any, bound: Any, *, unit: Any = None) -> Relation:
+    """The relation measured <= bound; numbers or arrays that broadcast.
+
+    `unit` is their natural size: without it rounding is judged by the larger of the two, and what is below 1e-12 is 0.
+    """
     return _relation(measured, bound, unit, equality=False)
 
 
-def equal(measured: Any, bound: Any, *, unit: Any = 1.0) -> Relation:
-    """The relation measured == bound, up to rounding."""
+def equal(measured: Any, bound: Any, *, unit: Any = None) -> Relation:
+    """The relation measured == bound, up to rounding; `unit` as in `at_most`."""
     return _relation(measured, bound, unit, equality=True)
 
 
 def _relation(measured: Any, bound: Any, unit: Any, *, equality: bool) -> Relation:
+    least = 1e-3 if unit is None else 1.0
+    unit = 1.0 if unit is None else unit
     sides = [torch.as_tensor(side, dtype=torch.float64).detach() for side in (measured, bound, unit)]
     lengths = {side.numel() for side in sides if side.ndim}
     must(
         len(lengths) < 2, "a relation's sides", "of one length, or single numbers", lengths, "compare sample by sample"
     )
     measured, bound, unit = torch.broadcast_tensors(*(side.flatten() if side.ndim else side[None] for side in sides))
-    return Relation(measured, bound, unit, equality)
+    return Relation(measured, bound, unit, equality, least)
 
 
-def mean_is(samples: Tensor, value: Any, *, unit: Any = 1.0) -> Relation:
-    """The mean of independent samples is `value`, to within 7 standard errors: false alarms are below 1e-11."""
+def mean_is(samples: Tensor, value: Any, *, sees: float = 0.01, unit: Any = None) -> "Relation | Void":
+    """The mean of independent samples is `value`, to within 7 standard errors: false alarms are below 1e-11.
+
+    Says nothing where an error of the share `sees` of the size might escape it: then more samples are needed. The size
+    is `unit`, or else |value|, or the standard deviation where that is 0. An error of 14 standard errors is seen but
+    once in 1e11, so 14 of them is what it sees.
+    """
     error = 7 * samples.std() / len(samples) ** 0.5
-    return at_most((samples.mean() - value).abs(), error + 1e-12, unit=unit)
+    value = torch.as_tensor(value, dtype=torch.float64)
+    size = torch.as_tensor(unit, dtype=torch.float64) if unit is not None else value.abs()
+    power = float((2 * error / torch.where(size == 0, samples.std(), size)).max().nan_to_num(0.0))
+    if power > sees:
+        return Void(f"its samples show errors of {power:.2g} of its size, not of {sees:g}: draw more, or give `sees`")
+    relation = at_most((samples.mean() - value).abs(), error + 1e-12, unit=1.0 if unit is None else unit)
+    return replace(relation, sees=power)
 
 
 def parts(conclusion: Conclusion) -> dict[str, Part]:
@@ -144,7 +164,11 @@ def digits(values: Tensor) -> str:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A condition of a claim, as a distance from being met."""
+    """A condition of a claim, as a distance from being met.
+
+    A condition that is met only for want of rounding is not: an instance that violates the conclusion must meet its
+    hypotheses also where its numbers change by 1e-12 of themselves, or it is no witness.
+    """
 
     name: str
     deviation: Callable[[Any], Any]
@@ -199,7 +223,13 @@ class Finding:
     """nothing was decided for want of seconds, which another machine might not have needed"""
 
 
-BASES = {"symbolic": "SymPy", "smt": "Z3", "balls": "Arb", "smt or balls": "Z3 or Arb", "exact": "exact integers"}
+BASES = {
+    "symbolic": "SymPy",
+    "smt": "Z3",
+    "balls": "Arb",
+    "smt or balls": "Z3, Arb or SymPy",
+    "exact": "exact integers",
+}
 """engine -> what one trusts who believes it"""
 
 

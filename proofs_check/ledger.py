@@ -79,6 +79,10 @@ class Entry:
     """part -> measured over bound of each instance"""
     void: dict[str, str] = field(default_factory=dict)
     """parts that said nothing of any instance -> why"""
+    sees: dict[str, float] = field(default_factory=dict)
+    """part that is a mean -> the smallest error that would have been seen, in shares of its size"""
+    fragile: str = ""
+    """what is said of violations at the border of a strict hypothesis"""
     witness: str = ""
     controls: list[dict[str, str]] = field(default_factory=list)
     """drops, note, violation"""
@@ -211,7 +215,7 @@ def _verdict(entry: Entry, claim: Claim, found: Attack) -> Verdict:
     status = {check["status"] for check in entry.checks}
     if "refuted" in status or found.witness:
         return Verdict.REFUTED
-    if "undecided" in status or found.problem or not found.judged or found.cut:
+    if "undecided" in status or found.problem or not found.judged or found.cut or found.infinite:
         return Verdict.UNKNOWN
     own = any(check.decides is claim.conclusion for check in claim.checks)
     if claim.checks and not own and not claim.mutants:
@@ -283,7 +287,13 @@ def _record(entry: Entry, claim: Claim, found: Attack, trainings: list[Training]
     entry.cut = found.cut
     entry.margin = found.margin if found.margin < math.inf else None
     entry.tightness = {name: _inverse(score) for name, score in found.tightness.items()}
-    entry.ratios, entry.void = found.ratios, found.void
+    entry.ratios, entry.void, entry.sees = found.ratios, found.void, found.sees
+    if found.fragile and not found.witness:
+        said = "violate the conclusion and meet the hypotheses by rounding alone"
+        entry.fragile = f"{found.fragile} instances {said}: keep strict hypotheses off their border"
+    infinite = [name or "the conclusion" for name in found.infinite]
+    if infinite:
+        entry.problems.append(f"an infinite bound says nothing: return Void where {', '.join(infinite)} has one")
     entry.trainings = [made for i, made in enumerate(trainings) if made not in trainings[:i]]
     if claim.kind == "trained":
         entry.thresholds = found.thresholds

@@ -4,14 +4,18 @@ import numbers
 import operator
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import cache
+from math import ceil, floor
 from typing import Any
+
+import sympy
 
 from proofs_check.claim import Check, Finding
 from proofs_check.engines.need import need
 from proofs_check.engines.refusals import Refusing, no_number, record, refusals, refuse
+from proofs_check.engines.symbolic import SYMPY, forms_hidden
 from synthetic.base.errors import must
 from workbench.theory.ops import Ops
 
@@ -19,19 +23,25 @@ Box = dict[str, tuple[str, str]]
 """unknown -> exact ends, such as {"c": ("1/100", "99/100")}"""
 _BITS = 80
 _PIECES = 200_000
+_TOUCHED = 200
+"""pieces on which Taylor's form is tried"""
+_ORDER = 6
+"""highest derivative that is asked for where a function touches 0"""
 _NEAR = "it comes too near 0 there: narrow the box"
 _TAKE = (
     "ops.where, ops.larger, ops.smaller, ops.abs, ops.sqrt, ops.exp, ops.log, ops.log1p, ops.sin, ops.erfc or ops.pi"
 )
 
 
-def positive(shows: str, scope: str, box: Box, value: Callable[..., Any]) -> Check:
+def positive(shows: str, scope: str, box: Box, value: Callable[..., Any], whole: tuple[str, ...] = ()) -> Check:
     """A function is >= 0 everywhere on a box.
 
     Each piece is decided by a ball that holds the function's values there: above 0, below 0 (refuted, the piece's
     centre is the witness), or neither, and then halved. Python's own `if`, `min`, `max` and `and` are taken only where
     the comparison they ask for holds, or fails, on the whole piece; elsewhere the piece is halved as well. So a branch
     whose border runs through the box is never decided there: `ops.where`, `ops.larger` and `ops.smaller` are.
+    With one unknown a piece is also decided by Taylor's form at a point where the function touches 0: its first
+    derivatives there are >= 0 and the next is on all of the piece.
     A function of `math` has no ball and leaves the claim undecided, and so does a constant. A Python float is the
     binary number it holds.
 
@@ -40,12 +50,13 @@ def positive(shows: str, scope: str, box: Box, value: Callable[..., Any]) -> Che
         scope: the box in words.
         box: exact ends of each unknown; the claim is for all real values between.
         value: (unknowns by name, ops) -> ball.
+        whole: unknowns that are whole numbers.
 
     Raises:
         ValueError: the box has no unknown.
     """
     must(box, "balls.positive.box", "of one unknown at least", box, 'write {"c": ("0", "1")}')
-    return Check("balls", shows, scope, lambda seconds: _decide(box, value, seconds))
+    return Check("balls", shows, scope, lambda seconds: _decide(box, value, seconds, whole))
 
 
 class Uncertain(Exception):  # noqa: N818
@@ -104,6 +115,8 @@ class Ball(Refusing):
         return f"<ball {self.arb}>"
 
     def _with(self, other: Any, made: Callable[[Any, Any], Any]) -> Any:
+        if isinstance(other, Jet):
+            return NotImplemented
         b = _arb(self, other)
         if b is None:
             record(no_number(other))
@@ -111,6 +124,8 @@ class Ball(Refusing):
         return Ball(made(self.arb, b), self.unknown or _unknown(other))
 
     def _against(self, other: Any, true: Callable[[Any, Any], bool], false: Callable[[Any, Any], bool]) -> Any:
+        if isinstance(other, Jet):
+            return NotImplemented
         b = _arb(self, other)
         if b is None:
             refuse(no_number(other))
@@ -176,6 +191,40 @@ class Ball(Refusing):
         return bool(self != 0)
 
 
+class Jet(Ball):
+    """A function's Taylor coefficients at all points of an interval; a choice on its way must be certain there."""
+
+    __slots__ = ()
+    __hash__ = Refusing.refuse
+
+    def _with(self, other: Any, made: Callable[[Any, Any], Any]) -> Any:
+        b = _series(self, other)
+        if b is None:
+            record(no_number(other))
+            return NotImplemented
+        return Jet(made(self.arb, b), True)
+
+    def _against(self, other: Any, true: Callable[[Any, Any], bool], false: Callable[[Any, Any], bool]) -> Any:
+        b = _series(self, other)
+        if b is None:
+            refuse(no_number(other))
+        sure = True if true(self.arb[0], b[0]) else False if false(self.arb[0], b[0]) else None
+        return refuse(Uncertain()) if sure is None else Truth(sure, True)
+
+    def __neg__(self) -> "Jet":
+        return Jet(-self.arb, True)
+
+    def __abs__(self) -> "Jet":
+        return self if self >= 0 else -self
+
+
+def _series(jet: Jet, value: Any) -> Any:
+    if isinstance(value, Jet):
+        return value.arb
+    arb = _arb(Ball(jet.arb[0], False), value)
+    return None if arb is None else type(jet.arb)([arb], prec=_ORDER + 1)
+
+
 def _unknown(value: Any) -> bool:
     """Whether an unknown has entered a value."""
     return isinstance(value, Ball | Truth) and value.unknown
@@ -197,10 +246,14 @@ def _arb(ball: Ball, value: Any) -> Any:
 
 def _finite(arb: Any) -> Any:
     """Nothing is known of what is infinite or undefined somewhere, nor of what is made of it."""
+    if not hasattr(arb, "is_finite"):  # Taylor coefficients
+        return arb
     return arb if arb.is_finite() else type(arb).nan()
 
 
 def _power(base: Any, exponent: Any) -> Any:
+    if not hasattr(base, "is_finite"):
+        return base**exponent
     return _finite(base**exponent if base.is_finite() and exponent.is_finite() else type(base).nan())
 
 
@@ -215,48 +268,77 @@ def arb_ops() -> Ops:
 
     def where(condition: Any, then: Any, otherwise: Any) -> Ball:
         truth = _truth(condition)
+        if isinstance(then, Jet) or isinstance(otherwise, Jet):
+            return then if truth else otherwise
         unknown = any(map(_unknown, (truth, then, otherwise)))
         if truth.sure is None:
             return Ball(ball(then).union(ball(otherwise)), unknown)
         return Ball(ball(then if truth.sure else otherwise), unknown)
 
-    def of(function: Callable[..., Any]) -> Callable[..., Ball]:
-        return lambda *values: Ball(_finite(function(*map(ball, values))), any(map(_unknown, values)))
+    def of(function: Callable[..., Any], by: Callable[..., Any] | None = None) -> Callable[..., Ball]:
+        def on(*values: Any) -> Ball:
+            if by is not None and any(isinstance(value, Jet) for value in values):
+                return by(*values)
+            return Ball(_finite(function(*map(ball, values))), any(map(_unknown, values)))
+
+        return on
+
+    def jet(name: str) -> Callable[[Jet], Jet]:
+        return lambda a: Jet(getattr(a.arb, name)(), True)
 
     return Ops(
         num=cache(lambda text: Ball(ball(Fraction(text)), False)),
-        sqrt=of(arb.sqrt),
-        exp=of(arb.exp),
-        log=of(arb.log),
-        log1p=of(arb.log1p),
-        sin=of(arb.sin),
-        erfc=of(arb.erfc),
+        sqrt=of(arb.sqrt, jet("sqrt")),
+        exp=of(arb.exp, jet("exp")),
+        log=of(arb.log, jet("log")),
+        log1p=of(arb.log1p, lambda a: jet("log")(1 + a)),
+        sin=of(arb.sin, jet("sin")),
+        erfc=of(arb.erfc, jet("erfc")),
         pi=Ball(arb.pi(), False),
-        abs=of(abs),
-        larger=of(arb.max),
-        smaller=of(arb.min),
+        abs=of(abs, abs),
+        larger=of(arb.max, lambda a, b: a if a >= b else b),
+        smaller=of(arb.min, lambda a, b: a if a <= b else b),
         where=where,
-        ratio=of(lambda a, b: a / b),
+        ratio=of(lambda a, b: a / b, lambda a, b: a / b),
     )
 
 
-def _decide(box: Box, value: Callable[..., Any], seconds: float) -> Finding:
+def at_least_zero(value: Callable[..., Any], point: Mapping[str, float]) -> bool:
+    """Whether 60 digits show a function to be >= 0 at a point of floats."""
+    flint = need("flint", "python-flint")
+    before, flint.ctx.prec = flint.ctx.prec, 200
+    try:
+        found, _ = _valued(value, {name: Ball(flint.arb(v), True) for name, v in point.items()}, arb_ops())
+    except Exception:  # a function of `math` has no 60 digits
+        return False
+    finally:
+        flint.ctx.prec = before
+    return found is not None and found >= 0
+
+
+def _decide(box: Box, value: Callable[..., Any], seconds: float, integers: tuple[str, ...] = ()) -> Finding:
     flint = need("flint", "python-flint")
     before, flint.ctx.prec = flint.ctx.prec, _BITS
     try:
         first = _constant(box, value)
         if first is not None:
             return Finding("undecided", f"the value is {first} whatever the unknowns: a constant says nothing of them")
-        return _bisect(box, value, seconds)
+        return _bisect(box, value, seconds, integers)
     except TypeError as error:  # `math` of a ball, a root by `int`, a value that is no number
         return Finding("undecided", f"a side is not a ball ({error}): use {_TAKE}")
     finally:
         flint.ctx.prec = before
 
 
-def _bisect(box: Box, value: Callable[..., Any], seconds: float) -> Finding:
+def _bisect(box: Box, value: Callable[..., Any], seconds: float, integers: tuple[str, ...]) -> Finding:
     ops, names = arb_ops(), list(box)
     whole = tuple((Fraction(a), Fraction(b)) for a, b in box.values())
+    steps = [name in integers for name in names]
+    whole = tuple(
+        (Fraction(ceil(a)), Fraction(floor(b))) if s else (a, b) for (a, b), s in zip(whole, steps, strict=True)
+    )
+    if any(a > b for a, b in whole):
+        return Finding("undecided", "there is no whole number in the box")
     todo, end, pieces, why = deque([whole]), time.monotonic() + seconds, 0, ""  # widest pieces first
     while todo:
         ends = todo.popleft()
@@ -268,19 +350,108 @@ def _bisect(box: Box, value: Callable[..., Any], seconds: float) -> Finding:
         found, why = _valued(value, {n: hull(*pair) for n, pair in zip(names, ends, strict=True)}, ops)
         if found is not None and found >= 0:
             continue
-        centre = {n: (a + b) / 2 for n, (a, b) in zip(names, ends, strict=True)}
+        alone = len(names) == 1 and not steps[0] and pieces <= _TOUCHED
+        if alone and touching(lambda x, ops: value(**{names[0]: x}, ops=ops), *ends[0]):
+            continue
+        middles = [Fraction(floor((a + b) / 2)) if s else (a + b) / 2 for (a, b), s in zip(ends, steps, strict=True)]
+        centre = dict(zip(names, middles, strict=True))
         at, _ = _valued(value, {n: Ball(_arb(ops.pi, v), True) for n, v in centre.items()}, ops)
         if at is not None and at < 0:
             where = ", ".join(f"{n} = {v}" for n, v in centre.items())
             return Finding("refuted", f"{where}: {float(at.mid()):.6g} < 0")
         widest = max(range(len(ends)), key=lambda i: ends[i][1] - ends[i][0])
         low, high = ends[widest]
-        middle = (low + high) / 2
+        middle = middles[widest]
         if low == high:
             return Finding("undecided", "a single point that 80 bits do not separate from 0")
-        for half in ((low, middle), (middle, high)):
+        for half in ((low, middle), (middle + 1 if steps[widest] else middle, high)):
             todo.append((*ends[:widest], half, *ends[widest + 1 :]))
     return Finding("proved")
+
+
+def touching(value: Callable[..., Any], low: Fraction, high: Fraction) -> bool:
+    """Whether Taylor's form at an end or at the simplest number between shows a function to be >= 0 on [low, high]."""
+    between = simplest(low, high)
+    return any(
+        all(rises(value, at, end) for end in (low, high) if end != at) for at in dict.fromkeys((between, low, high))
+    )
+
+
+def rises(value: Callable[..., Any], at: Fraction, end: Fraction) -> bool:
+    """Whether the derivatives at a point, towards an end, are >= 0 up to one that is so on the whole way."""
+    start, way = _coefficients(value, at, at), _coefficients(value, min(at, end), max(at, end))
+    towards = 1 if end > at else -1
+    for order in range(min(len(start), len(way))):
+        if not way[order].is_finite():
+            return False
+        if towards**order * way[order] >= 0:
+            return True
+        if not (towards**order * start[order] >= 0 or is_zero(value, at, order)):
+            return False
+    return False
+
+
+def is_zero(value: Callable[..., Any], at: Fraction, order: int) -> bool:
+    """Whether SymPy finds a derivative at a point to be 0."""
+    found = derived(value, order)
+    if found is None:
+        return False
+    derivative, unknown = found
+    return sympy.simplify(derivative.subs(unknown, sympy.Rational(at.numerator, at.denominator))) == 0
+
+
+def derived(value: Callable[..., Any], order: int) -> tuple[Any, Any] | None:
+    """SymPy's derivative of a function, and its unknown; none where the function makes choices."""
+    x = sympy.Symbol("x", real=True)
+    try:
+        with refusals() as refused, forms_hidden():
+            found = sympy.sympify(value(x, ops=SYMPY))
+    except Exception:  # whatever a function of `math` or a choice raises
+        return None
+    if refused or found.has(sympy.Float, sympy.Piecewise, sympy.Abs, sympy.Max, sympy.Min):
+        return None
+    return sympy.diff(found, x, order), x
+
+
+def tail(value: Callable[..., Any], low: Fraction) -> Fraction | None:
+    """A point from which on a function is >= 0: its first derivatives are so there, and by SymPy the next ever after."""
+    further = sympy.Symbol("t", nonnegative=True)
+    for start in (low, *(low + 4**i for i in range(6))):
+        at = _coefficients(value, start, start)
+        for order in range(len(at)):
+            found = derived(value, order)
+            if found is None:
+                return None
+            beyond = found[0].subs(found[1], sympy.Rational(start.numerator, start.denominator) + further)
+            if any(form(beyond).is_nonnegative for form in (sympy.expand, sympy.factor)):
+                return start
+            if not (at[order] >= 0 or is_zero(value, start, order)):
+                break
+    return None
+
+
+def _coefficients(value: Callable[..., Any], low: Fraction, high: Fraction) -> list[Any]:
+    """Taylor coefficients of a function at all points of [low, high]; none where it has none that are certain."""
+    flint = need("flint", "python-flint")
+    unknown = Jet(flint.arb_series([hull(low, high).arb, 1], prec=_ORDER + 1), True)
+    try:
+        with refusals() as refused:
+            found = value(unknown, ops=arb_ops())
+        return [] if refused or not isinstance(found, Jet) else [found.arb[i] for i in range(_ORDER + 1)]
+    except (Uncertain, TypeError, ValueError, ZeroDivisionError):
+        return []
+
+
+def simplest(low: Fraction, high: Fraction) -> Fraction:
+    """The number of least denominator in [low, high]."""
+    if low <= 0 <= high:
+        return Fraction(0)
+    if high < 0:
+        return -simplest(-high, -low)
+    first = ceil(low)
+    if first <= high:
+        return Fraction(first)
+    return first - 1 + 1 / simplest(1 / (high - first + 1), 1 / (low - first + 1))
 
 
 def _constant(box: Box, value: Callable[..., Any]) -> Any:

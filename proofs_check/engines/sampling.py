@@ -6,10 +6,11 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 import hypothesis
+import torch
 from hypothesis import HealthCheck, Phase, given, settings, target
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisWarning, Unsatisfiable
@@ -42,6 +43,12 @@ class Attack:
     """part -> what stood on its two sides, where that were single numbers"""
     void: dict[str, str] = field(default_factory=dict)
     """parts that said nothing of any instance -> why"""
+    sees: dict[str, float] = field(default_factory=dict)
+    """part that is a mean -> the smallest error that would have been seen on every instance, in shares of its size"""
+    fragile: int = 0
+    """instances that violate the conclusion, but meet the hypotheses by rounding alone"""
+    infinite: dict[str, None] = field(default_factory=dict)
+    """parts whose bound was infinite on an instance"""
     witness: str = ""
     """the smallest violation found, as text"""
     problem: str = ""
@@ -91,9 +98,14 @@ def attack(claim: Claim, examples: int, seed: int = 0, seconds: float = math.inf
                 spoken.add(name)
                 _note(result, name, part)
                 if not bool(part.holds.all()):
+                    if not quick and not _robust(claim, instance):
+                        result.fragile += 1
+                        break
                     result.witness = describe(instance, name, part)
                     raise _Found
             else:
+                if isinstance(part, Relation) and part.measured.numel():
+                    result.infinite[name] = None
                 result.void.setdefault(name, silent[name])
         result.judged += any(isinstance(part, Relation) and not silent[name] for name, part in conclusion.items())
 
@@ -200,6 +212,34 @@ def _same(instance: Any, other: Any) -> bool:
         return False
 
 
+def _robust(claim: Claim, instance: Any) -> bool:
+    """Whether an instance meets the hypotheses also where its numbers change by 1e-12 of themselves."""
+    for seed in range(8):
+        generator = torch.Generator().manual_seed(seed)
+        try:
+            moved = _moved(instance, generator)
+            if not all(bool(h.met(moved).all()) for h in claim.hypotheses):
+                return False
+        except Exception:  # of an instance that cannot be built anew
+            return True
+    return True
+
+
+def _moved(value: Any, generator: torch.Generator) -> Any:
+    """A copy with every real number changed by 1e-12 of itself."""
+    if isinstance(value, torch.Tensor) and value.is_floating_point():
+        return value * (1 + 1e-12 * torch.randn(value.shape, generator=generator, dtype=value.dtype))
+    if isinstance(value, float):
+        return value * (1 + 1e-12 * float(torch.randn((), generator=generator)))
+    if isinstance(value, dict):
+        return type(value)({key: _moved(item, generator) for key, item in value.items()})
+    if type(value) in (tuple, list):
+        return type(value)(_moved(item, generator) for item in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: _moved(getattr(value, f.name), generator) for f in fields(value) if f.init})
+    return value
+
+
 def _print(instance: Any) -> Any:
     """What equal instances share."""
     try:
@@ -225,6 +265,8 @@ def _from_the_seed_alone() -> Iterator[None]:
 
 def _note(result: Attack, name: str, part: Relation) -> None:
     """Keep the figures of a part, and steer: by measured / bound where the bound is above 0, else by -margin."""
+    if part.sees:
+        result.sees[name] = max(result.sees.get(name, 0.0), part.sees)
     margin = float(part.margin.min())
     result.margin = min(result.margin, margin)
     if part.measured.numel() == 1:

@@ -84,6 +84,11 @@ def _said(value: Any) -> Any:
     return value.z3 if isinstance(value, Formula) else value
 
 
+def is_whole(value: "Real") -> Formula:
+    """That a real number is a whole one."""
+    return Formula(need("z3", "z3-solver").IsInt(value.z3))
+
+
 class Real(Refusing):
     """A real number made of unknowns, by +, -, *, /, whole powers and `ops`."""
 
@@ -251,10 +256,11 @@ def _decide(problem: Problem, seconds: float) -> Finding:
     if possible == z3.unsat:
         return Finding("refuted", "the hypotheses contradict each other")
     if possible == z3.unknown:
-        return Finding("undecided", f"no model of the hypotheses in {seconds:g} s: raise --seconds")
+        return Finding("undecided", f"no model of the hypotheses in {seconds:g} s: raise --seconds", late=True)
     found, at = query.ask(*facts, z3.Not(conclusion))
     if found == z3.unknown:
-        return Finding("undecided", f"z3 found neither proof nor model in {seconds:g} s: raise --seconds")
+        said = f"z3 found neither proof nor model in {seconds:g} s: raise --seconds"
+        return Finding("undecided", said, late=True)
     return Finding("proved") if found == z3.unsat else Finding("refuted", at)
 
 

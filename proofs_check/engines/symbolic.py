@@ -63,7 +63,7 @@ def _classes(top: type) -> Iterator[type]:
 
 
 @contextmanager
-def _forms_hidden() -> Iterator[None]:
+def forms_hidden() -> Iterator[None]:
     """Within the block only SymPy itself may compare forms of expressions, or ask one for a truth value or a float.
 
     Between numbers anybody may. SymPy takes every expression but 0 for true, and two that differ in form for unequal.
@@ -150,7 +150,7 @@ def _decide(sides: Sides) -> Finding:
         return sympy.symbols(names, **usual | assumed)
 
     taken: list[Any] = []
-    with refusals() as refused, _forms_hidden():
+    with refusals() as refused, forms_hidden():
         given = [(left, right) for left, right in sides(symbols, _noting(taken))]
     if refused:
         return Finding("undecided", f"the sides caught what cannot be decided: {refused[0]}")

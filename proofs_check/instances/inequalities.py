@@ -5,11 +5,12 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from hypothesis import strategies as st
 
-from proofs_check.claim import Check, Claim, Finding, Hypothesis, Relation, Verdict, at_most
+from proofs_check.claim import Check, Claim, Finding, Hypothesis, Part, Verdict, Void, at_most
 from proofs_check.engines import balls, smt
 from proofs_check.engines.need import Missing
 from proofs_check.instances.draw import numbers
@@ -36,6 +37,7 @@ def inequality(
     left: Callable[..., Any],
     right: Callable[..., Any],
     given: Callable[..., list[Any]] | None = None,
+    whole: tuple[str, ...] = (),
     source: str = "ours",
     promised: Verdict | None = None,
 ) -> Claim:
@@ -48,11 +50,14 @@ def inequality(
         left: function of the unknowns by name, and of `ops` where it needs roots, logarithms, choices or exact
             constants: a Python float is the binary number it holds.
         right: the same.
+        whole: unknowns that are whole numbers; the others are real.
         given: further conditions on the unknowns, a list of comparisons.
         source: paper and theorem.
         promised: verdict the ledger must come to.
 
-    Z3 decides it where both sides are algebraic; else Arb balls, where the box is bounded and nothing else is given.
+    Z3 decides it where both sides are algebraic; else Arb balls, where nothing else is given and the box is bounded, or
+    has one unknown and one open end, from which SymPy's derivatives lead to a bounded one. A violation that is found in
+    floats is one where 60 digits confirm it, if they can be had.
     Functions of `math` and an `if`, `min` or `max` whose border runs through the box are known to neither: take them
     from `ops`.
 
@@ -65,15 +70,24 @@ def inequality(
         rises = ends[0] is None or ends[1] is None or ends[0] < ends[1]
         must(rises, f"inequality {id}.box[{name!r}]", "from low to high", (low, high), "exchange or widen its ends")
 
-    def conclusion(point: Point) -> Relation:
-        return at_most(_call(left, point, FLOAT), _call(right, point, FLOAT))
+    for name in whole:
+        must(name in box, f"inequality {id}.whole", f"of unknowns in {list(box)}", name, "rename it")
+
+    def conclusion(point: Point) -> Part:
+        try:
+            relation = at_most(_call(left, point, FLOAT), _call(right, point, FLOAT))
+        except OverflowError:
+            return Void("too large for a float")
+        if bool(relation.holds.all()) or not balls.at_least_zero(partial(_difference, left, right), point):
+            return relation
+        return replace(relation, measured=relation.bound)
 
     def unmet(point: Point) -> float:
         return 0.0 if given is None else float(not all(_conditions(id, given, point, FLOAT)))
 
     ends = "all " + ", ".join(f"{name} in [{low or '-∞'}, {high or '∞'}]" for name, (low, high) in box.items())
     ends += "" if given is None else f", under {GIVEN}"
-    draw = st.fixed_dictionaries({name: _values(*pair) for name, pair in box.items()}).map(Point)
+    draw = st.fixed_dictionaries({name: _values(*pair, name in whole) for name, pair in box.items()}).map(Point)
     return Claim(
         id=id,
         statement=statement,
@@ -81,7 +95,7 @@ def inequality(
         hypotheses=() if given is None else (Hypothesis(GIVEN, unmet),),
         instances=draw if given is None else draw.filter(lambda point: not unmet(point)),
         conclusion=conclusion,
-        proofs=(replace(_proof(id, box, left, right, given, ends), decides=conclusion),),
+        proofs=(replace(_proof(id, box, left, right, given, whole, ends), decides=conclusion),),
         promised=promised,
     )
 
@@ -102,10 +116,10 @@ def _conditions(id: str, given: Callable[..., Any], values: Mapping[str, Any], o
     return list(found)
 
 
-def _values(low: str | None, high: str | None) -> st.SearchStrategy[float]:
+def _values(low: str | None, high: str | None, only_whole: bool) -> st.SearchStrategy[float]:
     bottom, top = (-_FAR if low is None else float(Fraction(low)), _FAR if high is None else float(Fraction(high)))
     whole = st.integers(math.ceil(bottom), math.floor(top)).map(float) if math.ceil(bottom) <= top else st.nothing()
-    return whole | numbers(bottom, top)
+    return whole if only_whole else whole | numbers(bottom, top)
 
 
 def _call(function: Callable[..., Any], values: Mapping[str, Any], ops: Ops) -> Any:
@@ -114,38 +128,62 @@ def _call(function: Callable[..., Any], values: Mapping[str, Any], ops: Ops) -> 
 
 
 def _proof(
-    id: str, box: Box, left: Callable[..., Any], right: Callable[..., Any], given: Callable[..., Any] | None, scope: str
+    id: str,
+    box: Box,
+    left: Callable[..., Any],
+    right: Callable[..., Any],
+    given: Callable[..., Any] | None,
+    whole: tuple[str, ...],
+    scope: str,
 ) -> Check:
     def problem(unknowns: Any, ops: Ops) -> tuple[list[Any], list[Any]]:
         values = {name: unknowns(name) for name in box}
         facts = [values[name] >= ops.num(low) for name, (low, _) in box.items() if low is not None]
         facts += [values[name] <= ops.num(high) for name, (_, high) in box.items() if high is not None]
+        facts += [smt.is_whole(values[name]) for name in whole]
         facts += [] if given is None else _conditions(id, given, values, ops)
         return facts, [_call(left, values, ops) <= _call(right, values, ops)]
 
-    def difference(ops: Ops, **values: Any) -> Any:
-        return _call(right, values, ops) - _call(left, values, ops)
-
+    difference = partial(_difference, left, right)
     by_z3 = smt.implies("left ≤ right", scope, problem)
     bounded = {name: (low, high) for name, (low, high) in box.items() if low is not None and high is not None}
-    whole = len(bounded) == len(box) and given is None
+    closed = len(bounded) == len(box) and given is None
 
     def run(seconds: float) -> Finding:
         first = _tried(by_z3, seconds)
         if first.status != "undecided":
             return first
-        if not whole:
-            return Finding(
-                "undecided", f"Z3: {first.detail}; balls need both ends of each unknown and nothing else given"
-            )
-        second = _tried(balls.positive("left ≤ right", scope, bounded, difference), seconds)
+        ended = bounded if closed else None
+        if not closed and len(box) == 1 and given is None:
+            ended = _ended(box, difference)
+        if ended is None:
+            said = "balls need both ends of each unknown, or one end of one, and nothing else given"
+            return Finding("undecided", f"Z3: {first.detail}; {said}", late=first.late)
+        second = _tried(balls.positive("left ≤ right", scope, ended, difference, whole), seconds)
         return (
             second
             if second.status != "undecided"
-            else Finding("undecided", f"Z3: {first.detail}; balls: {second.detail}")
+            else Finding("undecided", f"Z3: {first.detail}; balls: {second.detail}", late=second.late)
         )
 
     return Check("smt or balls", "left ≤ right", scope, run)
+
+
+def _difference(left: Callable[..., Any], right: Callable[..., Any], ops: Ops, **values: Any) -> Any:
+    return _call(right, values, ops) - _call(left, values, ops)
+
+
+def _ended(box: Box, difference: Callable[..., Any]) -> dict[str, tuple[str, str]] | None:
+    """The part of a box of one open end that is left once the tail is shown; none where it is not."""
+    ((name, (low, high)),) = box.items()
+    if low is None and high is None:
+        return None
+    end, sign = (Fraction(low), 1) if low is not None else (-Fraction(str(high)), -1)
+    start = balls.tail(lambda x, ops: difference(ops, **{name: sign * x}), end)
+    if start is None:
+        return None
+    start = start if start > end else end + 1  # what is shown from the end on is shown to some point beyond it
+    return {name: (str(end), str(start)) if sign > 0 else (str(-start), str(-end))}
 
 
 def _tried(check: Check, seconds: float) -> Finding:

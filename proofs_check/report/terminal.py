@@ -134,6 +134,8 @@ def entry_detail(entry: Entry) -> RenderableType:
         f"tried {entry.instances} instances, {entry.distinct} distinct, judged {entry.judged}"
         f"{', cut short by --seconds' if entry.cut else ''}, least margin {margin}",
     ]
+    lines += [f"{name or 'the mean'}: errors above {v:.2g} of its size would be seen" for name, v in entry.sees.items()]
+    lines += [Styled(entry.fragile, "dim")] if entry.fragile else []
     lines += [Styled(line, "dim") for line in trained_lines(entry)]
     if entry.witness:
         lines.append(Styled(f"{named(entry).lower()}: {entry.witness}", "bold"))

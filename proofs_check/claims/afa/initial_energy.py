@@ -42,7 +42,7 @@ class Start:
 def _conclusion(case: Start) -> dict[str, Part]:
     x2 = case.x.square().sum()
     return {
-        "mean": mean_is(case.energy, top_afa.initial_energy(x2, case.m, case.limit), unit=x2),
+        "mean": mean_is(case.energy, top_afa.initial_energy(x2, case.m, case.limit), sees=0.5, unit=x2),
         "|x|² at √(6/m)": equal(top_afa.initial_energy(x2, case.m, (6 / case.m) ** 0.5), x2, unit=x2),
     }
 

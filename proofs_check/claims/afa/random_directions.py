@@ -41,8 +41,8 @@ def _conclusion(case: Draws) -> dict[str, Part]:
     h2, h4 = case.h.square().sum(), case.h.pow(4).sum()
     predicted = average_case.random_directions_variance(h2, h4, case.d)
     return {
-        "mean 0": mean_is(case.q, 0.0),
-        "variance": mean_is(case.q.square(), predicted),
+        "mean 0": mean_is(case.q, 0.0, sees=0.25),
+        "variance": mean_is(case.q.square(), predicted, sees=1.0),
         "variance ≤ 2/d": at_most(predicted, 2 / case.d),
     }
 
