@@ -25,6 +25,8 @@ _BITS = 80
 _PIECES = 200_000
 _TOUCHED = 200
 """pieces on which Taylor's form is tried"""
+_NEARLY = 2.0**-40
+"""a derivative below this is put to SymPy"""
 _ORDER = 6
 """highest derivative that is asked for where a function touches 0"""
 _NEAR = "it comes too near 0 there: narrow the box"
@@ -386,7 +388,8 @@ def rises(value: Callable[..., Any], at: Fraction, end: Fraction) -> bool:
             return False
         if towards**order * way[order] >= 0:
             return True
-        if not (towards**order * start[order] >= 0 or is_zero(value, at, order)):
+        near = bool(abs(start[order]) < _NEARLY)
+        if not (towards**order * start[order] >= 0 or near and is_zero(value, at, order)):
             return False
     return False
 
@@ -414,7 +417,7 @@ def derived(value: Callable[..., Any], order: int) -> tuple[Any, Any] | None:
 
 
 def tail(value: Callable[..., Any], low: Fraction) -> Fraction | None:
-    """A point from which on a function is >= 0: its first derivatives are so there, and by SymPy the next ever after."""
+    """A point from which on a function is >= 0: some derivatives are so there, and by SymPy the next ever after."""
     further = sympy.Symbol("t", nonnegative=True)
     for start in (low, *(low + 4**i for i in range(6))):
         at = _coefficients(value, start, start)

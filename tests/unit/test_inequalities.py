@@ -83,12 +83,12 @@ def test_an_inequality_that_touches_is_proved(name):
     assert judge(claim, examples=40, seconds=20.0).verdict == "PROVED"
 
 
+def _same(x, ops):
+    return ops.sqrt(x * x + 1)
+
+
 def test_sixty_digits_decide_what_floats_cannot():
-    third = inequality(
-        "THIRD",
-        "x ≤ x + 1e-30",
-        box=X,
-        left=lambda x, ops: ops.sqrt(x * x + 1),
-        right=lambda x, ops: ops.sqrt(x * x + 1),
+    claim = inequality(
+        "SAME", "(√(x² + 1))² ≤ x² + 1", box=X, left=lambda x, ops: _same(x, ops) ** 2, right=lambda x: x * x + 1
     )
-    assert judge(third, examples=40, seconds=5.0).verdict != "REFUTED"
+    assert judge(claim, examples=40, seconds=5.0).verdict == "PROVED"

@@ -12,6 +12,7 @@ from proofs_check.claims.actions.encoder_cases import Encoder, Sample, samples
 from proofs_check.engines import balls, symbolic
 from proofs_check.instances.draw import numbers
 from workbench.theory import actions as theory
+from workbench.theory.ops import FLOAT
 from workbench.topics.actions import mmr as restriction
 
 
@@ -145,7 +146,7 @@ CLAIM = Claim(
     mutants=(
         Mutant("without i = j", theory.mmr, _lonely),
         Mutant("k at the distance, unsquared", restriction.mmr, _flat),
-        Mutant("M² for M⁴", theory.curved_mmr, lambda c, m, s, *, ops=None: _curved_mmr(c, m**0.5, s)),
-        Mutant("half the width", theory.curved_mmr, lambda c, m, s, *, ops=None: _curved_mmr(c, m, s / 2)),
+        Mutant("M² for M⁴", theory.curved_mmr, lambda c, m, s, *, ops=FLOAT: _curved_mmr(c, ops.sqrt(m), s, ops=ops)),
+        Mutant("half the width", theory.curved_mmr, lambda c, m, s, *, ops=FLOAT: _curved_mmr(c, m, s / 2, ops=ops)),
     ),
 )

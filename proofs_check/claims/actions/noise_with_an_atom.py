@@ -1,7 +1,5 @@
 """R-10: sparse noise breaks the guarantee, though its characteristic function has no zeros."""
 
-import math
-
 import sympy
 import torch
 from hypothesis import strategies as st
@@ -12,6 +10,7 @@ from proofs_check.claims.actions.atom_cases import Atom
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers
 from workbench.theory import actions as theory
+from workbench.theory.ops import FLOAT
 
 
 def _conclusion(case: Atom) -> dict[str, Part]:
@@ -102,7 +101,7 @@ CLAIM = Claim(
     },
     mutants=(
         Mutant("first order", intervention_atoms.solved, _first_order),
-        Mutant("no atom", theory.atom_gain, lambda w, p, s, *, ops=None: (1 - p) * math.exp(-w * w * s * s / 2)),
+        Mutant("no atom", theory.atom_gain, lambda w, p, s, *, ops=FLOAT: (1 - p) * ops.exp(-w * w * s * s / 2)),
     ),
     note=(
         "Proved: the equation for κ on [−1, 1] has one solution (its operator is p + (1 − p)K, K ≥ 0 compact). That κ "

@@ -14,6 +14,7 @@ from proofs_check.instances.draw import SEEDS
 from synthetic.laws.directions import unit
 from workbench.metrics import attribution
 from workbench.theory import attention as theory
+from workbench.theory.ops import FLOAT
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,9 +115,9 @@ CLAIM = Claim(
         symbolic.identity("attained", "all a", _attained),
     ),
     mutants=(
-        Mutant("1 − a²", theory.ranking_cosine, lambda a, *, ops=None: (1 - a * a) ** 0.5),
+        Mutant("1 − a²", theory.ranking_cosine, lambda a, *, ops=FLOAT: ops.sqrt(1 - a * a)),
         Mutant(
-            "1 − a²/3", theory.ranking_cosine, lambda a, *, ops=None: (1 - a * a / 3) ** 0.5, _planted(row="extreme")
+            "1 − a²/3", theory.ranking_cosine, lambda a, *, ops=FLOAT: ops.sqrt(1 - a * a / 3), _planted(row="extreme")
         ),
     ),
     note="The statement is drawn the other way round: where another head outranks a writer, the cosine is no larger.",

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited, equal
 from proofs_check.claims.bias import adaptation_cases as adaptations
-from proofs_check.claims.bias.adaptation_cases import Frozen, written_out
+from proofs_check.claims.bias.adaptation_cases import Frozen
 from proofs_check.engines import smt
 from proofs_check.instances.draw import numbers
 from workbench.parts import bias_control
@@ -27,7 +27,7 @@ def _fall(unknowns, ops):
     """While q > p and the clamp is away, the peak r = max + b shrinks by 1 - gamma: it stays above 0."""
     b, q, p, floor, top, gamma, lowest, raised = unknowns("b q p floor top gamma lowest raised")
     peak = top + b
-    new = written_out(b, q, p, floor, gamma * peak, raised, lowest, ops)
+    new = adaptations.written_out(b, q, p, floor, gamma * peak, raised, lowest, ops)
     given = [peak > 0, q > p, gamma > 0, gamma < 1, lowest <= -top]
     return given, [top + new == (1 - gamma) * peak, top + new > 0, new < b]
 
@@ -35,7 +35,7 @@ def _fall(unknowns, ops):
 def _still(unknowns, ops):
     """A row fires just where max - row < r; once r <= max - row for all but p B rows, q <= p and nothing moves."""
     b, q, p, floor, fallen, raised, lowest, top, row = unknowns("b q p floor fallen raised lowest top row")
-    new = written_out(b, q, p, floor, fallen, raised, lowest, ops)
+    new = adaptations.written_out(b, q, p, floor, fallen, raised, lowest, ops)
     given = [floor <= q, q <= p, top + b <= top - row]
     return given, [new == b, row + b <= 0]
 
@@ -71,6 +71,12 @@ def _jumps(b, rate, ceiling, floor, fallen, raised, lowest):
     return torch.where(rate > ceiling, torch.maximum(b - 10 * fallen, lowest), b)
 
 
+def _twice(f):
+    return lambda b, rate, ceiling, floor, fallen, raised, lowest, ops: f(
+        b, rate, ceiling, floor, 2 * fallen, 2 * raised, lowest, ops
+    )
+
+
 CLAIM = Claim(
     id="BA-9",
     statement=(
@@ -97,6 +103,7 @@ CLAIM = Claim(
         ),
     },
     mutants=(
+        edited("written out, twice the step", adaptations.written_out, _twice),
         Mutant("never lowered", bias_control.adapted, _never_lowered),
         Mutant("set-point", bias_control.adapted, _set_point),
         Mutant("ten times the fall", bias_control.adapted, _jumps),

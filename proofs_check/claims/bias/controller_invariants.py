@@ -3,8 +3,9 @@
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
-from proofs_check.claims.bias.adaptation_cases import Adaptation, written_out
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited, equal
+from proofs_check.claims.bias import adaptation_cases as adaptations
+from proofs_check.claims.bias.adaptation_cases import Adaptation
 from proofs_check.engines import smt
 from proofs_check.instances.draw import numbers
 from workbench.parts import bias_control
@@ -17,7 +18,7 @@ def _conclusion(case: Adaptation) -> dict[str, Part]:
     mean = bias_control.group_mean(case.peak, case.group, int(case.group.max()) + 1)
     given = zip(b.tolist(), rate.tolist(), case.peak.tolist(), mean.tolist(), strict=True)
     scalars = [
-        written_out(v, q, case.ceiling, case.floor, case.down * r, case.up * s, case.lowest, FLOAT)
+        adaptations.written_out(v, q, case.ceiling, case.floor, case.down * r, case.up * s, case.lowest, FLOAT)
         for v, q, r, s in given
     ]
     by_hand = [
@@ -44,7 +45,7 @@ def _conclusion(case: Adaptation) -> dict[str, Part]:
 
 def _cases(unknowns, ops):
     b, q, p, floor, fallen, raised, lowest = unknowns("b q p floor fallen raised lowest")
-    new = written_out(b, q, p, floor, fallen, raised, lowest, ops)
+    new = adaptations.written_out(b, q, p, floor, fallen, raised, lowest, ops)
     given = [lowest <= b, b <= 0, floor <= p, fallen >= 0, raised >= 0]
     moved, zero = new - b, ops.num("0")
     between = ops.where(q > p, zero, ops.where(q < floor, zero, moved))
@@ -113,6 +114,13 @@ INSIDE = Hypothesis("b in [lowest, 0]", lambda case: torch.maximum(case.b, case.
 FORWARD = Hypothesis("steps at least 0", lambda case: max(0.0, -case.down, -case.up))
 ORDERED = Hypothesis("floor at most the ceiling", lambda case: max(0.0, case.floor - case.ceiling))
 
+
+def _twice(f):
+    return lambda b, rate, ceiling, floor, fallen, raised, lowest, ops: f(
+        b, rate, ceiling, floor, 2 * fallen, 2 * raised, lowest, ops
+    )
+
+
 CLAIM = Claim(
     id="BA-8",
     statement=(
@@ -146,6 +154,7 @@ CLAIM = Claim(
         ): smt.implies("range, directions, rest and size of a move, written out", "all reals", _cases)
     },
     mutants=(
+        edited("written out, twice the step", adaptations.written_out, _twice),
         Mutant("max(b + γr, 0), as printed", bias_control.adapted, _literal),
         Mutant("no lowest bias", bias_control.adapted, _unclamped),
         Mutant("set-point", bias_control.adapted, _set_point),

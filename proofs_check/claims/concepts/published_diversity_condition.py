@@ -30,7 +30,10 @@ CLAIM = Claim(
     extremal={"rank L, of l": diverse(st.just(S.JointRevealing()))},
     controls=(Control(DISTRIBUTIONS.name, diverse(st.just(S.Generic(20)), scaled=True), "rows of any length"),),
     proofs={"rank L, of l": (COLUMNS, SINGULAR)},
-    mutants=(Mutant("rank l − 2", theory.largest_rank, lambda cells: cells - 2),),
+    mutants=(
+        Mutant("rank l − 2", theory.largest_rank, lambda cells: cells - 2),
+        Mutant("twice the first", theory.difference, lambda a, b: [2 * x - y for x, y in zip(a, b, strict=True)]),
+    ),
     witness="tokens that reveal the configuration: rank l − 1, one short",
     note="v1 to v3 of the paper say invertible in the abstract, v4 does not.",
 )

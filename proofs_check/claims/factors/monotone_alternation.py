@@ -12,6 +12,7 @@ from proofs_check.claims.factors.alternation_cases import (
 )
 from proofs_check.claims.factors.auxiliary_function import PROOFS
 from workbench.parts import semi_nmf
+from workbench.theory import factors as theory
 
 
 def _conclusion(case: Alternation) -> dict[str, Part]:
@@ -57,6 +58,7 @@ CLAIM = Claim(
     ),
     proofs={"codes": PROOFS, "rows": LEAST_SQUARES},
     mutants=(
+        Mutant("the formula without its root", theory.multiplicative, lambda f, up, down, *, ops=None: f * up / down),
         Mutant("without the root", semi_nmf.code_step, _without_root),
         Mutant("the update of NMF", semi_nmf.code_step, _signs_lost),
         Mutant("twice the rows", semi_nmf.decoder_step, _half_way),

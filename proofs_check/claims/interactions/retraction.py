@@ -13,6 +13,7 @@ from proofs_check.instances.draw import SEEDS, numbers
 from synthetic.base.streams import stream
 from workbench.parts import polynomial
 from workbench.theory import interactions as theory
+from workbench.theory.ops import FLOAT
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +102,7 @@ CLAIM = Claim(
         "Gram–Schmidt": smt.implies("one Cholesky factor", "2 × 2", _cholesky),
     },
     mutants=(
-        Mutant("lengths alone", theory.gram_schmidt, lambda columns, *, ops=None: _scaled(columns)),
+        Mutant("lengths alone", theory.gram_schmidt, lambda columns, *, ops=FLOAT: _scaled(columns, ops)),
         Mutant("left there", polynomial.orthonormal, lambda U: U / U.norm(dim=-2, keepdim=True)),
         Mutant("nearest orthonormal", polynomial.orthonormal, lambda U: _polar(U)),
     ),
@@ -109,8 +110,8 @@ CLAIM = Claim(
 )
 
 
-def _scaled(columns):
-    return [[v / sum(w * w for w in column) ** 0.5 for v in column] for column in columns]
+def _scaled(columns, ops):
+    return [[v / ops.sqrt(sum(w * w for w in column)) for v in column] for column in columns]
 
 
 def _polar(U):

@@ -14,6 +14,7 @@ from proofs_check.instances.draw import SEEDS, numbers
 from workbench.parts import pursuit
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
+from workbench.theory.ops import FLOAT
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +137,7 @@ CLAIM = Claim(
         ),
     },
     mutants=(
-        Mutant("the smaller moment", theory.absorbed_energy, lambda a, b, c, *, ops=None: min(a, b) - c + 0 * a),
+        Mutant("the smaller moment", theory.absorbed_energy, lambda a, b, c, *, ops=FLOAT: ops.smaller(a, b) - c),
         Mutant("half the sum", theory.absorbed_l1, lambda p, c, *, ops=None: (p + c) / 2),
     ),
 )

@@ -10,6 +10,7 @@ from proofs_check.claims.signed.cases import AS_IS, NO_TIES, Activation, activat
 from proofs_check.engines import smt
 from workbench.parts.sparsifiers import abs_top_k, top_k
 from workbench.theory import signed as theory
+from workbench.theory.ops import FLOAT
 
 
 def _slope(activation, case: Activation) -> list[float]:
@@ -68,9 +69,10 @@ def _quotient(unknowns, ops, m, k, rectified):
     return given, then
 
 
-def _largest(u, k, *, ops=None):
-    kept = sorted(range(len(u)), key=lambda i: -u[i])[:k]
-    return [float(i in kept) for i in range(len(u))]
+def _largest(u, k, *, ops=FLOAT):
+    """How many are above an entry decides, whatever their sizes."""
+    above = [sum(ops.where(other > value, 1, 0) for other in u) for value in u]
+    return [ops.where(rank < k, 1, 0) for rank in above]
 
 
 CLAIM = Claim(

@@ -11,6 +11,7 @@ from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers
 from workbench import create
 from workbench.theory import signed as theory
+from workbench.theory.ops import FLOAT
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +125,7 @@ CLAIM = Claim(
         )
     },
     mutants=(
-        Mutant("rectified", theory.abs_top_k, lambda u, k, *, ops=None: [max(v, 0.0) for v in u]),
+        Mutant("rectified", theory.abs_top_k, lambda u, k, *, ops=FLOAT: [ops.larger(v, 0) for v in u]),
         Mutant("the largest value", theory.abs_top_k, lambda u, k, *, ops=None: [v * (v == max(u)) for v in u]),
     ),
     note="Biases 0 are needed for oddness alone. Of equal sizes the first wins, whatever the signs.",
