@@ -47,7 +47,7 @@ CLAIM = Claim(
     tex=r"\hat y_{\mathrm{naive}}(a^*)-E[y\mid do(a^*)]=\beta^\top N(MAM^\top+N)^{-1}Ma^*",
     source="ours; why Saengkyongam et al. (2024), arXiv 2310.04295, control for V",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(AFFINE, LINEAR, NORMAL),
     instances=designs(law="normal"),
     conclusion=_conclusion,

@@ -73,7 +73,7 @@ CLAIM = Claim(
     tex=r"E\,\kappa(m+\nu)=e^{S:\nabla\nabla/2}\kappa\,(m)",
     source="ours; behind theorem 6 of Saengkyongam et al. (2024), arXiv 2310.04295",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(NORMAL, COVARIANCE),
     instances=smoothings(),
     conclusion=_conclusion,

@@ -123,7 +123,7 @@ CLAIM = Claim(
     tex=r"\mathrm{MMR}(h+ch^2)=c^2M^4Q_s,\quad Q_s=E[(a^2-\frac{1}{3})(a'^2-\frac{1}{3})e^{-(a-a')^2/2s^2}]",
     source="ours; the penalty of Saengkyongam et al. (2024), arXiv 2310.04295",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(KERNEL, SPREAD),
     instances=_curves(),
     conclusion=_conclusion,

@@ -83,7 +83,7 @@ CLAIM = Claim(
     tex=r"p\,\delta(a)+(1-p)\,E\,\delta(a+s\,\xi)=0\;\;(|a|\leq1),\qquad\kappa=h+e\,\delta",
     source="ours; against theorem 6 of Saengkyongam et al. (2024), arXiv 2310.04295, without its density",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(SPARSE, BOUNDED, SMALL),
     instances=_atoms(),
     conclusion=_conclusion,

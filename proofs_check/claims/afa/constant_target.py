@@ -69,7 +69,7 @@ CLAIM = Claim(
     tex=r"\|\tilde x\|=\sqrt{d-1}\,\frac{s}{s+\epsilon}",
     source="ours; the standardisation is that of the reference code of Lee et al. (2025), arXiv 2503.24277",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(UNBIASED,),
     instances=_cases(),
     conclusion=_conclusion,

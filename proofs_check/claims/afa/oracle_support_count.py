@@ -64,7 +64,7 @@ CLAIM = Claim(
     tex=r"k^\ast=K\ \Leftrightarrow\ 2\tau>C_{K-1}+C_K,\qquad K-k^\ast<1+\frac{(\|h\|^2-\tau^2)_+}{h_{\min}^2}",
     source="ours",
     kind="bound",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(BESIDE,),
     instances=_codes(),
     conclusion=_conclusion,

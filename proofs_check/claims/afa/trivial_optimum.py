@@ -121,7 +121,7 @@ CLAIM = Claim(
     tex=r"W_{enc}=[A,-A]\ \Rightarrow\ \hat x=x,\quad \|f\|=\|x\|,\quad \mathcal{L}=0\quad\mathrm{for\ all}\ x",
     source="ours, against Lee et al. (2025), arXiv 2503.24277",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(ORTHOGONAL, BOTH_SIGNS),
     instances=_cases(),
     conclusion=_conclusion,

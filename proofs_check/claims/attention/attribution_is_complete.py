@@ -68,7 +68,7 @@ CLAIM = Claim(
     tex=r"\mathrm{pre}=\sum_{h,s}A_h(t,s)\langle v_h(s),w_h\rangle+b_{\mathrm{enc}}-\langle b_{\mathrm{dec}},w\rangle",
     source="Kissane et al. (2024), arXiv 2406.17759, direct feature attribution",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(FROZEN, WHOLE),
     instances=layers(),
     conclusion=_conclusion,

@@ -126,7 +126,7 @@ CLAIM = Claim(
     tex=r"\|rW_O\|^2=rW_OW_O^\top r^\top,\quad\frac{\|rW_O\|^2/\|r\|^2}{\|r'W_O\|^2/\|r'\|^2}\leq\mathrm{cond}(W_O)^2",
     source="ours; the question is left open by Kissane et al. (2024), arXiv 2406.17759",
     kind="tight",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(ORTHOGONAL,),
     instances=_outputs(),
     conclusion=_conclusion,

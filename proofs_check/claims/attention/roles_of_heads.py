@@ -131,7 +131,7 @@ CLAIM = Claim(
     tex=r"P(\text{one role})=\sum_r\binom{n_r}{c}\Big/\binom{\sum_rn_r}{c}",
     source="ours; the rule of the top ten is that of Kissane et al. (2024), arXiv 2406.17759",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(RANDOM, NO_TIES),
     instances=_heads(),
     conclusion=_conclusion,

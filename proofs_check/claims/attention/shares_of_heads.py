@@ -123,7 +123,7 @@ CLAIM = Claim(
     tex=r"\rho_h=\frac{\|W_{\mathrm{dec}}[i,h]\|}{\sum_{h'}\|W_{\mathrm{dec}}[i,h']\|},\quad\sum_h\rho_h=1",
     source="Kissane et al. (2024), arXiv 2406.17759, weight-based head attribution; the invariances are ours",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(ONE_FACTOR, WITHIN),
     instances=_rows(),
     conclusion=_conclusion,

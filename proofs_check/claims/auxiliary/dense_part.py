@@ -199,7 +199,7 @@ CLAIM = Claim(
     tex=r"\min_{\mathrm{rank}B\leq r}\|R-XB\|^2=\|R\|^2-\sum_{i\leq r}\sigma_i(PR)^2",
     source="Izenman (1975); Eckart and Young (1936); as the optimum beside codes: ours, for arXiv 2606.14040",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(RANK, SAME),
     instances=_dense(),
     conclusion=_conclusion,

@@ -103,7 +103,7 @@ CLAIM = Claim(
     tex=r"\mathrm{Adam}_\varepsilon(c\,g+h)=\mathrm{Adam}_{\varepsilon/c}(g+h/c)",
     source="ours; invariance to a rescaling of gradients: Kingma and Ba (2015), section 2.1",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(LONE, NO_EPS, FIXED, ABOVE),
     instances=_weighted(),
     conclusion=_conclusion,

@@ -134,7 +134,7 @@ CLAIM = Claim(
     ),
     source="Chen et al. (2025), arXiv 2506.14002, algorithm 2, min(·, 0) for its printed max(·, 0); laws ours",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(INSIDE, FORWARD, ORDERED),
     instances=_adaptations(),
     conclusion=_conclusion,

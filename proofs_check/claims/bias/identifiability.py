@@ -85,7 +85,7 @@ CLAIM = Claim(
     tex=r"h_0v_0+h_1v_1=h_0(v_0+tv_1)+(h_1-th_0)v_1",
     source="ours; around the identifiability theorem 5.3 of Chen et al. (2025), arXiv 2506.14002, not judged here",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(UNIT_ROWS, APART, SCALED, NESTED, NONNEGATIVE),
     instances=nested(),
     conclusion=_conclusion,

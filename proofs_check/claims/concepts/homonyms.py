@@ -38,7 +38,7 @@ CLAIM = Claim(
     tex=r"p(y|c)=a_y\mathbf 1[c\in E_y]\ \Rightarrow\ \log p(y|s)=\log a_y+\log p(E_y|s)",
     source="ours",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(EVEN,),
     instances=predicted(
         st.sampled_from([S.Homonyms(2, 2), S.Homonyms(3, 2)]),

@@ -86,7 +86,7 @@ CLAIM = Claim(
     ),
     tex=r"0\leq\log p(y|s)-\log(1-\varepsilon)p(c(y)|s)\leq\frac{\varepsilon}{(1-\varepsilon)\,p(c(y)|s)}",
     source="ours",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(RARE,),
     instances=_cases((0.5, 1.0, 2.0, 4.0)),
     conclusion=_conclusion,

@@ -39,7 +39,7 @@ CLAIM = Claim(
     tex=r"p(y|c)=0\ (c\neq c(y))\ \Rightarrow\ x=A\log p(c|s)+b",
     source="ours; corrected from Liu et al. (2025), arXiv 2503.08980, Theorem 3.1, as reported by readers",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(REVEALING,),
     instances=predicted(st.sampled_from([S.JointRevealing(), S.JointRevealing(2)])),
     conclusion=_conclusion,

@@ -59,7 +59,7 @@ CLAIM = Claim(
     tex=r"p(y|c)=a_k\mathbf 1[c_k=v]\ \Rightarrow\ x=\sum_{k,v}\log p(c_k=v|s)\,a_{kv}+b",
     source="ours; the marginal form is that of Liu et al. (2026), arXiv 2601.20420, as reported by readers",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(EVERY,),
     instances=predicted(st.sampled_from([S.ConceptTyped(), S.ConceptTyped((1.0, 3.0))]), sizes=[(2, 2), (3, 2), (3, 3)])
     | predicted(st.just(S.ConceptTyped((3.0, 1.0, 2.0))), sizes=[(2, 2, 2)]),

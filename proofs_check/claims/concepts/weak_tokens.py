@@ -85,7 +85,7 @@ CLAIM = Claim(
     ),
     tex=r"\left|\log p(y|s)-\log q_y-\eta\textstyle\sum_cr_{cy}p(c|s)\right|\leq\frac{\eta^2}{2(1-\eta)}",
     source="ours; the limit is that of the TV and coverage conditions of Liu et al. (2025), as reported by readers",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(WEAK,),
     instances=_faint(S.Weak(0.1, 12)),
     conclusion=_conclusion,

@@ -80,7 +80,7 @@ CLAIM = Claim(
     tex=r"\|v_0-av_1\|_0=2E\leq C+E",
     source="ours; the core and exclusive neurons are those of Shafran, Geiger, Geva (2025), arXiv 2506.10920",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(CODES, SHARED, LARGE),
     instances=_cases(),
     conclusion=_conclusion,

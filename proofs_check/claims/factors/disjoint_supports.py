@@ -114,7 +114,7 @@ CLAIM = Claim(
     tex=r"\|\textstyle\sum_ja_jv_j\|_0=s\,\|a\|_0",
     source="ours; what winner-take-all of Shafran et al. (2025), arXiv 2506.10920, can and cannot identify",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(APART, EXACTLY, RANK),
     instances=_cases(),
     conclusion=_conclusion,

@@ -102,7 +102,7 @@ CLAIM = Claim(
     tex=r"\cos(w,c)=\sqrt{\frac{C}{C+E/L}}",
     source="ours; what one level of the recursion of Shafran et al. (2025), arXiv 2506.10920, can find",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(APART, EQUAL),
     instances=_cases(),
     conclusion=_conclusion,

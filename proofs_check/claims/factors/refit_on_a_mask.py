@@ -70,7 +70,7 @@ CLAIM = Claim(
     tex=r"J(W)=J(W^*)+\|f(W-W^*)\|^2\quad(\mathrm{supp}\,W\subseteq\text{mask})",
     source="ours; the normal equations of each column",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.SUPPORTED,
     hypotheses=(SAME,),
     instances=_cases(),
     conclusion=_conclusion,

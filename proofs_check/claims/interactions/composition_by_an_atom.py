@@ -95,7 +95,7 @@ CLAIM = Claim(
     tex=r"x=hV+g\,h_ih_jb\;\Rightarrow\;(h,\,g\,h_ih_j)=x\,\tilde V^\top,\quad\tilde V=G^{-1}\binom{V}{b}",
     source="ours; against the argument of Koromilas et al. (2026), arXiv 2602.01322, from additivity",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(INDEPENDENT, EXACT),
     instances=_composed(),
     conclusion=_conclusion,

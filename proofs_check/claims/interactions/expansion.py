@@ -74,7 +74,7 @@ CLAIM = Claim(
     tex=r"B_{ij}=2\lambda_2\textstyle\sum_rU_{ir}U_{jr}c_r,\quad B_{ii}=\lambda_2\sum_rU_{ir}^2c_r",
     source="ours, multinomial theorem; B_ij as in Koromilas et al. (2026), arXiv 2602.01322",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(QUADRATIC,),
     instances=polynomials(order=2),
     conclusion=_conclusion,

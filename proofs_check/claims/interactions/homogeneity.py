@@ -72,7 +72,7 @@ CLAIM = Claim(
     tex=r"\langle f,\nabla y_q\rangle=qy_q,\quad\partial_i\hat x=\textstyle\sum_rU_{ir}\sum_qq\lambda_qa_r^{q-1}c^q_r",
     source="ours; Euler's identity",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(NO_BIAS,),
     instances=polynomials(bias=False),
     conclusion=_conclusion,

@@ -107,7 +107,7 @@ CLAIM = Claim(
     tex=r"\hat x=b+fUC_1^\top,\quad\mathbb{E}\|x-\hat x\|^2\geq\sum_{i>R_1}\lambda_i",
     source="ours, of Koromilas et al. (2026), arXiv 2602.01322; Eckart and Young (1936)",
     kind="bound",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(ENOUGH, ALONE),
     instances=_matrices(),
     conclusion=_conclusion,

@@ -79,7 +79,7 @@ CLAIM = Claim(
     tex=r"mR_1+d(R_1+R_2+R_3)=md\left(1+\tfrac{R_1+R_2+R_3}{m}\right)",
     source="ours, of the sizes in Koromilas et al. (2026), arXiv 2602.01322",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(FULL,),
     instances=_sizes(),
     conclusion=_conclusion,

@@ -88,7 +88,7 @@ CLAIM = Claim(
     tex=r"p_1^2-p_2=2e_2,\quad p_1^3-3p_1p_2+2p_3=6e_3",
     source="ours; Newton's identities",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(RAISED,),
     instances=_projected(),
     conclusion=_conclusion,

@@ -90,7 +90,7 @@ CLAIM = Claim(
     tex=r"U\leftarrow UR^{-1},\quad R^\top R=U^\top U",
     source="Koromilas et al. (2026), arXiv 2602.01322, QR after each step; uniqueness of Cholesky's factor",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(RETRACTED,),
     instances=_steps(),
     conclusion=_conclusion,

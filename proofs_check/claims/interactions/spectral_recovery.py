@@ -119,7 +119,7 @@ CLAIM = Claim(
     tex=r"\langle\varphi,\mathcal B\rangle=\textstyle\sum_r\langle\varphi,c_r\rangle\,u_ru_r^\top",
     source="ours; spectral theorem",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(ORTHONORMAL, DISTINCT, NONZERO),
     instances=_quadratics(),
     conclusion=_conclusion,

@@ -117,7 +117,7 @@ CLAIM = Claim(
     tex=r"\tfrac12\left(a+b-\sqrt{(a-b)^2+4c^2}\right),\quad a=E h_p^2,\ b=E h_c^2,\ c=E h_ph_c",
     source="ours; that MP-SAE absorbs as well where magnitudes are fixed is conceded in Costa et al. (2025)",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(ORTHONORMAL, PROPORTIONAL),
     instances=_families(),
     conclusion=_conclusion,

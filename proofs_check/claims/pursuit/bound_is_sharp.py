@@ -120,7 +120,7 @@ CLAIM = Claim(
     tex=r"\mu=\frac1{2k-1}:\ \sum_{i\in S}w_i=\sum_{j\notin S}w_j",
     source="ours: G = (1 + μ)I − μssᵀ, s = ±1; sharpness is known, Tropp (2004)",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(FLAT, BEYOND),
     instances=_edges(),
     conclusion=_conclusion,

@@ -53,7 +53,7 @@ CLAIM = Claim(
     tex=r"\|r-aw\|^2=\|r\|^2-a^2\,(2-\|w\|^2)",
     source="ours, expand the square; Mallat and Zhang (1993) for unit rows",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(WHOLE_STEP, SHORT),
     instances=pursued(norms=(0.0, 1.41)),
     conclusion=_conclusion,

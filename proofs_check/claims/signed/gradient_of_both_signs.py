@@ -84,7 +84,7 @@ CLAIM = Claim(
     tex=r"\partial_i\mathrm{AbsTopK}_k(u)_i=1[i\in S_k(|u|)],\;\partial_i\mathrm{TopK}_k(u)_i=1[i\in S_k(u_+),u_i>0]",
     source="Zhu, Khalili, Zhu (2025), arXiv 2510.00404, gradients of the two activations; derivative away from ties",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(AS_IS, NO_TIES),
     instances=activations(ties=False),
     conclusion=_conclusion,

@@ -89,7 +89,7 @@ CLAIM = Claim(
     tex=r"A(cu)=cA(u),\quad\|u-A(u)\|\leq\|u-z\|\;\;\forall\,\|z\|_0\leq k",
     source="ours; best k-term approximation, Blumensath and Davies (2009)",
     kind="bound",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(AS_IS, NO_TIES),
     instances=activations(ties=False),
     conclusion=_conclusion,

@@ -107,7 +107,7 @@ CLAIM = Claim(
     tex=r"\mathrm{prox}_R(u)=\mathrm{arg}\,\min_z\tfrac12\|z-u\|^2+R(z)",
     source="Zhu, Khalili, Zhu (2025), arXiv 2510.00404, lemma 1; classical",
     kind="bound",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(AS_IS, POSITIVE),
     instances=activations(),
     conclusion=_conclusion,

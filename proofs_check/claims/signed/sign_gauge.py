@@ -107,7 +107,7 @@ CLAIM = Claim(
     tex=r"\hat x(W_{enc}S,b_{enc}S,SW_{dec})=\hat x,\quad\hat x(-x)=-\hat x(x)",
     source="ours",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(UNBIASED, SIGNED),
     instances=_saes(),
     conclusion=_conclusion,
