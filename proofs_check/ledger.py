@@ -40,11 +40,11 @@ class Entry:
     statement: str
     tex: str
     source: str
-    grade: str
-    """how the statement stands to that of its source"""
     kind: str
     hypotheses: list[str]
     promised: str | None
+    grade: str = ""
+    """how the statement stands to that of its source"""
     verdict: str = ""
     parts: dict[str, list[str]] = field(default_factory=dict)
     """part of the conclusion -> scopes of the proofs that show it; none where it is sampled only"""
@@ -292,7 +292,7 @@ def _record(entry: Entry, claim: Claim, found: Attack, trainings: list[Training]
         said = "violate the conclusion and meet the hypotheses by rounding alone"
         entry.fragile = f"{found.fragile} instances {said}: keep strict hypotheses off their border"
     infinite = [name or "the conclusion" for name in found.infinite]
-    if infinite:
+    if infinite and found.judged:
         entry.problems.append(f"an infinite bound says nothing: return Void where {', '.join(infinite)} has one")
     entry.trainings = [made for i, made in enumerate(trainings) if made not in trainings[:i]]
     if claim.kind == "trained":

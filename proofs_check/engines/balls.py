@@ -389,7 +389,7 @@ def rises(value: Callable[..., Any], at: Fraction, end: Fraction) -> bool:
         if towards**order * way[order] >= 0:
             return True
         near = bool(abs(start[order]) < _NEARLY)
-        if not (towards**order * start[order] >= 0 or near and is_zero(value, at, order)):
+        if not (towards**order * start[order] >= 0 or (near and is_zero(value, at, order))):
             return False
     return False
 

@@ -420,9 +420,12 @@ def test_balls_refute_at_a_point_of_the_box():
     assert Fraction(point["x"]) * Fraction(point["y"]) < Fraction(1, 8)
 
 
-def test_touching_zero_is_undecided_not_proved():
-    touching = balls.positive("shows", "scope", {"x": ("-1", "2")}, lambda x, ops: x * x - 2 * x + 1)
-    finding = touching.run(0.2)
+def test_touching_zero_is_proved_at_a_number_and_undecided_at_a_root():
+    def touching(square):
+        return balls.positive("shows", "scope", {"x": ("-1", "2")}, lambda x, ops: (x * x - square) ** 2)
+
+    assert touching(1).run(5.0).status == "proved"
+    finding = balls.positive("s", "c", {"x": ("1", "2")}, lambda x, ops: x**4 - 4 * x * x + 4).run(0.2)
     assert finding.status == "undecided"
     assert "near" in finding.detail or "pieces" in finding.detail
 

@@ -10,6 +10,8 @@ import torch
 from hypothesis import strategies as st
 
 from proofs_check.claim import (
+    BESIDE,
+    LOOPS,
     Check,
     Claim,
     Control,
@@ -27,7 +29,7 @@ from proofs_check.engines import sampling, smt
 from proofs_check.engines.need import Missing
 from proofs_check.engines.sampling import attack, search
 from proofs_check.instances.draw import numbers
-from proofs_check.ledger import judge
+from proofs_check.ledger import exit_code, judge
 
 POSITIVE = Hypothesis("positive", lambda x: float(x <= 0))
 
@@ -55,7 +57,8 @@ def claim(**changes):
 
 
 def proved(scope="all x"):
-    return Check("smt", "shows", scope, lambda seconds: Finding("proved"))
+    """A check of the formula, which notices the mutant."""
+    return Check("smt", "shows", scope, lambda seconds: Finding("proved" if square(2) == 4 else "refuted", "at 2"))
 
 
 def quick(made, **options):
@@ -99,8 +102,15 @@ def test_sides_of_different_length_are_refused():
 
 def test_a_mean_is_judged_by_its_standard_error():
     values = torch.randn(4000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    assert bool(mean_is(values, 0.0).holds)
-    assert not bool(mean_is(values, 0.2).holds)
+    assert bool(mean_is(values, 0.0, sees=0.25).holds)
+    assert not bool(mean_is(values, 0.2, sees=1.2).holds)
+    assert 0.2 < mean_is(values, 0.0, sees=0.25).sees < 0.25  # 14 standard errors
+
+
+def test_a_mean_of_few_samples_says_nothing():
+    assert mean_is(torch.tensor([0.0, 1.0] * 100), 0.5).reason == (
+        "its samples show errors of 0.99 of its size, not of 0.01: draw more, or give `sees`"
+    )
 
 
 # --- verdicts --------------------------------------------------------------------------------------------------------
@@ -121,6 +131,58 @@ def test_a_proof_states_its_scope_and_sampling_goes_on():
     assert entry.verdict == Verdict.PROVED
     assert entry.scope == ["k = 2..4", "d = 1"]
     assert entry.instances == 50
+
+
+def two_parts(x):
+    return {"square": at_most(float(x), square(float(x))), "cube": at_most(float(x), float(x) ** 3)}
+
+
+def parted(**changes):
+    return quick(claim(**{"conclusion": two_parts, "extremal": {}, "proofs": {"square": proved()}, **changes}))
+
+
+def test_a_claim_is_proved_in_the_parts_that_proofs_name():
+    entry = parted()
+    assert (entry.said, entry.sampled) == ("PROVED in part (1 of 2)", ["cube"])
+    assert (entry.sizes, entry.bases) == ("for all sizes", ["Z3"])
+    both = parted(proofs={("square", "cube"): proved("k = 2"), LOOPS: proved("d = 1"), BESIDE: proved()})
+    assert (both.said, both.sizes) == ("PROVED", "sizes up to")
+    assert parted(proofs={("square", "cube"): proved(), LOOPS: proved("d = 1")}).sizes == (
+        "for all sizes; shipped loops: d = 1"
+    )
+    assert parted(proofs={BESIDE: proved()}).verdict == Verdict.SUPPORTED
+
+
+def test_proofs_of_no_part_are_a_problem():
+    for proofs in (proved(),), {"sqare": proved()}:
+        assert only_problem(parted(proofs=proofs)).endswith("no parts of the conclusion: ['square', 'cube']")
+
+
+def test_a_proof_that_notices_no_mutant_proves_nothing():
+    blind = Check("smt", "1 = 1", "all x", lambda seconds: Finding("proved"))
+    entry = quick(claim(proofs=(blind,)))
+    assert (entry.verdict, [mutant["proof"] for mutant in entry.mutants]) == (Verdict.SUPPORTED, [""])
+    entry = quick(claim(proofs=(blind,), mutants=()))
+    assert (entry.verdict, entry.witness) == (
+        Verdict.UNKNOWN,
+        "nothing ties its proofs to its conclusion: give it a mutant that they notice",
+    )
+
+
+def test_a_violation_at_the_border_of_a_hypothesis_is_no_witness():
+    below = Hypothesis("x < 1", lambda x: float(x >= 1))
+    made = claim(instances=st.just(1 - 1e-16), hypotheses=(below,), conclusion=lambda x: at_most(x, 0.5), mutants=())
+    entry = quick(replace(made, extremal={}))
+    assert entry.verdict == Verdict.UNKNOWN
+    assert "by rounding alone" in entry.fragile
+    clear = replace(made, extremal={}, instances=st.just(0.9))
+    assert quick(clear).verdict == Verdict.REFUTED
+
+
+def test_sizes_are_judged_by_themselves():
+    assert not bool(at_most(1e-10, 0.0).holds)
+    assert bool(at_most(1e-10, 0.0, unit=1).holds)
+    assert not bool(equal(1e-6, 1.001e-6).holds)
 
 
 def test_a_violation_beats_a_proof_and_is_shrunk():
@@ -368,7 +430,8 @@ def test_a_slow_strategy_is_cut_short_and_says_so(monkeypatch):
     assert entry.verdict == Verdict.UNKNOWN
     assert entry.witness.endswith("instances, before all were judged: raise --seconds")
     assert not entry.ok
-    assert quick(replace(made, proofs=(proved(),)), examples=10**5).verdict == Verdict.PROVED  # by no sample
+    assert quick(replace(made, proofs=(proved(),)), examples=10**5).verdict == Verdict.UNKNOWN
+    assert (entry.late, exit_code([entry]), exit_code([entry, quick(claim(promised="REFUTED"))])) == (True, 3, 1)
 
 
 @dataclass(frozen=True)
@@ -427,7 +490,10 @@ def test_an_infinite_bound_says_nothing():
     assert only_problem(entry) == "the conclusion says nothing of any of 50 instances: its bound is infinite"
     assert entry.void == {"": "its bound is infinite"}
     some = quick(claim(conclusion=lambda x: at_most(float(x), math.inf if x < 40 else 99.0), mutants=(), extremal={}))
-    assert some.verdict == Verdict.SUPPORTED
+    assert (some.verdict, only_problem(some)) == (
+        Verdict.UNKNOWN,
+        "an infinite bound says nothing: return Void where the conclusion has one",
+    )
     proof = quick(claim(conclusion=lambda x: at_most(float(x), math.inf), proofs=(proved(),), mutants=(), extremal={}))
     assert proof.verdict == Verdict.UNKNOWN
     none = quick(claim(conclusion=lambda x: at_most(torch.empty(0), 1.0), mutants=(), extremal={}))

@@ -65,7 +65,7 @@ def test_every_string_of_a_claim_is_text_on_the_page(tmp_path):
     rows = {
         "checks": [dict.fromkeys(("engine", "shows", "scope", "status", "detail"), HOSTILE)],
         "controls": [dict.fromkeys(("drops", "violation", "note"), HOSTILE)],
-        "mutants": [dict.fromkeys(("name", "caught by", "witness"), HOSTILE)],
+        "mutants": [dict.fromkeys(("name", "caught by", "proof", "witness"), HOSTILE)],
         "ratios": {HOSTILE: [0.5, 0.7]},
         "attained": {HOSTILE: 1.0},
     }
