@@ -215,7 +215,7 @@ def _verdict(entry: Entry, claim: Claim, found: Attack) -> Verdict:
     status = {check["status"] for check in entry.checks}
     if "refuted" in status or found.witness:
         return Verdict.REFUTED
-    if "undecided" in status or found.problem or not found.judged or found.cut or found.infinite:
+    if "undecided" in status or found.problem or not found.judged or found.cut or found.unbounded:
         return Verdict.UNKNOWN
     own = any(check.decides is claim.conclusion for check in claim.checks)
     if claim.checks and not own and not claim.mutants:
@@ -291,7 +291,7 @@ def _record(entry: Entry, claim: Claim, found: Attack, trainings: list[Training]
     if found.fragile and not found.witness:
         said = "violate the conclusion and meet the hypotheses by rounding alone"
         entry.fragile = f"{found.fragile} instances {said}: keep strict hypotheses off their border"
-    infinite = [name or "the conclusion" for name in found.infinite]
+    infinite = [name or "the conclusion" for name in found.unbounded]
     if infinite and found.judged:
         entry.problems.append(f"an infinite bound says nothing: return Void where {', '.join(infinite)} has one")
     entry.trainings = [made for i, made in enumerate(trainings) if made not in trainings[:i]]

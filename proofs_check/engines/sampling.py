@@ -47,12 +47,17 @@ class Attack:
     """part that is a mean -> the smallest error that would have been seen on every instance, in shares of its size"""
     fragile: int = 0
     """instances that violate the conclusion, but meet the hypotheses by rounding alone"""
-    infinite: dict[str, None] = field(default_factory=dict)
-    """parts whose bound was infinite on an instance"""
+    infinite: dict[str, int] = field(default_factory=dict)
+    """part -> instances on which its bound was infinite"""
     witness: str = ""
     """the smallest violation found, as text"""
     problem: str = ""
     """an instance that breaks a hypothesis it was drawn to meet, or on which the conclusion raises an error"""
+
+    @property
+    def unbounded(self) -> list[str]:
+        """Parts whose bound was infinite on half of the instances or more."""
+        return [name for name, count in self.infinite.items() if 2 * count >= self.instances]
 
     @property
     def thresholds(self) -> dict[str, float]:
@@ -100,12 +105,12 @@ def attack(claim: Claim, examples: int, seed: int = 0, seconds: float = math.inf
                 if not bool(part.holds.all()):
                     if not quick and not _robust(claim, instance):
                         result.fragile += 1
-                        break
+                        return
                     result.witness = describe(instance, name, part)
                     raise _Found
             else:
                 if isinstance(part, Relation) and part.measured.numel():
-                    result.infinite[name] = None
+                    result.infinite[name] = result.infinite.get(name, 0) + 1
                 result.void.setdefault(name, silent[name])
         result.judged += any(isinstance(part, Relation) and not silent[name] for name, part in conclusion.items())
 

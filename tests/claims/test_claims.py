@@ -26,14 +26,14 @@ LONG = {id for id, claim in SHELF.items() if claim.kind == "trained"} - SAMPLE
 @pytest.mark.parametrize("id", [pytest.param(id, marks=[pytest.mark.slow] * (id in LONG)) for id in SHELF])
 def test_the_verdict_is_the_promised_one(id):
     sampled = not SHELF[id].proofs or SHELF[id].promised == Verdict.REFUTED  # of few instances, or ended by a witness
-    entry = judge(SHELF[id], examples=40, seconds=120.0 if sampled else 20.0)
+    entry = judge(SHELF[id], examples=40, seconds=120.0)
     assert not entry.problems
     assert entry.verdict == entry.promised
     assert entry.instances >= (3 if sampled else 40)
     assert all(control["violation"] for control in entry.controls)
     assert all(mutant["caught by"] for mutant in entry.mutants)
     assert all(abs(ratio - 1) < 1e-9 for ratio in entry.attained.values())
-    if entry.verdict in (Verdict.PROVED, Verdict.VACUOUS):
+    if entry.verdict in (Verdict.PROVED, Verdict.PROVED_IN_PART, Verdict.VACUOUS):
         assert entry.scope
         assert all(entry.scope)
 
