@@ -55,6 +55,10 @@ class ArrayRows(Finite):
         """Number of rows."""
         return sum(map(len, self.parts))
 
+    @property
+    def order(self) -> Any:
+        return "rows", self.n
+
     @cached_property
     def _starts(self) -> np.ndarray:
         return np.cumsum([0, *map(len, self.parts)])

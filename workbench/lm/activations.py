@@ -62,6 +62,12 @@ class Activations(Finite):
         """Number of rows."""
         return sum(len(rows) for rows in self._kept)
 
+    @property
+    def order(self) -> Any:
+        """Stores of one text, kept alike, have their tokens in one order, whichever model and hook point it is."""
+        ids = tuple(int(own.ids.long().sum()) for own in self.store.sequences())
+        return "store", ids, tuple(map(len, self._kept)), self.window
+
     @cached_property
     def _kept(self) -> list[np.ndarray]:
         """Rows of each shard, flattened, that are used."""
