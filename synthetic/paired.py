@@ -98,7 +98,10 @@ def side_by_side(*views: Any) -> Views:
 def _same_samples(where: str, *given: Any) -> tuple[Finite, ...]:
     sources = [as_source(x) for x in given]
     known = [isinstance(source, Finite) and source.order is not None for source in sources]
-    kinds, advice = ", ".join(type(source).__name__ for source in sources), "make arrays of them, or keep both in a store"
+    kinds, advice = (
+        ", ".join(type(source).__name__ for source in sources),
+        "make arrays of them, or keep both in a store",
+    )
     must(all(known), where, "of arrays, or of activations that a store holds", kinds, advice)
     same, counts = len({source.order for source in sources}) == 1, [source.n for source in sources]
     advice = "leave out samples that one of them lacks; of stores, keep one text alike"

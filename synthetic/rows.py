@@ -57,6 +57,7 @@ class ArrayRows(Finite):
 
     @property
     def order(self) -> Any:
+        """Their number."""
         return "rows", self.n
 
     @cached_property

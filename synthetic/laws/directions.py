@@ -193,7 +193,7 @@ class Given:
 @knob
 @dataclass(frozen=True)
 class InViews:
-    """Directions in d = views x width dimensions, parts of equal width side by side: features of several views of one thing.
+    """Directions in d = views x width dimensions, equal parts side by side: several views of one thing.
 
     The last round(exclusive n) rows are of one view alone, by turns, and 0 in the others. Parts of the first ones are
     independent random directions in each view, of norm `weak` in all but the first before rows are made unit. Where the

@@ -30,10 +30,10 @@ from workbench.parts.objectives import AuxK as AuxK
 from workbench.parts.objectives import DeadGuess as DeadGuess
 from workbench.parts.objectives import GateError as GateError
 from workbench.parts.objectives import Nested as Nested
-from workbench.parts.objectives import RowL1 as RowL1
 from workbench.parts.objectives import NormGap as NormGap
 from workbench.parts.objectives import Nuclear as Nuclear
 from workbench.parts.objectives import Power as Power
+from workbench.parts.objectives import RowL1 as RowL1
 from workbench.parts.objectives import SquaredError as SquaredError
 from workbench.parts.rules import BiasControl as BiasControl
 from workbench.parts.rules import WinnerTakeAll as WinnerTakeAll

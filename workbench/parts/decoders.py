@@ -80,7 +80,9 @@ class Onto(Rows):
         d_out: width of y.
         skip: add a linear map of x.
         """
-        rows = stack.drawn("rows of targets", lambda rng: torch.randn(stack.m, d_out, generator=rng))
+        rows = stack.drawn(
+            "rows of targets", lambda rng: torch.randn(stack.m, d_out, generator=rng, dtype=torch.float32)
+        )
         super().__init__(stack, start=rows / rows.norm(dim=-1, keepdim=True))
         self.register_buffer("none", stack.zeros(stack.d), persistent=False)
         self.register_parameter("W_skip", nn.Parameter(stack.zeros(stack.d, d_out)) if skip else None)

@@ -10,7 +10,7 @@ from workbench.settings import Count, MeanCount, NonNegative, Real
 
 @variant("crosscoder")
 def crosscoder(stack: Stack, l1: NonNegative = 2.0, views: Count = 2) -> SAE:
-    """f = relu((x - b_dec) W_enc + b_enc) of views side by side, x = [x_1, ..., x_v]; the price of f_i is sum_v |w_i^v|.
+    """f = relu((x - b_dec) W_enc + b_enc) of views side by side; f_i costs sum_v |w_i^v|.
 
     loss = |x - x_hat|^2 + l1 sum_i f_i sum_v |w_i^v|, w_i^v the part of row i in view v. A latent that is of one view
     alone has parts of norm 0 in the others. The L1 price shrinks the weaker part of one that is of several views, which

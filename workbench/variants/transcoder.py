@@ -21,8 +21,8 @@ def transcoder(stack: Stack, k: LatentCount = 4, d_y: Natural = 0, skip: bool = 
         d_y: width of y; 0 for that of x. `create` with a source of pairs in place of d knows it.
         skip: add a linear map of x, which takes over what is linear in y, so that codes hold the rest.
 
-    Source: Dunefsky et al. (2024), arXiv 2406.11944; skip: Paulo et al. (2025), arXiv 2501.18823. Differs: TopK, rows of
-    norm 1, and x, y each in units where the mean square of an entry is 1.
+    Source: Dunefsky et al. (2024), arXiv 2406.11944; skip: Paulo et al. (2025), arXiv 2501.18823. Differs: TopK, rows
+    of norm 1, and x, y each in units where the mean square of an entry is 1.
     """
     width = same_count(stack, "d_y", d_y) or stack.d
     return stack.sae(Affine(stack, TopK(stack, k)), Onto(stack, width, skip=skip), SquaredError())
