@@ -1,11 +1,11 @@
-"""Crosscoders: one code for several views of the same thing, such as layers, or a model before and after tuning."""
+"""Crosscoder: one code for several views of the same thing, such as layers, or a model before and after tuning."""
 
 from workbench.parts.decoders import Rows
-from workbench.parts.encoders import Affine, ByContribution
+from workbench.parts.encoders import Affine
 from workbench.parts.objectives import RowL1, SquaredError
-from workbench.parts.selections import BatchTopK, ReLU
+from workbench.parts.selections import ReLU
 from workbench.sae import SAE, Stack, variant
-from workbench.settings import Count, MeanCount, NonNegative, Real
+from workbench.settings import Count, NonNegative
 
 
 @variant("crosscoder")
@@ -25,19 +25,3 @@ def crosscoder(stack: Stack, l1: NonNegative = 2.0, views: Count = 2) -> SAE:
     """
     price = RowL1(stack, l1, views)
     return stack.sae(Affine(stack, ReLU()), Rows(stack, unit=False), SquaredError(), price)
-
-
-@variant("batch_topk_crosscoder")
-def batch_topk_crosscoder(stack: Stack, k: MeanCount = 4.0, views: Count = 2, threshold_rate: Real = 0.05) -> SAE:
-    """As `crosscoder`, with the n k largest f_i sum_v |w_i^v| of a batch of n in place of a price on them.
-
-    Args:
-        stack: what it is made for.
-        k: mean active latents a sample.
-        views: equally wide parts of x; the same for all members.
-        threshold_rate: weight of the newest batch in the running threshold of inference.
-
-    Source: Minder et al. (2025), arXiv 2504.02922.
-    """
-    encoder = ByContribution(stack, BatchTopK(stack, k, threshold_rate), views)
-    return stack.sae(encoder, Rows(stack, unit=False), SquaredError())
