@@ -122,7 +122,7 @@ CLAIM = Claim(
         Control(
             APART.name,
             exact(EYE, [[1, 1, 1, 0], [0, 1, 1, 1]], 3.0),
-            "overlap: v_0 − v_1 has two nonzeros; cores in general: SN-13",
+            "overlap, though samples are pure: v_0 − v_1 has two nonzeros; cores: SN-13",
         ),
         Control(EXACTLY.name, exact(EYE, PAIR, 4.0), "twice as many kept: any mixture fits"),
         Control(RANK.name, exact([[1, 1]], PAIR, 2.0), "two features that always fire alike"),
