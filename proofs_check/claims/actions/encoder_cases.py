@@ -40,6 +40,14 @@ class Encoder:
         _, weights, _, _, chances = self.table
         return float(weights @ value @ chances)
 
+    @property
+    def near(self) -> Tensor:
+        """The kernel at each pair of actions."""
+        a = self.table[0]
+        if self.kernel == "linear":
+            return a[:, None] * a
+        return (-((a[:, None] - a) ** 2) / (2 * self.width**2)).exp()
+
     @cached_property
     def mmr(self) -> float:
         """Of the best affine fit, in the population."""
@@ -47,8 +55,7 @@ class Encoder:
         mean = kappa @ chances
         slope = (weights @ (a * mean)) / (weights @ (a * a))  # E a = 0
         left = weights * (mean - weights @ mean - slope * a)
-        near = (-((a[:, None] - a) ** 2) / (2 * self.width**2)).exp()
-        return float(left @ (near if self.kernel == "gaussian" else a[:, None] * a) @ left)
+        return float(left @ self.near @ left)
 
     @cached_property
     def variance(self) -> float:
