@@ -47,6 +47,8 @@ class Entry:
     """part -> bound over the worst of the extremal instances; must be 1"""
     trainings: list[Training] = field(default_factory=list)
     """those its instances ask for: world, world seed, seeds, steps ..."""
+    refutes: dict[str, str] = field(default_factory=dict)
+    """words, version, against: the sentence that a refuted claim speaks against"""
     calibrated_on: list[int] = field(default_factory=list)
     """seeds whose figures set the thresholds"""
     thresholds: dict[str, float] = field(default_factory=dict)
@@ -68,7 +70,7 @@ class Entry:
     @property
     def ok(self) -> bool:
         """The verdict is the promised one (or good, where none is), and nothing is wrong with the claim itself."""
-        bad = (Verdict.REFUTED, Verdict.UNKNOWN)
+        bad = (Verdict.REFUTED, Verdict.FAILS, Verdict.UNKNOWN)
         return not self.problems and (self.verdict == self.promised if self.promised else self.verdict not in bad)
 
     def to_json(self) -> dict[str, Any]:
@@ -101,6 +103,7 @@ def judge(claim: Claim, *, examples: int = 300, seconds: float = 30.0, seed: int
         promised=claim.promised,
         note=claim.note,
         shown_by=claim.shown_by,
+        refutes=asdict(claim.refutes) if claim.refutes else {},
         calibrated_on=list(claim.calibrated_on),
     )
     findings = [_prove(entry, check, seconds) for check in claim.proofs]
@@ -137,7 +140,8 @@ def _verdict(claim: Claim, findings: list[Finding], found: Attack) -> Verdict:
     """
     status = {finding.status for finding in findings}
     if "refuted" in status or found.witness:
-        return Verdict.REFUTED
+        reading = claim.refutes is not None and claim.refutes.against == "reading"
+        return Verdict.FAILS if reading else Verdict.REFUTED
     if "undecided" in status or found.problem or not found.judged:
         return Verdict.UNKNOWN
     if not findings:
