@@ -279,8 +279,11 @@ class Claim:
 
     def _check_sentence(self) -> None:
         """REFUTED is for a statement or a figure; a reading fails, and its authors are not refuted."""
-        where, promised = f"claim {self.id}", self.promised or ""
-        against = self.refutes.against if self.refutes else "nobody"
+        where, promised, told = f"claim {self.id}", self.promised or "", self.refutes
+        must(
+            told is None or isinstance(told, Sentence), f"{where}.refutes", "a Sentence", repr(told), "write Sentence()"
+        )
+        against = told.against if told else "nobody"
         said = {"statement": Verdict.REFUTED, "figure": Verdict.REFUTED, "reading": Verdict.FAILS, "nobody": ""}
         must(against in said, f"{where}.refutes.against", f"one of {[*said][:3]}", repr(against), "choose one")
         refuted = promised if promised in (Verdict.REFUTED, Verdict.FAILS) else ""

@@ -103,7 +103,6 @@ def judge(claim: Claim, *, examples: int = 300, seconds: float = 30.0, seed: int
         promised=claim.promised,
         note=claim.note,
         shown_by=claim.shown_by,
-        refutes=asdict(claim.refutes) if claim.refutes else {},
         calibrated_on=list(claim.calibrated_on),
     )
     findings = [_prove(entry, check, seconds) for check in claim.proofs]
@@ -200,6 +199,7 @@ def _prove(entry: Entry, check: Check, seconds: float) -> Finding:
 
 def _record(entry: Entry, claim: Claim, found: Attack, trainings: list[Training]) -> None:
     entry.instances, entry.cut = found.instances, found.cut
+    entry.refutes = asdict(claim.refutes) if claim.refutes else {}
     entry.margin = found.margin if found.margin < math.inf else None
     entry.tightness = {name: _inverse(score) for name, score in found.tightness.items()}
     entry.ratios, entry.void = found.ratios, found.void

@@ -52,7 +52,7 @@ CLAIM = Claim(
     mutants=(eightfold(**EVEN),),
     note=(
         "Measured: planted partners, s = 4, m = 2n, 800 steps, ρ₂√n = 7.6, seeds 0-2 and 10-12 of weights. n = 128, "
-        "d = 64: .87-.97; n = 64: 0-.02 at d = 32 (equal d/n), .12-.23 at 45 (equal d/√n), .41-.62 at 64. At n^(−1/2) .92 "
+        "d = 64: .87-.97; n = 64: 0-.02 at d = 32 (equal d/n), .12-.23 at 45 (d/√n), .41-.62 at 64. At n^(−1/2) .92 "
         "and more in all. ρ₂ = 1 ends it at n = 16 to 128 (FRR 0), where BA-2 is void. Constants are not published; "
         "this is no test of n far larger."
     ),

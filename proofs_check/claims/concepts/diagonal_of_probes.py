@@ -15,8 +15,8 @@ CLAIM = Claim(
     id="DC-21",
     statement=(
         "A reading: that A_s W_s is near the identity, probes parallel to differences of class means, shows that "
-        "concepts have these directions. Random labels give the same diagonal at the penalty of the public code, and directions "
-        "that tell nothing of fresh samples. What would show it: held-out pairs, beside permuted labels."
+        "concepts have these directions. Random labels give the same diagonal at the penalty of the public code, and "
+        "directions that tell nothing of fresh samples. What would show it: held-out pairs, beside permuted labels."
     ),
     tex=r"A_sW_s\approx I\ \Rightarrow\ \text{directions generalise}",
     source="ours, by DC-15, of the test in the public code of arXiv 2503.08980",
