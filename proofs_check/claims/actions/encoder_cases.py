@@ -71,6 +71,23 @@ def unexplained(case: Encoder) -> float:
     return 1 - case.mean(h * kappa) ** 2 / (case.mean(h * h) * case.variance)
 
 
+def off_kernel(case: Encoder) -> float:
+    """Largest difference of its kernel from the Gaussian one."""
+    return float((case.near - replace(case, kernel="gaussian").near).abs().max())
+
+
+def off_normal(case: Encoder) -> float:
+    """Distance of E nu⁴ / (E nu²)² from the 3 of a normal law, beyond round-off."""
+    nu, chances = case.noise.nodes
+    return max(0.0, float(abs((chances @ nu**4) / (chances @ nu**2) ** 2 - 3)) - 1e-9)
+
+
+def off_spread(case: Encoder) -> float:
+    """Distance of E a² from the third of actions that are uniform on [-1, 1]."""
+    a, weights = case.table[:2]
+    return float(abs(weights @ (a * a) - 1 / 3))
+
+
 @dataclass(frozen=True, eq=False)
 class Sample:
     """Codes (N, n) and actions (N, q)."""

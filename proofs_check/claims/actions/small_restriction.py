@@ -17,28 +17,10 @@ def _conclusion(case: Encoder) -> dict[str, Part]:
     return {"share beyond affine": at_most(encoder_cases.unexplained(case), 0.005)}
 
 
-def _kernel(case: Encoder) -> float:
-    """Largest difference of the kernel from the Gaussian one."""
-    a = case.table[0]
-    return float((case.near - (-((a[:, None] - a) ** 2) / (2 * case.width**2)).exp()).abs().max())
-
-
-def _kurtosis(case: Encoder) -> float:
-    """Distance of E nu⁴ / (E nu²)² from a normal law's 3."""
-    nu, chances = case.noise.nodes
-    return float(abs((chances @ nu**4) / (chances @ nu**2) ** 2 - 3))
-
-
-def _actions(case: Encoder) -> float:
-    """Distance of E a² from that of uniform a."""
-    a, weights = case.table[:2]
-    return float(abs(weights @ (a * a) - 1 / 3))
-
-
 SMALL = Hypothesis("MMR / Var κ ≤ 1e−6", lambda case: max(0.0, case.mmr / case.variance - LARGEST))
-KERNEL = Hypothesis("a Gaussian kernel", _kernel)
-NORMAL = Hypothesis("normal ν", lambda case: max(0.0, _kurtosis(case) - 1e-6))
-SPREAD = Hypothesis("a uniform on [−1, 1]", _actions)
+KERNEL = Hypothesis("a Gaussian kernel", encoder_cases.off_kernel)
+NORMAL = Hypothesis("normal ν", encoder_cases.off_normal)
+SPREAD = Hypothesis("a uniform on [−1, 1]", encoder_cases.off_spread)
 
 
 @st.composite

@@ -41,6 +41,14 @@ def cones(draw):
     return of(mixture, 200, select=draw(st.sampled_from(["relu", "max"])))
 
 
+def _long(size: float) -> st.SearchStrategy[Greedy]:
+    return greedy([[size, 0], [0, size]], [1.0, 0.5], select="relu")
+
+
+def _outside(rest: float) -> st.SearchStrategy[Greedy]:
+    return greedy([[1.0, 0]], [1.0, rest], select="relu")
+
+
 HOLDS = of(Mixture.exact(torch.eye(3), [[1.0, 1, 1]]), 1, select="relu")
 """orthonormal rows, equal codes"""
 
@@ -64,8 +72,8 @@ CLAIM = Claim(
     instances=cones(),
     conclusion=_conclusion,
     controls=(
-        Control("unit rows", greedy([[1.5, 0], [0, 1.5]], [1.0, 0.5], select="relu"), "rows of norm 1.5"),
-        Control(IN_SPAN.name, greedy([[1.0, 0]], [1.0, 1], select="relu"), "x half outside the span"),
+        Control("unit rows", numbers(1.45, 1.9).flatmap(_long), "rows of norm above √2: each step overshoots"),
+        Control(IN_SPAN.name, numbers(0.1, 2).flatmap(_outside), "x in part outside the span"),
     ),
     proofs=(
         smt.implies("some row correlates above 0 at every r ≠ 0", "two rows with product 3/5", _moves),
