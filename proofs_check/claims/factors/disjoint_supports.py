@@ -83,12 +83,12 @@ def _used(case: Factors) -> torch.Tensor:
     return (case.rows != 0).double().sum(0)
 
 
-APART = Hypothesis("supports do not meet", lambda case: float(_used(case).max() > 1))
+APART = Hypothesis("supports do not meet", lambda case: float(_used(case).max() - 1))
 EXACTLY = Hypothesis(
     "each support has exactly as many neurons as are kept",
     lambda case: ((case.rows != 0).sum(1) - case.amount).abs().double(),
 )
-RANK = Hypothesis("codes of full rank", lambda case: float(torch.linalg.matrix_rank(case.codes) < len(case.rows)))
+RANK = Hypothesis("codes of full rank", lambda case: len(case.rows) - int(torch.linalg.matrix_rank(case.codes)))
 
 
 @st.composite

@@ -52,7 +52,9 @@ def _another(unknowns, ops):
 
 
 AMOUNT = Hypothesis("a > 0", lambda case: max(0.0, -case.amount))
-APART = Hypothesis("w_0 and w_1 not parallel", lambda case: float((case.rows[0] @ case.rows[1]).abs() > 0.999))
+APART = Hypothesis(
+    "w_0 and w_1 not parallel", lambda case: max(0.0, float((case.rows[0] @ case.rows[1]).abs()) - 0.999)
+)
 
 
 @st.composite

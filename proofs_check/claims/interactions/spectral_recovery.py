@@ -83,8 +83,8 @@ def _unique(unknowns, ops):
     return given, [v[i] * v[j] == 0 for i in range(3) for j in range(i)]
 
 
-DISTINCT = Hypothesis("c_r pairwise distinct along φ", lambda case: float(_gap(case.weights) < 1e-3))
-NONZERO = Hypothesis("c_r not 0 along φ", lambda case: float(case.weights.abs().min() < 1e-3))
+DISTINCT = Hypothesis("c_r pairwise distinct along φ", lambda case: max(0.0, 1e-3 - _gap(case.weights)))
+NONZERO = Hypothesis("c_r not 0 along φ", lambda case: max(0.0, 1e-3 - float(case.weights.abs().min())))
 
 
 def _gap(weights: Tensor) -> float:
