@@ -8,6 +8,7 @@ from proofs_check.claim import Finding as Finding
 from proofs_check.claim import Hypothesis as Hypothesis
 from proofs_check.claim import Mutant as Mutant
 from proofs_check.claim import Relation as Relation
+from proofs_check.claim import Sentence as Sentence
 from proofs_check.claim import Verdict as Verdict
 from proofs_check.claim import Void as Void
 from proofs_check.claim import at_most as at_most

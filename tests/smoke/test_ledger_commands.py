@@ -71,7 +71,7 @@ def test_detail_shows_proofs_controls_and_mutants(monkeypatch, capsys):
 
 def test_the_table_says_what_is_not_as_promised(monkeypatch, capsys):
     broken = dict(claims())
-    broken["AFA-4"] = replace(broken["AFA-4"], promised="REFUTED")
+    broken["AFA-4"] = replace(broken["AFA-4"], promised="VACUOUS")
     monkeypatch.setattr("proofs_check.judging.claims", lambda: broken)
     code, said = say(monkeypatch, capsys, ledger, "--examples", "10", "--jobs", "1", "--area", "afa", "--id", "AFA-4")
     assert code == 1
