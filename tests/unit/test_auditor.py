@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -123,12 +124,35 @@ def test_large_supports_are_read_in_blocks(monkeypatch):
     sae = planted(CROWDED, name="relu")
     whole = audit(sae, CROWDED, n=60)
     monkeypatch.setattr("proofs_check.auditor.audit._PAIRS", 7 * 21**2)
+    monkeypatch.setattr("proofs_check.auditor.audit._ENTRIES", 25 * 21)
+    assert len(list(views(sae, CROWDED, 60, seed=1))) > 12
     parts = audit(sae, CROWDED, n=60)
     assert [r.claim for r in whole.rows] == [r.claim for r in parts.rows]
     for one, two in zip(whole.rows, parts.rows, strict=True):
         for name in ("measured", "bound", "slack"):
             a, b = getattr(one, name), getattr(two, name)
             assert a is b is None or a == pytest.approx(b, abs=1e-6)  # roots of eigenvalues near 0
+
+
+def test_pairs_by_matrices_are_those_taken_one_by_one(monkeypatch):
+    """Supports below, at and above the dimension, one of them empty."""
+    h = torch.zeros(4, 20, dtype=torch.float64)
+    for i, count in enumerate((0, 5, 12, 20)):
+        h[i, :count] = torch.linspace(-2.0, 3.0, count)
+    one_by_one = Mixture.exact(CROWDED.truth.features, h)
+    names = ("interference", "babel", "spectrum")
+    listed = [getattr(one_by_one, name) for name in names]
+    monkeypatch.setattr("proofs_check.instances.mixture._LISTED", 1)
+    torch.testing.assert_close([getattr(Mixture.exact(CROWDED.truth.features, h), name) for name in names], listed)
+
+
+def test_supports_of_hundreds_are_read_at_once():
+    world = S.SparseMixture(n_true=400, d=32, firing=S.ExactlyK(300))
+    start = time.perf_counter()
+    found = audit(planted(world, k=300), world, n=20)
+    assert time.perf_counter() - start < 20
+    assert find(found, "reconstruction", "AFA-1").status == "holds"
+    assert {row.samples for row in found.rows if row.claim == "AFA-3" and row.view == "world"} == {20}
 
 
 def test_dead_rows_and_scales_are_taken_out():
