@@ -100,7 +100,7 @@ def views(sae: SAE, world: Source, n: int, seed: int) -> Iterator[tuple[str, Cas
     must(n >= 1, "audit.n", "at least 1", n, "draw some samples")
     sae = copy.deepcopy(sae).double().eval()
     batch, truth = world.sample(n, stream(seed, "audit")), truth_of(world)
-    rows = _Rows(sae.W_dec.detach(), (sae.b_dec / sae.scale).detach())
+    rows = _Rows(sae.W_dec.detach(), sae.b_dec.detach() / sae.scale)
     true = None if truth is None else _Rows(truth.features.double(), truth.bias.double())
     block = max(1, _ENTRIES // max(sae.m, 0 if truth is None else len(truth.features)))
     for at in range(0, n, block):

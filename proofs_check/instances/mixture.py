@@ -194,15 +194,25 @@ def _products(case: Mixture) -> Tensor:
 def _spectrum(case: Mixture) -> tuple[Tensor, Tensor]:
     """Of the smaller of V_S V_S^T and V_S^T V_S, whose eigenvalues other than 0 are the same."""
     if case.active.shape[1] <= max(case.d, _LISTED):
-        values = torch.linalg.eigvalsh(case.products)
+        values = _eigenvalues(case.products)
         return values[:, 0], values[:, -1]
     rows = case.rows[case.slots] * (case.active != 0)[..., None]
-    values = torch.linalg.eigvalsh(rows.mT @ rows)
+    values = _eigenvalues(rows.mT @ rows)
     count = case.k.long()[:, None]
     lowest = values.gather(1, (case.d - count).clamp_min(0)).squeeze(1)
     some, wide = case.h2 > 0, case.k > case.d
     low = torch.where(wide, 0.0, lowest) - 1
     return torch.where(some, low, 0.0), torch.where(some, values[:, -1] - 1, 0.0)
+
+
+def _eigenvalues(matrices: Tensor) -> Tensor:
+    """By one thread: LAPACK's threads wait for each other longer than one works."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return torch.linalg.eigvalsh(matrices)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _off_unit(rows: Tensor) -> float:

@@ -85,6 +85,7 @@ def test_figures_are_those_of_the_samples():
     sae = planted(CROWDED)
     case = dict(views(sae, CROWDED, 100, seed=1))["reconstruction"]
     assert isinstance(case, Mixture)
+    assert not case.x2.requires_grad  # a graph would keep every block alive
     row = find(audit(sae, CROWDED, n=100), "reconstruction", "AFA-3", "μ(k − 1)N")
     q = (case.x2 - case.h2).abs() / case.h2
     bound = coherence.norm_gap(1.0, case.support_coherence, case.k)
