@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import time
 from pathlib import Path
 
@@ -13,8 +14,10 @@ import workbench as W
 from proofs_check.__main__ import main as command_line
 from proofs_check.auditor.audit import TOLERANCE, Audit, Row, audit, views
 from proofs_check.auditor.report import audit_summary, merged, print_audit
+from proofs_check.auditor.sentences import MEANINGS, sentences
 from proofs_check.auditor.targets import members_of, sae_folders, world_of
 from proofs_check.instances.mixture import Mixture
+from proofs_check.shelf import claims
 from synthetic.base.console import Console
 from workbench.theory import coherence
 
@@ -255,6 +258,30 @@ def test_targets_find_saes_and_their_worlds(tmp_path):
     theirs = Path(__file__).parents[1] / "golden" / "rival_folders" / "dictionary_learning_gated"
     for target in (theirs, theirs / "ae.pt"):
         assert [members_of(folder)[0].name for folder in sae_folders(target)] == ["gated"]
+
+
+def test_a_sentence_a_claim_comes_first(capsys):
+    found = audit(planted(CROWDED), CROWDED, n=50)
+    said = {claim: (status, text) for claim, status, text in sentences(found)}
+    assert said["AFA-3"][0] == "holds"
+    pattern = r"Of its reconstructions the support puts .* within [\d.]+ of .f.²; it is [\d.]+: .*"
+    assert re.fullmatch(pattern, said["AFA-3"][1])
+    assert said["MP-5"][0] == "refused"
+    assert "no sample meets “below the coherence bound" in said["MP-5"][1]
+    print_audit(Console(), found)
+    first, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith("  AFA-1  Of its reconstructions")
+    broken = Audit([], [Row("world", "AFA-3", "p", "VIOLATED", "", 9, 9, 0.7, 0.5, -0.2, 1.4)])
+    assert sentences(broken) == [("AFA-3", "VIOLATED", "A proved bound fails, report this: p of the world's features")]
+
+
+def test_each_claim_that_is_read_has_its_meaning():
+    """Under a name of its conclusion's parts."""
+    assert set(MEANINGS) == {claim.id for claim in claims().values() if claim.reads}
+    parts = {(row.claim, row.part) for row in audit(planted(ORTHONORMAL), ORTHONORMAL, n=20).rows}
+    parts |= {(row.claim, row.part) for row in audit(planted(CROWDED), CROWDED, n=20).rows}
+    parts |= {(row.claim, row.part) for row in audit(planted(ORTHONORMAL, name="top_afa"), ORTHONORMAL, n=20).rows}
+    assert {(id, meaning.part) for id, meaning in MEANINGS.items()} <= parts
 
 
 def test_the_tolerance_is_that_of_float32():
