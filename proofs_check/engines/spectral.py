@@ -46,7 +46,7 @@ def loewner(shows: str, scope: str, pairs: Callable[[], Iterable[tuple[Matrix, M
 
     def run(_: float) -> Finding:
         count = 0
-        for count, (a, b) in enumerate(pairs(), 1):  # noqa: B007
+        for count, (a, b) in enumerate(pairs(), 1):
             gap = [[_exact(y) - _exact(x) for x, y in zip(*rows, strict=True)] for rows in zip(a, b, strict=True)]
             if not definite(gap):
                 return Finding("refuted", f"pair {count}: B - A has the eigenvalue {eigenvalues(gap)[0][0]:.6g}")
@@ -55,8 +55,10 @@ def loewner(shows: str, scope: str, pairs: Callable[[], Iterable[tuple[Matrix, M
     return Check("exact", shows, scope, run)
 
 
-def positive_definite(shows: str, scope: str, box: balls.Box, matrix: Callable[..., Matrix]) -> Check:
-    """A symmetric matrix of functions is positive definite everywhere on a box: its pivots are above 0, by Arb balls.
+def semidefinite(shows: str, scope: str, box: balls.Box, matrix: Callable[..., Matrix]) -> Check:
+    """A symmetric matrix of functions has no eigenvalue below 0 anywhere on a box: no pivot is, by Arb balls.
+
+    All pivots but the last must stay away from 0.
 
     Args:
         shows: what is proved, in words.

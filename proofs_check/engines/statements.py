@@ -1,4 +1,4 @@
-"""Parts of a conclusion beyond one comparison: for all, there is, probabilities, rates, laws, equality up to symmetry."""
+"""Parts of a conclusion beyond one comparison: quantifiers, probabilities, rates, laws, equality up to symmetry."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
