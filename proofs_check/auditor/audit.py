@@ -107,14 +107,14 @@ def views(sae: SAE, world: Source, n: int, seed: int) -> Iterator[tuple[str, Cas
         x = batch.x[at : at + block].double()
         with torch.no_grad():
             h = rows.codes(sae.encode(x))
-        made = Mixture(rows.unit, h, h @ rows.unit, rows.figures)
+        made = Mixture(rows.unit, h, h @ rows.unit, figures_of_rows=rows.figures)
         for alike in _alike(made):
             part = made.take(alike)
             yield "reconstruction", part
             yield "activation", part.beside(x[alike])
         if true is not None:
             h = true.codes(_part(batch.h, at, block).dense().double())
-            made = Mixture(true.unit, h, x, true.figures)
+            made = Mixture(true.unit, h, x, figures_of_rows=true.figures)
             yield from (("world", made.take(alike)) for alike in _alike(made))
         if isinstance(sae.encoder, NormMatched) and sae.encoder.as_published:
             yield "selection", _selection(sae, sae.encoder, x)

@@ -29,9 +29,9 @@ class Mixture:
     rows: Float[Tensor, "m d"]
     h: Float[Tensor, "n m"]
     x: Float[Tensor, "n d"]
-    figures_of_rows: dict[Any, Any] = field(default_factory=dict, repr=False)
+    figures_of_rows: dict[Any, Any] = field(default_factory=dict, repr=False, kw_only=True)
     """what was computed of the rows alone"""
-    figures_of_codes: dict[Any, Any] = field(default_factory=dict, repr=False)
+    figures_of_codes: dict[Any, Any] = field(default_factory=dict, repr=False, kw_only=True)
     """what was computed of rows and codes alone"""
 
     @classmethod
@@ -43,11 +43,12 @@ class Mixture:
 
     def take(self, keep: Tensor) -> "Mixture":
         """Some of the samples, by a mask or by their places."""
-        return Mixture(self.rows, self.h[keep], self.x[keep], self.figures_of_rows)
+        return Mixture(self.rows, self.h[keep], self.x[keep], figures_of_rows=self.figures_of_rows)
 
     def beside(self, x: Float[Tensor, "n d"]) -> "Mixture":
         """The same rows and codes beside other samples; what was computed of the two is shared."""
-        return Mixture(self.rows, self.h, x, self.figures_of_rows, self.figures_of_codes)
+        shared = {"figures_of_rows": self.figures_of_rows, "figures_of_codes": self.figures_of_codes}
+        return Mixture(self.rows, self.h, x, **shared)
 
     def of_rows(self, function: Callable[[Float[Tensor, "m d"]], _T]) -> _T:
         """A function of the rows, computed once for all samples."""
@@ -219,7 +220,9 @@ def _off_unit(rows: Tensor) -> float:
     return float((rows.norm(dim=1) - 1).abs().max())
 
 
-UNIT_ROWS = Hypothesis("unit rows", lambda case: case.of_rows(_off_unit))
+UNIT_ROWS = Hypothesis(
+    "unit rows", lambda case: case.of_rows(_off_unit) if isinstance(case, Mixture) else _off_unit(case.rows)
+)
 EXACT = Hypothesis("exact: x = hV", lambda case: case.residual)
 NONZERO = Hypothesis("a code other than 0", lambda case: (case.h2 == 0).double())
 NONNEGATIVE = Hypothesis("nonnegative: h >= 0", lambda case: (-case.h).amax(1))

@@ -45,8 +45,10 @@ FEW = {"max_examples": 30, "deadline": None, "derandomize": True}
 
 
 def verdict(instances, conclusion, **more):
-    more = {"source": "ours", "statement": "an example", "id": "MINE-1"} | more
-    return judge(Claim(instances=instances, conclusion=conclusion, **more), examples=40)
+    claim = Claim(
+        id="MINE-1", statement="an example", source="ours", instances=instances, conclusion=conclusion, **more
+    )
+    return judge(claim, examples=40)
 
 
 @pytest.mark.parametrize("factor", [1.0, 0.9])
