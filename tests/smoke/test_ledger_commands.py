@@ -105,6 +105,14 @@ def test_help_answers_without_loading_torch():
     assert done.stdout.strip().endswith("False False")
 
 
+def test_a_typo_is_answered_without_loading_torch(tmp_path):
+    (tmp_path / "mine.py").write_text("def f(:")
+    lines = f"import sys; sys.argv = ['x', 'check', {str(tmp_path / 'mine.py')!r}]\nimport proofs_check.__main__ as m\n"
+    script = lines + "print(m.main(), 'torch' in sys.modules, 'hypothesis' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "2 False False", done.stderr
+
+
 # --- check -----------------------------------------------------------------------------------------------------------
 
 
