@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from synthetic.base.errors import must, pick
 from synthetic.base.schema import NUMBER, SWITCH, TEXT, checked_fields, list_of, optional, shown, whole
 from synthetic.source import Codes, target_width
-from workbench.parts.base import Coded, Decoder, Encoder, Named, Part, Pass, Rule, Sizes, Term, dense
+from workbench.parts.base import Coded, Decoder, Encoder, Named, Part, Pass, Rule, Sizes, Term, dense, must_be_shared
 from workbench.parts.objectives import terms_of
 from workbench.settings import Setting, given, memory_for, must_be_seeds, plain, settings_of_signature, whole_number
 
@@ -82,6 +82,7 @@ class SAE(Named):
             advice = f"write sae.{name}.copy_(...)"
             must(value is getattr(self, name), f"{self.name}.{name}", "changed in place", "another parameter", advice)
             return
+        must_be_shared(self, self.__dict__.get("name", "SAE"), name, value)
         if not hasattr(self, name) and "rules" in self._modules:
             owners = [path for path, part in self.named_modules() if path and hasattr(part, name)]
             rule, advice = "set on the part that has it", f"write sae.{owners[0] if owners else ''}.{name} = ..."
@@ -374,7 +375,9 @@ class SAE(Named):
 
 def must_fit(where: str, source: Any, sae: SAE) -> None:
     """Refuse a source of another width than an SAE reads, or whose targets are not what it reconstructs."""
-    must(source.d == sae.d, where, f"of dimension {sae.d}, the SAE's", source.d, "pass the SAE's own, or make one of it")
+    must(
+        source.d == sae.d, where, f"of dimension {sae.d}, the SAE's", source.d, "pass the SAE's own, or make one of it"
+    )
     if hasattr(source, "d_out") and not sae.decoder.maps:
         must(False, where, f"activations alone for {sae.name}", "pairs with targets", "create a transcoder for them")
     got, advice = target_width(source), f"create it with d_y={target_width(source)}"

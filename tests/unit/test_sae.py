@@ -482,6 +482,22 @@ def test_what_a_part_has_is_not_set_beside_it(name, seed):
         sae.W_dec = torch.nn.Parameter(torch.zeros(12, 8))
 
 
+@pytest.mark.parametrize(("name", "setting"), [("topk", "k"), ("batch_topk", "k"), ("relu", "l1")])
+def test_a_setting_is_changed_in_place(name, setting):
+    """Another tensor would reach one owner alone, and the folder would say what is not in force."""
+    sae = W.create(name, 8, 16)
+    parts = [part for part in sae.parts if getattr(part, setting, None) is getattr(sae, setting)]
+    for owner in (sae, *parts):
+        with pytest.raises(
+            ValueError, match=rf"\.{setting} must be changed in place; got .*write \.{setting}\.copy_\("
+        ):
+            setattr(owner, setting, torch.tensor(8))
+    if name == "topk":
+        sae.k += 4
+        assert sae.encoder.selection.k is sae.k
+        assert int((sae.encode(torch.randn(64, 8, generator=S.stream(0, "tests/x"))) != 0).sum(-1).max()) > 4
+
+
 @pytest.mark.parametrize("name", ["matching_pursuit", "omp"])
 @pytest.mark.parametrize("seed", [0, [0, 1]])
 def test_steps_of_inference_are_saved(tmp_path, name, seed):

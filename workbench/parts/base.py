@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from synthetic.base.errors import must, pick
+from synthetic.base.schema import shown
 from synthetic.base.streams import stream
 from synthetic.source import Codes
 from workbench import kernels
@@ -77,6 +78,13 @@ class Sizes:
         return torch.zeros((*self.shape, *axes))
 
 
+def must_be_shared(owner: nn.Module, where: str, name: str, value: Any) -> None:
+    """Refuse another tensor in the place of a setting, which the SAE and several of its parts have as one."""
+    if name in owner.__dict__.get("_non_persistent_buffers_set", ()):
+        rule, advice = "changed in place", f"write .{name}.copy_(...) or .{name}.fill_(...)"
+        must(value is owner._buffers[name], f"{where}.{name}", rule, shown(value), advice)
+
+
 # --- parts ------------------------------------------------------------------------------------------------------------
 
 
@@ -96,6 +104,11 @@ class Part(nn.Module):
     def surrogate(self) -> tuple[str, ...]:
         """Parameters, by their names in folders, whose gradient is deliberately not that of the loss."""
         return ()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """A setting is changed in place: other parts have it too."""
+        must_be_shared(self, type(self).__name__, name, value)
+        super().__setattr__(name, value)
 
     def keep(self, **settings: Any) -> None:
         """Have settings as attributes: numbers as buffers that folders do not hold, anything else as it is."""

@@ -31,8 +31,7 @@ def resample(
     dead = dead & (turn < error.shape[-1])
     chosen = order.gather(-1, turn.clamp(0, error.shape[-1] - 1))
     (seen, clear), (wanted, far) = (
-        _directions(values, centre, chosen)
-        for values, centre in ((out.x, sae.decoder.centre), (out.target, sae.b_dec))
+        _directions(values, centre, chosen) for values, centre in ((out.x, sae.decoder.centre), (out.target, sae.b_dec))
     )
     dead = dead & clear & far
     for parameter, (mask, value) in (sae.decoder.renewed(dead, wanted) | sae.encoder.renewed(dead, seen)).items():
