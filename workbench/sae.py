@@ -167,6 +167,10 @@ class SAE(Named):
         with torch.no_grad():
             return self.coded(self.b_dec.new_zeros(1, self.d)).evidence is not None
 
+    def as_set(self, value: Tensor) -> Tensor:
+        """A setting that parts have, training's own annealing left out."""
+        return next((was for name, was in self.annealed.items() if self._buffers.get(name) is value), value)
+
     def settings_now(self) -> dict[str, Any]:
         """Settings as they are in force, such as a k that was changed by hand; training's own annealing left out."""
         current = dict(self.settings)
