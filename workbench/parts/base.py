@@ -251,6 +251,10 @@ class Encoder(Part, ABC):
         f = out.coded.penalised()
         return step(f, torch.zeros_like(f[..., 0, :]), torch.ones_like(f[..., 0, 0]), through=True).sum(-1)
 
+    def felt(self, out: "Pass") -> Bool[Tensor, "*s n m"] | None:
+        """Latents that pass on a gradient, also where they are 0; None where those that fire do alone."""
+        return None
+
     def saturated(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Bool[Tensor, "*s n"] | None:
         """Samples on which no latent is left out that the selection would take; None where it has no such notion."""
         return None

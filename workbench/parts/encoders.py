@@ -109,6 +109,9 @@ class Affine(Linear):
         found = self.selection.open(out.evidence)
         return super().active(out) if found is None else found.sum(-1)
 
+    def felt(self, out: Pass) -> Bool[Tensor, "*s n m"] | None:
+        return self.selection.felt(out.evidence)
+
     def scaled(self) -> dict[str, Tensor] | None:
         return {"W_enc": self.W_enc, "b_enc": self.b_enc} | self.selection.scaled()
 

@@ -617,7 +617,10 @@ def _made(stack: Sizes, maker: Maker, positional: list[Any], named: Mapping[str,
 
 def codes_of(out: Pass) -> Codes:
     """Latents in sparse form; as many slots as the fullest row needs where they are dense."""
-    return out.codes if isinstance(out.codes, Codes) else packed(out.codes, out.codes != 0)
+    if isinstance(out.codes, Codes):
+        return out.codes
+    fires, felt = out.codes != 0, out.encoder.felt(out)
+    return packed(out.codes, fires if felt is None else fires | felt)
 
 
 def in_order(codes: Codes, order: Int[Tensor, "*s n k"]) -> Codes:
