@@ -70,6 +70,9 @@ class SAE(Named):
             self.register_buffer("scale_out", torch.ones(stack.shape))
         self.encoder, self.decoder = encoder, decoder
         terms, rules = [p for p in parts if isinstance(p, Term)], [p for p in parts if not isinstance(p, Term)]
+        names = [term.name for term in terms]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        must(not twice, stack.name, "made of terms of different names", twice, "set `name` of one, or leave one out")
         asked = self.settings.get("objective")
         by_name = {term.name: term for term in terms} | ({} if asked is None else terms_of(stack, asked))
         must(by_name, stack.name, "given at least one term of a loss", "none", "add SquaredError()")

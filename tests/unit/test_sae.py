@@ -254,6 +254,14 @@ def test_two_parts_have_tensors_of_different_names():
         stack.sae(TwoLooks(stack, first, second, 0.3), Rows(stack), SquaredError())
 
 
+def test_two_terms_have_different_names():
+    stack = sae_module.Stack("w", 4, 8)
+    with pytest.raises(
+        ValueError, match=r"w must be made of terms of different names; got \['mse'\]: set `name` of one"
+    ):
+        stack.sae(Affine(stack, ReLU()), Rows(stack), SquaredError(), SquaredError())
+
+
 def test_a_setting_is_one_tensor_wherever_it_is_used():
     """Moved, cast or copied, what is changed on the SAE is changed in its parts."""
     sae = copy.deepcopy(W.create("batch_topk", 4, 8, k=2.0).double())
