@@ -21,7 +21,7 @@ def by_hand(latents):
     sae = W.create("topk", 3, 3, k=3)
     with torch.no_grad():
         sae.W_dec.copy_(torch.eye(3))
-    return Pass(X, Coded(latents, None, X), DENSE, sae.encoder, sae.decoder, X)
+    return Pass(X, Coded(latents, DENSE, X), DENSE, sae.encoder, sae.decoder, X)
 
 
 @pytest.mark.parametrize("latents", [DENSE, SPARSE])
