@@ -52,6 +52,16 @@ def test_the_ceiling_of_a_soft_frozen_decoder_has_the_true_rows():
     assert W.ceiling("soft_frozen_decoder", world, config, n=500, k=2)["mcc"] == pytest.approx(1.0, abs=1e-5)
 
 
+def test_the_ceiling_of_a_frozen_encoder_has_its_random_columns():
+    world = W.find_source("toy")
+    m = world.truth.features.shape[0]
+    drawn, sae = W.create("frozen_encoder", world, m, k=3), W.oracle("frozen_encoder", world, k=3)
+    W.train(sae, world, W.TrainConfig(steps=2, batch=32, normalise=False))
+    assert torch.equal(sae.W_enc, drawn.W_enc)
+    assert torch.equal(sae.W_dec, world.truth.features)
+    assert set(sae.frozen) == {"W_enc", "b_enc", "W_dec", "b_dec"}
+
+
 def test_the_pass_through_is_a_linear_map_of_its_rank_that_decode_lacks():
     sae, _ = trained("low_rank", rank=2, k=2.0)
     x = W.find_source("toy").sample(50, S.stream(0, "tests/baselines")).x
