@@ -619,6 +619,22 @@ def test_prefixes_of_a_gated_sae_are_those_of_its_latents():
     assert_close(sae.loss(out)["mse"].detach(), (errors[0] + errors[1]) / 2)
 
 
+@pytest.mark.parametrize("detach", ["none", "all"])
+@pytest.mark.parametrize(
+    ("name", "settings"), [("structured", {"reading": "residual"}), ("transcoder", {"skip": True})]
+)
+def test_every_prefix_has_what_joins_beside_latents(name, settings, detach):
+    sae, x = W.create(name, 4, 8, **settings), torch.randn(5, 4, generator=S.stream(0, "tests/x"))
+    with torch.no_grad():
+        sae.tensor("W_skip" if "skip" in settings else "Q").fill_(0.7)
+        out = sae.trace(x)
+        f, beside = out.dense(), sae.beside(x)
+        assert float(beside.abs().max()) > 0.1
+        errors = [((f[:, :w] @ sae.W_dec[:w] + beside - x) ** 2).sum(1).mean() for w in (4, 8)]
+        term = objectives.Nested(sae_module.Stack("w", 4, 8), (0.5, 1.0), detach)
+        assert_close(term(out), (errors[0] + errors[1]) / 2)
+
+
 class LogPenalty(Term):
     """sum log(1 + f / eps)."""
 

@@ -273,6 +273,14 @@ class Pass:
     """what x_hat is to be: x itself, but for decoders that map"""
 
     @property
+    def constant(self) -> Float[Tensor, "*s n d_out"]:
+        """What x_hat is where no latent fires: b_dec, and what joins beside latents."""
+        found = self.decoder.b_dec[..., None, :]
+        for beside in (self.coded.beside, self.decoder.beside(self.x)):
+            found = found if beside is None else found + beside
+        return found
+
+    @property
     def codes(self) -> Latents:
         """The latents."""
         return self.coded.latents

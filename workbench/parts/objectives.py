@@ -94,21 +94,21 @@ def track_frequency(frequency: Float[Tensor, "*s m"], codes: Latents, rate: floa
 
 def prefix_loss(
     W_dec: Float[Tensor, "*s m d"],
-    b_dec: Float[Tensor, "*s d"],
     out: Pass,
     widths: list[int],
     frequency: Float[Tensor, "*s m"] | None,
     detach: Detach,
     inner_weight: Float[Tensor, "*s"],
 ) -> Float[Tensor, "*s"]:
-    """Weighted mean over prefixes of |x - b_dec - f W_dec restricted to the prefix|^2; the full one has weight 1.
+    """Weighted mean over prefixes of |x - c - f W_dec restricted to the prefix|^2; the full one has weight 1.
+
+    c is b_dec, and what joins the reconstruction beside latents, if anything does.
 
     Levels add up, so all of them cost one decode. With `detach` a shorter prefix enters the losses it names as a
-    constant; b_dec is then trained by the shortest prefix and the full one.
+    constant; c is then trained by the shortest prefix and the full one.
 
     Args:
         W_dec: rows of the decoder.
-        b_dec: its bias.
         out: forward pass.
         widths: prefix lengths, the last m.
         frequency: latents are ranked by it; None for the order they have.
@@ -118,14 +118,14 @@ def prefix_loss(
     Source: Bussmann et al. (2025), arXiv 2503.17547; options from the LISTA-Matryoshka recipe (github.com/chanind/
     claude-auto-research-synthsaebench). Differs: averaged, not summed; "all" is ours.
     """
-    errors, inner, x = [], b_dec[..., None, :], out.target
+    errors, inner, x = [], out.constant, out.target
     if len(widths) > 1:
         parts = _decoded(out.codes, W_dec, widths, frequency, len(widths) - (detach != "all"))
         for level in range(len(widths) - 1):
             inner = (inner.detach() if detach != "none" and level else inner) + next(parts)
             errors.append(squared_error(x, inner))
         if detach == "all":
-            bias = (b_dec - b_dec.detach())[..., None, :]
+            bias = out.constant - out.constant.detach()
             full = squared_error(x, inner.detach() + next(parts) + bias)
             return _mean(errors, full, inner_weight)
     return _mean(errors, squared_error(x, out.x_hat), inner_weight)
@@ -237,8 +237,8 @@ class Nested(Term):
     def forward(self, out: Pass) -> Float[Tensor, "*s"]:
         advice = "use an encoder whose decoder is rows"
         must(out.decoder.linear, "Nested's decoder", "linear in latents", type(out.decoder).__name__, advice)
-        rows, b_dec = out.decoder.rows, out.decoder.b_dec
-        return prefix_loss(rows, b_dec, out, self.widths, self.frequency, self.detach, self.inner_weight)
+        rows = out.decoder.rows
+        return prefix_loss(rows, out, self.widths, self.frequency, self.detach, self.inner_weight)
 
     def after_step(self, out: Pass) -> None:
         """Follow how often latents fire."""
@@ -264,7 +264,7 @@ class GateError(Term):
     def forward(self, out: Pass) -> Float[Tensor, "*s"] | None:
         if not isinstance(out.coded, Gates):
             return None
-        alone = out.coded.gate @ out.decoder.rows.detach() + out.decoder.b_dec.detach()[..., None, :]
+        alone = out.coded.gate @ out.decoder.rows.detach() + out.constant.detach()
         return squared_error(out.target, alone)
 
 
@@ -635,9 +635,7 @@ def partial_errors(out: Pass, codes: Codes) -> Float[Tensor, "*s n t"]:
     """
     where, advice = "the decoder of an objective on partial sums", "use an encoder whose decoder is rows"
     must(out.decoder.linear, where, "linear in latents", type(out.decoder).__name__, advice)
-    left = out.target - out.decoder.b_dec[..., None, :]
-    if out.coded.beside is not None:
-        left = left - out.coded.beside
+    left = out.target - out.constant
     added = codes.values[..., None] * _rows_at(out.decoder.rows, codes.indices)
     return (
         (left[..., None, :] - torch.cat((torch.zeros_like(left)[..., None, :], added.cumsum(-2)), -2)).square().sum(-1)
