@@ -182,7 +182,7 @@ class Coded:
     evidence: Float[Tensor, "*s n m"] | None
     """pre-activations, products with columns of W_enc; without gradient where latents carry it"""
     seen: Tensor
-    """what the last product with W_enc took, (*b, n, d) or (*s, n, d)"""
+    """input of the last product with W_enc, b_dec not yet taken off, (*b, n, d) or (*s, n, d)"""
 
     def penalised(self) -> Float[Tensor, "*s n m"]:
         """What penalties on the size or number of latents act on: the latents."""

@@ -336,7 +336,7 @@ class NormMatched(Linear):
         most = torch.where(self.most > 0, self.most, a.shape[-1])[..., None]
         mark = 1e4 if self.sentinel else None
         chosen = norm_match(size, tau, rule=self.rule, sentinel=mark, least=self.least[..., None], most=most)
-        return Coded(masked(a, chosen), evidence, seen)
+        return Coded(masked(a, chosen), evidence, x)
 
     @property
     def as_published(self) -> bool:
@@ -507,7 +507,7 @@ class Unrolled(Linear):
             u = f + s * ((pre - f @ W) @ self.W_enc)
             after = soft_threshold(u, threshold, nonnegative=not self.signed)
             f = torch.where((t < self.steps)[..., None, None], after, f)
-        return Coded(f, None, pre)
+        return Coded(f, None, x)
 
     def rescale(self, factor: Float[Tensor, "*s m"], decoder: Decoder) -> None:
         """Thresholds grow with latents; weights and thresholds also take up the change of L that other rows bring."""

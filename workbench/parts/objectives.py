@@ -350,7 +350,8 @@ class DeadGuess(Silent):
         dead = self.count(out) >= 5
         if not bool(dead.any()):
             return None
-        a = torch.where(dead[..., None, :], out.coded.seen @ out.encoder.columns(out.decoder), 0.0)
+        looked = centred(out.coded.seen, out.decoder)
+        a = torch.where(dead[..., None, :], looked @ out.encoder.columns(out.decoder), 0.0)
         k = torch.minimum(dead.sum(-1), self.latents).clamp_min(1)
         guess = kernels.decode(top_k(a, k), out.decoder.rows)
         return self.weight * squared_error(out.target - out.x_hat, guess) * dead.any(-1)
