@@ -19,6 +19,7 @@ from workbench.parts import (
     Affine,
     BatchTopK,
     NonNegative,
+    PlusLowRank,
     Positive,
     ReLU,
     Rows,
@@ -633,6 +634,17 @@ def test_every_prefix_has_what_joins_beside_latents(name, settings, detach):
         errors = [((f[:, :w] @ sae.W_dec[:w] + beside - x) ** 2).sum(1).mean() for w in (4, 8)]
         term = objectives.Nested(sae_module.Stack("w", 4, 8), (0.5, 1.0), detach)
         assert_close(term(out), (errors[0] + errors[1]) / 2)
+
+
+def test_a_threshold_beside_a_low_rank_part_follows_what_it_selects():
+    stack = sae_module.Stack("w", 4, 8)
+    encoder = PlusLowRank(stack, BatchTopK(stack, 2.0), 1, "latents")
+    sae = stack.sae(encoder, Rows(stack), SquaredError()).train()
+    with torch.no_grad():
+        out = sae.trace(torch.randn(16, 4, generator=S.stream(0, "tests/x")))
+        sae.finish_step(out)
+    kept = out.coded.penalised()
+    assert_close(sae.tensor("threshold"), kept[kept > 0].min())
 
 
 class LogPenalty(Term):

@@ -284,6 +284,10 @@ class PlusLowRank(Affine):
     def scaled(self) -> dict[str, Tensor] | None:
         return (super().scaled() or {}) | ({"Q": self.Q} if self.reading == "latents" else {})
 
+    def after_step(self, out: Pass) -> None:
+        """Thresholds follow the sparse part, which they select."""
+        self.selection.follow(out.coded.penalised())
+
     def factors(self, out: Pass) -> tuple[Float[Tensor, "*s n r"], Float[Tensor, "*s r w"]]:
         """(x - b_dec) P and Q."""
         return (out.coded.left, self.Q) if isinstance(out.coded, LowRank) else super().factors(out)
