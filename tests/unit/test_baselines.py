@@ -7,6 +7,7 @@ from torch.testing import assert_close
 import synthetic as S
 import workbench as W
 from workbench.parts.rules import within_cone
+from workbench.training.ceiling import trained_oracle
 
 
 def trained(name, steps=60, **settings):
@@ -55,8 +56,7 @@ def test_the_ceiling_of_a_soft_frozen_decoder_has_the_true_rows():
 def test_the_ceiling_of_a_frozen_encoder_has_its_random_columns():
     world = W.find_source("toy")
     m = world.truth.features.shape[0]
-    drawn, sae = W.create("frozen_encoder", world, m, k=3), W.oracle("frozen_encoder", world, k=3)
-    W.train(sae, world, W.TrainConfig(steps=2, batch=32, normalise=False))
+    drawn, sae = W.create("frozen_encoder", world, m, k=3), trained_oracle("frozen_encoder", world, k=3)
     assert torch.equal(sae.W_enc, drawn.W_enc)
     assert torch.equal(sae.W_dec, world.truth.features)
     assert set(sae.frozen) == {"W_enc", "b_enc", "W_dec", "b_dec"}
