@@ -78,6 +78,10 @@ class SAE(Named):
         must(by_name, stack.name, "given at least one term of a loss", "none", "add SquaredError()")
         self.objective, self.rules = nn.ModuleDict(by_name), nn.ModuleList(rules)
         _ = self.places()
+        for name, term in by_name.items():
+            rule, advice = "left out where the encoder gives no pre-activations", "use one that selects from a product"
+            given = f"{type(term).__name__} on {type(encoder).__name__}"
+            must(not term.reads_evidence or self.has_evidence, f"{stack.name}: loss term {name!r}", rule, given, advice)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """What parts have is changed there, or in place as by `sae.b_dec += 1`, and not hidden by a new attribute."""

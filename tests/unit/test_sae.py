@@ -647,6 +647,12 @@ def test_a_threshold_beside_a_low_rank_part_follows_what_it_selects():
     assert_close(sae.tensor("threshold"), kept[kept > 0].min())
 
 
+def test_a_term_on_pre_activations_is_refused_where_there_are_none():
+    message = r"omp: loss term 'aux' must be left out where .*; got AuxK on OrthogonalPursuit: use one that selects"
+    with pytest.raises(ValueError, match=message):
+        W.create("omp", 8, 12, objective="auxk=4")
+
+
 class LogPenalty(Term):
     """sum log(1 + f / eps)."""
 

@@ -310,6 +310,8 @@ class Term(Part, ABC):
     name: str
     warmed: bool = False
     """training lets it rise from 0"""
+    reads_evidence: bool = False
+    """it needs an encoder that gives pre-activations"""
 
     @abstractmethod
     def forward(self, out: Pass) -> Float[Tensor, "*s"] | None:

@@ -318,6 +318,7 @@ class Silent(Term):
 class AuxK(Silent):
     """weight * `aux_k_loss` of latents silent for `after` batches."""
 
+    reads_evidence = True
     k: int
     weight: Tensor
     after: Tensor
