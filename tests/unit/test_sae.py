@@ -389,6 +389,14 @@ def test_the_ceiling_refuses_to_rescale_the_oracle():
         W.ceiling("topk", WORLD, W.TrainConfig(steps=1), k=2)
 
 
+def test_an_oracle_says_why_it_has_so_many_latents():
+    message = (
+        r"oracle\.world must be of as many features as subspace can have .*; got 12, so that m=12: .*size must be a"
+    )
+    with pytest.raises(ValueError, match=message):
+        W.ceiling("subspace", WORLD, size=5)
+
+
 def test_an_unknown_oracle_suggests_the_nearest():
     with pytest.raises(ValueError, match="perhaps you meant 'topk'"):
         W.oracle("top_k", WORLD)

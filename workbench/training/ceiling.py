@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from synthetic.base.errors import must
 from synthetic.base.streams import stream
 from workbench.metrics import evaluate
 from workbench.metrics.evidence import known_world
@@ -23,7 +24,14 @@ def oracle(name: str, world: Any, *, seed: int = 0, of: Int[Tensor, " m"] | None
     world = known_world("oracle.world", world)
     truth = world.truth
     rows = truth.features if of is None else truth.features[of]
-    sae = create(name, world, len(rows), seed=seed, **settings)
+    try:
+        sae = create(name, world, len(rows), seed=seed, **settings)
+    except ValueError as error:
+        if (m := f"m={len(rows)}") not in str(error):
+            raise
+        rule, advice = f"of as many features as {name} can have latents", f"change the setting or `of` ({error})"
+        must(False, "oracle.world", rule, f"{len(rows)}, so that {m}", advice)
+        raise
     match_moments(sae, world, TrainConfig(centre=False), seed)
     with torch.no_grad():
         held = sae.decoder.plant(rows)
