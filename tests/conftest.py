@@ -7,10 +7,10 @@ import torch
 from hypothesis import settings
 
 from synthetic.base import storage
-from synthetic.source import WORLDS
+from synthetic.worlds import WORLDS
 from workbench.metrics import METRICS
 from workbench.parts.objectives import OBJECTIVES
-from workbench.sae import VARIANTS
+from workbench.variants import VARIANTS
 
 settings.register_profile("ci", derandomize=True, deadline=None, database=None, max_examples=25)
 settings.register_profile("nightly", deadline=None, max_examples=20 * 25)

@@ -51,9 +51,9 @@ def check_variant(variant: Variant) -> Iterator[Outcome]:
 
 
 def check_objective(maker: Callable[..., Term]) -> Iterator[Outcome]:
-    """Test what an objective may break on three encoders, with its default settings."""
+    """Test what an objective may break on encoders of four kinds, with its default settings."""
     name = next(name for name, other in OBJECTIVES.items() if other is maker)
-    for variant in (variant_shelf()[of] for of in ("relu", "topk", "gated")):
+    for variant in (variant_shelf()[of] for of in ("relu", "topk", "gated", "jumprelu")):
         for law in (_shapes, _saves, _reproducible, _alone):
             statement = next(statement for statement, other in LAWS.items() if other is law)
             yield from outcomes({f"{variant.name}: {statement}": law}, crossed(variant, name))

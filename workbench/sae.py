@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from synthetic.base.errors import must, pick
 from synthetic.base.schema import NUMBER, SWITCH, TEXT, checked_fields, list_of, optional, shown, whole
 from synthetic.source import Codes, target_width
-from workbench.parts.base import Coded, Decoder, Encoder, Named, Part, Pass, Rule, Sizes, Term, dense
+from workbench.parts.base import Coded, Decoder, Encoder, Named, Part, Pass, Rule, Sizes, Term, dense, must_be_shared
 from workbench.parts.objectives import terms_of
 from workbench.settings import Setting, given, memory_for, must_be_seeds, plain, settings_of_signature, whole_number
 
@@ -70,11 +70,18 @@ class SAE(Named):
             self.register_buffer("scale_out", torch.ones(stack.shape))
         self.encoder, self.decoder = encoder, decoder
         terms, rules = [p for p in parts if isinstance(p, Term)], [p for p in parts if not isinstance(p, Term)]
+        names = [term.name for term in terms]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        must(not twice, stack.name, "made of terms of different names", twice, "set `name` of one, or leave one out")
         asked = self.settings.get("objective")
         by_name = {term.name: term for term in terms} | ({} if asked is None else terms_of(stack, asked))
         must(by_name, stack.name, "given at least one term of a loss", "none", "add SquaredError()")
         self.objective, self.rules = nn.ModuleDict(by_name), nn.ModuleList(rules)
         _ = self.places()
+        for name, term in by_name.items():
+            rule, advice = "left out where the encoder gives no pre-activations", "use one that selects from a product"
+            given = f"{type(term).__name__} on {type(encoder).__name__}"
+            must(not term.reads_evidence or self.has_evidence, f"{stack.name}: loss term {name!r}", rule, given, advice)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """What parts have is changed there, or in place as by `sae.b_dec += 1`, and not hidden by a new attribute."""
@@ -82,6 +89,7 @@ class SAE(Named):
             advice = f"write sae.{name}.copy_(...)"
             must(value is getattr(self, name), f"{self.name}.{name}", "changed in place", "another parameter", advice)
             return
+        must_be_shared(self, self.__dict__.get("name", "SAE"), name, value)
         if not hasattr(self, name) and "rules" in self._modules:
             owners = [path for path, part in self.named_modules() if path and hasattr(part, name)]
             rule, advice = "set on the part that has it", f"write sae.{owners[0] if owners else ''}.{name} = ..."
@@ -165,6 +173,10 @@ class SAE(Named):
         """Whether the encoder gives pre-activations, which AuxK needs."""
         with torch.no_grad():
             return self.coded(self.b_dec.new_zeros(1, self.d)).evidence is not None
+
+    def as_set(self, value: Tensor) -> Tensor:
+        """A setting that parts have, training's own annealing left out."""
+        return next((was for name, was in self.annealed.items() if self._buffers.get(name) is value), value)
 
     def settings_now(self) -> dict[str, Any]:
         """Settings as they are in force, such as a k that was changed by hand; training's own annealing left out."""

@@ -90,9 +90,11 @@ def write(sae: SAE, folder: Path) -> Path:
 def _save_member(sae: SAE, at: tuple[int, ...], folder: Path) -> str:
     """Write one SAE's files; returns the checksum that ties them."""
     state = {name: (value if name == "scale" else value[at]).clone() for name, value in sae.state_dict().items()}
+    if "W_enc" in state:
+        state["W_enc"] = sae.W_enc.detach()[at].clone()  # what is in use, where an encoder makes it of a parameter
     settings = {name: _member(value, at, sae.shape) for name, value in sae.settings_now().items()}
     scale = float(state.pop("scale"))
-    config, extra = _config(sae, settings, scale), {}
+    config, extra = _config(sae, at, scale), {}
     architecture = architecture_of(sae)
     if architecture is not None:
         extra = {name: value for name, value in state.items() if name not in _THEIRS}
@@ -128,7 +130,7 @@ def _member(value: Any, at: tuple[int, ...], shape: tuple[int, ...]) -> Any:
     return np.broadcast_to(np.asarray(value), shape)[at].item() if isinstance(value, list) else value
 
 
-def _config(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, Any]:
+def _config(sae: SAE, at: tuple[int, ...], scale: float) -> dict[str, Any]:
     """What `cfg.json` says of one SAE."""
     about = _written(sae.metadata)
     heads = "hook_z" if str(about.get("hook_name", "")).endswith("hook_z") else "none"
@@ -142,7 +144,7 @@ def _config(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, Any]:
         "apply_b_dec_to_input": True,
         "normalize_activations": about.pop("normalize_activations", "none"),
         "reshape_activations": about.pop("reshape_activations", heads),
-        **_selection(sae, settings, scale),
+        **_selection(sae, at, scale),
         "metadata": {
             "training_architecture": sae.name,
             **about,
@@ -166,16 +168,16 @@ def _numpys(value: Any) -> Any:
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
-def _selection(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, Any]:
-    """How SAELens selects latents, in raw units."""
-    architecture = architecture_of(sae)
+def _selection(sae: SAE, at: tuple[int, ...], scale: float) -> dict[str, Any]:
+    """How SAELens selects latents of one member, in raw units: by what its parts have, however settings are called."""
+    architecture, encoder = architecture_of(sae), sae.encoder
     if architecture in ("topk", "abstopk"):
-        return {"k": int(settings["k"]), "rescale_acts_by_decoder_norm": False}
-    if architecture == "matching_pursuit":
+        return {"k": int(sae.as_set(encoder.get_buffer("selection.k"))[at]), "rescale_acts_by_decoder_norm": False}
+    if isinstance(encoder, Pursuit) and architecture is not None:
         return {
-            "max_iterations": int(sae.marks()["steps"] or settings["k"]),
-            "residual_threshold": settings["tol"] / scale,
-            "stop_on_duplicate_support": settings["stop_on_repeat"],
+            "max_iterations": encoder.steps or int(sae.as_set(encoder.k)[at]),
+            "residual_threshold": float(encoder.tol[at]) / scale,
+            "stop_on_duplicate_support": encoder.stop_on_repeat,
         }
     return {}
 
@@ -275,7 +277,7 @@ def _load_ours(folder: Path) -> SAE:
         "save it again",
     )
     sae.metadata = metadata_of(config, sae.name)
-    known = _selection(sae, sae.settings, scale).keys() <= config.keys()
+    known = _selection(sae, (), scale).keys() <= config.keys()
     stated = config.get("architecture")
     in_own_units = stated not in ARCHITECTURES or (stated == sae.name and not known)  # once so
     sae.load_state_dict(fitted(sae, everything, scale, WEIGHTS, raw=not in_own_units))

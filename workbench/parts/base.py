@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from synthetic.base.errors import must, pick
+from synthetic.base.schema import shown
 from synthetic.base.streams import stream
 from synthetic.source import Codes
 from workbench import kernels
@@ -77,6 +78,13 @@ class Sizes:
         return torch.zeros((*self.shape, *axes))
 
 
+def must_be_shared(owner: nn.Module, where: str, name: str, value: Any) -> None:
+    """Refuse another tensor in the place of a setting, which the SAE and several of its parts have as one."""
+    if name in owner.__dict__.get("_non_persistent_buffers_set", ()):
+        rule, advice = "changed in place", f"write .{name}.copy_(...) or .{name}.fill_(...)"
+        must(value is owner._buffers[name], f"{where}.{name}", rule, shown(value), advice)
+
+
 # --- parts ------------------------------------------------------------------------------------------------------------
 
 
@@ -96,6 +104,11 @@ class Part(nn.Module):
     def surrogate(self) -> tuple[str, ...]:
         """Parameters, by their names in folders, whose gradient is deliberately not that of the loss."""
         return ()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """A setting is changed in place: other parts have it too."""
+        must_be_shared(self, type(self).__name__, name, value)
+        super().__setattr__(name, value)
 
     def keep(self, **settings: Any) -> None:
         """Have settings as attributes: numbers as buffers that folders do not hold, anything else as it is."""
@@ -169,7 +182,7 @@ class Coded:
     evidence: Float[Tensor, "*s n m"] | None
     """pre-activations, products with columns of W_enc; without gradient where latents carry it"""
     seen: Tensor
-    """what the last product with W_enc took, (*b, n, d) or (*s, n, d)"""
+    """input of the last product with W_enc, b_dec not yet taken off, (*b, n, d) or (*s, n, d)"""
 
     def penalised(self) -> Float[Tensor, "*s n m"]:
         """What penalties on the size or number of latents act on: the latents."""
@@ -238,6 +251,10 @@ class Encoder(Part, ABC):
         f = out.coded.penalised()
         return step(f, torch.zeros_like(f[..., 0, :]), torch.ones_like(f[..., 0, 0]), through=True).sum(-1)
 
+    def felt(self, out: "Pass") -> Bool[Tensor, "*s n m"] | None:
+        """Latents that pass on a gradient, also where they are 0; None where those that fire do alone."""
+        return None
+
     def saturated(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Bool[Tensor, "*s n"] | None:
         """Samples on which no latent is left out that the selection would take; None where it has no such notion."""
         return None
@@ -254,6 +271,14 @@ class Pass:
     decoder: Decoder
     target: Float[Tensor, "*b n w"]
     """what x_hat is to be: x itself, but for decoders that map"""
+
+    @property
+    def constant(self) -> Float[Tensor, "*s n d_out"]:
+        """What x_hat is where no latent fires: b_dec, and what joins beside latents."""
+        found = self.decoder.b_dec[..., None, :]
+        for beside in (self.coded.beside, self.decoder.beside(self.x)):
+            found = found if beside is None else found + beside
+        return found
 
     @property
     def codes(self) -> Latents:
@@ -285,6 +310,8 @@ class Term(Part, ABC):
     name: str
     warmed: bool = False
     """training lets it rise from 0"""
+    reads_evidence: bool = False
+    """it needs an encoder that gives pre-activations"""
 
     @abstractmethod
     def forward(self, out: Pass) -> Float[Tensor, "*s"] | None:

@@ -43,6 +43,10 @@ class Rows(Decoder):
         return ("W_dec",)
 
     def renewed(self, dead: Bool[Tensor, "*s m"], rows: Float[Tensor, "*s m d"]) -> Renewed:
+        if not self.unit:
+            norms = self.W_dec.norm(dim=-1)
+            mean = torch.where(dead, 0.0, norms).sum(-1, keepdim=True) / (~dead).sum(-1, keepdim=True).clamp_min(1)
+            rows = rows * torch.where(mean > 0, mean, 1.0)[..., None]
         return {self.W_dec: (dead[..., None], rows)}
 
     @torch.no_grad()

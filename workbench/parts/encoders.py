@@ -109,6 +109,9 @@ class Affine(Linear):
         found = self.selection.open(out.evidence)
         return super().active(out) if found is None else found.sum(-1)
 
+    def felt(self, out: Pass) -> Bool[Tensor, "*s n m"] | None:
+        return self.selection.felt(out.evidence)
+
     def scaled(self) -> dict[str, Tensor] | None:
         return {"W_enc": self.W_enc, "b_enc": self.b_enc} | self.selection.scaled()
 
@@ -281,6 +284,10 @@ class PlusLowRank(Affine):
     def scaled(self) -> dict[str, Tensor] | None:
         return (super().scaled() or {}) | ({"Q": self.Q} if self.reading == "latents" else {})
 
+    def after_step(self, out: Pass) -> None:
+        """Thresholds follow the sparse part, which they select."""
+        self.selection.follow(out.coded.penalised())
+
     def factors(self, out: Pass) -> tuple[Float[Tensor, "*s n r"], Float[Tensor, "*s r w"]]:
         """(x - b_dec) P and Q."""
         return (out.coded.left, self.Q) if isinstance(out.coded, LowRank) else super().factors(out)
@@ -333,7 +340,7 @@ class NormMatched(Linear):
         most = torch.where(self.most > 0, self.most, a.shape[-1])[..., None]
         mark = 1e4 if self.sentinel else None
         chosen = norm_match(size, tau, rule=self.rule, sentinel=mark, least=self.least[..., None], most=most)
-        return Coded(masked(a, chosen), evidence, seen)
+        return Coded(masked(a, chosen), evidence, x)
 
     @property
     def as_published(self) -> bool:
@@ -504,7 +511,7 @@ class Unrolled(Linear):
             u = f + s * ((pre - f @ W) @ self.W_enc)
             after = soft_threshold(u, threshold, nonnegative=not self.signed)
             f = torch.where((t < self.steps)[..., None, None], after, f)
-        return Coded(f, None, pre)
+        return Coded(f, None, x)
 
     def rescale(self, factor: Float[Tensor, "*s m"], decoder: Decoder) -> None:
         """Thresholds grow with latents; weights and thresholds also take up the change of L that other rows bring."""

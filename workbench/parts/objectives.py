@@ -94,21 +94,21 @@ def track_frequency(frequency: Float[Tensor, "*s m"], codes: Latents, rate: floa
 
 def prefix_loss(
     W_dec: Float[Tensor, "*s m d"],
-    b_dec: Float[Tensor, "*s d"],
     out: Pass,
     widths: list[int],
     frequency: Float[Tensor, "*s m"] | None,
     detach: Detach,
     inner_weight: Float[Tensor, "*s"],
 ) -> Float[Tensor, "*s"]:
-    """Weighted mean over prefixes of |x - b_dec - f W_dec restricted to the prefix|^2; the full one has weight 1.
+    """Weighted mean over prefixes of |x - c - f W_dec restricted to the prefix|^2; the full one has weight 1.
+
+    c is b_dec, and what joins the reconstruction beside latents, if anything does.
 
     Levels add up, so all of them cost one decode. With `detach` a shorter prefix enters the losses it names as a
-    constant; b_dec is then trained by the shortest prefix and the full one.
+    constant; c is then trained by the shortest prefix and the full one.
 
     Args:
         W_dec: rows of the decoder.
-        b_dec: its bias.
         out: forward pass.
         widths: prefix lengths, the last m.
         frequency: latents are ranked by it; None for the order they have.
@@ -118,14 +118,14 @@ def prefix_loss(
     Source: Bussmann et al. (2025), arXiv 2503.17547; options from the LISTA-Matryoshka recipe (github.com/chanind/
     claude-auto-research-synthsaebench). Differs: averaged, not summed; "all" is ours.
     """
-    errors, inner, x = [], b_dec[..., None, :], out.target
+    errors, inner, x = [], out.constant, out.target
     if len(widths) > 1:
         parts = _decoded(out.codes, W_dec, widths, frequency, len(widths) - (detach != "all"))
         for level in range(len(widths) - 1):
             inner = (inner.detach() if detach != "none" and level else inner) + next(parts)
             errors.append(squared_error(x, inner))
         if detach == "all":
-            bias = (b_dec - b_dec.detach())[..., None, :]
+            bias = out.constant - out.constant.detach()
             full = squared_error(x, inner.detach() + next(parts) + bias)
             return _mean(errors, full, inner_weight)
     return _mean(errors, squared_error(x, out.x_hat), inner_weight)
@@ -237,8 +237,8 @@ class Nested(Term):
     def forward(self, out: Pass) -> Float[Tensor, "*s"]:
         advice = "use an encoder whose decoder is rows"
         must(out.decoder.linear, "Nested's decoder", "linear in latents", type(out.decoder).__name__, advice)
-        rows, b_dec = out.decoder.rows, out.decoder.b_dec
-        return prefix_loss(rows, b_dec, out, self.widths, self.frequency, self.detach, self.inner_weight)
+        rows = out.decoder.rows
+        return prefix_loss(rows, out, self.widths, self.frequency, self.detach, self.inner_weight)
 
     def after_step(self, out: Pass) -> None:
         """Follow how often latents fire."""
@@ -264,7 +264,7 @@ class GateError(Term):
     def forward(self, out: Pass) -> Float[Tensor, "*s"] | None:
         if not isinstance(out.coded, Gates):
             return None
-        alone = out.coded.gate @ out.decoder.rows.detach() + out.decoder.b_dec.detach()[..., None, :]
+        alone = out.coded.gate @ out.decoder.rows.detach() + out.constant.detach()
         return squared_error(out.target, alone)
 
 
@@ -303,11 +303,11 @@ class Silent(Term):
 
     def __init__(self, stack: Sizes) -> None:
         super().__init__()
-        self.register_buffer("silent", stack.zeros(stack.m))
+        self.register_buffer("silent", stack.zeros(stack.m).long())  # short floats would stop counting
 
-    def count(self, out: Pass) -> Float[Tensor, "*s m"]:
+    def count(self, out: Pass) -> Int[Tensor, "*s m"]:
         """Batches since each latent fired, this one counted."""
-        return torch.where(fired(out.codes, self.silent.shape[-1]), 0.0, self.silent + 1)
+        return torch.where(fired(out.codes, self.silent.shape[-1]), 0, self.silent + 1)
 
     def after_step(self, out: Pass) -> None:
         """Keep the count."""
@@ -318,6 +318,7 @@ class Silent(Term):
 class AuxK(Silent):
     """weight * `aux_k_loss` of latents silent for `after` batches."""
 
+    reads_evidence = True
     k: int
     weight: Tensor
     after: Tensor
@@ -350,7 +351,8 @@ class DeadGuess(Silent):
         dead = self.count(out) >= 5
         if not bool(dead.any()):
             return None
-        a = torch.where(dead[..., None, :], out.coded.seen @ out.encoder.columns(out.decoder), 0.0)
+        looked = centred(out.coded.seen, out.decoder)
+        a = torch.where(dead[..., None, :], looked @ out.encoder.columns(out.decoder), 0.0)
         k = torch.minimum(dead.sum(-1), self.latents).clamp_min(1)
         guess = kernels.decode(top_k(a, k), out.decoder.rows)
         return self.weight * squared_error(out.target - out.x_hat, guess) * dead.any(-1)
@@ -482,7 +484,7 @@ class Power(Term):
         at_first = stack.real(weight)
         self.register_buffer("p", torch.ones_like(at_first))
         self.register_buffer("weight", at_first.clone())
-        self.register_buffer("step", torch.zeros_like(at_first))
+        self.register_buffer("step", torch.zeros_like(at_first, dtype=torch.int64))
         self.register_buffer("recent", torch.ones(*at_first.shape, RECENT, 2))
 
     def forward(self, out: Pass) -> Float[Tensor, "*s"]:
@@ -617,7 +619,10 @@ def _made(stack: Sizes, maker: Maker, positional: list[Any], named: Mapping[str,
 
 def codes_of(out: Pass) -> Codes:
     """Latents in sparse form; as many slots as the fullest row needs where they are dense."""
-    return out.codes if isinstance(out.codes, Codes) else packed(out.codes, out.codes != 0)
+    if isinstance(out.codes, Codes):
+        return out.codes
+    fires, felt = out.codes != 0, out.encoder.felt(out)
+    return packed(out.codes, fires if felt is None else fires | felt)
 
 
 def in_order(codes: Codes, order: Int[Tensor, "*s n k"]) -> Codes:
@@ -632,9 +637,7 @@ def partial_errors(out: Pass, codes: Codes) -> Float[Tensor, "*s n t"]:
     """
     where, advice = "the decoder of an objective on partial sums", "use an encoder whose decoder is rows"
     must(out.decoder.linear, where, "linear in latents", type(out.decoder).__name__, advice)
-    left = out.target - out.decoder.b_dec[..., None, :]
-    if out.coded.beside is not None:
-        left = left - out.coded.beside
+    left = out.target - out.constant
     added = codes.values[..., None] * _rows_at(out.decoder.rows, codes.indices)
     return (
         (left[..., None, :] - torch.cat((torch.zeros_like(left)[..., None, :], added.cumsum(-2)), -2)).square().sum(-1)
@@ -757,7 +760,7 @@ class Orthogonality(Term):
         super().__init__()
         self.keep(weight=stack.real(weight), size=stack.tensor(size), seed=stack.seed, shape=stack.shape)
         must_be_same(stack, "size", self.size)
-        self.register_buffer("steps", stack.zeros())
+        self.register_buffer("steps", stack.zeros().long())
 
     def forward(self, out: Pass) -> Float[Tensor, "*s"]:
         rows = unit_rows(out.decoder.rows)

@@ -42,6 +42,10 @@ class Selection(Part):
         """1 where a latent fires, else 0, with the estimate of its gradient that this selection is trained by."""
         return None
 
+    def felt(self, pre: Float[Tensor, "*s n m"]) -> Bool[Tensor, "*s n m"] | None:
+        """Entries that pass on a gradient, also where their latents are 0; None where latents that fire do alone."""
+        return None
+
     def follow(self, latents: Latents) -> None:
         """Update buffers after an optimiser step, without gradient."""
 
@@ -145,6 +149,10 @@ class Jump(Selection):
 
     def open(self, pre: Float[Tensor, "*s n m"]) -> Float[Tensor, "*s n m"]:
         return step(pre, self.threshold, self.bandwidth, through=self.through)
+
+    def felt(self, pre: Float[Tensor, "*s n m"]) -> Bool[Tensor, "*s n m"]:
+        """Those inside the kernel."""
+        return (pre - self.threshold[..., None, :]).abs() < self.bandwidth[..., None, None] / 2
 
     def follow(self, latents: Latents) -> None:
         """Keep thresholds nonnegative: below 0 the gate would pass negative values."""
