@@ -86,7 +86,7 @@ def orthogonality_penalty(products: Matrix, *, ops: Ops = FLOAT) -> Number:
 
 
 def redrawn_penalty(products: Matrix, size: int, *, ops: Ops = FLOAT) -> Number:
-    """Expected `orthogonality_penalty` over equal chunks of `size` rows that are drawn anew.
+    """Expected `orthogonality_penalty` of a chunk of `size` of the rows, at least 2, that is drawn anew.
 
     Source: ours; the others in a row's chunk are any size - 1 of the m - 1 others, equally likely.
     """
