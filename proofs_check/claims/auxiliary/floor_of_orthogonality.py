@@ -156,7 +156,8 @@ CLAIM = Claim(
     note=(
         "Redrawing is what gives chunks the floor: for any row each other row is as likely in its chunk. So OrtSAE's "
         "penalty pulls towards an equiangular frame. The floor is of the mean over draws: a single step's chunks may "
-        "read 0. A row alone in its chunk pays nothing, so that no chunk of the term has one row. Where no equiangular frame of m rows exists the true minimum lies above. It speaks of the term of OrtSAE."
+        "read 0. A row alone in its chunk pays nothing, so that no chunk of the term has one row. Where no "
+        "equiangular frame of m rows exists the true minimum lies above. It speaks of the term of OrtSAE."
     ),
 )
 
