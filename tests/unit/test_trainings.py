@@ -6,10 +6,12 @@ import pytest
 from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, at_most
+from proofs_check.claims.actions.runs import Steering
 from proofs_check.instances import stack as stacks
 from proofs_check.instances.stack import Stack, Trained, training
 from proofs_check.ledger import judge
 from proofs_check.trainings import in_place, noted
+from synthetic.worlds import worlds
 from workbench import TrainConfig
 from workbench.metrics import products
 from workbench.parts import bias_control
@@ -34,6 +36,24 @@ def test_every_field_of_training_is_written_down():
 def test_a_setting_left_to_its_default_is_refused():
     with pytest.raises(ValueError, match=r"Stack.settings must be all of group_bias_adaptation's; got none for period"):
         replace(SMALL, settings=tuple(pair for pair in SMALL.settings if pair[0] != "period")).sae  # noqa: B018
+
+
+def test_a_knob_of_a_world_left_to_its_default_is_refused():
+    with pytest.raises(ValueError, match=r"Stack.knobs must be all of uniform's; got none for s: name them"):
+        replace(SMALL, knobs=(("n_true", 8), ("d", 6))).sae  # noqa: B018
+
+
+def test_a_later_default_of_a_world_moves_no_claim(monkeypatch):
+    made = worlds()["bidirectional"]
+    later = {**worlds(), "bidirectional": lambda n_true=48, d=8, k=1, sd=0.0, seed=9: made(n_true, d, k, sd, seed)}
+    monkeypatch.setattr(stacks, "worlds", lambda: later)
+    assert Trained().stack.place == made(24, 32, 3, 0.25, 0)
+
+
+def test_the_network_on_actions_is_in_the_ledger():
+    with noted() as trainings:
+        Steering(steps=2, penalty=1.0).from_actions  # noqa: B018
+    assert [(t["variant"], t["steps"], t["batch"]) for t in trainings] == [("network on actions", 800, 256)]
 
 
 def test_a_stack_is_trained_once_and_anew_for_a_mutant_of_what_it_runs():
