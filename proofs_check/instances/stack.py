@@ -119,12 +119,12 @@ class Stack:
     @property
     def sae(self) -> SAE:
         """All members, trained."""
-        return _trained(self)[0]
+        return _trained(self)
 
     @property
     def evidence(self) -> list[Evidence]:
         """What the evaluation of each member counted."""
-        return _trained(self)[1]
+        return _measured(self)
 
     @property
     def record(self) -> Training:
@@ -146,14 +146,19 @@ def _must_name(where: str, name: str, needed: Iterable[str], named: Mapping[str,
 
 
 @once(lambda stack: stack.record)
-def _trained(stack: Stack) -> tuple[SAE, list[Evidence]]:
+def _trained(stack: Stack) -> SAE:
     world = stack.place
     settings = {**_VARIANTS.get(stack.variant, {}), **dict(stack.settings)}
     sae = create(stack.variant, world.d, stack.m, seed=list(stack.seeds), **settings)
     _must_name("Stack.settings", stack.variant, sae.settings, settings)
     sae.frozen = (*sae.frozen, *stack.frozen)
     train(sae, world, stack.train)
-    return sae, collect(sae, world, stack.samples, seed=0)
+    return sae
+
+
+@once(lambda stack: stack.record, measures=True)
+def _measured(stack: Stack) -> list[Evidence]:
+    return collect(stack.sae, stack.place, stack.samples, seed=0)
 
 
 @dataclass(frozen=True)
