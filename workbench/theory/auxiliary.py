@@ -17,7 +17,12 @@ Matrix = Sequence[Row]
 def group_max(pre: Row, groups: int, *, ops: Ops = FLOAT) -> list[Number]:
     """GroupMax: the largest of each of `groups` neighbouring groups of equal size, 0 for the others.
 
-    Source: sparsify (EleutherAI), `fused_encoder` with "groupmax", which rectifies before. Of equals the first stays.
+    Args:
+        pre: rectified, as the part `GroupMax` does before.
+        groups: of equal size.
+        ops: number system.
+
+    Source: sparsify (EleutherAI), `fused_encoder` with "groupmax". Of equals the first stays.
     """
     size = len(pre) // groups
     latents = []
