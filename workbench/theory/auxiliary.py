@@ -18,7 +18,7 @@ def group_max(pre: Row, groups: int, *, ops: Ops = FLOAT) -> list[Number]:
     """GroupMax: the largest of each of `groups` neighbouring groups of equal size, 0 for the others.
 
     Args:
-        pre: rectified, as the part `GroupMax` does before.
+        pre: rectified; the part `GroupMax` rectifies what it keeps, which comes to the same.
         groups: of equal size.
         ops: number system.
 
