@@ -38,8 +38,11 @@ def checked(tmp_path_factory, study):
         while not outcomes.exists():
             time.sleep(0.1)
     else:
-        found = [asdict(outcome) for outcome in check_study(study, place)]
-        write_text(outcomes, json.dumps(found))
+        found = []
+        try:
+            found = [asdict(outcome) for outcome in check_study(study, place)]
+        finally:  # others do not wait for what will not come
+            write_text(outcomes, json.dumps(found))
     (folder,) = (place / "runs" / study.name).iterdir()
     kept = [Outcome(**outcome) for outcome in json.loads(outcomes.read_text())]
     return kept, folder, pl.read_parquet(folder / "metrics.parquet")

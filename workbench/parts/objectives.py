@@ -741,9 +741,9 @@ class ElasticNet(Term):
 class Orthogonality(Term):
     """weight times the mean over rows w_i of max_j cos(w_i, w_j)^2, j another row of the same chunk.
 
-    Chunks are of at most `size` latents, as equal as can be, and drawn anew every step, so that the cost is m size d in
-    place of m^2 d. The mean over m > d rows in one chunk is at least (m - d) / (d (m - 1)) (Welch), attained by an
-    equiangular tight frame.
+    Chunks are of at most `size` latents but of two at least, as equal as can be, and drawn anew every step, so that the
+    cost is m size d in place of m^2 d. Over m > d rows its expectation over chunks is at least (m - d) / (d (m - 1))
+    (Welch), attained by an equiangular tight frame.
 
     Source: Korznikov et al. (2025), OrtSAE, arXiv 2509.22033, as reported by readers; weight and size are ours.
     """
@@ -764,9 +764,10 @@ class Orthogonality(Term):
 
     def forward(self, out: Pass) -> Float[Tensor, "*s"]:
         rows = unit_rows(out.decoder.rows)
-        chunks = -(-rows.shape[-2] // int(self.size.reshape(-1)[0]))
+        m = rows.shape[-2]
+        chunks = max(1, min(-(-m // int(self.size.reshape(-1)[0])), m // 2))  # a row alone would pay nothing
         if chunks > 1:
-            rows = rows.take_along_dim(self.order(rows.shape[-2]).to(rows.device)[..., None], -2)
+            rows = rows.take_along_dim(self.order(m).to(rows.device)[..., None], -2)
         worst = [nearest(chunk) for chunk in rows.tensor_split(chunks, dim=-2)]
         return self.weight * torch.cat(worst, -1).mean(-1)
 
