@@ -74,14 +74,14 @@ Qed.
 Theorem signed_form : statements.coherence.signed_form.
 Proof.
 move=> R n d h V a b h0 ab; rewrite -pairs_of_l1 !mulr_sumr.
-apply/andP; split; apply: ler_sum => i _; rewrite mulr_sumr; apply: ler_sum => j ji;
-  rewrite !ger0_norm // mulrC;
-  (have [->|hi] := eqVneq (h i) 0; first by rewrite ?mulr0 !mul0r ?mulr0);
-  (have [->|hj] := eqVneq (h j) 0; first by rewrite ?mulr0 ?mul0r ?mulr0);
-  have := ab i j; rewrite eq_sym => /(_ ji hi hj) /andP [lo hi']; rewrite ?[_ * b]mulrC;
-  (try rewrite [X in _ <= X]mulrC); rewrite -?[X in X <= _](mulrC (h i * h j)).
-- by apply: ler_wpmul2l; rewrite ?mulr_ge0.
-- by apply: ler_wpmul2l; rewrite ?mulr_ge0.
+have each i j : j != i ->
+    a * (`|h i| * `|h j|) <= h i * h j * dot (V i) (V j) <= b * (`|h i| * `|h j|).
+  move=> ji; rewrite !ger0_norm // ![_ * (h i * h j)]mulrC.
+  have [->|hi] := eqVneq (h i) 0; first by rewrite !mul0r lexx.
+  have [->|hj] := eqVneq (h j) 0; first by rewrite !mulr0 !mul0r lexx.
+  have := ab i j; rewrite eq_sym => /(_ ji hi hj) /andP [low high].
+  by apply/andP; split; apply: ler_wpmul2l => //; apply: mulr_ge0.
+by apply/andP; split; apply: ler_sum => i _; rewrite mulr_sumr; apply: ler_sum => j /each /andP [].
 Qed.
 
 Theorem babel_form : statements.coherence.babel_form.
@@ -95,10 +95,10 @@ apply: (@le_trans _ _ (\sum_i \sum_j (h i ^+ 2 + h j ^+ 2) / 2%:R * w i j)).
   apply: (le_trans (ler_norm_sum _ _ _)); apply: ler_sum => i _.
   apply: (le_trans (ler_norm_sum _ _ _)); rewrite [X in X <= _]big_mkcond; apply: ler_sum => j _.
   have half0 : 0 <= (h i ^+ 2 + h j ^+ 2) / 2%:R * w i j.
-    by rewrite mulr_ge0 // divr_ge0 ?addr_ge0 ?sqr_ge0 ?ler0n.
+    apply: mulr_ge0 => //; apply: divr_ge0; [by apply: addr_ge0; exact: sqr_ge0 | exact: ler0n].
   case: ifP => // ji; rewrite !normrM.
-  have [->|hi] := eqVneq (h i) 0; first by rewrite normr0 !mul0r; move: half0; rewrite /w; case: ifP; case: (eqVneq (h i) 0); rewrite ?mulr0.
-  have [hj0|hj] := eqVneq (h j) 0; first by rewrite hj0 normr0 mulr0 mul0r -hj0.
+  have [hi0|hi] := eqVneq (h i) 0; first by rewrite {1}hi0 normr0 !mul0r.
+  have [hj0|hj] := eqVneq (h j) 0; first by rewrite {1}hj0 normr0 mulr0 mul0r.
   rewrite /w ji hi hj; apply: ler_wpmul2r => //.
   rewrite ler_pdivl_mulr ?ltr0n // -subr_ge0.
   have := sqr_ge0 (`|h i| - `|h j|); rewrite sqrrB !real_normK ?num_real //.
@@ -163,8 +163,8 @@ have c0 : 0 <= c by rewrite mulr_ge0 // subr_ge0 ler1n.
 have := count_form e0 (coherent_coherent_on (h := h) co) (sparse_all h).
 rewrite -interference_identity // -/c ler_norml ler_subr_addr ler_subl_addr => /andP [low high].
 have c1 : 0 < 1 + c by rewrite ltr_paddr.
-split; first by rewrite ler_pdivr_mulr // mulrDr mulr1 addrC mulrC [_ * c]mulrC.
-by move=> c_lt1; rewrite ler_pdivl_mulr ?subr_gt0 // mulrBr mulr1 [_ * c]mulrC addrC -mulNr.
+split; first by rewrite ler_pdivr_mulr // mulrC mulrDl mul1r addrC.
+by move=> c_lt1; rewrite ler_pdivl_mulr ?subr_gt0 // mulrC mulrBl mul1r addrC.
 Qed.
 
 Theorem lower_bound : statements.coherence.lower_bound.
@@ -263,8 +263,8 @@ have d1 : 1 <= d%:R :> R by rewrite ler1n.
 rewrite -(@ler_sqr R) ?nnegrE ?ler01 ?mulr_ge0 ?(ltW n1') //.
 rewrite expr1n -(ler_pmul2l d0') mulr1.
 apply: (@le_trans _ _ ((n%:R - d%:R) * (n%:R - 1))).
-  rewrite -subr_ge0 (_ : _ - _ = (n%:R - 1 - d%:R) * n%:R); first by rewrite mulr_ge0 // ler0n.
-  by ring.
+  have -> : (n%:R - d%:R) * (n%:R - 1) = d%:R + (n%:R - 1 - d%:R) * n%:R :> R by ring.
+  by rewrite ler_addl; apply: mulr_ge0; rewrite ?ler0n.
 have -> : d%:R * (eps * (n%:R - 1)) ^+ 2 = d%:R * (n%:R - 1) * eps ^+ 2 * (n%:R - 1) by ring.
 by apply: ler_wpmul2r (ltW n1') _ _ (welch u c n0).
 Qed.

@@ -10,7 +10,7 @@ Local Open Scope ring_scope.
 Section Rank.
 Variables (R : realFieldType) (n : nat) (s : 'I_n -> R).
 
-Definition before j i := (j != i) && (if (j < i)%N then s i <= s j else s i < s j).
+Definition before (j i : 'I_n) := (j != i) && (if (j < i)%N then s i <= s j else s i < s j).
 
 Lemma before_le j i : before j i -> s i <= s j.
 Proof. by case/andP => _; case: ifP => // _ /ltW. Qed.
@@ -65,7 +65,7 @@ Proof. by move=> i j /(congr1 val) /rank_inj. Qed.
 Lemma kept_count k : #|[pred i | (rank s i < k)%N]| = minn k n.
 Proof.
 have -> : #|[pred i | (rank s i < k)%N]| = #|[pred i : 'I_n | (i < k)%N]|.
-  rewrite -(card_image (in2W place_inj)); apply: eq_card => x; rewrite !inE.
+  rewrite -(card_image place_inj); apply: eq_card => x; rewrite !inE.
   have [y _ yx] : exists2 y, true & place y = x.
     by have [f fK Kf] := injF_bij place_inj; exists (f x).
   apply/imageP/idP => [[i ik ->]|xk]; first by rewrite inE in ik.
@@ -81,12 +81,12 @@ End Rank.
 Theorem abs_top_k_sparse : statements.selection.abs_top_k_sparse.
 Proof.
 move=> R k n u; rewrite /sparse /count.
-apply: (@leq_trans #|[pred i | (rank (fun j => `|u j|) i < k)%N]|); last by rewrite kept_count geq_minl.
+apply: (@leq_trans #|[pred i | (rank (fun j => `|u j|%R) i < k)%N]|); last by rewrite kept_count geq_minl.
 by apply: subset_leq_card; apply/subsetP => i; rewrite !inE /abs_top_k; case: ifP => //; rewrite eqxx.
 Qed.
 
 (* a size that separates what is kept from what is not *)
-Lemma threshold (R : realFieldType) k n (u : 'I_n -> R) (T := [pred i | (rank (fun j => `|u j|) i < k)%N]) :
+Lemma threshold (R : realFieldType) k n (u : 'I_n -> R) (T := [pred i | (rank (fun j => `|u j|%R) i < k)%N]) :
   exists t, [/\ 0 <= t, forall i, T i -> t <= u i ^+ 2, forall i, ~~ T i -> u i ^+ 2 <= t
     & t = 0 \/ (k <= #|T|)%N].
 Proof.
@@ -114,7 +114,7 @@ Qed.
 
 Theorem abs_top_k_nearest : statements.selection.abs_top_k_nearest.
 Proof.
-move=> R k n u z sz; pose T := [pred i | (rank (fun j => `|u j|) i < k)%N].
+move=> R k n u z sz; pose T := [pred i | (rank (fun j => `|u j|%R) i < k)%N].
 pose Z := [pred i | z i != 0]; have [t [t0 inT outT tT]] := threshold k u.
 apply: (@le_trans _ _ (\sum_i u i ^+ 2 - \sum_(i | Z i) u i ^+ 2)); last first.
   rewrite square_sum [X in _ - X]big_mkcond -sumrB; apply: ler_sum => i _ /=; rewrite /minus.
