@@ -98,8 +98,8 @@ exists (u m ^+ 2); split => [|i inT|i iout|]; first exact: sqr_ge0.
   rewrite ler_sqr ?nnegrE //.
   have im : i != m by apply/eqP => e; rewrite /= -e inT in mout.
   case/orP: (before_total (fun j => `|u j|) im) => b; first exact: before_le b.
-  have := rank_before b; move: inT mout; rewrite /= -leqNgt => a c /(leq_trans c) d.
-  by have := leq_ltn_trans (ltnW d) a; rewrite ltnNge (ltnW d) in a *.
+  have c := mout; rewrite /= -leqNgt in c.
+  by have := leq_ltn_trans (leq_trans c (ltnW (rank_before b))) inT; rewrite ltnn.
 - exact: largest.
 right; rewrite kept_count leq_min leqnn /=; move: out; rewrite /= -leqNgt => out.
 exact: leq_trans out (ltnW (rank_lt _ _)).
@@ -148,13 +148,16 @@ pose rest := \sum_i (p i - u i) ^+ 2.
 apply: (@le_trans _ _ (square (minus p (abs_top_k p k)) + rest)).
   rewrite !square_sum -big_split; apply: ler_sum => i _ /=.
   rewrite /minus /top_k /abs_top_k -/p; have [_ _ e] := positive_part (u i); rewrite -/(p i) in e.
-  case: ifP => _; last by rewrite !subr0 -subr_ge0 (_ : _ - _ = 2%:R * (p i * (p i - u i))) ?e ?mulr0 //; ring.
-  by rewrite subrr expr0n add0r -subr_ge0 (_ : _ - _ = 0) //; ring.
+  case: ifP => _; last first.
+    rewrite !subr0 (_ : p i ^+ 2 + (p i - u i) ^+ 2 = u i ^+ 2 + 2%:R * (p i * (p i - u i))); last by ring.
+    by rewrite e mulr0 addr0.
+  by rewrite subrr expr0n add0r -sqrrN opprB.
 apply: (@le_trans _ _ (square (minus p z) + rest)); first by rewrite ler_add2r.
-rewrite !square_sum -big_split; apply: ler_sum => i _ /=; rewrite /minus -subr_ge0.
+rewrite !square_sum -big_split; apply: ler_sum => i _ /=; rewrite /minus.
 have [_ q e] := positive_part (u i); rewrite -/(p i) in q e.
-rewrite (_ : _ - _ = 2%:R * (z i * (p i - u i)) - 2%:R * (p i * (p i - u i))); last by ring.
-by rewrite e mulr0 subr0 mulr_ge0 ?ler0n // mulr_ge0.
+have -> : (u i - z i) ^+ 2 = (p i - z i) ^+ 2 + (p i - u i) ^+ 2
+    + (2%:R * (z i * (p i - u i)) - 2%:R * (p i * (p i - u i))) by ring.
+by rewrite e mulr0 subr0 ler_addl; apply: mulr_ge0; [exact: ler0n | apply: mulr_ge0].
 Qed.
 
 Lemma eq_rank (R R' : realFieldType) n (s : 'I_n -> R) (s' : 'I_n -> R') :
@@ -184,34 +187,40 @@ Qed.
 Theorem abs_top_k_twice : statements.selection.abs_top_k_twice.
 Proof.
 move=> R k n u i; rewrite {1}/abs_top_k; case: ifP => // far.
-have sub : abs_top_k u k i = 0 \/ (rank (fun j => `|abs_top_k u k j|) i <= rank (fun j => `|u j|) i)%N.
+have sub : abs_top_k u k i = 0 \/ (rank (fun j => `|abs_top_k u k j|%R) i <= rank (fun j => `|u j|%R) i)%N.
   rewrite {1}/abs_top_k; case: ifP => kept; last by left.
   right; apply: subset_leq_card; apply/subsetP => j; rewrite !inE => /andP [ji b]; rewrite ji /=.
-  move: b; rewrite /abs_top_k kept; case: ifP => // _.
-  by rewrite normr0; case: ifP => [_ ui|_ ui]; [apply: le_trans ui _ | have := lt_le_trans ui (normr_ge0 (u i)); rewrite ltxx].
+  move: b; rewrite /abs_top_k kept; case: (rank _ j < k)%N => //.
+  rewrite normr0; case: ifP => _ ui; first exact: le_trans ui (normr_ge0 _).
+  exact: lt_le_trans ui (normr_ge0 _).
 case: sub => [-> //|le]; rewrite {1}/abs_top_k; case: ifP => // kept.
 by move: far; rewrite (leq_ltn_trans le kept).
 Qed.
 
-Lemma soft_gap (R : realFieldType) (u z lam : R) : 0 <= lam ->
-  let s := soft_threshold u lam in
+Lemma soft_gap (R : realFieldType) (u z lam s : R) : 0 <= lam -> s = soft_threshold u lam ->
   (s - u) ^+ 2 / 2%:R + lam * `|s| + (z - s) ^+ 2 / 2%:R <= (z - u) ^+ 2 / 2%:R + lam * `|z|.
 Proof.
-move=> l0 s; rewrite -subr_ge0.
+move=> l0 es; rewrite -subr_ge0.
 have -> : (z - u) ^+ 2 / 2%:R + lam * `|z| - ((s - u) ^+ 2 / 2%:R + lam * `|s| + (z - s) ^+ 2 / 2%:R)
     = lam * `|z| - lam * `|s| + (z - s) * (s - u).
   by move: `|z| `|s| => a b; field.
-rewrite /s /soft_threshold; case: (leP (u - lam) 0) => a; case: (leP (- u - lam) 0) => b.
+have up := ler_norm z; have down : - z <= `|z| by rewrite -normrN ler_norm.
+rewrite es /soft_threshold; case: (leP (u - lam) 0) => a; case: (leP (- u - lam) 0) => b.
 - rewrite subrr normr0 mulr0 !subr0 sub0r mulrN subr_ge0.
   apply: (le_trans (ler_norm _)); rewrite normrM mulrC; apply: ler_wpmul2r => //.
-  rewrite subr_le0 in a; rewrite ler_norml a andbT -subr_ge0 opprK addrC -oppr_le0 opprD.
-  by rewrite addrC addrC.
-- rewrite sub0r opprB opprK; have neg : u + lam < 0 by rewrite -oppr_gt0 opprD.
-  rewrite (ltr0_norm neg) (_ : _ + _ = lam * (`|z| + z)); last by move: `|z| => t; ring.
-  by rewrite mulr_ge0 // -ler_subl_addr sub0r -normrN ler_norm.
-- rewrite subr0 (gtr0_norm a) (_ : _ + _ = lam * (`|z| - z)); last by move: `|z| => t; ring.
-  by rewrite mulr_ge0 // subr_ge0 ler_norm.
-- have := ltr_add a b; rewrite addr0 (_ : _ + _ = - (2%:R * lam)); last by ring.
+  rewrite subr_le0 in a; rewrite subr_le0 in b.
+  by rewrite ler_norml a andbT -(opprK u) ler_opp2.
+- have neg : u + lam < 0 by rewrite -oppr_gt0 opprD.
+  rewrite sub0r opprB opprK (_ : lam + u = u + lam); last by rewrite addrC.
+  rewrite (ltr0_norm neg).
+  have -> : lam * `|z| - lam * - (u + lam) + (z - (u + lam)) * (u + lam - u) = lam * (`|z| + z).
+    by move: `|z| => t; ring.
+  by apply: mulr_ge0; rewrite // -ler_subl_addr sub0r.
+- rewrite subr0 (gtr0_norm a).
+  have -> : lam * `|z| - lam * (u - lam) + (z - (u - lam)) * (u - lam - u) = lam * (`|z| - z).
+    by move: `|z| => t; ring.
+  by apply: mulr_ge0; rewrite // subr_ge0.
+- have := addr_gt0 a b; have -> : u - lam + (- u - lam) = - (2%:R * lam) by ring.
   by rewrite oppr_gt0 ltNge mulr_ge0 ?ler0n.
 Qed.
 
@@ -225,14 +234,16 @@ by apply: ler_sum => i _; apply: each.
 Qed.
 
 Theorem soft_threshold_nearest : statements.selection.soft_threshold_nearest.
-Proof. by move=> R n u z lam l0 s; apply: summed => i; apply: soft_gap. Qed.
+Proof. by move=> R n u z lam l0 s e; apply: summed => i; apply: soft_gap. Qed.
 
 Theorem shifted_relu_nearest : statements.selection.shifted_relu_nearest.
 Proof.
-move=> R n u z lam l0 z0 s; apply: summed => i; rewrite -subr_ge0 (ger0_norm (z0 i)).
-have s0 : 0 <= s i by rewrite /s /shifted_relu; case: (leP (u i - lam) 0) => // /ltW.
-rewrite (ger0_norm s0) (_ : _ - _ = (z i - s i) * (s i - (u i - lam))); last by field.
-rewrite /s /shifted_relu; case: (leP (u i - lam) 0) => a; last by rewrite subrr mulr0.
+move=> R n u z lam l0 z0 s e; apply: summed => i; rewrite -subr_ge0 (ger0_norm (z0 i)).
+have s0 : 0 <= s i by rewrite e /shifted_relu; case: (leP (u i - lam) 0) => // /ltW.
+rewrite (ger0_norm s0).
+have -> : (z i - u i) ^+ 2 / 2%:R + lam * z i - ((s i - u i) ^+ 2 / 2%:R + lam * s i + (z i - s i) ^+ 2 / 2%:R)
+    = (z i - s i) * (s i - (u i - lam)) by field.
+rewrite e /shifted_relu; case: (leP (u i - lam) 0) => a; last by rewrite subrr mulr0.
 by rewrite subr0 sub0r mulr_ge0 // oppr_ge0.
 Qed.
 
@@ -247,7 +258,8 @@ Theorem order_of_errors : statements.selection.order_of_errors.
 Proof.
 move=> R n d z W x o u; rewrite square_minus (orthonormal_energy z o).
 have -> : dot x (combine z W) = dot u z.
-  by rewrite dotC dot_combine /dot; apply: eq_bigr => i _; rewrite mulrC [in LHS]dotC.
+  rewrite dotC dot_combine; transitivity (\sum_i u i * z i) => //.
+  by apply: eq_bigr => i _; rewrite mulrC dotC.
 by rewrite square_minus; ring.
 Qed.
 
@@ -262,6 +274,36 @@ move=> R n d h V mu i u c; rewrite dot_combine (bigD1 i) //= [dot _ _]u mulr1 ad
 rewrite /l1 [X in _ * (X - _)](bigD1 i) //= addrAC subrr add0r mulr_sumr.
 apply: (le_trans (ler_norm_sum _ _ _)); apply: ler_sum => j ji; rewrite normrM mulrC.
 by apply: ler_wpmul2r => //; apply: c.
+Qed.
+
+(* the pass over the list keeps: best is the first nearest of what was seen *)
+Lemma nearest_from_first (R : realFieldType) (rest seen : seq R) tau best :
+  (0 < best <= size seen)%N ->
+  let gap j := `|nth 0 (seen ++ rest) j - tau| in
+  (forall j, (j < size seen)%N -> gap best.-1 <= gap j) ->
+  (forall j, (j < best.-1)%N -> gap best.-1 < gap j) ->
+  let k := nearest_from rest tau (size seen).+1 best (gap best.-1) in
+  [/\ (0 < k <= size (seen ++ rest))%N, forall j, (j < size (seen ++ rest))%N -> gap k.-1 <= gap j
+    & forall j, (j < k.-1)%N -> gap k.-1 < gap j].
+Proof.
+elim: rest seen best => [|c rest IH] seen best b gap least first /=; first by rewrite cats0 in gap least first *; split.
+have split_at : seen ++ c :: rest = rcons seen c ++ rest by rewrite cat_rcons.
+have gap_c : gap (size seen) = `|c - tau| by rewrite /gap nth_cat ltnn subnn.
+case: ifP => closer; have := IH (rcons seen c); rewrite size_rcons -split_at -/gap => IHc.
+- rewrite -gap_c; apply: (IHc (size seen).+1) => [|j|j] /=; first by rewrite leqnn.
+    rewrite ltnS leq_eqVlt => /orP [/eqP -> //|j_in].
+    by rewrite gap_c; apply: le_trans (ltW closer) (least j j_in).
+  by move=> j_in; rewrite gap_c; apply: lt_le_trans closer (least j j_in).
+- apply: IHc => [|j|//].
+    by case/andP: b => -> /=; apply: leqW.
+  rewrite ltnS leq_eqVlt => /orP [/eqP ->|j_in]; last exact: least.
+  by rewrite gap_c leNgt closer.
+Qed.
+
+Theorem nearest_prefix_first : statements.selection.nearest_prefix_first.
+Proof.
+move=> R first rest tau norms k.
+by apply: (@nearest_from_first R rest [:: first] tau 1) => // -[].
 Qed.
 
 Theorem sign_split : statements.selection.sign_split.

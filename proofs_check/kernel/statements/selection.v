@@ -30,14 +30,12 @@ Definition abs_top_k_twice := forall (R : realFieldType) k n (u : 'I_n -> R) i,
 
 (* The soft threshold minimises |z - u|^2 / 2 + lam |z|_1, by half the squared distance at least. *)
 Definition soft_threshold_nearest := forall (R : realFieldType) n (u z : 'I_n -> R) lam,
-  0 <= lam ->
-  let s := fun i => soft_threshold (u i) lam in
+  0 <= lam -> forall s, (forall i, s i = soft_threshold (u i) lam) ->
   square (minus s u) / 2%:R + lam * l1 s + square (minus z s) / 2%:R <= square (minus z u) / 2%:R + lam * l1 z.
 
 (* ReLU shifted by lam minimises the same over codes of no negative entry. *)
 Definition shifted_relu_nearest := forall (R : realFieldType) n (u z : 'I_n -> R) lam,
-  0 <= lam -> (forall i, 0 <= z i) ->
-  let s := fun i => shifted_relu (u i) lam in
+  0 <= lam -> (forall i, 0 <= z i) -> forall s, (forall i, s i = shifted_relu (u i) lam) ->
   square (minus s u) / 2%:R + lam * l1 s + square (minus z s) / 2%:R <= square (minus z u) / 2%:R + lam * l1 z.
 
 (* Orthonormal rows: |x - zW|^2 = |x|^2 - |u|^2 + |u - z|^2 for u = x W^T and every z. *)
