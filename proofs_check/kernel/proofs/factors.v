@@ -13,17 +13,17 @@ Proof. by rewrite (bigD1 j) //= eqxx mulr1 big1 ?addr0 // => i /negPf ->; rewrit
 
 Theorem lift_inverse : statements.factors.lift_inverse.
 Proof.
-move=> R n y t nz i j; set s := \sum_i y i in nz *; set t' := - t / (1 + t * s).
+move=> R n y t nz i j; set s := \sum_i y i in nz *; have [t' et] : exists t', t' = - t / (1 + t * s) by eexists.
+rewrite -et.
 rewrite /product /lift.
 transitivity (\sum_k (t * t' * y i * y k + t * y i * (k == j)%:R + t' * ((i == k)%:R * y k) + (i == k)%:R * (k == j)%:R)).
-  by apply: eq_bigr => k _; ring.
+  by apply: eq_bigr => k _; move: (i == k)%:R (k == j)%:R => e f; ring.
 rewrite !big_split /= -!mulr_sumr -/s.
 have -> : \sum_k (k == j)%:R = 1 :> R by rewrite -[RHS](pick (fun=> 1) j); apply: eq_bigr => k _; rewrite mul1r.
 have -> : \sum_k (i == k)%:R * y k = y i.
   by rewrite -[RHS](pick y i); apply: eq_bigr => k _; rewrite mulrC eq_sym.
 rewrite (pick (fun k => (i == k)%:R)) -[RHS]add0r; congr (_ + _).
-have -> : t' = - t / (1 + t * s) by [].
-by field.
+by rewrite et; field.
 Qed.
 
 Theorem layers_are_one : statements.factors.layers_are_one.
@@ -42,7 +42,7 @@ Proof.
 move=> R N m d F W p q a pq i c; rewrite /product.
 transitivity (\sum_j (F i j * W j c + a * F i p * (W j c * (j == q)%:R) - a * W q c * (F i j * (j == p)%:R)
     - a * a * F i p * W q c * ((j == q)%:R * (j == p)%:R))).
-  by apply: eq_bigr => j _; ring.
+  by apply: eq_bigr => j _; move: (j == q)%:R (j == p)%:R => e f; ring.
 rewrite !sumrB big_split /= -!mulr_sumr !pick (negPf pq) mulr0 subr0.
 by rewrite -[RHS]addr0 -addrA; congr (_ + _); ring.
 Qed.
@@ -52,7 +52,8 @@ Proof.
 move=> R m N F y v w allowed v0 w0 normal.
 pose r := minus y (combine w F); pose s := combine (minus v w) F.
 have -> : square (minus y (combine v F)) = square (minus r s).
-  apply: eq_square => c; rewrite /minus /r /s combine_minus /minus; ring.
+  apply: eq_square => c; change (y c - combine v F c = y c - combine w F c - combine (minus v w) F c).
+  by rewrite combine_minus /minus opprB addrA subrK.
 rewrite square_minus (_ : dot r s = 0) ?mulr0 ?subr0 //.
 rewrite dotC dot_combine big1 // => j _.
 by case: (boolP (allowed j)) => [/normal ->|out]; rewrite ?mulr0 // /minus v0 ?w0 // subrr mul0r.
@@ -71,7 +72,8 @@ Qed.
 Theorem pure_square : statements.factors.pure_square.
 Proof.
 move=> R n a; rewrite expr2 product_of_sums diagonal.
-by rewrite (_ : \sum_i a i ^+ 2 = \sum_i a i * a i) ?addrAC ?subrr ?add0r.
+have -> : \sum_i a i ^+ 2 = \sum_i a i * a i by apply: eq_bigr => i _; rewrite expr2.
+by rewrite addrAC subrr add0r.
 Qed.
 
 Theorem prefix_drop : statements.factors.prefix_drop.
@@ -84,7 +86,8 @@ have -> : \sum_i a i * square (minus (x i) m)
     = \sum_i a i * square (x i) + (\sum_i a i) * square m - 2%:R * \sum_i a i * dot (x i) m.
   rewrite mulr_suml mulr_sumr -big_split -sumrB; apply: eq_bigr => i _ /=.
   by rewrite square_minus; ring.
-by rewrite one -dot_combine -/m -/(square m); ring.
+have e : \sum_i a i * dot (x i) m = square m by rewrite /square {2}/m dot_combine.
+by rewrite one e; ring.
 Qed.
 
 Theorem hull_bound : statements.factors.hull_bound.

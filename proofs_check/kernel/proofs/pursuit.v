@@ -64,6 +64,6 @@ have l1m : l1 h <= k%:R * `|h m|.
   apply: (@le_trans _ _ (\sum_(i | h i != 0) `|h m|)); first by apply: ler_sum => i _; apply: largest.
   by rewrite sumr_const -[`|h m| *+ _]mulr_natl; apply: ler_wpmul2r; rewrite ?ler_nat.
 apply: (@le_lt_trans _ _ ((2 * k)%:R * mu * `|h m|)); last by rewrite ltr_pmul2r.
-rewrite natrM -mulrA [k%:R * mu]mulrC -!mulrA; apply: ler_wpmul2l; first exact: ler0n.
-by apply: ler_wpmul2l.
+have -> : (2 * k)%:R * mu * `|h m| = 2%:R * mu * (k%:R * `|h m|) by rewrite natrM; move: `|h m| => t; ring.
+by apply: ler_wpmul2l => //; apply: mulr_ge0; rewrite ?ler0n.
 Qed.
