@@ -11,6 +11,7 @@ from hypothesis.errors import Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 
 from proofs_check.claim import TOLERANCE, Check, Claim, Control, Finding, Mutant, Relation, Verdict, parts
+from proofs_check.engines import kernel
 from proofs_check.engines.need import Missing
 from proofs_check.engines.sampling import Attack, attack, search, violation
 from proofs_check.shelf import area_of, title_of
@@ -36,6 +37,8 @@ class Entry:
     """what the proofs cover"""
     checks: list[dict[str, Any]] = field(default_factory=list)
     """engine, shows, scope, status, detail, seconds"""
+    kernel: list[dict[str, str]] = field(default_factory=list)
+    """theorems of Coq's kernel behind parts of it: name, part, in words and formal, base, tie to shipped functions"""
     instances: int = 0
     cut: bool = False
     """time ran out before all instances were judged"""
@@ -104,6 +107,9 @@ def judge(claim: Claim, *, examples: int = 300, seconds: float = 30.0, seed: int
         calibrated_on=list(claim.calibrated_on),
     )
     findings = [_prove(entry, check, seconds) for check in claim.proofs]
+    with _reported(entry, "a theorem of the kernel"):
+        entry.kernel = kernel.rows(claim.kernel)
+    entry.problems += [f"kernel: {row['theorem']}: {row['problem']}" for row in entry.kernel if row["problem"]]
     found, few = Attack(), max(examples // 4, 10)
     with _reported(entry, "drawing instances"), noted() as trainings:
         found = attack(claim, examples, seed, seconds)

@@ -1,8 +1,9 @@
 """Coq's kernel: theorems for all sizes. `python -m proofs_check.engines.kernel` compiles and audits them.
 
-Statements stand in `proofs_check/kernel/statements`, apart from their proofs. An audit compiles all of it, asks the kernel
-for the type of each proof and the axioms it rests on, and keeps a record with the hashes of the sources. Where Coq is not
-installed the record counts, as long as the hashes match; else the theorems are left out, and the other engines remain.
+Statements stand in `proofs_check/kernel/statements`, apart from their proofs. An audit compiles all of it, asks the
+kernel for the type of each proof and the axioms it rests on, and keeps a record with the hashes of the sources. Where
+Coq is not installed the record counts, as long as the hashes match; else the theorems are left out, and what the other
+engines show remains.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -26,7 +27,11 @@ FOLDER = Path(__file__).parents[1] / "kernel"
 RECORD = FOLDER / "record.json"
 AREAS = "coherence", "selection", "pursuit", "factors", "controls"
 """files of statements and of proofs, each after those it needs"""
-SOURCES = ("vocabulary.v", "proofs/basics.v", *(f"{kind}/{area}.v" for area in AREAS for kind in ("statements", "proofs")))
+SOURCES = (
+    "vocabulary.v",
+    "proofs/basics.v",
+    *(f"{kind}/{area}.v" for area in AREAS for kind in ("statements", "proofs")),
+)
 ALLOWED: frozenset[str] = frozenset()
 """axioms that a proof may rest on: none"""
 REFUSED = r"\b(Axioms?|Parameters?|Conjectures?|Hypothes[ie]s|Admitted|admit|Admit|Unset Guard Checking|bypass_check)\b"
@@ -116,7 +121,19 @@ def printed(backing: Mapping[str, str]) -> str:
     """A theorem of a claim on one line."""
     of = f" ({backing['part']})" if backing["part"] else ""
     formal = " ".join(backing["formal"].split())
-    return f"for all sizes, {backing['base']}{of}: {backing['words']} {backing['theorem']} := {formal}. {backing['tie']}"
+    return (
+        f"for all sizes, {backing['base']}{of}: {backing['words']} {backing['theorem']} := {formal}. {backing['tie']}"
+    )
+
+
+def covered(backing: Iterable[Mapping[str, str]]) -> list[str]:
+    """What the theorems of a claim cover, as a scope: nothing, or one line with the parts."""
+    tied, loose = (
+        {row["part"]: 0 for row in backing if row["tie"].startswith("exact") == exact} for exact in (True, False)
+    )
+    of = [", ".join(filter(None, tied))] if tied else []
+    of += [f"{', '.join(filter(None, loose))}: of the formula alone"] if loose else []
+    return [f"for all sizes by the Coq kernel: {'; '.join(of) or 'all of it'}" for of in [of] if tied or loose]
 
 
 def refused(text: str) -> list[str]:
