@@ -127,13 +127,12 @@ def printed(backing: Mapping[str, str]) -> str:
 
 
 def covered(backing: Iterable[Mapping[str, str]]) -> list[str]:
-    """What the theorems of a claim cover, as a scope: nothing, or one line with the parts."""
-    tied, loose = (
-        {row["part"]: 0 for row in backing if row["tie"].startswith("exact") == exact} for exact in (True, False)
-    )
-    of = [", ".join(filter(None, tied))] if tied else []
-    of += [f"{', '.join(filter(None, loose))}: of the formula alone"] if loose else []
-    return [f"for all sizes by the Coq kernel: {'; '.join(of) or 'all of it'}" for of in [of] if tied or loose]
+    """What the theorems of a claim cover, as scopes: of shipped functions, then of the formula alone."""
+    found = []
+    for start, of in (("exact", ""), ("PROVED", ", of the formula alone")):
+        named = dict.fromkeys(row["part"] or "the conclusion" for row in backing if row["tie"].startswith(start))
+        found += [f"for all sizes by the Coq kernel{of}: {', '.join(named)}"] if named else []
+    return found
 
 
 def refused(text: str) -> list[str]:

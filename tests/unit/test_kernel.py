@@ -78,7 +78,7 @@ def test_a_claim_prints_the_formal_statement_beside_the_human_one():
 def test_a_theorem_without_a_line_is_of_the_formula():
     (row,) = kernel.rows({"": "coherence.isometry_codes"})
     assert row["tie"].startswith("PROVED of the formula")
-    assert kernel.covered([row]) == ["for all sizes by the Coq kernel: : of the formula alone"]
+    assert kernel.covered([row]) == ["for all sizes by the Coq kernel, of the formula alone: the conclusion"]
 
 
 def test_changed_sources_leave_the_scope_of_the_other_engines(monkeypatch):
