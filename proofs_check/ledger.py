@@ -107,9 +107,6 @@ def judge(claim: Claim, *, examples: int = 300, seconds: float = 30.0, seed: int
         calibrated_on=list(claim.calibrated_on),
     )
     findings = [_prove(entry, check, seconds) for check in claim.proofs]
-    with _reported(entry, "a theorem of the kernel"):
-        entry.kernel = kernel.rows(claim.kernel)
-    entry.problems += [f"kernel: {row['theorem']}: {row['problem']}" for row in entry.kernel if row["problem"]]
     found, few = Attack(), max(examples // 4, 10)
     with _reported(entry, "drawing instances"), noted() as trainings:
         found = attack(claim, examples, seed, seconds)
@@ -200,7 +197,15 @@ def _prove(entry: Entry, check: Check, seconds: float) -> Finding:
     return finding
 
 
+def _back(entry: Entry, claim: Claim) -> None:
+    """Note the kernel's theorems behind a claim; a shipped function that computes something else is a problem."""
+    with _reported(entry, "a theorem of the kernel"):
+        entry.kernel = kernel.rows(claim.kernel)
+    entry.problems += [f"kernel: {row['theorem']}: {row['problem']}" for row in entry.kernel if row["problem"]]
+
+
 def _record(entry: Entry, claim: Claim, found: Attack, trainings: list[Training]) -> None:
+    _back(entry, claim)
     entry.instances, entry.cut = found.instances, found.cut
     entry.margin = found.margin if found.margin < math.inf else None
     entry.tightness = {name: _inverse(score) for name, score in found.tightness.items()}

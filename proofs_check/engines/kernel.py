@@ -37,7 +37,7 @@ ALLOWED: frozenset[str] = frozenset()
 REFUSED = r"\b(Axioms?|Parameters?|Conjectures?|Hypothes[ie]s|Admitted|admit|Admit|Unset Guard Checking|bypass_check)\b"
 PACKAGES = "coq libcoq-mathcomp-algebra libcoq-mathcomp-algebra-tactics"
 SECONDS = 60
-"""allowed to the compiler for a file"""
+"""allowed to the compiler for a file; the audit of all theorems, which walks through the library for each, has more"""
 
 
 @dataclass(frozen=True)
@@ -154,9 +154,9 @@ def compiled(folder: Path, names: tuple[str, ...] = SOURCES) -> None:
         _coqc(folder, name)
 
 
-def _coqc(folder: Path, name: str) -> str:
+def _coqc(folder: Path, name: str, seconds: int = SECONDS) -> str:
     command = ["coqc", "-q", "-w", "none", "-R", ".", "Kernel", name]
-    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False)
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=seconds, check=False)
     must(run.returncode == 0, f"kernel source {name}", "one that compiles", run.stderr.strip(), "mend it")
     return run.stdout
 
@@ -169,7 +169,7 @@ def asked(folder: Path, names: list[str]) -> dict[str, dict[str, Any]]:
     for name in names:
         lines += [f"Check (proofs.{name} : statements.{name}).", f"Print Assumptions proofs.{name}."]
     write_text(folder / "audit.v", "\n".join(lines) + "\n")
-    answers = re.split(r"^\S+\s+: \S+\s+: (?=\S+$)", _coqc(folder, "audit.v"), flags=re.M)[1:]
+    answers = re.split(r"^\S+\s+: \S+\s+: (?=\S+$)", _coqc(folder, "audit.v", 10 * SECONDS), flags=re.M)[1:]
     found = {}
     for name, answer in zip(names, answers, strict=True):
         kind, _, rest = answer.partition("\n")
