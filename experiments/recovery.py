@@ -164,7 +164,7 @@ def halves(sae: SAE, place: Place, settings: Recovery) -> Scores:
     """F1 of the learned and the true dictionary, each under its own encoder and under best inference; on the worlds."""
     world: Any = place.source
     small = place.columns["axis"] == "samples" and world.truth.n_true < LARGE
-    return two_by_two(sae, world).scores() if small and settings.ceilings else {}
+    return two_by_two(sae, world).scores() if small and settings.ceilings and not hasattr(world, "d_out") else {}
 
 
 def with_axes(table: pl.DataFrame, settings: Recovery) -> pl.DataFrame:

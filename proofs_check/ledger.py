@@ -50,6 +50,8 @@ class Entry:
     """part -> bound over the worst of the extremal instances; must be 1"""
     trainings: list[Training] = field(default_factory=list)
     """those its instances ask for: world, world seed, seeds, steps ..."""
+    refutes: dict[str, str] = field(default_factory=dict)
+    """words, version, against: the sentence that a refuted claim speaks against"""
     calibrated_on: list[int] = field(default_factory=list)
     """seeds whose figures set the thresholds"""
     thresholds: dict[str, float] = field(default_factory=dict)
@@ -71,7 +73,7 @@ class Entry:
     @property
     def ok(self) -> bool:
         """The verdict is the promised one (or good, where none is), and nothing is wrong with the claim itself."""
-        bad = (Verdict.REFUTED, Verdict.UNKNOWN)
+        bad = (Verdict.REFUTED, Verdict.FAILS, Verdict.UNKNOWN)
         return not self.problems and (self.verdict == self.promised if self.promised else self.verdict not in bad)
 
     def to_json(self) -> dict[str, Any]:
@@ -140,7 +142,8 @@ def _verdict(claim: Claim, findings: list[Finding], found: Attack) -> Verdict:
     """
     status = {finding.status for finding in findings}
     if "refuted" in status or found.witness:
-        return Verdict.REFUTED
+        reading = claim.refutes is not None and claim.refutes.against == "reading"
+        return Verdict.FAILS if reading else Verdict.REFUTED
     if "undecided" in status or found.problem or not found.judged:
         return Verdict.UNKNOWN
     if not findings:
@@ -207,6 +210,7 @@ def _back(entry: Entry, claim: Claim) -> None:
 def _record(entry: Entry, claim: Claim, found: Attack, trainings: list[Training]) -> None:
     _back(entry, claim)
     entry.instances, entry.cut = found.instances, found.cut
+    entry.refutes = asdict(claim.refutes) if claim.refutes else {}
     entry.margin = found.margin if found.margin < math.inf else None
     entry.tightness = {name: _inverse(score) for name, score in found.tightness.items()}
     entry.ratios, entry.void = found.ratios, found.void

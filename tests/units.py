@@ -43,5 +43,6 @@ def in_units(sae: SAE, unit: float) -> SAE:
     """The same SAE for activations times `unit`."""
     other = copy.deepcopy(sae)
     with torch.no_grad():
-        other.scale.div_(unit)
+        for scale in {id(s): s for s in (other.scale, getattr(other, "scale_out", other.scale))}.values():
+            scale.div_(unit)
     return other

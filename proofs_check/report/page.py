@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from proofs_check.engines.kernel import covered
 from proofs_check.ledger import Entry
-from proofs_check.report.terminal import named, tightness, trained_lines
+from proofs_check.report.terminal import against, named, tightness, trained_lines
 from synthetic.base.storage import write_text
 
 _COLOURS = {
@@ -21,6 +21,7 @@ _COLOURS = {
     "SUPPORTED": "#0969da",
     "VACUOUS": "#9a6700",
     "REFUTED": "#cf222e",
+    "A READING FAILS": "#bc4c00",
     "UNKNOWN": "#8250df",
 }
 _MATHML = {"math", "mrow", "mi", "mn", "mo", "ms", "mtext", "mspace", "mstyle", "mpadded", "mphantom", "menclose"}
@@ -82,7 +83,7 @@ def _section(entry: Entry) -> str:
         f'<p class="dim">Source: {escape(entry.source)}<br>Hypotheses: {escape("; ".join(entry.hypotheses) or "none")}'
         f"<br>Scope: {escape('; '.join(entry.scope) or 'sampled only')}<br>Tried {entry.instances} instances, least "
         f"margin {margin}{f'<br>Shown by {escape(entry.shown_by)}' if entry.shown_by else ''}</p>",
-        "".join(f'<p class="dim">{escape(line)}</p>' for line in trained_lines(entry)),
+        "".join(f'<p class="dim">{escape(line)}</p>' for line in (against(entry), *trained_lines(entry)) if line),
         f"<p><b>{named(entry)}:</b> <code>{escape(entry.witness)}</code></p>" if entry.witness else "",
         f'<p class="dim">{escape(entry.note)}</p>' if entry.note else "",
         *(f'<p class="bad">{escape(problem)}</p>' for problem in entry.problems),

@@ -15,7 +15,8 @@ from proofs_check.ledger import Entry
 from synthetic.base.console import Console
 from synthetic.base.terminal import visible
 
-COLOURS = {"PROVED": "green", "SUPPORTED": "cyan", "VACUOUS": "yellow", "REFUTED": "red", "UNKNOWN": "magenta"}
+COLOURS = {"PROVED": "green", "SUPPORTED": "cyan", "VACUOUS": "yellow", "REFUTED": "red"}
+COLOURS |= {"A READING FAILS": "red", "UNKNOWN": "magenta"}
 
 
 def ledger_table(entries: list[Entry]) -> Table:
@@ -68,6 +69,12 @@ def named(entry: Entry) -> str:
     return "Left open" if entry.verdict == "UNKNOWN" else "Witness"
 
 
+def against(entry: Entry) -> str:
+    """The sentence that an entry's witness speaks against."""
+    told = entry.refutes
+    return f"against a {told['against']}: {told['words']} ({told['version']})" if told else ""
+
+
 def trained_lines(entry: Entry) -> list[str]:
     """What was trained for a claim, a line a stack; then what its thresholds are, and where they come from."""
     if not entry.trainings:
@@ -108,7 +115,7 @@ def entry_detail(entry: Entry) -> RenderableType:
         *([Styled(f"hypotheses: {'; '.join(entry.hypotheses)}", "dim")] if entry.hypotheses else []),
         f"tried {entry.instances} instances{', cut short by --seconds' if entry.cut else ''}, least margin {margin}",
     ]
-    lines += [Styled(line, "dim") for line in trained_lines(entry)]
+    lines += [Styled(line, "dim") for line in (against(entry), *trained_lines(entry)) if line]
     if entry.witness:
         lines.append(Styled(f"{named(entry).lower()}: {entry.witness}", "bold"))
     lines += [table for table in (proofs, parts, controls, mutants) if table.row_count]

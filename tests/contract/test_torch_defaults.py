@@ -60,7 +60,8 @@ def tensors_of(world: S.World, sae: workbench.SAE) -> tuple[list[torch.Tensor], 
 
 @pytest.mark.parametrize("name", WORLDS)
 def test_a_world_is_the_same_under_any_defaults(name) -> None:
-    sae = workbench.create("topk", WORLDS[name]().d, 6)
+    world = WORLDS[name]()
+    sae = workbench.create("transcoder" if hasattr(world, "d_out") else "topk", world, 6)
     with users_torch():
         found, scores = tensors_of(WORLDS[name](), sae)
         assert not found[0].is_inference()  # an SAE can be trained on it

@@ -73,7 +73,7 @@ def test_attributions_add_up_and_heads_share(whole):
 def test_a_run_says_what_the_ledger_says(whole, monkeypatch, capsys):
     folder, table = whole
     code, said = run(monkeypatch, capsys, gpt2, "--redraw", folder)
-    assert code == 0
+    assert code == 0, said
     assert "AFA-1 " in said
     drawn = {path.name for path in (folder / "figures").glob("*.png")}
     assert drawn == {"sparsity.png", "positions.png", "zf-resid_pre-1.png", "zf-hook_z-1.png"}

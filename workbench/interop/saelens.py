@@ -265,7 +265,7 @@ def _load_ours(folder: Path) -> SAE:
     variant = shelf[pick(ours["variant"], shelf, "variant of the folder (import its plug-in first)")]
     d, m, scale = ours["d"], ours["m"], float_scale(float(ours["scale"]), f"{_OURS}: scale")
     everything = state | extra
-    _must_be_stored(d, m, everything)
+    _must_be_stored(d, _width_out(ours), m, everything)
     sae = made(variant, d, m, ours["seed"], ours["settings"], everything, WEIGHTS)
     must(
         not sae.shape,
@@ -283,12 +283,18 @@ def _load_ours(folder: Path) -> SAE:
     return sae
 
 
-def _must_be_stored(d: int, m: int, state: dict[str, Tensor]) -> None:
+def _width_out(ours: dict[str, Any]) -> int:
+    """Width of what an SAE reconstructs, as its folder says."""
+    said = ours["settings"].get("d_y")
+    return said if isinstance(said, int) and said > 0 else ours["d"]
+
+
+def _must_be_stored(d: int, d_out: int, m: int, state: dict[str, Tensor]) -> None:
     """Widths are those of the tensors, before anything of these sizes is made."""
     advice = "the folder's workbench.json and weights do not belong together"
     if "W_dec" in state:
         real = tuple(state["W_dec"].shape)
-        must(real == (m, d), f"{WEIGHTS}.W_dec", f"of shape {(m, d)}", real, advice)
+        must(real == (m, d_out), f"{WEIGHTS}.W_dec", f"of shape {(m, d_out)}", real, advice)
     axes = {size for value in state.values() for size in value.shape}
     must({d, m} <= axes, f"{_OURS}: d and m", "widths of the tensors", (d, m), advice)
 
@@ -301,7 +307,7 @@ def _load_stack(folder: Path) -> SAE:
     members = [_load(folder / f"member-{i:03d}") for i in range(count)]
     first = members[0]
     for number, member in enumerate(members):
-        kind, own = (first.name, first.d, first.m, first.scale), (member.name, member.d, member.m, member.scale)
+        kind, own = ((one.name, one.d, one.m, one.scale, one.out_scale) for one in (first, member))
         where = f"member-{number:03d}"
         must(own == kind, where, "of the variant, widths and scale of member-000", member.name, "save the stack again")
     state = {name: torch.stack([member.state_dict()[name] for member in members]) for name in first.state_dict()}

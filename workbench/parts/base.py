@@ -117,10 +117,17 @@ class Decoder(Part, ABC):
     """rows are brought to norm 1 after each step, and the radial part of their gradient is removed"""
     linear: bool = True
     """what latents add is f W_dec"""
+    maps: bool = False
+    """it reconstructs targets y of x, in units of their own, and not x itself"""
 
-    def __init__(self, stack: Sizes) -> None:
+    def __init__(self, stack: Sizes, d_out: int | None = None) -> None:
         super().__init__()
-        self.b_dec = nn.Parameter(stack.zeros(stack.d))
+        self.b_dec = nn.Parameter(stack.zeros(d_out or stack.d))
+
+    @property
+    def centre(self) -> Float[Tensor, "*s d"]:
+        """What encoders take x less of: b_dec."""
+        return self.b_dec
 
     @property
     @abstractmethod
@@ -130,6 +137,10 @@ class Decoder(Part, ABC):
     @abstractmethod
     def forward(self, latents: Latents) -> Float[Tensor, "*s n d"]:
         """What latents add to b_dec."""
+
+    def beside(self, x: Float[Tensor, "*b n d"]) -> Float[Tensor, "*s n d_out"] | None:
+        """What x adds to the reconstruction past all latents."""
+        return None
 
     @abstractmethod
     def plant(self, rows: Float[Tensor, "m d"]) -> tuple[str, ...]:
@@ -238,9 +249,11 @@ class Pass:
 
     x: Float[Tensor, "*b n d"]
     coded: Coded
-    x_hat: Float[Tensor, "*s n d"]
+    x_hat: Float[Tensor, "*s n d_out"]
     encoder: Encoder
     decoder: Decoder
+    target: Float[Tensor, "*b n w"]
+    """what x_hat is to be: x itself, but for decoders that map"""
 
     @property
     def codes(self) -> Latents:

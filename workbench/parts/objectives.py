@@ -15,7 +15,7 @@ from synthetic.base.errors import must, pick
 from synthetic.source import Codes
 from workbench import kernels
 from workbench.parts.base import Latents, Pass, Sizes, Term, drawn, squared_error
-from workbench.parts.encoders import Gates, centred
+from workbench.parts.encoders import Gates, centred, view_norms, views_of
 from workbench.parts.selections import must_be_same
 from workbench.parts.sparsifiers import fired, packed, top_k
 from workbench.ratios import unit_rows
@@ -118,7 +118,7 @@ def prefix_loss(
     Source: Bussmann et al. (2025), arXiv 2503.17547; options from the LISTA-Matryoshka recipe (github.com/chanind/
     claude-auto-research-synthsaebench). Differs: averaged, not summed; "all" is ours.
     """
-    errors, inner, x = [], b_dec[..., None, :], out.x
+    errors, inner, x = [], b_dec[..., None, :], out.target
     if len(widths) > 1:
         parts = _decoded(out.codes, W_dec, widths, frequency, len(widths) - (detach != "all"))
         for level in range(len(widths) - 1):
@@ -209,7 +209,7 @@ class SquaredError(Term):
     name = "mse"
 
     def forward(self, out: Pass) -> Float[Tensor, "*s"]:
-        return squared_error(out.x, out.x_hat)
+        return squared_error(out.target, out.x_hat)
 
 
 class Nested(Term):
@@ -265,7 +265,7 @@ class GateError(Term):
         if not isinstance(out.coded, Gates):
             return None
         alone = out.coded.gate @ out.decoder.rows.detach() + out.decoder.b_dec.detach()[..., None, :]
-        return squared_error(out.x, alone)
+        return squared_error(out.target, alone)
 
 
 # --- dead latents -----------------------------------------------------------------------------------------------------
@@ -279,7 +279,7 @@ def aux_k_loss(out: Pass, dead: Bool[Tensor, "*s m"], k: int) -> Float[Tensor, "
 
     Source: Gao et al. (2024), arXiv 2406.04093, section 2.4 and appendix A.2.
     """
-    residual, evidence, encoder = (out.x - out.x_hat).detach(), out.evidence, out.encoder
+    residual, evidence, encoder = (out.target - out.x_hat).detach(), out.evidence, out.encoder
     with torch.no_grad():
         most = int(dead.sum(-1).max())
         order = dead.to(torch.uint8).sort(dim=-1, descending=True, stable=True).indices
@@ -353,7 +353,7 @@ class DeadGuess(Silent):
         a = torch.where(dead[..., None, :], out.coded.seen @ out.encoder.columns(out.decoder), 0.0)
         k = torch.minimum(dead.sum(-1), self.latents).clamp_min(1)
         guess = kernels.decode(top_k(a, k), out.decoder.rows)
-        return self.weight * squared_error(out.x - out.x_hat, guess) * dead.any(-1)
+        return self.weight * squared_error(out.target - out.x_hat, guess) * dead.any(-1)
 
 
 # --- penalties --------------------------------------------------------------------------------------------------------
@@ -375,6 +375,18 @@ class L1(Term):
     def forward(self, out: Pass) -> Float[Tensor, "*s"]:
         f = out.coded.penalised()
         return self.weight * (f if out.encoder.nonnegative else f.abs()).sum(-1).mean(-1)
+
+
+class RowL1(L1):
+    """weight sum_i |f_i| sum_v |w_i^v|, w_i^v the part of row i in view v: what shorter rows cannot evade."""
+
+    def __init__(self, stack: Sizes, weight: NonNegative = 1.0, views: Count = 1) -> None:
+        super().__init__(stack, weight)
+        self.views = views_of(stack, views)
+
+    def forward(self, out: Pass) -> Float[Tensor, "*s"]:
+        f = out.coded.penalised().abs() * view_norms(out.decoder.rows, self.views)[..., None, :]
+        return self.weight * f.sum(-1).mean(-1)
 
 
 @objective("l0")
@@ -532,7 +544,7 @@ class NormGap(Term):
 
     def forward(self, out: Pass) -> Float[Tensor, "*s"]:
         values = out.codes if isinstance(out.codes, Tensor) else out.codes.values
-        gap = values.norm(dim=-1) - out.x.norm(dim=-1)
+        gap = values.norm(dim=-1) - out.target.norm(dim=-1)
         return self.d * self.weight * gap.square().mean(-1)
 
 
@@ -620,7 +632,7 @@ def partial_errors(out: Pass, codes: Codes) -> Float[Tensor, "*s n t"]:
     """
     where, advice = "the decoder of an objective on partial sums", "use an encoder whose decoder is rows"
     must(out.decoder.linear, where, "linear in latents", type(out.decoder).__name__, advice)
-    left = out.x - out.decoder.b_dec[..., None, :]
+    left = out.target - out.decoder.b_dec[..., None, :]
     if out.coded.beside is not None:
         left = left - out.coded.beside
     added = codes.values[..., None] * _rows_at(out.decoder.rows, codes.indices)
@@ -664,7 +676,7 @@ class Hierarchical(Term):
         largest = codes.values.detach().abs().argsort(dim=-1, descending=True, stable=True)[..., :most]
         errors = partial_errors(out, in_order(codes, largest))[..., 1:].mean(-2)
         total, within = weight.sum(-1) + 1, weight[..., :most]
-        whole = (out.x - out.x_hat).square().sum(-1).mean(-1)  # also of budgets that no row fills
+        whole = (out.target - out.x_hat).square().sum(-1).mean(-1)  # also of budgets that no row fills
         return ((errors * within).sum(-1) + (total - within.sum(-1)) * whole) / total
 
 

@@ -166,6 +166,13 @@ def must_be_same(stack: Sizes, name: str, value: Tensor, rule: str = "the same f
     must(one, f"{stack.name}.{name}", rule, stack.settings.get(name, value.tolist()), "make a stack for each")
 
 
+def same_count(stack: Sizes, name: str, value: int | Tensor) -> int:
+    """A whole number that all members share."""
+    made = stack.tensor(value)
+    must_be_same(stack, name, made)
+    return int(made.flatten()[0])
+
+
 class GroupMax(Selection):
     """The largest entry of each of k groups of consecutive latents, where positive; others 0.
 

@@ -23,13 +23,13 @@ def oracle(name: str, world: Any, *, seed: int = 0, of: Int[Tensor, " m"] | None
     world = known_world("oracle.world", world)
     truth = world.truth
     rows = truth.features if of is None else truth.features[of]
-    sae = create(name, truth.d, len(rows), seed=seed, **settings)
+    sae = create(name, world, len(rows), seed=seed, **settings)
     match_moments(sae, world, TrainConfig(centre=False), seed)
     with torch.no_grad():
         held = sae.decoder.plant(rows)
-        if "W_enc" in dict(sae.named_parameters()):
+        if not sae.decoder.maps and "W_enc" in dict(sae.named_parameters()):
             sae.tensor("W_enc").copy_(rows.mT)
-        sae.b_dec.copy_(truth.bias * sae.scale)
+        sae.b_dec.copy_(truth.bias * sae.out_scale)
     sae.frozen = (*held, "b_dec")
     return sae
 

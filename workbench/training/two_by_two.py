@@ -176,7 +176,8 @@ def two_by_two(
         oracle: what `trained_oracle` gave for this variant and these settings, where it is at hand.
         config: training of the encoder on the true dictionary, as in `ceiling`.
     """
-    world = known_world("two_by_two.world", world, sae.d)
+    world = known_world("two_by_two.world", world, sae)
+    must(not hasattr(world, "d_out"), "two_by_two.world", "activations alone", "pairs with targets", "evaluate it")
     must(n >= 2, "two_by_two.n", "at least 2", n, "draw more samples")
     bench = _Bench(world, n, seed_of("two_by_two.seed", seed), sae.W_dec.device)
     pursuit = partial(_pursuit, tol=tol, signed=bench.signed)

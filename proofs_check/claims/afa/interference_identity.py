@@ -10,8 +10,7 @@ from workbench.theory import coherence
 
 
 def _conclusion(case: Mixture) -> Relation:
-    q = coherence.interference(case.active.unbind(1), case.product_list)
-    return equal(case.x2 - case.h2, q, unit=case.unit)
+    return equal(case.x2 - case.h2, case.interference, unit=case.unit)
 
 
 def _expand(symbols, ops):

@@ -8,7 +8,6 @@ from proofs_check.instances.draw import cones, mixtures
 from proofs_check.instances.inductions import K_FORM, L1_FORM
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import orthonormal_with_rest, twice_the_identity
-from workbench.tensors import TENSOR
 from workbench.theory import coherence
 
 
@@ -17,7 +16,7 @@ def _conclusion(case: Mixture) -> dict[str, Part]:
     l1_form, k_form = coherence.l1_gap(case.l1, h2, mu), coherence.norm_gap(h2, mu, case.k)
     low, high = case.spectrum
     largest = torch.maximum(high, -low)
-    babel = coherence.babel(case.product_list, ops=TENSOR) * h2
+    babel = case.babel * h2
     sides = {
         "μ(L² − N)": (q.abs(), l1_form),
         "μ(k − 1)N": (q.abs(), k_form),

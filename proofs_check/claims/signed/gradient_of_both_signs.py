@@ -102,5 +102,5 @@ CLAIM = Claim(
         for m, k in ((2, 1), (3, 1), (3, 2))
     ),
     mutants=(Mutant("the largest values", theory.gradient_mask, _largest),),
-    note="A mask says where a latent learns, not that fewer are dead: AT-10.",
+    note="A mask says where a latent learns, not that fewer are dead: on signed axes more are (AT-16).",
 )
