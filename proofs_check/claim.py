@@ -242,6 +242,8 @@ class Claim:
     """part -> instances that attain its bound"""
     controls: tuple[Control, ...] = ()
     proofs: tuple[Check, ...] = ()
+    kernel: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    """part of the conclusion -> theorems of Coq's kernel that show it for all sizes; "" of one without names"""
     mutants: tuple[Mutant, ...] = ()
     witness: str = ""
     """of a vacuous claim: where it comes nearest to binding"""

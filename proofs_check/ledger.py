@@ -11,6 +11,7 @@ from hypothesis.errors import Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 
 from proofs_check.claim import TOLERANCE, Check, Claim, Control, Finding, Mutant, Relation, Verdict, parts
+from proofs_check.engines import kernel
 from proofs_check.engines.need import Missing
 from proofs_check.engines.sampling import Attack, attack, search, violation
 from proofs_check.shelf import area_of, title_of
@@ -36,6 +37,8 @@ class Entry:
     """what the proofs cover"""
     checks: list[dict[str, Any]] = field(default_factory=list)
     """engine, shows, scope, status, detail, seconds"""
+    kernel: list[dict[str, str]] = field(default_factory=list)
+    """theorems of Coq's kernel behind parts of it: name, part, in words and formal, base, tie to shipped functions"""
     instances: int = 0
     cut: bool = False
     """time ran out before all instances were judged"""
@@ -197,7 +200,15 @@ def _prove(entry: Entry, check: Check, seconds: float) -> Finding:
     return finding
 
 
+def _back(entry: Entry, claim: Claim) -> None:
+    """Note the kernel's theorems behind a claim; a shipped function that computes something else is a problem."""
+    with _reported(entry, "a theorem of the kernel"):
+        entry.kernel = kernel.rows(claim.kernel)
+    entry.problems += [f"kernel: {row['theorem']}: {row['problem']}" for row in entry.kernel if row["problem"]]
+
+
 def _record(entry: Entry, claim: Claim, found: Attack, trainings: list[Training]) -> None:
+    _back(entry, claim)
     entry.instances, entry.cut = found.instances, found.cut
     entry.refutes = asdict(claim.refutes) if claim.refutes else {}
     entry.margin = found.margin if found.margin < math.inf else None

@@ -11,6 +11,7 @@ import matplotlib as mpl
 from latex2mathml.converter import convert
 from matplotlib.figure import Figure
 
+from proofs_check.engines.kernel import covered
 from proofs_check.ledger import Entry
 from proofs_check.report.terminal import against, named, tightness, trained_lines
 from synthetic.base.storage import write_text
@@ -52,7 +53,7 @@ def write_page(entries: list[Entry], path: Path) -> Path:
         f'<tr><td><a href="#{escape(entry.id)}">{escape(entry.id)}</a></td><td>{escape(entry.title)}</td>'
         f"<td>{_badge(entry)}</td>"
         f"<td>{entry.instances}</td><td>{escape(tightness(entry.tightness.values()))}</td>"
-        f"<td>{escape('; '.join(entry.scope) or 'sampled only')}</td></tr>"
+        f"<td>{escape('; '.join([*(entry.scope or ['sampled only']), *covered(entry.kernel)]))}</td></tr>"
         for entry in entries
     )
     heads = "".join(f"<th>{head}</th>" for head in ("claim", "theorem", "verdict", "tried", "tightness", "scope"))
@@ -88,6 +89,17 @@ def _section(entry: Entry) -> str:
         *(f'<p class="bad">{escape(problem)}</p>' for problem in entry.problems),
         _tightness_plot(entry),
         _table(entry.checks, {"engine": "proof", "shows": "shows", "scope": "scope", "status": "", "detail": ""}),
+        _table(
+            entry.kernel,
+            {
+                "theorem": "Coq kernel",
+                "part": "of",
+                "words": "in words",
+                "formal": "formal",
+                "base": "base",
+                "tie": "tied by",
+            },
+        ),
         _table(entry.controls, {"drops": "control drops", "violation": "violation", "note": ""}),
         _table(entry.mutants, {"name": "mutant", "caught by": "caught by", "witness": "witness"}),
     ]

@@ -10,6 +10,7 @@ from rich.styled import Styled
 from rich.table import Table
 from rich.text import Text
 
+from proofs_check.engines.kernel import covered, printed
 from proofs_check.ledger import Entry
 from synthetic.base.console import Console
 from synthetic.base.terminal import visible
@@ -49,8 +50,8 @@ def scope_table(entries: list[Entry]) -> Table:
     table.add_column("claim", no_wrap=True)
     table.add_column("what the proofs cover")
     for entry in entries:
-        covered = "; ".join(entry.scope) or "sampled only"
-        table.add_row(entry.id, Text.assemble((visible(entry.title), "bold"), f": {visible(covered)}"))
+        scope = "; ".join([*(entry.scope or ["sampled only"]), *covered(entry.kernel)])
+        table.add_row(entry.id, Text.assemble((visible(entry.title), "bold"), f": {visible(scope)}"))
     return table
 
 
@@ -118,6 +119,7 @@ def entry_detail(entry: Entry) -> RenderableType:
     if entry.witness:
         lines.append(Styled(f"{named(entry).lower()}: {entry.witness}", "bold"))
     lines += [table for table in (proofs, parts, controls, mutants) if table.row_count]
+    lines += [Styled(printed(row), "dim") for row in entry.kernel]
     lines += [Styled(f"note: {entry.note}", "dim")] if entry.note else []
     lines += [Styled(f"problem: {problem}", "red") for problem in entry.problems]
     return Group(*lines, "")

@@ -94,6 +94,9 @@ CLAIM = Claim(
         ),
         symbolic.identity("eigenvalues 1 + (k − 1)g and 1 − g of both", "k = 2, 3, 4, 6; all g", _realised),
     ),
+    kernel={
+        "supremum": ("coherence.count_form", "coherence.cone_attains", "coherence.flat_l1"),
+    },
     mutants=(
         Mutant("k in place of k − 1", coherence.energy_range, lambda mu, k, *, ops: (0, 1 + mu * k)),
         Mutant(

@@ -55,6 +55,9 @@ CLAIM = Claim(
         UNROLL,
         smt.induction("|x|² − |h|² = q", "all n, d: induction over rows", _first, _step),
     ),
+    kernel={
+        "": ("coherence.gram_expansion", "coherence.interference_identity"),
+    },
     mutants=(
         Mutant("each pair once", coherence.interference, lambda h, g: h[0] * h[1] * g[0][1]),
         Mutant("|h|² without squares", coherence.square_norm, lambda h: sum(h)),

@@ -78,6 +78,10 @@ CLAIM = Claim(
         smt.implies("the chain, from |q| ≤ μ(L² − N) and L² ≤ kN (AFA-3)", "all k ≥ 2, m ≥ k", _chain),
         symbolic.identity("invariance to scale; padding; symmetry of the log form", "all sizes", _invariances),
     ),
+    kernel={
+        "k ≤ 1": "coherence.sparse_l1",
+        "1 ≤ μ": "coherence.lower_bound",
+    },
     mutants=(
         Mutant("k for k − 1", afa.lbo_k, lambda x2, f2, k, *, ops: ops.abs(x2 / f2 - 1) / k),
         Mutant("m − 2 for m − 1", afa.lbo_dense, lambda x2, f2, m, *, ops: ops.abs(x2 / f2 - 1) / (m - 2)),

@@ -87,6 +87,14 @@ CLAIM = Claim(
             "Rayleigh's quotient lies between the extreme eigenvalues", "all k: each eigendirection", _spectral
         ),
     ),
+    kernel={
+        "μ(L² − N)": ("coherence.interference_identity", "coherence.l1_form"),
+        "μ(k − 1)N": "coherence.count_form",
+        "ε(n − 1)N": "coherence.count_form",
+        "Gershgorin": "coherence.babel_form",
+        "order: L ≤ k": "coherence.sparse_l1",
+        "order: Gershgorin ≤ k": "coherence.babel_at_most",
+    },
     mutants=(
         Mutant("k − 2 in place of k − 1", coherence.norm_gap, lambda h2, mu, k: mu * (k - 2) * h2),
         Mutant("k in place of k − 1 (true, not attained)", coherence.norm_gap, lambda h2, mu, k: mu * k * h2),

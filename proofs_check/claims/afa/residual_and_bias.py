@@ -66,6 +66,11 @@ CLAIM = Claim(
         symbolic.identity("expansion of |x̂ + ρ|²", "d = 1..3; coordinate by coordinate", _expand),
         smt.implies("the corrected bound and the certified LBO, from |q| ≤ μ(L² − N)", "all k ≥ 2", _bound),
     ),
+    kernel={
+        "decomposition": "coherence.residual_identity",
+        "corrected bound": "coherence.residual_gap",
+        "certified LBO ≤ μ": "coherence.lower_bound",
+    },
     mutants=(
         Mutant("without shrinkage", afa.mismatch, lambda q, rho, cross: q + rho),
         Mutant("half the shrinkage", afa.mismatch, lambda q, rho, cross: q + rho + cross / 2),

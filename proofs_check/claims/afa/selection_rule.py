@@ -143,6 +143,9 @@ CLAIM = Claim(
         smt.implies("the nearer end is within half the gap", "all gaps", _half_gap),
         smt.implies("the first gap bounds all", "all j", _bound),
     ),
+    kernel={
+        "beside the conclusion": "selection.nearest_prefix_first",
+    },
     mutants=(
         Mutant("last k on ties", top_afa.nearest_prefix, _last_on_ties, _tie()),
         Mutant("first to reach τ", top_afa.nearest_prefix, _first_to_reach),

@@ -121,6 +121,10 @@ CLAIM = Claim(
             "√(4 ln n / d) leaves n random rows a chance of 1/n", "all n, d: given the cap", _union_bound
         ),
     ),
+    kernel={
+        "c ≥ 1": "coherence.superposition",
+        "Welch": ("coherence.frame_potential", "coherence.welch_sum", "coherence.welch"),
+    },
     mutants=(
         Mutant("n for n − 1 in Welch", coherence.welch_square, lambda n, d: (n - d) / (d * n)),
         Mutant("n − d + 1 in Welch", coherence.welch_square, lambda n, d: (n - d + 1) / (d * (n - 1))),

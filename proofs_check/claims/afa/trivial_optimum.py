@@ -137,6 +137,10 @@ CLAIM = Claim(
         ),
         symbolic.identity("(xA)Aᵀ = x and |xA| = |x|", "all rotations and reflections of the plane", _rotation),
     ),
+    kernel={
+        "the halves' energy is |x|²": ("selection.sign_split", "selection.trivial_optimum"),
+        "the halves give x": ("selection.sign_split", "selection.trivial_optimum"),
+    },
     mutants=(
         Mutant("absolute value for −z's part", top_afa.sign_split, lambda z, *, ops=None: (abs(z), 0 * z)),
         Mutant("no rectifier", top_afa.sign_split, lambda z, *, ops=None: (z, -z)),

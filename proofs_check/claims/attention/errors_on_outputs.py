@@ -139,6 +139,9 @@ CLAIM = Claim(
         smt.implies("between the extreme singular values", "d = 2, in W's singular basis", _ratio),
         smt.implies("their ratio", "all bounds", _of_bounds),
     ),
+    kernel={
+        "|rW|² = |r|²": "factors.orthogonal_outputs",
+    },
     mutants=(
         Mutant("|r|² itself", theory.output_error, lambda r, W: sum(x * x for x in r)),
         Mutant(

@@ -159,6 +159,9 @@ CLAIM = Claim(
         smt.implies("f_k ≥ 2μ Σ_{i<k} f_i is enough", "all k, d", _by_coherence),
         smt.implies("optimal coefficients, one more row", "all k, d: along its part off the others", _one_more),
     ),
+    kernel={
+        "by": "factors.prefix_drop",
+    },
     mutants=(
         Mutant("f² off the square", theory.prefix_drop, lambda f, product, d2: f * f),
         Mutant("the product once", theory.prefix_drop, lambda f, product, d2: f * (product - f * d2)),

@@ -147,6 +147,9 @@ CLAIM = Claim(
         symbolic.identity("means over drawn chunks", "m = 3..5, chunks of 2, 3", _expected),
         smt.implies("the shipped penalty lies between mean and largest", "three rows", _shipped),
     ),
+    kernel={
+        "pairs": "coherence.welch_pairs",
+    },
     mutants=(
         Mutant("the smallest of all rows", theory.orthogonality_penalty, lambda g, *, ops=None: _least(g)),
         Mutant("cosines for squares", theory.pairs_penalty, lambda g: _cosines(g)),

@@ -135,6 +135,10 @@ CLAIM = Claim(
         smt.induction("|gap| ≤ μ(|h|₁|h'|₁ − Σ|h_i h'_i|)", "all n: induction over entries of h'", _no_entry, _entry),
         smt.implies("the l1 form is looser", "all n", _looser),
     ),
+    kernel={
+        "l1 form": "coherence.two_codes",
+        "distinct pairs": "coherence.two_codes",
+    },
     mutants=(
         Mutant("half", theory.gram_gap, lambda a, b, mu, *, shared=0: mu * (a * b - shared) / 2),
         Mutant("shared part twice", theory.gram_gap, lambda a, b, mu, *, shared=0: mu * (a * b - 2 * shared)),

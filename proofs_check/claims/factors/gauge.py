@@ -95,6 +95,9 @@ CLAIM = Claim(
         Control(CODES.name, st.just(_moved([[-1.0, 1]], EYE, [1.0, 2], [0, 1])), "a code below 0 stays below"),
     ),
     proofs=(symbolic.identity("product and pulls", "m ≤ 3, patterns of signs, all c > 0", _same),),
+    kernel={
+        "J": "factors.scale_gauge",
+    },
     mutants=(
         edited(
             "rows alone", theory.rescaled, lambda true: lambda f, rows, c: ([list(r) for r in f], true(f, rows, c)[1])

@@ -93,6 +93,9 @@ CLAIM = Claim(
         smt.implies("codes stay at least 0", "all f ≥ 0, a ≥ 0", _nonnegative),
         smt.implies("the row turns", "all a > 0, |g| < 1", _another),
     ),
+    kernel={
+        "same product": "factors.shear_gauge",
+    },
     mutants=(
         edited(
             "the code stays",

@@ -76,6 +76,11 @@ CLAIM = Claim(
     conclusion=_conclusion,
     controls=(Control(SAME.name, _other(), "refitted on another mask, as when the mask changes between rounds"),),
     proofs=(LEAST_SQUARES,),
+    kernel={
+        "any rows on the mask": "factors.least_squares",
+        "least squares, then masked": "factors.least_squares",
+        "the excess": "factors.least_squares",
+    },
     mutants=(
         Mutant("least squares, then masked", semi_nmf.refitted, lambda x, f, mask: semi_nmf.decoder_step(x, f) * mask),
         edited("half of it", semi_nmf.refitted, lambda true: lambda x, f, mask: true(x, f, mask) / 2),

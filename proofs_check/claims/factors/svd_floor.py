@@ -153,6 +153,9 @@ CLAIM = Claim(
         smt.implies("f ≥ 0 from the threshold on", "all entries", _nonnegative),
         symbolic.identity("m rows have rank m: minors vanish", "m = 1, 2", _minors),
     ),
+    kernel={
+        "the floor is reached": ("factors.lift_inverse", "factors.layers_are_one"),
+    },
     mutants=(
         Mutant("t on the other side", theory.lift, lambda y, t: [list(c) for c in zip(*_lift(y, t), strict=True)]),
         Mutant("without the denominator", theory.lift_inverse, lambda y, t: _lift(y, -t)),

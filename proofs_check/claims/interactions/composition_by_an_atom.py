@@ -104,6 +104,10 @@ CLAIM = Claim(
         Control(EXACT.name, _composed(rest=0.5), "something else in x"),
     ),
     proofs=(symbolic.identity("the dual rows read every code", "n + P ≤ 3, any products of unit rows", _dual),),
+    kernel={
+        "read": "factors.dual_code",
+        "exact": "factors.dual_code",
+    },
     mutants=(
         Mutant("tied rows", theory.dual_code, lambda products, gram: list(products)),
         Mutant(

@@ -142,6 +142,11 @@ CLAIM = Claim(
         NEW_PICK,
         symbolic.identity("attained: c_j = share · c_i by rows of G", "k = 1..6, all μ", _attained),
     ),
+    kernel={
+        "MP in S": "pursuit.exact_recovery",
+        "OMP in S": "pursuit.exact_recovery",
+        "beside the conclusion": ("coherence.one_sparse_code", "coherence.isometry_codes"),
+    },
     mutants=(
         Mutant("1 + (k − 1)μ", theory.outside_share, lambda before, full: full / (1 + before)),
         Mutant("(1 + 1/μ)/3", theory.largest_support, lambda mu, *, ops=FLOAT: (1 + ops.ratio(1, mu)) / 3),

@@ -126,6 +126,9 @@ CLAIM = Claim(
         smt.implies("λ_S ≥ 1 − (k − 1)μ", "all k: from |q| ≤ μ(k − 1)N", _gershgorin),
         symbolic.identity("attained", "orthonormal rows; all k, μ at products −μ", _attained),
     ),
+    kernel={
+        "beside the conclusion": "pursuit.rate_of_convergence",
+    },
     mutants=(
         Mutant("twice as fast", theory.rate, lambda lowest, count: 1 - 2 * lowest / count),
         Mutant("k − 2", theory.coherent_rate, lambda k, mu: theory.rate(1 - (k - 2) * mu, k)),

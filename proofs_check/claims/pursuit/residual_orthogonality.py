@@ -87,6 +87,10 @@ CLAIM = Claim(
         symbolic.identity("least squares on two picks", "OMP: two picks, d = 2, 3", _least_squares),
         smt.implies("one more pick, along its part off the others", "OMP: all steps, d", _one_more),
     ),
+    kernel={
+        "MP, last pick": "pursuit.product_after",
+        "MP, last pick, any norm": "pursuit.product_after",
+    },
     mutants=(
         Mutant("1 + |w|²", theory.product_after, lambda a, w2: a * (1 + w2)),
         Mutant("|w|⁴ for |w|²", theory.product_after, lambda a, w2: a * (1 - w2 * w2)),

@@ -111,6 +111,13 @@ CLAIM = Claim(
         smt.implies("commutes with an exchange", "relabelling: m = 3", _relabelled),
         smt.implies("no farther than TopK", "against TopK: m = 2, k = 1", _nearer, m=2, k=1),
     ),
+    kernel={
+        "odd": "selection.abs_top_k_scaled",
+        "homogeneous, c > 0": "selection.abs_top_k_scaled",
+        "idempotent": "selection.abs_top_k_twice",
+        "best with k terms": ("selection.abs_top_k_sparse", "selection.abs_top_k_nearest"),
+        "no farther than TopK": "selection.abs_top_k_nearest",
+    },
     mutants=(
         edited("ReLU first", theory.abs_top_k, lambda f: lambda u, k, *, ops=None: f([max(v, 0.0) for v in u], k)),
         Mutant("absolute values", theory.abs_top_k, lambda u, k, *, ops=None: [abs(v) for v in u]),

@@ -123,6 +123,11 @@ CLAIM = Claim(
         symbolic.identity("|x − zW|² by Pythagoras, overlaps carried along", "m ≤ 2, d ≤ 3", _pythagoras),
         smt.implies("the order carries over", "all reals", _order),
     ),
+    kernel={
+        "order": "selection.orthonormal_best",
+        "error, signed": "selection.order_of_errors",
+        "error, nonnegative": "selection.order_of_errors",
+    },
     mutants=(
         Mutant("without |u|²", theory.error_square, lambda x2, u2, gap2: x2 + gap2),
         Mutant("|u − z|² as |u|² + |z|²", theory.gap_square, lambda u, z: sum(a * a for a in [*u, *z])),

@@ -121,6 +121,10 @@ CLAIM = Claim(
         ),
         symbolic.identity("signs leave the encoder and cancel in the decoder", "entry by entry: all m, d", _cancel),
     ),
+    kernel={
+        "flipped": "selection.abs_top_k_signs",
+        "odd": "selection.abs_top_k_scaled",
+    },
     mutants=(
         Mutant("rectified", theory.abs_top_k, lambda u, k, *, ops=None: [max(v, 0.0) for v in u]),
         Mutant("the largest value", theory.abs_top_k, lambda u, k, *, ops=None: [v * (v == max(u)) for v in u]),
