@@ -661,20 +661,6 @@ def test_a_term_on_pre_activations_is_refused_where_there_are_none():
         W.create("omp", 8, 12, objective="auxk=4")
 
 
-@pytest.mark.parametrize(
-    ("objective", "counter"),
-    [("auxk=4", "silent"), ("power=.1,20,10", "penalty.step"), ("orthogonal=1", "orthogonal.steps")],
-)
-def test_counters_count_on_in_short_floats_and_are_read_from_folders_that_had_floats(objective, counter):
-    sae = W.create("relu", 8, 12, objective=objective)
-    sae.load_state_dict(sae.state_dict() | {counter: torch.full_like(sae.tensor(counter), 256.0, dtype=torch.float32)})
-    sae = sae.bfloat16()
-    with torch.no_grad():
-        sae.tensor("b_enc").fill_(-9.0)
-        sae.finish_step(sae.trace(torch.zeros(4, 8, dtype=torch.bfloat16)))
-    assert bool((sae.tensor(counter) == 257).all())
-
-
 class LogPenalty(Term):
     """sum log(1 + f / eps)."""
 

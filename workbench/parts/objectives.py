@@ -303,11 +303,11 @@ class Silent(Term):
 
     def __init__(self, stack: Sizes) -> None:
         super().__init__()
-        self.register_buffer("silent", stack.zeros(stack.m).long())  # short floats would stop counting
+        self.register_buffer("silent", stack.zeros(stack.m))
 
-    def count(self, out: Pass) -> Int[Tensor, "*s m"]:
+    def count(self, out: Pass) -> Float[Tensor, "*s m"]:
         """Batches since each latent fired, this one counted."""
-        return torch.where(fired(out.codes, self.silent.shape[-1]), 0, self.silent + 1)
+        return torch.where(fired(out.codes, self.silent.shape[-1]), 0.0, self.silent + 1)
 
     def after_step(self, out: Pass) -> None:
         """Keep the count."""
@@ -484,7 +484,7 @@ class Power(Term):
         at_first = stack.real(weight)
         self.register_buffer("p", torch.ones_like(at_first))
         self.register_buffer("weight", at_first.clone())
-        self.register_buffer("step", torch.zeros_like(at_first, dtype=torch.int64))
+        self.register_buffer("step", torch.zeros_like(at_first))
         self.register_buffer("recent", torch.ones(*at_first.shape, RECENT, 2))
 
     def forward(self, out: Pass) -> Float[Tensor, "*s"]:
@@ -760,7 +760,7 @@ class Orthogonality(Term):
         super().__init__()
         self.keep(weight=stack.real(weight), size=stack.tensor(size), seed=stack.seed, shape=stack.shape)
         must_be_same(stack, "size", self.size)
-        self.register_buffer("steps", stack.zeros().long())
+        self.register_buffer("steps", stack.zeros())
 
     def forward(self, out: Pass) -> Float[Tensor, "*s"]:
         rows = unit_rows(out.decoder.rows)
