@@ -90,8 +90,6 @@ def write(sae: SAE, folder: Path) -> Path:
 def _save_member(sae: SAE, at: tuple[int, ...], folder: Path) -> str:
     """Write one SAE's files; returns the checksum that ties them."""
     state = {name: (value if name == "scale" else value[at]).clone() for name, value in sae.state_dict().items()}
-    if "W_enc" in state:
-        state["W_enc"] = sae.W_enc.detach()[at].clone()  # what is in use, where an encoder makes it of a parameter
     settings = {name: _member(value, at, sae.shape) for name, value in sae.settings_now().items()}
     scale = float(state.pop("scale"))
     config, extra = _config(sae, at, scale), {}
