@@ -384,11 +384,12 @@ class SAE(Named):
         return _WRITERS[-1](self, Path(folder))
 
 
+_OTHER = ("pass the SAE's own world", "create the SAE with that d")
+
+
 def must_fit(where: str, source: Any, sae: SAE) -> None:
     """Refuse a source of another width than an SAE reads, or whose targets are not what it reconstructs."""
-    must(
-        source.d == sae.d, where, f"of dimension {sae.d}, the SAE's", source.d, "pass the SAE's own, or make one of it"
-    )
+    must(source.d == sae.d, where, f"of dimension {sae.d}, the SAE's", source.d, _OTHER[where.startswith("train")])
     if hasattr(source, "d_out") and not sae.decoder.maps:
         must(False, where, f"activations alone for {sae.name}", "pairs with targets", "create a transcoder for them")
     got, advice = target_width(source), f"create it with d_y={target_width(source)}"

@@ -32,7 +32,7 @@ def disturbed(name, m=12, **settings):
     rng = S.stream(0, f"tests/{name}")
     with torch.no_grad():
         for key, value in sae.state_dict().items():
-            if key == "scale":
+            if key in ("scale", "scale_out"):
                 value.fill_(1.7)
             elif key != "W_dec":
                 value += 0.3 * torch.rand(value.shape, generator=rng)
@@ -58,7 +58,7 @@ def agree(a, b):
 # --- round trips -----------------------------------------------------------------------------------------------------
 
 
-SHARED = {"rank", "rank1", "rank2", "rank3", "size", "anchors"}
+SHARED = {"rank", "rank1", "rank2", "rank3", "size", "anchors", "views", "d_y"}
 """settings that members of a stack share"""
 
 

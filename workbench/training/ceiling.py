@@ -19,7 +19,8 @@ from workbench.variants import create
 def oracle(name: str, world: Any, *, seed: int = 0, of: Int[Tensor, " m"] | None = None, **settings: Any) -> SAE:
     """A variant with one latent a true feature: W_dec = V and b_dec = b, both frozen; W_enc starts at V^T.
 
-    Train it to fit what remains: encoder, biases, thresholds. What the variant freezes stays as it was drawn. `of` chooses features, all where None.
+    Train it to fit what remains: encoder, biases, thresholds. What the variant freezes stays as it was drawn. `of`
+    chooses features, all where None.
     """
     world = known_world("oracle.world", world)
     truth = world.truth

@@ -16,8 +16,9 @@ def resample(
     """Point dead latents at rows of the batch, drawn without replacement by the square of |x - x_hat|^2.
 
     Decoder and encoder say what they make of a direction to look at, that of the centred input (`renewed`): rows along
-    it, of the mean norm of live ones, columns of .2 times the mean norm of live ones, biases 0, thresholds the mean of the live ones. Adam's moments
-    are cleared. More dead latents than rows: the rest wait, and so does a latent that drew an input equal to b_dec.
+    it, of the mean norm of live ones, columns of .2 times that of theirs, biases 0, thresholds the mean of the live
+    ones. Adam's moments are cleared. More dead latents than rows: the rest wait, and so does a latent that drew an
+    input equal to b_dec.
     Returns how many each member resampled.
 
     Source: Bricken et al. (2023), Towards Monosemanticity, appendix "Neuron Resampling".
