@@ -98,12 +98,12 @@ def side_by_side(*views: Any) -> Views:
 def _same_samples(where: str, *given: Any) -> tuple[Finite, ...]:
     sources = [as_source(x) for x in given]
     known = [isinstance(source, Finite) and source.order is not None for source in sources]
-    kinds, advice = (
+    kinds, rule = (
         ", ".join(type(source).__name__ for source in sources),
-        "make arrays of them, or keep both in a store",
+        "of arrays, or of activations that a store holds",
     )
-    must(all(known), where, "of arrays, or of activations that a store holds", kinds, advice)
-    same, counts = len({source.order for source in sources}) == 1, [source.n for source in sources]
+    must(all(known), where, rule, kinds, "make arrays of them, or keep both in a store")
+    same, got = len({source.order for source in sources}) == 1, f"{[source.n for source in sources]} rows of {kinds}"
     advice = "leave out samples that one of them lacks; of stores, keep one text alike"
-    must(same, where, "of the same samples in one order", f"{counts} rows of {kinds}", advice)
+    must(same, where, "of the same samples in one order", got, advice)
     return tuple(sources)

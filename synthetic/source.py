@@ -229,12 +229,17 @@ def slot_numbers(rows: Int[Tensor, " hits"], n: int) -> tuple[Int[Tensor, " hits
     return slot, max(int(count.max()), 1)
 
 
+def has_targets(source: Source) -> bool:
+    """Whether a source's activations are to give something other than themselves."""
+    return hasattr(source, "d_out")
+
+
 def target_width(source: Source) -> int:
     """Width of what a source's activations are to give: their own, or that of its targets."""
     return getattr(source, "d_out", source.d)
 
 
-def targets_of(batch: Any) -> Tensor:
+def targets_of(batch: Any) -> Any:
     """What activations are to give: the targets among them, or they themselves."""
     y = getattr(batch, "y", None)
     return batch.x if y is None else y
@@ -242,8 +247,8 @@ def targets_of(batch: Any) -> Tensor:
 
 def pairs_given(batch: Any, n: int, source: Source) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d_out"]]:
     """Activations and targets that a source returned when it was asked for n, as `rows_given`; one tensor if equal."""
-    x = rows_given(batch.x, n, source.d)
-    return (x, x) if getattr(batch, "y", None) is None else (x, rows_given(batch.y, n, target_width(source), "world.y"))
+    x, y = rows_given(batch.x, n, source.d), targets_of(batch)
+    return x, x if y is batch.x else rows_given(y, n, target_width(source), "world.y")
 
 
 @dataclass(frozen=True)

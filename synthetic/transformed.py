@@ -108,7 +108,7 @@ class SparseMap(Transformed):
         return Batch(batch.x, batch.h, y + self.dense * batch.x @ A if self.dense else y)
 
     def transformed_truth(self, truth: GroundTruth) -> GroundTruth:
-        """That of the mixture h U; with a linear map beside it Cov[y] is open where x has noise."""
+        """That of the mixture h U; Cov[y] is open where a linear map of x joins it."""
         rows, inner = self.tensors["rows"], self.mixture
         outputs = replace(inner, d=self.d_out, noise=NoNoise(), bias_norm=0.0)
         nothing = torch.zeros(self.d_out)

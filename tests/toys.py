@@ -24,6 +24,17 @@ def run(monkeypatch, capsys, module, *flags):
     return code, "".join(capsys.readouterr())
 
 
+def stopping(seen, each, after):
+    """A display of progress that notes the steps it is shown, of so many samples each, and presses Ctrl-C once."""
+
+    def show(samples, *_):
+        seen.append(samples // each)
+        if len(seen) == after:
+            raise KeyboardInterrupt
+
+    return show
+
+
 def checked(tmp_path_factory, study):
     """Outcomes of the contract of a study, the folder of its toy run and its table; made once for all tests.
 

@@ -43,6 +43,7 @@ def in_units(sae: SAE, unit: float) -> SAE:
     """The same SAE for activations times `unit`."""
     other = copy.deepcopy(sae)
     with torch.no_grad():
-        for scale in {id(s): s for s in (other.scale, getattr(other, "scale_out", other.scale))}.values():
-            scale.div_(unit)
+        other.scale.div_(unit)
+        if other.decoder.maps:
+            other.scale_out.div_(unit)
     return other

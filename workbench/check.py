@@ -25,7 +25,7 @@ from workbench.check_world import check_world as check_world
 from workbench.contract import Broken, NotApplicable, Outcome, demand, into, outcomes
 from workbench.interop import load
 from workbench.metrics.matching import match
-from workbench.parts.base import Latents, Term
+from workbench.parts.base import Latents, Term, besides
 from workbench.parts.objectives import OBJECTIVES
 from workbench.sae import SAE, Variant
 from workbench.sae import Stack as Parts
@@ -207,7 +207,7 @@ def _easy(variant: Variant) -> None:
         raise NotApplicable(f"{' and '.join(sorted(held))} stays as it was drawn")
     if any(part.confines for part in sae.parts):
         raise NotApplicable("one of its parts keeps rows near where they were drawn")
-    if sae.trace(_x()).coded.beside is not None:
+    if besides(sae.coded(_x()), sae.decoder, _x()):
         raise NotApplicable("what its latents lack reaches the reconstruction beside them")
     train(sae, _EASY, TrainConfig(steps=1200, batch=256))
     score = match(sae.W_dec, _EASY.truth.features).mean_matched

@@ -12,8 +12,21 @@ from torch import Tensor, nn
 
 from synthetic.base.errors import must, pick
 from synthetic.base.schema import NUMBER, SWITCH, TEXT, checked_fields, list_of, optional, shown, whole
-from synthetic.source import Codes, target_width
-from workbench.parts.base import Coded, Decoder, Encoder, Named, Part, Pass, Rule, Sizes, Term, dense, must_be_shared
+from synthetic.source import Codes, has_targets, target_width
+from workbench.parts.base import (
+    Coded,
+    Decoder,
+    Encoder,
+    Named,
+    Part,
+    Pass,
+    Rule,
+    Sizes,
+    Term,
+    besides,
+    dense,
+    must_be_shared,
+)
 from workbench.parts.objectives import terms_of
 from workbench.settings import Setting, given, memory_for, must_be_seeds, plain, settings_of_signature, whole_number
 
@@ -263,9 +276,7 @@ class SAE(Named):
         added, shape = self.decoder(coded.latents), (*self.shape, x.shape[-2], self.d_out)
         where, advice = f"{self.name}.decoder", "return what latents add to b_dec"
         must(added.shape == shape, where, f"one that gives {shape}", tuple(added.shape), advice)
-        x_hat = added + self.b_dec[..., None, :]
-        for beside in (coded.beside, self.decoder.beside(x)):
-            x_hat = x_hat if beside is None else x_hat + beside
+        x_hat = sum(besides(coded, self.decoder, x), added + self.b_dec[..., None, :])
         return Pass(x, coded, x_hat, self.encoder, self.decoder, x if target is None else target)
 
     def scaled_pair(self, x: Float[Tensor, "n d"], y: Float[Tensor, "n d_out"]) -> tuple[Tensor, Tensor]:
@@ -306,10 +317,8 @@ class SAE(Named):
         `sae(x)` is `sae.decode(sae.encode(x)) + sae.beside(x)`.
         """
         rows, lead = self._rows(x)
-        coded, scaled = self.coded(rows * self.scale), rows * self.scale
-        nothing = rows.new_zeros(*self.shape, rows.shape[-2], self.d_out)
-        both = (part for part in (coded.beside, self.decoder.beside(scaled)) if part is not None)
-        return self._led(sum(both, nothing) / self._divisor(rows), lead)
+        scaled, nothing = rows * self.scale, rows.new_zeros(*self.shape, rows.shape[-2], self.d_out)
+        return self._led(sum(besides(self.coded(scaled), self.decoder, scaled), nothing) / self._divisor(rows), lead)
 
     def decode(self, latents: Tensor | np.ndarray) -> Tensor:
         """Reconstruction in units of x of what `encode` returned."""
@@ -384,13 +393,10 @@ class SAE(Named):
         return _WRITERS[-1](self, Path(folder))
 
 
-_OTHER = ("pass the SAE's own world", "create the SAE with that d")
-
-
-def must_fit(where: str, source: Any, sae: SAE) -> None:
+def must_fit(where: str, source: Any, sae: SAE, advice: str = "pass the SAE's own world") -> None:
     """Refuse a source of another width than an SAE reads, or whose targets are not what it reconstructs."""
-    must(source.d == sae.d, where, f"of dimension {sae.d}, the SAE's", source.d, _OTHER[where.startswith("train")])
-    if hasattr(source, "d_out") and not sae.decoder.maps:
+    must(source.d == sae.d, where, f"of dimension {sae.d}, the SAE's", source.d, advice)
+    if has_targets(source) and not sae.decoder.maps:
         must(False, where, f"activations alone for {sae.name}", "pairs with targets", "create a transcoder for them")
     got, advice = target_width(source), f"create it with d_y={target_width(source)}"
     must(got == sae.d_out, where, f"one whose targets have the width {sae.d_out} of {sae.name}'s", got, advice)

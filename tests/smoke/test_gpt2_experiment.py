@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
-from toys import checked, run
+from toys import checked, run, stopping
 
 from synthetic.base.console import Console
 
@@ -118,14 +118,8 @@ def test_a_stopped_training_goes_on_from_its_checkpoint(whole, tmp_path):
     folder, table = whole
     unit = next(unit for unit in gpt2.STUDY.units(gpt2.STUDY.toy) if unit.label == "resid_pre.1/topk k=6")
     (tmp_path / "store").symlink_to(folder / "store")
-    each, seen = 64 * len(unit.seeds), []
-
-    def show(samples, *_):
-        seen.append(samples // each)
-        if len(seen) == 20:
-            raise KeyboardInterrupt
-
-    report = Report(show, tmp_path)
+    seen = []
+    report = Report(stopping(seen, 64 * len(unit.seeds), after=20), tmp_path)
     with pytest.raises(KeyboardInterrupt):
         gpt2.STUDY.work_on(unit)(unit, report)
     after = tidy(unpacked(gpt2.STUDY.work_on(unit)(unit, report)), "gpt2").filter(pl.col("metric") == "fvu")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 import torch
-from toys import checked, run
+from toys import checked, run, stopping
 
 pytest.importorskip("transformers", reason="language models need it: pip install 'sae-workbench[lm]'")
 
@@ -180,13 +180,7 @@ def test_a_stopped_training_goes_on_from_its_checkpoint(whole, tmp_path):
     toy = transfer.STUDY.toy
     unit = next(unit for unit in transfer.STUDY.units(toy) if unit.label == "toy/topk")
     seen = []
-
-    def show(samples, *_):
-        seen.append(samples // unit.each)
-        if len(seen) == 25:
-            raise KeyboardInterrupt
-
-    report = Report(show, tmp_path)
+    report = Report(stopping(seen, unit.each, after=25), tmp_path)
     with pytest.raises(KeyboardInterrupt):
         transfer.STUDY.work_on(unit)(unit, report)
     after = tidy(unpacked(transfer.STUDY.work_on(unit)(unit, report)), "transfer")

@@ -194,6 +194,11 @@ class Coded:
         return None
 
 
+def besides(coded: Coded, decoder: "Decoder", x: Float[Tensor, "*b n d"]) -> list[Float[Tensor, "*s n d_out"]]:
+    """What joins the reconstruction past latents, by way of the encoder and of the decoder."""
+    return [part for part in (coded.beside, decoder.beside(x)) if part is not None]
+
+
 def dense(latents: Latents) -> Float[Tensor, "*s n m"]:
     """Latents as a dense array."""
     return latents.dense() if isinstance(latents, Codes) else latents
@@ -275,10 +280,7 @@ class Pass:
     @property
     def constant(self) -> Float[Tensor, "*s n d_out"]:
         """What x_hat is where no latent fires: b_dec, and what joins beside latents."""
-        found = self.decoder.b_dec[..., None, :]
-        for beside in (self.coded.beside, self.decoder.beside(self.x)):
-            found = found if beside is None else found + beside
-        return found
+        return sum(besides(self.coded, self.decoder, self.x), self.decoder.b_dec[..., None, :])
 
     @property
     def codes(self) -> Latents:

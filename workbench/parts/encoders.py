@@ -149,7 +149,7 @@ class ByContribution(Affine):
         return Coded(masked(evidence, kept), evidence, x)
 
     def scaled(self) -> dict[str, Tensor] | None:
-        return Linear.scaled(self) | {"b_enc": self.b_enc}  # type: ignore[operator]
+        return {"W_enc": self.W_enc, "b_enc": self.b_enc}
 
     def after_step(self, out: Pass) -> None:
         """Thresholds follow contributions."""

@@ -16,7 +16,7 @@ from synthetic.source import Codes
 from workbench import kernels
 from workbench.parts.base import Latents, Pass, Sizes, Term, drawn, squared_error
 from workbench.parts.encoders import Gates, centred, view_norms, views_of
-from workbench.parts.selections import must_be_same
+from workbench.parts.selections import must_be_same, same_count
 from workbench.parts.sparsifiers import fired, packed, top_k
 from workbench.ratios import unit_rows
 from workbench.settings import Count, LatentCount, Natural, NonNegative, PositiveShare, settings_of_signature
@@ -118,15 +118,15 @@ def prefix_loss(
     Source: Bussmann et al. (2025), arXiv 2503.17547; options from the LISTA-Matryoshka recipe (github.com/chanind/
     claude-auto-research-synthsaebench). Differs: averaged, not summed; "all" is ours.
     """
-    errors, inner, x = [], out.constant, out.target
+    errors, constant, x = [], out.constant, out.target
+    inner = constant
     if len(widths) > 1:
         parts = _decoded(out.codes, W_dec, widths, frequency, len(widths) - (detach != "all"))
         for level in range(len(widths) - 1):
             inner = (inner.detach() if detach != "none" and level else inner) + next(parts)
             errors.append(squared_error(x, inner))
         if detach == "all":
-            bias = out.constant - out.constant.detach()
-            full = squared_error(x, inner.detach() + next(parts) + bias)
+            full = squared_error(x, inner.detach() + next(parts) + (constant - constant.detach()))
             return _mean(errors, full, inner_weight)
     return _mean(errors, squared_error(x, out.x_hat), inner_weight)
 
@@ -802,8 +802,7 @@ class BlockNuclear(Term):
     def __init__(self, stack: Sizes, gamma: NonNegative = 1.0, size: Count = 2) -> None:
         super().__init__()
         self.keep(gamma=stack.real(gamma), size=stack.tensor(size))
-        must_be_same(stack, "size", self.size)
-        self.each = int(self.size.reshape(-1)[0])
+        self.each = same_count(stack, "size", self.size)
         must(stack.m % self.each == 0, "block_nuclear.size", f"a divisor of m={stack.m}", self.each, "change m or it")
 
     def forward(self, out: Pass) -> Float[Tensor, "*s"]:

@@ -228,8 +228,7 @@ class BlockTopK(Selection):
     def __init__(self, stack: Sizes, blocks: Count, size: Count) -> None:
         super().__init__()
         self.keep(blocks=stack.tensor(blocks), size=stack.tensor(size))
-        must_be_same(stack, "size", self.size)
-        self.each = int(self.size.reshape(-1)[0])
+        self.each = same_count(stack, "size", self.size)
         whole, settings = stack.m % self.each == 0, stack.settings
         must(whole, f"{stack.name}.size", f"a divisor of m={stack.m}", settings.get("size", size), "change m or it")
         fits, there = bool((self.blocks <= stack.m // self.each).all()), settings.get("blocks", blocks)

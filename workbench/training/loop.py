@@ -76,7 +76,7 @@ def train(
     """
     config, seed = config or TrainConfig(), seed_of("train.seed", seed)
     world: Source = as_source(source)
-    must_fit("train.source", world, sae)
+    must_fit("train.source", world, sae, "create the SAE with that d")
     lasting = not any(value.is_inference() for value in sae.state_dict().values())
     must(lasting, "train.sae", "made outside torch.inference_mode", "inference tensors", "make or load it outside")
     aux = not config.aux_k or sae.has_evidence

@@ -31,9 +31,8 @@ def resample(
     turn = dead.cumsum(-1) - 1  # the i-th dead latent takes the i-th row drawn
     dead = dead & (turn < error.shape[-1])
     chosen = order.gather(-1, turn.clamp(0, error.shape[-1] - 1))
-    (seen, clear), (wanted, far) = (
-        _directions(values, centre, chosen) for values, centre in ((out.x, sae.decoder.centre), (out.target, sae.b_dec))
-    )
+    seen, clear = _directions(out.x, sae.decoder.centre, chosen)
+    wanted, far = _directions(out.target, sae.b_dec, chosen) if sae.decoder.maps else (seen, clear)
     dead = dead & clear & far
     for parameter, (mask, value) in (sae.decoder.renewed(dead, wanted) | sae.encoder.renewed(dead, seen)).items():
         if parameter.requires_grad:

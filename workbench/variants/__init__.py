@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from synthetic.base.errors import pick
-from synthetic.source import Source, target_width
+from synthetic.source import Source, has_targets, target_width
 from workbench.sae import SAE, VARIANTS, Seeds, Variant
 
 for _module in pkgutil.iter_modules(__path__):
@@ -50,6 +50,6 @@ def create(
     shelf = variant_shelf()
     of, wide = shelf[pick(name, shelf, "variant")], {}
     if isinstance(d, Source):
-        wide = {"d_y": target_width(d)} if hasattr(d, "d_out") and "d_y" in of.settings else {}
+        wide = {"d_y": target_width(d)} if has_targets(d) and "d_y" in of.settings else {}
         d = d.d
     return of(d, m, seed=seed, objective=objective, **wide | settings)
