@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 EDITABLE := --config-settings editable_mode=compat --editable
 READY := $(VENV)/.ready
 
-.PHONY: recovery lm test test-all goldens check proofs bench fix clean
+.PHONY: recovery lm test test-all goldens check proofs kernel bench fix clean
 
 recovery: $(READY)
 	$(BIN)/python -m experiments recovery
@@ -33,6 +33,10 @@ check: $(READY)-test
 
 proofs: $(READY)-proofs
 	$(BIN)/python -m proofs_check
+
+# compiles the theorems of proofs_check/kernel, audits their axioms, renews the record; needs Coq's packages
+kernel: $(READY)
+	$(BIN)/python -m proofs_check.engines.kernel
 
 bench: $(READY)
 	$(BIN)/python -m experiments benchmark --parts steps worlds matching growth

@@ -22,6 +22,7 @@ from experiments.lm.settings import GPT2, PRESETS
 from proofs_check.auditor.audit import audit
 from proofs_check.auditor.targets import members_of
 from synthetic.base.console import Console
+from synthetic.base.errors import guarded, must
 from synthetic.base.progress import counted
 from workbench import SAE, TrainConfig, create, kernels, train
 from workbench.lm.activations import Activations
@@ -72,7 +73,7 @@ class Stack(Unit):
     def training(self) -> TrainConfig:
         """That of the study, with the changes of its arm."""
         train = self.settings.train
-        return replace(train, checkpoint_every=max(1, train.steps // 10), **self.changes)
+        return replace(train, checkpoint_every=train.checkpoint_every or max(1, train.steps // 10), **self.changes)
 
     def columns(self, sae: SAE) -> Row:
         """What all its rows say."""
@@ -219,7 +220,13 @@ def main() -> int:
     """Parse and run; a preset's settings are the defaults of all others."""
     words = [part for word in sys.argv[1:] for part in word.split("=", 1)]
     named = next((b for a, b in pairwise([*words, ""]) if a == "--preset"), "laptop")
-    return STUDY.main(default=PRESETS.get(named, PRESETS["laptop"]))
+
+    def body() -> int:
+        both = "--preset" in words and "--config" in words
+        must(not both, "--preset", "left out with --config", named, "a run's settings stand in place of a preset's")
+        return STUDY.main(default=PRESETS.get(named, PRESETS["laptop"]))
+
+    return guarded(body)
 
 
 if __name__ == "__main__":

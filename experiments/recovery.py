@@ -24,7 +24,7 @@ from synthetic.folder import load_world
 from synthetic.laws.forest import Forest
 from synthetic.laws.noise import NoNoise
 from synthetic.mixture import SparseMixture
-from synthetic.source import World
+from synthetic.source import World, has_targets
 from workbench import SAE, TrainConfig, ceiling, find_source, two_by_two, variant_shelf
 from workbench.study.figure import Figure
 from workbench.study.panels import Axis
@@ -164,7 +164,7 @@ def halves(sae: SAE, place: Place, settings: Recovery) -> Scores:
     """F1 of the learned and the true dictionary, each under its own encoder and under best inference; on the worlds."""
     world: Any = place.source
     small = place.columns["axis"] == "samples" and world.truth.n_true < LARGE
-    return two_by_two(sae, world).scores() if small and settings.ceilings else {}
+    return two_by_two(sae, world).scores() if small and settings.ceilings and not has_targets(world) else {}
 
 
 def with_axes(table: pl.DataFrame, settings: Recovery) -> pl.DataFrame:

@@ -122,7 +122,10 @@ def audit(settings: Audit, console: Console) -> int:
 
 
 def check(settings: Check, console: Console) -> int:
-    """Judge a file's claims; returns the exit code."""
+    """Judge a file's claims, once it reads as Python: a typo is answered before anything slow is loaded."""
+    from proofs_check.claim_file import statements_of
+
+    statements_of(settings.file)
     from proofs_check.auditor.targets import judge_file
 
     budget = {"examples": settings.examples, "seconds": settings.seconds, "seed": settings.seed}

@@ -35,7 +35,9 @@ class Verdict(StrEnum):
     SUPPORTED = "SUPPORTED"
     """sampled only"""
     REFUTED = "REFUTED"
-    """there is a witness"""
+    """there is a witness, against a statement or a figure of a paper, or against the claim itself"""
+    FAILS = "A READING FAILS"
+    """there is a witness, against what readers make of a paper, or report of it"""
     VACUOUS = "VACUOUS"
     """proved never to bind; the witness says where it comes nearest"""
     UNKNOWN = "UNKNOWN"
@@ -275,6 +277,18 @@ Proofs = Mapping[str | tuple[str, ...], Check | tuple[Check, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sentence:
+    """What a refuted claim speaks against. What nobody said belongs into a control of the claim that holds."""
+
+    words: str
+    """the sentence, in ours"""
+    version: str
+    """of the paper, and how it was read: whole, or as reported by whom"""
+    against: Literal["statement", "figure", "reading"]
+    """a statement of the paper, a figure of it, or what readers make of it"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """One theorem with its corollaries.
 
@@ -302,9 +316,13 @@ class Claim:
     controls: tuple[Control, ...] = ()
     proofs: Proofs | tuple[Check, ...] = ()
     """part, or several, of the conclusion -> what shows it together; of a conclusion without names a tuple will do"""
+    kernel: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    """part of the conclusion -> theorems of Coq's kernel that show it for all sizes; "" of one without names"""
     mutants: tuple[Mutant, ...] = ()
     witness: str = ""
     """of a vacuous claim: where it comes nearest to binding"""
+    refutes: Sentence | None = None
+    """of a refuted claim: the sentence that its witness speaks against"""
     calibrated_on: tuple[int, ...] = ()
     """of a claim on trained stacks: seeds whose figures set its thresholds"""
     note: str = ""
@@ -333,6 +351,21 @@ class Claim:
         )
         trained = self.kind != "trained" or self.calibrated_on
         must(trained, f"claim {self.id}.calibrated_on", "given for a claim on trained stacks", "none", "name the seeds")
+        self._check_sentence()
+
+    def _check_sentence(self) -> None:
+        """REFUTED is for a statement or a figure; a reading fails, and its authors are not refuted."""
+        where, promised, told = f"claim {self.id}", self.promised or "", self.refutes
+        must(
+            told is None or isinstance(told, Sentence), f"{where}.refutes", "a Sentence", repr(told), "write Sentence()"
+        )
+        against = told.against if told else "nobody"
+        said = {"statement": Verdict.REFUTED, "figure": Verdict.REFUTED, "reading": Verdict.FAILS, "nobody": ""}
+        must(against in said, f"{where}.refutes.against", f"one of {[*said][:3]}", repr(against), "choose one")
+        refuted = promised if promised in (Verdict.REFUTED, Verdict.FAILS) else ""
+        rule = f"{said[against] or 'neither REFUTED nor A READING FAILS'} for a sentence of {against}"
+        advice = "give Sentence(words, version, against), or make it a control of the claim that holds"
+        must(refuted == said[against], f"{where}.promised", rule, repr(promised), advice)
 
     @property
     def grade(self) -> str:

@@ -23,10 +23,14 @@ from proofs_check.claim import (
     Verdict,
     parts,
 )
+from proofs_check.engines import kernel
 from proofs_check.engines.need import Missing
 from proofs_check.engines.sampling import Attack, attack, search, violation
 from proofs_check.shelf import area_of, title_of
 from proofs_check.trainings import Training, in_place, noted, watched
+
+KERNEL = "Coq kernel"
+"""what shows a part for all sizes, and what one then trusts"""
 
 
 @dataclass
@@ -56,6 +60,8 @@ class Entry:
     """what one trusts who believes the proofs"""
     checks: list[dict[str, Any]] = field(default_factory=list)
     """engine, shows, scope, status, detail, late, of the parts, seconds"""
+    kernel: list[dict[str, str]] = field(default_factory=list)
+    """theorems of Coq's kernel behind parts of it: name, part, in words and formal, base, tie to shipped functions"""
     instances: int = 0
     judged: int = 0
     """instances of which some part said something"""
@@ -71,6 +77,8 @@ class Entry:
     """part -> bound over the worst of the extremal instances; must be 1"""
     trainings: list[Training] = field(default_factory=list)
     """those its instances ask for: world, world seed, seeds, steps ..."""
+    refutes: dict[str, str] = field(default_factory=dict)
+    """words, version, against: the sentence that a refuted claim speaks against"""
     calibrated_on: list[int] = field(default_factory=list)
     """seeds whose figures set the thresholds"""
     thresholds: dict[str, float] = field(default_factory=dict)
@@ -96,7 +104,7 @@ class Entry:
     @property
     def ok(self) -> bool:
         """The verdict is the promised one (or good, where none is), and nothing is wrong with the claim itself."""
-        bad = (Verdict.REFUTED, Verdict.UNKNOWN)
+        bad = (Verdict.REFUTED, Verdict.FAILS, Verdict.UNKNOWN)
         return not self.problems and (self.verdict == self.promised if self.promised else self.verdict not in bad)
 
     @property
@@ -155,6 +163,7 @@ def judge(claim: Claim, *, examples: int = 300, seconds: float = 30.0, seed: int
         calibrated_on=list(claim.calibrated_on),
     )
     proofs = {check: _prove(entry, check, claim, seconds) for check in claim.checks}
+    backing = _back(entry, claim)
     found, few = Attack(), max(examples // 4, 10)
     with _reported(entry, "drawing instances"), noted() as trainings:
         found = attack(claim, examples, seed, seconds)
@@ -169,6 +178,8 @@ def judge(claim: Claim, *, examples: int = 300, seconds: float = 30.0, seed: int
     for mutant in claim.mutants:
         by, witness = _catch(claim, mutant, max(examples // 3, 10), min(seconds, 10.0), seed)
         proof, shown = _notice(mutant, [check for check, (_, called) in proofs.items() if mutant.of in called], seconds)
+        if not proof and mutant.of in backing:
+            proof, shown = _differs(mutant, claim)
         by, witness = (by, witness) if by else (proof, shown)
         entry.mutants.append({"name": mutant.name, "caught by": by, "witness": witness, "proof": proof})
         if not by:
@@ -178,7 +189,7 @@ def judge(claim: Claim, *, examples: int = 300, seconds: float = 30.0, seed: int
     if entry.verdict == Verdict.VACUOUS:
         entry.witness = f"{claim.witness}; {_first(next(iter(claim.extremal.values())), seed)}"
     if entry.verdict in (Verdict.PROVED, Verdict.PROVED_IN_PART, Verdict.VACUOUS):
-        entry.scope = list(dict.fromkeys(check.scope for check in claim.checks))
+        entry.scope = [*dict.fromkeys(check.scope for check in claim.checks), *kernel.covered(entry.kernel)]
     else:
         entry.sizes, entry.bases = "", []
     entry.seconds = time.perf_counter() - start
@@ -186,23 +197,29 @@ def judge(claim: Claim, *, examples: int = 300, seconds: float = 30.0, seed: int
 
 
 def _tie(entry: Entry, claim: Claim, found: Attack) -> None:
-    """Note which parts of the conclusion the proofs show, and over which sizes."""
+    """Note which parts of the conclusion the proofs show, and over which sizes.
+
+    A theorem of the kernel that is tied to shipped functions shows its part for all sizes, beside the other proofs.
+    """
     needs: dict[str, list[Check]] = {name: [] for name in found.parts}
     loops: list[Check] = []
     for check, names in claim.checks.items():
         for name in names:
             (loops if name == LOOPS else needs.get(name, [])).append(check)
-    entry.parts = {name: list(dict.fromkeys(check.scope for check in needed)) for name, needed in needs.items()}
-    unknown = {name for names in claim.checks.values() for name in names} - {*found.parts, LOOPS, BESIDE}
+    theorems = {row["part"] for row in entry.kernel if row["tie"].startswith("exact")}
+    scopes = {name: [check.scope for check in needed] for name, needed in needs.items()}
+    entry.parts = {name: [*dict.fromkeys(scopes[name]), *[KERNEL] * (name in theorems)] for name in needs}
+    named = {name for names in claim.checks.values() for name in names} | set(claim.kernel)
+    unknown = named - {*found.parts, LOOPS, BESIDE}
     if unknown and found.parts and not found.witness:
         entry.problems.append(f"proofs of {sorted(unknown)}, which are no parts of the conclusion: {[*found.parts]}")
-    shown = [needed for needed in needs.values() if needed]
-    checks = dict.fromkeys(check for needed in (*shown, loops) for check in needed)
-    entry.bases = list(dict.fromkeys(check.base for check in checks))
-    whole = sum(all(check.for_all_sizes for check in needed) for needed in shown)
-    entry.sizes = "for all sizes" if whole == len(shown) else f"for all sizes {whole} of {len(shown)}"
+    shown = [name for name in needs if entry.parts[name]]
+    checks = dict.fromkeys(check for needed in (*needs.values(), loops) for check in needed)
+    entry.bases = [*dict.fromkeys(check.base for check in checks), *[KERNEL] * bool(theorems & needs.keys())]
+    whole = [name for name in shown if name in theorems or all(check.for_all_sizes for check in needs[name])]
+    entry.sizes = "for all sizes" if len(whole) == len(shown) else f"for all sizes {len(whole)} of {len(shown)}"
     entry.sizes = "" if not shown else "sizes up to" if not whole else entry.sizes
-    if whole and not all(check.for_all_sizes for check in loops):
+    if {*whole} - theorems and not all(check.for_all_sizes for check in loops):
         entry.sizes += f"; shipped loops: {'; '.join(check.scope for check in loops)}"
 
 
@@ -214,14 +231,15 @@ def _verdict(entry: Entry, claim: Claim, found: Attack) -> Verdict:
     """
     status = {check["status"] for check in entry.checks}
     if "refuted" in status or found.witness:
-        return Verdict.REFUTED
+        reading = claim.refutes is not None and claim.refutes.against == "reading"
+        return Verdict.FAILS if reading else Verdict.REFUTED
     if "undecided" in status or found.problem or not found.judged or found.cut or found.unbounded:
         return Verdict.UNKNOWN
     own = any(check.decides is claim.conclusion for check in claim.checks)
     if claim.checks and not own and not claim.mutants:
         entry.witness = "nothing ties its proofs to its conclusion: give it a mutant that they notice"
         return Verdict.UNKNOWN
-    if not claim.checks or not (own or any(mutant["proof"] for mutant in entry.mutants)):
+    if not (own or any(mutant["proof"] for mutant in entry.mutants)):
         return Verdict.SUPPORTED
     if claim.kind == "vacuous":
         return Verdict.VACUOUS
@@ -282,9 +300,29 @@ def _prove(entry: Entry, check: Check, claim: Claim, seconds: float) -> tuple[Fi
     return finding, called
 
 
+def _back(entry: Entry, claim: Claim) -> set[Any]:
+    """Note the kernel's theorems behind a claim; a shipped function that computes something else is a problem.
+
+    Returns which of the functions that mutants replace the exact evaluations called.
+    """
+    called: set[Any] = set()
+    with _reported(entry, "a theorem of the kernel"), watched(claim.mutants) as called:
+        entry.kernel = kernel.rows(claim.kernel)
+    entry.problems += [f"kernel: {row['theorem']}: {row['problem']}" for row in entry.kernel if row["problem"]]
+    return called
+
+
+def _differs(mutant: Mutant, claim: Claim) -> tuple[str, str]:
+    """Whether a mutant computes something else than the theorems of the kernel speak of, and what."""
+    with in_place(mutant):
+        problem = next((row["problem"] for row in kernel.rows(claim.kernel) if row["problem"]), "")
+    return (KERNEL if problem else ""), problem
+
+
 def _record(entry: Entry, claim: Claim, found: Attack, trainings: list[Training]) -> None:
     entry.instances, entry.judged, entry.distinct = found.instances, found.judged, len(found.seen)
     entry.cut = found.cut
+    entry.refutes = asdict(claim.refutes) if claim.refutes else {}
     entry.margin = found.margin if found.margin < math.inf else None
     entry.tightness = {name: _inverse(score) for name, score in found.tightness.items()}
     entry.ratios, entry.void, entry.sees = found.ratios, found.void, found.sees

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from proofs_check.claim import Claim
+from proofs_check.claim_file import line_of, statements_of
 from synthetic.base.errors import must
 
 
@@ -53,15 +54,10 @@ def claims_of_file(path: str | Path) -> tuple[list[Claim], list[str]]:
     Raises:
         ValueError: no such file, it cannot be read, or it makes no claim.
     """
-    path = Path(os.path.realpath(path))
-    must(path.is_file(), "claim file", "a Python file", path, "check the path")
+    statements, path = statements_of(path), Path(os.path.realpath(path))
     module = ModuleType(f"workbench_claim_file_{path.stem}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module
-    try:
-        statements = ast.parse(path.read_bytes(), str(path)).body
-    except Exception as error:  # no Python, in one of many ways
-        raise ValueError(f"claim file must run; got {type(error).__name__} in {path}: {_line(error)}.") from error
     wrong = [problem for statement in statements if (problem := _run(statement, module, path))]
     found = of_module(module)
     if not found and wrong:
@@ -77,14 +73,10 @@ def _run(statement: ast.stmt, module: ModuleType, path: Path) -> str:
         code = compile(ast.Module([statement], []), str(path), "exec", flags, dont_inherit=True)
         exec(code, vars(module))
     except ValueError as error:
-        return f"{path.name}, line {statement.lineno}: {_line(error)}"
+        return f"{path.name}, line {statement.lineno}: {line_of(error)}"
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever a stranger's file raises
         at = f"line {statement.lineno} of {path}"
-        return f"claim file must run; got {type(error).__name__} in {at}: {_line(error)}."
+        return f"claim file must run; got {type(error).__name__} in {at}: {line_of(error)}."
     return ""
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())

@@ -18,14 +18,18 @@ _MUTANTS: list[Mutant] = []
 _NOTES: list[list[Training]] = []
 _MEASURES = ("proofs_check", "workbench.metrics", "workbench.theory", "workbench.topics.actions.control_function")
 """where a function judges what was trained: its mutants train nothing anew"""
+_CLAIMS = ("proofs_check",)
+"""where a function judges what was measured"""
 
 
-def once(of: Callable[P, Training]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def once(of: Callable[P, Training], *, measures: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorator: keep what a training returns, by its arguments and the mutants of what it runs; it has one thread.
 
     Args:
         of: what the ledger says of the training with these arguments.
+        measures: whether it runs metrics as well, so that their mutants make it anew.
     """
+    elsewhere = _CLAIMS if measures else _MEASURES
 
     def decorator(train: Callable[P, R]) -> Callable[P, R]:
         @lru_cache(maxsize=64)
@@ -41,7 +45,7 @@ def once(of: Callable[P, Training]) -> Callable[[Callable[P, R]], Callable[P, R]
         def trained(*args: P.args, **named: P.kwargs) -> R:
             for notes in _NOTES:
                 notes.append(of(*args, **named))
-            mutants = tuple(mutant for mutant in _MUTANTS if not mutant.of.__module__.startswith(_MEASURES))
+            mutants = tuple(mutant for mutant in _MUTANTS if not mutant.of.__module__.startswith(elsewhere))
             return kept(mutants, *args, **named)
 
         return trained
@@ -57,7 +61,7 @@ def noted() -> Iterator[list[Training]]:
     try:
         yield notes
     finally:
-        _NOTES.remove(notes)
+        _NOTES[:] = [other for other in _NOTES if other is not notes]  # of equal lists this one
 
 
 @contextmanager

@@ -36,6 +36,7 @@ from synthetic.laws.directions import ConditionallyOrthogonal as ConditionallyOr
 from synthetic.laws.directions import Cone as Cone
 from synthetic.laws.directions import Duplicates as Duplicates
 from synthetic.laws.directions import Given as Given
+from synthetic.laws.directions import InViews as InViews
 from synthetic.laws.directions import LevelSubspaces as LevelSubspaces
 from synthetic.laws.directions import LowCoherence as LowCoherence
 from synthetic.laws.directions import Orthogonalised as Orthogonalised
@@ -80,6 +81,8 @@ from synthetic.laws.tree import ConceptTree as ConceptTree
 from synthetic.lookup import find_source as find_source
 from synthetic.lookup import opener as opener
 from synthetic.mixture import SparseMixture as SparseMixture
+from synthetic.paired import pairs as pairs
+from synthetic.paired import side_by_side as side_by_side
 from synthetic.source import Batch as Batch
 from synthetic.source import Codes as Codes
 from synthetic.source import Finite as Finite
@@ -89,6 +92,7 @@ from synthetic.source import World as World
 from synthetic.source import world as world
 from synthetic.transformed import Interactions as Interactions
 from synthetic.transformed import Nonlinear as Nonlinear
+from synthetic.transformed import SparseMap as SparseMap
 from synthetic.transformed import Standardised as Standardised
 from synthetic.transformed import Transformed as Transformed
 from synthetic.transformed import UnitNorm as UnitNorm

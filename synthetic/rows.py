@@ -55,6 +55,11 @@ class ArrayRows(Finite):
         """Number of rows."""
         return sum(map(len, self.parts))
 
+    @property
+    def order(self) -> Any:
+        """Their number."""
+        return "rows", self.n
+
     @cached_property
     def _starts(self) -> np.ndarray:
         return np.cumsum([0, *map(len, self.parts)])

@@ -42,6 +42,8 @@ class Batch:
     """activations"""
     h: Codes
     """the true coefficients behind them"""
+    y: Float[Tensor, "n d_out"] | None = None
+    """targets, where activations are to give something other than themselves"""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,10 @@ class Source(Protocol):
         ...
 
     def sample(self, n: int, rng: torch.Generator) -> Any:
-        """An object with n independent draws as its `x`, on the generator's device."""
+        """An object with n independent draws as its `x`, on the generator's device.
+
+        A source of pairs has a width `d_out` of targets beside `d`, and n targets as `y` of what it returns.
+        """
         ...
 
 
@@ -129,13 +134,18 @@ class Finite(ABC):
     def d(self) -> int:
         """Width."""
 
+    @property
+    def order(self) -> Any:
+        """What decides which rows come when: sources with equal ones give the same samples; None where not known."""
+        return None
+
     @abstractmethod
     def sample(self, n: int, rng: torch.Generator) -> Any:
         """An object with n draws with replacement as its `x`, on the generator's device."""
 
     @abstractmethod
-    def batch(self, n: int, seed: int, step: int) -> Tensor:
-        """The n activations of a step, a function of (n, seed, step)."""
+    def batch(self, n: int, seed: int, step: int) -> Tensor | tuple[Tensor, Tensor]:
+        """The n activations of a step, or they and their targets, a function of (n, seed, step)."""
 
 
 @runtime_checkable
@@ -183,13 +193,13 @@ world = WORLDS.put
 """Decorator: put a function that makes a world, or a world's class, on the shelf under its name."""
 
 
-def must_be_finite(x: Float[Tensor, "n d"]) -> None:
+def must_be_finite(x: Float[Tensor, "n d"], where: str = "world.x") -> None:
     """Refuse activations with NaN or inf."""
     bad = int((~x.isfinite().all(-1)).sum())
-    must(not bad, "world.x", "finite", f"{bad} rows with NaN or inf", "repair the data source")
+    must(not bad, where, "finite", f"{bad} rows with NaN or inf", "repair the data source")
 
 
-def rows_given(x: Any, n: int, d: int) -> Float[Tensor, "n d"]:
+def rows_given(x: Any, n: int, d: int, where: str = "world.x") -> Float[Tensor, "n d"]:
     """What a source returned when it was asked for n activations, as (n, d) and without gradient.
 
     Raises:
@@ -198,9 +208,9 @@ def rows_given(x: Any, n: int, d: int) -> Float[Tensor, "n d"]:
     rows: Any = torch.from_numpy(x) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
     floats = isinstance(rows, Tensor) and rows.is_floating_point()
     kind = f"one of {x.dtype}" if isinstance(x, Tensor | np.ndarray) else type(x).__name__
-    must(floats, "world.x", "a tensor of floating-point numbers", kind, "convert it, as x.float() does")
+    must(floats, where, "a tensor of floating-point numbers", kind, "convert it, as x.float() does")
     right = rows.shape[-1:] == (d,) and rows.numel() == n * d
-    must(right, "world.x", f"{n} rows of width {d}", f"shape {tuple(rows.shape)}", "return as many as were asked for")
+    must(right, where, f"{n} rows of width {d}", f"shape {tuple(rows.shape)}", "return as many as were asked for")
     rows = rows.detach().reshape(n, d)
     return rows.clone() if rows.is_inference() else rows
 
@@ -219,10 +229,48 @@ def slot_numbers(rows: Int[Tensor, " hits"], n: int) -> tuple[Int[Tensor, " hits
     return slot, max(int(count.max()), 1)
 
 
+def has_targets(source: Source) -> bool:
+    """Whether a source's activations are to give something other than themselves."""
+    return hasattr(source, "d_out")
+
+
+def target_width(source: Source) -> int:
+    """Width of what a source's activations are to give: their own, or that of its targets."""
+    return getattr(source, "d_out", source.d)
+
+
+def targets_of(batch: Any) -> Any:
+    """What activations are to give: the targets among them, or they themselves."""
+    y = getattr(batch, "y", None)
+    return batch.x if y is None else y
+
+
+def pairs_given(batch: Any, n: int, source: Source) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d_out"]]:
+    """Activations and targets that a source returned when it was asked for n, as `rows_given`; one tensor if equal."""
+    x, y = rows_given(batch.x, n, source.d), targets_of(batch)
+    return x, x if y is batch.x else rows_given(y, n, target_width(source), "world.y")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Activations and targets without known causes."""
+
+    x: Float[Tensor, "n d"]
+    y: Float[Tensor, "n d_out"] | None
+
+
 def training_batch(
     source: Source | Finite, n: int, seed: int, step: int, device: torch.device, dtype: torch.dtype = torch.float32
-) -> Tensor:
-    """The n activations (n, d) of a training step, without gradient: fresh ones, or those that an epoch comes to."""
-    finite = isinstance(source, Finite)
-    x = source.batch(n, seed, step) if finite else source.sample(n, stream(seed, "train", step, device)).x
-    return rows_given(x, n, source.d).to(device, dtype)
+) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d_out"]]:
+    """Activations and targets of a training step, without gradient: fresh ones, or those that an epoch comes to.
+
+    One and the same tensor where a source has no targets.
+    """
+    if isinstance(source, Finite):
+        rows = source.batch(n, seed, step)
+        drawn: Any = Pair(*rows) if isinstance(rows, tuple) else Pair(rows, None)
+    else:
+        drawn = source.sample(n, stream(seed, "train", step, device))
+    x, y = pairs_given(drawn, n, source)
+    moved = x.to(device, dtype)
+    return moved, moved if y is x else y.to(device, dtype)

@@ -16,6 +16,7 @@ from synthetic.base.storage import knob
 from synthetic.base.streams import stream, torch_defaults
 from synthetic.laws.directions import Rows, gaussian, unit
 from synthetic.laws.magnitudes import ConstantMagnitude, Drawn
+from synthetic.laws.noise import NoNoise
 from synthetic.mixture import SparseMixture
 from synthetic.source import Batch, Codes, ExactWorld, GroundTruth, Products
 
@@ -65,6 +66,60 @@ class Transformed(ExactWorld):
     def sample(self, n: int, rng: torch.Generator) -> Batch:
         """Draw from the mixture, then transform."""
         return self.transform(self.mixture.sample(n, rng))
+
+
+@knob
+@dataclass(frozen=True)
+class SparseMap(Transformed):
+    """Pairs (x, y): x of a mixture, and y = h U + dense x A of what fires in it.
+
+    Row i of U is the unit sum of the output directions that feature i writes to: `fan` of `n_out` random unit rows in
+    R^d_out. A (d, d_out) has orthonormal rows or columns. Truth is that of y: features are rows of U, h is what fires;
+    a latent that finds feature i reads along its direction in x and writes along row i.
+
+    Source: ours, for transcoders (Dunefsky et al. 2024, arXiv 2406.11944).
+    """
+
+    d_out: Annotated[int, at_least(1, "add dimensions")] = 24
+    """width of y"""
+    n_out: Annotated[int, at_least(1, "add some")] = 64
+    fan: Annotated[int, at_least(1, "let each feature write somewhere")] = 2
+    dense: Annotated[float, at_least(0, "give a weight")] = 0.0
+    """weight of the linear map of x"""
+
+    extra: ClassVar[tuple[str, ...]] = ("rows", "A")
+
+    def __post_init__(self) -> None:
+        must(self.fan <= self.n_out, "SparseMap.fan", f"at most n_out={self.n_out}", self.fan, "lower it")
+
+    def draw_extra(self) -> Drawn:
+        """U and A."""
+        rng = stream(self.inner.seed, "world/sparse map")
+        outputs = unit(gaussian(self.n_out, self.d_out, rng))
+        chosen = torch.rand(self.inner.n_true, self.n_out, generator=rng, dtype=torch.float64).topk(self.fan).indices
+        wide = gaussian(max(self.d, self.d_out), min(self.d, self.d_out), rng)
+        basis = torch.linalg.qr(wide).Q
+        A = basis if self.d >= self.d_out else basis.T
+        return {"rows": unit(outputs[chosen].sum(1)).float(), "A": A.float()}
+
+    def transform(self, batch: Batch) -> Batch:
+        rows, A = self.tensors["rows"].to(batch.x), self.tensors["A"].to(batch.x)
+        y = F.embedding_bag(batch.h.indices, rows, per_sample_weights=batch.h.values, mode="sum")
+        return Batch(batch.x, batch.h, y + self.dense * batch.x @ A if self.dense else y)
+
+    def transformed_truth(self, truth: GroundTruth) -> GroundTruth:
+        """That of the mixture h U; Cov[y] is open where a linear map of x joins it."""
+        rows, inner = self.tensors["rows"], self.mixture
+        outputs = replace(inner, d=self.d_out, noise=NoNoise(), bias_norm=0.0)
+        nothing = torch.zeros(self.d_out)
+        own = {name: value for name, value in inner.tensors.items() if not name.startswith("noise.")}
+        vars(outputs)["tensors"] = {**own, "features": rows, "bias": nothing}
+        found = outputs.truth
+        if not self.dense:
+            return found
+        mean = found.mean + self.dense * truth.mean @ self.tensors["A"].double()
+        why = {**found.open, "covariance": "the linear map of x joins h U"}
+        return replace(found, bias=nothing, mean=mean, covariance=None, open=why)
 
 
 def _scaled(truth: GroundTruth, why: str, **known: Any) -> GroundTruth:

@@ -1,5 +1,6 @@
 """Experiments in this process, at toy size: exit code and output, or the folder and table of one run for all tests."""
 
+import gc
 import json
 import os
 import sys
@@ -23,6 +24,17 @@ def run(monkeypatch, capsys, module, *flags):
     return code, "".join(capsys.readouterr())
 
 
+def stopping(seen, each, after):
+    """A display of progress that notes the steps it is shown, of so many samples each, and presses Ctrl-C once."""
+
+    def show(samples, *_):
+        seen.append(samples // each)
+        if len(seen) == after:
+            raise KeyboardInterrupt
+
+    return show
+
+
 def checked(tmp_path_factory, study):
     """Outcomes of the contract of a study, the folder of its toy run and its table; made once for all tests.
 
@@ -38,8 +50,12 @@ def checked(tmp_path_factory, study):
         while not outcomes.exists():
             time.sleep(0.1)
     else:
-        found = [asdict(outcome) for outcome in check_study(study, place)]
-        write_text(outcomes, json.dumps(found))
+        found = []
+        try:
+            found = [asdict(outcome) for outcome in check_study(study, place)]
+        finally:  # others do not wait for what will not come
+            gc.collect()  # runs that were stopped hold their folder while a traceback refers to them
+            write_text(outcomes, json.dumps(found))
     (folder,) = (place / "runs" / study.name).iterdir()
     kept = [Outcome(**outcome) for outcome in json.loads(outcomes.read_text())]
     return kept, folder, pl.read_parquet(folder / "metrics.parquet")

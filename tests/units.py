@@ -44,4 +44,6 @@ def in_units(sae: SAE, unit: float) -> SAE:
     other = copy.deepcopy(sae)
     with torch.no_grad():
         other.scale.div_(unit)
+        if other.decoder.maps:
+            other.scale_out.div_(unit)
     return other

@@ -1,6 +1,8 @@
 """Sparse autoencoders on worlds with known ground truth: create, train, evaluate, save, load."""
 
 from synthetic.base.errors import must as must
+from synthetic.paired import pairs as pairs
+from synthetic.paired import side_by_side as side_by_side
 from synthetic.rows import rows as rows
 from synthetic.source import Codes as Codes
 from synthetic.source import world as world

@@ -189,7 +189,7 @@ def _train(command: Train, console: Console) -> int:
     must_take_ours(command.out)
     source = find_source(command.world)
     objective = " ".join(command.objective) if command.objective else None
-    sae = create(command.variant, source.d, command.m, seed=command.seed, objective=objective, **settings)
+    sae = create(command.variant, source, command.m, seed=command.seed, objective=objective, **settings)
     with locked(command.out, f"training {command.variant}"):
         return _trained(command, sae, source, console)
 

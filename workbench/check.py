@@ -4,7 +4,7 @@ import io
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import fields, replace
 from pathlib import Path
@@ -25,7 +25,7 @@ from workbench.check_world import check_world as check_world
 from workbench.contract import Broken, NotApplicable, Outcome, demand, into, outcomes
 from workbench.interop import load
 from workbench.metrics.matching import match
-from workbench.parts.base import Latents, Term
+from workbench.parts.base import Latents, Term, besides
 from workbench.parts.objectives import OBJECTIVES
 from workbench.sae import SAE, Variant
 from workbench.sae import Stack as Parts
@@ -33,6 +33,7 @@ from workbench.study.flags import HOW, TrainFlags, check_settings, config_of, pa
 from workbench.study.places import Stack
 from workbench.study.study import Study, carry_out, declared, grown_units
 from workbench.study.table import SCHEMA, TIMES, differences
+from workbench.study.units import Unit
 from workbench.training.config import TrainConfig
 from workbench.training.loop import train
 from workbench.variants import variant_shelf
@@ -51,9 +52,9 @@ def check_variant(variant: Variant) -> Iterator[Outcome]:
 
 
 def check_objective(maker: Callable[..., Term]) -> Iterator[Outcome]:
-    """Test what an objective may break on three encoders, with its default settings."""
+    """Test what an objective may break on encoders of four kinds, with its default settings."""
     name = next(name for name, other in OBJECTIVES.items() if other is maker)
-    for variant in (variant_shelf()[of] for of in ("relu", "topk", "gated")):
+    for variant in (variant_shelf()[of] for of in ("relu", "topk", "gated", "jumprelu")):
         for law in (_shapes, _saves, _reproducible, _alone):
             statement = next(statement for statement, other in LAWS.items() if other is law)
             yield from outcomes({f"{variant.name}: {statement}": law}, crossed(variant, name))
@@ -206,7 +207,7 @@ def _easy(variant: Variant) -> None:
         raise NotApplicable(f"{' and '.join(sorted(held))} stays as it was drawn")
     if any(part.confines for part in sae.parts):
         raise NotApplicable("one of its parts keeps rows near where they were drawn")
-    if sae.trace(_x()).coded.beside is not None:
+    if besides(sae.coded(_x()), sae.decoder, _x()):
         raise NotApplicable("what its latents lack reaches the reconstruction beside them")
     train(sae, _EASY, TrainConfig(steps=1200, batch=256))
     score = match(sae.W_dec, _EASY.truth.features).mean_matched
@@ -308,13 +309,24 @@ def _runs(trial: _Trial) -> None:
     demand(table["metric"].null_count() == 0, "a row has no metric")
 
 
-@_of_studies("S3 the same settings and seeds give the same rows: a unit done again")
+@_of_studies(
+    "S3 the same settings and seeds give the same rows: units done again, one that trains among them if any do"
+)
 def _same(trial: _Trial) -> None:
     records, table = trial.done.run.folder / "records.jsonl", trial.done.table
-    lines, smallest = records.read_text().splitlines(), min(trial.study.units(trial.settings), key=lambda u: u.size)
-    records.write_text("\n".join(line for line in lines if json.dumps({"id": smallest.id})[1:-1] not in line))
+    lines = records.read_text().splitlines()
+    ids = [unit.id for unit in _smallest(trial.study.units(trial.settings))]
+    names = [json.dumps({"id": id})[1:-1] for id in ids]
+    records.write_text("\n".join(line for line in lines if not any(name in line for name in names)))
     other = differences(table, trial.carried(resume=trial.done.run.folder).table)
-    demand(not other, f"{smallest.id} done again: {other}")
+    demand(not other, f"{' and '.join(ids)} done again: {other}")
+
+
+def _smallest(units: Sequence[Unit]) -> list[Unit]:
+    """The smallest unit, and the smallest that sees samples where that one sees none."""
+    first, *rest = sorted(units, key=lambda unit: unit.size)
+    training = next((unit for unit in rest if unit.size > 1), None)
+    return [first, training] if first.size <= 1 and training is not None else [first]
 
 
 @_of_studies("S4 figures, tables and answers come from the run folder alone, no figure of more than six panels")
@@ -345,8 +357,10 @@ def _grows(trial: _Trial) -> str:
         value = settings.seeds + 1 if name == "seeds" else _more(settings, name)
         if value is not None and _grown(trial, name, value):
             grown.append(name)
+    if not settings.adds:
+        raise NotApplicable("its settings say that a run grows by nothing")
     if not grown:
-        raise NotApplicable("nothing in it has seeds")
+        raise NotApplicable(f"more of {', '.join(settings.adds)} adds no unit")
     return "by " + ", ".join(grown)
 
 

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from synthetic.base.streams import stream
 from synthetic.folder import load_world, save_world
-from synthetic.source import Batch, Codes, GroundTruth, World
+from synthetic.source import Batch, Codes, GroundTruth, World, target_width, targets_of
 from workbench.contract import NotApplicable, Outcome, demand, into, outcomes
 
 ALPHA = 1e-6
@@ -111,6 +111,8 @@ def _shapes(subject: _Subject) -> str | None:
             batch = world.sample(n, stream(2, "check", 0, device))
             x, without = batch.x, not _has_h(batch)
             demand(x.shape == (n, world.d), f"x of {n} samples has shape {tuple(x.shape)}, and d is {world.d}")
+            y, width = targets_of(batch), target_width(world)
+            demand(y.shape == (n, width), f"targets of {n} samples have shape {tuple(y.shape)}, and d_out is {width}")
             demand(x.dtype == torch.float32, f"x has dtype {x.dtype}")
             demand(x.device.type == device.type, f"x lies on {x.device}, the generator on {device}")
             demand(bool(x.isfinite().all()), "x has NaN or inf")
@@ -168,7 +170,8 @@ def _made_again(subject: _Subject) -> None:
 def _truth(subject: _Subject) -> None:
     truth, world = subject.truth, subject.world
     n_true, d = truth.features.shape
-    demand(d == world.d, f"features have width {d}, and d is {world.d}")
+    width = target_width(world)
+    demand(d == width, f"features have width {d}, and that of activations, or of their targets, is {width}")
     norms = truth.features.double().norm(dim=1)
     worst = int((norms - 1).abs().argmax())
     demand(bool((norms - 1).abs().max() <= 1e-5), f"feature {worst} has norm {float(norms[worst]):.6g}, not 1")
@@ -220,7 +223,7 @@ def _saved(subject: _Subject) -> None:
 
 def _same(one: Any, other: Any) -> bool:
     """Whether two samples are equal to the bit, coefficients too where they have some."""
-    pairs = [(one.x, other.x)]
+    pairs = [(one.x, other.x), (targets_of(one), targets_of(other))]
     if _has_h(one):
         pairs += [(one.h.indices, other.h.indices), (one.h.values, other.h.values)]
     return all(torch.equal(a, b) for a, b in pairs)
@@ -257,8 +260,9 @@ def tails_of(world: World, truth: GroundTruth, n: int, seed: int) -> Tails:
         error = ((square[frequent] / events - mean**2).clamp_min(0) / events).sqrt()
         gap = mean - (truth.mean_h / truth.rates)[frequent]
         tails["E[h]"] = normal_tails(gap, error, batch.h.values.abs().max())
-    size = (batch.x.abs().max() + batch.h.values.abs().sum(1).max()).double()
-    return tails | _x_tails(batch.x.double(), truth, size) | _together_tails(row, feature, truth, n)
+    x = targets_of(batch).double()
+    size = x.abs().max() + batch.h.values.abs().sum(1).max().double()
+    return tails | _x_tails(x, truth, size) | _together_tails(row, feature, truth, n)
 
 
 def _fired(h: Codes) -> tuple[Tensor, Tensor]:

@@ -12,8 +12,21 @@ from torch import Tensor, nn
 
 from synthetic.base.errors import must, pick
 from synthetic.base.schema import NUMBER, SWITCH, TEXT, checked_fields, list_of, optional, shown, whole
-from synthetic.source import Codes
-from workbench.parts.base import Coded, Decoder, Encoder, Named, Part, Pass, Rule, Sizes, Term, dense
+from synthetic.source import Codes, has_targets, target_width
+from workbench.parts.base import (
+    Coded,
+    Decoder,
+    Encoder,
+    Named,
+    Part,
+    Pass,
+    Rule,
+    Sizes,
+    Term,
+    besides,
+    dense,
+    must_be_shared,
+)
 from workbench.parts.objectives import terms_of
 from workbench.settings import Setting, given, memory_for, must_be_seeds, plain, settings_of_signature, whole_number
 
@@ -35,6 +48,8 @@ class SAE(Named):
 
     scale: Tensor
     """what inputs are multiplied by: with E|scale x|^2 = d settings mean the same on all data"""
+    scale_out: Tensor
+    """the same of the targets of a decoder that maps, once a member"""
 
     def __init_subclass__(cls, **named: Any) -> None:
         _must_be_a_function(cls.__name__)
@@ -64,13 +79,22 @@ class SAE(Named):
             else:
                 setattr(self, name, value)
         self.register_buffer("scale", torch.ones(()))
+        if decoder.maps:
+            self.register_buffer("scale_out", torch.ones(stack.shape))
         self.encoder, self.decoder = encoder, decoder
         terms, rules = [p for p in parts if isinstance(p, Term)], [p for p in parts if not isinstance(p, Term)]
+        names = [term.name for term in terms]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        must(not twice, stack.name, "made of terms of different names", twice, "set `name` of one, or leave one out")
         asked = self.settings.get("objective")
         by_name = {term.name: term for term in terms} | ({} if asked is None else terms_of(stack, asked))
         must(by_name, stack.name, "given at least one term of a loss", "none", "add SquaredError()")
         self.objective, self.rules = nn.ModuleDict(by_name), nn.ModuleList(rules)
         _ = self.places()
+        for name, term in by_name.items():
+            rule, advice = "left out where the encoder gives no pre-activations", "use one that selects from a product"
+            given = f"{type(term).__name__} on {type(encoder).__name__}"
+            must(not term.reads_evidence or self.has_evidence, f"{stack.name}: loss term {name!r}", rule, given, advice)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """What parts have is changed there, or in place as by `sae.b_dec += 1`, and not hidden by a new attribute."""
@@ -78,6 +102,7 @@ class SAE(Named):
             advice = f"write sae.{name}.copy_(...)"
             must(value is getattr(self, name), f"{self.name}.{name}", "changed in place", "another parameter", advice)
             return
+        must_be_shared(self, self.__dict__.get("name", "SAE"), name, value)
         if not hasattr(self, name) and "rules" in self._modules:
             owners = [path for path, part in self.named_modules() if path and hasattr(part, name)]
             rule, advice = "set on the part that has it", f"write sae.{owners[0] if owners else ''}.{name} = ..."
@@ -111,6 +136,16 @@ class SAE(Named):
     def b_dec(self) -> nn.Parameter:
         """The decoder's bias."""
         return self.decoder.b_dec
+
+    @property
+    def d_out(self) -> int:
+        """Width of reconstructions: d, or that of the targets of a decoder that maps."""
+        return self.b_dec.shape[-1]
+
+    @property
+    def out_scale(self) -> Float[Tensor, ""]:
+        """What reconstructions are divided by to be in raw units: `scale`, or a decoder that maps has its own."""
+        return self.scale_out.flatten()[0] if self.decoder.maps else self.scale
 
     @property
     def loss_terms(self) -> dict[str, Term]:
@@ -151,6 +186,10 @@ class SAE(Named):
         """Whether the encoder gives pre-activations, which AuxK needs."""
         with torch.no_grad():
             return self.coded(self.b_dec.new_zeros(1, self.d)).evidence is not None
+
+    def as_set(self, value: Tensor) -> Tensor:
+        """A setting that parts have, training's own annealing left out."""
+        return next((was for name, was in self.annealed.items() if self._buffers.get(name) is value), value)
 
     def settings_now(self) -> dict[str, Any]:
         """Settings as they are in force, such as a k that was changed by hand; training's own annealing left out."""
@@ -228,15 +267,22 @@ class SAE(Named):
         must(values.dtype in kinds, where, f"one that gives {self.b_dec.dtype}", values.dtype, "keep that of x")
         return coded
 
-    def trace(self, x: Float[Tensor, "*b n d"]) -> Pass:
-        """Forward pass on inputs already in the SAE's own units; backward costs what the code costs where it can."""
+    def trace(self, x: Float[Tensor, "*b n d"], target: Float[Tensor, "*b n d_out"] | None = None) -> Pass:
+        """Forward pass on inputs already in the SAE's own units; backward costs what the code costs where it can.
+
+        `target` is what they are to give, in its own units: x itself where None.
+        """
         coded = self.coded(x)
-        added, shape = self.decoder(coded.latents), (*self.shape, *x.shape[-2:])
+        added, shape = self.decoder(coded.latents), (*self.shape, x.shape[-2], self.d_out)
         where, advice = f"{self.name}.decoder", "return what latents add to b_dec"
         must(added.shape == shape, where, f"one that gives {shape}", tuple(added.shape), advice)
-        x_hat = added + self.b_dec[..., None, :]
-        x_hat = x_hat if coded.beside is None else x_hat + coded.beside
-        return Pass(x, coded, x_hat, self.encoder, self.decoder)
+        x_hat = sum(besides(coded, self.decoder, x), added + self.b_dec[..., None, :])
+        return Pass(x, coded, x_hat, self.encoder, self.decoder, x if target is None else target)
+
+    def scaled_pair(self, x: Float[Tensor, "n d"], y: Float[Tensor, "n d_out"]) -> tuple[Tensor, Tensor]:
+        """Raw activations and targets in the SAE's own units; one tensor where they are one."""
+        scaled = x * self.scale
+        return scaled, y * self.out_scale if self.decoder.maps else scaled
 
     def loss(self, out: Pass) -> dict[str, Float[Tensor, "*s"]]:
         """Loss terms by name, one number a member; their sum is minimised."""
@@ -251,7 +297,7 @@ class SAE(Named):
         return found
 
     def encode(self, x: Tensor | np.ndarray) -> Tensor:
-        """Latents of raw activations, dense, in units of x: f W_dec + b_dec / scale reconstructs.
+        """Latents of raw activations, dense, in units of what they reconstruct: f W_dec + b_dec / out_scale does.
 
         Activations are floating-point numbers of any precision, brought to the SAE's own before anything else; latents
         have it too. A row that is not finite has latents of NaN.
@@ -265,11 +311,20 @@ class SAE(Named):
             return self._led(rows @ self.W_enc, lead)
         return self._led(dense(self.coded(rows * self.scale).latents) / self._divisor(rows), lead)
 
+    def beside(self, x: Tensor | np.ndarray) -> Tensor:
+        """What raw activations add to the reconstruction past all latents, in units of it; 0 of most variants.
+
+        `sae(x)` is `sae.decode(sae.encode(x)) + sae.beside(x)`.
+        """
+        rows, lead = self._rows(x)
+        scaled, nothing = rows * self.scale, rows.new_zeros(*self.shape, rows.shape[-2], self.d_out)
+        return self._led(sum(besides(self.coded(scaled), self.decoder, scaled), nothing) / self._divisor(rows), lead)
+
     def decode(self, latents: Tensor | np.ndarray) -> Tensor:
         """Reconstruction in units of x of what `encode` returned."""
         f = self._floats(latents, "latents", self.m)
         bias = self.b_dec[..., None, :] if self.shape else self.b_dec
-        return (self.decoder(f * self.scale) + bias) / self.scale
+        return (self.decoder(f * self.out_scale) + bias) / self.out_scale
 
     def forward(self, x: Tensor | np.ndarray) -> Tensor:
         """Reconstruction (*s, ..., d) of raw activations; of what `encode` takes; NaN where a row is not finite."""
@@ -316,7 +371,7 @@ class SAE(Named):
 
     def _divisor(self, rows: Tensor) -> Tensor:
         """What results are divided by: the scale, and NaN for rows that are not finite, which no selection shows."""
-        return torch.where(rows.isfinite().all(-1, keepdim=True), self.scale, torch.nan)
+        return torch.where(rows.isfinite().all(-1, keepdim=True), self.out_scale, torch.nan)
 
     @torch.no_grad()
     def finish_step(self, out: Pass) -> None:
@@ -336,6 +391,15 @@ class SAE(Named):
             "import workbench.interop",
         )
         return _WRITERS[-1](self, Path(folder))
+
+
+def must_fit(where: str, source: Any, sae: SAE, advice: str = "pass the SAE's own world") -> None:
+    """Refuse a source of another width than an SAE reads, or whose targets are not what it reconstructs."""
+    must(source.d == sae.d, where, f"of dimension {sae.d}, the SAE's", source.d, advice)
+    if has_targets(source) and not sae.decoder.maps:
+        must(False, where, f"activations alone for {sae.name}", "pairs with targets", "create a transcoder for them")
+    got, advice = target_width(source), f"create it with d_y={target_width(source)}"
+    must(got == sae.d_out, where, f"one whose targets have the width {sae.d_out} of {sae.name}'s", got, advice)
 
 
 def must_be_single(sae: SAE, where: str) -> None:

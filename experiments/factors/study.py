@@ -2,7 +2,7 @@
 
 D1: factors on neurons of their own; D2: families of leaves that share a core. Every method sees the same samples; seeds
 differ in starts. Shows that error says nothing of the features (SN-1, SN-4, SN-5, SN-7), where winner-take-all finds
-them (SN-6, SN-9, SN-11) and where not (SN-13), and what a second level makes of families (SN-10, SN-14). Run
+them (SN-1, SN-6, SN-9) and where not (SN-13), and what a second level makes of families (SN-10, SN-14). Run
 `python -m experiments factors`; results go to `runs/factors/...`; `--resume FOLDER` goes on; `--help` lists the flags.
 """
 

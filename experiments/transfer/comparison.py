@@ -103,9 +103,11 @@ def controls(frame: pl.DataFrame, worlds: Sequence[str], draws: int) -> Iterator
         real = scores_of(frame, [MODEL], against)
         for metric, known in (("mcc", "fvu"), ("fvu", "mcc")):
             rng = stream(0, f"transfer/added/{metric}/{against}")
-            more = added(scores_of(frame, worlds, metric), scores_of(frame, worlds, known), real, rng, draws)
+            toy, other = (scores_of(frame, worlds, name) for name in (metric, known))
+            more = added(toy, other, real, rng, draws, (worlds, worlds, [MODEL]))
             yield Compared(ALL, f"{metric}{GIVEN}{known}", against, more)
-        l0 = _agreement(scores_of(frame, [MODEL], "l0"), real, f"l0/{against}", draws)
+        rng = stream(0, f"transfer/l0/{against}")
+        l0 = agreement(scores_of(frame, [MODEL], "l0"), real, rng, draws, ([MODEL], [MODEL]))
         yield Compared(MODEL, "l0", against, l0)
 
 

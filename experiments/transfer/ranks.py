@@ -14,6 +14,8 @@ from workbench.study.questions import CONFIRMED, REFUTED, UNDECIDED
 Parts = Sequence[Float[np.ndarray, "_ _"]]
 """one array a place, a row a thing, a column a seed; larger is better; seeds of a place are paired"""
 LEVEL = 0.05
+Places = Sequence[Sequence[str]]
+"""of each side the names of its places"""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,9 @@ def standings(
     return np.mean(ranks, 0)
 
 
-def agreement(first: Parts, second: Parts, rng: torch.Generator, draws: int = 5000) -> Agreement:
+def agreement(
+    first: Parts, second: Parts, rng: torch.Generator, draws: int = 5000, places: Places | None = None
+) -> Agreement:
     """Compare the standings of the same n things, by two scores that may stem from different places and seeds.
 
     Args:
@@ -81,16 +85,19 @@ def agreement(first: Parts, second: Parts, rng: torch.Generator, draws: int = 50
         second: likewise.
         rng: of the resampled seeds and the relabelled things.
         draws: of each.
+        places: names of the places of each side, whose seeds are drawn once a name; all differ where None.
     """
     _check(first, second)
     x, y = (standings(parts, best=1.0) for parts in (first, second))
     tau = float(kendall(x, y))
-    intervals = _intervals((first, second), kendall, rng, draws)
+    intervals = _intervals((first, second), kendall, rng, draws, places)
     rho = float(np.corrcoef(rankdata(x), rankdata(y))[0, 1]) if np.isfinite(tau) else float("nan")
     return Agreement(tau, *intervals, rho, _share(kendall(x, y[_orders(len(y), rng, draws)]), tau))
 
 
-def added(first: Parts, known: Parts, second: Parts, rng: torch.Generator, draws: int = 5000) -> Agreement:
+def added(
+    first: Parts, known: Parts, second: Parts, rng: torch.Generator, draws: int = 5000, places: Places | None = None
+) -> Agreement:
     """What `first` says of the order by `second` beyond what `known` says: Kendall's partial tau, Spearman's likewise.
 
     tau_xy.z = (tau_xy - tau_xz tau_yz) / sqrt((1 - tau_xz²)(1 - tau_yz²)). Relabellings move `first` alone, so chance
@@ -105,7 +112,7 @@ def added(first: Parts, known: Parts, second: Parts, rng: torch.Generator, draws
         return _partial(kendall(a, c), kendall(a, b), kendall(b, c))
 
     tau = float(beyond(x, z, y))
-    intervals = _intervals((first, known, second), beyond, rng, draws)
+    intervals = _intervals((first, known, second), beyond, rng, draws, places)
     r = np.corrcoef([rankdata(v) for v in (x, z, y)]) if np.isfinite(tau) else np.full((3, 3), np.nan)
     moved = x[_orders(len(x), rng, draws)]
     rho = float(_partial(*map(np.asarray, (r[0, 2], r[0, 1], r[1, 2]))))
@@ -147,17 +154,24 @@ def _check(*sides: Parts) -> None:
     must(min(lengths) >= 3, "ranks.scores", "of at least 3 things", min(lengths), "add some")
 
 
-def _resampled(parts: Parts, rng: torch.Generator, draws: int) -> list[np.ndarray]:
-    """Seeds with replacement for each place, the same for all things: they share data and initial weights."""
-    counts = [scores.shape[1] for scores in parts]
-    return [torch.randint(s, (draws, s), generator=rng).numpy() for s in counts]
+def _resampled(sides: Sequence[Parts], places: Places, rng: torch.Generator, draws: int) -> list[list[np.ndarray]]:
+    """Seeds with replacement for each place, the same for all things and sides: they share data and initial weights."""
+    drawn: dict[str, np.ndarray] = {}
+    for parts, names in zip(sides, places, strict=True):
+        for scores, name in zip(parts, names, strict=True):
+            if name not in drawn:
+                drawn[name] = torch.randint(scores.shape[1], (draws, scores.shape[1]), generator=rng).numpy()
+    return [[drawn[name] for name in names] for names in places]
 
 
 def _intervals(
-    sides: Sequence[Parts], tau: Callable[..., np.ndarray], rng: torch.Generator, draws: int
+    sides: Sequence[Parts], tau: Callable[..., np.ndarray], rng: torch.Generator, draws: int, places: Places | None
 ) -> tuple[float, float, float, float]:
     """Ends of the interval over seeds, then of that over things and seeds."""
-    drawn = [standings(parts, _resampled(parts, rng, draws), 1.0) for parts in sides]
+    if places is None:
+        places = [[f"{side}/{i}" for i in range(len(parts))] for side, parts in enumerate(sides)]
+    seeds = _resampled(sides, places, rng, draws)
+    drawn = [standings(parts, chosen, 1.0) for parts, chosen in zip(sides, seeds, strict=True)]
     n = drawn[0].shape[-1]
     some = torch.randint(n, (draws, n), generator=rng).numpy()
     again = [np.take_along_axis(standing, some, -1) for standing in drawn]

@@ -86,6 +86,7 @@ class Transfer(RunFlags):
             must("k" in fields or name in KNOBS, "--variants", f"with a k, or of {list(KNOBS)}", name, "drop it")
         must(len(set(self.variants)) >= 3, "--variants", "at least 3", self.variants, "an order of two says little")
         must(self.worlds, "--worlds", "at least one", "none", "name some")
+        must(len(set(self.worlds)) == len(self.worlds), "--worlds", "without repeats", self.worlds, "drop them")
         for name in self.worlds:
             must(isinstance(toy_world(name), World), "--worlds", "worlds whose truth is known", name, "drop it")
         least = dict.fromkeys(("tokens", "k", "expansion", "trials", "samples", "fidelity_tokens", "draws"), 1)
@@ -93,8 +94,8 @@ class Transfer(RunFlags):
             value = getattr(self, name)
             must(value >= low, f"--{name.replace('_', '-')}", f"at least {low}", value, "raise it")
         must(0 < self.held_out < 1, "--held-out", "a share in (0, 1)", self.held_out, "0.1 is usual")
-        plain = not (self.train.evaluations or self.train.aux_k)
-        must(plain, "--train", "without evaluations and AuxK", "one of them", "some variants have no AuxK")
+        must(not self.train.evaluations, "--train.evaluations", "0", self.train.evaluations, "scores come at the end")
+        must(not self.train.aux_k, "--train.aux-k", "0", self.train.aux_k, "some variants have no AuxK")
         known = self.store or self.text in ("packaged", "tiny") or self.text.startswith("hub:")
         rule = "a file, a folder or hub:<data set>"
         must(known or Path(self.text).exists(), "--text", rule, self.text, "check the path")

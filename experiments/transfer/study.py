@@ -67,7 +67,7 @@ class Stack(Unit):
         """That of the study, which may be longer or shorter on toy worlds."""
         train = self.settings.train
         steps = (self.settings.toy_steps if self.place != MODEL else 0) or train.steps
-        return replace(train, steps=steps, checkpoint_every=max(1, steps // 4))
+        return replace(train, steps=steps, checkpoint_every=train.checkpoint_every or max(1, steps // 4))
 
     @property
     def each(self) -> int:

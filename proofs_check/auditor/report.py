@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from proofs_check.auditor.audit import TOLERANCE, VIEWS, Audit, Met, Row
+from proofs_check.auditor.sentences import sentences
 from synthetic.base.console import Console
 
 _R = TypeVar("_R", Met, Row)
@@ -62,7 +63,10 @@ def _over(rows: Sequence[Any], name: str, function: Callable[[list[Any]], Any]) 
 
 
 def print_audit(console: Console, audit: Audit) -> None:
-    """View by view: which hypotheses hold, what is bounded, what was refused or says nothing, and why."""
+    """First a sentence a claim; then view by view which hypotheses hold, what is bounded, what was refused and why."""
+    for claim, status, sentence in sentences(audit):
+        style = {"holds": "green", "VIOLATED": "bold red"}.get(status, "dim")
+        console.print(Text.assemble((f"{claim:>7}", style), f"  {sentence}."), highlight=False)
     for view, about in VIEWS.items():
         rows = [row for row in audit.rows if row.view == view]
         if not rows:

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from proofs_check.auditor.audit import audit
 from proofs_check.auditor.report import merged, print_audit
+from proofs_check.auditor.sentences import sentences
 from proofs_check.ledger import exit_code, judge
 from proofs_check.report.terminal import print_ledger
 from proofs_check.shelf import claims_of_file
@@ -58,7 +59,10 @@ def audit_target(target: Path, world: str | None, n: int, seed: int, console: Co
         place = _as_trained(members[0], place)
         found = merged([audit(sae, place, n, seed) for sae in members])
         good &= all(row.status != "VIOLATED" for row in found.rows)
-        told.append({"sae": str(folder), "members": len(members), "n": n, "seed": seed, **asdict(found)})
+        said = [dict(zip(("claim", "status", "sentence"), one, strict=True)) for one in sentences(found)]
+        told.append(
+            {"sae": str(folder), "members": len(members), "n": n, "seed": seed, "sentences": said, **asdict(found)}
+        )
         if not as_json:
             count = f", {len(members)} members" if len(members) > 1 else ""
             console.rule(Text.assemble((visible(str(folder)), "bold"), count), align="left")

@@ -1,8 +1,9 @@
 """Samples, a dictionary and codes that are said to explain them: what the claims of interference are about."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -10,6 +11,12 @@ from torch import Tensor
 
 from proofs_check.claim import Hypothesis, digits
 from synthetic.laws import directions
+from workbench.tensors import TENSOR
+from workbench.theory import coherence
+
+_T = TypeVar("_T")
+_LISTED = 24
+"""largest support whose pairs are taken one by one, by the formula shipped; larger ones by products of matrices"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +29,10 @@ class Mixture:
     rows: Float[Tensor, "m d"]
     h: Float[Tensor, "n m"]
     x: Float[Tensor, "n d"]
+    figures_of_rows: dict[Any, Any] = field(default_factory=dict, repr=False, kw_only=True)
+    """what was computed of the rows alone"""
+    figures_of_codes: dict[Any, Any] = field(default_factory=dict, repr=False, kw_only=True)
+    """what was computed of rows and codes alone"""
 
     @classmethod
     def exact(cls, rows: Any, h: Any) -> "Mixture":
@@ -30,9 +41,26 @@ class Mixture:
         h = h.reshape(-1, len(rows))
         return cls(rows, h, h @ rows)
 
-    def take(self, keep: Bool[Tensor, " n"]) -> "Mixture":
-        """Some of the samples."""
-        return Mixture(self.rows, self.h[keep], self.x[keep])
+    def take(self, keep: Tensor) -> "Mixture":
+        """Some of the samples, by a mask or by their places."""
+        return Mixture(self.rows, self.h[keep], self.x[keep], figures_of_rows=self.figures_of_rows)
+
+    def beside(self, x: Float[Tensor, "n d"]) -> "Mixture":
+        """The same rows and codes beside other samples; what was computed of the two is shared."""
+        shared = {"figures_of_rows": self.figures_of_rows, "figures_of_codes": self.figures_of_codes}
+        return Mixture(self.rows, self.h, x, **shared)
+
+    def of_rows(self, function: Callable[[Float[Tensor, "m d"]], _T]) -> _T:
+        """A function of the rows, computed once for all samples."""
+        if function not in self.figures_of_rows:
+            self.figures_of_rows[function] = function(self.rows)
+        return cast("_T", self.figures_of_rows[function])
+
+    def of_codes(self, function: Callable[["Mixture"], _T]) -> _T:
+        """A function of rows and codes, computed once for all x beside them."""
+        if function not in self.figures_of_codes:
+            self.figures_of_codes[function] = function(self)
+        return cast("_T", self.figures_of_codes[function])
 
     def __str__(self) -> str:
         return f"rows {digits(self.rows)}, h {digits(self.h)}, x {digits(self.x)}"
@@ -83,26 +111,25 @@ class Mixture:
         """|h|², or 1 where it is 0: the size of interference."""
         return torch.where(self.h2 > 0, self.h2, 1.0)
 
-    @cached_property
+    @property
     def coherence(self) -> float:
         """Max |<v_i, v_j>| over all pairs of rows."""
-        return float(directions.overlaps(self.rows).max())
+        return self.of_rows(_largest_overlap)
 
-    @cached_property
+    @property
     def slots(self) -> Int[Tensor, "n k"]:
         """Indices of each sample's nonzeros; short rows are filled with others' zeros."""
-        return (self.h != 0).to(torch.uint8).topk(int(self.k.max()), dim=1).indices
+        return self.of_codes(_slots)
 
     @cached_property
     def active(self) -> Float[Tensor, "n k"]:
         """Values at `slots`."""
         return self.h.gather(1, self.slots)
 
-    @cached_property
+    @property
     def products(self) -> Float[Tensor, "n k k"]:
         """<v_i, v_j> on the support, 0 where i = j or a slot is empty."""
-        rows = self.rows[self.slots]
-        return torch.where(self.pairs, rows @ rows.mT, 0.0)
+        return self.of_codes(_products)
 
     @property
     def product_list(self) -> list[tuple[Tensor, ...]]:
@@ -116,10 +143,23 @@ class Mixture:
         both = used[:, :, None] & used[:, None, :]
         return both & ~torch.eye(both.shape[-1], dtype=torch.bool)
 
-    @cached_property
+    @property
     def interference(self) -> Float[Tensor, " n"]:
         """q = sum over pairs of h_i h_j <v_i, v_j>."""
+        if self.active.shape[1] <= _LISTED:
+            return self._listed(coherence.interference(self.active.unbind(1), self.product_list))
         return torch.einsum("nk,nkj,nj->n", self.active, self.products, self.active)
+
+    @property
+    def babel(self) -> Float[Tensor, " n"]:
+        """Largest sum over j of |<v_i, v_j>| on the support."""
+        if self.active.shape[1] <= _LISTED:
+            return self._listed(coherence.babel(self.product_list, ops=TENSOR))
+        return self.products.abs().sum(2).amax(1)
+
+    def _listed(self, value: Any) -> Tensor:
+        """One value a sample; of a single row a formula has the number 0."""
+        return torch.zeros(len(self.h), dtype=torch.float64) + value
 
     @cached_property
     def support_coherence(self) -> Float[Tensor, " n"]:
@@ -133,14 +173,56 @@ class Mixture:
         high = torch.where(self.pairs, self.products, -torch.inf).amax((1, 2))
         return torch.where(low.isfinite(), low, 0.0), torch.where(high.isfinite(), high, 0.0)
 
-    @cached_property
+    @property
     def spectrum(self) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
         """Extreme eigenvalues of the Gram matrix on the support minus the identity."""
-        values = torch.linalg.eigvalsh(self.products)
+        return self.of_codes(_spectrum)
+
+
+def _largest_overlap(rows: Tensor) -> float:
+    return float(directions.overlaps(rows).max())
+
+
+def _slots(case: Mixture) -> Tensor:
+    return (case.h != 0).to(torch.uint8).topk(int(case.k.max()), dim=1).indices
+
+
+def _products(case: Mixture) -> Tensor:
+    rows = case.rows[case.slots]
+    return torch.where(case.pairs, rows @ rows.mT, 0.0)
+
+
+def _spectrum(case: Mixture) -> tuple[Tensor, Tensor]:
+    """Of the smaller of V_S V_S^T and V_S^T V_S, whose eigenvalues other than 0 are the same."""
+    if case.active.shape[1] <= max(case.d, _LISTED):
+        values = _eigenvalues(case.products)
         return values[:, 0], values[:, -1]
+    rows = case.rows[case.slots] * (case.active != 0)[..., None]
+    values = _eigenvalues(rows.mT @ rows)
+    count = case.k.long()[:, None]
+    lowest = values.gather(1, (case.d - count).clamp_min(0)).squeeze(1)
+    some, wide = case.h2 > 0, case.k > case.d
+    low = torch.where(wide, 0.0, lowest) - 1
+    return torch.where(some, low, 0.0), torch.where(some, values[:, -1] - 1, 0.0)
 
 
-UNIT_ROWS = Hypothesis("unit rows", lambda case: (case.rows.norm(dim=1) - 1).abs().max())
+def _eigenvalues(matrices: Tensor) -> Tensor:
+    """By one thread: LAPACK's threads wait for each other longer than one works."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return torch.linalg.eigvalsh(matrices)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _off_unit(rows: Tensor) -> float:
+    return float((rows.norm(dim=1) - 1).abs().max())
+
+
+UNIT_ROWS = Hypothesis(
+    "unit rows", lambda case: case.of_rows(_off_unit) if isinstance(case, Mixture) else _off_unit(case.rows)
+)
 EXACT = Hypothesis("exact: x = hV", lambda case: case.residual)
 NONZERO = Hypothesis("a code other than 0", lambda case: (case.h2 == 0).double())
 NONNEGATIVE = Hypothesis("nonnegative: h >= 0", lambda case: (-case.h).amax(1))

@@ -1,5 +1,7 @@
 """Stacks that claims train: every setting written down, each trained once in a process."""
 
+import inspect
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
@@ -8,6 +10,7 @@ from hypothesis.strategies import SearchStrategy
 
 from proofs_check.trainings import Training, once
 from synthetic.base.errors import must
+from synthetic.laws.magnitudes import Uniform
 from synthetic.source import World
 from synthetic.worlds import worlds
 from workbench import SAE, TrainConfig, create, train
@@ -54,7 +57,30 @@ _VARIANTS: dict[str, dict[str, Any]] = {
     "polysae": {"rank1": 0, "rank2": 8, "rank3": 0, "terms": "full"},
     "group_bias_adaptation": {"buffer": 0, "eps": 1e-6, "clamp": 1.0, "tied": True, "trained_scale": True},
 }
-"""settings of variants, and above of training, that claims leave as they were: no later default moves a claim"""
+_SIGNED: dict[str, Any] = {"n_true": 24, "d": 32, "k": 3, "sd": 0.25, "seed": 0}
+_WORLDS: dict[str, dict[str, Any]] = {
+    "uniform": {"seed": 0},
+    "planted": {"seed": 0},
+    "two_frequencies": {"seed": 0},
+    "bidirectional": _SIGNED,
+    "unipolar_sparse": _SIGNED,
+    "mixed_signs": _SIGNED,
+    "concept_tree": {"leak": 0.0, "child_mean": 1.5, "seed": 0, "parent_mean": 1.5, "child_sd": None, "d": 20},
+    "interacting": {
+        "frequent": 4,
+        "together": 4,
+        "rare": 4,
+        "free": 8,
+        "d": 64,
+        "k": 3,
+        "each": 0.06,
+        "gain": 1.5,
+        "magnitudes": Uniform(1.0, 1.5),
+        "seed": 0,
+    },
+}
+"""knobs of worlds, and above settings of variants and of training, that claims leave as they were: no later default
+moves a claim"""
 
 
 def training(steps: int, batch: int, lr: float, **changes: Any) -> TrainConfig:
@@ -68,7 +94,7 @@ class Stack:
 
     world: str
     knobs: Settings = ()
-    """of the world, by name"""
+    """of the world, by name: all but those that `_WORLDS` has"""
     variant: str
     m: int
     settings: Settings
@@ -84,17 +110,21 @@ class Stack:
     @property
     def place(self) -> World:
         """The world."""
-        return worlds()[self.world](**dict(self.knobs))
+        make = worlds()[self.world]
+        knobs = {**_WORLDS.get(self.world, {}), **dict(self.knobs)}
+        named = [p.name for p in inspect.signature(make).parameters.values() if p.kind != p.VAR_KEYWORD]
+        _must_name("Stack.knobs", self.world, named, knobs)
+        return make(**knobs)
 
     @property
     def sae(self) -> SAE:
         """All members, trained."""
-        return _trained(self)[0]
+        return _trained(self)
 
     @property
     def evidence(self) -> list[Evidence]:
         """What the evaluation of each member counted."""
-        return _trained(self)[1]
+        return _measured(self)
 
     @property
     def record(self) -> Training:
@@ -109,22 +139,26 @@ def called(name: str, settings: Settings) -> str:
     return f"{name}({', '.join(f'{key}={value}' for key, value in settings)})" if settings else name
 
 
+def _must_name(where: str, name: str, needed: Iterable[str], named: Mapping[str, Any]) -> None:
+    """Refuse to leave a setting to its default."""
+    left = sorted({*needed} - {*named})
+    must(not left, where, f"all of {name}'s", f"none for {', '.join(left)}", "name them: defaults move")
+
+
 @once(lambda stack: stack.record)
-def _trained(stack: Stack) -> tuple[SAE, list[Evidence]]:
+def _trained(stack: Stack) -> SAE:
     world = stack.place
     settings = {**_VARIANTS.get(stack.variant, {}), **dict(stack.settings)}
     sae = create(stack.variant, world.d, stack.m, seed=list(stack.seeds), **settings)
-    left = sorted({*sae.settings} - {*settings})
-    must(
-        not left,
-        "Stack.settings",
-        f"all of {stack.variant}'s",
-        f"none for {', '.join(left)}",
-        "name them: defaults move",
-    )
+    _must_name("Stack.settings", stack.variant, sae.settings, settings)
     sae.frozen = (*sae.frozen, *stack.frozen)
     train(sae, world, stack.train)
-    return sae, collect(sae, world, stack.samples, seed=0)
+    return sae
+
+
+@once(lambda stack: stack.record, measures=True)
+def _measured(stack: Stack) -> list[Evidence]:
+    return collect(stack.sae, stack.place, stack.samples, seed=0)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import matplotlib as mpl
 from latex2mathml.converter import convert
 from matplotlib.figure import Figure
 
+from proofs_check.engines.kernel import covered
 from proofs_check.ledger import Entry
-from proofs_check.report.terminal import covers, named, tightness, trained_lines
+from proofs_check.report.terminal import against, covers, named, tightness, trained_lines
 from synthetic.base.storage import write_text
 
 _COLOURS = {
@@ -21,6 +22,7 @@ _COLOURS = {
     "SUPPORTED": "#0969da",
     "VACUOUS": "#9a6700",
     "REFUTED": "#cf222e",
+    "A READING FAILS": "#bc4c00",
     "UNKNOWN": "#8250df",
 }
 _MATHML = {"math", "mrow", "mi", "mn", "mo", "ms", "mtext", "mspace", "mstyle", "mpadded", "mphantom", "menclose"}
@@ -85,12 +87,23 @@ def _section(entry: Entry) -> str:
         f"<br>Scope: {escape(covers(entry))}<br>Tried {entry.instances} instances, {entry.distinct} distinct, judged "
         f"{entry.judged}; least margin {margin}"
         f"{f'<br>Shown by {escape(entry.shown_by)}' if entry.shown_by else ''}</p>",
-        "".join(f'<p class="dim">{escape(line)}</p>' for line in trained_lines(entry)),
+        "".join(f'<p class="dim">{escape(line)}</p>' for line in (against(entry), *trained_lines(entry)) if line),
         f"<p><b>{named(entry)}:</b> <code>{escape(entry.witness)}</code></p>" if entry.witness else "",
         f'<p class="dim">{escape(entry.note)}</p>' if entry.note else "",
         *(f'<p class="bad">{escape(problem)}</p>' for problem in entry.problems),
         _tightness_plot(entry),
         _table(entry.checks, {"engine": "proof", "shows": "shows", "scope": "scope", "status": "", "detail": ""}),
+        _table(
+            entry.kernel,
+            {
+                "theorem": "Coq kernel",
+                "part": "of",
+                "words": "in words",
+                "formal": "formal",
+                "base": "base",
+                "tie": "tied by",
+            },
+        ),
         _table(entry.controls, {"drops": "control drops", "violation": "violation", "note": ""}),
         _table(entry.mutants, {"name": "mutant", "caught by": "caught by", "proof": "by proof", "witness": "witness"}),
     ]

@@ -10,18 +10,13 @@ from rich.styled import Styled
 from rich.table import Table
 from rich.text import Text
 
+from proofs_check.engines.kernel import covered, printed
 from proofs_check.ledger import Entry
 from synthetic.base.console import Console
 from synthetic.base.terminal import visible
 
-COLOURS = {
-    "PROVED": "green",
-    "PROVED in part": "green",
-    "SUPPORTED": "cyan",
-    "VACUOUS": "yellow",
-    "REFUTED": "red",
-    "UNKNOWN": "magenta",
-}
+COLOURS = {"PROVED": "green", "PROVED in part": "green", "SUPPORTED": "cyan", "VACUOUS": "yellow", "REFUTED": "red"}
+COLOURS |= {"A READING FAILS": "red", "UNKNOWN": "magenta"}
 
 
 def ledger_table(entries: list[Entry]) -> Table:
@@ -87,6 +82,12 @@ def named(entry: Entry) -> str:
     return "Left open" if entry.verdict == "UNKNOWN" else "Witness"
 
 
+def against(entry: Entry) -> str:
+    """The sentence that an entry's witness speaks against."""
+    told = entry.refutes
+    return f"against a {told['against']}: {told['words']} ({told['version']})" if told else ""
+
+
 def trained_lines(entry: Entry) -> list[str]:
     """What was trained for a claim, a line a stack; then what its thresholds are, and where they come from."""
     if not entry.trainings:
@@ -136,10 +137,11 @@ def entry_detail(entry: Entry) -> RenderableType:
     ]
     lines += [f"{name or 'the mean'}: errors above {v:.2g} of its size would be seen" for name, v in entry.sees.items()]
     lines += [Styled(entry.fragile, "dim")] if entry.fragile else []
-    lines += [Styled(line, "dim") for line in trained_lines(entry)]
+    lines += [Styled(line, "dim") for line in (against(entry), *trained_lines(entry)) if line]
     if entry.witness:
         lines.append(Styled(f"{named(entry).lower()}: {entry.witness}", "bold"))
     lines += [table for table in (proofs, parts, controls, mutants) if table.row_count]
+    lines += [Styled(printed(row), "dim") for row in entry.kernel]
     lines += [Styled(f"note: {entry.note}", "dim")] if entry.note else []
     lines += [Styled(f"problem: {problem}", "red") for problem in entry.problems]
     return Group(*lines, "")

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from synthetic.base.annotations import within
+from synthetic.base.annotations import above, at_least, within
 from synthetic.base.errors import must
 from synthetic.base.progress import track
 from synthetic.base.storage import knob
@@ -188,6 +188,33 @@ class Given:
         must(rows.shape == (n, d), "Given.rows", f"of shape (n_true, d)={(n, d)}", tuple(rows.shape), "match the world")
         must(bool((rows.norm(dim=1) > 0).all()), "Given.rows", "nonzero", "a zero row", "drop it")
         return unit(rows)
+
+
+@knob
+@dataclass(frozen=True)
+class InViews:
+    """Directions in d = views x width dimensions, equal parts side by side: several views of one thing.
+
+    The last round(exclusive n) rows are of one view alone, by turns, and 0 in the others. Parts of the first ones are
+    independent random directions in each view, of norm `weak` in all but the first before rows are made unit. Where the
+    part in view v has norm p_v, sum_v p_v^2 = 1.
+
+    Source: ours, for crosscoders (Lindsey et al. 2024).
+    """
+
+    views: Annotated[int, at_least(2, "give two or more")] = 2
+    exclusive: Annotated[float, within(0, 1, "it is a share of the features")] = 0.5
+    weak: Annotated[float, above(0, "use exclusive features for those of one view")] = 1.0
+
+    def draw(self, n: int, d: int, rng: torch.Generator) -> Rows:
+        must(d % self.views == 0, "InViews.views", f"a divisor of d={d}", self.views, "change one of the two")
+        parts = gaussian(n * self.views, d // self.views, rng)
+        parts = unit(parts).view(n, self.views, -1)
+        parts[:, 1:] *= self.weak
+        shared = n - round(self.exclusive * n)
+        own = torch.arange(n - shared) % self.views
+        parts[shared:] *= (torch.arange(self.views) == own[:, None])[..., None]
+        return unit(parts.reshape(n, d))
 
 
 @knob

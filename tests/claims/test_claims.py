@@ -25,7 +25,7 @@ LONG = {id for id, claim in SHELF.items() if claim.kind == "trained"} - SAMPLE
 
 @pytest.mark.parametrize("id", [pytest.param(id, marks=[pytest.mark.slow] * (id in LONG)) for id in SHELF])
 def test_the_verdict_is_the_promised_one(id):
-    sampled = not SHELF[id].proofs or SHELF[id].promised == Verdict.REFUTED  # of few instances, or ended by a witness
+    sampled = not SHELF[id].proofs or SHELF[id].refutes  # of few instances, or ended by a witness
     entry = judge(SHELF[id], examples=40, seconds=120.0)
     assert not entry.problems
     assert entry.verdict == entry.promised
@@ -44,14 +44,17 @@ def test_no_claim_is_lost_and_none_promises_another_verdict():
     assert {id: claim.promised for id, claim in SHELF.items()} == kept
 
 
-REFUTED = [id for id, claim in SHELF.items() if claim.promised == Verdict.REFUTED]
+REFUTED = [id for id, claim in SHELF.items() if claim.refutes]
 
 
 @pytest.mark.parametrize("id", [pytest.param(id, marks=[pytest.mark.slow] * (id in LONG)) for id in REFUTED])
 def test_mutants_of_a_refuted_claim_are_shown_where_it_holds(id):
     for mutant in SHELF[id].mutants:
         assert mutant.shown_on is not None
-        assert not attack(replace(SHELF[id], instances=mutant.shown_on), 3).witness
+        found = attack(replace(SHELF[id], instances=mutant.shown_on), 3)
+        assert found.judged
+        assert not found.problem
+        assert not found.witness
 
 
 @pytest.mark.parametrize("id", SHELF)

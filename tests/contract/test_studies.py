@@ -9,7 +9,7 @@ import pytest
 from toys import checked
 
 import experiments
-from workbench.check import check_study
+from workbench.check import _smallest, check_study
 from workbench.training.config import TrainConfig
 
 MODULES = {name: importlib.import_module(module) for name, module in experiments.MODULES.items()}
@@ -25,6 +25,15 @@ def test_a_study_keeps_every_law(name, tmp_path_factory):
     assert study.name == name
     outcomes, _, _ = checked(tmp_path_factory, study)
     assert not [(outcome.law, outcome.said) for outcome in outcomes if not outcome.passed]
+
+
+def test_a_unit_that_trains_is_done_again_beside_a_smaller_one_that_does_not():
+    for name, ids in (("gpt2", 2), ("transfer", 2), ("recovery", 1)):
+        study = STUDIES[name]
+        again = _smallest(study.units(study.toy))
+        assert len(again) == ids
+        assert again[-1].size > 1
+        assert again[0].size == min(unit.size for unit in study.units(study.toy))
 
 
 def drawn_from_time(sae, place, settings):

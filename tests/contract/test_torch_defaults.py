@@ -14,6 +14,7 @@ import workbench
 from synthetic import stream
 from synthetic.base.streams import torch_defaults
 from synthetic.folder import load_world, save_world
+from synthetic.source import has_targets
 
 
 def small(name: str) -> S.World:
@@ -60,7 +61,8 @@ def tensors_of(world: S.World, sae: workbench.SAE) -> tuple[list[torch.Tensor], 
 
 @pytest.mark.parametrize("name", WORLDS)
 def test_a_world_is_the_same_under_any_defaults(name) -> None:
-    sae = workbench.create("topk", WORLDS[name]().d, 6)
+    world = WORLDS[name]()
+    sae = workbench.create("transcoder" if has_targets(world) else "topk", world, 6)
     with users_torch():
         found, scores = tensors_of(WORLDS[name](), sae)
         assert not found[0].is_inference()  # an SAE can be trained on it

@@ -114,6 +114,8 @@ WORLDS: dict[str, Callable[[], Any]] = {
     "neurons.core_exclusive": lambda: S.worlds.worlds()["core_exclusive"](),
     "neurons.core_exclusive opposed": lambda: S.worlds.worlds()["core_exclusive"](overlap=2, opposed=True, noise=0.0),
     "neurons.nonlinear": lambda: S.worlds.worlds()["nonlinear"](),
+    "views.sparse_map": lambda: S.worlds.worlds()["sparse_map"](dense=0.5),
+    "views.two_views": lambda: S.worlds.worlds()["two_views"](weak=0.5),
     "neurons.offset": lambda: S.worlds.worlds()["offset"](),
     "bias.uniform": lambda: S.worlds.worlds()["uniform"](),
     "bias.planted": lambda: S.worlds.worlds()["planted"](),
@@ -486,6 +488,7 @@ def world(name: str) -> Fields:
     if name not in _UNSAMPLED:
         batch, truth = made.sample(64, S.stream(7, "golden")), made.truth
         fields |= dict(fields_of("x", batch.x)) | dict(fields_of("h", batch.h))
+        fields |= {} if getattr(batch, "y", None) is None else dict(fields_of("y", batch.y))
         for field in dataclasses.fields(truth):
             value = getattr(truth, field.name)
             if field.name == "cofiring" and value is not None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
-from toys import checked, run
+from toys import checked, run, stopping
 
 from synthetic.base.console import Console
 
@@ -20,6 +20,8 @@ from workbench import load
 from workbench.lm import packaged
 from workbench.public import find_source
 from workbench.study.study import carry_out
+from workbench.study.table import tidy
+from workbench.study.units import Report, unpacked
 
 PARTS = ("interference", "residual", "shrinkage", "mismatch")
 
@@ -73,7 +75,7 @@ def test_attributions_add_up_and_heads_share(whole):
 def test_a_run_says_what_the_ledger_says(whole, monkeypatch, capsys):
     folder, table = whole
     code, said = run(monkeypatch, capsys, gpt2, "--redraw", folder)
-    assert code == 0
+    assert code == 0, said
     assert "AFA-1 " in said
     drawn = {path.name for path in (folder / "figures").glob("*.png")}
     assert drawn == {"sparsity.png", "positions.png", "zf-resid_pre-1.png", "zf-hook_z-1.png"}
@@ -103,6 +105,34 @@ def test_a_stop_while_activations_are_kept_says_how_to_go_on(monkeypatch, capsys
     (folder,) = (tmp_path / "gpt2").iterdir()
     assert f"go on with: python -m experiments gpt2 --resume {folder}" in said
     assert json.loads((folder / "config.json").read_text())["layers"] == [1]  # the middle one of three
+
+
+def test_checkpoints_are_as_often_as_is_said():
+    toy = gpt2.STUDY.toy
+    often = replace(toy, train=replace(toy.train, checkpoint_every=7))
+    assert {unit.training.checkpoint_every for unit in gpt2.STUDY.units(often)} == {7}
+    assert {unit.training.checkpoint_every for unit in gpt2.STUDY.units(toy)} == {3}
+
+
+def test_a_stopped_training_goes_on_from_its_checkpoint(whole, tmp_path):
+    folder, table = whole
+    unit = next(unit for unit in gpt2.STUDY.units(gpt2.STUDY.toy) if unit.label == "resid_pre.1/topk k=6")
+    (tmp_path / "store").symlink_to(folder / "store")
+    seen = []
+    report = Report(stopping(seen, 64 * len(unit.seeds), after=20), tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        gpt2.STUDY.work_on(unit)(unit, report)
+    after = tidy(unpacked(gpt2.STUDY.work_on(unit)(unit, report)), "gpt2").filter(pl.col("metric") == "fvu")
+    assert seen == [*range(1, 21), *range(19, 31)]
+    own = {"place": "resid_pre.1", "arm": "topk", "setting": "k=6", "metric": "fvu"}
+    assert after["value"].to_list() == at(table, **own)
+
+
+def test_a_preset_beside_the_settings_of_a_run_is_refused(whole, monkeypatch, capsys):
+    for flags in (["--config", whole[0], "--preset", "paper"], ["--preset=paper", f"--config={whole[0]}"]):
+        code, said = run(monkeypatch, capsys, gpt2, *flags, "--dry-run")
+        assert code == 2
+        assert said.startswith("error: --preset must be left out with --config; got paper: a run's settings stand")
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_detail_shows_proofs_controls_and_mutants(monkeypatch, capsys):
 
 def test_the_table_says_what_is_not_as_promised(monkeypatch, capsys):
     broken = dict(claims())
-    broken["AFA-4"] = replace(broken["AFA-4"], promised="REFUTED")
+    broken["AFA-4"] = replace(broken["AFA-4"], promised="VACUOUS")
     monkeypatch.setattr("proofs_check.judging.claims", lambda: broken)
     code, said = say(monkeypatch, capsys, ledger, "--examples", "10", "--jobs", "1", "--area", "afa", "--id", "AFA-4")
     assert code == 1
@@ -103,6 +103,14 @@ def test_help_answers_without_loading_torch():
     script = lines + "try: m.main()\nexcept SystemExit: print('torch' in sys.modules, 'sympy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip().endswith("False False")
+
+
+def test_a_typo_is_answered_without_loading_torch(tmp_path):
+    (tmp_path / "mine.py").write_text("def f(:")
+    lines = f"import sys; sys.argv = ['x', 'check', {str(tmp_path / 'mine.py')!r}]\nimport proofs_check.__main__ as m\n"
+    script = lines + "print(m.main(), 'torch' in sys.modules, 'hypothesis' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "2 False False", done.stderr
 
 
 # --- check -----------------------------------------------------------------------------------------------------------

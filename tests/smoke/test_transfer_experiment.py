@@ -2,11 +2,12 @@
 
 import math
 import re
+from dataclasses import replace
 
 import polars as pl
 import pytest
 import torch
-from toys import checked, run
+from toys import checked, run, stopping
 
 pytest.importorskip("transformers", reason="language models need it: pip install 'sae-workbench[lm]'")
 
@@ -23,7 +24,8 @@ from workbench.lm.activations import Activations
 from workbench.lm.models import load_model
 from workbench.lm.store import StoreConfig, open_store, write_store
 from workbench.metrics.matching import match
-from workbench.study.units import setting_text
+from workbench.study.table import differences, tidy
+from workbench.study.units import Report, setting_text, unpacked
 
 STORED = ["--worlds", "toy", "--variants", "topk", "abs_topk", "relu", "--k", 3, "--jobs", 1]
 
@@ -152,7 +154,9 @@ def test_a_comparison_in_words():
         (["--variants", "topk", "relu", "topk"], "--variants must be at least 3"),
         (["--variants", "topk", "relu", "tpk"], "perhaps you meant 'topk'"),
         (["--worlds", "superpositon"], "perhaps you meant 'superposition'"),
-        (["--train.aux-k", 4], "--train must be without evaluations and AuxK"),
+        (["--train.aux-k", 4], "--train.aux-k must be 0; got 4: some variants have no AuxK"),
+        (["--train.evaluations", 3], "--train.evaluations must be 0; got 3: scores come at the end"),
+        (["--worlds", "toy", "toy"], "--worlds must be without repeats; got ('toy', 'toy')"),
         (["--store", "nowhere"], "--store must be a folder"),
         (["--train.lr", 1e-3, 1e-2], "--train.lr must be one rate"),
     ],
@@ -162,6 +166,27 @@ def test_bad_input_is_one_line_and_nothing_is_written(monkeypatch, capsys, tmp_p
     assert code == 2
     assert message in " ".join(text.split())
     assert not list(tmp_path.iterdir())
+
+
+def test_checkpoints_are_as_often_as_is_said():
+    toy = transfer.STUDY.toy
+    often = replace(toy, train=replace(toy.train, checkpoint_every=7))
+    assert {unit.training.checkpoint_every for unit in transfer.STUDY.units(often)} == {7}
+    assert {unit.training.checkpoint_every for unit in transfer.STUDY.units(toy)} == {10}
+
+
+def test_a_stopped_training_goes_on_from_its_checkpoint(whole, tmp_path):
+    _, table = whole
+    toy = transfer.STUDY.toy
+    unit = next(unit for unit in transfer.STUDY.units(toy) if unit.label == "toy/topk")
+    seen = []
+    report = Report(stopping(seen, unit.each, after=25), tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        transfer.STUDY.work_on(unit)(unit, report)
+    after = tidy(unpacked(transfer.STUDY.work_on(unit)(unit, report)), "transfer")
+    assert seen == [*range(1, 26), *range(21, 41)]
+    kept = table.filter(pl.col("against").is_null(), pl.col("place") == "toy", pl.col("arm") == "topk")
+    assert not differences(after, kept.select(after.columns))
 
 
 def test_a_store_serves_its_own_model_and_hook_points(monkeypatch, capsys, tmp_path, store):

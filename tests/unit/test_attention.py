@@ -207,7 +207,7 @@ def test_parts_sum_to_the_pre_activations_of_every_linear_variant(name):
         b_enc = b_enc if hasattr(sae, "b_enc") else torch.zeros(80).double()
         z = seen.z.flatten(0, 1)
         coded = sae.coded(z * sae.scale)
-        total = by_head(z, sae.W_enc, WORLD.heads, sae.scale).sum(-2) + constant(sae.W_enc, b_enc, sae.b_dec)
+        total = by_head(z, sae.W_enc, WORLD.heads, sae.scale).sum(-2) + constant(sae.W_enc, b_enc, sae.decoder.centre)
     linear = name != "ista"  # whose second look is not linear
     pre = coded.evidence if linear else sae.encoder.product(z * sae.scale, sae.decoder)
     torch.testing.assert_close(total, pre)

@@ -2,6 +2,8 @@
 
 import io
 import json
+import re
+import time
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,10 @@ import workbench as W
 from proofs_check.__main__ import main as command_line
 from proofs_check.auditor.audit import TOLERANCE, Audit, Row, audit, views
 from proofs_check.auditor.report import audit_summary, merged, print_audit
+from proofs_check.auditor.sentences import MEANINGS, sentences
 from proofs_check.auditor.targets import members_of, sae_folders, world_of
 from proofs_check.instances.mixture import Mixture
+from proofs_check.shelf import claims
 from synthetic.base.console import Console
 from workbench.theory import coherence
 
@@ -84,6 +88,7 @@ def test_figures_are_those_of_the_samples():
     sae = planted(CROWDED)
     case = dict(views(sae, CROWDED, 100, seed=1))["reconstruction"]
     assert isinstance(case, Mixture)
+    assert not case.x2.requires_grad  # a graph would keep every block alive
     row = find(audit(sae, CROWDED, n=100), "reconstruction", "AFA-3", "μ(k − 1)N")
     q = (case.x2 - case.h2).abs() / case.h2
     bound = coherence.norm_gap(1.0, case.support_coherence, case.k)
@@ -123,12 +128,35 @@ def test_large_supports_are_read_in_blocks(monkeypatch):
     sae = planted(CROWDED, name="relu")
     whole = audit(sae, CROWDED, n=60)
     monkeypatch.setattr("proofs_check.auditor.audit._PAIRS", 7 * 21**2)
+    monkeypatch.setattr("proofs_check.auditor.audit._ENTRIES", 25 * 21)
+    assert len(list(views(sae, CROWDED, 60, seed=1))) > 12
     parts = audit(sae, CROWDED, n=60)
     assert [r.claim for r in whole.rows] == [r.claim for r in parts.rows]
     for one, two in zip(whole.rows, parts.rows, strict=True):
         for name in ("measured", "bound", "slack"):
             a, b = getattr(one, name), getattr(two, name)
             assert a is b is None or a == pytest.approx(b, abs=1e-6)  # roots of eigenvalues near 0
+
+
+def test_pairs_by_matrices_are_those_taken_one_by_one(monkeypatch):
+    """Supports below, at and above the dimension, one of them empty."""
+    h = torch.zeros(4, 20, dtype=torch.float64)
+    for i, count in enumerate((0, 5, 12, 20)):
+        h[i, :count] = torch.linspace(-2.0, 3.0, count)
+    one_by_one = Mixture.exact(CROWDED.truth.features, h)
+    names = ("interference", "babel", "spectrum")
+    listed = [getattr(one_by_one, name) for name in names]
+    monkeypatch.setattr("proofs_check.instances.mixture._LISTED", 1)
+    torch.testing.assert_close([getattr(Mixture.exact(CROWDED.truth.features, h), name) for name in names], listed)
+
+
+def test_supports_of_hundreds_are_read_at_once():
+    world = S.SparseMixture(n_true=400, d=32, firing=S.ExactlyK(300))
+    start = time.perf_counter()
+    found = audit(planted(world, k=300), world, n=20)
+    assert time.perf_counter() - start < 20
+    assert find(found, "reconstruction", "AFA-1").status == "holds"
+    assert {row.samples for row in found.rows if row.claim == "AFA-3" and row.view == "world"} == {20}
 
 
 def test_dead_rows_and_scales_are_taken_out():
@@ -230,6 +258,30 @@ def test_targets_find_saes_and_their_worlds(tmp_path):
     theirs = Path(__file__).parents[1] / "golden" / "rival_folders" / "dictionary_learning_gated"
     for target in (theirs, theirs / "ae.pt"):
         assert [members_of(folder)[0].name for folder in sae_folders(target)] == ["gated"]
+
+
+def test_a_sentence_a_claim_comes_first(capsys):
+    found = audit(planted(CROWDED), CROWDED, n=50)
+    said = {claim: (status, text) for claim, status, text in sentences(found)}
+    assert said["AFA-3"][0] == "holds"
+    pattern = r"Of its reconstructions the support puts .* within [\d.]+ of .f.²; it is [\d.]+: .*"
+    assert re.fullmatch(pattern, said["AFA-3"][1])
+    assert said["MP-5"][0] == "refused"
+    assert "no sample meets “below the coherence bound" in said["MP-5"][1]
+    print_audit(Console(), found)
+    first, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith("  AFA-1  Of its reconstructions")
+    broken = Audit([], [Row("world", "AFA-3", "p", "VIOLATED", "", 9, 9, 0.7, 0.5, -0.2, 1.4)])
+    assert sentences(broken) == [("AFA-3", "VIOLATED", "A proved bound fails, report this: p of the world's features")]
+
+
+def test_each_claim_that_is_read_has_its_meaning():
+    """Under a name of its conclusion's parts."""
+    assert set(MEANINGS) == {claim.id for claim in claims().values() if claim.reads}
+    parts = {(row.claim, row.part) for row in audit(planted(ORTHONORMAL), ORTHONORMAL, n=20).rows}
+    parts |= {(row.claim, row.part) for row in audit(planted(CROWDED), CROWDED, n=20).rows}
+    parts |= {(row.claim, row.part) for row in audit(planted(ORTHONORMAL, name="top_afa"), ORTHONORMAL, n=20).rows}
+    assert {(id, meaning.part) for id, meaning in MEANINGS.items()} <= parts
 
 
 def test_the_tolerance_is_that_of_float32():

@@ -7,6 +7,7 @@ from torch.testing import assert_close
 import synthetic as S
 import workbench as W
 from workbench.parts.rules import within_cone
+from workbench.training.ceiling import trained_oracle
 
 
 def trained(name, steps=60, **settings):
@@ -50,6 +51,15 @@ def test_the_ceiling_of_a_soft_frozen_decoder_has_the_true_rows():
     world = W.find_source("toy")
     config = W.TrainConfig(steps=20, batch=64, normalise=False)
     assert W.ceiling("soft_frozen_decoder", world, config, n=500, k=2)["mcc"] == pytest.approx(1.0, abs=1e-5)
+
+
+def test_the_ceiling_of_a_frozen_encoder_has_its_random_columns():
+    world = W.find_source("toy")
+    m = world.truth.features.shape[0]
+    drawn, sae = W.create("frozen_encoder", world, m, k=3), trained_oracle("frozen_encoder", world, k=3)
+    assert torch.equal(sae.W_enc, drawn.W_enc)
+    assert torch.equal(sae.W_dec, world.truth.features)
+    assert set(sae.frozen) == {"W_enc", "b_enc", "W_dec", "b_dec"}
 
 
 def test_the_pass_through_is_a_linear_map_of_its_rank_that_decode_lacks():

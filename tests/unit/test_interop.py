@@ -14,6 +14,9 @@ from synthetic.base import storage
 from synthetic.source import Codes
 from workbench import sae as sae_module
 from workbench.parts import Affine, Rows, Selection, SquaredError
+from workbench.parts.encoders import Pursuit
+from workbench.parts.selections import TopK
+from workbench.settings import Count
 
 WEIGHTS, CONFIG, OURS = "sae_weights.safetensors", "cfg.json", "workbench.json"
 X = torch.randn(30, 6, generator=S.stream(0, "tests/interop"))
@@ -29,7 +32,7 @@ def disturbed(name, m=12, **settings):
     rng = S.stream(0, f"tests/{name}")
     with torch.no_grad():
         for key, value in sae.state_dict().items():
-            if key == "scale":
+            if key in ("scale", "scale_out"):
                 value.fill_(1.7)
             elif key != "W_dec":
                 value += 0.3 * torch.rand(value.shape, generator=rng)
@@ -55,7 +58,7 @@ def agree(a, b):
 # --- round trips -----------------------------------------------------------------------------------------------------
 
 
-SHARED = {"rank", "rank1", "rank2", "rank3", "size", "anchors"}
+SHARED = {"rank", "rank1", "rank2", "rank3", "size", "anchors", "views", "d_y"}
 """settings that members of a stack share"""
 
 
@@ -126,6 +129,39 @@ def test_the_authors_matching_pursuit_comes_back(tmp_path, k, stop_on_repeat):
     assert config["residual_threshold"] == pytest.approx(0.9 / 1.7)
     assert config["stop_on_duplicate_support"] == stop_on_repeat
     agree(sae, W.load(folder))
+
+
+@pytest.mark.parametrize("seed", [0, [0, 1]])
+def test_folders_say_what_parts_have_whatever_settings_are_called(tmp_path, seed):
+    def active(stack, active: Count = 3):
+        return stack.sae(Affine(stack, TopK(stack, active)), Rows(stack), SquaredError())
+
+    def twice(stack, k: Count = 3):
+        return stack.sae(Affine(stack, TopK(stack, 2 * k)), Rows(stack), SquaredError())
+
+    def pursued(stack, atoms: Count = 3):
+        return stack.sae(Pursuit(stack, atoms, "relu", 0.5, stop_on_repeat=True), Rows(stack), SquaredError())
+
+    stated = {"max_iterations": 3, "residual_threshold": 0.5, "stop_on_duplicate_support": True}
+    for make, wanted in ((active, {"k": 3}), (twice, {"k": 6}), (pursued, stated)):
+        try:
+            W.variant("named")(make)
+            sae = W.create("named", 6, 12, seed=seed)
+            folder = sae.save(tmp_path / make.__name__)
+            agree(sae, W.load(folder))
+        finally:
+            del sae_module.VARIANTS["named"]
+        for config in folder.rglob(CONFIG):
+            assert wanted.items() <= json.loads(config.read_text()).items()
+
+
+def test_a_stack_of_pursuits_trained_at_several_rates_is_saved(tmp_path):
+    sae = W.create("matching_pursuit", 6, 12, k=[2, 3], select="relu", seed=[0, 1])
+    W.train(sae, X, W.TrainConfig(steps=2, batch=8, lr=(1e-3, 2e-3)))
+    sae.encoder.steps = 5
+    folder = sae.save(tmp_path / "sae")
+    assert [json.loads(path.read_text())["max_iterations"] for path in sorted(folder.rglob(CONFIG))] == [5, 5]
+    assert W.load(folder).rates == [1e-3, 2e-3]
 
 
 @pytest.mark.parametrize("name", ["abs_topk", "matching_pursuit"])

@@ -83,7 +83,7 @@ def test_members_keep_different_numbers_of_a_wide_row(rng):
 
 def step(name, x, dead, stack, sparse):
     """Loss terms with AuxK, and all gradients, in float64."""
-    few = {"k": 3} if "k" in variant_shelf()[name].defaults else {}
+    few = {n: v for n, v in {"k": 3, "views": 1}.items() if n in variant_shelf()[name].defaults}
     sae = create(name, x.shape[-1], 24, seed=[0, 1] if stack else 0, **few).double()
     with torch.no_grad():
         for parameter in sae.parameters():

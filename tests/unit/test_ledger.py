@@ -19,6 +19,7 @@ from proofs_check.claim import (
     Hypothesis,
     Mutant,
     Relation,
+    Sentence,
     Verdict,
     Void,
     at_most,
@@ -30,6 +31,7 @@ from proofs_check.engines.need import Missing
 from proofs_check.engines.sampling import attack, search
 from proofs_check.instances.draw import numbers
 from proofs_check.ledger import exit_code, judge
+from proofs_check.report.terminal import against as against_line
 
 POSITIVE = Hypothesis("positive", lambda x: float(x <= 0))
 
@@ -213,8 +215,36 @@ def test_a_missing_solver_leaves_a_claim_unknown():
 def test_a_promise_that_is_not_kept_fails():
     assert not quick(claim(promised=Verdict.PROVED)).ok
     assert quick(claim(promised=Verdict.SUPPORTED)).ok
-    refuted = claim(kind="refuted", promised=Verdict.REFUTED, conclusion=lambda x: at_most(float(x), 3.0), mutants=())
-    assert quick(refuted, examples=200).verdict == Verdict.REFUTED
+
+
+@pytest.mark.parametrize(
+    ("against", "verdict"), [("statement", "REFUTED"), ("figure", "REFUTED"), ("reading", "A READING FAILS")]
+)
+def test_a_witness_refutes_a_statement_or_a_figure_and_fails_a_reading(against, verdict):
+    told = Sentence(words="x ≤ 3", version="v2, read whole", against=against)
+    above = {"conclusion": lambda x: at_most(float(x), 3.0), "extremal": {}, "mutants": ()}
+    made = claim(kind="refuted", promised=verdict, refutes=told, **above)
+    entry = quick(made, examples=200)
+    assert (entry.verdict, entry.ok, entry.refutes["words"]) == (verdict, True, "x ≤ 3")
+    assert f"against a {against}: x ≤ 3 (v2, read whole)" in against_line(entry)
+
+
+@pytest.mark.parametrize(
+    ("promised", "against"),
+    [
+        ("REFUTED", None),
+        ("A READING FAILS", None),
+        ("REFUTED", "reading"),
+        ("A READING FAILS", "figure"),
+        (None, "figure"),
+    ],
+)
+def test_what_nobody_said_is_not_refuted_and_a_reading_never(promised, against):
+    told = Sentence(words="x ≤ 3", version="v2", against=against) if against else None
+    with pytest.raises(
+        ValueError, match=r"claim TEST-1\.promised must be .* make it a control of the claim that holds"
+    ):
+        claim(promised=promised, refutes=told)
 
 
 def test_vacuous_takes_a_proof_and_a_witness():

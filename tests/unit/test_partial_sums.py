@@ -21,7 +21,7 @@ def by_hand(latents):
     sae = W.create("topk", 3, 3, k=3)
     with torch.no_grad():
         sae.W_dec.copy_(torch.eye(3))
-    return Pass(X, Coded(latents, None, X), DENSE, sae.encoder, sae.decoder)
+    return Pass(X, Coded(latents, DENSE, X), DENSE, sae.encoder, sae.decoder, X)
 
 
 @pytest.mark.parametrize("latents", [DENSE, SPARSE])
@@ -58,6 +58,32 @@ def test_losses_are_their_definitions(name, settings, m):
             partial = [*(f * (rank < j) for j in budgets), f]
             wanted = sum((x - rest - g @ sae.W_dec).square().sum(-1).mean() for g in partial) / len(partial)
         assert_close(sae.loss(out)["mse"], wanted)
+
+
+@pytest.mark.parametrize("objective", ["ordered", "hierarchical=6"])
+def test_thresholds_learn_from_latents_that_are_about_to_fire(objective):
+    """Gradients are those of the losses' definitions, entries of 0 inside a JumpReLU's kernel among them."""
+    sae = W.create("jumprelu", 6, 12, bandwidth=0.8, start=0.5, objective=objective).double()
+    x = torch.randn(40, 6, generator=S.stream(0, "tests/partial_sums"), dtype=torch.float64)
+    threshold = sae.tensor("threshold")
+    out = sae.trace(x)
+    f, near = out.dense(), (out.evidence - threshold).abs() < 0.4
+    assert bool(((f == 0) & near).any())
+    if objective == "ordered":
+        partial = [f * (torch.arange(12) < j) for j in range(1, 13)]
+    else:  # those inside the kernel join first among the latents of 0
+        rank = (f + 1e-9 * near).argsort(dim=-1, descending=True, stable=True).argsort(-1)
+        partial = [*(f * (rank < j) for j in range(1, 6)), f]
+    wanted = sum((x - g @ sae.W_dec).square().sum(-1).mean() for g in partial) / len(partial)
+    mse = sae.loss(out)["mse"]
+    assert_close(mse, wanted)
+    for got, right in zip(
+        torch.autograd.grad(mse, list(sae.parameters()), retain_graph=True, allow_unused=True),
+        torch.autograd.grad(wanted, list(sae.parameters()), retain_graph=True, allow_unused=True),
+        strict=True,
+    ):
+        if right is not None and right.shape == threshold.shape:
+            assert_close(got, right)
 
 
 def test_members_may_have_budgets_of_their_own():

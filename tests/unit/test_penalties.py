@@ -1,11 +1,14 @@
 """Penalties of OrtSAE, the elastic net and subspaces: by hand, at their floors, in chunks."""
 
+import itertools
+
 import pytest
 import torch
 from torch.testing import assert_close
 
 import synthetic as S
 import workbench as W
+from workbench.theory.auxiliary import redrawn_penalty
 
 
 def with_rows(name, rows, **settings):
@@ -35,6 +38,21 @@ def test_orthogonality_has_welchs_floor():
     turned = frame.clone()
     turned[0] = torch.tensor([0.8, 0.6])
     assert float(loss(with_rows("ortsae", turned, k=1.0), "orthogonal")) > float(floor)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_over_all_draws_of_chunks_the_penalty_is_the_theorys(size, monkeypatch):
+    rows = torch.randn(5, 2, generator=S.stream(0, "tests/penalties"), dtype=torch.float64)
+    unit = rows / rows.norm(dim=-1, keepdim=True)
+    sae = with_rows("ortsae", rows, k=1.0, size=size).double()
+    drawn = []
+    for order in itertools.permutations(range(5)):
+        monkeypatch.setattr(sae.loss_terms["orthogonal"], "order", lambda m, order=order: torch.tensor(order))
+        drawn.append(float(loss(sae, "orthogonal", torch.ones(2, 2, dtype=torch.float64))))
+    mean = sum(drawn) / len(drawn)
+    two, three = (redrawn_penalty((unit @ unit.T).tolist(), chunk) for chunk in (2, 3))
+    assert mean == pytest.approx((2 * two + 3 * three) / 5)  # chunks of two and three, as 5 rows allow
+    assert mean >= (5 - 2) / (2 * (5 - 1))
 
 
 def test_chunks_are_drawn_anew_each_step_and_by_the_members_seed():

@@ -66,6 +66,15 @@ def test_seeds_that_disagree_widen_the_interval_and_are_resampled_for_all_things
     assert math.isnan(seeds_agree(column(1, 1, 1)))  # no order
 
 
+def test_seeds_of_one_place_are_drawn_once_for_all_sides():
+    noise = [np.array([[0.0, 0, 3], [1, 1, 2], [2, 2, 1], [3, 3, 0]])]  # the last seed turns the order round
+    apart, paired = (agreement(noise, noise, rng(), 400, places) for places in (None, [["model"], ["model"]]))
+    assert (apart.low, apart.high) == (-1.0, 1.0)
+    assert (paired.low, paired.high) == (1.0, 1.0)  # one score against itself agrees whatever the seeds
+    more = added(noise, noise, column(0, 1, 2, 3), rng(), 400, [["world"], ["world"], ["model"]])
+    assert math.isnan(more.low)  # what is known already adds nothing, whatever the seeds
+
+
 def test_ties_are_no_order():
     found = agreement(column(1, 1, 1, 1), column(0, 1, 2, 3), rng(), 50)
     assert all(math.isnan(v) for v in (found.tau, found.low, found.most, found.rho, found.p))

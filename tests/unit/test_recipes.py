@@ -100,8 +100,8 @@ def test_a_detached_inner_loss_trains_the_latents_its_level_adds():
     x = noise(30, 8)
     out = sae.trace(x)
     weights = {"frequency": None, "detach": "inner", "inner_weight": torch.tensor(1.0)}
-    both = 3 * prefix_loss(sae.W_dec, sae.b_dec, out, [10, 20, 40], **weights)
-    first = 2 * prefix_loss(sae.W_dec, sae.b_dec, out, [10, 40], **weights)
+    both = 3 * prefix_loss(sae.W_dec, out, [10, 20, 40], **weights)
+    first = 2 * prefix_loss(sae.W_dec, out, [10, 40], **weights)
     gradient = torch.autograd.grad(both - first, sae.W_dec)[0]
     assert_close(gradient[:10], torch.zeros(10, 8), atol=1e-6, rtol=0)
     assert bool((gradient[10:20].norm(dim=-1) > 1e-3).any())

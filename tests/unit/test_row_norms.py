@@ -17,7 +17,7 @@ FOLDED = {"relu", "p_annealing", "jumprelu", "gated", "lista", "structured", "to
 OWN = {"polysae", "group_bias_adaptation"}
 """variants whose rows have any norms"""
 EQUAL = {"topk", "abs_topk", "batch_topk", "matryoshka", "ista", "omp", "aligned", "anchored", "groupmax", "low_rank"}
-EQUAL |= {"hierarchical_topk", "ortsae", "osae", "soft_frozen_decoder", "subspace"}
+EQUAL |= {"hierarchical_topk", "ortsae", "osae", "soft_frozen_decoder", "subspace", "transcoder"}
 """variants that compare latents: something makes up for equal norms alone"""
 LEFT = {"frozen_decoder"}
 """variants whose rows training never touches"""

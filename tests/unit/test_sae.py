@@ -19,6 +19,7 @@ from workbench.parts import (
     Affine,
     BatchTopK,
     NonNegative,
+    PlusLowRank,
     Positive,
     ReLU,
     Rows,
@@ -254,6 +255,14 @@ def test_two_parts_have_tensors_of_different_names():
         stack.sae(TwoLooks(stack, first, second, 0.3), Rows(stack), SquaredError())
 
 
+def test_two_terms_have_different_names():
+    stack = sae_module.Stack("w", 4, 8)
+    with pytest.raises(
+        ValueError, match=r"w must be made of terms of different names; got \['mse'\]: set `name` of one"
+    ):
+        stack.sae(Affine(stack, ReLU()), Rows(stack), SquaredError(), SquaredError())
+
+
 def test_a_setting_is_one_tensor_wherever_it_is_used():
     """Moved, cast or copied, what is changed on the SAE is changed in its parts."""
     sae = copy.deepcopy(W.create("batch_topk", 4, 8, k=2.0).double())
@@ -380,6 +389,14 @@ def test_the_ceiling_refuses_to_rescale_the_oracle():
         W.ceiling("topk", WORLD, W.TrainConfig(steps=1), k=2)
 
 
+def test_an_oracle_says_why_it_has_so_many_latents():
+    message = (
+        r"oracle\.world must be of as many features as subspace can have .*; got 12, so that m=12: .*size must be a"
+    )
+    with pytest.raises(ValueError, match=message):
+        W.ceiling("subspace", WORLD, size=5)
+
+
 def test_an_unknown_oracle_suggests_the_nearest():
     with pytest.raises(ValueError, match="perhaps you meant 'topk'"):
         W.oracle("top_k", WORLD)
@@ -480,6 +497,22 @@ def test_what_a_part_has_is_not_set_beside_it(name, seed):
         sae.steps = 5
     with pytest.raises(ValueError, match=rf"{name}\.W_dec must be changed in place; .*write sae\.W_dec\.copy_\("):
         sae.W_dec = torch.nn.Parameter(torch.zeros(12, 8))
+
+
+@pytest.mark.parametrize(("name", "setting"), [("topk", "k"), ("batch_topk", "k"), ("relu", "l1")])
+def test_a_setting_is_changed_in_place(name, setting):
+    """Another tensor would reach one owner alone, and the folder would say what is not in force."""
+    sae = W.create(name, 8, 16)
+    parts = [part for part in sae.parts if getattr(part, setting, None) is getattr(sae, setting)]
+    for owner in (sae, *parts):
+        with pytest.raises(
+            ValueError, match=rf"\.{setting} must be changed in place; got .*write \.{setting}\.copy_\("
+        ):
+            setattr(owner, setting, torch.tensor(8))
+    if name == "topk":
+        sae.k += 4
+        assert sae.encoder.selection.k is sae.k
+        assert int((sae.encode(torch.randn(64, 8, generator=S.stream(0, "tests/x"))) != 0).sum(-1).max()) > 4
 
 
 @pytest.mark.parametrize("name", ["matching_pursuit", "omp"])
@@ -593,6 +626,39 @@ def test_prefixes_of_a_gated_sae_are_those_of_its_latents():
         f = out.dense()
         errors = [((f[:, :w] @ sae.W_dec[:w] - x) ** 2).sum(1).mean() for w in (4, 8)]
     assert_close(sae.loss(out)["mse"].detach(), (errors[0] + errors[1]) / 2)
+
+
+@pytest.mark.parametrize("detach", ["none", "all"])
+@pytest.mark.parametrize(
+    ("name", "settings"), [("structured", {"reading": "residual"}), ("transcoder", {"skip": True})]
+)
+def test_every_prefix_has_what_joins_beside_latents(name, settings, detach):
+    sae, x = W.create(name, 4, 8, **settings), torch.randn(5, 4, generator=S.stream(0, "tests/x"))
+    with torch.no_grad():
+        sae.tensor("W_skip" if "skip" in settings else "Q").fill_(0.7)
+        out = sae.trace(x)
+        f, beside = out.dense(), sae.beside(x)
+        assert float(beside.abs().max()) > 0.1
+        errors = [((f[:, :w] @ sae.W_dec[:w] + beside - x) ** 2).sum(1).mean() for w in (4, 8)]
+        term = objectives.Nested(sae_module.Stack("w", 4, 8), (0.5, 1.0), detach)
+        assert_close(term(out), (errors[0] + errors[1]) / 2)
+
+
+def test_a_threshold_beside_a_low_rank_part_follows_what_it_selects():
+    stack = sae_module.Stack("w", 4, 8)
+    encoder = PlusLowRank(stack, BatchTopK(stack, 2.0), 1, "latents")
+    sae = stack.sae(encoder, Rows(stack), SquaredError()).train()
+    with torch.no_grad():
+        out = sae.trace(torch.randn(16, 4, generator=S.stream(0, "tests/x")))
+        sae.finish_step(out)
+    kept = out.coded.penalised()
+    assert_close(sae.tensor("threshold"), kept[kept > 0].min())
+
+
+def test_a_term_on_pre_activations_is_refused_where_there_are_none():
+    message = r"omp: loss term 'aux' must be left out where .*; got AuxK on OrthogonalPursuit: use one that selects"
+    with pytest.raises(ValueError, match=message):
+        W.create("omp", 8, 12, objective="auxk=4")
 
 
 class LogPenalty(Term):

@@ -9,6 +9,7 @@ import torch
 from torch.testing import assert_close
 
 import synthetic as S
+from synthetic.source import targets_of
 from synthetic.worlds.interactions import pair_roles
 
 WORLDS = S.worlds.worlds()
@@ -416,7 +417,9 @@ def test_a_saved_world_comes_back_with_the_same_bits(name, tmp_path):
 def test_worlds_of_two_seeds_differ_and_are_worlds(name):
     one, other = (MAKERS[name](seed=seed) for seed in (0, 1))
     assert isinstance(one, S.World)
-    assert one.truth.d == one.d == one.sample(3, S.stream(0, "t")).x.shape[1]
+    drawn = one.sample(3, S.stream(0, "t"))
+    assert one.d == drawn.x.shape[1]
+    assert one.truth.d == targets_of(drawn).shape[1]
     assert not torch.equal(one.truth.features, other.truth.features)
 
 

@@ -8,7 +8,9 @@ from torch.testing import assert_close
 
 import synthetic as S
 import workbench as W
+from workbench.parts import Affine, DeadGuess, ReLU, Rows
 from workbench.parts.sparsifiers import norm_match
+from workbench.sae import Stack
 from workbench.theory import top_afa as theory
 
 rng = S.stream(0, "tests/top_afa")
@@ -31,6 +33,20 @@ def reference(a, rows, tau, sentinel=1e4):
 
 ACTS = torch.tensor([[5.0, 4, 3], [1, 1, 1], [1, 10, 2]])
 W_DEC = torch.tensor([[1.0, 2], [3, 4], [5, 6]])
+
+
+def test_dead_latents_guess_from_centred_inputs():
+    """Also of an encoder that keeps its input as it came."""
+    stack = Stack("w", 3, 3)
+    sae = stack.sae(Affine(stack, ReLU()), Rows(stack), DeadGuess(stack, 1.0, 3))
+    term = sae.loss_terms["aux"]
+    with torch.no_grad():
+        sae.W_enc.copy_(torch.eye(3))
+        sae.W_dec.copy_(torch.eye(3))
+        sae.b_enc.fill_(-9.0)
+        sae.b_dec.copy_(torch.tensor([1.0, 2.0, 3.0]))
+        term.silent.fill_(10)
+        assert_close(term(sae.trace(torch.tensor([[1.5, 2.5, 4.0]]))), torch.tensor(0.0))
 
 
 def test_the_golden_numbers():

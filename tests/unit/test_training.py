@@ -614,6 +614,15 @@ def test_resample_rewrites_dead_latents_only():
         assert bool((adam.state[sae.tensor(name)]["exp_avg"][live] != 0).any())
 
 
+def test_resampled_rows_are_as_long_as_live_ones():
+    decoder = W.create("spade", 4, 3).decoder
+    with torch.no_grad():
+        decoder.W_dec.copy_(torch.tensor([[6.0, 0, 0, 0], [0, 2.0, 0, 0], [0, 0, 1.0, 0]]))
+    dead, rows = torch.tensor([False, False, True]), torch.eye(4)[:3]
+    (mask, value), *_ = decoder.renewed(dead, rows).values()
+    assert_close(torch.where(mask, value, decoder.W_dec)[2].detach(), torch.tensor([0, 0, 4.0, 0]))
+
+
 def test_resample_prefers_what_is_explained_worst_and_makes_no_twins():
     """Squared errors of 1 and 9: of one dead latent's 300 draws, 81 of 82 take the second input. Two take both."""
     x = torch.tensor([[1.0, 0.0], [0.0, 3.0]])

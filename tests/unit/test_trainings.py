@@ -5,13 +5,16 @@ from dataclasses import fields, replace
 import pytest
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, at_most
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, at_most, edited
+from proofs_check.claims.actions.runs import Steering
+from proofs_check.claims.bias.runs import recovered
 from proofs_check.instances import stack as stacks
 from proofs_check.instances.stack import Stack, Trained, training
 from proofs_check.ledger import judge
 from proofs_check.trainings import in_place, noted
+from synthetic.worlds import worlds
 from workbench import TrainConfig
-from workbench.metrics import products
+from workbench.metrics import evidence, products
 from workbench.parts import bias_control
 
 SETTINGS = {"groups": 1, "low": 0.2, "high": 0.2, "down": 0.1, "up": 0.1, "period": 2, "output": "jump"}
@@ -36,6 +39,24 @@ def test_a_setting_left_to_its_default_is_refused():
         replace(SMALL, settings=tuple(pair for pair in SMALL.settings if pair[0] != "period")).sae  # noqa: B018
 
 
+def test_a_knob_of_a_world_left_to_its_default_is_refused():
+    with pytest.raises(ValueError, match=r"Stack.knobs must be all of uniform's; got none for s: name them"):
+        replace(SMALL, knobs=(("n_true", 8), ("d", 6))).sae  # noqa: B018
+
+
+def test_a_later_default_of_a_world_moves_no_claim(monkeypatch):
+    made = worlds()["bidirectional"]
+    later = {**worlds(), "bidirectional": lambda n_true=48, d=8, k=1, sd=0.0, seed=9: made(n_true, d, k, sd, seed)}
+    monkeypatch.setattr(stacks, "worlds", lambda: later)
+    assert Trained().stack.place == made(24, 32, 3, 0.25, 0)
+
+
+def test_the_network_on_actions_is_in_the_ledger():
+    with noted() as trainings:
+        Steering(steps=2, penalty=1.0).from_actions  # noqa: B018
+    assert [(t["variant"], t["steps"], t["batch"]) for t in trainings] == [("network on actions", 800, 256)]
+
+
 def test_a_stack_is_trained_once_and_anew_for_a_mutant_of_what_it_runs():
     with noted() as trainings:
         sae = SMALL.sae
@@ -47,6 +68,27 @@ def test_a_stack_is_trained_once_and_anew_for_a_mutant_of_what_it_runs():
     with in_place(Mutant("nothing", products.auroc, lambda a, b: 0.0)):
         assert SMALL.sae is sae
     assert sae.b_enc.any()
+
+
+def test_what_a_mutant_of_metrics_measured_is_not_kept():
+    stack = replace(SMALL, seeds=(4,))
+    members = evidence._members
+    twice = edited("twice the samples", members, lambda f: lambda coding, truth, sums, n: f(coding, truth, sums, 2 * n))
+    with in_place(twice):
+        (wrong,), sae = stack.evidence, stack.sae
+    (right,) = stack.evidence
+    assert (wrong.n, right.n) == (128, 64)
+    assert stack.sae is sae
+    with in_place(Mutant("of a claim", recovered, lambda cosines, level=0.5: 0.0)):
+        assert stack.evidence[0] is right
+
+
+def test_trainings_within_others_are_noted_by_both():
+    with noted() as outer:
+        with noted() as inner:
+            pass
+        SMALL.sae  # noqa: B018
+    assert (len(outer), inner) == (1, [])
 
 
 def claim(**changes):

@@ -304,6 +304,8 @@ REFUSED = {
     "LevelSubspaces.sizes must be n_true=8 in sum; got 9: match the world.": (
         lambda: rows(S.LevelSubspaces((4, 5), (2, 2)))
     ),
+    "InViews.views must be a divisor of d=4; got 3: change one of the two.": lambda: rows(S.InViews(3)),
+    "SparseMap.fan must be at most n_out=2; got 3: lower it.": lambda: S.find_source("sparse_map", n_out=2, fan=3),
     "LevelSubspaces.dims must be at most d=4 in sum; got 5: raise d or shrink the subspaces.": (
         lambda: rows(S.LevelSubspaces((4, 4), (2, 3)))
     ),

@@ -92,7 +92,7 @@ def _save_member(sae: SAE, at: tuple[int, ...], folder: Path) -> str:
     state = {name: (value if name == "scale" else value[at]).clone() for name, value in sae.state_dict().items()}
     settings = {name: _member(value, at, sae.shape) for name, value in sae.settings_now().items()}
     scale = float(state.pop("scale"))
-    config, extra = _config(sae, settings, scale), {}
+    config, extra = _config(sae, at, scale), {}
     architecture = architecture_of(sae)
     if architecture is not None:
         extra = {name: value for name, value in state.items() if name not in _THEIRS}
@@ -128,7 +128,7 @@ def _member(value: Any, at: tuple[int, ...], shape: tuple[int, ...]) -> Any:
     return np.broadcast_to(np.asarray(value), shape)[at].item() if isinstance(value, list) else value
 
 
-def _config(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, Any]:
+def _config(sae: SAE, at: tuple[int, ...], scale: float) -> dict[str, Any]:
     """What `cfg.json` says of one SAE."""
     about = _written(sae.metadata)
     heads = "hook_z" if str(about.get("hook_name", "")).endswith("hook_z") else "none"
@@ -142,7 +142,7 @@ def _config(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, Any]:
         "apply_b_dec_to_input": True,
         "normalize_activations": about.pop("normalize_activations", "none"),
         "reshape_activations": about.pop("reshape_activations", heads),
-        **_selection(sae, settings, scale),
+        **_selection(sae, at, scale),
         "metadata": {
             "training_architecture": sae.name,
             **about,
@@ -166,16 +166,16 @@ def _numpys(value: Any) -> Any:
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
-def _selection(sae: SAE, settings: dict[str, Any], scale: float) -> dict[str, Any]:
-    """How SAELens selects latents, in raw units."""
-    architecture = architecture_of(sae)
+def _selection(sae: SAE, at: tuple[int, ...], scale: float) -> dict[str, Any]:
+    """How SAELens selects latents of one member, in raw units: by what its parts have, however settings are called."""
+    architecture, encoder = architecture_of(sae), sae.encoder
     if architecture in ("topk", "abstopk"):
-        return {"k": int(settings["k"]), "rescale_acts_by_decoder_norm": False}
-    if architecture == "matching_pursuit":
+        return {"k": int(sae.as_set(encoder.get_buffer("selection.k"))[at]), "rescale_acts_by_decoder_norm": False}
+    if isinstance(encoder, Pursuit) and architecture is not None:
         return {
-            "max_iterations": int(sae.marks()["steps"] or settings["k"]),
-            "residual_threshold": settings["tol"] / scale,
-            "stop_on_duplicate_support": settings["stop_on_repeat"],
+            "max_iterations": encoder.steps or int(sae.as_set(encoder.k)[at]),
+            "residual_threshold": float(encoder.tol[at]) / scale,
+            "stop_on_duplicate_support": encoder.stop_on_repeat,
         }
     return {}
 
@@ -265,7 +265,7 @@ def _load_ours(folder: Path) -> SAE:
     variant = shelf[pick(ours["variant"], shelf, "variant of the folder (import its plug-in first)")]
     d, m, scale = ours["d"], ours["m"], float_scale(float(ours["scale"]), f"{_OURS}: scale")
     everything = state | extra
-    _must_be_stored(d, m, everything)
+    _must_be_stored(d, _width_out(ours), m, everything)
     sae = made(variant, d, m, ours["seed"], ours["settings"], everything, WEIGHTS)
     must(
         not sae.shape,
@@ -275,7 +275,7 @@ def _load_ours(folder: Path) -> SAE:
         "save it again",
     )
     sae.metadata = metadata_of(config, sae.name)
-    known = _selection(sae, sae.settings, scale).keys() <= config.keys()
+    known = _selection(sae, (), scale).keys() <= config.keys()
     stated = config.get("architecture")
     in_own_units = stated not in ARCHITECTURES or (stated == sae.name and not known)  # once so
     sae.load_state_dict(fitted(sae, everything, scale, WEIGHTS, raw=not in_own_units))
@@ -283,12 +283,18 @@ def _load_ours(folder: Path) -> SAE:
     return sae
 
 
-def _must_be_stored(d: int, m: int, state: dict[str, Tensor]) -> None:
+def _width_out(ours: dict[str, Any]) -> int:
+    """Width of what an SAE reconstructs, as its folder says."""
+    said = ours["settings"].get("d_y")
+    return said if isinstance(said, int) and said > 0 else ours["d"]
+
+
+def _must_be_stored(d: int, d_out: int, m: int, state: dict[str, Tensor]) -> None:
     """Widths are those of the tensors, before anything of these sizes is made."""
     advice = "the folder's workbench.json and weights do not belong together"
     if "W_dec" in state:
         real = tuple(state["W_dec"].shape)
-        must(real == (m, d), f"{WEIGHTS}.W_dec", f"of shape {(m, d)}", real, advice)
+        must(real == (m, d_out), f"{WEIGHTS}.W_dec", f"of shape {(m, d_out)}", real, advice)
     axes = {size for value in state.values() for size in value.shape}
     must({d, m} <= axes, f"{_OURS}: d and m", "widths of the tensors", (d, m), advice)
 
@@ -301,7 +307,7 @@ def _load_stack(folder: Path) -> SAE:
     members = [_load(folder / f"member-{i:03d}") for i in range(count)]
     first = members[0]
     for number, member in enumerate(members):
-        kind, own = (first.name, first.d, first.m, first.scale), (member.name, member.d, member.m, member.scale)
+        kind, own = ((one.name, one.d, one.m, one.scale, one.out_scale) for one in (first, member))
         where = f"member-{number:03d}"
         must(own == kind, where, "of the variant, widths and scale of member-000", member.name, "save the stack again")
     state = {name: torch.stack([member.state_dict()[name] for member in members]) for name in first.state_dict()}

@@ -62,6 +62,12 @@ class Activations(Finite):
         """Number of rows."""
         return sum(len(rows) for rows in self._kept)
 
+    @property
+    def order(self) -> Any:
+        """Stores of one text, kept alike, have their tokens in one order, whichever model and hook point it is."""
+        ids = tuple(int(own.ids.long().sum()) for own in self.store.sequences())
+        return "store", ids, tuple(map(len, self._kept)), self.window
+
     @cached_property
     def _kept(self) -> list[np.ndarray]:
         """Rows of each shard, flattened, that are used."""
@@ -117,15 +123,7 @@ class Activations(Finite):
     @property
     def metadata(self) -> dict[str, Any]:
         """What SAELens's users expect the folder of an SAE trained on these rows to say; for `SAE.metadata`."""
-        settings, name = self.store.about["settings"], self.store.about["name"]
-        own = {
-            "model_name": Path(name).stem if name.endswith(".gguf") else name,
-            "hook_name": HookPoint.of(self.hook).long_name,
-            "context_size": settings["context"],
-            "prepend_bos": True,
-            "dataset_path": settings["text"].removeprefix("hub:"),
-            "model_from_pretrained_kwargs": {"center_writing_weights": False},
-        }
+        own = _about(self.store, self.hook)
         return own | ({"normalize_activations": "layer_norm"} if self.standardise else {})
 
     @property
@@ -195,6 +193,19 @@ class Activations(Finite):
     @cached_property
     def _orders(self) -> dict[tuple[int, int, int], tuple[np.ndarray, np.ndarray]]:
         return {}
+
+
+def _about(store: ActivationStore, hook: str) -> dict[str, Any]:
+    """Model, text and hook point, as SAELens calls them."""
+    settings, name = store.about["settings"], store.about["name"]
+    return {
+        "model_name": Path(name).stem if name.endswith(".gguf") else name,
+        "hook_name": HookPoint.of(hook).long_name,
+        "context_size": settings["context"],
+        "prepend_bos": True,
+        "dataset_path": settings["text"].removeprefix("hub:"),
+        "model_from_pretrained_kwargs": {"center_writing_weights": False},
+    }
 
 
 def standardised(x: Float[Tensor, "n d"]) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n 1"], Float[Tensor, "n 1"]]:

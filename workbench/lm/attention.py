@@ -102,7 +102,7 @@ def attributed(
     parts = by_source(patterns, values, columns, sae.scale)
     z = capture(lm, ids, [point := HookPoint(layer, "hook_z")])[point]
     pre = encoder.product(sae.own_units(z.flatten(0, 1)), sae.decoder)[:, latents]
-    total = parts.sum((1, 3)).flatten(0, 1) + constant(columns, sae.b_enc[latents], sae.b_dec)
+    total = parts.sum((1, 3)).flatten(0, 1) + constant(columns, sae.b_enc[latents], sae.decoder.centre)
     return parts, ratio(float((total - pre).abs().max()), float(pre.abs().max()))
 
 

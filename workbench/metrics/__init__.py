@@ -12,7 +12,7 @@ from torch import Tensor
 from synthetic.base.errors import must, pick
 from synthetic.base.streams import seed_of, stream, torch_defaults
 from synthetic.rows import ArrayRows, IteratorRows, PassRows, as_source
-from synthetic.source import Source
+from synthetic.source import Source, targets_of
 from workbench.metrics.codings import Coding, Inferred, OwnEncoder, settings_of
 from workbench.metrics.evidence import Evidence, collect
 from workbench.metrics.scores import Scores
@@ -62,8 +62,7 @@ def evaluate(
     must(n >= 1, "evaluate.n", "at least 1", n, "draw some samples")
     source, seed = _rows_or_source(source, n), seed_of("evaluate.seed", seed)
     coding = _coding(sae, encoder, budget)
-    width = source.shape[-1] if isinstance(source, Tensor) else source.d
-    must(width == coding.d, "evaluate.source", f"of dimension {coding.d}, the SAE's", width, "pass the SAE's own world")
+    coding.must_fit("evaluate.source", ArrayRows((source,)) if isinstance(source, Tensor) else source)
     kinds = METRICS if metrics is None else _families(metrics)
     members = [
         {k: v for kind in kinds if kind.needs(evidence) for k, v in kind.scores(evidence).items()}
@@ -98,6 +97,8 @@ def _coding(sae: SAE | Tensor, encoder: str | None, budget: dict[str, Any]) -> C
         if encoder is None:
             must(not budget, "evaluate's settings", "those it has", ", ".join(budget), "name an encoder with them")
             return OwnEncoder(sae)
+        advice = "evaluate it with its own encoder"
+        must(not sae.decoder.maps, "evaluate.encoder", f"none for {sae.name}, which maps x to y", encoder, advice)
         scale = sae.scale.double()
         return Inferred(
             sae.W_dec.double() / scale, inference(encoder, **budget), sae.b_dec.double() / scale, settings_of(sae)
@@ -134,11 +135,14 @@ def null(
     source = as_source(source)
     settings = {name: _first(v) for name, v in sae.settings.items()}
     fresh = VARIANTS[sae.name](sae.d, sae.m, seed=[10_000 + i for i in range(draws)], **settings)
-    x = source.sample(4096, stream(seed, "null/batch")).x
+    batch = source.sample(4096, stream(seed, "null/batch"))
+    x, y = batch.x, targets_of(batch)
     with torch.no_grad():
         fresh.scale.copy_(sae.scale)
+        if sae.decoder.maps:
+            fresh.scale_out.copy_(sae.out_scale)
         if "b_dec" not in fresh.frozen:
-            fresh.b_dec.copy_((x.mean(0) * fresh.scale).expand_as(fresh.b_dec))
+            fresh.b_dec.copy_((y.mean(0) * fresh.out_scale).expand_as(fresh.b_dec))
         rows = fresh.W_dec.clone()
         fresh.train()
         fresh.finish_step(fresh.trace(fresh.own_units(x)))

@@ -10,12 +10,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from synthetic.base.errors import must
-from synthetic.source import Codes
+from synthetic.source import Codes, Source
 from workbench.metrics.matching import Geometry
 from workbench.metrics.samples import Coefficients, products_of
 from workbench.parts.base import Latents
 from workbench.ratios import unit_rows
-from workbench.sae import SAE
+from workbench.sae import SAE, must_fit
 
 Inference = Callable[[Tensor, Tensor], Latents]
 """activations (n, d) without their bias and unit rows (m, d) -> codes (n, m)"""
@@ -27,15 +27,20 @@ class Coding(ABC):
     def __init__(
         self, rows: Float[Tensor, "*s m d"], bias: Float[Tensor, "*s d"], device: torch.device, settings: dict[str, Any]
     ) -> None:
-        self.shape, (self.m, self.d) = tuple(rows.shape[:-2]), rows.shape[-2:]
-        self.rows = rows.detach().double().cpu().reshape(-1, self.m, self.d)
-        self.bias = bias.detach().double().cpu().reshape(-1, self.d)
+        self.shape, (self.m, width) = tuple(rows.shape[:-2]), rows.shape[-2:]
+        self.rows = rows.detach().double().cpu().reshape(-1, self.m, width)
+        self.bias = bias.detach().double().cpu().reshape(-1, width)
         self.device, self.settings = device, settings
         self.targets: Float[Tensor, "members m"] | None = None
 
     @abstractmethod
-    def code(self, x: Float[Tensor, "n d"]) -> tuple[Latents, Float[Tensor, "members n d"]]:
+    def code(self, x: Float[Tensor, "n d"]) -> tuple[Latents, Float[Tensor, "members n w"]]:
         """Codes (*s, n, m) on `rows`, and reconstructions."""
+
+    def must_fit(self, where: str, source: Source) -> None:
+        """Refuse a source of another width."""
+        width = self.rows.shape[-1]
+        must(source.d == width, where, f"of dimension {width}, that of the rows", source.d, "pass another one")
 
     def groups(self) -> list[tuple[Any, ...]]:
         """A key for each member: what differs between members, without the seed."""
@@ -55,17 +60,22 @@ class OwnEncoder(Coding):
     """What an SAE makes of activations."""
 
     def __init__(self, sae: SAE) -> None:
-        rows = sae.W_dec.detach().double().cpu() / float(sae.scale)
-        bias = sae.b_dec.detach().double().cpu() / float(sae.scale)
+        rows = sae.W_dec.detach().double().cpu() / float(sae.out_scale)
+        bias = sae.b_dec.detach().double().cpu() / float(sae.out_scale)
         super().__init__(rows, bias, sae.W_dec.device, settings_of(sae))
         self.sae = sae
         targets = sae.targets
         self.targets = None if targets is None else targets.double().cpu().reshape(-1, sae.m)
 
-    def code(self, x: Float[Tensor, "n d"]) -> tuple[Latents, Float[Tensor, "members n d"]]:
+    def code(self, x: Float[Tensor, "n d"]) -> tuple[Latents, Float[Tensor, "members n w"]]:
         """Codes and reconstructions of the SAE."""
         out = self.sae.trace(self.sae.own_units(x))
-        return out.codes, (out.x_hat / self.sae.scale).reshape(len(self.rows), *x.shape)
+        x_hat = out.x_hat / self.sae.out_scale
+        return out.codes, x_hat.reshape(len(self.rows), *x_hat.shape[-2:])
+
+    def must_fit(self, where: str, source: Source) -> None:
+        """Refuse a source of another width, or whose targets are not what the SAE reconstructs."""
+        must_fit(where, source, self.sae)
 
     def evaluating(self, on: bool) -> bool:
         """Switch the SAE's mode; whether it was in training."""
@@ -93,7 +103,7 @@ class Inferred(Coding):
         super().__init__(unit_rows(rows.detach().double()), bias, rows.device, settings or {})
         self.infer = infer
 
-    def code(self, x: Float[Tensor, "n d"]) -> tuple[Latents, Float[Tensor, "members n d"]]:
+    def code(self, x: Float[Tensor, "n d"]) -> tuple[Latents, Float[Tensor, "members n w"]]:
         """Codes that the inference finds, member by member, and f W + b."""
         every, x_hats = [], []
         for rows, bias in zip(self.rows.to(self.device), self.bias.to(self.device), strict=True):

@@ -12,13 +12,13 @@ from torch import Tensor
 from synthetic.base.errors import must
 from synthetic.base.streams import stream, torch_defaults
 from synthetic.rows import as_source
-from synthetic.source import Codes, GroundTruth, Source, must_be_finite, rows_given
+from synthetic.source import Codes, GroundTruth, Source, must_be_finite, pairs_given, rows_given
 from workbench.metrics.codings import Coding, OwnEncoder
 from workbench.metrics.matching import Geometry, match
 from workbench.metrics.samples import Coefficients, Samples, first_samples
 from workbench.parts.base import Latents
 from workbench.ratios import ratio
-from workbench.sae import SAE
+from workbench.sae import SAE, must_fit
 
 Entries = tuple[Int[Tensor, " _"], Int[Tensor, " _"], Float[Tensor, " _"]]
 """row, column and value of each nonzero"""
@@ -58,7 +58,7 @@ class Energy:
 
 @dataclass
 class Inputs:
-    """Sums over samples that concern the activations alone."""
+    """Sums over samples that concern the activations alone, or the targets that they are to give."""
 
     x_square: float = 0.0
     origin: Tensor | None = None
@@ -258,11 +258,12 @@ class Evidence:
         return float((~self.live).double().mean())
 
 
-def known_world(where: str, x: Any, d: int | None = None) -> Any:
-    """A world, or the one of a name, whose features are known; refuses other sources, and those not of an SAE's d."""
+def known_world(where: str, x: Any, sae: SAE | None = None) -> Any:
+    """A world, or the one of a name, whose features are known; refuses other sources, and those an SAE does not fit."""
     world = as_source(x)
     must(truth_of(world) is not None, where, "a world whose features are known", type(world).__name__, "pass one")
-    must(d in (None, world.d), where, f"of dimension {d}, the SAE's", world.d, "pass the SAE's own world")
+    if sae is not None:
+        must_fit(where, world, sae)
     return world
 
 
@@ -291,9 +292,9 @@ def collect(sae: SAE | Coding, source: Source | Float[Tensor, "n d"], n: int, se
     inputs, lengths = Inputs(), [own.decoder.norm(dim=1) for own in members]
     dense, training = None, coding.evaluating(True)
     chunk = 1024 if truth is None else max(64, min(1024, 2**24 // truth.n_true))  # samples must not depend on the stack
-    for step, (x, codes_of_h) in enumerate(_batches(source, n, seed, coding, chunk, truth is not None)):
+    for step, (x, y, codes_of_h) in enumerate(_batches(source, n, seed, coding, chunk, truth is not None)):
         codes, x_hat = coding.code(x)
-        inputs.add(x)
+        inputs.add(y)
         h = None
         if causes is not None and codes_of_h is not None:
             h = _entries(codes_of_h.indices, codes_of_h.values)
@@ -305,11 +306,11 @@ def collect(sae: SAE | Coding, source: Source | Float[Tensor, "n d"], n: int, se
         for i, member in enumerate(members):
             entries = _member_entries(codes, i)
             member.latents.add(entries, lengths[i])
-            member.energy.add(x, x_hat[i])
+            member.energy.add(y, x_hat[i])
             if h is not None and dense is not None:
                 member.features.add(entries, h, dense)
             if not step:
-                member.first = first_samples(x, x_hat[i], entries, member.decoder, coding.bias[i])
+                member.first = first_samples(y, x_hat[i], entries, member.decoder, coding.bias[i])
         if dense is not None and codes_of_h is not None:
             dense.scatter_(-1, codes_of_h.indices, 0.0)
     coding.evaluating(not training)
@@ -335,18 +336,19 @@ def _members(coding: Coding, truth: GroundTruth | None, causes: CauseSums | None
 
 def _batches(
     source: Source | Tensor, n: int, seed: int, coding: Coding, chunk: int, known: bool
-) -> Iterator[tuple[Float[Tensor, "b d"], Codes | None]]:
-    """Activations, a chunk at a time, and what caused them where that is known."""
+) -> Iterator[tuple[Float[Tensor, "b d"], Float[Tensor, "b d_out"], Codes | None]]:
+    """Activations and what they are to give, a chunk at a time, and what caused them where that is known."""
     for step, start in enumerate(range(0, n, chunk)):
         size = min(chunk, n - start)
         if isinstance(source, Tensor):
-            drawn, h = source[start : start + size].to(coding.device), None
+            x, h = rows_given(source[start : start + size].to(coding.device), size, source.shape[-1]), None
+            y = x
         else:
             batch = source.sample(size, stream(seed, "evaluate", step, coding.device))
-            drawn, h = batch.x, batch.h if known else None
-        x = rows_given(drawn, size, coding.d)
+            (x, y), h = pairs_given(batch, size, source), batch.h if known else None
+            must_be_finite(y, "world.x" if y is x else "world.y")
         must_be_finite(x)
-        yield x, h
+        yield x, y, h
 
 
 def _entries(indices: Tensor, values: Tensor) -> Entries:

@@ -134,7 +134,7 @@ def chance_cosine(count: int, d: int, level: float = 0.95) -> float:
 
 
 def _evidence(sae: SAE, world: Any, n: int, seed: int, where: str) -> list[Evidence]:
-    world = known_world(f"{where}.world", world, sae.d)
+    world = known_world(f"{where}.world", world, sae)
     must(n >= 1, f"{where}.n", "at least 1", n, "draw some samples")
     return collect(sae, world, n, seed)
 

@@ -9,9 +9,11 @@ from workbench.parts.base import Pass as Pass
 from workbench.parts.base import Rule as Rule
 from workbench.parts.base import Term as Term
 from workbench.parts.base import squared_error as squared_error
+from workbench.parts.decoders import Onto as Onto
 from workbench.parts.decoders import Polynomial as Polynomial
 from workbench.parts.decoders import Rows as Rows
 from workbench.parts.encoders import Affine as Affine
+from workbench.parts.encoders import ByContribution as ByContribution
 from workbench.parts.encoders import Gated as Gated
 from workbench.parts.encoders import LeastSquares as LeastSquares
 from workbench.parts.encoders import NormMatched as NormMatched
@@ -31,6 +33,7 @@ from workbench.parts.objectives import Nested as Nested
 from workbench.parts.objectives import NormGap as NormGap
 from workbench.parts.objectives import Nuclear as Nuclear
 from workbench.parts.objectives import Power as Power
+from workbench.parts.objectives import RowL1 as RowL1
 from workbench.parts.objectives import SquaredError as SquaredError
 from workbench.parts.rules import BiasControl as BiasControl
 from workbench.parts.rules import WinnerTakeAll as WinnerTakeAll

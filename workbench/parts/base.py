@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from synthetic.base.errors import must, pick
+from synthetic.base.schema import shown
 from synthetic.base.streams import stream
 from synthetic.source import Codes
 from workbench import kernels
@@ -77,6 +78,13 @@ class Sizes:
         return torch.zeros((*self.shape, *axes))
 
 
+def must_be_shared(owner: nn.Module, where: str, name: str, value: Any) -> None:
+    """Refuse another tensor in the place of a setting, which the SAE and several of its parts have as one."""
+    if name in owner.__dict__.get("_non_persistent_buffers_set", ()):
+        rule, advice = "changed in place", f"write .{name}.copy_(...) or .{name}.fill_(...)"
+        must(value is owner._buffers[name], f"{where}.{name}", rule, shown(value), advice)
+
+
 # --- parts ------------------------------------------------------------------------------------------------------------
 
 
@@ -96,6 +104,11 @@ class Part(nn.Module):
     def surrogate(self) -> tuple[str, ...]:
         """Parameters, by their names in folders, whose gradient is deliberately not that of the loss."""
         return ()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """A setting is changed in place: other parts have it too."""
+        must_be_shared(self, type(self).__name__, name, value)
+        super().__setattr__(name, value)
 
     def keep(self, **settings: Any) -> None:
         """Have settings as attributes: numbers as buffers that folders do not hold, anything else as it is."""
@@ -117,10 +130,17 @@ class Decoder(Part, ABC):
     """rows are brought to norm 1 after each step, and the radial part of their gradient is removed"""
     linear: bool = True
     """what latents add is f W_dec"""
+    maps: bool = False
+    """it reconstructs targets y of x, in units of their own, and not x itself"""
 
-    def __init__(self, stack: Sizes) -> None:
+    def __init__(self, stack: Sizes, d_out: int | None = None) -> None:
         super().__init__()
-        self.b_dec = nn.Parameter(stack.zeros(stack.d))
+        self.b_dec = nn.Parameter(stack.zeros(d_out or stack.d))
+
+    @property
+    def centre(self) -> Float[Tensor, "*s d"]:
+        """What encoders take x less of: b_dec."""
+        return self.b_dec
 
     @property
     @abstractmethod
@@ -130,6 +150,10 @@ class Decoder(Part, ABC):
     @abstractmethod
     def forward(self, latents: Latents) -> Float[Tensor, "*s n d"]:
         """What latents add to b_dec."""
+
+    def beside(self, x: Float[Tensor, "*b n d"]) -> Float[Tensor, "*s n d_out"] | None:
+        """What x adds to the reconstruction past all latents."""
+        return None
 
     @abstractmethod
     def plant(self, rows: Float[Tensor, "m d"]) -> tuple[str, ...]:
@@ -158,7 +182,7 @@ class Coded:
     evidence: Float[Tensor, "*s n m"] | None
     """pre-activations, products with columns of W_enc; without gradient where latents carry it"""
     seen: Tensor
-    """what the last product with W_enc took, (*b, n, d) or (*s, n, d)"""
+    """input of the last product with W_enc, b_dec not yet taken off, (*b, n, d) or (*s, n, d)"""
 
     def penalised(self) -> Float[Tensor, "*s n m"]:
         """What penalties on the size or number of latents act on: the latents."""
@@ -168,6 +192,11 @@ class Coded:
     def beside(self) -> Float[Tensor, "*s n d"] | None:
         """What joins the reconstruction though no latent carries it."""
         return None
+
+
+def besides(coded: Coded, decoder: "Decoder", x: Float[Tensor, "*b n d"]) -> list[Float[Tensor, "*s n d_out"]]:
+    """What joins the reconstruction past latents, by way of the encoder and of the decoder."""
+    return [part for part in (coded.beside, decoder.beside(x)) if part is not None]
 
 
 def dense(latents: Latents) -> Float[Tensor, "*s n m"]:
@@ -227,6 +256,10 @@ class Encoder(Part, ABC):
         f = out.coded.penalised()
         return step(f, torch.zeros_like(f[..., 0, :]), torch.ones_like(f[..., 0, 0]), through=True).sum(-1)
 
+    def felt(self, out: "Pass") -> Bool[Tensor, "*s n m"] | None:
+        """Latents that pass on a gradient, also where they are 0; None where those that fire do alone."""
+        return None
+
     def saturated(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Bool[Tensor, "*s n"] | None:
         """Samples on which no latent is left out that the selection would take; None where it has no such notion."""
         return None
@@ -238,9 +271,16 @@ class Pass:
 
     x: Float[Tensor, "*b n d"]
     coded: Coded
-    x_hat: Float[Tensor, "*s n d"]
+    x_hat: Float[Tensor, "*s n d_out"]
     encoder: Encoder
     decoder: Decoder
+    target: Float[Tensor, "*b n w"]
+    """what x_hat is to be: x itself, but for decoders that map"""
+
+    @property
+    def constant(self) -> Float[Tensor, "*s n d_out"]:
+        """What x_hat is where no latent fires: b_dec, and what joins beside latents."""
+        return sum(besides(self.coded, self.decoder, self.x), self.decoder.b_dec[..., None, :])
 
     @property
     def codes(self) -> Latents:
@@ -272,6 +312,8 @@ class Term(Part, ABC):
     name: str
     warmed: bool = False
     """training lets it rise from 0"""
+    reads_evidence: bool = False
+    """it needs an encoder that gives pre-activations"""
 
     @abstractmethod
     def forward(self, out: Pass) -> Float[Tensor, "*s"] | None:

@@ -26,7 +26,7 @@ class Rows(Decoder):
         start: rows at the start; random unit ones where None.
         bias: train b_dec; else it stays as it is set, 0 at first.
         """
-        super().__init__(stack)
+        super().__init__(stack, None if start is None else start.shape[-1])
         self.unit = unit
         self.W_dec = nn.Parameter(stack.rows if start is None else start.detach().clone())
         self.b_dec.requires_grad_(bias)
@@ -43,6 +43,10 @@ class Rows(Decoder):
         return ("W_dec",)
 
     def renewed(self, dead: Bool[Tensor, "*s m"], rows: Float[Tensor, "*s m d"]) -> Renewed:
+        if not self.unit:
+            norms = self.W_dec.norm(dim=-1)
+            mean = torch.where(dead, 0.0, norms).sum(-1, keepdim=True) / (~dead).sum(-1, keepdim=True).clamp_min(1)
+            rows = rows * torch.where(mean > 0, mean, 1.0)[..., None]
         return {self.W_dec: (dead[..., None], rows)}
 
     @torch.no_grad()
@@ -60,6 +64,40 @@ class Rows(Decoder):
         """Renormalise rows."""
         if self.unit and self.W_dec.requires_grad:
             self.W_dec.div_(self.W_dec.norm(dim=-1, keepdim=True).clamp_min(1e-8))
+
+
+class Onto(Rows):
+    """y_hat = f W_dec + b_dec (+ x W_skip) of targets y of another width or kind than x, both in units of their own.
+
+    Encoders see x as it is, since b_dec is a mean of y. Rows start apart from the encoder's columns, W_skip at 0.
+
+    Source: Dunefsky et al. (2024), arXiv 2406.11944; skip: Paulo et al. (2025), arXiv 2501.18823.
+    """
+
+    maps = True
+    W_skip: nn.Parameter | None
+    none: Tensor
+
+    def __init__(self, stack: Sizes, d_out: int, *, skip: bool = False) -> None:
+        """Args:
+        stack: what it is made for.
+        d_out: width of y.
+        skip: add a linear map of x.
+        """
+        rows = stack.drawn(
+            "rows of targets", lambda rng: torch.randn(stack.m, d_out, generator=rng, dtype=torch.float32)
+        )
+        super().__init__(stack, start=rows / rows.norm(dim=-1, keepdim=True))
+        self.register_buffer("none", stack.zeros(stack.d), persistent=False)
+        self.register_parameter("W_skip", nn.Parameter(stack.zeros(stack.d, d_out)) if skip else None)
+
+    @property
+    def centre(self) -> Float[Tensor, "*s d"]:
+        """0."""
+        return self.none
+
+    def beside(self, x: Float[Tensor, "*b n d"]) -> Float[Tensor, "*s n d_out"] | None:
+        return None if self.W_skip is None else x @ self.W_skip
 
 
 class Polynomial(Decoder):

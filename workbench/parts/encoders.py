@@ -14,9 +14,9 @@ from synthetic.base.errors import must
 from synthetic.source import Codes
 from workbench import kernels
 from workbench.parts import pursuit
-from workbench.parts.base import Coded, Decoder, Encoder, Latents, Pass, Renewed, Sizes, sparse_now
+from workbench.parts.base import Coded, Decoder, Encoder, Latents, Pass, Renewed, Sizes, dense, sparse_now
 from workbench.parts.bias_control import positive
-from workbench.parts.selections import BatchTopK, Selection, must_be_same
+from workbench.parts.selections import BatchTopK, Selection, must_be_same, same_count
 from workbench.parts.semi_nmf import best_codes
 from workbench.parts.sparsifiers import masked, norm_match, packed, soft_threshold
 from workbench.settings import Count, LatentCount, Natural, NonNegative, Positive, Probability, Real
@@ -39,7 +39,7 @@ def product(
 
 def centred(x: Float[Tensor, "*b n d"], decoder: Decoder) -> Float[Tensor, "*s n d"]:
     """x - b_dec."""
-    return x - decoder.b_dec[..., None, :]
+    return x - decoder.centre[..., None, :]
 
 
 class Linear(Encoder):
@@ -82,7 +82,7 @@ class Affine(Linear):
 
     def product(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Float[Tensor, "*s n m"]:
         """Pre-activations."""
-        return product(x, self.columns(decoder), decoder.b_dec, self.b_enc)
+        return product(x, self.columns(decoder), decoder.centre, self.b_enc)
 
     def forward(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Coded:
         """Latents; backward costs what the code costs where the selection keeps entries."""
@@ -103,11 +103,14 @@ class Affine(Linear):
         return evidence, codes if isinstance(codes, Codes) else packed(codes, codes != 0)
 
     def entries(self, seen: Tensor, codes: Codes, decoder: Decoder) -> Codes:
-        return kernels.encoded(codes, seen, self.columns(decoder), self.b_enc, decoder.b_dec)
+        return kernels.encoded(codes, seen, self.columns(decoder), self.b_enc, decoder.centre)
 
     def active(self, out: Pass) -> Float[Tensor, "*s n"]:
         found = self.selection.open(out.evidence)
         return super().active(out) if found is None else found.sum(-1)
+
+    def felt(self, out: Pass) -> Bool[Tensor, "*s n m"] | None:
+        return self.selection.felt(out.evidence)
 
     def scaled(self) -> dict[str, Tensor] | None:
         return {"W_enc": self.W_enc, "b_enc": self.b_enc} | self.selection.scaled()
@@ -118,6 +121,39 @@ class Affine(Linear):
 
     def after_step(self, out: Pass) -> None:
         self.selection.follow(out.codes)
+
+
+def views_of(stack: Sizes, views: Count) -> int:
+    """A number of equally wide views, the same for all members and a divisor of d."""
+    number = same_count(stack, "views", views)
+    must(stack.d % number == 0, f"{stack.name}.views", f"a divisor of d={stack.d}", number, "change it")
+    return number
+
+
+def view_norms(rows: Float[Tensor, "*s m d"], views: int) -> Float[Tensor, "*s m"]:
+    """Sum over equally wide views of the norms of rows' parts in them."""
+    return rows.unflatten(-1, (views, -1)).norm(dim=-1).sum(-1)
+
+
+class ByContribution(Affine):
+    """f = entries of z = (x - b_dec) W_enc + b_enc, those that `selection` keeps of z_i sum_v |w_i^v|, v over views."""
+
+    def __init__(self, stack: Sizes, selection: BatchTopK, views: Count = 1) -> None:
+        super().__init__(stack, selection)
+        self.views = views_of(stack, views)
+
+    def forward(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Coded:
+        evidence = self.product(x, decoder)
+        with torch.no_grad():
+            kept = dense(self.selection(evidence * view_norms(decoder.rows, self.views)[..., None, :])) != 0
+        return Coded(masked(evidence, kept), evidence, x)
+
+    def scaled(self) -> dict[str, Tensor] | None:
+        return {"W_enc": self.W_enc, "b_enc": self.b_enc}
+
+    def after_step(self, out: Pass) -> None:
+        """Thresholds follow contributions."""
+        self.selection.follow(out.dense() * view_norms(out.decoder.rows, self.views)[..., None, :])
 
 
 @dataclass(frozen=True)
@@ -186,7 +222,7 @@ class Gated(Linear):
         self.b_gate, self.b_mag, self.r_mag = (nn.Parameter(stack.zeros(stack.m)) for _ in range(3))
 
     def forward(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Coded:
-        z = product(x, self.W_enc, decoder.b_dec)
+        z = product(x, self.W_enc, decoder.centre)
         magnitude = (z * self.r_mag.exp()[..., None, :] + self.b_mag[..., None, :]).relu()
         return Gates(magnitude * (z + self.b_gate[..., None, :] > 0), z, x, self.b_gate)
 
@@ -248,6 +284,10 @@ class PlusLowRank(Affine):
     def scaled(self) -> dict[str, Tensor] | None:
         return (super().scaled() or {}) | ({"Q": self.Q} if self.reading == "latents" else {})
 
+    def after_step(self, out: Pass) -> None:
+        """Thresholds follow the sparse part, which they select."""
+        self.selection.follow(out.coded.penalised())
+
     def factors(self, out: Pass) -> tuple[Float[Tensor, "*s n r"], Float[Tensor, "*s r w"]]:
         """(x - b_dec) P and Q."""
         return (out.coded.left, self.Q) if isinstance(out.coded, LowRank) else super().factors(out)
@@ -300,7 +340,7 @@ class NormMatched(Linear):
         most = torch.where(self.most > 0, self.most, a.shape[-1])[..., None]
         mark = 1e4 if self.sentinel else None
         chosen = norm_match(size, tau, rule=self.rule, sentinel=mark, least=self.least[..., None], most=most)
-        return Coded(masked(a, chosen), evidence, seen)
+        return Coded(masked(a, chosen), evidence, x)
 
     @property
     def as_published(self) -> bool:
@@ -310,7 +350,7 @@ class NormMatched(Linear):
 
     def matched(self, seen: Float[Tensor, "*s n d"], decoder: Decoder) -> Float[Tensor, "*s n d"]:
         """What the norm of the latents is to match that of."""
-        return seen if self.target == "centred" else seen + decoder.b_dec[..., None, :]
+        return seen if self.target == "centred" else seen + decoder.centre[..., None, :]
 
     def contributions(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Float[Tensor, "*s n m"]:
         """a_i |w_i|."""
@@ -346,7 +386,7 @@ class Steered(Encoder):
         return decoder.rows.mT if self.W_enc is None else self.W_enc
 
     def forward(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Coded:
-        y = product(x, self.columns(decoder), decoder.b_dec, self.b_enc)
+        y = product(x, self.columns(decoder), decoder.centre, self.b_enc)
         f = (y - self.b_enc[..., None, :]) * positive(y) if self.output == "jump" else y.relu()
         return Coded(f if self.a is None else f * self.a[..., None, :], y, x)
 
@@ -381,7 +421,7 @@ class Spherical(Encoder):
     def forward(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Coded:
         if self.training:
             self.row.copy_(decoder.rows.detach())  # those that this batch is seen with
-        u = product(x, decoder.rows.mT, decoder.b_dec)
+        u = product(x, decoder.rows.mT, decoder.centre)
         phi = (u - self.t).relu() if self.output == "relu" else u * (u > self.t).to(u.dtype)
         return Coded(self.a[..., None, None] * phi, u, x)
 
@@ -417,7 +457,7 @@ class LeastSquares(Encoder):
 
     def forward(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Coded:
         kernels.must_be_plain("LeastSquares")
-        evidence = product(x, decoder.rows.mT, decoder.b_dec)
+        evidence = product(x, decoder.rows.mT, decoder.centre)
         codes = best_codes(evidence.detach(), decoder.rows.detach(), l1=self.l1 / 2, iterations=self.iterations)
         return Coded(codes, evidence, x)
 
@@ -471,7 +511,7 @@ class Unrolled(Linear):
             u = f + s * ((pre - f @ W) @ self.W_enc)
             after = soft_threshold(u, threshold, nonnegative=not self.signed)
             f = torch.where((t < self.steps)[..., None, None], after, f)
-        return Coded(f, None, pre)
+        return Coded(f, None, x)
 
     def rescale(self, factor: Float[Tensor, "*s m"], decoder: Decoder) -> None:
         """Thresholds grow with latents; weights and thresholds also take up the change of L that other rows bring."""

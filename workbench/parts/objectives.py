@@ -15,8 +15,8 @@ from synthetic.base.errors import must, pick
 from synthetic.source import Codes
 from workbench import kernels
 from workbench.parts.base import Latents, Pass, Sizes, Term, drawn, squared_error
-from workbench.parts.encoders import Gates, centred
-from workbench.parts.selections import must_be_same
+from workbench.parts.encoders import Gates, centred, view_norms, views_of
+from workbench.parts.selections import must_be_same, same_count
 from workbench.parts.sparsifiers import fired, packed, top_k
 from workbench.ratios import unit_rows
 from workbench.settings import Count, LatentCount, Natural, NonNegative, PositiveShare, settings_of_signature
@@ -94,21 +94,21 @@ def track_frequency(frequency: Float[Tensor, "*s m"], codes: Latents, rate: floa
 
 def prefix_loss(
     W_dec: Float[Tensor, "*s m d"],
-    b_dec: Float[Tensor, "*s d"],
     out: Pass,
     widths: list[int],
     frequency: Float[Tensor, "*s m"] | None,
     detach: Detach,
     inner_weight: Float[Tensor, "*s"],
 ) -> Float[Tensor, "*s"]:
-    """Weighted mean over prefixes of |x - b_dec - f W_dec restricted to the prefix|^2; the full one has weight 1.
+    """Weighted mean over prefixes of |x - c - f W_dec restricted to the prefix|^2; the full one has weight 1.
+
+    c is b_dec, and what joins the reconstruction beside latents, if anything does.
 
     Levels add up, so all of them cost one decode. With `detach` a shorter prefix enters the losses it names as a
-    constant; b_dec is then trained by the shortest prefix and the full one.
+    constant; c is then trained by the shortest prefix and the full one.
 
     Args:
         W_dec: rows of the decoder.
-        b_dec: its bias.
         out: forward pass.
         widths: prefix lengths, the last m.
         frequency: latents are ranked by it; None for the order they have.
@@ -118,15 +118,15 @@ def prefix_loss(
     Source: Bussmann et al. (2025), arXiv 2503.17547; options from the LISTA-Matryoshka recipe (github.com/chanind/
     claude-auto-research-synthsaebench). Differs: averaged, not summed; "all" is ours.
     """
-    errors, inner, x = [], b_dec[..., None, :], out.x
+    errors, constant, x = [], out.constant, out.target
+    inner = constant
     if len(widths) > 1:
         parts = _decoded(out.codes, W_dec, widths, frequency, len(widths) - (detach != "all"))
         for level in range(len(widths) - 1):
             inner = (inner.detach() if detach != "none" and level else inner) + next(parts)
             errors.append(squared_error(x, inner))
         if detach == "all":
-            bias = (b_dec - b_dec.detach())[..., None, :]
-            full = squared_error(x, inner.detach() + next(parts) + bias)
+            full = squared_error(x, inner.detach() + next(parts) + (constant - constant.detach()))
             return _mean(errors, full, inner_weight)
     return _mean(errors, squared_error(x, out.x_hat), inner_weight)
 
@@ -209,7 +209,7 @@ class SquaredError(Term):
     name = "mse"
 
     def forward(self, out: Pass) -> Float[Tensor, "*s"]:
-        return squared_error(out.x, out.x_hat)
+        return squared_error(out.target, out.x_hat)
 
 
 class Nested(Term):
@@ -237,8 +237,8 @@ class Nested(Term):
     def forward(self, out: Pass) -> Float[Tensor, "*s"]:
         advice = "use an encoder whose decoder is rows"
         must(out.decoder.linear, "Nested's decoder", "linear in latents", type(out.decoder).__name__, advice)
-        rows, b_dec = out.decoder.rows, out.decoder.b_dec
-        return prefix_loss(rows, b_dec, out, self.widths, self.frequency, self.detach, self.inner_weight)
+        rows = out.decoder.rows
+        return prefix_loss(rows, out, self.widths, self.frequency, self.detach, self.inner_weight)
 
     def after_step(self, out: Pass) -> None:
         """Follow how often latents fire."""
@@ -264,8 +264,8 @@ class GateError(Term):
     def forward(self, out: Pass) -> Float[Tensor, "*s"] | None:
         if not isinstance(out.coded, Gates):
             return None
-        alone = out.coded.gate @ out.decoder.rows.detach() + out.decoder.b_dec.detach()[..., None, :]
-        return squared_error(out.x, alone)
+        alone = out.coded.gate @ out.decoder.rows.detach() + out.constant.detach()
+        return squared_error(out.target, alone)
 
 
 # --- dead latents -----------------------------------------------------------------------------------------------------
@@ -279,7 +279,7 @@ def aux_k_loss(out: Pass, dead: Bool[Tensor, "*s m"], k: int) -> Float[Tensor, "
 
     Source: Gao et al. (2024), arXiv 2406.04093, section 2.4 and appendix A.2.
     """
-    residual, evidence, encoder = (out.x - out.x_hat).detach(), out.evidence, out.encoder
+    residual, evidence, encoder = (out.target - out.x_hat).detach(), out.evidence, out.encoder
     with torch.no_grad():
         most = int(dead.sum(-1).max())
         order = dead.to(torch.uint8).sort(dim=-1, descending=True, stable=True).indices
@@ -318,6 +318,7 @@ class Silent(Term):
 class AuxK(Silent):
     """weight * `aux_k_loss` of latents silent for `after` batches."""
 
+    reads_evidence = True
     k: int
     weight: Tensor
     after: Tensor
@@ -350,10 +351,11 @@ class DeadGuess(Silent):
         dead = self.count(out) >= 5
         if not bool(dead.any()):
             return None
-        a = torch.where(dead[..., None, :], out.coded.seen @ out.encoder.columns(out.decoder), 0.0)
+        looked = centred(out.coded.seen, out.decoder)
+        a = torch.where(dead[..., None, :], looked @ out.encoder.columns(out.decoder), 0.0)
         k = torch.minimum(dead.sum(-1), self.latents).clamp_min(1)
         guess = kernels.decode(top_k(a, k), out.decoder.rows)
-        return self.weight * squared_error(out.x - out.x_hat, guess) * dead.any(-1)
+        return self.weight * squared_error(out.target - out.x_hat, guess) * dead.any(-1)
 
 
 # --- penalties --------------------------------------------------------------------------------------------------------
@@ -375,6 +377,18 @@ class L1(Term):
     def forward(self, out: Pass) -> Float[Tensor, "*s"]:
         f = out.coded.penalised()
         return self.weight * (f if out.encoder.nonnegative else f.abs()).sum(-1).mean(-1)
+
+
+class RowL1(L1):
+    """weight sum_i |f_i| sum_v |w_i^v|, w_i^v the part of row i in view v: what shorter rows cannot evade."""
+
+    def __init__(self, stack: Sizes, weight: NonNegative = 1.0, views: Count = 1) -> None:
+        super().__init__(stack, weight)
+        self.views = views_of(stack, views)
+
+    def forward(self, out: Pass) -> Float[Tensor, "*s"]:
+        f = out.coded.penalised().abs() * view_norms(out.decoder.rows, self.views)[..., None, :]
+        return self.weight * f.sum(-1).mean(-1)
 
 
 @objective("l0")
@@ -532,7 +546,7 @@ class NormGap(Term):
 
     def forward(self, out: Pass) -> Float[Tensor, "*s"]:
         values = out.codes if isinstance(out.codes, Tensor) else out.codes.values
-        gap = values.norm(dim=-1) - out.x.norm(dim=-1)
+        gap = values.norm(dim=-1) - out.target.norm(dim=-1)
         return self.d * self.weight * gap.square().mean(-1)
 
 
@@ -605,7 +619,10 @@ def _made(stack: Sizes, maker: Maker, positional: list[Any], named: Mapping[str,
 
 def codes_of(out: Pass) -> Codes:
     """Latents in sparse form; as many slots as the fullest row needs where they are dense."""
-    return out.codes if isinstance(out.codes, Codes) else packed(out.codes, out.codes != 0)
+    if isinstance(out.codes, Codes):
+        return out.codes
+    fires, felt = out.codes != 0, out.encoder.felt(out)
+    return packed(out.codes, fires if felt is None else fires | felt)
 
 
 def in_order(codes: Codes, order: Int[Tensor, "*s n k"]) -> Codes:
@@ -620,9 +637,7 @@ def partial_errors(out: Pass, codes: Codes) -> Float[Tensor, "*s n t"]:
     """
     where, advice = "the decoder of an objective on partial sums", "use an encoder whose decoder is rows"
     must(out.decoder.linear, where, "linear in latents", type(out.decoder).__name__, advice)
-    left = out.x - out.decoder.b_dec[..., None, :]
-    if out.coded.beside is not None:
-        left = left - out.coded.beside
+    left = out.target - out.constant
     added = codes.values[..., None] * _rows_at(out.decoder.rows, codes.indices)
     return (
         (left[..., None, :] - torch.cat((torch.zeros_like(left)[..., None, :], added.cumsum(-2)), -2)).square().sum(-1)
@@ -664,7 +679,7 @@ class Hierarchical(Term):
         largest = codes.values.detach().abs().argsort(dim=-1, descending=True, stable=True)[..., :most]
         errors = partial_errors(out, in_order(codes, largest))[..., 1:].mean(-2)
         total, within = weight.sum(-1) + 1, weight[..., :most]
-        whole = (out.x - out.x_hat).square().sum(-1).mean(-1)  # also of budgets that no row fills
+        whole = (out.target - out.x_hat).square().sum(-1).mean(-1)  # also of budgets that no row fills
         return ((errors * within).sum(-1) + (total - within.sum(-1)) * whole) / total
 
 
@@ -726,9 +741,9 @@ class ElasticNet(Term):
 class Orthogonality(Term):
     """weight times the mean over rows w_i of max_j cos(w_i, w_j)^2, j another row of the same chunk.
 
-    Chunks are of at most `size` latents, as equal as can be, and drawn anew every step, so that the cost is m size d in
-    place of m^2 d. The mean over m > d rows in one chunk is at least (m - d) / (d (m - 1)) (Welch), attained by an
-    equiangular tight frame.
+    Chunks are of at most `size` latents but of two at least, as equal as can be, and drawn anew every step, so that the
+    cost is m size d in place of m^2 d. Over m > d rows its expectation over chunks is at least (m - d) / (d (m - 1))
+    (Welch), attained by an equiangular tight frame.
 
     Source: Korznikov et al. (2025), OrtSAE, arXiv 2509.22033, as reported by readers; weight and size are ours.
     """
@@ -749,9 +764,10 @@ class Orthogonality(Term):
 
     def forward(self, out: Pass) -> Float[Tensor, "*s"]:
         rows = unit_rows(out.decoder.rows)
-        chunks = -(-rows.shape[-2] // int(self.size.reshape(-1)[0]))
+        m = rows.shape[-2]
+        chunks = max(1, min(-(-m // int(self.size.reshape(-1)[0])), m // 2))  # a row alone would pay nothing
         if chunks > 1:
-            rows = rows.take_along_dim(self.order(rows.shape[-2]).to(rows.device)[..., None], -2)
+            rows = rows.take_along_dim(self.order(m).to(rows.device)[..., None], -2)
         worst = [nearest(chunk) for chunk in rows.tensor_split(chunks, dim=-2)]
         return self.weight * torch.cat(worst, -1).mean(-1)
 
@@ -786,8 +802,7 @@ class BlockNuclear(Term):
     def __init__(self, stack: Sizes, gamma: NonNegative = 1.0, size: Count = 2) -> None:
         super().__init__()
         self.keep(gamma=stack.real(gamma), size=stack.tensor(size))
-        must_be_same(stack, "size", self.size)
-        self.each = int(self.size.reshape(-1)[0])
+        self.each = same_count(stack, "size", self.size)
         must(stack.m % self.each == 0, "block_nuclear.size", f"a divisor of m={stack.m}", self.each, "change m or it")
 
     def forward(self, out: Pass) -> Float[Tensor, "*s"]:

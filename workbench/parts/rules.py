@@ -11,7 +11,7 @@ from torch import Tensor
 from synthetic.base.errors import must
 from workbench.parts import bias_control
 from workbench.parts.base import Decoder, Encoder, Pass, Rule, Sizes
-from workbench.parts.selections import must_be_same
+from workbench.parts.selections import same_count
 from workbench.parts.semi_nmf import winner_take_all
 from workbench.settings import Count, LatentCount, Natural, NonNegative, Positive, PositiveShare, Share
 
@@ -166,8 +166,7 @@ class Anchored(Rule):
     def __init__(self, stack: Sizes, anchors: LatentCount, *, columns: bool) -> None:
         super().__init__()
         self.columns, count = columns, stack.tensor(anchors)
-        must_be_same(stack, "anchors", count)
-        self.register_buffer("directions", stack.zeros(int(count.reshape(-1)[0]), stack.d))
+        self.register_buffer("directions", stack.zeros(same_count(stack, "anchors", count), stack.d))
 
     @torch.no_grad()
     def pin(self, encoder: Encoder, decoder: Decoder) -> None:

@@ -42,6 +42,10 @@ class Selection(Part):
         """1 where a latent fires, else 0, with the estimate of its gradient that this selection is trained by."""
         return None
 
+    def felt(self, pre: Float[Tensor, "*s n m"]) -> Bool[Tensor, "*s n m"] | None:
+        """Entries that pass on a gradient, also where their latents are 0; None where latents that fire do alone."""
+        return None
+
     def follow(self, latents: Latents) -> None:
         """Update buffers after an optimiser step, without gradient."""
 
@@ -146,6 +150,10 @@ class Jump(Selection):
     def open(self, pre: Float[Tensor, "*s n m"]) -> Float[Tensor, "*s n m"]:
         return step(pre, self.threshold, self.bandwidth, through=self.through)
 
+    def felt(self, pre: Float[Tensor, "*s n m"]) -> Bool[Tensor, "*s n m"]:
+        """Those inside the kernel."""
+        return (pre - self.threshold[..., None, :]).abs() < self.bandwidth[..., None, None] / 2
+
     def follow(self, latents: Latents) -> None:
         """Keep thresholds nonnegative: below 0 the gate would pass negative values."""
         self.threshold.clamp_(min=0.0)
@@ -164,6 +172,13 @@ def must_be_same(stack: Sizes, name: str, value: Tensor, rule: str = "the same f
     """Refuse a setting that differs between members."""
     one = bool((value == value.flatten()[0]).all())
     must(one, f"{stack.name}.{name}", rule, stack.settings.get(name, value.tolist()), "make a stack for each")
+
+
+def same_count(stack: Sizes, name: str, value: int | Tensor) -> int:
+    """A whole number that all members share."""
+    made = stack.tensor(value)
+    must_be_same(stack, name, made)
+    return int(made.flatten()[0])
 
 
 class GroupMax(Selection):
@@ -213,8 +228,7 @@ class BlockTopK(Selection):
     def __init__(self, stack: Sizes, blocks: Count, size: Count) -> None:
         super().__init__()
         self.keep(blocks=stack.tensor(blocks), size=stack.tensor(size))
-        must_be_same(stack, "size", self.size)
-        self.each = int(self.size.reshape(-1)[0])
+        self.each = same_count(stack, "size", self.size)
         whole, settings = stack.m % self.each == 0, stack.settings
         must(whole, f"{stack.name}.size", f"a divisor of m={stack.m}", settings.get("size", size), "change m or it")
         fits, there = bool((self.blocks <= stack.m // self.each).all()), settings.get("blocks", blocks)

@@ -288,7 +288,7 @@ def fresh(unit: Stack, source: Source) -> SAE:
     arm, alone = unit.arm, unit.settings.over == "worlds"
     own = {name: [row[name] if alone else [row[name]] for row in arm.grid] for name in arm.grid[0]}
     seeds: Any = unit.seeds[0] if alone else list(unit.seeds)
-    sae = create(arm.variant, source.d, arm.m, seed=seeds, **{**arm.settings, **own})
+    sae = create(arm.variant, source, arm.m, seed=seeds, **{**arm.settings, **own})
     if arm.prepare is not None:
         arm.prepare(sae, source)
     return sae

@@ -17,7 +17,12 @@ Matrix = Sequence[Row]
 def group_max(pre: Row, groups: int, *, ops: Ops = FLOAT) -> list[Number]:
     """GroupMax: the largest of each of `groups` neighbouring groups of equal size, 0 for the others.
 
-    Source: sparsify (EleutherAI), `fused_encoder` with "groupmax", which rectifies before. Of equals the first stays.
+    Args:
+        pre: rectified; the part `GroupMax` rectifies what it keeps, which comes to the same.
+        groups: of equal size.
+        ops: number system.
+
+    Source: sparsify (EleutherAI), `fused_encoder` with "groupmax". Of equals the first stays.
     """
     size = len(pre) // groups
     latents = []
@@ -86,7 +91,7 @@ def orthogonality_penalty(products: Matrix, *, ops: Ops = FLOAT) -> Number:
 
 
 def redrawn_penalty(products: Matrix, size: int, *, ops: Ops = FLOAT) -> Number:
-    """Expected `orthogonality_penalty` over equal chunks of `size` rows that are drawn anew.
+    """Expected `orthogonality_penalty` of a chunk of `size` of the rows, at least 2, that is drawn anew.
 
     Source: ours; the others in a row's chunk are any size - 1 of the m - 1 others, equally likely.
     """

@@ -148,12 +148,13 @@ def one_shot_margin(least: Number, largest: Number, g: Number) -> Number:
     return least - g * largest
 
 
-def tree_noise_floor(g: Number, noise: Number, *, ops: Ops = FLOAT) -> Number:
-    """Coefficients above max(2 / (1 - g), 2 + g) times max |W e| are found in a tree under noise e, |G| <= g in levels.
+def tree_noise_floor(g: Number, noise: Number) -> Number:
+    """Coefficients above 2 / (1 - g) times max |W e| are found in a tree under noise e, |G| <= g in levels.
 
-    Source: ours: an unfinished level needs h - noise > g h + noise, and more than the (1 + g) noise of a finished one.
+    Source: ours: an unfinished level needs h - noise > g h + noise. That h is above (2 + g) noise, so that no finished
+    level is taken up again, follows: (2 + g)(1 - g) <= 2.
     """
-    return ops.larger(2 * noise / (1 - g), (2 + g) * noise)
+    return 2 * noise / (1 - g)
 
 
 def absorbed_energy(parent2: Number, child2: Number, product: Number, *, ops: Ops = FLOAT) -> Number:

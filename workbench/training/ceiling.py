@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from synthetic.base.errors import must
 from synthetic.base.streams import stream
 from workbench.metrics import evaluate
 from workbench.metrics.evidence import known_world
@@ -18,19 +19,27 @@ from workbench.variants import create
 def oracle(name: str, world: Any, *, seed: int = 0, of: Int[Tensor, " m"] | None = None, **settings: Any) -> SAE:
     """A variant with one latent a true feature: W_dec = V and b_dec = b, both frozen; W_enc starts at V^T.
 
-    Train it to fit what remains: encoder, biases, thresholds. `of` chooses features, all where None.
+    Train it to fit what remains: encoder, biases, thresholds. What the variant freezes stays as it was drawn. `of`
+    chooses features, all where None.
     """
     world = known_world("oracle.world", world)
     truth = world.truth
     rows = truth.features if of is None else truth.features[of]
-    sae = create(name, truth.d, len(rows), seed=seed, **settings)
+    try:
+        sae = create(name, world, len(rows), seed=seed, **settings)
+    except ValueError as error:
+        if (m := f"m={len(rows)}") not in str(error):
+            raise
+        rule, advice = f"of as many features as {name} can have latents", f"change the setting or `of` ({error})"
+        must(False, "oracle.world", rule, f"{len(rows)}, so that {m}", advice)
+        raise
     match_moments(sae, world, TrainConfig(centre=False), seed)
     with torch.no_grad():
         held = sae.decoder.plant(rows)
-        if "W_enc" in dict(sae.named_parameters()):
+        if not sae.decoder.maps and "W_enc" in dict(sae.named_parameters()) and "W_enc" not in sae.frozen:
             sae.tensor("W_enc").copy_(rows.mT)
-        sae.b_dec.copy_(truth.bias * sae.scale)
-    sae.frozen = (*held, "b_dec")
+        sae.b_dec.copy_(truth.bias * sae.out_scale)
+    sae.frozen = {*sae.frozen, *held, "b_dec"}
     return sae
 
 

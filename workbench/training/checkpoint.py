@@ -47,7 +47,8 @@ class Identity:
 
     def _rows(self) -> Tensor:
         if isinstance(self.source, Finite):
-            rows = self.source.batch(self.batch, self.seed, 0)[:_PROBED]
+            drawn = self.source.batch(self.batch, self.seed, 0)
+            rows = (drawn[0] if isinstance(drawn, tuple) else drawn)[:_PROBED]
         else:
             rows = self.source.sample(_PROBED, stream(self.seed, "identity")).x
         return rows.detach().float().cpu()

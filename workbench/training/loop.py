@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from synthetic.base.errors import must
@@ -17,11 +17,11 @@ from synthetic.base.progress import counted
 from synthetic.base.streams import seed_of, stream
 from synthetic.base.terminal import unbroken
 from synthetic.rows import as_source
-from synthetic.source import Source, must_be_finite, rows_given, training_batch
+from synthetic.source import Source, must_be_finite, pairs_given, training_batch
 from workbench.parts.base import Pass
 from workbench.parts.objectives import aux_k_loss
 from workbench.parts.sparsifiers import fired
-from workbench.sae import SAE
+from workbench.sae import SAE, must_fit
 from workbench.settings import plain
 from workbench.training.checkpoint import identity, load_checkpoint, save_checkpoint
 from workbench.training.config import Diverged, TrainConfig
@@ -76,7 +76,7 @@ def train(
     """
     config, seed = config or TrainConfig(), seed_of("train.seed", seed)
     world: Source = as_source(source)
-    must(world.d == sae.d, "train.source", f"of dimension {sae.d}, the SAE's", world.d, "create the SAE with that d")
+    must_fit("train.source", world, sae, "create the SAE with that d")
     lasting = not any(value.is_inference() for value in sae.state_dict().values())
     must(lasting, "train.sae", "made outside torch.inference_mode", "inference tensors", "make or load it outside")
     aux = not config.aux_k or sae.has_evidence
@@ -154,17 +154,18 @@ class _Run:
         sae, config = self.sae, self.config
         if "k" in sae.annealed:
             _anneal_k(sae, sae.annealed["k"], config, self.done)
-        x = training_batch(self.world, config.batch, self.seed, self.done, self.device, sae.W_dec.dtype) * sae.scale
+        given = training_batch(self.world, config.batch, self.seed, self.done, self.device, sae.W_dec.dtype)
+        x, target = sae.scaled_pair(*given)
         dead = self.silent >= config.dead_after
         try:
-            out, terms = gradients(sae, x, dead, config, self.done, self.finite)
+            out, terms = gradients(sae, x, dead, config, self.done, self.finite, target)
         except Diverged as error:
             self._restore(error.members)
             raise
         self.finite = {"step": self.done, **terms}
         with unbroken():  # rows off the sphere, or half an update, would be taken for the user's own
             self._update(out)
-        self._note(x, terms)
+        self._note(out, terms)
 
     def _update(self, out: Pass) -> None:
         """Move parameters, count silent latents, point dead ones elsewhere."""
@@ -178,13 +179,13 @@ class _Run:
             resample(sae, out, dead, self.optimiser.adam, self.seed, self.done - 1)
             self.silent = torch.where(dead, 0, self.silent)
 
-    def _note(self, x: Tensor, terms: dict[str, Tensor]) -> None:
+    def _note(self, out: Pass, terms: dict[str, Tensor]) -> None:
         """Check, evaluate, record and save what is due after a step."""
         config, last = self.config, self.done == self.config.steps
         evaluated = self.done in self.evaluate_at
         saved = self.path is not None and (last or self.done % (config.checkpoint_every or config.steps) == 0)
         if last or evaluated or saved:
-            self._check(x)
+            self._check(out.x, out.target)
         if last or evaluated:
             seconds = time.perf_counter() - self.clock
             record: Record = {"step": self.done, "samples": self.done * config.batch, "seconds": seconds}
@@ -198,7 +199,7 @@ class _Run:
             save_checkpoint(self.path, self.sae, self.optimiser.adam, self.silent, self.about, state)
 
     @torch.no_grad()
-    def _check(self, x: Tensor) -> None:
+    def _check(self, x: Tensor, target: Tensor) -> None:
         """Note parameters and buffers if they, and the loss that they give on the last batch, are finite.
 
         Raises:
@@ -206,13 +207,13 @@ class _Run:
         """
         sae, config = self.sae, self.config
         with torch.autocast(x.device.type, torch.bfloat16, enabled=config.bf16):
-            total = torch.stack(list(sae.loss(sae.trace(x)).values())).sum(0)
+            total = torch.stack(list(sae.loss(sae.trace(x, target)).values())).sum(0)
         broken = ~total.isfinite()
         for parameter in sae.parameters():
             broken |= ~parameter.isfinite().flatten(len(sae.shape)).all(-1) if parameter.ndim else ~parameter.isfinite()
         if bool(broken.any()):
             self._restore(broken)
-            _explain(torch.where(broken, torch.nan, total), x, self.done, self.finite)
+            _explain(torch.where(broken, torch.nan, total), x, target, self.done, self.finite)
         for name, value in sae.state_dict().items():
             self.last[name].copy_(value)
 
@@ -225,24 +226,32 @@ class _Run:
 
 
 def gradients(
-    sae: SAE, x: Tensor, dead: Tensor, config: TrainConfig, step: int, finite: dict[str, Any] | None = None
+    sae: SAE,
+    x: Tensor,
+    dead: Tensor,
+    config: TrainConfig,
+    step: int,
+    finite: dict[str, Any] | None = None,
+    target: Tensor | None = None,
 ) -> tuple[Pass, dict[str, Tensor]]:
     """Forward and backward pass of one step on inputs in the SAE's own units; gradients are left in the parameters.
+
+    `target` is what they are to give, x itself where None.
 
     Raises:
         Diverged: a loss is not finite; `finite` are the last terms that were.
     """
     try:
         with torch.autocast(x.device.type, torch.bfloat16, enabled=config.bf16):
-            out = sae.trace(x)
+            out = sae.trace(x, target)
             terms = _terms(sae, out, dead, config)
     except torch.linalg.LinAlgError as error:  # pyright: ignore[reportPrivateImportUsage]  (a loss of singular values)
-        _explain(torch.full(sae.shape, torch.nan), x, step, finite or {}, f"{error}")
+        _explain(torch.full(sae.shape, torch.nan), x, x if target is None else target, step, finite or {}, f"{error}")
     warm = config.penalty_at(step)
     warmed = sae.warmed
     total = torch.stack([t * warm if name in warmed else t for name, t in terms.items()]).sum(0)
     if not bool(total.isfinite().all()):
-        _explain(total, x, step, finite or {})
+        _explain(total, x, out.target, step, finite or {})
     total.sum().backward()
     return out, terms
 
@@ -257,22 +266,36 @@ def _terms(sae: SAE, out: Pass, dead: Tensor, config: TrainConfig) -> dict[str, 
 
 @torch.no_grad()
 def match_moments(sae: SAE, world: Source, config: TrainConfig, seed: int) -> None:
-    """Set a fresh SAE's scale to E|x * scale|^2 = d and its b_dec to E[x]; leave one that was trained or loaded."""
+    """Set a fresh SAE's scale to E|x * scale|^2 = d and its b_dec to E[x]; leave one that was trained or loaded.
+
+    Where the decoder maps, its targets y have a scale of their own, and b_dec is E[y].
+    """
     if not sae.fresh:
         return
-    drawn = world.sample(_MOMENT_SAMPLES, stream(seed, "moments", 0, sae.W_dec.device)).x
-    x = rows_given(drawn, _MOMENT_SAMPLES, sae.d).to(sae.W_dec.device, sae.W_dec.dtype)
+    drawn = world.sample(_MOMENT_SAMPLES, stream(seed, "moments", 0, sae.W_dec.device))
+    pair = pairs_given(drawn, _MOMENT_SAMPLES, world)
+    x, y = (rows.to(sae.W_dec.device, sae.W_dec.dtype) for rows in pair)
     must_be_finite(x)
     if config.normalise:
-        size = x.double().square().sum(-1).mean()
-        must(size > 0, "world.x", "other than 0", f"{len(x)} rows of zeros", "repair the data source")
-        scale = (sae.d / size).sqrt().float()
-        normal = bool(scale.isfinite()) and float(scale) >= torch.finfo(scale.dtype).tiny
-        must(normal, "world.x", "of a size that float32 can rescale", f"E|x|^2 = {float(size):.3g}", "rescale the data")
-        sae.scale.copy_(scale)
+        sae.scale.copy_(_scale_of(x))
+    if sae.decoder.maps:
+        must_be_finite(y, "world.y")
+        if config.normalise:
+            sae.scale_out.copy_(_scale_of(y, "world.y"))
     if config.centre and "b_dec" not in sae.frozen:
-        sae.b_dec.copy_((x.mean(0) * sae.scale).expand_as(sae.b_dec))
+        sae.b_dec.copy_((y.mean(0) * sae.out_scale).expand_as(sae.b_dec))
     sae.fresh = False
+
+
+def _scale_of(x: Float[Tensor, "n d"], where: str = "world.x") -> Float[Tensor, ""]:
+    """What rows are multiplied by for a mean square of 1 in each dimension."""
+    size = x.double().square().sum(-1).mean()
+    must(size > 0, where, "other than 0", f"{len(x)} rows of zeros", "repair the data source")
+    scale = (x.shape[-1] / size).sqrt().float()
+    normal = bool(scale.isfinite()) and float(scale) >= torch.finfo(scale.dtype).tiny
+    square = f"E|{where[-1]}|^2 = {float(size):.3g}"
+    must(normal, where, "of a size that float32 can rescale", square, "rescale the data")
+    return scale
 
 
 @torch.no_grad()
@@ -281,8 +304,9 @@ def _anneal_k(sae: SAE, final: Tensor, config: TrainConfig, step: int) -> None:
     sae.tensor("k").copy_(k.clamp_max(sae.m) if final.is_floating_point() else k.round().clamp(1, sae.m))
 
 
-def _explain(total: Tensor, x: Tensor, step: int, finite: dict[str, Any], said: str = "") -> NoReturn:
+def _explain(total: Tensor, x: Tensor, y: Tensor, step: int, finite: dict[str, Any], said: str = "") -> NoReturn:
     must_be_finite(x)
+    must_be_finite(y, "world.y")
     whom = f" for members {(~total.isfinite()).nonzero().tolist()}" if total.ndim else ""
     last = {name: plain(value) for name, value in finite.items()} or "none yet"
     error = Diverged(

@@ -39,14 +39,16 @@ def fold_row_norms(sae: SAE) -> bool:
         sae.decoder.unit = False
         return False
     silent = (norms == 0)[..., None]
-    sae.W_dec.copy_(torch.where(silent, _directions(sae.W_enc.mT), sae.W_dec))
+    sae.W_dec.copy_(torch.where(silent, _directions(sae.W_enc.mT, sae.d_out), sae.W_dec))
     sae.W_dec.copy_(sae.W_dec.double() / norms.where(norms > 0, 1.0)[..., None])
     sae.encoder.rescale(norms, sae.decoder)
     return True
 
 
-def _directions(columns: Float[Tensor, "*s m d"]) -> Float[Tensor, "*s m d"]:
-    """Unit vectors along columns, along the first axis where a column is 0."""
-    first = torch.zeros_like(columns)
+def _directions(columns: Float[Tensor, "*s m d"], width: int) -> Float[Tensor, "*s m width"]:
+    """Unit vectors along columns, along the first axis where a column is 0 or of another width."""
+    first = columns.new_zeros(*columns.shape[:-1], width)
     first[..., 0] = 1
+    if width != columns.shape[-1]:
+        return first
     return torch.where(columns.norm(dim=-1, keepdim=True) > 0, unit_rows(columns), first)

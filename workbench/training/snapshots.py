@@ -40,7 +40,7 @@ class Snapshots:
         self._rows: dict[int, Tensor] = {}
         if self.path is not None and self.path.exists():
             trace = load_trace(self.path)
-            shape = (*sae.shape, sae.m, sae.d)
+            shape = tuple(sae.W_dec.shape)
             found, others = tuple(trace.rows.shape[1:]), sorted(set(trace.steps.tolist()) - self.due)
             advice = "give another path, or delete it"
             must(found == shape, f"snapshots {self.path}", f"of this run, of shape {shape}", found, advice)

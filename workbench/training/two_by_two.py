@@ -16,7 +16,7 @@ from torch import Tensor
 
 from synthetic.base.errors import must
 from synthetic.base.streams import seed_of, stream, torch_defaults
-from synthetic.source import Codes, World
+from synthetic.source import Codes, World, has_targets
 from workbench.metrics.codings import OwnEncoder
 from workbench.metrics.detection import scores as detection_scores
 from workbench.metrics.evidence import known_world
@@ -176,7 +176,8 @@ def two_by_two(
         oracle: what `trained_oracle` gave for this variant and these settings, where it is at hand.
         config: training of the encoder on the true dictionary, as in `ceiling`.
     """
-    world = known_world("two_by_two.world", world, sae.d)
+    world = known_world("two_by_two.world", world, sae)
+    must(not has_targets(world), "two_by_two.world", "activations alone", "pairs with targets", "evaluate it")
     must(n >= 2, "two_by_two.n", "at least 2", n, "draw more samples")
     bench = _Bench(world, n, seed_of("two_by_two.seed", seed), sae.W_dec.device)
     pursuit = partial(_pursuit, tol=tol, signed=bench.signed)

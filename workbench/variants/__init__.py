@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from synthetic.base.errors import pick
+from synthetic.source import Source, has_targets, target_width
 from workbench.sae import SAE, VARIANTS, Seeds, Variant
 
 for _module in pkgutil.iter_modules(__path__):
@@ -20,7 +21,7 @@ def variant_shelf() -> dict[str, Variant]:
 
 def create(
     name: str,
-    d: int | np.integer,
+    d: int | np.integer | Source,
     m: int | np.integer,
     *,
     seed: Seeds = 0,
@@ -35,7 +36,7 @@ def create(
 
     Args:
         name: variant on the shelf (`python -m workbench list`).
-        d: width of the activations.
+        d: width of the activations; or a source of them, which also says the width of their targets if it has some.
         m: number of latents.
         seed: of the initial weights, in [0, 2^63); a list makes a stack.
         objective: terms of the loss by name, "nested=1/16,1/4,1 auxk=32", in place of those of the variant that have
@@ -47,4 +48,8 @@ def create(
             range, lists that do not broadcast, or weights larger than memory.
     """
     shelf = variant_shelf()
-    return shelf[pick(name, shelf, "variant")](d, m, seed=seed, objective=objective, **settings)
+    of, wide = shelf[pick(name, shelf, "variant")], {}
+    if isinstance(d, Source):
+        wide = {"d_y": target_width(d)} if has_targets(d) and "d_y" in of.settings else {}
+        d = d.d
+    return of(d, m, seed=seed, objective=objective, **wide | settings)

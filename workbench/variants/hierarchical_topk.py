@@ -14,7 +14,8 @@ from workbench.settings import LatentCount
 def hierarchical_topk(stack: Stack, k: LatentCount = 4, budgets: Literal["all", "powers"] = "all") -> SAE:
     """TopK's latents; loss = mean over j = 1, ..., k of |x - b_dec - the j largest latents' f_i w_i|^2.
 
-    Errors of j latents never rise with j at the optimum, and any j <= k can be used at inference (`sae.k[...] = j`).
+    Any j <= k can be used at inference (`sae.k[...] = j`). Of SAEs that we trained mean errors fall with j; those of a
+    row may rise (claim AUX-3).
 
     Args:
         stack: what it is made for.

@@ -18,7 +18,7 @@ def ortsae(
         stack: what it is made for.
         k: mean active latents a sample.
         weight: of the penalty, in units where E|x|^2 = d.
-        size: latents a chunk, at most; chunks are drawn anew every step.
+        size: latents a chunk, at most, and two at least; chunks are drawn anew every step.
         threshold_rate: weight of the newest batch in the running threshold.
 
     Source: Korznikov et al. (2025), arXiv 2509.22033, as reported by readers. Differs: the penalty is in every step's

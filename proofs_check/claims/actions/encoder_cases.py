@@ -40,6 +40,14 @@ class Encoder:
         _, weights, _, _, chances = self.table
         return float(weights @ value @ chances)
 
+    @property
+    def near(self) -> Tensor:
+        """The kernel at each pair of actions."""
+        a = self.table[0]
+        if self.kernel == "linear":
+            return a[:, None] * a
+        return (-((a[:, None] - a) ** 2) / (2 * self.width**2)).exp()
+
     @cached_property
     def mmr(self) -> float:
         """Of the best affine fit, in the population."""
@@ -47,8 +55,7 @@ class Encoder:
         mean = kappa @ chances
         slope = (weights @ (a * mean)) / (weights @ (a * a))  # E a = 0
         left = weights * (mean - weights @ mean - slope * a)
-        near = (-((a[:, None] - a) ** 2) / (2 * self.width**2)).exp()
-        return float(left @ (near if self.kernel == "gaussian" else a[:, None] * a) @ left)
+        return float(left @ self.near @ left)
 
     @cached_property
     def variance(self) -> float:
@@ -62,6 +69,23 @@ def unexplained(case: Encoder) -> float:
     _, _, h, kappa, _ = case.table
     h, kappa = h - case.mean(h), kappa - case.mean(kappa)
     return 1 - case.mean(h * kappa) ** 2 / (case.mean(h * h) * case.variance)
+
+
+def off_kernel(case: Encoder) -> float:
+    """Largest difference of its kernel from the Gaussian one."""
+    return float((case.near - replace(case, kernel="gaussian").near).abs().max())
+
+
+def off_normal(case: Encoder) -> float:
+    """Distance of E nu⁴ / (E nu²)² from the 3 of a normal law, beyond round-off."""
+    nu, chances = case.noise.nodes
+    return max(0.0, float(abs((chances @ nu**4) / (chances @ nu**2) ** 2 - 3)) - 1e-9)
+
+
+def off_spread(case: Encoder) -> float:
+    """Distance of E a² from the third of actions that are uniform on [-1, 1]."""
+    a, weights = case.table[:2]
+    return float(abs(weights @ (a * a) - 1 / 3))
 
 
 @dataclass(frozen=True, eq=False)

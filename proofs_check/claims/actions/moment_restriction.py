@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.actions.cases import Noise
-from proofs_check.claims.actions.encoder_cases import Encoder, Sample, samples
+from proofs_check.claims.actions.encoder_cases import Encoder, Sample, off_kernel, off_spread, samples
 from proofs_check.engines import balls, symbolic
 from proofs_check.instances.draw import numbers
 from workbench.theory import actions as theory
@@ -101,8 +101,8 @@ def _flat(residual, a, width, *, unbiased=False):
     return (residual * (near @ residual)).sum() / len(a) ** 2
 
 
-KERNEL = Hypothesis("a Gaussian kernel", lambda case: float(case.encoder.kernel != "gaussian"))
-SPREAD = Hypothesis("a uniform on [−1, 1]", lambda case: float(case.encoder.ends))
+KERNEL = Hypothesis("a Gaussian kernel", lambda case: off_kernel(case.encoder))
+SPREAD = Hypothesis("a uniform on [−1, 1]", lambda case: off_spread(case.encoder))
 
 
 @st.composite

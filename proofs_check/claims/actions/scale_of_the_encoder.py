@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
 from proofs_check.claims.actions.cases import Noise
-from proofs_check.claims.actions.encoder_cases import Encoder, Sample, samples, unexplained
+from proofs_check.claims.actions.encoder_cases import Encoder, Sample, off_normal, samples, unexplained
 from proofs_check.engines import symbolic
 from proofs_check.instances.draw import numbers
 from workbench.theory import actions as theory
@@ -77,7 +77,7 @@ def _curvature(symbols, ops):
 
 
 ONE = Hypothesis("one factor for all latents", lambda case: abs(float(case.sample.factors.diff().sum())))
-NORMAL = Hypothesis("normal ν", lambda case: float(case.encoder.noise.law != "gaussian"))
+NORMAL = Hypothesis("normal ν", lambda case: off_normal(case.encoder))
 
 
 @st.composite

@@ -1,8 +1,11 @@
 """AFA-6: the best constants known only coherence and sparsity, and the dictionaries that reach them."""
 
+import torch
+from hypothesis import strategies as st
+
 from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, at_most
 from proofs_check.engines import smt, symbolic
-from proofs_check.instances.draw import cones, mixtures
+from proofs_check.instances.draw import cones, mixtures, unit_rows
 from proofs_check.instances.inductions import K_FORM, L1_FORM, UNROLL
 from proofs_check.instances.mixture import EXACT, NONZERO, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import orthonormal_with_rest, silent, twice_the_identity
@@ -38,6 +41,7 @@ def _opposed(symbols, ops):
         flat = coherence.interference([1] * k, _equiangular(k, -mu))
         yield 1 + flat / k, coherence.energy_range(mu, k, ops=ops)[0]
         yield 1 + coherence.interference([1] * k, _equiangular(k, -ops.num(f"1/{k - 1}"))) / k, 0
+        yield coherence.energy_range((1 + share) / (k - 1), k, ops=ops)[0], 0
 
 
 def _clamped(unknowns, ops):
@@ -59,12 +63,20 @@ def _realised(symbols, ops):
             )
 
 
+@st.composite
+def _dependent(draw):
+    """k rows in k - 1 dimensions, with the code that they send to 0: μ ≥ 1/(k − 1)."""
+    k = draw(st.integers(3, 6))
+    rows = draw(unit_rows(k, k - 1))
+    return Mixture.exact(rows, torch.linalg.svd(rows.T).Vh[-1:])
+
+
 CLAIM = Claim(
     id="AFA-6",
     statement=(
         "Over all unit rows of coherence at most μ and all k-sparse h ≠ 0, d ≥ k: sup |x|²/|h|² = 1 + μ(k − 1), "
-        "reached by flat h on a cone; inf = max(0, 1 − μ(k − 1)), reached by flat h on rows with all products −μ, "
-        "or on the k-simplex."
+        "reached by flat h on a cone; inf = max(0, 1 − μ(k − 1)), reached by flat h on rows with all products −μ, or "
+        "from μ = 1/(k − 1) on by k dependent rows, such as the k-simplex."
     ),
     tex=r"\max(0,1-\mu(k-1))\leq\|x\|^2/\|h\|^2\leq 1+\mu(k-1)",
     source="ours: the bound is AFA-3; the equiangular Gram matrices (1 ∓ μ)I ± μ11ᵀ attain it",
@@ -73,7 +85,7 @@ CLAIM = Claim(
     hypotheses=(UNIT_ROWS, EXACT, NONZERO),
     instances=mixtures(),
     conclusion=_conclusion,
-    extremal={"supremum": cones(flat=True), "infimum": cones(flat=True, negative=True)},
+    extremal={"supremum": cones(flat=True), "infimum": cones(flat=True, negative=True) | _dependent()},
     controls=(
         Control("unit rows", twice_the_identity(), "V = 2I"),
         Control("exact: x = hV", orthonormal_with_rest(), "V = I, x = h + ρ"),
@@ -88,9 +100,14 @@ CLAIM = Claim(
         ),
         "supremum": symbolic.identity("the cone attains the l1 form and the supremum", "k = 2, 3, 4, 6; all μ", _cone),
         "infimum": (
-            symbolic.identity("opposed rows attain the infimum", "k = 2, 3, 4, 6; all μ ≤ 1/(k − 1)", _opposed),
+            symbolic.identity(
+                "opposed rows attain the infimum", "k = 2, 3, 4, 6; all μ, above 1/(k − 1) on the simplex", _opposed
+            ),
             smt.implies("it is the larger of 0 and 1 − μ(k − 1)", "all k, μ", _clamped),
         ),
+    },
+    kernel={
+        "supremum": ("coherence.count_form", "coherence.cone_attains", "coherence.flat_l1"),
     },
     mutants=(
         Mutant("k in place of k − 1", coherence.energy_range, lambda mu, k, *, ops: (0, 1 + mu * k)),
@@ -98,6 +115,11 @@ CLAIM = Claim(
             "k − 2 in place of k − 1",
             coherence.energy_range,
             lambda mu, k, *, ops: (ops.larger(ops.num("0"), 1 - mu * (k - 2)), 1 + mu * (k - 2)),
+        ),
+        Mutant(
+            "below 0 beyond 1/(k − 1)",
+            coherence.energy_range,
+            lambda mu, k, *, ops: (1 - mu * (k - 1), 1 + mu * (k - 1)),
         ),
         Mutant("L of squares", coherence.l1_norm, lambda h, *, ops: sum(v * v for v in h)),
     ),

@@ -10,8 +10,7 @@ from workbench.theory import coherence
 
 
 def _conclusion(case: Mixture) -> Relation:
-    q = coherence.interference(case.active.unbind(1), case.product_list)
-    return equal(case.x2 - case.h2, q, unit=case.unit)
+    return equal(case.x2 - case.h2, case.interference, unit=case.unit)
 
 
 def _expand(symbols, ops):
@@ -54,6 +53,9 @@ CLAIM = Claim(
     proofs={
         LOOPS: (symbolic.identity("expansion of the shipped sums", "n ≤ 4, d ≤ 3", _expand), UNROLL),
         "": smt.induction("|x|² − |h|² = q", "all n, d: induction over rows", _first, _step),
+    },
+    kernel={
+        "": ("coherence.gram_expansion", "coherence.interference_identity"),
     },
     mutants=(
         Mutant("each pair once", coherence.interference, lambda h, g: h[0] * h[1] * g[0][1]),

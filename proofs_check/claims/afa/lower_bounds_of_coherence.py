@@ -82,6 +82,10 @@ CLAIM = Claim(
             "invariance to scale; padding; symmetry of the log form", "all sizes", _invariances
         ),
     },
+    kernel={
+        "k ≤ 1": "coherence.sparse_l1",
+        "1 ≤ μ": "coherence.lower_bound",
+    },
     mutants=(
         Mutant("k for k − 1", afa.lbo_k, lambda x2, f2, k, *, ops: ops.abs(x2 / f2 - 1) / k),
         Mutant("m − 2 for m − 1", afa.lbo_dense, lambda x2, f2, m, *, ops: ops.abs(x2 / f2 - 1) / (m - 2)),

@@ -88,6 +88,11 @@ CLAIM = Claim(
             smt.implies("the slopes give the norms", "all c < 1", _norms),
         ),
     },
+    kernel={
+        "gap": "coherence.count_form",
+        "lower side": "coherence.paper_bound",
+        "upper side": "coherence.paper_bound",
+    },
     mutants=(
         Mutant("n − 2 in place of n − 1", coherence.norm_gap, lambda h2, mu, k: mu * (k - 2) * h2),
         Mutant("half the gap", coherence.norm_gap, lambda h2, mu, k: mu * (k - 1) * h2 / 2),

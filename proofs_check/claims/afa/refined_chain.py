@@ -8,7 +8,6 @@ from proofs_check.instances.draw import cones, mixtures
 from proofs_check.instances.inductions import K_FORM, L1_FORM, UNROLL
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import orthonormal_with_rest, twice_the_identity
-from workbench.tensors import TENSOR
 from workbench.theory import coherence
 
 
@@ -17,7 +16,7 @@ def _conclusion(case: Mixture) -> dict[str, Part]:
     l1_form, k_form = coherence.l1_gap(case.l1, h2, mu), coherence.norm_gap(h2, mu, case.k)
     low, high = case.spectrum
     largest = torch.maximum(high, -low)
-    babel = coherence.babel(case.product_list, ops=TENSOR) * h2
+    babel = case.babel * h2
     sides = {
         "μ(L² − N)": (q.abs(), l1_form),
         "μ(k − 1)N": (q.abs(), k_form),
@@ -92,6 +91,14 @@ CLAIM = Claim(
         ("λ_max N", "−λ_min N", "best of L and λ"): smt.implies(
             "Rayleigh's quotient lies between the extreme eigenvalues", "all k: each eigendirection", _spectral
         ),
+    },
+    kernel={
+        "μ(L² − N)": ("coherence.interference_identity", "coherence.l1_form"),
+        "μ(k − 1)N": "coherence.count_form",
+        "ε(n − 1)N": "coherence.count_form",
+        "Gershgorin": "coherence.babel_form",
+        "order: L ≤ k": "coherence.sparse_l1",
+        "order: Gershgorin ≤ k": "coherence.babel_at_most",
     },
     mutants=(
         Mutant("k − 2 in place of k − 1", coherence.norm_gap, lambda h2, mu, k: mu * (k - 2) * h2),

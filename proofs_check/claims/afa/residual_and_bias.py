@@ -71,6 +71,11 @@ CLAIM = Claim(
             "expansion of |x̂ + ρ|²", "d = 1..3; coordinate by coordinate", _expand
         ),
     },
+    kernel={
+        "decomposition": "coherence.residual_identity",
+        "corrected bound": "coherence.residual_gap",
+        "certified LBO ≤ μ": "coherence.lower_bound",
+    },
     mutants=(
         Mutant("without shrinkage", afa.mismatch, lambda q, rho, cross: q + rho),
         Mutant("half the shrinkage", afa.mismatch, lambda q, rho, cross: q + rho + cross / 2),

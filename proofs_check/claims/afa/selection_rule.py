@@ -145,6 +145,9 @@ CLAIM = Claim(
         "half gap": smt.implies("the nearer end is within half the gap", "all gaps", _half_gap),
         ("half gap ≤ a₂²/(2(C₁ + C₂))", "≤ a₂/4"): smt.implies("the first gap bounds all", "all j", _bound),
     },
+    kernel={
+        "beside the conclusion": "selection.nearest_prefix_first",
+    },
     mutants=(
         Mutant("last k on ties", top_afa.nearest_prefix, _last_on_ties, _tie()),
         Mutant("first to reach τ", top_afa.nearest_prefix, _first_to_reach),

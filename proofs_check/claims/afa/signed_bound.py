@@ -68,6 +68,10 @@ CLAIM = Claim(
             smt.induction("a(L² − N) ≤ q ≤ b(L² − N)", OVER_ROWS, _first, _step),
         ),
     },
+    kernel={
+        "above": ("coherence.interference_identity", "coherence.signed_form"),
+        "below": ("coherence.interference_identity", "coherence.signed_form"),
+    },
     mutants=(
         Mutant("ends exchanged", coherence.signed_gap, lambda l1, h2, a, b: (b * (l1**2 - h2), a * (l1**2 - h2))),
         Mutant("L² without − N", coherence.signed_gap, lambda l1, h2, a, b: (a * l1**2, b * l1**2)),

@@ -16,8 +16,7 @@ from workbench.theory import coherence
 def _conclusion(case: Mixture) -> dict[str, Part]:
     n, d, eps = case.m, case.d, case.coherence
     c = coherence.norm_gap(1.0, eps, n)
-    top = torch.linalg.eigvalsh(case.rows.T @ case.rows)[-1]
-    null = _null_code(case.rows)
+    top, null = case.of_rows(_largest_energy), case.of_rows(_null_code)
     found: dict[str, Part] = {
         "c ≥ 1": at_most(1.0, c),
         "Welch": at_most(coherence.welch_square(n, d), eps**2),
@@ -27,6 +26,10 @@ def _conclusion(case: Mixture) -> dict[str, Part]:
     }
     why = Void(f"c = {c:.4g} > 1")
     return found | {"c = 1 only on a simplex": at_most(n, d + 1) if c <= 1 + 1e-9 else why}
+
+
+def _largest_energy(rows: Tensor) -> Tensor:
+    return torch.linalg.eigvalsh(rows.T @ rows)[-1]
 
 
 def _null_code(rows: Tensor) -> Tensor:
@@ -125,6 +128,10 @@ CLAIM = Claim(
         BESIDE: symbolic.identity(
             "√(4 ln n / d) leaves n random rows a chance of 1/n", "all n, d: given the cap", _union_bound
         ),
+    },
+    kernel={
+        "c ≥ 1": "coherence.superposition",
+        "Welch": ("coherence.frame_potential", "coherence.welch_sum", "coherence.welch"),
     },
     mutants=(
         Mutant("n for n − 1 in Welch", coherence.welch_square, lambda n, d: (n - d) / (d * n)),

@@ -147,6 +147,10 @@ CLAIM = Claim(
             "(xA)Aᵀ = x and |xA| = |x|", "d = 2; all rotations and reflections", _rotation
         ),
     },
+    kernel={
+        "the halves' energy is |x|²": ("selection.sign_split", "selection.trivial_optimum"),
+        "the halves give x": ("selection.sign_split", "selection.trivial_optimum"),
+    },
     mutants=(
         Mutant("absolute value for −z's part", top_afa.sign_split, lambda z, *, ops=None: (abs(z), 0 * z)),
         Mutant("no rectifier", top_afa.sign_split, lambda z, *, ops=None: (z, -z)),

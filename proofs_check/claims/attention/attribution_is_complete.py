@@ -81,6 +81,11 @@ CLAIM = Claim(
         "sources": symbolic.identity("one more source", "width 1..3; all numbers of sources", _one_more_source),
         "heads": smt.implies("one more coordinate of one more head", "all numbers of heads, any width", _one_more_head),
     },
+    kernel={
+        "sources": "factors.attribution_complete",
+        "heads": "factors.attribution_complete",
+        "by hand": "factors.attribution_complete",
+    },
     mutants=(
         Mutant("A² for A", theory.source_part, lambda a, v, w: a**2 * sum(x * y for x, y in zip(v, w, strict=True))),
         Mutant("the first source", theory.head_part, lambda a, v, w: theory.source_part(a[0], v[0], w)),

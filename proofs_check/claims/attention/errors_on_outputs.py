@@ -141,6 +141,9 @@ CLAIM = Claim(
             smt.implies("their ratio", "all bounds", _of_bounds),
         ),
     },
+    kernel={
+        "|rW|² = |r|²": "factors.orthogonal_outputs",
+    },
     mutants=(
         Mutant("|r|² itself", theory.output_error, lambda r, W: sum(x * x for x in r)),
         Mutant(

@@ -162,6 +162,9 @@ CLAIM = Claim(
             "optimal coefficients, one more row", "all k, d: along its part off the others", _one_more
         ),
     },
+    kernel={
+        "by": "factors.prefix_drop",
+    },
     mutants=(
         Mutant("f² off the square", theory.prefix_drop, lambda f, product, d2: f * f),
         Mutant("the product once", theory.prefix_drop, lambda f, product, d2: f * (product - f * d2)),

@@ -1,4 +1,4 @@
-"""AUX-2: OrtSAE's penalty cannot vanish for m > d: Welch's square is its floor, over redrawn chunks of any size too."""
+"""AUX-2: for m > d Welch's square is the floor of OrtSAE's penalty, in expectation over redrawn chunks too."""
 
 from dataclasses import dataclass, replace
 
@@ -122,9 +122,9 @@ CLAIM = Claim(
     id="AUX-2",
     statement=(
         "For m > d the mean over rows of the largest squared cosine with another row is at least (m − d)/(d(m − 1)) > "
-        "0, as is the mean over all pairs; the simplex attains it. Over chunks drawn anew the expected penalty has "
-        "the same floor, that of all m rows, whatever a chunk's size; over fixed chunks of d rows or fewer it can be "
-        "0."
+        "0, as is the mean over all pairs; the simplex attains it. Over chunks of two rows or more that are drawn "
+        "anew the expected penalty has the same floor, that of all m rows; over fixed chunks of d rows or fewer it "
+        "can be 0."
     ),
     tex=r"\frac1m\sum_i\max_{j\neq i}\langle d_i,d_j\rangle^2\geq\frac{m-d}{d(m-1)}",
     source="ours, Welch (1974) for the mean of pairs; the penalty: Korznikov et al. (2025), arXiv 2509.22033",
@@ -151,6 +151,9 @@ CLAIM = Claim(
         "chunks of two": symbolic.identity("means over drawn chunks", "m = 3..5, chunks of 2, 3", _expected),
         LOOPS: smt.implies("the shipped penalty lies between mean and largest", "three rows", _shipped),
     },
+    kernel={
+        "pairs": "coherence.welch_pairs",
+    },
     mutants=(
         Mutant("the smallest of all rows", theory.orthogonality_penalty, lambda g, *, ops=None: _least(g)),
         Mutant("cosines for squares", theory.pairs_penalty, lambda g: _cosines(g)),
@@ -159,8 +162,9 @@ CLAIM = Claim(
     ),
     note=(
         "Redrawing is what gives chunks the floor: for any row each other row is as likely in its chunk. So OrtSAE's "
-        "penalty pulls towards an equiangular frame and reads 0 at no m > d; subtract the floor to compare widths. "
-        "Where no equiangular frame of m rows exists the true minimum lies above. It speaks of the term of OrtSAE."
+        "penalty pulls towards an equiangular frame. The floor is of the mean over draws: a single step's chunks may "
+        "read 0. A row alone in its chunk pays nothing, so that no chunk of the term has one row. Where no "
+        "equiangular frame of m rows exists the true minimum lies above. It speaks of the term of OrtSAE."
     ),
 )
 

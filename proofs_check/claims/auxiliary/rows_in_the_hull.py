@@ -132,6 +132,11 @@ CLAIM = Claim(
             smt.implies("the free part", "all d: by products", _free),
         ),
     },
+    kernel={
+        "norm": "factors.hull_bound",
+        "|d|²": "factors.hull_spread",
+        "spread ≥ 0": "factors.hull_spread",
+    },
     mutants=(
         Mutant("the free part inside", theory.hull_bound, lambda longest, free: longest),
         Mutant("weights squared", theory.hull_row, lambda a, data: _row([v * v for v in a], data)),

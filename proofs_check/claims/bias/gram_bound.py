@@ -141,6 +141,10 @@ CLAIM = Claim(
         ),
         "l1 form": smt.implies("the l1 form is looser", "all n", _looser),
     },
+    kernel={
+        "l1 form": "coherence.two_codes",
+        "distinct pairs": "coherence.two_codes",
+    },
     mutants=(
         Mutant("half", theory.gram_gap, lambda a, b, mu, *, shared=0: mu * (a * b - shared) / 2),
         Mutant("shared part twice", theory.gram_gap, lambda a, b, mu, *, shared=0: mu * (a * b - 2 * shared)),

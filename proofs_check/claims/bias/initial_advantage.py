@@ -58,12 +58,13 @@ def _training(cosine: float, rate: float) -> Training:
 @once(_training)
 def _found(cosine: float, rate: float) -> list[float]:
     """By seed, from an initial cosine."""
-    world = bias_worlds.uniform(N, D, S)
+    world = bias_worlds.uniform(N, D, S, seed=0)
     rows = world.truth.features[:LATENTS].float()
     noise = torch.stack([torch.randn(LATENTS, D, generator=stream(seed, "start")) for seed in SEEDS])
     noise = noise - (noise * rows).sum(-1, keepdim=True) * rows
     start = cosine * rows + (1 - cosine**2) ** 0.5 * noise / noise.norm(dim=-1, keepdim=True)
-    sae = create("bias_adaptation", D, LATENTS, seed=list(SEEDS), rate=rate).train()
+    settings = {"rate": rate, "step": 0.0, "a": 1e-3, "output": "jump"}
+    sae = create("bias_adaptation", D, LATENTS, seed=list(SEEDS), **settings).train()
     with torch.no_grad():
         sae.tensor("row").copy_(start)
         sae.W_dec.copy_(start)

@@ -36,6 +36,7 @@ class Bench(Member):
     """planted co-occurrence"""
     rare: float = 1.0
     """frequency of half of the features over that of the others; 1 for sets of s features"""
+    world_seed: int = 0
     steps: int = 500
     lr: float = 6e-3
 
@@ -47,7 +48,8 @@ class Bench(Member):
     @property
     def place(self) -> tuple[str, Settings]:
         """Where its samples come from: a world and its knobs."""
-        size = (("n_true", self.n), ("d", self.d))
+        size: Settings = (("n_true", self.n), ("d", self.d))
+        size += (("seed", self.world_seed),) if self.world_seed else ()
         if self.rare < 1:
             return "two_frequencies", (*size, ("high", self.f), ("low", self.f * self.rare))
         if self.rho_2 is not None:

@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 import synthetic as S
-from proofs_check.claim import Claim, Control, Hypothesis, Part, Verdict, at_most, edited
+from proofs_check.claim import Claim, Control, Hypothesis, Part, Sentence, Verdict, at_most, edited
 from proofs_check.claims.concepts.accuracy_of_probes import cases, gap
 from proofs_check.claims.concepts.cases import Predicted, predicted
 from workbench.topics.concepts import probes
@@ -30,14 +30,19 @@ LINEAR = predicted(
 CLAIM = Claim(
     id="DC-20",
     statement=(
-        "As said: that probes are accurate, more so with more observations, supports linearity in log p(c|s). "
+        "A reading: that probes are accurate, more so with more observations, supports linearity in log p(c|s). "
         "A probe within .02 of Bayes goes with R² of .6 to .9: see DC-10. What tests it is log-loss against H(c_k|s) "
         "(DC-13), and R² itself."
     ),
     tex=r"\mathrm{acc}_{\mathrm{probe}}\approx\mathrm{acc}_{\mathrm{Bayes}}\ \Rightarrow\ R^2_{\log}\approx1",
-    source="a reading of the simulations of Liu et al. (2025), arXiv 2503.08980, as told by readers; refuted here",
+    source="ours, of what readers report of simulations in arXiv 2503.08980",
     kind="refuted",
-    promised=Verdict.REFUTED,
+    promised=Verdict.FAILS,
+    refutes=Sentence(
+        words="accuracies of probes, which rise with the number of observations, show activations linear in log p(c|s)",
+        version="simulations of v3, as reported by readers; the paper offers them as consistent with its theorem",
+        against="reading",
+    ),
     hypotheses=(ACCURATE,),
     instances=cases(S.Generic(16), (24,)),
     conclusion=_conclusion,

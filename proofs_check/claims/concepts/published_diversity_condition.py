@@ -16,12 +16,12 @@ def _conclusion(case: Diversity) -> dict[str, Part]:
 CLAIM = Claim(
     id="DC-18",
     statement=(
-        "As published: for l + 1 tokens with L̂ and L invertible, x = A log p(c|s) + b with an invertible A. True and "
-        "never binding: L has rank l − 1 at most (DC-2), so no model meets the condition. What holds in its place: "
-        "DC-2, DC-3, DC-4."
+        "In v1 to v3 of the paper, as reported: for l + 1 tokens with L̂ and L invertible, x = A log p(c|s) + b with an "
+        "invertible A. True and never binding: L has rank l − 1 at most, so no model meets the condition. The l − 1 "
+        "contrasts log p(c|s) − log p(c_0|s) repair it: DC-2, DC-3, DC-4."
     ),
     tex=r"L\in\mathbb R^{l\times l}\ \text{invertible}\Rightarrow\dots,\qquad\text{but }\mathrm{rank}\,L\leq l-1",
-    source="Liu et al. (2025), arXiv 2503.08980, Theorem 3.1 and its diversity condition, as reported by readers",
+    source="Liu et al. (2025), arXiv 2503.08980 v1 to v3, Theorem 3.1 and its condition, as reported by readers",
     kind="vacuous",
     promised=Verdict.VACUOUS,
     hypotheses=(DISTRIBUTIONS,),
@@ -35,5 +35,5 @@ CLAIM = Claim(
         Mutant("twice the first", theory.difference, lambda a, b: [2 * x - y for x, y in zip(a, b, strict=True)]),
     ),
     witness="tokens that reveal the configuration: rank l − 1, one short",
-    note="v1 to v3 of the paper say invertible in the abstract, v4 does not.",
+    note="The abstracts of v1 to v3 say an invertible linear transformation, that of v4 says a linear one.",
 )

@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 import synthetic as S
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Sentence, Verdict, at_most, equal
 from proofs_check.claims.concepts.cases import Predicted, predicted
 from workbench.tensors import TENSOR
 from workbench.theory import concepts as theory
@@ -30,14 +30,19 @@ def _cases(tokens, sharpness):
 CLAIM = Claim(
     id="DC-19",
     statement=(
-        "As said: as p(c|s, y) concentrates on one configuration, the error of non-invertibility going to 0, "
+        "As reported: as p(c|s, y) concentrates on one configuration, the error of non-invertibility going to 0, "
         "activations become linear in log p(c|s). Where it is the context that is sharp they do not: with that error "
         "below .05 R² is about .4. What counts is what a token leaves open: DC-3, DC-7."
     ),
     tex=r"\mathbb E[1-\max_cp(c|s,y)]\to0\ \Rightarrow\ x\to A\log p(c|s)+b",
-    source="Liu et al. (2025), arXiv 2503.08980, as reported by readers; refuted here, ours",
+    source="ours, of what readers report of Liu et al. (2025), arXiv 2503.08980",
     kind="refuted",
-    promised=Verdict.REFUTED,
+    promised=Verdict.FAILS,
+    refutes=Sentence(
+        words="x tends to A log p(c|s) + b as the error of non-invertibility, E[1 − max p(c|s, y)], tends to 0",
+        version="abstracts of v1 to v4, which say under mild conditions; the limit as reported by readers of v3",
+        against="reading",
+    ),
     hypotheses=(CLEAR,),
     instances=_cases(S.Generic(16), 32.0),
     conclusion=_conclusion,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import sympy
 from hypothesis import strategies as st
+from torch import Tensor
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
@@ -30,23 +31,35 @@ class Faint:
         tokens = replace(tokens, eta=eta) if isinstance(tokens, S.Weak) else tokens
         return Predicted(replace(self.base.concepts, tokens=tokens))
 
+    @property
+    def written(self) -> tuple[Tensor, Tensor]:
+        """For p(y|c) = q (1 + η r): q by configuration, and r."""
+        a, b = ETAS[0], ETAS[-1]
+        first, last = self.at(a).model.tokens, self.at(b).model.tokens
+        q = (b * first - a * last) / (b - a)
+        return q, (last / q.clamp_min(1e-300) - 1) / b
+
+
+def _off(case: Faint) -> float:
+    """How far q depends on c, and by how much |r| passes 1."""
+    q, tilt = case.written
+    return float((q - q[0]).abs().max() + (tilt.abs().max() - 1 - 1e-9).clamp_min(0))
+
 
 def _conclusion(case: Faint) -> dict[str, Part]:
     each = [case.at(eta) for eta in ETAS]
     left = [max(1 - one.probability_r2, 1e-300) for one in each]
     slope = float(np.polyfit(np.log(ETAS[:-1]), np.log(left[:-1]), 1)[0])
-    first, last = each[0].model, each[-1].model
+    last = each[-1].model
     found: dict[str, Part] = {
         "slope of log(1 − R²) against log η, from 2": at_most(abs(slope - 2), 0.2),
         "R² of log p(c|s), under that of p(c|s)": at_most(each[-1].log_r2, each[-1].probability_r2),
     }
     if isinstance(case.base.concepts.tokens, S.Weak):
-        a, b = ETAS[0], ETAS[-1]
-        q = (b * first.tokens - a * last.tokens) / (b - a)  # tokens = q (1 + eta r)
-        tilt = (last.tokens / q - 1) / b
-        linear = q[0].log() + b * last.log_posterior.exp() @ tilt
+        q, tilt = case.written
+        linear = q[0].log() + ETAS[-1] * last.log_posterior.exp() @ tilt
         rest = (last.log_next - linear).abs().max()
-        found["|log p(y|s) − log q − η Σ r p|"] = at_most(rest, theory.weak_remainder(b))
+        found["|log p(y|s) − log q − η Σ r p|"] = at_most(rest, theory.weak_remainder(ETAS[-1]))
     return found
 
 
@@ -66,9 +79,7 @@ def _ordered(unknowns, ops):
     return [eta > 0, eta < 1], [up > 0, down > 0, up <= bound, down <= bound]
 
 
-WEAK = Hypothesis(
-    "p(y|c) = q_y (1 + η r_cy), |r| ≤ 1", lambda case: float(not isinstance(case.base.concepts.tokens, S.Weak))
-)
+WEAK = Hypothesis("p(y|c) = q_y (1 + η r_cy), |r| ≤ 1", _off)
 
 
 def _faint(tokens):
@@ -80,7 +91,7 @@ CLAIM = Claim(
     id="DC-6",
     statement=(
         "For p(y|c) = q_y(1 + η r_cy), |r| ≤ 1: |log p(y|s) − log q_y − η Σ_c r_cy p(c|s)| ≤ η²/(2(1 − η)). So x is "
-        "linear in probabilities, 1 − R² going as η², not in log-posteriors: the published limit of tokens that vary "
+        "linear in probabilities, 1 − R² going as η², not in log-posteriors: the reported limit of tokens that vary "
         "little makes signal and residual vanish together."
     ),
     tex=r"\left|\log p(y|s)-\log q_y-\eta\textstyle\sum_cr_{cy}p(c|s)\right|\leq\frac{\eta^2}{2(1-\eta)}",

@@ -105,6 +105,6 @@ CLAIM = Claim(
         Mutant("exclusive ones once", theory.difference_nonzeros, lambda own: own),
         Mutant("zeros counted", theory.nonzeros, lambda row, *, ops=None: len(row)),
     ),
-    note="So the published case, cores larger than exclusive groups, is where the method has no guarantee; SN-6's has.",
+    note="So the reported case, cores larger than exclusive groups, is where the method has no guarantee; SN-6's has.",
     shown_by="experiments/factors/study.py",
 )

@@ -83,12 +83,12 @@ def _used(case: Factors) -> torch.Tensor:
     return (case.rows != 0).double().sum(0)
 
 
-APART = Hypothesis("supports do not meet", lambda case: float(_used(case).max() > 1))
+APART = Hypothesis("supports do not meet", lambda case: float(_used(case).max() - 1))
 EXACTLY = Hypothesis(
     "each support has exactly as many neurons as are kept",
     lambda case: ((case.rows != 0).sum(1) - case.amount).abs().double(),
 )
-RANK = Hypothesis("codes of full rank", lambda case: float(torch.linalg.matrix_rank(case.codes) < len(case.rows)))
+RANK = Hypothesis("codes of full rank", lambda case: len(case.rows) - int(torch.linalg.matrix_rank(case.codes)))
 
 
 @st.composite
@@ -122,7 +122,7 @@ CLAIM = Claim(
         Control(
             APART.name,
             exact(EYE, [[1, 1, 1, 0], [0, 1, 1, 1]], 3.0),
-            "overlap: v_0 − v_1 has two nonzeros; cores in general: SN-13",
+            "overlap, though samples are pure: v_0 − v_1 has two nonzeros; cores: SN-13",
         ),
         Control(EXACTLY.name, exact(EYE, PAIR, 4.0), "twice as many kept: any mixture fits"),
         Control(RANK.name, exact([[1, 1]], PAIR, 2.0), "two features that always fire alike"),

@@ -99,6 +99,9 @@ CLAIM = Claim(
             "product and pulls", "m ≤ 3, patterns of signs, all c > 0", _same
         )
     },
+    kernel={
+        "J": "factors.scale_gauge",
+    },
     mutants=(
         edited(
             "rows alone", theory.rescaled, lambda true: lambda f, rows, c: ([list(r) for r in f], true(f, rows, c)[1])

@@ -52,16 +52,20 @@ def _another(unknowns, ops):
 
 
 AMOUNT = Hypothesis("a > 0", lambda case: max(0.0, -case.amount))
-APART = Hypothesis("w_0 and w_1 not parallel", lambda case: float((case.rows[0] @ case.rows[1]).abs() > 0.999))
+APART = Hypothesis(
+    "w_0 and w_1 not parallel", lambda case: max(0.0, float((case.rows[0] @ case.rows[1]).abs()) - 0.999)
+)
 
 
 @st.composite
-def _cases(draw):
+def _cases(draw, pure=False):
+    """Any codes; `pure`: each feature alone in a sample as well."""
     case = draw(factors())
+    codes = torch.cat((case.codes, torch.eye(len(case.rows), dtype=torch.float64))) if pure else case.codes
     rows = unit(case.rows)
     if float((rows[0] @ rows[1]).abs()) > 0.99:
         rows[:2] = torch.eye(2, rows.shape[1])
-    return Factors.exact(case.codes, rows, case.amount)
+    return Factors.exact(codes, rows, case.amount)
 
 
 CLAIM = Claim(
@@ -69,14 +73,14 @@ CLAIM = Claim(
     statement=(
         "Whatever the codes f ≥ 0 and a > 0: f_1 + af_0 for f_1 with w_0 − aw_1 for w_0 gives the same product with "
         "codes ≥ 0, and the new row stands to the old one at sin² = a²(1 − g²)/(1 − 2ag + a²) > 0. So no exact "
-        "factorisation of two rows or more is unique, however sparse its codes."
+        "factorisation of two rows or more is unique, however sparse its codes, or if each feature fires alone."
     ),
     tex=r"f_0w_0+f_1w_1=f_0(w_0-aw_1)+(f_1+af_0)w_1",
     source="ours; a mixing (fM, M⁻¹W) with M ≥ 0",
     kind="identity",
     promised=Verdict.PROVED,
     hypotheses=(CODES, AMOUNT, APART, UNIT_ROWS),
-    instances=_cases(),
+    instances=_cases() | _cases(pure=True),
     conclusion=_conclusion,
     controls=(
         Control(CODES.name, exact([[-1, 0]], [[1, 0], [0, 1]]), "a code below 0 to start with"),
@@ -90,6 +94,9 @@ CLAIM = Claim(
         ),
         "f ≥ 0": smt.implies("codes stay at least 0", "all f ≥ 0, a ≥ 0", _nonnegative),
         "another feature": smt.implies("the row turns", "all a > 0, |g| < 1", _another),
+    },
+    kernel={
+        "same product": "factors.shear_gauge",
     },
     mutants=(
         edited(
@@ -105,6 +112,6 @@ CLAIM = Claim(
         Mutant("without the cross term", theory.sheared_sine_square, lambda a, g: a * a * (1 - g * g) / (1 + a * a)),
         Mutant("1 − g", theory.sheared_sine_square, lambda a, g: a * a * (1 - g) / (1 - 2 * a * g + a * a)),
     ),
-    note="NMF is unique for pure samples because W ≥ 0 ends the shear; here nothing does (SN-12). What can: SN-6.",
+    note="NMF is unique for pure samples because W ≥ 0 ends the shear; here nothing does. What can: SN-6.",
     shown_by="experiments/factors/study.py",
 )

@@ -121,6 +121,10 @@ CLAIM = Claim(
         ),
         "f_1 f_2 ≥ 0": smt.induction("f_1 f_2 ≥ 0", "all m: term by term; levels one by one", _start, _step),
     },
+    kernel={
+        "f_1 f_2 ≥ 0": "factors.layers_are_one",
+        "one factorisation": "factors.layers_are_one",
+    },
     mutants=(
         Mutant("one singular value more", theory.rank_floor, lambda squares, m: _floor(squares, m - 1)),
         Mutant("sizes", theory.product, _sizes),

@@ -76,10 +76,15 @@ CLAIM = Claim(
     conclusion=_conclusion,
     controls=(Control(SAME.name, _other(), "refitted on another mask, as when the mask changes between rounds"),),
     proofs={("any rows on the mask", "the excess"): LEAST_SQUARES},
+    kernel={
+        "any rows on the mask": "factors.least_squares",
+        "least squares, then masked": "factors.least_squares",
+        "the excess": "factors.least_squares",
+    },
     mutants=(
         Mutant("least squares, then masked", semi_nmf.refitted, lambda x, f, mask: semi_nmf.decoder_step(x, f) * mask),
         edited("half of it", semi_nmf.refitted, lambda true: lambda x, f, mask: true(x, f, mask) / 2),
     ),
-    note="It makes J nearly monotone and recovery worse: the mask settles early. The other corrected half of SN-11.",
+    note="It makes J nearly monotone and recovery worse: the mask settles early. What a mask alone does to J: SN-1.",
     shown_by="experiments/factors/study.py",
 )

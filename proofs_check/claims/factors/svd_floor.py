@@ -8,7 +8,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, Void, at_most, digits, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers, rows_of
 from workbench.parts import semi_nmf
@@ -48,7 +48,10 @@ def _conclusion(case: Lift) -> dict[str, Part]:
     floor = theory.rank_floor(squares, len(y))
     found = semi_nmf.decoder_step(case.x, case.codes)
     unit = 1e-12 + sum(squares) * (1 + float(torch.tensor(codes).square().sum()))
+    edge = theory.product(left.tolist(), theory.lift(y, case.threshold))
+    least = equal(min(map(min, edge)), 0.0, unit=1 + case.threshold) if case.threshold else Void("U_m ≥ 0 as it is")
     return {
+        "0 at the threshold": least,
         "f ≥ 0": at_most(-min(map(min, codes)), 0.0, unit=1 + case.t),
         "the floor is reached": equal(theory.square_error(x, codes, rows), floor, unit=unit),
         "and never passed": at_most(floor, (case.x - case.codes @ found).square().sum(), unit=unit),
@@ -91,7 +94,7 @@ def _minors(symbols, ops):
             yield sum(a * b for a, b in zip(p[0], minors, strict=True)), 0
 
 
-CONE = Hypothesis("U_m y > 0", lambda case: float((case.parts[0] @ case.y).min() <= 1e-6))
+CONE = Hypothesis("U_m y > 0", lambda case: max(0.0, 1e-6 - float((case.parts[0] @ case.y).min())))
 ENOUGH = Hypothesis("t at its threshold or above", lambda case: max(0.0, case.threshold - case.t) / (1 + case.t))
 
 
@@ -110,7 +113,7 @@ def _cases(draw):
         y = torch.zeros(m, dtype=x.dtype)
         y[0] = left[0, 0].sign()
     case = Lift(x, y, 0.0, codes)
-    t = case.threshold + draw(numbers(0.1, 2))
+    t = case.threshold + draw(st.just(0.0) | numbers(0, 2))
     return Lift(x, y, t + float(abs(1 + t * float(y.sum())) < 0.05), codes)
 
 
@@ -120,13 +123,17 @@ def case_of(x: Any, y: Any, t: float) -> st.SearchStrategy[Lift]:
     return st.just(Lift(x, y, t, torch.ones(len(x), len(y), dtype=x.dtype)))
 
 
+def _opposed(a: float) -> st.SearchStrategy[Lift]:
+    return case_of([[1, a], [-1, -a]], [1], 1.0)
+
+
 _lift, _inverse_of, _threshold = theory.lift, theory.lift_inverse, theory.lift_threshold
 
 CLAIM = Claim(
     id="SN-4",
     statement=(
-        "Let U_m hold the m first left singular vectors. If U_m y > 0 for some y, then for t large enough, with "
-        "1 + t Σy ≠ 0, f = U_m(I + t y1ᵀ) ≥ 0 and W = (I + t y1ᵀ)⁻¹S_mV_m reach the error of the SVD, below which no m "
+        "Let U_m hold the m first left singular vectors. If U_m y > 0, then for t ≥ max(0, −U_ij/(U_m y)_i) with 1 + "
+        "tΣy ≠ 0, f = U_m(I + t y1ᵀ) ≥ 0 and W = (I + t y1ᵀ)⁻¹S_mV_m reach the error of the SVD, below which no m "
         "rows come, whatever the signs. So low J says nothing of the features."
     ),
     tex=r"\min_{f\geq0,W}\|X-fW\|^2=\sum_{i>m}\sigma_i^2\quad\text{if }U_my>0",
@@ -137,7 +144,7 @@ CLAIM = Claim(
     instances=_cases(),
     conclusion=_conclusion,
     controls=(
-        Control(CONE.name, case_of([[1, 2], [-1, -2]], [1], 1.0), "X = [a; −a], m = 1: rank 1, and J = |a|²"),
+        Control(CONE.name, numbers(0.5, 3).flatmap(_opposed), "X = [a; −a], m = 1: rank 1, and J = |a|²"),
         Control(ENOUGH.name, case_of([[2, 1], [1, 2]], [-1, 0], 0.0), "t = 0: the singular vectors themselves"),
     ),
     proofs={
@@ -146,11 +153,14 @@ CLAIM = Claim(
         "f ≥ 0": smt.implies("f ≥ 0 from the threshold on", "all entries", _nonnegative),
         "and never passed": symbolic.identity("m rows have rank m: minors vanish", "m = 1, 2", _minors),
     },
+    kernel={
+        "the floor is reached": ("factors.lift_inverse", "factors.layers_are_one"),
+    },
     mutants=(
         Mutant("t on the other side", theory.lift, lambda y, t: [list(c) for c in zip(*_lift(y, t), strict=True)]),
         Mutant("without the denominator", theory.lift_inverse, lambda y, t: _lift(y, -t)),
         Mutant("one more singular value", theory.rank_floor, lambda squares, m: sum(squares[m - 1 :])),
-        Mutant("half the threshold", theory.lift_threshold, lambda left, y: _threshold(left, y) / 2 - 0.5),
+        Mutant(".999 of the threshold", theory.lift_threshold, lambda left, y: 0.999 * _threshold(left, y)),
     ),
     note="The threshold is tight; activations with a large common mean can meet the condition, centred ones do not.",
     shown_by="experiments/factors/study.py",

@@ -108,6 +108,10 @@ CLAIM = Claim(
             "the dual rows read every code", "n + P ≤ 3, any products of unit rows", _dual
         )
     },
+    kernel={
+        "read": "factors.dual_code",
+        "exact": "factors.dual_code",
+    },
     mutants=(
         Mutant("tied rows", theory.dual_code, lambda products, gram: list(products)),
         Mutant(

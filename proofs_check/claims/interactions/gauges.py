@@ -76,5 +76,5 @@ CLAIM = Claim(
         edited("sizes of projections", theory.projections, lambda true: lambda f, U: [abs(a) for a in true(f, U)]),
         Mutant("no linear part", theory.decode, lambda f, U, C, s, b: theory.degree_part(f, U, C[1], 3, s[1])),
     ),
-    note="So signs and sizes of λ2, λ3 mean nothing, nor do columns beyond R2 one by one: PO-13.",
+    note="So signs and sizes of λ2, λ3 mean nothing, nor do columns beyond R2 one by one, though UᵀU = I (PO-7).",
 )

@@ -97,6 +97,9 @@ CLAIM = Claim(
         ("2 e2", "6 e3"): symbolic.identity("Newton's identities", "m ≤ 5", _newton),
         BESIDE: symbolic.identity("one active latent gives 0", "m = 1", _one_active),
     },
+    kernel={
+        "2 e2": "factors.pure_square",
+    },
     mutants=(
         Mutant("plain square", theory.pure_square, lambda p1, p2: p1 * p1),
         Mutant("plain cube", theory.pure_cube, lambda p1, p2, p3: p1**3),

@@ -130,7 +130,10 @@ CLAIM = Claim(
         ),
         Mutant("all of it", theory.least_misfit, lambda gains, columns: sum(g * g / 2 for g in gains)),
     ),
-    note="So R2 = 64 gives 32 arbitrary disjoint pairs; more must share columns and carry cross-talk (PO-12).",
+    note=(
+        "So R2 = 64 gives 32 arbitrary disjoint pairs. More must share columns: their B_ij are then not free, and "
+        "pairs that do not interact get some too."
+    ),
 )
 
 

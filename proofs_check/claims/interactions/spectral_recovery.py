@@ -83,8 +83,8 @@ def _unique(unknowns, ops):
     return given, [v[i] * v[j] == 0 for i in range(3) for j in range(i)]
 
 
-DISTINCT = Hypothesis("c_r pairwise distinct along φ", lambda case: float(_gap(case.weights) < 1e-3))
-NONZERO = Hypothesis("c_r not 0 along φ", lambda case: float(case.weights.abs().min() < 1e-3))
+DISTINCT = Hypothesis("c_r pairwise distinct along φ", lambda case: max(0.0, 1e-3 - _gap(case.weights)))
+NONZERO = Hypothesis("c_r not 0 along φ", lambda case: max(0.0, 1e-3 - float(case.weights.abs().min())))
 
 
 def _gap(weights: Tensor) -> float:
@@ -92,7 +92,7 @@ def _gap(weights: Tensor) -> float:
 
 
 @st.composite
-def _quadratics(draw, equal_columns=False, zero=False, skew=False):
+def _quadratics(draw, equal_columns=False, unused=False, skew=False):
     columns, spare = draw(st.integers(2, 4)), draw(st.integers(1, 2))
     rng = stream(draw(SEEDS), "claim")
     U = orthonormal(columns + spare, columns, draw(SEEDS))
@@ -101,8 +101,8 @@ def _quadratics(draw, equal_columns=False, zero=False, skew=False):
     C2 = torch.ones(d, 1, dtype=torch.float64) * order + 0.02 * torch.rand(d, columns, generator=rng).double()
     if equal_columns:
         C2[:, 1] = C2[:, 0]
-    if zero:
-        C2[:, 0] = 0.0
+    if unused:
+        C2[:, : draw(st.integers(1, 2))] = 0.0
     if skew:
         U = U + 0.5 * U[:, :1]
         U = U / U.norm(dim=0)
@@ -114,7 +114,7 @@ CLAIM = Claim(
     statement=(
         "With UᵀU = I the quadratic map determines u_1..u_R2 up to sign and order if the c_r are not 0 and pairwise "
         "distinct: along a generic φ it is Σ⟨φ, c_r⟩u_r u_rᵀ, with these as eigenvectors. Columns with equal c_r "
-        "rotate freely."
+        "rotate freely, and so do those beyond R2."
     ),
     tex=r"\langle\varphi,\mathcal B\rangle=\textstyle\sum_r\langle\varphi,c_r\rangle\,u_ru_r^\top",
     source="ours; spectral theorem",
@@ -126,7 +126,7 @@ CLAIM = Claim(
     controls=(
         Control(ORTHONORMAL.name, _quadratics(skew=True), "a common part in all columns"),
         Control(DISTINCT.name, _quadratics(equal_columns=True), "two equal columns"),
-        Control(NONZERO.name, _quadratics(zero=True), "a column that does nothing"),
+        Control(NONZERO.name, _quadratics(unused=True), "no square, as beyond R2: UᵀU = I does not fix such columns"),
     ),
     proofs={
         ("columns", "along φ"): symbolic.identity("M u_s, for every U", "m ≤ 3, R ≤ 2, d ≤ 2", _eigen),

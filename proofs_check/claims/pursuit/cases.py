@@ -192,7 +192,7 @@ def omp(case: Mixture, select: Literal["abs", "positive"]) -> pursuit.Path:
     """Orthogonal matching pursuit, as many steps for each sample as h has nonzeros."""
     most = int(case.k.max())
     found = pursuit.orthogonal_matching_pursuit(case.x, case.rows, most, select=select)
-    for count in range(1, most):
+    for count in sorted({int(k) for k in case.k.tolist()} - {most}):
         own = pursuit.orthogonal_matching_pursuit(case.x, case.rows, count, select=select)
         at = case.k == count
         found.indices[at, :count], found.values[at, :count] = own.indices[at], own.values[at]

@@ -68,6 +68,10 @@ CLAIM = Claim(
             "falls just where |w|² < 2, rises just where |w|² > 2", "all a ≠ 0, any norm", _sign
         ),
     },
+    kernel={
+        "|r'|²": "pursuit.energy_after",
+        "never rises": "pursuit.energy_after",
+    },
     mutants=(
         Mutant("a unit row's", theory.energy_after, lambda r2, a, w2: r2 - a * a),
         Mutant("twice the norm", theory.energy_after, lambda r2, a, w2: r2 - a * a * (2 - 2 * w2)),

@@ -115,6 +115,9 @@ CLAIM = Claim(
         LOOPS: symbolic.identity("⟨w_i, r − aw_j⟩", "d = 1..3, any norms", _expand),
         "correlations": smt.induction("c = W r at every step", "all T, d, m: induction over steps", _start, _step),
     },
+    kernel={
+        "correlations": "pursuit.product_after",
+    },
     mutants=(
         Mutant("plus for minus", theory.correlation_after, lambda c, a, product: c + a * product),
         Mutant("G as the identity", theory.correlation_after, lambda c, a, product: c - a),

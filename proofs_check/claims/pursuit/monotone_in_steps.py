@@ -70,6 +70,10 @@ CLAIM = Claim(
         ),
         LOOPS: symbolic.identity("the shipped sum, step by step", "three steps in a plane, all rows", _three_steps),
     },
+    kernel={
+        "never rises": "pursuit.energy_after",
+        "|r_T|² = |x|² − Σa²": "pursuit.energy_left",
+    },
     mutants=(
         Mutant("the square of the sum", theory.energy_left, lambda x2, a: x2 - sum(a) ** 2),
         Mutant("the last step alone", theory.energy_left, lambda x2, a: x2 - (a[-1] ** 2 if len(a) else 0)),

@@ -130,6 +130,9 @@ CLAIM = Claim(
         ),
         BESIDE: symbolic.identity("attained", "all k, μ at products −μ: orthonormal rows", _attained),
     },
+    kernel={
+        "beside the conclusion": "pursuit.rate_of_convergence",
+    },
     mutants=(
         Mutant("twice as fast", theory.rate, lambda lowest, count: 1 - 2 * lowest / count),
         Mutant("k − 2", theory.coherent_rate, lambda k, mu: theory.rate(1 - (k - 2) * mu, k)),

@@ -91,6 +91,10 @@ CLAIM = Claim(
             smt.implies("one more pick, along its part off the others", "all steps, d", _one_more),
         ),
     },
+    kernel={
+        "MP, last pick": "pursuit.product_after",
+        "MP, last pick, any norm": "pursuit.product_after",
+    },
     mutants=(
         Mutant("1 + |w|²", theory.product_after, lambda a, w2: a * (1 + w2)),
         Mutant("|w|⁴ for |w|²", theory.product_after, lambda a, w2: a * (1 - w2 * w2)),

@@ -104,5 +104,5 @@ CLAIM = Claim(
         for name, rectified in (("AbsTopK", False), ("TopK", True))
     },
     mutants=(Mutant("the largest values", theory.gradient_mask, _largest),),
-    note="A mask says where a latent learns, not that fewer are dead: AT-10.",
+    note="A mask says where a latent learns, not that fewer are dead: on signed axes more are (AT-16).",
 )

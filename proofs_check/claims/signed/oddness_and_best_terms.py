@@ -115,6 +115,13 @@ CLAIM = Claim(
         "relabelling": smt.implies("commutes with an exchange", "m = 3", _relabelled),
         "no farther than TopK": smt.implies("no farther than TopK", "m = 2, k = 1", _nearer, m=2, k=1),
     },
+    kernel={
+        "odd": "selection.abs_top_k_scaled",
+        "homogeneous, c > 0": "selection.abs_top_k_scaled",
+        "idempotent": "selection.abs_top_k_twice",
+        "best with k terms": ("selection.abs_top_k_sparse", "selection.abs_top_k_nearest"),
+        "no farther than TopK": "selection.abs_top_k_nearest",
+    },
     mutants=(
         edited("ReLU first", theory.abs_top_k, lambda f: lambda u, k, *, ops=None: f([max(v, 0.0) for v in u], k)),
         Mutant("absolute values", theory.abs_top_k, lambda u, k, *, ops=None: [abs(v) for v in u]),

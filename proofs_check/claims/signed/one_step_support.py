@@ -155,6 +155,13 @@ CLAIM = Claim(
         ),
         BESIDE: symbolic.identity("at the ratio they meet", "all μ", _sharp),
     },
+    kernel={
+        "on": "selection.one_step_bias",
+        "off": "selection.one_step_bias",
+        "bias": "selection.one_step_bias",
+        "apart": "pursuit.one_step_support",
+        "support": "pursuit.one_step_support",
+    },
     mutants=(
         Mutant("k for |h|₁/min|h|: 1/μ", theory.recoverable_ratio, lambda mu, *, ops=None: 1 / mu if mu else 1e9),
         Mutant("all of |h|₁", theory.support_floor, lambda h, l1, mu, *, ops=None: abs(h) + mu * (l1 - abs(h))),

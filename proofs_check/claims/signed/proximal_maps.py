@@ -116,6 +116,12 @@ CLAIM = Claim(
         Control(POSITIVE.name, activations(weight=st.just(-1.0)), "λ = −1"),
     ),
     proofs=grouped(_proofs()),
+    kernel={
+        "l1: minimal": "selection.soft_threshold_nearest",
+        "nonnegative_l1: minimal": "selection.shifted_relu_nearest",
+        "count: best of all supports": ("selection.abs_top_k_sparse", "selection.abs_top_k_nearest"),
+        "nonnegative_count: best of all supports": "selection.top_k_nearest",
+    },
     mutants=(
         Mutant("without ½", theory.proximal_objective, lambda u, z, penalty: (z - u) ** 2 + penalty),
         Mutant("shift without sign", theory.soft_threshold, lambda u, lam, *, ops=None: max(u - lam, 0)),

@@ -124,6 +124,10 @@ CLAIM = Claim(
             symbolic.identity("signs leave the encoder and cancel in the decoder", "all m, d: entry by entry", _cancel),
         )
     },
+    kernel={
+        "flipped": "selection.abs_top_k_signs",
+        "odd": "selection.abs_top_k_scaled",
+    },
     mutants=(
         Mutant("rectified", theory.abs_top_k, lambda u, k, *, ops=FLOAT: [ops.larger(v, 0) for v in u]),
         Mutant("the largest value", theory.abs_top_k, lambda u, k, *, ops=None: [v * (v == max(u)) for v in u]),
