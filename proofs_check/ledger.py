@@ -306,8 +306,9 @@ def _back(entry: Entry, claim: Claim) -> set[Any]:
     Returns which of the functions that mutants replace the exact evaluations called.
     """
     called: set[Any] = set()
-    with _reported(entry, "a theorem of the kernel"), watched(claim.mutants) as called:
+    with _reported(entry, "a theorem of the kernel"), watched(claim.mutants) as calls:
         entry.kernel = kernel.rows(claim.kernel)
+        called = calls
     entry.problems += [f"kernel: {row['theorem']}: {row['problem']}" for row in entry.kernel if row["problem"]]
     return called
 

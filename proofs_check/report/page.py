@@ -11,7 +11,6 @@ import matplotlib as mpl
 from latex2mathml.converter import convert
 from matplotlib.figure import Figure
 
-from proofs_check.engines.kernel import covered
 from proofs_check.ledger import Entry
 from proofs_check.report.terminal import against, covers, named, tightness, trained_lines
 from synthetic.base.storage import write_text

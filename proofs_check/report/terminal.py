@@ -10,7 +10,7 @@ from rich.styled import Styled
 from rich.table import Table
 from rich.text import Text
 
-from proofs_check.engines.kernel import covered, printed
+from proofs_check.engines.kernel import printed
 from proofs_check.ledger import Entry
 from synthetic.base.console import Console
 from synthetic.base.terminal import visible
