@@ -82,7 +82,7 @@ def _no_pair(unknowns, ops):
 
 
 def _pair(unknowns, ops):
-    """Over samples sum h h_k <= B² |D_i & D_k|; over entries, with h = B and h_k >= 0, their sum is B² times a count."""
+    """Over samples sum h h_k <= B² |D_i & D_k|; over the entries of one sample it is B² times their count."""
     together, count, largest, h, k = unknowns("together count B h k")
     given = [together <= largest * largest * count, h >= 0, h <= largest, k >= 0, k <= largest]
     return given, [together + h * k <= largest * largest * (count + ops.where(k > 0, ops.num("1"), ops.num("0")))]
