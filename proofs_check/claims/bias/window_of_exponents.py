@@ -144,7 +144,7 @@ CLAIM = Claim(
     ),
     note=(
         "What the theorem concludes is not judged. That tail(ct) ≥ tail(t)^(c²) follows from a slope, by hand. The "
-        "width serves its purpose: a random latent has ⟨w, v_i⟩ ≥ √s t/(1 − ε) with chance at least p^(s/(1 − ε)²), which leaves n candidates a feature. A public note prints "
-        "the power of p with its sign flipped, which gives m < n."
+        "width serves its purpose: a random latent has ⟨w, v_i⟩ ≥ √s t/(1 − ε) with chance at least p^(s/(1 − ε)²), "
+        "which leaves n candidates a feature. A public note prints the power of p with its sign flipped: m < n."
     ),
 )
