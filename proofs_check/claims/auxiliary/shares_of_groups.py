@@ -3,7 +3,7 @@
 import itertools
 import math
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
@@ -20,9 +20,9 @@ from proofs_check.claim import (
     at_most,
     equal,
 )
+from proofs_check.claims.auxiliary.cases import EXP_RISES
 from proofs_check.engines import balls, smt, symbolic
 from proofs_check.instances.draw import numbers
-from proofs_check.instances.inequalities import inequality
 from workbench.theory import auxiliary as theory
 
 
@@ -227,9 +227,6 @@ def _groups(draw, k=(2, 4), more=0, skew=0.0, others=(-1.0, 0.0)):
     return Groups(tuple(sizes), law, draw(st.integers(2 if more else 1, 3)), draw(st.sampled_from(others)))
 
 
-RISES = inequality(
-    "AUX-1", "exp rises", box={"z": ("0", None)}, left=lambda z, ops: ops.num("1"), right=lambda z, ops: ops.exp(z)
-).proofs
 BOUNDS = ("above 1 − 1/e", "at most 1/(ek) above", "falls with k")
 
 CLAIM = Claim(
@@ -263,7 +260,7 @@ CLAIM = Claim(
             balls.positive("log(1 − t) ≤ −t", "all k ≥ 2: t in [0, 1/2]", {"t": ("0", "1/2")}, _less),
             balls.positive("log(1 + u) ≤ u", "all k ≥ 2: u in [0, 1]", {"u": ("0", "1")}, _more),
             smt.implies("so of the exponents", "all k ≥ 2", _exponents),
-            replace(*RISES, shows="e^z ≥ 1", scope="all z ≥ 0", decides=None),
+            EXP_RISES,
         ),
         "at least as much of distinct latents": (
             smt.implies("a draw without replacement misses a group no more often", "all k ≥ 2, g, draws", _slower),

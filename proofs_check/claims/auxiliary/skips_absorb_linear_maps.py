@@ -178,8 +178,8 @@ CLAIM = Claim(
         Mutant("nothing projected off", theory.off_span, lambda z, basis: list(z)),
     ),
     note=(
-        "'Codes carry nothing' is of the minimum: without a price on codes, those that are linear in x do no harm. With "
-        "fewer samples than dimensions every target is linear in x. What holds beyond: "
+        "'Codes carry nothing' is of the minimum: without a price on codes, those that are linear in x do no harm. "
+        "With fewer samples than dimensions every target is linear in x. What holds beyond: "
         "the loss beside the best skip is that of y and fD with all that is linear in x projected off."
     ),
 )
