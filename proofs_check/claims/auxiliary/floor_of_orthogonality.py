@@ -1,5 +1,6 @@
 """AUX-2: for m > d Welch's square is the floor of OrtSAE's penalty, in expectation over redrawn chunks too."""
 
+import itertools
 from dataclasses import dataclass, replace
 
 import torch
@@ -129,7 +130,7 @@ def _of_chunk(unknowns, ops):
 
 def _expected(symbols, ops):
     """Chunks drawn anew: the mean over sets of the mean over a set is the mean over all, by the shipped sums."""
-    for m, size in ((m, size) for m in range(2, 6) for size in range(2, m + 1)):
+    for m, size in itertools.combinations_with_replacement(range(5, 1, -1), 2):
         squares = [symbols(f"s{i}_:{m}", positive=True) for i in range(m)]
         roots = [[ops.sqrt(v) for v in row] for row in squares]
         means = _averaging(ops)

@@ -30,8 +30,11 @@ CLAIM = Claim(
     kind="refuted",
     promised=Verdict.FAILS,
     refutes=Sentence(
-        words="the effective step has two upper bounds, lr (1 − β₁)/√(1 − β₂) if 1 − β₁ > √(1 − β₂), and lr otherwise",
-        version="section 2.1, as reported by two readers, who quote it; it calls steps about bounded by lr",
+        words=(
+            "as reported by two readers: the effective step has two upper bounds, lr (1 − β₁)/√(1 − β₂) if 1 − β₁ > "
+            "√(1 − β₂), and lr otherwise"
+        ),
+        version="section 2.1, read second-hand, as they quote it; it calls steps about bounded by lr",
         against="reading",
     ),
     hypotheses=(FRESH,),
