@@ -136,3 +136,45 @@ PRODUCTS = smt.induction("⟨x, y⟩² ≤ |x|²|y|²", OVER_COORDINATES, _one_s
 TRIANGLE = smt.induction("|Σ a| ≤ Σ b for |a| ≤ b", "all numbers of vectors: induction", _no_vector, _vector)
 ENERGY = (BILINEAR, smt.induction("|hV|² = N + q for unit rows", OVER_ROWS, _one_row_energy, _row_energy))
 """<hV, v> = sum_i h_i <v_i, v> by the first, row by row"""
+
+
+def _no_vector_yet(unknowns, ops):
+    product, seen = unknowns("product seen")
+    return [product == seen], [product == seen]
+
+
+def _one_vector(unknowns, ops):
+    """Orthonormal vectors: what is left of y has with a later one the product that y has, <r - a b, w> = <r, w>."""
+    product, seen, a, overlap = unknowns("product seen a overlap")
+    return [product == seen, overlap == 0], [product - a * overlap == seen]
+
+
+def _no_direction(unknowns, ops):
+    left, y2, taken = unknowns("left y2 taken")
+    return [left == y2, taken == 0], [left >= y2 - taken]
+
+
+def _direction(unknowns, ops):
+    """|r - a b|² = |r|² - 2 a <r, b> + a² for unit b, <r, b> = <y, b>: at least |r|² less that square."""
+    left, y2, taken, a, seen, b2 = unknowns("left y2 taken a seen b2")
+    return [left >= y2 - taken, b2 == 1], [left - 2 * a * seen + a * a * b2 >= y2 - (taken + seen * seen)]
+
+
+def _none_kept(unknowns, ops):
+    left, y2, taken = unknowns("left y2 taken")
+    return [left == y2, taken == 0], [left == y2 - taken]
+
+
+def _kept(unknowns, ops):
+    """With a = <y, b> it is just that."""
+    left, y2, taken, seen, b2 = unknowns("left y2 taken seen b2")
+    return [left == y2 - taken, b2 == 1], [left - 2 * seen * seen + seen * seen * b2 == y2 - (taken + seen * seen)]
+
+
+OFF_SPAN = (
+    BILINEAR,
+    smt.induction("⟨y − Σa b, w⟩ = ⟨y, w⟩", "all d, r: over orthonormal vectors", _no_vector_yet, _one_vector),
+    smt.induction("|y − Σ⟨y, b⟩b|² = |y|² − Σ⟨y, b⟩²", "all d, r: over orthonormal vectors", _none_kept, _kept),
+    smt.induction("|y − Σa b|² ≥ |y|² − Σ⟨y, b⟩²", "all d, r: over orthonormal vectors", _no_direction, _direction),
+)
+"""what orthonormal vectors leave of y, with any coefficients and with the best"""

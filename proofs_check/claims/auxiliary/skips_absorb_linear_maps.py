@@ -9,6 +9,7 @@ from torch import Tensor
 from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import rows_of
+from proofs_check.instances.inductions import OFF_SPAN
 from workbench.theory import auxiliary as theory
 from workbench.theory import coherence
 
@@ -108,6 +109,14 @@ def _minimum(unknowns, ops):
     return [least >= 0, least <= at_map, beside >= 0], [some >= 0, least == 0, least <= beside]
 
 
+def _best(unknowns, ops):
+    """One output: x (A - W) runs over all sums of a basis. The least of |s - sum a b|² is some skip's, and no more than
+    that of a = <s, b>.
+    """
+    least, reached, s2, taken = unknowns("least reached s2 taken")
+    return [least >= s2 - taken, reached == s2 - taken, least <= reached], [least == s2 - taken]
+
+
 def _columns(symbols, ops):
     """One output over three samples of one x, |x|² = 1 by half-angle tangents: the best skip leaves y - s off x."""
     t, u, w = symbols("t u w")
@@ -167,9 +176,13 @@ CLAIM = Claim(
         ("f = 0", "codes never help"): smt.implies(
             "the least of sums of squares", "all d, p, samples: output by output", _minimum
         ),
-        LOOPS: symbolic.identity("the shipped loss at W = A and W = A − C", "one sample, d ≤ 3, p ≤ 2", _absorbed),
-        "best skip beside codes": symbolic.identity(
-            "the best skip beside s", "three samples of one x, all angles but one", _columns
+        LOOPS: (
+            symbolic.identity("the shipped loss at W = A and W = A − C", "one sample, d ≤ 3, p ≤ 2", _absorbed),
+            symbolic.identity("the best skip beside s", "three samples of one x, all angles but one", _columns),
+        ),
+        "best skip beside codes": (
+            *OFF_SPAN,
+            smt.implies("so of a skip, output by output", "all d, p, samples: over a basis of x", _best),
         ),
     },
     mutants=(
