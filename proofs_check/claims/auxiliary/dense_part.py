@@ -362,8 +362,8 @@ CLAIM = Claim(
     note=(
         "'Beside fixed codes' must fix their rows too for the residual to be fixed; with free rows the dense part is "
         "a principal component analysis of what codes do not predict linearly. Cutting the regression X⁺R along its "
-        "own axes, not those of its values, is worse unless X is white. The proofs take rank and singular values as they "
-        "are measured, by orthonormal vectors. It speaks of the low-rank dense part."
+        "own axes, not those of its values, is worse unless X is white. The proofs take rank and singular values as "
+        "they are measured, by orthonormal vectors. It speaks of the low-rank dense part."
     ),
 )
 
