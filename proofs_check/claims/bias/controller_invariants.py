@@ -128,6 +128,7 @@ CLAIM = Claim(
         r"\min(b_j+\gamma_+\bar r_k,0)\ \text{if}\ q_j<\epsilon"
     ),
     source="Chen et al. (2025), arXiv 2506.14002, algorithm 2, min(·, 0) for its printed max(·, 0); laws ours",
+    stated="ours",
     kind="identity",
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(INSIDE, FORWARD, ORDERED),
