@@ -48,6 +48,7 @@ def _conclusion(case: Threshold) -> dict[str, Part]:
     return {
         "steps": at_most(steps.square(), squares),
         "the last step": at_most(steps[-1].square(), squares[-1]),
+        "steps, whatever t": at_most(steps.square(), limit),
         "whatever t": at_most(squares, limit),
         "torch's": equal(taken, steps),
         "rise": at_most(path, start * high, unit=start),
@@ -145,11 +146,12 @@ def _share(unknowns, ops):
 
 
 def _limit(unknowns, ops):
-    """A share of at most 1 of the limit is at most the limit; a square of at most B² is of a size of at most B."""
+    """A share of at most 1 of the limit is at most the limit, so that a step is of a size of at most B."""
     a, b, part, whole, step = unknowns("a b part whole step")
     limit = theory.adam_square_limit(a, b)
-    given = [a >= 0, a < 1, b > 0, b < 1, a * a < b, whole > 0, part <= whole, step * step <= limit]
-    return given, [limit * part / whole <= limit, ops.abs(step) <= ops.sqrt(limit)]
+    given = [a >= 0, a < 1, b > 0, b < 1, a * a < b, whole > 0, part <= whole]
+    given += [step * step <= limit * part / whole]
+    return given, [limit * part / whole <= limit, step * step <= limit, ops.abs(step) <= ops.sqrt(limit)]
 
 
 def _squares(unknowns, ops):
@@ -227,19 +229,19 @@ CLAIM = Claim(
         Control(
             FORGETS.name,
             st.just(_with(FORGETFUL)),
-            "β = (.9, .1), gradients that grow by β₂/β₁ a step: the eighth step is 299 times the rate",
+            "β = (.9, .1), gradients that grow by β₂/β₁ a step: they pass every bound, the eighth at 299 rates",
         ),
         Control(LOGARITHM.name, st.just(_with(CONSTANT, 0.01, plain=True)), "θ = .01 itself: to −.03 in four steps"),
     ),
     proofs={
-        ("steps", "the last step", *PATHS): (
+        ("steps", "the last step", "steps, whatever t", *PATHS): (
             smt.induction("m² ≤ s v: Cauchy and Schwarz", "all t, gradients: induction", _before, _one_more),
             symbolic.identity(
                 "the step of the induction is the shipped update", "all t, gradients: induction", _written
             ),
             smt.implies("the step from m² ≤ s v", "all t, ε ≥ 0", _squares),
         ),
-        ("whatever t", *PATHS): (
+        ("whatever t", "steps, whatever t", *PATHS): (
             smt.induction("Σ_{j<t} rʲ = (1 − rᵗ)/(1 − r)", "all t: induction", _no_power, _power),
             symbolic.identity("the share of the limit reached at t", "all t, β", _shared),
             smt.implies("it is at most 1", "all t, β₁² < β₂", _share),
