@@ -147,21 +147,7 @@ def judge(claim: Claim, *, examples: int = 300, seconds: float = 30.0, seed: int
         seed: of what is drawn.
     """
     start = time.perf_counter()
-    entry = Entry(
-        id=claim.id,
-        area=area_of(claim),
-        title=title_of(claim),
-        statement=claim.statement,
-        tex=claim.tex,
-        source=claim.source,
-        grade=claim.grade,
-        kind=claim.kind,
-        hypotheses=[h.name for h in claim.hypotheses],
-        promised=claim.promised,
-        note=claim.note,
-        shown_by=claim.shown_by,
-        calibrated_on=list(claim.calibrated_on),
-    )
+    entry = _opened(claim)
     proofs = {check: _prove(entry, check, claim, seconds) for check in claim.checks}
     backing = _back(entry, claim)
     found, few = Attack(), max(examples // 4, 10)
@@ -176,14 +162,8 @@ def judge(claim: Claim, *, examples: int = 300, seconds: float = 30.0, seed: int
     for control in claim.controls:
         _break(entry, claim, control, few, seed, seconds)
     for mutant in claim.mutants:
-        by, witness = _catch(claim, mutant, max(examples // 3, 10), min(seconds, 10.0), seed)
-        proof, shown = _notice(mutant, [check for check, (_, called) in proofs.items() if mutant.of in called], seconds)
-        if not proof and mutant.of in backing:
-            proof, shown = _differs(mutant, claim)
-        by, witness = (by, witness) if by else (proof, shown)
-        entry.mutants.append({"name": mutant.name, "caught by": by, "witness": witness, "proof": proof})
-        if not by:
-            entry.problems.append(f"mutant {mutant.name!r} is caught by no check")
+        noticing = [check for check, (_, called) in proofs.items() if mutant.of in called]
+        _mutate(entry, claim, mutant, noticing, backing, examples, seconds, seed)
     _tie(entry, claim, found)
     entry.verdict = _verdict(entry, claim, found)
     if entry.verdict == Verdict.VACUOUS:
@@ -194,6 +174,46 @@ def judge(claim: Claim, *, examples: int = 300, seconds: float = 30.0, seed: int
         entry.sizes, entry.bases = "", []
     entry.seconds = time.perf_counter() - start
     return entry
+
+
+def _opened(claim: Claim) -> Entry:
+    """A row of the ledger with what the claim itself says."""
+    return Entry(
+        id=claim.id,
+        area=area_of(claim),
+        title=title_of(claim),
+        statement=claim.statement,
+        tex=claim.tex,
+        source=claim.source,
+        grade=claim.grade,
+        kind=claim.kind,
+        hypotheses=[h.name for h in claim.hypotheses],
+        promised=claim.promised,
+        note=claim.note,
+        shown_by=claim.shown_by,
+        calibrated_on=list(claim.calibrated_on),
+    )
+
+
+def _mutate(
+    entry: Entry,
+    claim: Claim,
+    mutant: Mutant,
+    checks: list[Check],
+    backing: set[Any],
+    examples: int,
+    seconds: float,
+    seed: int,
+) -> None:
+    """Some check of the claim must fail with the mutant in its formula's place; note which, and which proof does."""
+    by, witness = _catch(claim, mutant, max(examples // 3, 10), min(seconds, 10.0), seed)
+    proof, shown = _notice(mutant, checks, seconds)
+    if not proof and mutant.of in backing:
+        proof, shown = _differs(mutant, claim)
+    by, witness = (by, witness) if by else (proof, shown)
+    entry.mutants.append({"name": mutant.name, "caught by": by, "witness": witness, "proof": proof})
+    if not by:
+        entry.problems.append(f"mutant {mutant.name!r} is caught by no check")
 
 
 def _tie(entry: Entry, claim: Claim, found: Attack) -> None:

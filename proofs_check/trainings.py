@@ -83,11 +83,11 @@ def watched(mutants: Iterable[Mutant]) -> Iterator[set[Callable[..., Any]]]:
     """Which of the functions that mutants replace are called in the block."""
     called: set[Callable[..., Any]] = set()
 
-    def noting(of: Callable[..., Any]) -> Callable[..., Any]:
+    def noting(of: Callable[..., Any], placed: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(of)
         def noted(*args: Any, **named: Any) -> Any:
             called.add(of)
-            return of(*args, **named)
+            return placed(*args, **named)
 
         return noted
 
@@ -95,5 +95,5 @@ def watched(mutants: Iterable[Mutant]) -> Iterator[set[Callable[..., Any]]]:
         for of in dict.fromkeys(mutant.of for mutant in mutants):
             module = sys.modules[of.__module__]
             stack.callback(setattr, module, of.__name__, getattr(module, of.__name__))
-            setattr(module, of.__name__, noting(of))
+            setattr(module, of.__name__, noting(of, getattr(module, of.__name__)))
         yield called

@@ -105,6 +105,31 @@ def _plain(value: Any) -> str:
 
 def entry_detail(entry: Entry) -> RenderableType:
     """One claim at length: proofs, attack, controls, mutants."""
+    margin = "none" if entry.margin is None else f"{entry.margin:.2g}"
+    lines: list[RenderableType] = [
+        Text.assemble((visible(entry.id), "bold"), "  ", (entry.said, COLOURS[entry.verdict]), f"  {entry.kind}"),
+        entry.statement,
+        Styled(f"source: {entry.source}", "dim"),
+        *([Styled(f"hypotheses: {'; '.join(entry.hypotheses)}", "dim")] if entry.hypotheses else []),
+        f"proofs: {covers(entry)}" if entry.checks else "no proof",
+        *([f"{entry.sizes}; trusting {', '.join(entry.bases)}; statement: {entry.grade}"] if entry.bases else []),
+        f"tried {entry.instances} instances, {entry.distinct} distinct, judged {entry.judged}"
+        f"{', cut short by --seconds' if entry.cut else ''}, least margin {margin}",
+    ]
+    lines += [f"{name or 'the mean'}: errors above {v:.2g} of its size would be seen" for name, v in entry.sees.items()]
+    lines += [Styled(entry.fragile, "dim")] if entry.fragile else []
+    lines += [Styled(line, "dim") for line in (against(entry), *trained_lines(entry)) if line]
+    if entry.witness:
+        lines.append(Styled(f"{named(entry).lower()}: {entry.witness}", "bold"))
+    lines += [table for table in _tables(entry) if table.row_count]
+    lines += [Styled(printed(row), "dim") for row in entry.kernel]
+    lines += [Styled(f"note: {entry.note}", "dim")] if entry.note else []
+    lines += [Styled(f"problem: {problem}", "red") for problem in entry.problems]
+    return Group(*lines, "")
+
+
+def _tables(entry: Entry) -> list[Table]:
+    """Proofs, parts, controls and mutants of a claim."""
     proofs = _rows("proof", "shows", "of", "scope", "status", "s")
     for check in entry.checks:
         status = check["status"] + (f": {check['detail']}" if check["detail"] else "")
@@ -124,27 +149,7 @@ def entry_detail(entry: Entry) -> RenderableType:
         mutants.add_row(
             mutant["name"], mutant["caught by"] or "NOT CAUGHT", mutant["proof"] or "none", mutant["witness"]
         )
-    margin = "none" if entry.margin is None else f"{entry.margin:.2g}"
-    lines: list[RenderableType] = [
-        Text.assemble((visible(entry.id), "bold"), "  ", (entry.said, COLOURS[entry.verdict]), f"  {entry.kind}"),
-        entry.statement,
-        Styled(f"source: {entry.source}", "dim"),
-        *([Styled(f"hypotheses: {'; '.join(entry.hypotheses)}", "dim")] if entry.hypotheses else []),
-        f"proofs: {covers(entry)}" if entry.checks else "no proof",
-        *([f"{entry.sizes}; trusting {', '.join(entry.bases)}; statement: {entry.grade}"] if entry.bases else []),
-        f"tried {entry.instances} instances, {entry.distinct} distinct, judged {entry.judged}"
-        f"{', cut short by --seconds' if entry.cut else ''}, least margin {margin}",
-    ]
-    lines += [f"{name or 'the mean'}: errors above {v:.2g} of its size would be seen" for name, v in entry.sees.items()]
-    lines += [Styled(entry.fragile, "dim")] if entry.fragile else []
-    lines += [Styled(line, "dim") for line in (against(entry), *trained_lines(entry)) if line]
-    if entry.witness:
-        lines.append(Styled(f"{named(entry).lower()}: {entry.witness}", "bold"))
-    lines += [table for table in (proofs, parts, controls, mutants) if table.row_count]
-    lines += [Styled(printed(row), "dim") for row in entry.kernel]
-    lines += [Styled(f"note: {entry.note}", "dim")] if entry.note else []
-    lines += [Styled(f"problem: {problem}", "red") for problem in entry.problems]
-    return Group(*lines, "")
+    return [proofs, parts, controls, mutants]
 
 
 def _rows(*headings: str) -> Table:
