@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ def forall(candidates: Iterable[Any], part: Callable[[Any], Relation]) -> Relati
     found = [part(candidate) for candidate in candidates]
     must(found, "forall.candidates", "some", "none", "give one at least: of none everything holds")
     sides = {name: torch.cat([getattr(one, name) for one in found]) for name in ("measured", "bound", "unit")}
-    return Relation(**sides, equality=found[0].equality)
+    return replace(found[0], **sides)
 
 
 def exists(candidates: Iterable[Any], part: Callable[[Any], Relation]) -> Relation:
