@@ -32,7 +32,7 @@ def once(of: Callable[P, Training], *, measures: bool = False) -> Callable[[Call
     elsewhere = _CLAIMS if measures else _MEASURES
 
     def decorator(train: Callable[P, R]) -> Callable[P, R]:
-        @lru_cache(maxsize=64)
+        @lru_cache(maxsize=256)
         def kept(mutants: tuple[Mutant, ...], *args: P.args, **named: P.kwargs) -> R:
             threads = torch.get_num_threads()
             torch.set_num_threads(1)
@@ -62,6 +62,12 @@ def noted() -> Iterator[list[Training]]:
         yield notes
     finally:
         _NOTES[:] = [other for other in _NOTES if other is not notes]  # of equal lists this one
+
+
+def note(trainings: Iterable[Training]) -> None:
+    """Enter trainings that were done elsewhere."""
+    for notes in _NOTES:
+        notes.extend(trainings)
 
 
 @contextmanager

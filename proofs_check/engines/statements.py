@@ -53,6 +53,12 @@ def _lower(count: int, trials: int, level: float) -> float:
     return float(beta.ppf(level, count, trials - count + 1)) if count else 0.0
 
 
+def interval(count: int, trials: int, level: float = 0.05) -> tuple[float, float]:
+    """Clopper and Pearson's of a rate, from its events among independent trials; it misses with a chance of `level`."""
+    low = _lower(count, trials, level / 2)
+    return low, 1 - _lower(trials - count, trials, level / 2)
+
+
 def slope_is(sizes: Sequence[float], values: Sequence[float], slope: float, *, within: float) -> Relation:
     """The values go as sizes^slope: least squares through their logarithms, at four sizes or more."""
     must(len(set(sizes)) >= 4, "slope_is.sizes", "four or more different ones", list(sizes), "add some")

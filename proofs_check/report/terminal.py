@@ -92,11 +92,27 @@ def trained_lines(entry: Entry) -> list[str]:
     """What was trained for a claim, a line a stack; then what its thresholds are, and where they come from."""
     if not entry.trainings:
         return []
-    lines = ["trained: " + ", ".join(f"{key} {_plain(value)}" for key, value in t.items()) for t in entry.trainings]
+    lines = ["trained: " + ", ".join(f"{key} {_plain(value)}" for key, value in t.items()) for t in _joined(entry)]
+    lines += [
+        f"{name or 'it'} holds in {count:.0f} of {of:.0f} members: a rate of {low:.2g} to {high:.2g} over worlds, "
+        "streams and weights, at 95 %"
+        for name, (count, of, low, high) in entry.held.items()
+    ]
     levels = ", ".join(f"{value:g} ({name})" for name, value in entry.thresholds.items())
     judged = sorted({seed for training in entry.trainings for seed in training["seeds"]})
     same = ", which are those judged" if judged == sorted(entry.calibrated_on) else ""
     return [*lines, f"thresholds {levels or 'relative'}: set on seeds {_plain(entry.calibrated_on)}{same}"]
+
+
+def _joined(entry: Entry) -> list[dict[str, Any]]:
+    """Trainings that differ in seeds alone as one."""
+    found: dict[str, dict[str, Any]] = {}
+    for training in entry.trainings:
+        alike = {key: value for key, value in training.items() if key not in ("seeds", "world seed")}
+        one = found.setdefault(str(alike), {**training, "seeds": [], "world seed": []})
+        one["world seed"] += [training["world seed"]] * (training["world seed"] not in one["world seed"])
+        one["seeds"] += [seed for seed in training["seeds"] if seed not in one["seeds"]]
+    return list(found.values())
 
 
 def _plain(value: Any) -> str:
