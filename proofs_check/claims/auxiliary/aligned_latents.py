@@ -11,6 +11,7 @@ from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers, rows_of, unit_rows
 from proofs_check.instances.inductions import PRODUCTS
 from workbench.theory import auxiliary as theory
+from workbench.theory.ops import FLOAT
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +173,9 @@ CLAIM = Claim(
             theory.alone,
             lambda x, e, d, bias=0, *, ops=None: [abs(_dot(x, e)) * v for v in d],
         ),
-        Mutant("|x|²(1 − a²)", theory.alone_error, lambda x2, a, *, ops=None: x2 * (1 - max(a, 0.0) ** 2)),
+        Mutant(
+            "|x|²(1 − a²)", theory.alone_error, lambda x2, a, *, ops=FLOAT: x2 * (1 - ops.larger(a, ops.num("0")) ** 2)
+        ),
     ),
     note=(
         "By itself: as part of an SAE the latent returns x if the selection drops the others, such as TopK with k = 1 "

@@ -249,7 +249,7 @@ def _reached(symbols, ops):
         squares = [sum(a * b for a, b in zip(y, v, strict=True)) ** 2 for v in directions]
         y2 = coherence.square_norm(y)
         left = coherence.square_norm([a - b for a, b in zip(y, kept, strict=True)])
-        yield left, theory.dense_floor(y2, squares, len(directions))
+        yield left, theory.dense_floor(y2, [*squares, symbols("more")], len(directions))
         best = theory.reduced_rank(full, directions)
         values = [sum(a * row[c] for a, row in zip(x, full, strict=True)) for c in range(3)]
         made = [sum(a * row[c] for a, row in zip(x, best, strict=True)) for c in range(3)]

@@ -25,6 +25,7 @@ from proofs_check.claims.auxiliary.cases import EXP_RISES
 from proofs_check.engines import balls, smt, symbolic
 from proofs_check.instances.draw import numbers
 from workbench.theory import auxiliary as theory
+from workbench.theory.ops import FLOAT
 
 
 @dataclass(frozen=True)
@@ -345,7 +346,7 @@ CLAIM = Claim(
     },
     mutants=(
         Mutant("k − 1 draws", theory.kept_share, lambda k, n: k * (1 - (1 - 1 / k) ** (n - 1)) / n),
-        Mutant("1/e for its powers", theory.share_range, lambda k, *, ops=None: (1 - math.exp(-1), 1 - math.exp(-1))),
+        Mutant("1/e for its powers", theory.share_range, lambda k, *, ops=FLOAT: (1 - ops.exp(ops.num("-1")),) * 2),
         Mutant("with replacement", theory.kept_of_slots, lambda k, g, n: theory.kept_share(k, n)),
         Mutant("1/k!", theory.all_kept, lambda k: 1 / math.factorial(k)),
         Mutant("the first of each group", theory.group_max, lambda pre, k, *, ops=None: _first(pre, k)),

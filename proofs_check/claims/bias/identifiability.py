@@ -13,6 +13,7 @@ from proofs_check.instances.mixture import NONNEGATIVE, UNIT_ROWS
 from workbench.metrics import matching
 from workbench.theory import bias as theory
 from workbench.theory import coherence
+from workbench.theory.ops import FLOAT
 
 
 def _conclusion(case: Nested) -> dict[str, Part]:
@@ -174,10 +175,12 @@ CLAIM = Claim(
         Mutant(
             "half of it",
             theory.nested_shear,
-            lambda a, b, *, ops=None: min(q / p for p, q in zip(a, b, strict=True) if p) / 2,
+            lambda a, b, *, ops=FLOAT: _nested_shear(a, b, ops=ops) / 2,
         ),
         Mutant(
-            "without the cross term", theory.sheared_cosine, lambda t, g, *, ops=None: (1 + t * g) / (1 + t * t) ** 0.5
+            "without the cross term",
+            theory.sheared_cosine,
+            lambda t, g, *, ops=FLOAT: (1 + t * g) / ops.sqrt(1 + t * t),
         ),
         Mutant("raw products", matching.cosines, lambda rows, features: rows @ features.T),
     ),
@@ -187,3 +190,5 @@ CLAIM = Claim(
         "That the assignment solver finds the order is run, not proved: the true one is shown to be best alone."
     ),
 )
+
+_nested_shear = theory.nested_shear

@@ -12,6 +12,7 @@ from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part,
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers
 from workbench.theory import bias as theory
+from workbench.theory.ops import FLOAT
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ CLAIM = Claim(
     mutants=(
         Mutant("2/(1 − 1/s)", theory.orthant_exponent, lambda s: 2 / (1 - 1 / s)),
         Mutant("1 + 1/s", theory.orthant_exponent, lambda s: 1 + 1 / s),
-        Mutant("without √2", theory.gaussian_tail, lambda t, *, ops=None: math.erfc(t) / 2),
+        Mutant("without √2", theory.gaussian_tail, lambda t, *, ops=FLOAT: ops.erfc(t) / 2),
     ),
     note=(
         "Of the corner in the plane a machine shows what is said. That its chance is between those of the two sets, "
