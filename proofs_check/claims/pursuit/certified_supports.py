@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import workbench.metrics.certificates as shipped
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.pursuit.cases import below_bound, dense, omp, outside
-from proofs_check.claims.pursuit.inductions import HOELDER, NEW_PICK, TRANSPOSED
+from proofs_check.claims.pursuit.inductions import GROWN, HOELDER, LEAST_SQUARES, NEW_PICK, STEPPED, TRANSPOSED
 from proofs_check.instances.draw import mixtures
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
 from synthetic.laws.directions import unit
@@ -125,8 +125,9 @@ CLAIM = Claim(
         Control(CERTIFIED.name, st.just(BETWEEN), "w_2 = (.6, .8) between e_0 and e_1: 1.4, and it is picked first"),
     ),
     proofs={
-        ("OMP in S", "OMP finds h", "outside ≤ recovery · inside"): (TRANSPOSED, HOELDER),
-        ("OMP in S", "OMP finds h"): NEW_PICK,
+        ("OMP in S", "outside ≤ recovery · inside", "dual ≤ recovery"): (TRANSPOSED, HOELDER),
+        "OMP in S": (STEPPED, LEAST_SQUARES, NEW_PICK),
+        LOOPS: GROWN,
     },
     mutants=(
         Mutant("|D⁺w_j|₂", shipped.conditions, _euclidean),
@@ -137,7 +138,8 @@ CLAIM = Claim(
     ),
     note=(
         "With u = W_S⁺w_j, ⟨w_j, Db⟩ = ⟨u, W_S Db⟩ ≤ |u|₁ max|W_S Db|: b of a residual gives the picks, and of y = Db, "
-        "W_S y = sign h, the dual certificate. Asks less than MP-5, and of one support."
+        "W_S y = sign h, the dual certificate. Asks less than MP-5, and of one support. No proof runs the shipped "
+        "certificates: that they are these quantities is sampled."
     ),
     reads=Mixture,
 )

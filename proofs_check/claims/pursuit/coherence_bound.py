@@ -6,11 +6,28 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, Void, at_most
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, Void, at_most
 from proofs_check.claims.pursuit.cases import A_STEP_TOO_FEW, BELOW, below_bound, beside, dense, from_gram, omp, outside
-from proofs_check.claims.pursuit.inductions import NEW_PICK, SHARES, TRANSPOSED
-from proofs_check.engines import smt, symbolic
+from proofs_check.claims.pursuit.inductions import (
+    BABEL,
+    BOUND,
+    COLUMNS,
+    FLAT,
+    GROWN,
+    HOELDER,
+    INSIDE,
+    LEAST_SQUARES,
+    NEW_PICK,
+    ONE_CODE,
+    PICKS,
+    SHARE,
+    SPAN,
+    STEPPED,
+    TRANSPOSED,
+)
+from proofs_check.engines import symbolic
 from proofs_check.instances.draw import numbers
+from proofs_check.instances.inductions import UNROLL
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import orthonormal_with_rest
 from workbench.parts import pursuit
@@ -75,15 +92,6 @@ def _conclusion(case: Mixture) -> dict[str, Part]:
     return found
 
 
-def _bound(unknowns, ops):
-    """The share is below 1 just where k is below the bound."""
-    k, mu = unknowns("k mu")
-    share = theory.outside_share((k - 1) * mu, k * mu)
-    small = ops.where(share < 1, 1, 0)
-    given = [k >= 1, mu > 0, (k - 1) * mu < 1]
-    return given, [small == ops.where(k < theory.largest_support(mu, ops=ops), 1, 0)]
-
-
 def _attained(symbols, ops):
     """Equal codes h on k rows with products -mu, one row with products mu to each of them: c from rows of G."""
     h, mu = symbols("h mu", positive=True)
@@ -136,27 +144,18 @@ CLAIM = Claim(
         Control(BELOW.name, ABOVE, "k rows with products −μ, one with products μ, (2k − 1)μ > 1"),
     ),
     proofs={
-        ("outside ≤ share of inside", "MP in S", "OMP in S", "OMP finds h"): TRANSPOSED,
-        (
-            "outside ≤ share of inside",
-            "share ≤ kμ/(1 − (k − 1)μ)",
-            "MP in S",
-            "OMP in S",
-            "OMP finds h",
-            "share ≤ μ₁ form",
-            "μ₁ form ≤ μ form",
-        ): SHARES,
-        ("k ≤ (1 + 1/μ)/2", "MP in S", "OMP in S", "OMP finds h"): smt.implies(
-            "share < 1 just where k < (1 + 1/μ)/2", "all real k ≥ 1, μ", _bound
-        ),
-        ("OMP in S", "OMP finds h"): NEW_PICK,
+        "outside ≤ share of inside": (TRANSPOSED, HOELDER),
+        "share ≤ kμ/(1 − (k − 1)μ)": SHARE,
+        "share ≤ μ₁ form": COLUMNS,
+        "μ₁ form ≤ μ form": FLAT,
+        "k ≤ (1 + 1/μ)/2": BOUND,
+        "MP in S": (*PICKS, SPAN, INSIDE),
+        ("OMP in S", "OMP finds h"): (*PICKS, STEPPED, LEAST_SQUARES, NEW_PICK),
+        "OMP finds h": ONE_CODE,
+        LOOPS: (GROWN, UNROLL, *BABEL),
         BESIDE: symbolic.identity("attained: c_j = share · c_i by rows of G", "k = 1..6, all μ", _attained),
     },
-    kernel={
-        "MP in S": "pursuit.exact_recovery",
-        "OMP in S": "pursuit.exact_recovery",
-        "beside the conclusion": ("coherence.one_sparse_code", "coherence.isometry_codes"),
-    },
+    kernel={BESIDE: ("pursuit.exact_recovery", "coherence.one_sparse_code", "coherence.isometry_codes")},
     mutants=(
         Mutant("1 + (k − 1)μ", theory.outside_share, lambda before, full: full / (1 + before)),
         Mutant("(1 + 1/μ)/3", theory.largest_support, lambda mu, *, ops=FLOAT: (1 + ops.ratio(1, mu)) / 3),

@@ -2,6 +2,7 @@
 
 from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.pursuit.cases import Greedy, greedy, pursued
+from proofs_check.claims.pursuit.inductions import STEPPED
 from proofs_check.engines import smt, symbolic
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
@@ -63,15 +64,15 @@ CLAIM = Claim(
     ),
     proofs={
         LOOPS: symbolic.identity("coordinate by coordinate", "d = 1..4", _expand),
-        ("|r'|²", "never rises"): smt.implies("|r − aw|² by inner products", "all d, any norm", _by_products),
+        ("|r'|²", "never rises"): (
+            STEPPED,
+            smt.implies("|r − aw|² by inner products", "all d, any norm", _by_products),
+        ),
         "never rises": smt.implies(
             "falls just where |w|² < 2, rises just where |w|² > 2", "all a ≠ 0, any norm", _sign
         ),
     },
-    kernel={
-        "|r'|²": "pursuit.energy_after",
-        "never rises": "pursuit.energy_after",
-    },
+    kernel={"|r'|²": "pursuit.energy_after"},
     mutants=(
         Mutant("a unit row's", theory.energy_after, lambda r2, a, w2: r2 - a * a),
         Mutant("twice the norm", theory.energy_after, lambda r2, a, w2: r2 - a * a * (2 - 2 * w2)),

@@ -1,7 +1,8 @@
 """MP-3: the error falls with every step of one pursuit, by the square of the increment."""
 
-from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.pursuit.cases import UNIT, Greedy, greedy, pursued
+from proofs_check.claims.pursuit.inductions import STEPPED
 from proofs_check.engines import smt, symbolic
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
@@ -65,15 +66,15 @@ CLAIM = Claim(
         ),
     ),
     proofs={
-        ("never rises", "|r_T|² = |x|² − Σa²"): smt.induction(
-            "|r_T|² = |x|² − Σa² and no step raises it", "all T, d, any rule: induction", _start, _step
+        ("never rises", "|r_T|² = |x|² − Σa²"): (
+            STEPPED,
+            smt.induction(
+                "|r_T|² = |x|² − Σa² and no step raises it", "all T, d, any rule: induction", _start, _step
+            ),
         ),
-        LOOPS: symbolic.identity("the shipped sum, step by step", "three steps in a plane, all rows", _three_steps),
+        LOOPS: symbolic.identity("the shipped sum, step by step", "T = 3 in d = 2, all rows", _three_steps),
     },
-    kernel={
-        "never rises": "pursuit.energy_after",
-        "|r_T|² = |x|² − Σa²": "pursuit.energy_left",
-    },
+    kernel={"|r_T|² = |x|² − Σa²": "pursuit.energy_left", BESIDE: "pursuit.energy_after"},
     mutants=(
         Mutant("the square of the sum", theory.energy_left, lambda x2, a: x2 - sum(a) ** 2),
         Mutant("the last step alone", theory.energy_left, lambda x2, a: x2 - (a[-1] ** 2 if len(a) else 0)),
