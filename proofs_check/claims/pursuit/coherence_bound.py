@@ -147,7 +147,7 @@ CLAIM = Claim(
         "outside ≤ share of inside": (TRANSPOSED, HOELDER),
         "share ≤ kμ/(1 − (k − 1)μ)": SHARE,
         "share ≤ μ₁ form": COLUMNS,
-        "μ₁ form ≤ μ form": FLAT,
+        ("share ≤ μ₁ form", "μ₁ form ≤ μ form"): FLAT,
         "k ≤ (1 + 1/μ)/2": BOUND,
         "MP in S": (*PICKS, SPAN, INSIDE),
         ("OMP in S", "OMP finds h"): (*PICKS, STEPPED, LEAST_SQUARES, NEW_PICK),

@@ -68,9 +68,7 @@ CLAIM = Claim(
     proofs={
         ("never rises", "|r_T|² = |x|² − Σa²"): (
             STEPPED,
-            smt.induction(
-                "|r_T|² = |x|² − Σa² and no step raises it", "all T, d, any rule: induction", _start, _step
-            ),
+            smt.induction("|r_T|² = |x|² − Σa² and no step raises it", "all T, d, any rule: induction", _start, _step),
         ),
         LOOPS: symbolic.identity("the shipped sum, step by step", "T = 3 in d = 2, all rows", _three_steps),
     },

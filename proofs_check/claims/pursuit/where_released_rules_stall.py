@@ -80,7 +80,7 @@ CLAIM = Claim(
     ),
     proofs={
         ("code", "|r|"): symbolic.identity("code and energy after two steps", "all e, c", _two_steps),
-        ("code", "max c ≤ 0 at the end"): smt.implies(
+        ("code", "|r|", "max c ≤ 0 at the end"): smt.implies(
             "w_1 first, then w_2, then none", "all 0 < e ≤ 1, 0 < c < 1", _stuck
         ),
         "|r|": smt.implies("|r| > 0", "all e > 0, 0 < c < 1", _line),
