@@ -4,6 +4,8 @@ A step adds one row with coefficient t whose products with the rows so far are G
 starts at one row h_1. That the shipped sums grow by `pair(t, g)` is `UNROLL`.
 """
 
+import itertools
+
 from proofs_check.engines import smt, symbolic
 from workbench.theory import coherence, signed
 
@@ -84,21 +86,25 @@ def ahead(other, value, ops):
     return 1 - earlier[1], 1 - later[0]
 
 
-def same_rank(shows, scope, pairs):
+def same_rank(shows, scope, pairs, *, anywhere=False):
     """As many entries come before one entry as before another one: `pairs` gives conditions, and two pairs to compare.
 
-    A pair is any other entry and the entry itself.
+    A pair is any other entry and the entry itself; `anywhere` lets it stand at another place in the second.
     """
 
-    def first(unknowns, ops):
+    def compared(unknowns, ops):
         given, one, two = pairs(unknowns, ops)
-        return given, [a == b for a, b in zip(ahead(*one, ops), ahead(*two, ops), strict=True)]
+        one, two = ahead(*one, ops), ahead(*two, ops)
+        return given, itertools.product(one, two) if anywhere else zip(one, two, strict=True)
+
+    def first(unknowns, ops):
+        given, counts = compared(unknowns, ops)
+        return given, [a == b for a, b in counts]
 
     def step(unknowns, ops):
-        given, one, two = pairs(unknowns, ops)
+        given, counts = compared(unknowns, ops)
         rank, same = unknowns("rank same")
-        grown = zip(ahead(*one, ops), ahead(*two, ops), strict=True)
-        return [*given, rank == same], [rank + a == same + b for a, b in grown]
+        return [*given, rank == same], [rank + a == same + b for a, b in counts]
 
     return smt.induction(shows, scope, first, step)
 
@@ -159,3 +165,21 @@ TOP = (
 )
 OVERTAKEN = smt.induction("who is larger comes before", OVER_ENTRIES, _first_overtaken, _overtaken)
 """so that the k largest are S only where none outside is larger than one of S"""
+
+
+def _first_coordinate(unknowns, ops):
+    x, y, v, a, b = unknowns("x y v a b")
+    return [], [(x - a * v) * (y - b * v) == x * y - b * (x * v) - a * (y * v) + a * b * (v * v)]
+
+
+def _coordinate(unknowns, ops):
+    """One coordinate more: capitals are inner products of the coordinates so far."""
+    x, y, v, a, b = unknowns("x y v a b")
+    total, xy, xv, yv, vv = unknowns("total XY XV YV VV")
+    after = (xy + x * y) - b * (xv + x * v) - a * (yv + y * v) + a * b * (vv + v * v)
+    return [total == xy - b * xv - a * yv + a * b * vv], [total + (x - a * v) * (y - b * v) == after]
+
+
+STEPPED = smt.induction(
+    "⟨x − av, y − bv⟩ by inner products", "all d: induction over coordinates", _first_coordinate, _coordinate
+)

@@ -9,9 +9,9 @@ from torch import Tensor
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
-from proofs_check.claims.pursuit.inductions import STEPPED
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import SEEDS, numbers
+from proofs_check.instances.inductions import STEPPED
 from workbench.parts import pursuit
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory

@@ -7,8 +7,9 @@ from torch import Tensor
 import workbench.metrics.certificates as shipped
 from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.pursuit.cases import below_bound, dense, omp, outside
-from proofs_check.claims.pursuit.inductions import GROWN, HOELDER, LEAST_SQUARES, NEW_PICK, STEPPED, TRANSPOSED
+from proofs_check.claims.pursuit.inductions import GROWN, HOELDER, LEAST_SQUARES, NEW_PICK, TRANSPOSED
 from proofs_check.instances.draw import mixtures
+from proofs_check.instances.inductions import STEPPED
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
 from synthetic.laws.directions import unit
 from workbench.parts import pursuit

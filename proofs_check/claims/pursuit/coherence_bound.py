@@ -22,12 +22,11 @@ from proofs_check.claims.pursuit.inductions import (
     PICKS,
     SHARE,
     SPAN,
-    STEPPED,
     TRANSPOSED,
 )
 from proofs_check.engines import symbolic
 from proofs_check.instances.draw import numbers
-from proofs_check.instances.inductions import UNROLL
+from proofs_check.instances.inductions import STEPPED, UNROLL
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import orthonormal_with_rest
 from workbench.parts import pursuit

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.pursuit.cases import Greedy, pursued
-from proofs_check.claims.pursuit.inductions import STEPPED
 from proofs_check.engines import smt, symbolic
+from proofs_check.instances.inductions import STEPPED
 from workbench.parts import pursuit
 from workbench.theory import pursuit as theory
 

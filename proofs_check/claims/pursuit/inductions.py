@@ -1,26 +1,13 @@
 """What steps of pursuit do to residuals, and which rows they pick, for all sizes.
 
-Below a support S of k rows, D = W_S^T, G = W_S W_S^T, u = D^+ w_j of a row outside it, U = |u|_1: G u = g with g = W_S w_j,
-so that u_i = g_i - sum_{l != i} G_il u_l, |G_il| <= mu, |g_i| <= mu.
+Of a support S of k rows: D = W_S^T, G = W_S W_S^T, u = D^+ w_j of a row outside it, U = |u|_1. G u = g = W_S w_j, so
+that u_i = g_i - sum_{l != i} G_il u_l, |G_il| <= mu, |g_i| <= mu.
 """
 
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.inductions import K_FORM, L1_FORM
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
-
-
-def _first_coordinate(unknowns, ops):
-    x, y, v, a, b = unknowns("x y v a b")
-    return [], [(x - a * v) * (y - b * v) == x * y - b * (x * v) - a * (y * v) + a * b * (v * v)]
-
-
-def _coordinate(unknowns, ops):
-    """One coordinate more: capitals are inner products of the coordinates so far."""
-    x, y, v, a, b = unknowns("x y v a b")
-    total, xy, xv, yv, vv = unknowns("total XY XV YV VV")
-    after = (xy + x * y) - b * (xv + x * v) - a * (yv + y * v) + a * b * (vv + v * v)
-    return [total == xy - b * xv - a * yv + a * b * vv], [total + (x - a * v) * (y - b * v) == after]
 
 
 def _first_row(unknowns, ops):
@@ -60,7 +47,7 @@ def _one_row(unknowns, ops):
 
 
 def _more_rows(unknowns, ops):
-    """sum_i b_i (Gu)_i and sum_l u_l (Gb)_l gain one row with products G_i: across = sum b_i G_i, along = sum u_i G_i."""
+    """sum_i b_i (Gu)_i and sum_l u_l (Gb)_l gain a row with products G_i: across = sum b_i G_i, along = sum u_i G_i."""
     left, right, across, along, b, u, g = unknowns("left right across along b u g")
     gains = across * u + b * (along + g * u), along * b + u * (across + g * b)
     return [left == right], [left + gains[0] == right + gains[1]]
@@ -219,9 +206,6 @@ def _one_code(unknowns, ops):
 
 
 ENTRIES = "all k: induction over entries"
-STEPPED = smt.induction(
-    "⟨x − av, y − bv⟩ by inner products", "all d: induction over coordinates", _first_coordinate, _coordinate
-)
 SPAN = smt.induction("hW − a w_j = (h − a e_j)W", "all m, d: induction over rows", _first_row, _row)
 LEAST_SQUARES = smt.implies("what least squares leave is at right angles to picks", "all picks, d", _no_shorter)
 GROWN = symbolic.identity("bᵀGu grows by one row's share", "k = 1..4", _grown)

@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, Void, at_most
 from proofs_check.claims.pursuit.cases import BELOW, EARNEST, IN_SPAN, UNIT, Greedy, below_bound, beside, greedy, of
-from proofs_check.claims.pursuit.inductions import INSIDE, PICKS, SPAN, STEPPED
+from proofs_check.claims.pursuit.inductions import INSIDE, PICKS, SPAN
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import codes, mixtures
-from proofs_check.instances.inductions import K_FORM, L1_FORM, UNROLL
+from proofs_check.instances.inductions import K_FORM, L1_FORM, STEPPED, UNROLL
 from proofs_check.instances.mixture import Mixture
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory

@@ -4,8 +4,9 @@ import torch
 
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.pursuit.cases import UNIT, Greedy, greedy, pursued
-from proofs_check.claims.pursuit.inductions import LEAST_SQUARES, STEPPED
+from proofs_check.claims.pursuit.inductions import LEAST_SQUARES
 from proofs_check.engines import smt, symbolic
+from proofs_check.instances.inductions import STEPPED
 from workbench.parts import pursuit
 from workbench.theory import pursuit as theory
 

@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 
 from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, Void, at_most
 from proofs_check.claims.pursuit.cases import A_STEP_TOO_FEW, BELOW, below_bound, beside, dense, from_gram, omp, outside
-from proofs_check.claims.pursuit.inductions import LEAST_SQUARES, ONE_CODE, STEPPED
+from proofs_check.claims.pursuit.inductions import LEAST_SQUARES, ONE_CODE
 from proofs_check.engines import smt
 from proofs_check.instances.draw import codes, numbers
-from proofs_check.instances.inductions import UNROLL
+from proofs_check.instances.inductions import STEPPED, UNROLL
 from proofs_check.instances.mixture import EXACT, NONNEGATIVE, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import orthonormal_with_rest
 from workbench.theory import pursuit as theory
@@ -69,7 +69,7 @@ def _schur(unknowns, ops):
 
 def _eliminated(unknowns, ops):
     """So both bounds hold of what elimination leaves."""
-    e, d, p, p2, g, ratio, least, most = unknowns("E D p p2 g ratio least most")
+    e, d, p, p2, g, ratio, most = unknowns("E D p p2 g ratio most")
     given = [d > 0, ratio * d >= p * p, ratio * d >= ops.abs(p * p2), ops.abs(g) <= most]
     return given, [e - p * p / d >= e - ratio, ops.abs(g - p * p2 / d) <= most + ratio]
 

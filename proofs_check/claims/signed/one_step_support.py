@@ -7,6 +7,7 @@ from scipy.linalg import hadamard
 from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import SEEDS, numbers, unit_rows
+from proofs_check.instances.inductions import TOP
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
 from synthetic.base.streams import stream
 from synthetic.laws.directions import overlaps
@@ -55,6 +56,11 @@ def _apart(unknowns, ops):
     h, least, l1, mu = unknowns("h least l1 mu")
     given = [least > 0, ops.abs(h) >= least, mu > 0, mu <= 1, l1 < theory.recoverable_ratio(mu, ops=ops) * least]
     return given, [theory.rest_ceiling(l1, mu) < theory.support_floor(h, l1, mu, ops=ops)]
+
+
+def _apart_at_0(unknowns, ops):
+    h, l1 = unknowns("h l1")
+    return [ops.abs(h) > 0], [theory.rest_ceiling(l1, 0) < theory.support_floor(h, l1, 0, ops=ops)]
 
 
 def _sharp(symbols, ops):
@@ -150,17 +156,17 @@ CLAIM = Claim(
             "|Σ h_j G_ij| ≤ μ Σ|h_j|", "all k: induction over active rows", _first, _step
         ),
         ("on", "bias", "apart", "support"): smt.implies("floor and bias on the support", "all k", _on),
-        ("apart", "support"): smt.implies(
-            "inside the ratio the ceiling is below every floor", "all k, all sizes", _apart
+        ("apart", "support"): (
+            smt.implies("inside the ratio the ceiling is below every floor", "all k, all sizes, μ > 0", _apart),
+            smt.implies("so it is at μ = 0", "all k, all sizes", _apart_at_0),
         ),
+        "support": TOP,
         BESIDE: symbolic.identity("at the ratio they meet", "all μ", _sharp),
     },
     kernel={
-        "on": "selection.one_step_bias",
         "off": "selection.one_step_bias",
         "bias": "selection.one_step_bias",
         "apart": "pursuit.one_step_support",
-        "support": "pursuit.one_step_support",
     },
     mutants=(
         Mutant("k for |h|₁/min|h|: 1/μ", theory.recoverable_ratio, lambda mu, *, ops=None: 1 / mu if mu else 1e9),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
+from proofs_check.claims.signed.oddness_and_best_terms import NEARER
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import SEEDS, numbers
 from synthetic.base.streams import stream
@@ -123,10 +124,10 @@ CLAIM = Claim(
         ("order", "error, signed", "error, nonnegative"): symbolic.identity(
             "|x − zW|² by Pythagoras, overlaps carried along", "m ≤ 2, d ≤ 3", _pythagoras
         ),
-        "order": smt.implies("the order carries over", "all reals", _order),
+        "order": (NEARER, smt.implies("the order carries over", "all reals", _order)),
     },
     kernel={
-        "order": "selection.orthonormal_best",
+        "order": ("selection.abs_top_k_sparse", "selection.orthonormal_best"),
         "error, signed": "selection.order_of_errors",
         "error, nonnegative": "selection.order_of_errors",
     },
