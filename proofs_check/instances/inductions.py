@@ -94,8 +94,8 @@ def same_rank(shows, scope, pairs, *, anywhere=False):
 
     def compared(unknowns, ops):
         given, one, two = pairs(unknowns, ops)
-        one, two = ahead(*one, ops), ahead(*two, ops)
-        return given, itertools.product(one, two) if anywhere else zip(one, two, strict=True)
+        counts = ahead(*one, ops=ops), ahead(*two, ops=ops)
+        return given, itertools.product(*counts) if anywhere else zip(*counts, strict=True)
 
     def first(unknowns, ops):
         given, counts = compared(unknowns, ops)

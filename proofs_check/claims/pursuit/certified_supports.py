@@ -118,7 +118,7 @@ CLAIM = Claim(
     kind="bound",
     promised=Verdict.SUPPORTED,
     hypotheses=(UNIT_ROWS, EXACT, CERTIFIED),
-    instances=_certified() | below_bound(),
+    instances=_certified() | below_bound() | below_bound(),
     conclusion=_conclusion,
     controls=(
         Control("unit rows", st.just(Mixture.exact([[0.5, 0], [0.6, 0.8]], [[1.0, 0]])), "a row of norm .5"),
@@ -132,7 +132,7 @@ CLAIM = Claim(
     },
     mutants=(
         Mutant("|D⁺w_j|₂", shipped.conditions, _euclidean),
-        Mutant("signs left out", shipped.conditions, _unsigned),
+        Mutant("signs left out", shipped.conditions, _unsigned, _certified()),
         Mutant(
             "one step too few", pursuit.orthogonal_matching_pursuit, lambda x, w, t, **s: _omp(x, w, max(1, t - 1), **s)
         ),

@@ -76,7 +76,7 @@ def _conclusion(case: Mixture) -> dict[str, Part]:
     found: dict[str, Part] = {
         "outside ≤ share of inside": at_most(off, share * inside, unit=inside.clamp_min(1e-300)),
         "share ≤ kμ/(1 − (k − 1)μ)": at_most(share, flat),
-        "k ≤ (1 + 1/μ)/2": at_most(k, theory.largest_support(mu)),
+        "k ≤ (1 + 1/μ)/2": at_most(k, theory.largest_support(mu)) if mu else Void("μ = 0: no bound"),
         "MP in S": at_most(outside(case, _pursuit(case)), 0.0),
         "OMP in S": at_most(outside(case, path), 0.0),
         "OMP finds h": at_most((dense(path, case.m) - case.h).abs().amax(1), 0.0, unit=size),
@@ -130,6 +130,7 @@ CLAIM = Claim(
     ),
     tex=r"k<\tfrac12\left(1+\tfrac1\mu\right)\;\Rightarrow\;\max_{j\notin S}|c_j|<\max_{i\in S}|c_i|",
     source="Tropp (2004), Greed is good, theorems 3.1, 3.5 and corollary 3.6",
+    stated="equivalent",
     kind="tight",
     promised=Verdict.PROVED,
     hypotheses=(UNIT_ROWS, EXACT, BELOW, LARGEST),

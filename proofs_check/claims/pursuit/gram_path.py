@@ -103,6 +103,7 @@ CLAIM = Claim(
     ),
     tex=r"Wr_{t+1}=Wr_t-a_tGe_{j_t}",
     source="Mallat and Zhang (1993), updating formula",
+    stated="equivalent",
     kind="identity",
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(GAP, EXACT),

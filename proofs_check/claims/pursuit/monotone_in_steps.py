@@ -1,5 +1,7 @@
 """MP-3: the error falls with every step of one pursuit, by the square of the increment."""
 
+import torch
+
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.pursuit.cases import UNIT, Greedy, greedy, pursued
 from proofs_check.engines import smt, symbolic
@@ -7,7 +9,15 @@ from proofs_check.instances.inductions import STEPPED
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
 
-STEPWISE = Hypothesis("coefficients taken one after the other", lambda case: float(case.one_shot))
+
+def _off_step(case: Greedy) -> float:
+    """Largest |a_t - <w_t, r_{t-1}>| of rows taken, a share of |x|."""
+    a, w = case.picked
+    off = (a - (w * case.residuals[:, :-1]).sum(2)).abs() / case.size.sqrt()[:, None]
+    return float(torch.where(a != 0, off, 0.0).max())
+
+
+STEPWISE = Hypothesis("coefficients taken one after the other", _off_step)
 
 
 def _conclusion(case: Greedy) -> dict[str, Part]:
@@ -52,6 +62,7 @@ CLAIM = Claim(
     ),
     tex=r"\|r_T\|^2=\|x\|^2-\sum_{t\leq T}a_t^2",
     source="Mallat and Zhang (1993); Costa et al. (2025), arXiv 2506.03093, proposition C.2",
+    stated="equivalent",
     kind="identity",
     promised=Verdict.PROVED,
     hypotheses=(UNIT, STEPWISE),

@@ -13,7 +13,14 @@ from proofs_check.instances.mixture import Mixture
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
 
-ABS = Hypothesis("the rule picks the largest |c|", lambda case: float(case.select != "abs"))
+
+def _passed_over(case: Greedy) -> float:
+    """By how much the largest |c| is above the increment, over the steps; a share of |x|."""
+    c = (case.residuals[:, :-1] @ case.rows.T).abs().amax(2)
+    return float(((c - case.picked[0].abs()) / case.size.sqrt()[:, None]).max())
+
+
+ABS = Hypothesis("the rule picks the largest |c|", _passed_over)
 
 
 def _conclusion(case: Greedy) -> dict[str, Part]:

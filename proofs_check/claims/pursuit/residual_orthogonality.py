@@ -67,6 +67,7 @@ CLAIM = Claim(
     ),
     tex=r"\langle w_{j_T},r_T\rangle=a_T(1-\|w_{j_T}\|^2)=0",
     source="Costa et al. (2025), arXiv 2506.03093, proposition 3.1; Pati et al. (1993) for OMP",
+    stated="equivalent",
     kind="identity",
     promised=Verdict.PROVED,
     hypotheses=(UNIT, LAST),

@@ -10,7 +10,14 @@ from proofs_check.instances.mixture import Mixture
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
 
-SIGNED = Hypothesis("the rule picks the largest c, not |c|", lambda case: float(case.select == "abs"))
+
+def _passed_over(case: Greedy) -> float:
+    """By how much the largest c is above the increment, over the steps; a share of |x|."""
+    c = (case.residuals[:, :-1] @ case.rows.T).amax(2)
+    return float(((c - case.picked[0]) / case.size.sqrt()[:, None]).max())
+
+
+SIGNED = Hypothesis("the rule picks the largest c, not |c|", _passed_over)
 ACUTE = Hypothesis("rows at an acute angle", lambda case: max(0.0, -float(case.rows[0] @ case.rows[1])))
 
 

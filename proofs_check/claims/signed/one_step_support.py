@@ -12,6 +12,7 @@ from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
 from synthetic.base.streams import stream
 from synthetic.laws.directions import overlaps
 from workbench.theory import signed as theory
+from workbench.theory.ops import FLOAT
 
 
 def _conclusion(case: Mixture) -> dict[str, Part]:
@@ -82,10 +83,15 @@ def _allowed(case: Mixture) -> float:
 
 
 def _rows(draw):
-    match draw(st.sampled_from(["bases", "small", "few", "wide"])):
+    match draw(st.sampled_from(["bases", "bases", "bases", "bases", "alike", "alike", "small", "few", "wide"])):
         case "bases":
             d = draw(st.sampled_from([16, 64]))
             return torch.cat((torch.eye(d), torch.from_numpy(hadamard(d)) / d**0.5)).double()
+        case "alike":
+            m = draw(st.integers(4, 8))
+            signs = 1 - 2 * torch.randint(0, 2, (m, m), generator=stream(draw(SEEDS), "claim"), dtype=torch.float64)
+            upper = draw(numbers(0.1, 0.9)) / (m - 1) * signs.triu(1)
+            return torch.linalg.cholesky(upper + upper.T + torch.eye(m, dtype=torch.float64))
         case "small":
             rows = draw(unit_rows(draw(st.integers(1, 4)), draw(st.integers(2, 5))))
             return rows if len(rows) < 2 or overlaps(rows).max() < 0.99 else rows[:1]
@@ -106,7 +112,8 @@ def _inside(draw, outside=False):
     rows = _rows(draw)
     plain = Mixture.exact(rows, torch.ones(len(rows)))
     ratio = min(theory.recoverable_ratio(plain.coherence) if len(rows) > 1 else 9.0, 9.0)
-    k = draw(st.integers(1, max(1, min(int(ratio * 0.999), len(rows)))))
+    most = max(1, min(int(ratio * 0.999), len(rows)))
+    k = draw(st.integers(min(2, most), most))
     where = draw(st.lists(st.integers(0, len(rows) - 1), min_size=k, max_size=k, unique=True))
     shares = torch.tensor(draw(st.lists(numbers(0, 1), min_size=k, max_size=k)), dtype=torch.float64)
     shares[0] = 0.0
@@ -169,7 +176,7 @@ CLAIM = Claim(
         "apart": "pursuit.one_step_support",
     },
     mutants=(
-        Mutant("k for |h|₁/min|h|: 1/μ", theory.recoverable_ratio, lambda mu, *, ops=None: 1 / mu if mu else 1e9),
+        Mutant("k for |h|₁/min|h|: 1/μ", theory.recoverable_ratio, lambda mu, *, ops=FLOAT: ops.ratio(1, mu)),
         Mutant("all of |h|₁", theory.support_floor, lambda h, l1, mu, *, ops=None: abs(h) + mu * (l1 - abs(h))),
         Mutant("half the ceiling", theory.rest_ceiling, lambda l1, mu: mu * l1 / 2),
         Mutant("half the bias", theory.one_step_bias, lambda h, l1, mu, *, ops=None: mu * (l1 - abs(h)) / 2),

@@ -122,7 +122,7 @@ CLAIM = Claim(
         Control(AS_IS.name, activations(rectified=True), "ReLU first, then the largest magnitudes: TopK's map"),
         Control(POSITIVE.name, activations(weight=st.just(-1.0)), "λ = −1"),
     ),
-    proofs=grouped(_proofs()),
+    proofs={**grouped(_proofs())},
     kernel={
         "l1: minimal": "selection.soft_threshold_nearest",
         "nonnegative_l1: minimal": "selection.shifted_relu_nearest",
