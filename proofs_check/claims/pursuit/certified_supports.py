@@ -6,7 +6,7 @@ from torch import Tensor
 
 import workbench.metrics.certificates as shipped
 from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
-from proofs_check.claims.pursuit.cases import below_bound, dense, omp, outside
+from proofs_check.claims.pursuit.cases import below_bound, dense, from_gram, omp, outside
 from proofs_check.claims.pursuit.inductions import GROWN, HOELDER, LEAST_SQUARES, NEW_PICK, TRANSPOSED
 from proofs_check.instances.draw import mixtures
 from proofs_check.instances.inductions import STEPPED
@@ -92,6 +92,10 @@ LEFT = Mixture(*(torch.tensor(t, dtype=torch.float64) for t in (EYE, [[1.0, 0, 0
 """x = w_0 + 2 w_1, h = (1, 0, 0): the first pick is row 1"""
 BETWEEN = Mixture.exact([[1.0, 0], [0, 1], [0.6, 0.8]], [[1.0, 1, 0]])
 """|D^+ w_2|_1 = 1.4, and w_2 correlates with w_0 + w_1 more than either"""
+OPPOSED = Mixture.exact(
+    from_gram(torch.tensor([[1.0, 0.2, -0.2], [0.2, 1, 0.2], [-0.2, 0.2, 1]], dtype=torch.float64)), [[1.0, -1, 0]]
+)
+"""dual .5; of codes of one sign it would be 0"""
 _conditions, _omp = shipped.conditions, pursuit.orthogonal_matching_pursuit
 
 
@@ -132,7 +136,7 @@ CLAIM = Claim(
     },
     mutants=(
         Mutant("|D⁺w_j|₂", shipped.conditions, _euclidean),
-        Mutant("signs left out", shipped.conditions, _unsigned, _certified()),
+        Mutant("signs left out", shipped.conditions, _unsigned, st.just(OPPOSED)),
         Mutant(
             "one step too few", pursuit.orthogonal_matching_pursuit, lambda x, w, t, **s: _omp(x, w, max(1, t - 1), **s)
         ),
