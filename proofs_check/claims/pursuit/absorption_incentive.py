@@ -116,6 +116,14 @@ def _family(parent, child, rows):
     return st.just(Family(*(torch.tensor(t, dtype=torch.float64) for t in (parent, child, rows))))
 
 
+def _leaning(c: float):
+    return _family([1.0, 2], [1.0, 2], [[1.0, 0], [c, (1 - c * c) ** 0.5]])
+
+
+def _varying(t: float):
+    return _family([1.0, 2], [2.0, t], [[1.0, 0], [0, 1]])
+
+
 CLAIM = Claim(
     id="MP-15",
     statement=(
@@ -131,8 +139,8 @@ CLAIM = Claim(
     instances=_families(),
     conclusion=_conclusion,
     controls=(
-        Control(ORTHONORMAL.name, _family([1.0, 2], [1.0, 2], [[1.0, 0], [0.6, 0.8]]), "product .6"),
-        Control(PROPORTIONAL.name, _family([1.0, 2], [2.0, 1], [[1.0, 0], [0, 1]]), "magnitudes that vary: s² is left"),
+        Control(ORTHONORMAL.name, numbers(0.1, 0.9).flatmap(_leaning), "a product above 0"),
+        Control(PROPORTIONAL.name, numbers(0.1, 3).flatmap(_varying), "magnitudes that vary: s² is left"),
     ),
     proofs={
         "energy left by the best row": (

@@ -159,6 +159,15 @@ def _edges(draw):
 
 THREE = Edge(3, 0.25, torch.ones(3, dtype=torch.float64))
 
+
+def _uneven(t: float) -> Edge:
+    return replace(THREE, h=torch.tensor([t, 1, 1], dtype=torch.float64))
+
+
+def _nearer(mu: float) -> Edge:
+    return replace(THREE, mu=mu)
+
+
 CLAIM = Claim(
     id="MP-14",
     statement=(
@@ -174,8 +183,8 @@ CLAIM = Claim(
     instances=_edges(),
     conclusion=_conclusion,
     controls=(
-        Control(FLAT.name, st.just(replace(THREE, h=torch.tensor([3.0, 1, 1]).double())), "codes (3, 1, 1)"),
-        Control(BEYOND.name, st.just(replace(THREE, mu=0.15)), "k = 3, μ = .15: all first picks are right"),
+        Control(FLAT.name, numbers(1.5, 5).map(_uneven), "codes (t, 1, 1)"),
+        Control(BEYOND.name, numbers(0.05, 0.19).map(_nearer), "k = 3, μ < .2: all first picks are right"),
     ),
     proofs={
         "bound at μ = 1/(2k − 1)": symbolic.identity("(1 + 1/μ)/2 = k", "all k", _at_the_bound),

@@ -110,6 +110,20 @@ def greedy(rows: Any, x: Any, **settings: Any) -> st.SearchStrategy[Greedy]:
     return st.just(Greedy(rows, torch.atleast_2d(x), **settings))
 
 
+def scaled(low, high, **settings):
+    """Two orthogonal rows of one norm between two bounds, x beside them."""
+    return numbers(low, high).flatmap(lambda size: greedy([[size, 0], [0, size]], [1.0, 0.5], **settings))
+
+
+def leaning(x, **settings):
+    """Two unit rows with a product between .1 and .9."""
+    return numbers(0.1, 0.9).flatmap(lambda c: greedy([[1.0, 0], [c, (1 - c * c) ** 0.5]], x, **settings))
+
+
+SHORT = numbers(0.1, 0.55).map(lambda t: Mixture.exact([[t, 0], [0.6, 0.8]], [[1.0, 0]]))
+"""x = (t, 0) correlates t² with its own short row and .6 t with the other"""
+
+
 @st.composite
 def pursued(draw, *, rules=("abs", "relu", "max"), norms=None, nonnegative=False, steps=(1, 6)):
     """A mixture, or any x beside its rows, pursued for a few steps; rows scaled to `norms` (low, high) where given."""

@@ -7,7 +7,17 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, Void, at_most
-from proofs_check.claims.pursuit.cases import A_STEP_TOO_FEW, BELOW, below_bound, beside, dense, from_gram, omp, outside
+from proofs_check.claims.pursuit.cases import (
+    A_STEP_TOO_FEW,
+    BELOW,
+    SHORT,
+    below_bound,
+    beside,
+    dense,
+    from_gram,
+    omp,
+    outside,
+)
 from proofs_check.claims.pursuit.inductions import (
     BABEL,
     BOUND,
@@ -106,8 +116,6 @@ def _hardest(draw):
     return beside(k, draw(st.sampled_from([0.1, 0.5, 0.99])) / (2 * k - 1), factor=draw(st.sampled_from([1.0, 3.0])))
 
 
-SHORT = Mixture.exact([[0.5, 0], [0.6, 0.8]], [[1.0, 0]])
-"""x = (.5, 0) correlates .25 with its own short row and .3 with the other"""
 UNEVEN = st.just(
     Mixture.exact([[1.0, 0, 0, 0], [0, 1, 0, 0], [0.3, 0.3, 0.82**0.5, 0], [0, 0, 0, 1]], [[1.0, 1, 0, 0]])
 )
@@ -138,7 +146,7 @@ CLAIM = Claim(
     conclusion=_conclusion,
     extremal=dict.fromkeys(("outside ≤ share of inside", "share ≤ kμ/(1 − (k − 1)μ)", "share ≤ μ₁ form"), _hardest()),
     controls=(
-        Control("unit rows", st.just(SHORT), "a row of norm .5 beside one of norm 1"),
+        Control("unit rows", SHORT, "a row of norm below .6 beside one of norm 1"),
         Control("exact: x = hV", orthonormal_with_rest(), "V = I, x = h + ρ"),
         Control(LARGEST.name, OVERSHOT, "max relu(c_j), though h ≥ 0: an overshoot of h cannot be taken back"),
         Control(BELOW.name, ABOVE, "k rows with products −μ, one with products μ, (2k − 1)μ > 1"),

@@ -1,8 +1,9 @@
 """MP-1: what a step of pursuit does to the energy of the residual, for rows of any norm."""
 
 from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
-from proofs_check.claims.pursuit.cases import Greedy, greedy, pursued
+from proofs_check.claims.pursuit.cases import Greedy, leaning, pursued, scaled
 from proofs_check.engines import smt, symbolic
+from proofs_check.instances.draw import numbers
 from proofs_check.instances.inductions import STEPPED
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
@@ -59,8 +60,8 @@ CLAIM = Claim(
     instances=pursued(norms=(0.0, 1.41)),
     conclusion=_conclusion,
     controls=(
-        Control(WHOLE_STEP.name, greedy([[1.0, 0], [0.6, 0.8]], [1.0, 1], share=1.1), "a tenth too far"),
-        Control(SHORT.name, greedy([[1.5, 0], [0, 1.5]], [1.0, 0.5]), "rows of norm 1.5: the energy rises"),
+        Control(WHOLE_STEP.name, numbers(1.01, 2).flatmap(lambda share: leaning([1.0, 1], share=share)), "too far"),
+        Control(SHORT.name, scaled(1.42, 2), "rows of norm above √2: the energy rises"),
     ),
     proofs={
         LOOPS: symbolic.identity("coordinate by coordinate", "d = 1..4", _expand),

@@ -3,7 +3,7 @@
 import torch
 
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
-from proofs_check.claims.pursuit.cases import UNIT, Greedy, greedy, pursued
+from proofs_check.claims.pursuit.cases import UNIT, Greedy, leaning, pursued, scaled
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.inductions import STEPPED
 from workbench.theory import coherence
@@ -69,10 +69,10 @@ CLAIM = Claim(
     instances=pursued(),
     conclusion=_conclusion,
     controls=(
-        Control("unit rows", greedy([[1.5, 0], [0, 1.5]], [1.0, 0.5]), "norm 1.5"),
+        Control("unit rows", scaled(1.45, 2), "norms above √2"),
         Control(
             STEPWISE.name,
-            greedy([[1.0, 0], [0.8, 0.6]], [1.0, 0], steps=2, one_shot=True),
+            leaning([1.0, 0], steps=2, one_shot=True),
             "tied top-k read with k = 2 in place of 1: the error rises from 0",
         ),
     ),

@@ -4,10 +4,21 @@ import torch
 from hypothesis import strategies as st
 
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, Void, at_most
-from proofs_check.claims.pursuit.cases import BELOW, EARNEST, IN_SPAN, UNIT, Greedy, below_bound, beside, greedy, of
+from proofs_check.claims.pursuit.cases import (
+    BELOW,
+    EARNEST,
+    IN_SPAN,
+    UNIT,
+    Greedy,
+    below_bound,
+    beside,
+    greedy,
+    of,
+    scaled,
+)
 from proofs_check.claims.pursuit.inductions import INSIDE, PICKS, SPAN
 from proofs_check.engines import smt, symbolic
-from proofs_check.instances.draw import codes, mixtures
+from proofs_check.instances.draw import codes, mixtures, numbers
 from proofs_check.instances.inductions import K_FORM, L1_FORM, STEPPED, UNROLL
 from proofs_check.instances.mixture import Mixture
 from workbench.theory import coherence
@@ -116,7 +127,14 @@ def _orthonormal(draw):
     return of(Mixture.exact(torch.eye(m), draw(h)), 1)
 
 
-SIXTY = [[1.0, 0], [0.5, 0.75**0.5]]
+def _sixty(e: float) -> st.SearchStrategy[Greedy]:
+    """Two rows at 60 degrees, x = w_1 + e w_2."""
+    return greedy([[1.0, 0], [0.5, 0.75**0.5]], [1 + 0.5 * e, e * 0.75**0.5], select="relu")
+
+
+def _raised(rest: float) -> st.SearchStrategy[Greedy]:
+    return greedy([[1.0, 0, 0], [0, 1, 0]], [1.0, 0, rest])
+
 
 CLAIM = Claim(
     id="MP-4",
@@ -135,9 +153,9 @@ CLAIM = Claim(
     conclusion=_conclusion,
     extremal={"1 − λ/m": _orthonormal(), "1 − λ_S/k in the support": _flat(), "1 − (1 − (k − 1)μ)/k": _flat()},
     controls=(
-        Control("unit rows", greedy([[1.5, 0], [0, 1.5]], [1.0, 0.5]), "rows of norm 1.5: it rises"),
-        Control(ABS.name, greedy(SIXTY, [1.25, 0.75**0.5 / 2], select="relu"), "relu stalls (claim MP-16)"),
-        Control(IN_SPAN.name, greedy([[1.0, 0, 0], [0, 1, 0]], [1.0, 0, 1]), "x half outside the span"),
+        Control("unit rows", scaled(1.45, 2), "rows of norm above √2: it rises"),
+        Control(ABS.name, numbers(0.1, 1).flatmap(_sixty), "relu stalls (claim MP-16)"),
+        Control(IN_SPAN.name, numbers(0.1, 2).flatmap(_raised), "x in part outside the span"),
     ),
     proofs={
         ("1 − λ/m", "1 − λ_S/k in the support"): (

@@ -3,7 +3,7 @@
 import torch
 
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
-from proofs_check.claims.pursuit.cases import UNIT, Greedy, greedy, pursued
+from proofs_check.claims.pursuit.cases import UNIT, Greedy, leaning, pursued, scaled
 from proofs_check.claims.pursuit.inductions import LEAST_SQUARES
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.inductions import STEPPED
@@ -74,8 +74,8 @@ CLAIM = Claim(
     instances=pursued(),
     conclusion=_conclusion,
     controls=(
-        Control("unit rows", greedy([[0.9, 0], [0, 0.9]], [1.0, 2], steps=1), "norm .9: a tenth is left"),
-        Control(LAST.name, greedy([[1.0, 0], [0.6, 0.8]], [1.0, 0.5], steps=2, lag=1), "the pick before the last"),
+        Control("unit rows", scaled(0.3, 0.95, steps=1), "shorter rows leave a part"),
+        Control(LAST.name, leaning([1.0, 0.3], steps=2, lag=1), "the pick before the last"),
     ),
     proofs={
         LOOPS: symbolic.identity("⟨w, r'⟩, coordinate by coordinate", "d = 1..3", _last),

@@ -4,7 +4,17 @@ import torch
 from hypothesis import strategies as st
 
 from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, Void, at_most
-from proofs_check.claims.pursuit.cases import A_STEP_TOO_FEW, BELOW, below_bound, beside, dense, from_gram, omp, outside
+from proofs_check.claims.pursuit.cases import (
+    A_STEP_TOO_FEW,
+    BELOW,
+    SHORT,
+    below_bound,
+    beside,
+    dense,
+    from_gram,
+    omp,
+    outside,
+)
 from proofs_check.claims.pursuit.inductions import LEAST_SQUARES, ONE_CODE
 from proofs_check.engines import smt
 from proofs_check.instances.draw import codes, numbers
@@ -118,6 +128,10 @@ def _opposed(draw):
     return Mixture.exact(from_gram(products), torch.cat((code, torch.zeros(2, dtype=torch.float64))))
 
 
+def _below_0(t: float) -> Mixture:
+    return Mixture.exact(torch.eye(3), [[1.0, -t, 0]])
+
+
 ROWS_LEFT = "all k, q: induction over the rows left"
 ABOVE = st.integers(2, 5).map(lambda k: beside(k, 0.5 * (1 / (2 * k - 1) + 1 / k)))
 
@@ -137,9 +151,9 @@ CLAIM = Claim(
     conclusion=_conclusion,
     extremal={"least |Pw|²": _opposed(), "largest |⟨Pw, Pw'⟩|": _opposed()},
     controls=(
-        Control("unit rows", st.just(Mixture.exact([[0.5, 0], [0.6, 0.8]], [[1.0, 0]])), "a row of norm .5"),
+        Control("unit rows", SHORT, "a row of norm below .6"),
         Control("exact: x = hV", orthonormal_with_rest(), "V = I, x = h + ρ"),
-        Control(NONNEGATIVE.name, st.just(Mixture.exact(torch.eye(3), [[1.0, -1, 0]])), "V = I, one code below 0"),
+        Control(NONNEGATIVE.name, numbers(0.1, 3).map(_below_0), "V = I, one code below 0"),
         Control(BELOW.name, ABOVE, "k rows with products −μ, one with products μ, (2k − 1)μ > 1"),
     ),
     proofs={

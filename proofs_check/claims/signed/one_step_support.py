@@ -135,8 +135,13 @@ def hidden(draw, beyond=0.0):
     return Mixture.exact(torch.linalg.cholesky(gram), torch.tensor([1.0] * k + [0.0]))
 
 
-TWO = Mixture.exact([[1.0, 0], [0, 2]], [[1.0, 0]])
-MOVED = Mixture(TWO.rows.clamp_max(1.0), TWO.h, torch.tensor([[1.0, 3]], dtype=torch.float64))
+def _short(t: float) -> Mixture:
+    return Mixture.exact([[t, 0], [0, 1.0]], [[1.0, 0]])
+
+
+def _moved(t: float) -> Mixture:
+    return Mixture.exact(torch.eye(2), [[1.0, 0]]).beside(torch.tensor([[1.0, t]], dtype=torch.float64))
+
 
 CLAIM = Claim(
     id="AT-5",
@@ -154,8 +159,8 @@ CLAIM = Claim(
     conclusion=_conclusion,
     extremal={"on": hidden(), "off": hidden(), "apart": hidden()},
     controls=(
-        Control("unit rows", st.just(Mixture.exact([[0.5, 0], [0, 1.0]], [[1.0, 0]])), "an active row of length 1/2"),
-        Control("exact: x = hV", st.just(MOVED), "x = h + 3v_2"),
+        Control("unit rows", numbers(0.1, 0.9).map(_short), "an active row of length below 1"),
+        Control("exact: x = hV", numbers(1.1, 4).map(_moved), "x = h + tv_2"),
         Control(INSIDE.name, hidden(beyond=0.2), "a passive row that agrees with all active ones"),
     ),
     proofs={
