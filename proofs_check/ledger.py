@@ -183,7 +183,10 @@ def judge(
     if entry.verdict == Verdict.VACUOUS:
         entry.witness = f"{claim.witness}; {_first(next(iter(claim.extremal.values())), seed)}"
     if entry.verdict in (Verdict.PROVED, Verdict.PROVED_IN_PART, Verdict.VACUOUS):
-        entry.scope = [*dict.fromkeys(check.scope for check in claim.checks), *kernel.covered(entry.kernel)]
+        entry.scope = [
+            *dict.fromkeys(check.scope for check in claim.checks),
+            *kernel.covered(row for row in entry.kernel if row["part"] != BESIDE),
+        ]
     else:
         entry.sizes, entry.bases = "", []
     entry.seconds = time.perf_counter() - start
@@ -257,7 +260,7 @@ def _tie(entry: Entry, claim: Claim, found: Attack) -> None:
     entry.sizes = "for all sizes" if len(whole) == len(shown) else f"for all sizes {len(whole)} of {len(shown)}"
     entry.sizes = "" if not shown else "sizes up to" if not whole else entry.sizes
     if {*whole} - theorems and not all(check.for_all_sizes for check in loops):
-        entry.sizes += f"; shipped loops: {'; '.join(check.scope for check in loops)}"
+        entry.sizes += f"; shipped loops: {'; '.join(dict.fromkeys(check.scope for check in loops))}"
 
 
 def _verdict(entry: Entry, claim: Claim, found: Attack) -> Verdict:

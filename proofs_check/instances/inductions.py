@@ -4,8 +4,10 @@ A step adds one row with coefficient t whose products with the rows so far are G
 starts at one row h_1. That the shipped sums grow by `pair(t, g)` is `UNROLL`.
 """
 
+import itertools
+
 from proofs_check.engines import smt, symbolic
-from workbench.theory import coherence
+from workbench.theory import coherence, signed
 
 
 def pair(t, g):
@@ -178,3 +180,106 @@ OFF_SPAN = (
     smt.induction("|y − Σa b|² ≥ |y|² − Σ⟨y, b⟩²", "all d, r: over orthonormal vectors", _no_direction, _direction),
 )
 """what orthonormal vectors leave of y, with any coefficients and with the best"""
+
+
+def ahead(other, value, ops):
+    """1 where `other` comes before `value` by the shipped rule, else 0: at an earlier place, and at a later one."""
+    earlier, later = signed.gradient_mask([other, value], 1, ops=ops), signed.gradient_mask([value, other], 1, ops=ops)
+    return 1 - earlier[1], 1 - later[0]
+
+
+def same_rank(shows, scope, pairs, *, anywhere=False):
+    """As many entries come before one entry as before another one: `pairs` gives conditions, and two pairs to compare.
+
+    A pair is any other entry and the entry itself; `anywhere` lets it stand at another place in the second.
+    """
+
+    def compared(unknowns, ops):
+        given, one, two = pairs(unknowns, ops)
+        counts = ahead(*one, ops=ops), ahead(*two, ops=ops)
+        return given, itertools.product(*counts) if anywhere else zip(*counts, strict=True)
+
+    def first(unknowns, ops):
+        given, counts = compared(unknowns, ops)
+        return given, [a == b for a, b in counts]
+
+    def step(unknowns, ops):
+        given, counts = compared(unknowns, ops)
+        rank, same = unknowns("rank same")
+        return [*given, rank == same], [rank + a == same + b for a, b in counts]
+
+    return smt.induction(shows, scope, first, step)
+
+
+def _first_ahead(unknowns, ops):
+    t, v, on = unknowns("t v on")
+    given = [(on == 0) | (on == 1), (on == 1) | (ops.abs(t) < ops.abs(v))]
+    return given, [count <= on for count in ahead(t, v, ops)]
+
+
+def _ahead(unknowns, ops):
+    """Of an entry of S: what comes before it is of S."""
+    t, v, on, rank, seen = unknowns("t v on rank seen")
+    given = [(on == 0) | (on == 1), (on == 1) | (ops.abs(t) < ops.abs(v)), rank <= seen]
+    return given, [rank + count <= seen + on for count in ahead(t, v, ops)]
+
+
+def _first_behind(unknowns, ops):
+    t, v, on = unknowns("t v on")
+    given = [(on == 0) | (on == 1), (on == 0) | (ops.abs(t) > ops.abs(v))]
+    return given, [count >= on for count in ahead(t, v, ops)]
+
+
+def _behind(unknowns, ops):
+    """Of an entry off S: all of S comes before it."""
+    t, v, on, rank, seen = unknowns("t v on rank seen")
+    given = [(on == 0) | (on == 1), (on == 0) | (ops.abs(t) > ops.abs(v)), rank >= seen]
+    return given, [rank + count >= seen + on for count in ahead(t, v, ops)]
+
+
+def _read(unknowns, ops):
+    """The k entries of S have k - 1 others of S, those off S have k."""
+    inside, outside, k = unknowns("inside outside k")
+    return [inside <= k - 1, outside >= k], [inside < k, ops.where(outside < k, 1, 0) == 0]
+
+
+def _first_overtaken(unknowns, ops):
+    t, small, large = unknowns("t small large")
+    pairs = [(a, b) for a in ahead(t, large, ops) for b in ahead(t, small, ops)]
+    return [ops.abs(large) > ops.abs(small)], [a <= b for a, b in pairs]
+
+
+def _overtaken(unknowns, ops):
+    """No more entries come before a larger entry than before a smaller one, and itself comes before that."""
+    t, small, large, rank, more = unknowns("t small large rank more")
+    pairs = [(a, b) for a in ahead(t, large, ops) for b in ahead(t, small, ops)]
+    own = [count == 1 for count in ahead(large, small, ops)] + [count == 0 for count in ahead(small, large, ops)]
+    return [ops.abs(large) > ops.abs(small), rank <= more], [rank + a <= more + b for a, b in pairs] + own
+
+
+OVER_ENTRIES = "all m, k: induction over entries"
+TOP = (
+    smt.induction(
+        "where all of S are larger, what comes before an entry of S is of S", OVER_ENTRIES, _first_ahead, _ahead
+    ),
+    smt.induction("where all of S are larger, S comes before every other entry", OVER_ENTRIES, _first_behind, _behind),
+    smt.implies("so the k largest are S", "all m, k", _read),
+)
+OVERTAKEN = smt.induction("who is larger comes before", OVER_ENTRIES, _first_overtaken, _overtaken)
+"""so that the k largest are S only where none outside is larger than one of S"""
+
+
+def _no_step(unknowns, ops):
+    x, y, v, a, b = unknowns("x y v a b")
+    return [], [(x - a * v) * (y - b * v) == x * y - b * (x * v) - a * (y * v) + a * b * (v * v)]
+
+
+def _step(unknowns, ops):
+    """One coordinate more: capitals are inner products of the coordinates so far."""
+    x, y, v, a, b = unknowns("x y v a b")
+    total, xy, xv, yv, vv = unknowns("total XY XV YV VV")
+    after = (xy + x * y) - b * (xv + x * v) - a * (yv + y * v) + a * b * (vv + v * v)
+    return [total == xy - b * xv - a * yv + a * b * vv], [total + (x - a * v) * (y - b * v) == after]
+
+
+STEPPED = smt.induction("⟨x − av, y − bv⟩ by inner products", "all d: induction over coordinates", _no_step, _step)

@@ -170,7 +170,7 @@ def step_gain(square: Number, curvature: Number, size: Number) -> Number:
 def latents_for_axes(axes: int, *, signed: bool) -> int:
     """Latents for n axes that occur alone, with both signs and any size: n with signed codes, 2n with nonnegative ones.
 
-    Source: ours, `claims/proximal/two_latents_an_axis.py`. Fails when: an axis is always on with two values; the bias
+    Source: ours, `claims/signed/two_latents_an_axis.py`. Fails when: an axis is always on with two values; the bias
     then takes up one of them.
     """
     return axes if signed else 2 * axes

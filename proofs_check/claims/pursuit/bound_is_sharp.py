@@ -8,10 +8,24 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import synthetic as S
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, Void, at_most, digits, equal
+from proofs_check.claim import (
+    BESIDE,
+    LOOPS,
+    Claim,
+    Control,
+    Hypothesis,
+    Mutant,
+    Part,
+    Verdict,
+    Void,
+    at_most,
+    digits,
+    equal,
+)
 from proofs_check.claims.pursuit.cases import from_gram
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import SEEDS, numbers
+from proofs_check.instances.inductions import CAUCHY_SCHWARZ, UNROLL, pair
 from workbench.parts import pursuit
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
@@ -66,12 +80,13 @@ def _conclusion(case: Edge) -> dict[str, Part]:
     }
 
 
-def _sum_is_zero(symbols, ops):
-    """sum_S w - sum_outside w has square 2k - 2k (2k - 1) mu, 0 at mu = 1 / (2k - 1): in k, and by the shipped sum."""
+def _at_the_bound(symbols, ops):
     k = symbols("k", positive=True)
-    mu = 1 / (2 * k - 1)
-    yield 2 * k - 2 * k * (2 * k - 1) * mu, 0
-    yield theory.largest_support(mu, ops=ops), k
+    yield theory.largest_support(1 / (2 * k - 1), ops=ops), k
+
+
+def _sum_is_zero(symbols, ops):
+    """sum_S w - sum_outside w has square 2k - 2k (2k - 1) mu, 0 at mu = 1 / (2k - 1), by the shipped sum."""
     for size in (2, 3, 4):
         h = [1] * size + [-1] * size
         edge = ops.num("1") / (2 * size - 1)
@@ -79,21 +94,55 @@ def _sum_is_zero(symbols, ops):
         yield coherence.square_norm(h) + coherence.interference(h, products), 0
 
 
-def _definite(symbols, ops):
-    """G = (1 + mu) I - mu s s^T: s is an eigenvector of eigenvalue 1 + mu - m mu, the others have 1 + mu."""
-    mu = symbols("mu")
-    for m in (2, 3, 4):
-        s = [1, -1, 1, -1][:m]
-        image = [sum(((1 + mu if i == j else 0) - mu * s[i] * s[j]) * s[j] for j in range(m)) for i in range(m)]
-        yield from ((image[i], (1 + mu - m * mu) * s[i]) for i in range(m))
+def _one_sign(unknowns, ops):
+    """Of rows with products -mu s_i s_j: g = sum s_i G_ij of a row to come, over its s; N and q of the code s."""
+    s, mu = unknowns("s mu")
+    n2, q = coherence.square_norm([s]), coherence.interference([s], [[1]])
+    return [s * s == 1], [s * (-mu * s) == -mu * 1, n2 == 1, q + 0 * mu == -mu * 1 * (1 - 1)]
+
+
+def _more_signs(unknowns, ops):
+    s, new, mu, m, g, n2, q = unknowns("s new mu m g n2 q")
+    given = [s * s == 1, new * new == 1, g == -mu * m, n2 == m, q == -mu * m * (m - 1)]
+    grown = q + pair(new, g * new)
+    return given, [g + s * (-mu * s) == -mu * (m + 1), n2 + new * new == m + 1, grown == -mu * (m + 1) * m]
+
+
+def _no_sum(unknowns, ops):
+    """2k rows, mu = 1 / (2k - 1)."""
+    m, k, mu = unknowns("m k mu")
+    return [k >= 1, m == 2 * k, (2 * k - 1) * mu == 1], [m - mu * m * (m - 1) == 0]
+
+
+def _definite(unknowns, ops):
+    """z^T G z = (1 + mu) |z|² - mu (s z)², G = (1 + mu) I - mu s s^T: with (s z)² <= m |z|² none is below 0."""
+    n2, along, m, mu = unknowns("n2 along m mu")
+    given = [n2 >= 0, along * along <= m * n2, m >= 1, mu >= 0, (m - 1) * mu <= 1]
+    return given, [(1 + mu) * n2 - mu * (along * along) >= 0]
+
+
+def _one_code(unknowns, ops):
+    h, mu = unknowns("h mu")
+    return [], [h == h * (1 - 0 * mu), h * mu == 1 * mu * h]
+
+
+def _more_codes(unknowns, ops):
+    """One more of k equal codes: correlations of a row inside and of the row outside."""
+    inside, out, h, mu, k = unknowns("inside out h mu k")
+    given = [inside == h * (1 - (k - 1) * mu), out == k * mu * h]
+    return given, [inside - mu * h == h * (1 - k * mu), out + mu * h == (k + 1) * mu * h]
 
 
 def _wrong(unknowns, ops):
-    """|c| inside is 1 - (k - 1) mu, outside k mu; rows exist as long as k mu <= 1."""
+    """c inside is 1 - (k - 1) mu > 0, outside k mu; rows exist as long as k mu <= 1."""
     k, mu = unknowns("k mu")
     given = [k >= 1, mu > 0, k * mu <= 1, (2 * k - 1) * mu >= 1, (k - 1) * mu < 1]
+    inside, out = 1 - (k - 1) * mu, k * mu
     return given, [
-        k * mu >= 1 - (k - 1) * mu,
+        inside > 0,
+        out == theory.outside_share((k - 1) * mu, k * mu) * inside,
+        out >= inside,
+        ops.where((2 * k - 1) * mu > 1, out - inside, 1) > 0,
         theory.outside_share((k - 1) * mu, k * mu) >= 1,
         theory.largest_support(mu, ops=ops) <= k,
     ]
@@ -110,6 +159,15 @@ def _edges(draw):
 
 THREE = Edge(3, 0.25, torch.ones(3, dtype=torch.float64))
 
+
+def _uneven(t: float) -> Edge:
+    return replace(THREE, h=torch.tensor([t, 1, 1], dtype=torch.float64))
+
+
+def _nearer(mu: float) -> Edge:
+    return replace(THREE, mu=mu)
+
+
 CLAIM = Claim(
     id="MP-14",
     statement=(
@@ -120,22 +178,26 @@ CLAIM = Claim(
     tex=r"\mu=\frac1{2k-1}:\ \sum_{i\in S}w_i=\sum_{j\notin S}w_j",
     source="ours: G = (1 + μ)I − μssᵀ, s = ±1; sharpness is known, Tropp (2004)",
     kind="identity",
-    promised=Verdict.PROVED_IN_PART,
+    promised=Verdict.PROVED,
     hypotheses=(FLAT, BEYOND),
     instances=_edges(),
     conclusion=_conclusion,
     controls=(
-        Control(FLAT.name, st.just(replace(THREE, h=torch.tensor([3.0, 1, 1]).double())), "codes (3, 1, 1)"),
-        Control(BEYOND.name, st.just(replace(THREE, mu=0.15)), "k = 3, μ = .15: all first picks are right"),
+        Control(FLAT.name, numbers(1.5, 5).map(_uneven), "codes (t, 1, 1)"),
+        Control(BEYOND.name, numbers(0.05, 0.19).map(_nearer), "k = 3, μ < .2: all first picks are right"),
     ),
     proofs={
+        "bound at μ = 1/(2k − 1)": symbolic.identity("(1 + 1/μ)/2 = k", "all k", _at_the_bound),
         "two supports, one x": (
-            symbolic.identity("the two sums are equal", "k = 2, 3, 4 by the shipped sum", _sum_is_zero),
-            symbolic.identity("eigenvalues of G, so that such rows exist", "m = 2, 3, 4", _definite),
+            smt.induction("|Σ s_i w_i|² = m − μm(m − 1)", "all m: induction over rows", _one_sign, _more_signs),
+            smt.implies("the two sums are equal", "all k", _no_sum),
         ),
-        ("no less outside", "first pick outside"): smt.implies(
-            "as much outside as inside, or more", "all real k, 1/(2k − 1) ≤ μ ≤ 1/k", _wrong
+        ("largest |c| outside", "no less outside", "first pick outside"): (
+            smt.induction("c = 1 − (k − 1)μ inside, kμ outside", "all k: induction over rows", _one_code, _more_codes),
+            smt.implies("as much outside as inside, or more", "all real k, 1/(2k − 1) ≤ μ ≤ 1/k", _wrong),
         ),
+        LOOPS: (UNROLL, symbolic.identity("the two sums by the shipped sum", "k = 2, 3, 4", _sum_is_zero)),
+        BESIDE: (CAUCHY_SCHWARZ, smt.implies("zᵀGz ≥ 0, so that such rows exist", "all m, μ ≤ 1/(m − 1)", _definite)),
     },
     mutants=(
         Mutant("(2 + 1/μ)/2", theory.largest_support, lambda mu, *, ops=None: (2 + 1 / mu) / 2),

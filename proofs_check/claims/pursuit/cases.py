@@ -110,6 +110,20 @@ def greedy(rows: Any, x: Any, **settings: Any) -> st.SearchStrategy[Greedy]:
     return st.just(Greedy(rows, torch.atleast_2d(x), **settings))
 
 
+def scaled(low, high, **settings):
+    """Two orthogonal rows of one norm between two bounds, x beside them."""
+    return numbers(low, high).flatmap(lambda size: greedy([[size, 0], [0, size]], [1.0, 0.5], **settings))
+
+
+def leaning(x, **settings):
+    """Two unit rows with a product between .1 and .9."""
+    return numbers(0.1, 0.9).flatmap(lambda c: greedy([[1.0, 0], [c, (1 - c * c) ** 0.5]], x, **settings))
+
+
+SHORT = numbers(0.1, 0.55).map(lambda t: Mixture.exact([[t, 0], [0.6, 0.8]], [[1.0, 0]]))
+"""x = (t, 0) correlates t² with its own short row and .6 t with the other"""
+
+
 @st.composite
 def pursued(draw, *, rules=("abs", "relu", "max"), norms=None, nonnegative=False, steps=(1, 6)):
     """A mixture, or any x beside its rows, pursued for a few steps; rows scaled to `norms` (low, high) where given."""
@@ -137,8 +151,8 @@ def from_gram(products: Float[Tensor, "m m"]) -> Float[Tensor, "m m"]:
 @st.composite
 def below_bound(draw, *, nonnegative=False, k=(1, 4)):
     """A code of k nonzeros on rows with (2k - 1) mu < 1: products of ±mu and less, or identity and Hadamard."""
-    count = draw(st.integers(*k))
-    if draw(st.booleans()):
+    count = draw(st.sampled_from([*range(k[0], k[1] + 1), *range(2, k[1] + 1)]))
+    if draw(st.sampled_from([True, False, False])):
         m = draw(st.integers(count, 2 * count))
         mu = draw(st.just(0.999) | numbers(0.01, 0.99)) / max(2 * count - 1, 1)
         least, rng = draw(st.sampled_from([1, 0])), S.stream(draw(SEEDS), "products")

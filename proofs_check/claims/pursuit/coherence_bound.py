@@ -6,11 +6,37 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, Void, at_most
-from proofs_check.claims.pursuit.cases import A_STEP_TOO_FEW, BELOW, below_bound, beside, dense, from_gram, omp, outside
-from proofs_check.claims.pursuit.inductions import NEW_PICK, SHARES, TRANSPOSED
-from proofs_check.engines import smt, symbolic
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, Void, at_most
+from proofs_check.claims.pursuit.cases import (
+    A_STEP_TOO_FEW,
+    BELOW,
+    SHORT,
+    below_bound,
+    beside,
+    dense,
+    from_gram,
+    omp,
+    outside,
+)
+from proofs_check.claims.pursuit.inductions import (
+    BABEL,
+    BOUND,
+    COLUMNS,
+    FLAT,
+    GROWN,
+    HOELDER,
+    INSIDE,
+    LEAST_SQUARES,
+    NEW_PICK,
+    ONE_CODE,
+    PICKS,
+    SHARE,
+    SPAN,
+    TRANSPOSED,
+)
+from proofs_check.engines import symbolic
 from proofs_check.instances.draw import numbers
+from proofs_check.instances.inductions import STEPPED, UNROLL
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import orthonormal_with_rest
 from workbench.parts import pursuit
@@ -60,7 +86,7 @@ def _conclusion(case: Mixture) -> dict[str, Part]:
     found: dict[str, Part] = {
         "outside ≤ share of inside": at_most(off, share * inside, unit=inside.clamp_min(1e-300)),
         "share ≤ kμ/(1 − (k − 1)μ)": at_most(share, flat),
-        "k ≤ (1 + 1/μ)/2": at_most(k, theory.largest_support(mu)),
+        "k ≤ (1 + 1/μ)/2": at_most(k, theory.largest_support(mu)) if mu else Void("μ = 0: no bound"),
         "MP in S": at_most(outside(case, _pursuit(case)), 0.0),
         "OMP in S": at_most(outside(case, path), 0.0),
         "OMP finds h": at_most((dense(path, case.m) - case.h).abs().amax(1), 0.0, unit=size),
@@ -73,15 +99,6 @@ def _conclusion(case: Mixture) -> dict[str, Part]:
         found["share ≤ μ₁ form"] = at_most(share, by_sums)
         found["μ₁ form ≤ μ form"] = at_most(by_sums, flat)
     return found
-
-
-def _bound(unknowns, ops):
-    """The share is below 1 just where k is below the bound."""
-    k, mu = unknowns("k mu")
-    share = theory.outside_share((k - 1) * mu, k * mu)
-    small = ops.where(share < 1, 1, 0)
-    given = [k >= 1, mu > 0, (k - 1) * mu < 1]
-    return given, [small == ops.where(k < theory.largest_support(mu, ops=ops), 1, 0)]
 
 
 def _attained(symbols, ops):
@@ -99,8 +116,6 @@ def _hardest(draw):
     return beside(k, draw(st.sampled_from([0.1, 0.5, 0.99])) / (2 * k - 1), factor=draw(st.sampled_from([1.0, 3.0])))
 
 
-SHORT = Mixture.exact([[0.5, 0], [0.6, 0.8]], [[1.0, 0]])
-"""x = (.5, 0) correlates .25 with its own short row and .3 with the other"""
 UNEVEN = st.just(
     Mixture.exact([[1.0, 0, 0, 0], [0, 1, 0, 0], [0.3, 0.3, 0.82**0.5, 0], [0, 0, 0, 1]], [[1.0, 1, 0, 0]])
 )
@@ -123,6 +138,7 @@ CLAIM = Claim(
     ),
     tex=r"k<\tfrac12\left(1+\tfrac1\mu\right)\;\Rightarrow\;\max_{j\notin S}|c_j|<\max_{i\in S}|c_i|",
     source="Tropp (2004), Greed is good, theorems 3.1, 3.5 and corollary 3.6",
+    stated="equivalent",
     kind="tight",
     promised=Verdict.PROVED,
     hypotheses=(UNIT_ROWS, EXACT, BELOW, LARGEST),
@@ -130,33 +146,24 @@ CLAIM = Claim(
     conclusion=_conclusion,
     extremal=dict.fromkeys(("outside ≤ share of inside", "share ≤ kμ/(1 − (k − 1)μ)", "share ≤ μ₁ form"), _hardest()),
     controls=(
-        Control("unit rows", st.just(SHORT), "a row of norm .5 beside one of norm 1"),
+        Control("unit rows", SHORT, "a row of norm below .6 beside one of norm 1"),
         Control("exact: x = hV", orthonormal_with_rest(), "V = I, x = h + ρ"),
         Control(LARGEST.name, OVERSHOT, "max relu(c_j), though h ≥ 0: an overshoot of h cannot be taken back"),
         Control(BELOW.name, ABOVE, "k rows with products −μ, one with products μ, (2k − 1)μ > 1"),
     ),
     proofs={
-        ("outside ≤ share of inside", "MP in S", "OMP in S", "OMP finds h"): TRANSPOSED,
-        (
-            "outside ≤ share of inside",
-            "share ≤ kμ/(1 − (k − 1)μ)",
-            "MP in S",
-            "OMP in S",
-            "OMP finds h",
-            "share ≤ μ₁ form",
-            "μ₁ form ≤ μ form",
-        ): SHARES,
-        ("k ≤ (1 + 1/μ)/2", "MP in S", "OMP in S", "OMP finds h"): smt.implies(
-            "share < 1 just where k < (1 + 1/μ)/2", "all real k ≥ 1, μ", _bound
-        ),
-        ("OMP in S", "OMP finds h"): NEW_PICK,
+        "outside ≤ share of inside": (TRANSPOSED, HOELDER),
+        "share ≤ kμ/(1 − (k − 1)μ)": SHARE,
+        "share ≤ μ₁ form": COLUMNS,
+        ("share ≤ μ₁ form", "μ₁ form ≤ μ form"): FLAT,
+        "k ≤ (1 + 1/μ)/2": BOUND,
+        "MP in S": (*PICKS, SPAN, INSIDE),
+        ("OMP in S", "OMP finds h"): (*PICKS, STEPPED, LEAST_SQUARES, NEW_PICK),
+        "OMP finds h": ONE_CODE,
+        LOOPS: (GROWN, UNROLL, *BABEL),
         BESIDE: symbolic.identity("attained: c_j = share · c_i by rows of G", "k = 1..6, all μ", _attained),
     },
-    kernel={
-        "MP in S": "pursuit.exact_recovery",
-        "OMP in S": "pursuit.exact_recovery",
-        "beside the conclusion": ("coherence.one_sparse_code", "coherence.isometry_codes"),
-    },
+    kernel={BESIDE: ("pursuit.exact_recovery", "coherence.one_sparse_code", "coherence.isometry_codes")},
     mutants=(
         Mutant("1 + (k − 1)μ", theory.outside_share, lambda before, full: full / (1 + before)),
         Mutant("(1 + 1/μ)/3", theory.largest_support, lambda mu, *, ops=FLOAT: (1 + ops.ratio(1, mu)) / 3),

@@ -1,8 +1,10 @@
 """MP-1: what a step of pursuit does to the energy of the residual, for rows of any norm."""
 
 from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
-from proofs_check.claims.pursuit.cases import Greedy, greedy, pursued
+from proofs_check.claims.pursuit.cases import Greedy, leaning, pursued, scaled
 from proofs_check.engines import smt, symbolic
+from proofs_check.instances.draw import numbers
+from proofs_check.instances.inductions import STEPPED
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
 
@@ -58,20 +60,20 @@ CLAIM = Claim(
     instances=pursued(norms=(0.0, 1.41)),
     conclusion=_conclusion,
     controls=(
-        Control(WHOLE_STEP.name, greedy([[1.0, 0], [0.6, 0.8]], [1.0, 1], share=1.1), "a tenth too far"),
-        Control(SHORT.name, greedy([[1.5, 0], [0, 1.5]], [1.0, 0.5]), "rows of norm 1.5: the energy rises"),
+        Control(WHOLE_STEP.name, numbers(1.01, 2).flatmap(lambda share: leaning([1.0, 1], share=share)), "too far"),
+        Control(SHORT.name, scaled(1.42, 2), "rows of norm above √2: the energy rises"),
     ),
     proofs={
         LOOPS: symbolic.identity("coordinate by coordinate", "d = 1..4", _expand),
-        ("|r'|²", "never rises"): smt.implies("|r − aw|² by inner products", "all d, any norm", _by_products),
+        ("|r'|²", "never rises"): (
+            STEPPED,
+            smt.implies("|r − aw|² by inner products", "all d, any norm", _by_products),
+        ),
         "never rises": smt.implies(
             "falls just where |w|² < 2, rises just where |w|² > 2", "all a ≠ 0, any norm", _sign
         ),
     },
-    kernel={
-        "|r'|²": "pursuit.energy_after",
-        "never rises": "pursuit.energy_after",
-    },
+    kernel={"|r'|²": "pursuit.energy_after"},
     mutants=(
         Mutant("a unit row's", theory.energy_after, lambda r2, a, w2: r2 - a * a),
         Mutant("twice the norm", theory.energy_after, lambda r2, a, w2: r2 - a * a * (2 - 2 * w2)),

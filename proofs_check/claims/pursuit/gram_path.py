@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.pursuit.cases import Greedy, pursued
 from proofs_check.engines import smt, symbolic
+from proofs_check.instances.inductions import STEPPED
 from workbench.parts import pursuit
 from workbench.theory import pursuit as theory
 
@@ -102,6 +103,7 @@ CLAIM = Claim(
     ),
     tex=r"Wr_{t+1}=Wr_t-a_tGe_{j_t}",
     source="Mallat and Zhang (1993), updating formula",
+    stated="equivalent",
     kind="identity",
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(GAP, EXACT),
@@ -113,7 +115,10 @@ CLAIM = Claim(
     ),
     proofs={
         LOOPS: symbolic.identity("⟨w_i, r − aw_j⟩", "d = 1..3, any norms", _expand),
-        "correlations": smt.induction("c = W r at every step", "all T, d, m: induction over steps", _start, _step),
+        "correlations": (
+            STEPPED,
+            smt.induction("c = W r at every step", "all T, d, m: induction over steps", _start, _step),
+        ),
     },
     kernel={
         "correlations": "pursuit.product_after",

@@ -1,10 +1,56 @@
-"""The share |u|_1, G_S u = g, that the correlations of rows outside a support have in those inside, for all k.
+"""What steps of pursuit do to residuals, and which rows they pick, for all sizes.
 
-Entry by entry u_i = g_i - sum_{l != i} G_il u_l, with |G_il| <= mu and |g_i| <= mu; U = |u|_1.
+Of a support S of k rows: D = W_S^T, G = W_S W_S^T, u = D^+ w_j of a row outside it, U = |u|_1. G u = g = W_S w_j, so
+that u_i = g_i - sum_{l != i} G_il u_l, |G_il| <= mu, |g_i| <= mu.
 """
 
 from proofs_check.engines import smt, symbolic
+from proofs_check.instances.inductions import K_FORM, L1_FORM
+from workbench.theory import coherence
 from workbench.theory import pursuit as theory
+
+
+def _first_row(unknowns, ops):
+    h, new, a, v = unknowns("h new a v")
+    return [], [(h - a * new) * v == h * v - a * (new * v)]
+
+
+def _row(unknowns, ops):
+    """A coordinate of sum_i (h_i - a [i = j]) w_i; `own` is that of w_j once its row has come."""
+    total, x, own, h, new, a, v = unknowns("total x own h new a v")
+    return [total == x - a * own], [total + (h - a * new) * v == (x + h * v) - a * (own + new * v)]
+
+
+def _no_shorter(unknowns, ops):
+    """Least squares: no multiple t of a row picked, |p|² > 0, shortens the residual; nor does t = <p, r> / |p|²."""
+    r2, c, p2, t = unknowns("r2 c p2 t")
+    return [p2 > 0, t == c / p2, r2 - 2 * t * c + t * t * p2 >= r2], [c == 0]
+
+
+def _grown(symbols, ops):
+    """What b^T (G u) gains from one more row."""
+    for k in (1, 2, 3, 4):
+        b, u = symbols(f"b:{k}"), symbols(f"u:{k}")
+        g = [[symbols(f"g{min(i, j)}{max(i, j)}") for j in range(k)] for i in range(k)]
+
+        def by_rows(n, b=b, u=u, g=g):
+            return sum(b[i] * sum(g[i][j] * u[j] for j in range(n)) for i in range(n))
+
+        new, old = k - 1, range(k - 1)
+        across, along = sum(b[i] * g[i][new] for i in old), sum(g[new][j] * u[j] for j in old)
+        yield by_rows(k) - by_rows(new), across * u[new] + b[new] * (along + g[new][new] * u[new])
+
+
+def _one_row(unknowns, ops):
+    b, u, g = unknowns("b u g")
+    return [], [b * (g * u) == u * (g * b)]
+
+
+def _more_rows(unknowns, ops):
+    """sum_i b_i (Gu)_i and sum_l u_l (Gb)_l gain a row with products G_i: across = sum b_i G_i, along = sum u_i G_i."""
+    left, right, across, along, b, u, g = unknowns("left right across along b u g")
+    gains = across * u + b * (along + g * u), along * b + u * (across + g * b)
+    return [left == right], [left + gains[0] == right + gains[1]]
 
 
 def _first_entry(unknowns, ops):
@@ -18,6 +64,18 @@ def _entry(unknowns, ops):
     size = ops.abs
     given = [size(u) <= size(g) + mu * rest, size(product) <= mu, mu >= 0]
     return given, [size(u - product * new) <= size(g) + mu * (rest + size(new))]
+
+
+def _first_term(unknowns, ops):
+    g = unknowns("g")
+    return [], [ops.abs(g) <= ops.abs(g) + 0]
+
+
+def _term(unknowns, ops):
+    """The same with the products themselves: `rest` is sum |G_il| |u_l| so far."""
+    u, g, rest, new, product = unknowns("u g rest new product")
+    size = ops.abs
+    return [size(u) <= size(g) + rest], [size(u - product * new) <= size(g) + (rest + size(product) * size(new))]
 
 
 def _first_sum(unknowns, ops):
@@ -39,13 +97,49 @@ def _whole(unknowns, ops):
     return given, [total <= theory.outside_share((k - 1) * mu, k * mu)]
 
 
+def _one_pair(unknowns, ops):
+    u, v, g = unknowns("u v g")
+    return [], [u * (g * v) + v * (g * u) == v * (g * u) + u * (g * v)]
+
+
+def _by_columns(unknowns, ops):
+    """sum_i sum_{l != i} |G_il| |u_l| by rows and by columns; one more entry of size u, sums of its |G| in both."""
+    rows, columns, own, others, u = unknowns("rows columns own others u")
+    return [rows == columns], [rows + own * u + others == columns + others + u * own]
+
+
+def _first_column(unknowns, ops):
+    u, column, before = unknowns("u column before")
+    return [u >= 0, column <= before], [u * column <= before * u]
+
+
+def _column(unknowns, ops):
+    """Columns sum to mu_1(k - 1) at most."""
+    total, share, u, column, before = unknowns("total share u column before")
+    return [total <= before * share, u >= 0, column <= before], [total + u * column <= before * (share + u)]
+
+
 def _by_sums(unknowns, ops):
-    """The same from sums of columns: U <= mu_1(k) + mu_1(k - 1) U, mu_1(r) <= r mu."""
-    total, before, full, k, mu = unknowns("U before full k mu")
-    given = [total >= 0, total <= full + before * total, before >= 0, before <= (k - 1) * mu, full <= k * mu]
-    share = theory.outside_share(before, full)
-    given += [k >= 1, mu >= 0, (k - 1) * mu < 1]
-    return given, [total <= share, share <= theory.outside_share((k - 1) * mu, k * mu)]
+    """U <= sum |g_i| + sum of columns, sum |g_i| <= mu_1(k)."""
+    total, own, columns, before, full = unknowns("U own columns before full")
+    given = [total <= own + columns, own <= full, columns <= before * total, before < 1]
+    return given, [total <= theory.outside_share(before, full)]
+
+
+def _flat(unknowns, ops):
+    before, full, k, mu = unknowns("before full k mu")
+    given = [before <= (k - 1) * mu, full <= k * mu, full >= 0, k >= 1, mu >= 0, (k - 1) * mu < 1]
+    return given, [theory.outside_share(before, full) <= theory.outside_share((k - 1) * mu, k * mu)]
+
+
+def _first_size(unknowns, ops):
+    g, mu = unknowns("g mu")
+    return [ops.abs(g) <= mu], [ops.abs(g) <= 1 * mu]
+
+
+def _size(unknowns, ops):
+    total, count, g, mu = unknowns("total count g mu")
+    return [total <= count * mu, ops.abs(g) <= mu], [total + ops.abs(g) <= (count + 1) * mu]
 
 
 def _hoelder_first(unknowns, ops):
@@ -72,30 +166,72 @@ def _largest(unknowns, ops, count):
     return [], [*(total <= found for total in each), met]
 
 
-def _transposed(symbols, ops):
-    """<w_j, D b> = <u, D^T D b> with u = D^+ w_j, whose normal equations are G u = D^T w_j, G symmetric."""
-    for k in (1, 2, 3, 4):
-        u, b = symbols(f"u:{k}"), symbols(f"b:{k}")
-        g = [[symbols(f"g{min(i, j)}{max(i, j)}") for j in range(k)] for i in range(k)]
-        outside, inside = ([sum(p * v for p, v in zip(row, values, strict=True)) for row in g] for values in (u, b))
-        yield sum(p * v for p, v in zip(outside, b, strict=True)), sum(p * v for p, v in zip(u, inside, strict=True))
+def _bound(unknowns, ops):
+    """The share is below 1 just where k is below the bound, and where (2k - 1) mu < 1."""
+    k, mu = unknowns("k mu")
+    share = theory.outside_share((k - 1) * mu, k * mu)
+    small, below = ops.where(share < 1, 1, 0), ops.where((2 * k - 1) * mu < 1, 1, 0)
+    given = [k >= 1, mu > 0, (k - 1) * mu < 1]
+    return given, [small == ops.where(k < theory.largest_support(mu, ops=ops), 1, 0), small == below]
+
+
+def _start(unknowns, ops):
+    b, h = unknowns("b h")
+    return [b == h, h == 0], [b == 0]
+
+
+def _outside(unknowns, ops):
+    """The coefficient b of any row outside S, 0 so far; the pick has |c| >= best, that of the best row of S."""
+    b, c, best, share, picked = unknowns("b c best share picked")
+    given = [b == 0, ops.abs(c) >= best, best >= 0, share >= 0, share < 1]
+    given += [ops.where(picked == 1, ops.abs(c), 0) <= share * best]
+    return given, [b - ops.where(picked == 1, c, 0) == 0]
 
 
 def _new_pick(unknowns, ops):
-    """Outside |c_j| <= share max |c_S| < max |c_S|: the pick is in S; picked rows have c = 0, so it is a new one."""
-    out, best, share, old = unknowns("out best share old")
-    return [out <= share * best, share < 1, best > 0, old == 0], [out < best, old < best]
+    """Outside |c_j| <= share max |c_S| < max |c_S|, 0 at old picks: the pick is new and in S.
+
+    max |c_S| > 0 as long as r = sum_S b_i w_i is not 0: |r|² = sum b_i c_i <= |b|_1 max |c_S|.
+    """
+    out, best, share, old, r2, l1 = unknowns("out best share old r2 l1")
+    given = [out <= share * best, share < 1, old == 0, best >= 0, l1 >= 0, r2 > 0, r2 <= l1 * best]
+    return given, [out < best, old < best]
+
+
+def _one_code(unknowns, ops):
+    """Least squares on all of S leave no more than h does, which is nothing; so b = f - h has |bW_S|² = N + q = 0."""
+    left, n2, q, mu, k = unknowns("left n2 q mu k")
+    given = [left >= 0, left <= 0, n2 + q == left, n2 >= 0, k >= 1, mu >= 0, (k - 1) * mu < 1]
+    return [*given, ops.abs(q) <= coherence.norm_gap(n2, mu, k)], [n2 == 0]
 
 
 ENTRIES = "all k: induction over entries"
-TRANSPOSED = symbolic.identity("⟨w_j, Db⟩ = ⟨W_S⁺w_j, W_S Db⟩", "k = 1..4; in general G is symmetric", _transposed)
+SPAN = smt.induction("hW − a w_j = (h − a e_j)W", "all m, d: induction over rows", _first_row, _row)
+LEAST_SQUARES = smt.implies("what least squares leave is at right angles to picks", "all picks, d", _no_shorter)
+GROWN = symbolic.identity("bᵀGu grows by one row's share", "k = 1..4", _grown)
+TRANSPOSED = smt.induction("⟨w_j, Db⟩ = ⟨W_S⁺w_j, W_S Db⟩", "all k: induction over rows", _one_row, _more_rows)
 HOELDER = smt.induction("|⟨u, c⟩| ≤ |u|₁ max|c|", ENTRIES, _hoelder_first, _hoelder)
-NEW_PICK = smt.implies("each pick is a new row of S", "all steps: induction", _new_pick)
-SHARES = (
-    HOELDER,
+SHARE = (
     smt.induction("|u_i| ≤ |g_i| + μ Σ_{l≠i}|u_l|", ENTRIES, _first_entry, _entry),
     smt.induction("the entries' sum", ENTRIES, _first_sum, _sum),
     smt.implies("|u|₁ ≤ kμ/(1 − (k − 1)μ)", "all k", _whole),
-    smt.implies("|u|₁ ≤ μ₁(k)/(1 − μ₁(k − 1)) ≤ the same of μ", "all k: from sums of columns", _by_sums),
-    *(smt.implies("the shipped μ₁ is the largest sum", f"μ₁({r}) of four rows", _largest, count=r) for r in (1, 2, 3)),
 )
+COLUMNS = (
+    smt.induction("|u_i| ≤ |g_i| + Σ_{l≠i}|G_il||u_l|", ENTRIES, _first_term, _term),
+    smt.induction("Σ_i Σ_{l≠i}|G_il||u_l| by columns", ENTRIES, _one_pair, _by_columns),
+    smt.induction("Σ_l |u_l| Σ_{i≠l}|G_il| ≤ μ₁(k − 1)|u|₁", ENTRIES, _first_column, _column),
+    smt.implies("|u|₁ ≤ μ₁(k)/(1 − μ₁(k − 1))", "all k", _by_sums),
+)
+FLAT = (
+    smt.induction("r sizes of μ at most sum to rμ at most", "all r: induction", _first_size, _size),
+    smt.implies("μ₁(k)/(1 − μ₁(k − 1)) ≤ kμ/(1 − (k − 1)μ)", "all k", _flat),
+)
+BABEL = tuple(
+    smt.implies("the shipped μ₁ is the largest sum", f"μ₁({r}) of four rows", _largest, count=r) for r in (1, 2, 3)
+)
+BOUND = smt.implies("share < 1 just where k < (1 + 1/μ)/2, just where (2k − 1)μ < 1", "all real k ≥ 1, μ > 0", _bound)
+PICKS = (TRANSPOSED, HOELDER, *SHARE, BOUND)
+"""no row outside S correlates with a residual in span S as much as the best row of S"""
+INSIDE = smt.induction("coefficients of rows outside S stay 0", "all steps: induction", _start, _outside)
+NEW_PICK = smt.implies("each pick is a new row of S", "all steps: induction", _new_pick)
+ONE_CODE = (*L1_FORM, *K_FORM, smt.implies("all of S picked, the code is h", "all k", _one_code))

@@ -1,12 +1,23 @@
 """MP-3: the error falls with every step of one pursuit, by the square of the increment."""
 
-from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
-from proofs_check.claims.pursuit.cases import UNIT, Greedy, greedy, pursued
+import torch
+
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claims.pursuit.cases import UNIT, Greedy, leaning, pursued, scaled
 from proofs_check.engines import smt, symbolic
+from proofs_check.instances.inductions import STEPPED
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
 
-STEPWISE = Hypothesis("coefficients taken one after the other", lambda case: float(case.one_shot))
+
+def _off_step(case: Greedy) -> float:
+    """Largest |a_t - <w_t, r_{t-1}>| of rows taken, a share of |x|."""
+    a, w = case.picked
+    off = (a - (w * case.residuals[:, :-1]).sum(2)).abs() / case.size.sqrt()[:, None]
+    return float(torch.where(a != 0, off, 0.0).max())
+
+
+STEPWISE = Hypothesis("coefficients taken one after the other", _off_step)
 
 
 def _conclusion(case: Greedy) -> dict[str, Part]:
@@ -51,29 +62,28 @@ CLAIM = Claim(
     ),
     tex=r"\|r_T\|^2=\|x\|^2-\sum_{t\leq T}a_t^2",
     source="Mallat and Zhang (1993); Costa et al. (2025), arXiv 2506.03093, proposition C.2",
+    stated="equivalent",
     kind="identity",
     promised=Verdict.PROVED,
     hypotheses=(UNIT, STEPWISE),
     instances=pursued(),
     conclusion=_conclusion,
     controls=(
-        Control("unit rows", greedy([[1.5, 0], [0, 1.5]], [1.0, 0.5]), "norm 1.5"),
+        Control("unit rows", scaled(1.45, 2), "norms above √2"),
         Control(
             STEPWISE.name,
-            greedy([[1.0, 0], [0.8, 0.6]], [1.0, 0], steps=2, one_shot=True),
+            leaning([1.0, 0], steps=2, one_shot=True),
             "tied top-k read with k = 2 in place of 1: the error rises from 0",
         ),
     ),
     proofs={
-        ("never rises", "|r_T|² = |x|² − Σa²"): smt.induction(
-            "|r_T|² = |x|² − Σa² and no step raises it", "all T, d, any rule: induction", _start, _step
+        ("never rises", "|r_T|² = |x|² − Σa²"): (
+            STEPPED,
+            smt.induction("|r_T|² = |x|² − Σa² and no step raises it", "all T, d, any rule: induction", _start, _step),
         ),
-        LOOPS: symbolic.identity("the shipped sum, step by step", "three steps in a plane, all rows", _three_steps),
+        LOOPS: symbolic.identity("the shipped sum, step by step", "T = 3 in d = 2, all rows", _three_steps),
     },
-    kernel={
-        "never rises": "pursuit.energy_after",
-        "|r_T|² = |x|² − Σa²": "pursuit.energy_left",
-    },
+    kernel={"|r_T|² = |x|² − Σa²": "pursuit.energy_left", BESIDE: "pursuit.energy_after"},
     mutants=(
         Mutant("the square of the sum", theory.energy_left, lambda x2, a: x2 - sum(a) ** 2),
         Mutant("the last step alone", theory.energy_left, lambda x2, a: x2 - (a[-1] ** 2 if len(a) else 0)),

@@ -4,15 +4,34 @@ import torch
 from hypothesis import strategies as st
 
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, Void, at_most
-from proofs_check.claims.pursuit.cases import BELOW, EARNEST, IN_SPAN, UNIT, Greedy, below_bound, beside, greedy, of
+from proofs_check.claims.pursuit.cases import (
+    BELOW,
+    EARNEST,
+    IN_SPAN,
+    UNIT,
+    Greedy,
+    below_bound,
+    beside,
+    greedy,
+    of,
+    scaled,
+)
+from proofs_check.claims.pursuit.inductions import INSIDE, PICKS, SPAN
 from proofs_check.engines import smt, symbolic
-from proofs_check.instances.draw import codes, mixtures
-from proofs_check.instances.inductions import K_FORM, L1_FORM, UNROLL
+from proofs_check.instances.draw import codes, mixtures, numbers
+from proofs_check.instances.inductions import K_FORM, L1_FORM, STEPPED, UNROLL
 from proofs_check.instances.mixture import Mixture
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
 
-ABS = Hypothesis("the rule picks the largest |c|", lambda case: float(case.select != "abs"))
+
+def _passed_over(case: Greedy) -> float:
+    """By how much the largest |c| is above the increment, over the steps; a share of |x|."""
+    c = (case.residuals[:, :-1] @ case.rows.T).abs().amax(2)
+    return float(((c - case.picked[0].abs()) / case.size.sqrt()[:, None]).max())
+
+
+ABS = Hypothesis("the rule picks the largest |c|", _passed_over)
 
 
 def _conclusion(case: Greedy) -> dict[str, Part]:
@@ -61,10 +80,23 @@ def _two_rows(unknowns, ops):
 
 
 def _gershgorin(unknowns, ops):
-    """b G b^T = N + q and |q| <= mu (k - 1) N, so lambda_min >= 1 - (k - 1) mu; rates fall with lambda."""
-    n2, q, mu, k, lowest = unknowns("n2 q mu k lowest")
-    given = [n2 > 0, q >= -coherence.norm_gap(n2, mu, k), lowest * n2 == n2 + q, k >= 1, mu >= 0]
+    """r = bW_S with |Wr|² = lambda |r|²: |r|² = <b, Wr> = N + q, |q| <= mu (k - 1) N; rates fall with lambda."""
+    n2, q, mu, k, c2, lowest = unknowns("n2 q mu k c2 lowest")
+    r2 = n2 + q
+    given = [n2 > 0, r2 > 0, r2 * r2 <= n2 * c2, c2 == lowest * r2, k >= 1, mu >= 0]
+    given += [ops.abs(q) <= coherence.norm_gap(n2, mu, k)]
     return given, [theory.rate(lowest, k) <= theory.coherent_rate(k, mu)]
+
+
+def _first_product(unknowns, ops):
+    b, c = unknowns("b c")
+    return [], [(b * c) ** 2 <= (b * b) * (c * c)]
+
+
+def _product(unknowns, ops):
+    total, b2, c2, b, c = unknowns("total b2 c2 b c")
+    given = [total * total <= b2 * c2, b2 >= 0, c2 >= 0]
+    return given, [(total + b * c) ** 2 <= (b2 + b * b) * (c2 + c * c)]
 
 
 def _attained(symbols, ops):
@@ -95,14 +127,22 @@ def _orthonormal(draw):
     return of(Mixture.exact(torch.eye(m), draw(h)), 1)
 
 
-SIXTY = [[1.0, 0], [0.5, 0.75**0.5]]
+def _sixty(e: float) -> st.SearchStrategy[Greedy]:
+    """Two rows at 60 degrees, x = w_1 + e w_2."""
+    return greedy([[1.0, 0], [0.5, 0.75**0.5]], [1 + 0.5 * e, e * 0.75**0.5], select="relu")
+
+
+def _raised(rest: float) -> st.SearchStrategy[Greedy]:
+    return greedy([[1.0, 0, 0], [0, 1, 0]], [1.0, 0, rest])
+
 
 CLAIM = Claim(
     id="MP-4",
     statement=(
-        "With unit rows, x in their span and the largest |c_j| picked, |r_{t+1}|² ≤ (1 − λ/m)|r_t|², λ the least "
-        "nonzero eigenvalue of WᵀW, so the pursuit converges; outside the span nothing is taken. Where k is below the "
-        "coherence bound, λ and m are those of the true support, and the rate is at most 1 − (1 − (k − 1)μ)/k."
+        "With unit rows, x in their span and the largest |c_j| picked, |r_{t+1}|² ≤ (1 − λ/m)|r_t|², λ the largest "
+        "number with |Wr|² ≥ λ|r|² on the span, the least nonzero eigenvalue of WᵀW; so the pursuit converges. Where k "
+        "is below the coherence bound, λ and m are those of the true support, and the rate is at most "
+        "1 − (1 − (k − 1)μ)/k."
     ),
     tex=r"\|r_{t+1}\|^2\leq\left(1-\frac{\lambda}{m}\right)\|r_t\|^2",
     source="Mallat and Zhang (1993), theorem 1, the constant ours; inside a support Tropp (2004)",
@@ -113,19 +153,23 @@ CLAIM = Claim(
     conclusion=_conclusion,
     extremal={"1 − λ/m": _orthonormal(), "1 − λ_S/k in the support": _flat(), "1 − (1 − (k − 1)μ)/k": _flat()},
     controls=(
-        Control("unit rows", greedy([[1.5, 0], [0, 1.5]], [1.0, 0.5]), "rows of norm 1.5: it rises"),
-        Control(ABS.name, greedy(SIXTY, [1.25, 0.75**0.5 / 2], select="relu"), "relu stalls (claim MP-16)"),
-        Control(IN_SPAN.name, greedy([[1.0, 0, 0], [0, 1, 0]], [1.0, 0, 1]), "x half outside the span"),
+        Control("unit rows", scaled(1.45, 2), "rows of norm above √2: it rises"),
+        Control(ABS.name, numbers(0.1, 1).flatmap(_sixty), "relu stalls (claim MP-16)"),
+        Control(IN_SPAN.name, numbers(0.1, 2).flatmap(_raised), "x in part outside the span"),
     ),
     proofs={
-        ("1 − λ/m", "1 − λ_S/k in the support", "1 − (1 − (k − 1)μ)/k"): (
+        ("1 − λ/m", "1 − λ_S/k in the support"): (
+            STEPPED,
+            SPAN,
             smt.induction("Σc² ≤ m max c²", "all m: induction over rows", _first, _mean),
             smt.implies("one step, from λ|r|² ≤ |Wr|²", "all m, d, t", _fall),
         ),
+        "1 − λ_S/k in the support": (*PICKS, INSIDE),
         LOOPS: (smt.implies("the shipped sums", "m = 2, all rows", _two_rows), UNROLL),
         "1 − (1 − (k − 1)μ)/k": (
             *L1_FORM,
             *K_FORM,
+            smt.induction("⟨b, c⟩² ≤ |b|²|c|²", "all k: induction over rows", _first_product, _product),
             smt.implies("λ_S ≥ 1 − (k − 1)μ", "all k: from |q| ≤ μ(k − 1)N", _gershgorin),
         ),
         BESIDE: symbolic.identity("attained", "all k, μ at products −μ: orthonormal rows", _attained),
@@ -137,5 +181,8 @@ CLAIM = Claim(
         Mutant("twice as fast", theory.rate, lambda lowest, count: 1 - 2 * lowest / count),
         Mutant("k − 2", theory.coherent_rate, lambda k, mu: theory.rate(1 - (k - 2) * mu, k)),
     ),
-    note="That λ|r|² ≤ |Wr|² on the span is the definition of λ. Where the support is left out see MP-5.",
+    note=(
+        "That this λ is an eigenvalue is the spectral theorem, which no proof here needs. What x has outside the span "
+        "stays in r, since no correlation sees it. Where the support is left out see MP-5."
+    ),
 )

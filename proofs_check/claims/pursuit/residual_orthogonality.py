@@ -2,9 +2,11 @@
 
 import torch
 
-from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
-from proofs_check.claims.pursuit.cases import UNIT, Greedy, greedy, pursued
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claims.pursuit.cases import UNIT, Greedy, leaning, pursued, scaled
+from proofs_check.claims.pursuit.inductions import LEAST_SQUARES
 from proofs_check.engines import smt, symbolic
+from proofs_check.instances.inductions import STEPPED
 from workbench.parts import pursuit
 from workbench.theory import pursuit as theory
 
@@ -52,13 +54,6 @@ def _least_squares(symbols, ops):
         yield _dot(v, rest), 0
 
 
-def _one_more(unknowns, ops):
-    """r off an old pick p; the new row is w = q + v p with q off p, <q, r> = c, |q|² = h > 0; r' = r - (c / h) q."""
-    c, h, v, pr, pq = unknowns("c h v pr pq")
-    step = c / h
-    return [h > 0, pr == 0, pq == 0], [pr - step * pq == 0, (c + v * pr) - step * (h + v * pq) == 0]
-
-
 def _dot(a, b):
     return sum(p * q for p, q in zip(a, b, strict=True))
 
@@ -72,24 +67,24 @@ CLAIM = Claim(
     ),
     tex=r"\langle w_{j_T},r_T\rangle=a_T(1-\|w_{j_T}\|^2)=0",
     source="Costa et al. (2025), arXiv 2506.03093, proposition 3.1; Pati et al. (1993) for OMP",
+    stated="equivalent",
     kind="identity",
     promised=Verdict.PROVED,
     hypotheses=(UNIT, LAST),
     instances=pursued(),
     conclusion=_conclusion,
     controls=(
-        Control("unit rows", greedy([[0.9, 0], [0, 0.9]], [1.0, 2], steps=1), "norm .9: a tenth is left"),
-        Control(LAST.name, greedy([[1.0, 0], [0.6, 0.8]], [1.0, 0.5], steps=2, lag=1), "the pick before the last"),
+        Control("unit rows", scaled(0.3, 0.95, steps=1), "shorter rows leave a part"),
+        Control(LAST.name, leaning([1.0, 0.3], steps=2, lag=1), "the pick before the last"),
     ),
     proofs={
         LOOPS: symbolic.identity("⟨w, r'⟩, coordinate by coordinate", "d = 1..3", _last),
-        ("MP, last pick", "MP, last pick, any norm"): smt.implies(
-            "⟨w, r'⟩ by inner products; 0 at |w| = 1", "all d", _by_products
+        ("MP, last pick", "MP, last pick, any norm"): (
+            STEPPED,
+            smt.implies("⟨w, r'⟩ by inner products; 0 at |w| = 1", "all d", _by_products),
         ),
-        "OMP, every pick": (
-            symbolic.identity("least squares on two picks", "two picks, d = 2, 3", _least_squares),
-            smt.implies("one more pick, along its part off the others", "all steps, d", _one_more),
-        ),
+        "OMP, every pick": (STEPPED, LEAST_SQUARES),
+        BESIDE: symbolic.identity("least squares on two picks", "two picks, d = 2, 3", _least_squares),
     },
     kernel={
         "MP, last pick": "pursuit.product_after",

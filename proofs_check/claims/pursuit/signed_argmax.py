@@ -3,10 +3,22 @@
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, Void, at_most
-from proofs_check.claims.pursuit.cases import A_STEP_TOO_FEW, BELOW, below_bound, beside, dense, from_gram, omp, outside
+from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, Void, at_most
+from proofs_check.claims.pursuit.cases import (
+    A_STEP_TOO_FEW,
+    BELOW,
+    SHORT,
+    below_bound,
+    beside,
+    dense,
+    from_gram,
+    omp,
+    outside,
+)
+from proofs_check.claims.pursuit.inductions import LEAST_SQUARES, ONE_CODE
 from proofs_check.engines import smt
 from proofs_check.instances.draw import codes, numbers
+from proofs_check.instances.inductions import STEPPED, UNROLL
 from proofs_check.instances.mixture import EXACT, NONNEGATIVE, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import orthonormal_with_rest
 from workbench.theory import pursuit as theory
@@ -65,6 +77,36 @@ def _schur(unknowns, ops):
     ]
 
 
+def _eliminated(unknowns, ops):
+    """So both bounds hold of what elimination leaves."""
+    e, d, p, p2, g, ratio, most = unknowns("E D p p2 g ratio most")
+    given = [d > 0, ratio * d >= p * p, ratio * d >= ops.abs(p * p2), ops.abs(g) <= most]
+    return given, [e - p * p / d >= e - ratio, ops.abs(g - p * p2 / d) <= most + ratio]
+
+
+def _row_itself(unknowns, ops):
+    h, e, least, most = unknowns("h e least most")
+    return [h >= 0, e >= least], [h * e >= h * least - 0 * h * most]
+
+
+def _other_row(unknowns, ops):
+    """c_l gains h_i <Pw_i, Pw_l>, h_i at most the largest, that of l."""
+    c, count, top, h, g, least, most = unknowns("c count top h g least most")
+    given = [c >= top * least - count * top * most, h >= 0, h <= top, ops.abs(g) <= most]
+    return given, [c + h * g >= top * least - (count + 1) * top * most]
+
+
+def _first_outside(unknowns, ops):
+    top, h, g, most = unknowns("top h g most")
+    return [h >= 0, h <= top, ops.abs(g) <= most], [ops.abs(h * g) <= 1 * top * most]
+
+
+def _outside_row(unknowns, ops):
+    c, count, top, h, g, most = unknowns("c count top h g most")
+    given = [ops.abs(c) <= count * top * most, h >= 0, h <= top, ops.abs(g) <= most]
+    return given, [ops.abs(c + h * g) <= (count + 1) * top * most]
+
+
 def _pick(unknowns, ops):
     """l has the largest of the remaining k - q codes: c_l against c_j of a row outside.
 
@@ -86,6 +128,11 @@ def _opposed(draw):
     return Mixture.exact(from_gram(products), torch.cat((code, torch.zeros(2, dtype=torch.float64))))
 
 
+def _below_0(t: float) -> Mixture:
+    return Mixture.exact(torch.eye(3), [[1.0, -t, 0]])
+
+
+ROWS_LEFT = "all k, q: induction over the rows left"
 ABOVE = st.integers(2, 5).map(lambda k: beside(k, 0.5 * (1 / (2 * k - 1) + 1 / k)))
 
 CLAIM = Claim(
@@ -104,17 +151,25 @@ CLAIM = Claim(
     conclusion=_conclusion,
     extremal={"least |Pw|²": _opposed(), "largest |⟨Pw, Pw'⟩|": _opposed()},
     controls=(
-        Control("unit rows", st.just(Mixture.exact([[0.5, 0], [0.6, 0.8]], [[1.0, 0]])), "a row of norm .5"),
+        Control("unit rows", SHORT, "a row of norm below .6"),
         Control("exact: x = hV", orthonormal_with_rest(), "V = I, x = h + ρ"),
-        Control(NONNEGATIVE.name, st.just(Mixture.exact(torch.eye(3), [[1.0, -1, 0]])), "V = I, one code below 0"),
+        Control(NONNEGATIVE.name, numbers(0.1, 3).map(_below_0), "V = I, one code below 0"),
         Control(BELOW.name, ABOVE, "k rows with products −μ, one with products μ, (2k − 1)μ > 1"),
     ),
     proofs={
         ("picks in S", "h found", "least |Pw|²", "largest |⟨Pw, Pw'⟩|"): (
-            smt.implies("nothing eliminated", "q = 0", _first),
-            smt.implies("one more row eliminated", "all q: induction over Schur complements", _schur),
+            STEPPED,
+            smt.induction("one more row eliminated", "all q: induction over Schur complements", _first, _schur),
+            smt.implies("what elimination leaves", "all q", _eliminated),
         ),
-        ("picks in S", "h found"): smt.implies("the row of largest h beats all outside", "all real k, q, μ", _pick),
+        ("picks in S", "h found"): (
+            LEAST_SQUARES,
+            smt.induction("c_l ≥ h_l |Pw|² − (k − q − 1)h_l |⟨Pw, Pw'⟩|", ROWS_LEFT, _row_itself, _other_row),
+            smt.induction("|c_j| ≤ (k − q)h_l |⟨Pw, Pw'⟩|", ROWS_LEFT, _first_outside, _outside_row),
+            smt.implies("the row of largest h beats all outside", "all real k, q, μ", _pick),
+        ),
+        "h found": ONE_CODE,
+        LOOPS: UNROLL,
     },
     mutants=(
         Mutant("1 + qμ", theory.projected_energy, lambda mu, q: (1 + mu) * (1 + q * mu) / (1 - (q - 1) * mu)),

@@ -10,6 +10,7 @@ from proofs_check.claims.pursuit.cases import UNIT, dense, outside
 from proofs_check.claims.pursuit.tree_cases import APART, EXCLUSIVE, LEVELS, POSITIVE, Tree, tree, trees
 from proofs_check.engines import smt
 from proofs_check.instances.draw import numbers
+from proofs_check.instances.inductions import OVERTAKEN, TOP
 from workbench.parts import pursuit
 from workbench.theory import pursuit as theory
 
@@ -42,9 +43,12 @@ def _conclusion(case: Tree) -> dict[str, Part]:
 
 
 def _largest_first(unknowns, ops):
-    """The level l of the largest h: its row against a sibling, another level's active row and that one's sibling."""
-    h, other, g, g2, size = unknowns("h other g g2 size")
-    given = [h > 0, other > 0, other <= h, size < 1, ops.abs(g) <= size, ops.abs(g2) <= size]
+    """Levels have left what their row's h lacks of its code f: h picked, another's at most that, 0 where finished.
+
+    The row of the largest is ahead of its sibling, of another level's row and of that one's sibling, and f = h there.
+    """
+    h, other, g, g2, size, f, whole = unknowns("h other g g2 size f whole")
+    given = [h > 0, other >= 0, other <= h, size < 1, ops.abs(g) <= size, ops.abs(g2) <= size, f + h == whole]
     left = theory.correlation_after(h, h, 1), theory.correlation_after(h * g, h, g)
     return given, [
         h > ops.abs(h * g),
@@ -52,15 +56,21 @@ def _largest_first(unknowns, ops):
         h > ops.abs(other * g2),
         *(value == 0 for value in left),
         theory.correlation_after(other, h, 0) == other,
+        theory.correlation_after(other * g2, h, 0) == other * g2,
+        f + h == whole,
     ]
 
 
+def _before(unknowns, ops):
+    """At the start f = 0."""
+    f, h, whole = unknowns("f h whole")
+    return [f == 0, h == whole], [f + h == whole]
+
+
 def _margin(unknowns, ops):
-    """Two levels: active rows correlate h and t, their siblings g h and g t, rows of silent levels 0."""
-    h, t, g = unknowns("h t g")
-    least, largest = -ops.larger(-h, -t), ops.larger(h, t)
-    idle = ops.larger(ops.larger(g * h, g * t), 0)
-    return [h > 0, t > 0, g > 0, g < 1], [least - idle == theory.one_shot_margin(least, largest, g)]
+    """One level: its row correlates h, its siblings g h, rows of silent levels 0."""
+    h, g = unknowns("h g")
+    return [h > 0, g > 0], [h - ops.larger(g * h, 0) == theory.one_shot_margin(h, h, g)]
 
 
 def _add_level(unknowns, ops):
@@ -117,13 +127,16 @@ CLAIM = Claim(
         Control(APART.name, st.just(tree([[1.0, 0], [1.0, 0]], [[0.0, 1]], [0, 0])), "two equal siblings"),
     ),
     proofs={
-        ("relu: f = h", "abs: f = h"): smt.implies(
-            "the level of the largest h goes first, and whole", "all levels, sizes, g: induction", _largest_first
+        ("relu: f = h", "abs: f = h"): smt.induction(
+            "the level of the largest h goes first, and whole",
+            "all levels, sizes, g: induction over steps",
+            _before,
+            _largest_first,
         ),
-        ("one shot", "one shot keeps S just where the margin is above 0"): (
-            smt.implies("min h − g max h, two levels", "two levels", _margin),
-            smt.implies("min h − g max h, one more level", "all levels: induction", _add_level),
+        ("one shot", "one shot keeps S just where the margin is above 0"): smt.induction(
+            "min h − g max h", "all levels: induction", _margin, _add_level
         ),
+        "one shot keeps S just where the margin is above 0": (*TOP, OVERTAKEN),
         "picks under noise": smt.implies("under noise, finished and unfinished levels", "all g, h, e", _noise),
     },
     mutants=(

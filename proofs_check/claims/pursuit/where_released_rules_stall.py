@@ -1,16 +1,22 @@
 """MP-16: where pursuit by max c_j or relu stops for good."""
 
-from hypothesis import strategies as st
-
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.pursuit.cases import UNIT, Greedy, dense, of
 from proofs_check.claims.pursuit.released_rules_converge import cones
 from proofs_check.engines import smt, symbolic
+from proofs_check.instances.draw import numbers
 from proofs_check.instances.mixture import Mixture
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
 
-SIGNED = Hypothesis("the rule picks the largest c, not |c|", lambda case: float(case.select == "abs"))
+
+def _passed_over(case: Greedy) -> float:
+    """By how much the largest c is above the increment, over the steps; a share of |x|."""
+    c = (case.residuals[:, :-1] @ case.rows.T).amax(2)
+    return float(((c - case.picked[0]) / case.size.sqrt()[:, None]).max())
+
+
+SIGNED = Hypothesis("the rule picks the largest c, not |c|", _passed_over)
 ACUTE = Hypothesis("rows at an acute angle", lambda case: max(0.0, -float(case.rows[0] @ case.rows[1])))
 
 
@@ -53,7 +59,9 @@ def _line(unknowns, ops):
     return [e > 0, c > 0, c < 1], [theory.stalled_residual(e, c, ops=ops) > 0]
 
 
-OBTUSE = of(Mixture.exact([[1.0, 0], [-0.6, 0.8]], [[1.0, 0.5]]), 200, select="relu")
+def _pair(row: list[float]) -> Greedy:
+    return of(Mixture.exact([[1.0, 0], row], [[1.0, 0.5]]), 200, select="relu")
+
 
 CLAIM = Claim(
     id="MP-16",
@@ -72,15 +80,15 @@ CLAIM = Claim(
     controls=(
         Control(
             "unit rows",
-            st.just(of(Mixture.exact([[1.0, 0], [0.3, 0.4]], [[1.0, 0.5]]), 200, select="relu")),
-            "|w₂| = ½",
+            numbers(0.2, 0.9).map(lambda t: _pair([0.6 * t, 0.8 * t])),
+            "|w₂| < 1",
         ),
         Control(SIGNED.name, cones().map(lambda case: of(case.known, 200)), "the largest |c| goes on to r = 0"),
-        Control(ACUTE.name, st.just(OBTUSE), "an obtuse angle: it goes on"),
+        Control(ACUTE.name, numbers(0.1, 0.9).map(lambda c: _pair([-c, (1 - c * c) ** 0.5])), "obtuse: it goes on"),
     ),
     proofs={
         ("code", "|r|"): symbolic.identity("code and energy after two steps", "all e, c", _two_steps),
-        ("code", "max c ≤ 0 at the end"): smt.implies(
+        ("code", "|r|", "max c ≤ 0 at the end"): smt.implies(
             "w_1 first, then w_2, then none", "all 0 < e ≤ 1, 0 < c < 1", _stuck
         ),
         "|r|": smt.implies("|r| > 0", "all e > 0, 0 < c < 1", _line),

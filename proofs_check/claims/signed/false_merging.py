@@ -6,7 +6,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, digits, equal
+from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, digits, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers, unit_rows
 from proofs_check.instances.mixture import UNIT_ROWS
@@ -62,6 +62,55 @@ def _merge(symbols, ops):
     g = symbols("g")
     dot, length2 = size * (1 - g) / 2, size**2 * (2 - 2 * g) / 4  # <row, v>, |row|²
     yield dot**2 / length2, theory.merged_cosine(g, ops=ops) ** 2
+
+
+def _first_pair(unknowns, ops):
+    x, off = unknowns("x off")
+    return [x == off], [x == off]
+
+
+def _pair(unknowns, ops):
+    """One more pair at one coordinate: its first feature is on where the sign is 1, its second where it is -1."""
+    x, x_hat, v, w, size, sign = unknowns("x x_hat v w size sign")
+    (bias,), (row,) = theory.merged_pair([v], [w], size)
+    on = ops.where(sign == 1, size * v, size * w)
+    return [x == x_hat, (sign == 1) | (sign == -1)], [x + on == x_hat + bias + sign * row]
+
+
+def _first_coordinate(unknowns, ops):
+    v, w, size = unknowns("v w size")
+    (row,) = theory.merged_pair([v], [w], size)[1]
+    return [], [2 * row * v == size * (v * v - v * w), 4 * row * row == size * size * (v * v - 2 * v * w + w * w)]
+
+
+def _coordinate(unknowns, ops):
+    """<row, v>, <row, w> and |row|² by products of v and w, one coordinate more."""
+    v, w, size = unknowns("v w size")
+    (row,) = theory.merged_pair([v], [w], size)[1]
+    first, second, length2, vv, vw, ww = unknowns("first second length2 vv vw ww")
+    given = [2 * first == size * (vv - vw), 2 * second == size * (vw - ww)]
+    given += [4 * length2 == size * size * (vv - 2 * vw + ww)]
+    vv, vw, ww = vv + v * v, vw + v * w, ww + w * w
+    return given, [
+        2 * (first + row * v) == size * (vv - vw),
+        2 * (second + row * w) == size * (vw - ww),
+        4 * (length2 + row * row) == size * size * (vv - 2 * vw + ww),
+    ]
+
+
+def _cosine(unknowns, ops):
+    """At |v| = |w| = 1: |<row, v>| = |<row, w>| = cos |row|."""
+    first, second, length2, product, size = unknowns("first second length2 product size")
+    given = [
+        size > 0,
+        product < 1,
+        product >= -1,
+        2 * first == size * (1 - product),
+        2 * second == size * (product - 1),
+    ]
+    given += [4 * length2 == size * size * (2 - 2 * product)]
+    cosine = theory.merged_cosine(product, ops=ops)
+    return given, [ops.abs(along) == cosine * ops.sqrt(length2) for along in (first, second)]
 
 
 def _usage(unknowns, ops):
@@ -126,10 +175,17 @@ CLAIM = Claim(
         Control("unit rows", _pairs(length=2.0), "rows of length 2: the cosine's formula"),
     ),
     proofs={
-        ("exact", "cosine with either"): symbolic.identity(
-            "the two values, and the cosine", "pair by pair, d ≤ 3: coordinate by coordinate", _merge
+        "exact": smt.induction(
+            "x = Σ (bias ± row)", "all P, d: induction over pairs, coordinate by coordinate", _first_pair, _pair
+        ),
+        "cosine with either": (
+            smt.induction(
+                "⟨row, v⟩, ⟨row, w⟩, |row|²", "all d: induction over coordinates", _first_coordinate, _coordinate
+            ),
+            smt.implies("the cosine with either", "all ⟨v, w⟩ < 1", _cosine),
         ),
         "bipolarity": smt.implies("bipolarity of a pair always on", "all rates", _usage),
+        LOOPS: symbolic.identity("the two values, and the cosine", "d = 1..3", _merge),
     },
     mutants=(
         Mutant("whole differences", theory.merged_pair, lambda v, w, a: _whole(v, w, a)),

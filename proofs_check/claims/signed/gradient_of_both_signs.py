@@ -1,13 +1,15 @@
 """AT-15: a kept entry below 0 learns under AbsTopK, and none does under TopK."""
 
 import itertools
+from functools import partial
 
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, equal
+from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, equal
 from proofs_check.claims.signed.cases import AS_IS, NO_TIES, Activation, activations
 from proofs_check.engines import smt
+from proofs_check.instances.inductions import OVER_ENTRIES, same_rank
 from workbench.parts.sparsifiers import abs_top_k, top_k
 from workbench.theory import signed as theory
 from workbench.theory.ops import FLOAT
@@ -69,6 +71,44 @@ def _quotient(unknowns, ops, m, k, rectified):
     return given, then
 
 
+def _apart(unknowns, ops, rectified):
+    """An entry v that moves by t, and any other: sizes apart by more than |t|, as the rule sees them."""
+    v, other, t = unknowns("v other t")
+    size, none = ops.abs, ops.num("0")
+    given = [size(v) > size(t), size(other) > size(t), size(size(v) - size(other)) > size(t)]
+    return given, *((ops.larger(u, none) if rectified else u) for u in (v, v + t, other))
+
+
+def _own_rank(unknowns, ops, rectified):
+    given, before, after, other = _apart(unknowns, ops, rectified)
+    return given, (other, before), (other, after)
+
+
+def _other_rank(unknowns, ops, rectified):
+    given, before, after, other = _apart(unknowns, ops, rectified)
+    return given, (before, other), (after, other)
+
+
+def _moved(unknowns, ops, rectified):
+    """The entry is kept at one place where it was at the other, and so are others: the ranks are the same."""
+    v, t, rank, k = unknowns("v t rank k")
+    none, one = ops.num("0"), ops.num("1")
+    before, after = (ops.larger(u, none) if rectified else u for u in (v, v + t))
+    mask = ops.where(rank < k, one, none)
+    slope = ops.where(v > 0, mask, none) if rectified else mask
+    return [ops.abs(v) > ops.abs(t)], [
+        ops.where(rank < k, after, none) - ops.where(rank < k, before, none) == t * slope
+    ]
+
+
+def _by_ranks(rectified):
+    return (
+        same_rank("a small move leaves the entry's rank", OVER_ENTRIES, partial(_own_rank, rectified=rectified)),
+        same_rank("a small move leaves the others' ranks", OVER_ENTRIES, partial(_other_rank, rectified=rectified)),
+        smt.implies("so the entry alone moves, as the mask says", "all m, k", _moved, rectified=rectified),
+    )
+
+
 def _largest(u, k, *, ops=FLOAT):
     """How many are above an entry decides, whatever their sizes."""
     above = [sum(ops.where(other > value, 1, 0) for other in u) for value in u]
@@ -97,11 +137,13 @@ CLAIM = Claim(
         ),
     ),
     proofs={
-        f"{name} moves": tuple(
+        "AbsTopK moves": _by_ranks(rectified=False),
+        "TopK moves": _by_ranks(rectified=True),
+        LOOPS: tuple(
             smt.implies(f"{name} moves as the mask says", f"m = {m}, k = {k}", _quotient, m=m, k=k, rectified=rectified)
+            for name, rectified in (("AbsTopK", False), ("TopK", True))
             for m, k in ((2, 1), (3, 1), (3, 2))
-        )
-        for name, rectified in (("AbsTopK", False), ("TopK", True))
+        ),
     },
     mutants=(Mutant("the largest values", theory.gradient_mask, _largest),),
     note="A mask says where a latent learns, not that fewer are dead: on signed axes more are (AT-16).",

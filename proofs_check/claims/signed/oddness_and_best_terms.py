@@ -3,9 +3,10 @@
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, edited, equal
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Mutant, Part, Verdict, at_most, edited, equal
 from proofs_check.claims.signed.cases import AS_IS, NO_TIES, Activation, activations
 from proofs_check.engines import smt
+from proofs_check.instances.inductions import OVER_ENTRIES, same_rank
 from workbench.parts.sparsifiers import abs_top_k
 from workbench.theory import signed as theory
 
@@ -70,12 +71,24 @@ def _relabelled(unknowns, ops):
     return given, then
 
 
+def _any_place(unknowns, ops):
+    t, v = unknowns("t v")
+    return [ops.abs(t) != ops.abs(v)], (t, v), (t, v)
+
+
+def _same_value(unknowns, ops):
+    """The entry is kept at its new place as at the old one: the two ranks are one."""
+    v, rank, same, k = unknowns("v rank same k")
+    return [rank == same], [ops.where(rank < k, v, 0) == ops.where(same < k, v, 0)]
+
+
 def _nearer(unknowns, ops, m, k):
     u = [unknowns(f"u{i}") for i in range(m)]
     gap = theory.gap_square(u, theory.abs_top_k(u, k, ops=ops))
     return [], [gap <= theory.gap_square(u, theory.top_k(u, k, ops=ops))]
 
 
+NEARER = smt.implies("no farther than TopK", "m = 2, k = 1", _nearer, m=2, k=1)
 BELOW = Activation((1.0, -2.0), (0.0, -2.0), 1, c=2.0, rectified=True)
 TIED = Activation((1.0, -1.0), (0.0, 0.0), 1)
 
@@ -106,21 +119,26 @@ CLAIM = Claim(
                 for m, k in ((2, 1), (3, 1), (3, 2))
             ),
         ),
-        ("idempotent", "homogeneous, c > 0"): (
+        "relabelling": (
+            same_rank("ranks do not depend on places", OVER_ENTRIES, _any_place, anywhere=True),
+            smt.implies("nor does what is kept", "all m, k", _same_value),
+        ),
+        LOOPS: smt.implies("commutes with an exchange", "m = 3", _relabelled),
+        BESIDE: (
             *(
-                smt.implies("homogeneous for c > 0, idempotent", f"m = {m}, k = {k}", _kept_by_relu, m=m, k=k)
+                smt.implies("TopK: homogeneous for c > 0, idempotent", f"m = {m}, k = {k}", _kept_by_relu, m=m, k=k)
                 for m, k in ((2, 1), (3, 2))
             ),
         ),
-        "relabelling": smt.implies("commutes with an exchange", "m = 3", _relabelled),
-        "no farther than TopK": smt.implies("no farther than TopK", "m = 2, k = 1", _nearer, m=2, k=1),
+        "no farther than TopK": NEARER,
     },
     kernel={
         "odd": "selection.abs_top_k_scaled",
         "homogeneous, c > 0": "selection.abs_top_k_scaled",
+        "homogeneous, c < 0": "selection.abs_top_k_scaled",
         "idempotent": "selection.abs_top_k_twice",
         "best with k terms": ("selection.abs_top_k_sparse", "selection.abs_top_k_nearest"),
-        "no farther than TopK": "selection.abs_top_k_nearest",
+        "no farther than TopK": ("selection.abs_top_k_sparse", "selection.abs_top_k_nearest"),
     },
     mutants=(
         edited("ReLU first", theory.abs_top_k, lambda f: lambda u, k, *, ops=None: f([max(v, 0.0) for v in u], k)),

@@ -10,6 +10,7 @@ from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict
 from proofs_check.engines import smt
 from proofs_check.instances.draw import numbers
 from workbench.parts.pursuit import orthogonal_matching_pursuit
+from workbench.theory import pursuit
 from workbench.theory import signed as theory
 
 ROUNDING = 1e-12
@@ -71,19 +72,21 @@ def _conclusion(case: Two) -> dict[str, Part]:
 
 
 def _finds(unknowns, ops):
-    """Any dictionary of coherence mu, any signs, r below the range: u_1 = 1 + r g, u_j = r a + b."""
+    """Any dictionary of coherence mu, any signs, r up to the range: u_1 = 1 + r g, u_j = r a + b."""
     r, mu, g, a, b = unknowns("r mu g a b")
     size = ops.abs
-    given = [mu > 0, mu < 1, r >= 1, r < theory.recoverable_range(mu, ops=ops)]
+    given = [mu > 0, mu < 1, r >= 1, r <= theory.recoverable_range(mu, ops=ops)]
     given += [size(v) <= mu for v in (g, a, b)]
-    return given, [size(r * a + b) < size(1 + r * g)]
+    found, passive = size(1 + r * g), size(r * a + b)
+    return given, [passive <= found, ops.where(r < theory.recoverable_range(mu, ops=ops), found - passive, 1) > 0]
 
 
 def _misses(unknowns, ops):
-    """The dictionary above, r beyond the range."""
+    """The dictionary above, r from the range on."""
     r, mu = unknowns("r mu")
-    given = [mu > 0, mu < 1, r >= 1, r > theory.recoverable_range(mu, ops=ops)]
-    return given, [ops.abs(1 - r * mu) < r * mu + mu]
+    given = [mu > 0, mu < 1, r >= 1, r >= theory.recoverable_range(mu, ops=ops)]
+    found, passive = ops.abs(1 - r * mu), r * mu + mu
+    return given, [found <= passive, ops.where(r > theory.recoverable_range(mu, ops=ops), passive - found, 1) > 0]
 
 
 def _pursuit(unknowns, ops):
@@ -91,8 +94,9 @@ def _pursuit(unknowns, ops):
     r, mu, g, a, b = unknowns("r mu g a b")
     size = ops.abs
     given = [mu >= 0, mu < ops.num("1/3"), r >= 1, *(size(v) <= mu for v in (g, a, b))]
-    first = [size(1 * r + g) > size(r * a + b)]
-    return given, [*first, size(1 - g * g) > size(b - g * a)]
+    large, small, passive = r + g, r * g + 1, r * a + b
+    left = pursuit.correlation_after(small, large, g), pursuit.correlation_after(passive, large, a)
+    return given, [size(large) > size(passive), size(large) >= size(small), size(left[0]) > size(left[1])]
 
 
 COHERENT = Hypothesis("μ < 1/3", lambda case: max(0.0, case.mu - 1 / 3))
@@ -130,11 +134,11 @@ CLAIM = Claim(
     ),
     proofs={
         "one step finds the small one": smt.implies(
-            "one step below the range", "all dictionaries of one passive row: all products", _finds
+            "one step up to the range", "all dictionaries, passive row by passive row", _finds
         ),
-        "one step misses it": smt.implies("one step beyond it", "all μ: the dictionary of equal products", _misses),
+        "one step misses it": smt.implies("one step from it on", "all μ: the dictionary of equal products", _misses),
         ("OMP, first", "OMP, second"): smt.implies(
-            "OMP at μ < 1/3", "all dictionaries of one passive row: all products", _pursuit
+            "OMP at μ < 1/3", "all dictionaries, passive row by passive row", _pursuit
         ),
     },
     mutants=(

@@ -7,10 +7,12 @@ from scipy.linalg import hadamard
 from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import SEEDS, numbers, unit_rows
+from proofs_check.instances.inductions import TOP
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
 from synthetic.base.streams import stream
 from synthetic.laws.directions import overlaps
 from workbench.theory import signed as theory
+from workbench.theory.ops import FLOAT
 
 
 def _conclusion(case: Mixture) -> dict[str, Part]:
@@ -57,6 +59,11 @@ def _apart(unknowns, ops):
     return given, [theory.rest_ceiling(l1, mu) < theory.support_floor(h, l1, mu, ops=ops)]
 
 
+def _apart_at_0(unknowns, ops):
+    h, l1 = unknowns("h l1")
+    return [ops.abs(h) > 0], [theory.rest_ceiling(l1, 0) < theory.support_floor(h, l1, 0, ops=ops)]
+
+
 def _sharp(symbols, ops):
     """At the ratio itself, floor and ceiling meet."""
     least, mu = symbols("h", positive=True), symbols("mu", positive=True)
@@ -76,10 +83,15 @@ def _allowed(case: Mixture) -> float:
 
 
 def _rows(draw):
-    match draw(st.sampled_from(["bases", "small", "few", "wide"])):
+    match draw(st.sampled_from(["bases", "bases", "bases", "bases", "alike", "alike", "small", "few", "wide"])):
         case "bases":
             d = draw(st.sampled_from([16, 64]))
             return torch.cat((torch.eye(d), torch.from_numpy(hadamard(d)) / d**0.5)).double()
+        case "alike":
+            m = draw(st.integers(4, 8))
+            signs = 1 - 2 * torch.randint(0, 2, (m, m), generator=stream(draw(SEEDS), "claim"), dtype=torch.float64)
+            upper = draw(numbers(0.1, 0.9)) / (m - 1) * signs.triu(1)
+            return torch.linalg.cholesky(upper + upper.T + torch.eye(m, dtype=torch.float64))
         case "small":
             rows = draw(unit_rows(draw(st.integers(1, 4)), draw(st.integers(2, 5))))
             return rows if len(rows) < 2 or overlaps(rows).max() < 0.99 else rows[:1]
@@ -100,7 +112,8 @@ def _inside(draw, outside=False):
     rows = _rows(draw)
     plain = Mixture.exact(rows, torch.ones(len(rows)))
     ratio = min(theory.recoverable_ratio(plain.coherence) if len(rows) > 1 else 9.0, 9.0)
-    k = draw(st.integers(1, max(1, min(int(ratio * 0.999), len(rows)))))
+    most = max(1, min(int(ratio * 0.999), len(rows)))
+    k = draw(st.integers(min(2, most), most))
     where = draw(st.lists(st.integers(0, len(rows) - 1), min_size=k, max_size=k, unique=True))
     shares = torch.tensor(draw(st.lists(numbers(0, 1), min_size=k, max_size=k)), dtype=torch.float64)
     shares[0] = 0.0
@@ -122,8 +135,13 @@ def hidden(draw, beyond=0.0):
     return Mixture.exact(torch.linalg.cholesky(gram), torch.tensor([1.0] * k + [0.0]))
 
 
-TWO = Mixture.exact([[1.0, 0], [0, 2]], [[1.0, 0]])
-MOVED = Mixture(TWO.rows.clamp_max(1.0), TWO.h, torch.tensor([[1.0, 3]], dtype=torch.float64))
+def _short(t: float) -> Mixture:
+    return Mixture.exact([[t, 0], [0, 1.0]], [[1.0, 0]])
+
+
+def _moved(t: float) -> Mixture:
+    return Mixture.exact(torch.eye(2), [[1.0, 0]]).beside(torch.tensor([[1.0, t]], dtype=torch.float64))
+
 
 CLAIM = Claim(
     id="AT-5",
@@ -141,8 +159,8 @@ CLAIM = Claim(
     conclusion=_conclusion,
     extremal={"on": hidden(), "off": hidden(), "apart": hidden()},
     controls=(
-        Control("unit rows", st.just(Mixture.exact([[0.5, 0], [0, 1.0]], [[1.0, 0]])), "an active row of length 1/2"),
-        Control("exact: x = hV", st.just(MOVED), "x = h + 3v_2"),
+        Control("unit rows", numbers(0.1, 0.9).map(_short), "an active row of length below 1"),
+        Control("exact: x = hV", numbers(1.1, 4).map(_moved), "x = h + tv_2"),
         Control(INSIDE.name, hidden(beyond=0.2), "a passive row that agrees with all active ones"),
     ),
     proofs={
@@ -150,20 +168,20 @@ CLAIM = Claim(
             "|Σ h_j G_ij| ≤ μ Σ|h_j|", "all k: induction over active rows", _first, _step
         ),
         ("on", "bias", "apart", "support"): smt.implies("floor and bias on the support", "all k", _on),
-        ("apart", "support"): smt.implies(
-            "inside the ratio the ceiling is below every floor", "all k, all sizes", _apart
+        ("apart", "support"): (
+            smt.implies("inside the ratio the ceiling is below every floor", "all k, all sizes, μ > 0", _apart),
+            smt.implies("so it is at μ = 0", "all k, all sizes", _apart_at_0),
         ),
+        "support": TOP,
         BESIDE: symbolic.identity("at the ratio they meet", "all μ", _sharp),
     },
     kernel={
-        "on": "selection.one_step_bias",
         "off": "selection.one_step_bias",
         "bias": "selection.one_step_bias",
         "apart": "pursuit.one_step_support",
-        "support": "pursuit.one_step_support",
     },
     mutants=(
-        Mutant("k for |h|₁/min|h|: 1/μ", theory.recoverable_ratio, lambda mu, *, ops=None: 1 / mu if mu else 1e9),
+        Mutant("k for |h|₁/min|h|: 1/μ", theory.recoverable_ratio, lambda mu, *, ops=FLOAT: ops.ratio(1, mu)),
         Mutant("all of |h|₁", theory.support_floor, lambda h, l1, mu, *, ops=None: abs(h) + mu * (l1 - abs(h))),
         Mutant("half the ceiling", theory.rest_ceiling, lambda l1, mu: mu * l1 / 2),
         Mutant("half the bias", theory.one_step_bias, lambda h, l1, mu, *, ops=None: mu * (l1 - abs(h)) / 2),

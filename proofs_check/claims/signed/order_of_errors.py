@@ -7,9 +7,11 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
+from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
+from proofs_check.claims.signed.oddness_and_best_terms import NEARER
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import SEEDS, numbers
+from proofs_check.instances.inductions import STEPPED
 from synthetic.base.streams import stream
 from synthetic.laws.directions import overlaps
 from workbench.ratios import unit_rows
@@ -59,6 +61,19 @@ def _pythagoras(symbols, ops):
         off = coherence.energy(z, rows) - coherence.square_norm(z)
         formula = theory.error_square(coherence.square_norm(x), coherence.square_norm(u), theory.gap_square(u, z))
         yield error - off, formula
+
+
+def _no_row(unknowns, ops):
+    x2 = unknowns("x2")
+    return [], [x2 == theory.error_square(x2, 0, 0)]
+
+
+def _one_more(unknowns, ops):
+    """One more orthonormal row: what is left has <left, w> = u there, |left - z w|² = |left|² - 2 z u + z²."""
+    left, x2, u2, gap2, u, z = unknowns("left x2 u2 gap2 u z")
+    given = [left == theory.error_square(x2, u2, gap2)]
+    grown = theory.error_square(x2, u2 + u * u, gap2 + theory.gap_square([u], [z]))
+    return given, [left - 2 * z * u + z * z == grown]
 
 
 def _order(unknowns, ops):
@@ -120,13 +135,15 @@ CLAIM = Claim(
         Control(TIED.name, _tied(added=True), "an encoder bias of 4"),
     ),
     proofs={
-        ("order", "error, signed", "error, nonnegative"): symbolic.identity(
-            "|x − zW|² by Pythagoras, overlaps carried along", "m ≤ 2, d ≤ 3", _pythagoras
+        ("order", "error, signed", "error, nonnegative"): (
+            STEPPED,
+            smt.induction("|x − zW|² by Pythagoras", "all m, d: induction over rows", _no_row, _one_more),
         ),
-        "order": smt.implies("the order carries over", "all reals", _order),
+        LOOPS: symbolic.identity("|x − zW|², overlaps carried along", "m ≤ 2, d ≤ 3", _pythagoras),
+        "order": (NEARER, smt.implies("the order carries over", "all reals", _order)),
     },
     kernel={
-        "order": "selection.orthonormal_best",
+        "order": ("selection.abs_top_k_sparse", "selection.orthonormal_best"),
         "error, signed": "selection.order_of_errors",
         "error, nonnegative": "selection.order_of_errors",
     },

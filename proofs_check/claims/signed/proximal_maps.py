@@ -86,16 +86,22 @@ def _proofs():
         shows = f"{formula} minimises {name}"
         check = smt.implies(shows, "all u, z and λ ≥ 0: entry by entry", minimises, formula=late, **given)
         yield f"{name}: minimal", check
+    for signed, part in ((True, "count"), (False, "nonnegative_count")):
+        for check in _counts(signed):
+            yield f"{part}: best of all supports", check
+
+
+def _counts(signed):
+    name = "abs_top_k" if signed else "top_k"
     for m, k in ((2, 1), (3, 1), (3, 2)):
-        for signed in (True, False):
-            name, part = ("abs_top_k", "count") if signed else ("top_k", "nonnegative_count")
-            for support in combinations(range(m), k):
-                shows = f"{name} is no farther from u than any z on entries {support}"
-                scope = f"m = {m}, k = {k}{'' if signed else ', u falling'}"
-                check = smt.implies(shows, scope, _count, m=m, support=support, signed=signed)
-                yield f"{part}: best of all supports", check
+        for support in combinations(range(m), k):
+            shows = f"{name} is no farther from u than any z on entries {support}"
+            scope = f"m = {m}, k = {k}{'' if signed else ', u falling'}"
+            yield smt.implies(shows, scope, _count, m=m, support=support, signed=signed)
 
 
+NEAREST = tuple(_counts(True))
+"""AbsTopK is the nearest point of few nonzeros"""
 POSITIVE = Hypothesis("λ ≥ 0", lambda case: max(0.0, -case.lam))
 
 CLAIM = Claim(
@@ -106,6 +112,7 @@ CLAIM = Claim(
     ),
     tex=r"\mathrm{prox}_R(u)=\mathrm{arg}\,\min_z\tfrac12\|z-u\|^2+R(z)",
     source="Zhu, Khalili, Zhu (2025), arXiv 2510.00404, lemma 1; classical",
+    stated="equivalent",
     kind="bound",
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(AS_IS, POSITIVE),
@@ -115,12 +122,12 @@ CLAIM = Claim(
         Control(AS_IS.name, activations(rectified=True), "ReLU first, then the largest magnitudes: TopK's map"),
         Control(POSITIVE.name, activations(weight=st.just(-1.0)), "λ = −1"),
     ),
-    proofs=grouped(_proofs()),
+    proofs={**grouped(_proofs())},
     kernel={
         "l1: minimal": "selection.soft_threshold_nearest",
         "nonnegative_l1: minimal": "selection.shifted_relu_nearest",
         "count: best of all supports": ("selection.abs_top_k_sparse", "selection.abs_top_k_nearest"),
-        "nonnegative_count: best of all supports": "selection.top_k_nearest",
+        "nonnegative_count: best of all supports": ("selection.abs_top_k_sparse", "selection.top_k_nearest"),
     },
     mutants=(
         Mutant("without ½", theory.proximal_objective, lambda u, z, penalty: (z - u) ** 2 + penalty),

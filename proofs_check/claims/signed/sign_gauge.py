@@ -6,9 +6,10 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, Void, digits, equal
-from proofs_check.engines import smt, symbolic
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, Void, digits, equal
+from proofs_check.engines import smt
 from proofs_check.instances.draw import numbers
+from proofs_check.instances.inductions import OVER_ENTRIES, same_rank
 from workbench import create
 from workbench.theory import signed as theory
 from workbench.theory.ops import FLOAT
@@ -71,12 +72,40 @@ def _flip(unknowns, ops, m, k):
     return [], then
 
 
-def _cancel(symbols, ops):
-    """(x w s + b s) = s (x w + b), and (s f)(s w) = f w where s² = 1: written s = (-1)^n."""
-    x, w, b, f, n = symbols("x:1"), symbols("w"), symbols("b"), symbols("f"), symbols("n", integer=True)
-    sign = (-1) ** n
-    yield x[0] * (w * sign) + b * sign, sign * (x[0] * w + b)
-    yield (sign * f) * (sign * w), f * w
+def _signs(unknowns, ops):
+    """An entry and any other, each times a sign."""
+    t, v, s, r = unknowns("t v s r")
+    return [s * s == 1, r * r == 1], (t, v), (s * t, r * v)
+
+
+def _kept(unknowns, ops):
+    """Kept or not, as before: the two ranks are one."""
+    v, rank, same, k, s = unknowns("v rank same k s")
+    return [s * s == 1, rank == same], [ops.where(same < k, s * v, 0) == s * ops.where(rank < k, v, 0)]
+
+
+def _first_input(unknowns, ops):
+    x, w, b, s = unknowns("x w b s")
+    return [s * s == 1], [x * (w * s) + b * s == s * (x * w + b), (-x) * w == -(x * w)]
+
+
+def _input(unknowns, ops):
+    """One more input of a pre-activation, of the flipped one, and of that of -x without biases."""
+    u, flipped, turned, plain, x, w, s = unknowns("u flipped turned plain x w s")
+    given = [s * s == 1, flipped == s * u, turned == -plain]
+    return given, [flipped + x * (w * s) == s * (u + x * w), turned + (-x) * w == -(plain + x * w)]
+
+
+def _first_latent(unknowns, ops):
+    f, w, s = unknowns("f w s")
+    return [s * s == 1], [(s * f) * (s * w) == f * w, (-f) * w == -(f * w)]
+
+
+def _latent(unknowns, ops):
+    """One more latent of x_hat, of that with flipped codes and rows, and of that with all codes negated."""
+    x_hat, flipped, turned, f, w, s = unknowns("x_hat flipped turned f w s")
+    given = [s * s == 1, flipped == x_hat, turned == -x_hat]
+    return given, [flipped + (s * f) * (s * w) == x_hat + f * w, turned + (-f) * w == -(x_hat + f * w)]
 
 
 UNBIASED = Hypothesis("biases 0", lambda case: torch.stack((case.b_enc.abs().max(), case.b_dec.abs().max())).max())
@@ -117,17 +146,17 @@ CLAIM = Claim(
     ),
     proofs={
         ("flipped", "odd"): (
-            *(
-                smt.implies("A(s∘u) = s∘A(u), all signs", f"m = {m}, k = {k}", _flip, m=m, k=k)
-                for m, k in ((2, 1), (3, 1), (3, 2))
-            ),
-            symbolic.identity("signs leave the encoder and cancel in the decoder", "all m, d: entry by entry", _cancel),
-        )
+            smt.induction("u∘s = s∘u, and u(−x) = −u(x)", "all d: induction over inputs", _first_input, _input),
+            same_rank("signs leave ranks", OVER_ENTRIES, _signs),
+            smt.implies("A(s∘u) = s∘A(u), all signs", "all m, k", _kept),
+            smt.induction("signs cancel in x_hat", "all m: induction over latents", _first_latent, _latent),
+        ),
+        LOOPS: tuple(
+            smt.implies("A(s∘u) = s∘A(u), all signs", f"m = {m}, k = {k}", _flip, m=m, k=k)
+            for m, k in ((2, 1), (3, 1), (3, 2))
+        ),
     },
-    kernel={
-        "flipped": "selection.abs_top_k_signs",
-        "odd": "selection.abs_top_k_scaled",
-    },
+    kernel={BESIDE: ("selection.abs_top_k_signs", "selection.abs_top_k_scaled")},
     mutants=(
         Mutant("rectified", theory.abs_top_k, lambda u, k, *, ops=FLOAT: [ops.larger(v, 0) for v in u]),
         Mutant("the largest value", theory.abs_top_k, lambda u, k, *, ops=None: [v * (v == max(u)) for v in u]),
