@@ -56,7 +56,7 @@ CLAIM = Claim(
     note=(
         "Measured, not proved: 800 steps of 256, ten members each. Where half of the axes have both signs the gain is "
         "-.003 to .08, above 0 in eight of ten. On the seeds of the thresholds: .05-.14 at q = 1, .03-.07 at a half, "
-        "-.05 to .02 at 0; at p+ = .9, q = 1: -.05 to .03, FVU .04-.09 against .13-.15. The crossover is a matter of how "
-        "often the rarer sign comes, not of axes alone. At q = 0 FVU does not tell the two apart."
+        "-.05 to .02 at 0; at p+ = .9, q = 1: -.05 to .03, FVU .04-.09 against .13-.15. What decides is "
+        "how often the rarer sign comes, not axes alone. At q = 0 FVU does not tell the two apart."
     ),
 )
