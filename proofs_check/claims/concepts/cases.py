@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 import synthetic as S
+from proofs_check.engines import smt
 from synthetic.concepts.activations import centred, exact_activations
 from synthetic.concepts.contexts import Contexts
 from synthetic.concepts.model import ConceptModel
@@ -143,3 +144,17 @@ def tables(draw: st.DrawFn, n: int = 32, *, mixed: bool = False) -> Tables:
     which = draw(st.sampled_from(["p(c|y)", "p(c)", "any"]))
     weights = {"p(c|y)": told, "p(c)": prior, "any": rows()}[which]
     return Tables(rows(), emission, weights, rows() if mixed else None)
+
+
+def _no_mean(unknowns, ops):
+    low, high, whole, mean = unknowns("low high whole mean")
+    return [whole == 0, mean == 0], [low * whole <= mean, mean <= high * whole]
+
+
+def _mean(unknowns, ops):
+    low, high, whole, mean, p, r = unknowns("low high whole mean p r")
+    before, range_ = [low * whole <= mean, mean <= high * whole], [p >= 0, low <= r, r <= high]
+    return [*before, *range_], [low * (whole + p) <= mean + p * r, mean + p * r <= high * (whole + p)]
+
+
+MEANS = smt.induction("a mean under p(c|s) is in the range of its values", "all l: over configurations", _no_mean, _mean)

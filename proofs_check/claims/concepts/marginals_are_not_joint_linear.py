@@ -1,12 +1,15 @@
 """DC-5: with typed tokens, a concept's log-odds are linear in the joint log-posterior only if that factorises."""
 
+import itertools
 from dataclasses import replace
 
+import sympy
 from hypothesis import strategies as st
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.concepts.cases import Predicted, predicted
+from proofs_check.engines import symbolic
 from workbench.tensors import TENSOR
 from workbench.theory import concepts as theory
 
@@ -36,6 +39,18 @@ def _conclusion(case: Predicted) -> dict[str, Part]:
     }
 
 
+def _factorised(symbols, ops):
+    """p(c) = n times the odds o_j of each concept that is 1: sum or mean, the odds of the first are o_1."""
+    n = symbols("n", positive=True)
+    for concepts in (2, 3):
+        odds = symbols(f"o:{concepts}", positive=True)
+        cells = list(itertools.product((0, 1), repeat=concepts))
+        p = [n * sympy.prod([o**v for o, v in zip(odds, c, strict=True)]) for c in cells]
+        yield ops.exp(theory.log_odds(p, [bool(c[0]) for c in cells], ops=ops)), odds[0]
+        mean = sum((2 * c[0] - 1) * ops.log(q) for c, q in zip(cells, p, strict=True)) * sympy.Rational(2, len(cells))
+        yield sympy.expand_log(mean, force=True), ops.log(odds[0])
+
+
 DEPENDENT = Hypothesis("posteriors do not factorise", lambda case: float(case.concepts.contexts.factorised))
 TYPED = st.just(S.ConceptTyped())
 BINARY = [(2, 2), (2, 2, 2)]
@@ -49,7 +64,7 @@ CLAIM = Claim(
     ),
     tex=r"p(c|s)=\prod_kp(c_k|s)\ \Rightarrow\ \lambda_k=\tfrac{2}{l}\sum_c(2c_k-1)\log p(c|s)",
     source="ours; of the joint form of Liu et al. (2025), arXiv 2503.08980",
-    promised=Verdict.SUPPORTED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(DEPENDENT,),
     instances=predicted(TYPED, S.Energy(128, 2.0), priors=[S.Potts(1.0), S.Potts(2.0)], sizes=BINARY),
     conclusion=_conclusion,
@@ -60,6 +75,11 @@ CLAIM = Claim(
             "independent concepts and contexts: log-odds ~ log p(c|s) is exact",
         ),
     ),
+    proofs={
+        "factorised: log-odds": symbolic.identity(
+            "log-odds by sums and by means", "l = 4, 8: two and three binary concepts, any odds", _factorised
+        )
+    },
     mutants=(
         Mutant(
             "mean logarithms in place of sums",
