@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 import synthetic as S
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited
+from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited
 from proofs_check.claims.concepts.cases import predicted
 from proofs_check.engines import symbolic
 from synthetic.concepts.activations import Readout, exact_activations, numerical_rank
@@ -49,14 +49,14 @@ def _conclusion(case: Optima) -> dict[str, Part]:
 
 
 def _moved(symbols, ops):
+    """(L'^T)^+, for columns that are independent, takes x' back from its products, which are those of x."""
     import sympy
 
-    one, other = (sympy.Matrix(2, 2, symbols(f"{name}:4")) for name in "ab")
-    x = sympy.Matrix(symbols("x:2"))
-    there = (other.inv() * one * x).T.tolist()[0]
-    before = theory.products(one.tolist(), x.T.tolist()[0])
-    for left, right in zip(theory.products(other.tolist(), there), before, strict=True):
-        yield sympy.cancel(left), right
+    x = list(symbols("x:2"))
+    for tokens in (2, 3):
+        rows = sympy.Matrix(tokens, 2, symbols(f"a:{2 * tokens}"))
+        back = (rows.T * rows).inv() * rows.T * sympy.Matrix(theory.products(rows.tolist(), x))
+        yield from zip(map(sympy.cancel, back), x, strict=True)
 
 
 SPAN = Hypothesis("differences of unembeddings span the width", lambda case: case.spare)
@@ -89,7 +89,8 @@ CLAIM = Claim(
     instances=_pairs(),
     conclusion=_conclusion,
     controls=(Control(SPAN.name, _pairs(extra=3), "three more dimensions of noise, which no logit sees"),),
-    proofs={"|x' − x Gᵀ|": symbolic.identity("logits agree under G", "d = 2, any invertible L̂, L̂'", _moved)},
+    proofs={"|x' − x Gᵀ|": symbolic.identity("x' from its products", "d = 2, three or four tokens, any L̂'", _moved)},
+    kernel={BESIDE: "factors.dual_code"},
     mutants=(
         edited("the other way round", gauge.gauge, lambda f: lambda one, other: f(other, one)),
         Mutant(

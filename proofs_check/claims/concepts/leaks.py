@@ -110,9 +110,7 @@ CLAIM = Claim(
     controls=(Control(RARE.name, _cases((4.0,), 0.1), "ε = .1 where some p(c|s) are 1e-9"),),
     proofs={
         ("shift of log p(y|s)", "shift's sign"): (
-            smt.induction(
-                "p(y|s) = (1 − ε)p + εd", "all l: induction over configurations", _nothing, _configuration
-            ),
+            smt.induction("p(y|s) = (1 − ε)p + εd", "all l: induction over configurations", _nothing, _configuration),
             MEANS,
             symbolic.identity("the shift is log(1 + x), x = ud", "all ε, p(c(y)|s), leaks", _shift),
             smt.implies("0 ≤ x ≤ u ≤ 1", "all p, d; ε ≤ .01 p", _share),

@@ -6,7 +6,7 @@ from fractions import Fraction
 import sympy
 
 from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited
-from proofs_check.claims.concepts.cases import Tables, tables
+from proofs_check.claims.concepts.cases import Tables, named_logarithms, tables
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.loops import evaluated
 from proofs_check.kernel.evaluations import EXACT
@@ -46,8 +46,7 @@ def _configuration(unknowns, ops):
     """What one with weight w adds to the three parts, its logarithms being reals that meet Bayes's rule."""
     w, p, e, own = unknowns("w p e own")
     log_w, log_p, log_e, log_own, total = unknowns("log_w log_p log_e log_own total")
-    of = {id(w): log_w, id(p): log_p, id(e): log_e, id(own): log_own}
-    named = replace(ops, log=lambda value: of[id(value)])
+    named = named_logarithms(ops, (w, p, e, own), (log_w, log_p, log_e, log_own))
     linear = theory.mean_log([w], [p], ops=named)
     said = linear + theory.kappa([w], [e], ops=named) + theory.divergence([w], [own], ops=named)
     return [log_own == log_p + log_e - total], said, w, total
@@ -81,6 +80,7 @@ def _long(draw):
     yield theory.log_prediction(w, p, e, ops=replace(EXACT, log=_twos)), sum(w) * _twos(total)
 
 
+LONG_SUMS = evaluated("log_prediction, with powers of 2 for logarithms", _long)
 SAME = Hypothesis(
     "one w in all three parts",
     lambda case: 0.0 if case.other is None else (case.other - case.weights).abs().max(),
@@ -92,7 +92,8 @@ CLAIM = Claim(
     statement=(
         "For s and y independent given c and any distribution w: log p(y|s) = Σ w_c log p(c|s) + κ_y + "
         "KL(w ‖ p(c|s, y)), κ_y free of s. Activations of a perfect predictor are affine in log-posteriors where "
-        "the divergence is constant in s, or affine in them itself. An instance is 32 random models: 300 instances are 9,600."
+        "the divergence is constant in s, or affine in them itself. An instance is 32 random models: 300 instances "
+        "are 9,600."
     ),
     tex=r"\log p(y|s)=\sum_c w_c\log p(c|s)+\kappa_y+\mathrm{KL}(w\,\|\,p(\cdot|s,y))",
     source="ours; Liu et al. (2025), arXiv 2503.08980, have w = p(c|y), as reported by readers",
@@ -109,7 +110,7 @@ CLAIM = Claim(
         ),
         LOOPS: (
             symbolic.identity("both sides", "l = 2, all p, p(y|c), w", _two),
-            evaluated("log_prediction, with powers of 2 for logarithms", _long),
+            LONG_SUMS,
         ),
     },
     mutants=(

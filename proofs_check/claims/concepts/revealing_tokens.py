@@ -52,5 +52,5 @@ CLAIM = Claim(
             "probability in place of its logarithm", theory.event_prediction, lambda a, p, *, ops=None: sum(p) + 0 * a
         ),
     ),
-    note="R² and width are sampled: that they follow, x Uᵀ being log p(y|s) up to a constant a context, no engine shows.",
+    note="R² and width are sampled. That they follow from x Uᵀ = log p(y|s) + g(s) is shown by no engine.",
 )

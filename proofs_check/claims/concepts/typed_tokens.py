@@ -123,6 +123,6 @@ CLAIM = Claim(
             lambda a, p, *, ops=theory.FLOAT: ops.log(a) + ops.log(p[0]),
         ),
     ),
-    note="R² and width are sampled: that they follow, x Uᵀ being log p(y|s) up to a constant a context, no engine shows.",
+    note="R² and width are sampled. That they follow from x Uᵀ = log p(y|s) + g(s) is shown by no engine.",
     shown_by="experiments/concepts/study.py",
 )
