@@ -5,10 +5,11 @@ from dataclasses import replace
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, equal
+from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, equal
 from proofs_check.claims.actions import design_cases as intervention_designs
 from proofs_check.claims.actions.design_cases import AFFINE, CONTROLLED, DEFAULT, INVERTIBLE, Design, designs
 from proofs_check.engines import smt, symbolic
+from proofs_check.instances.loops import evaluated
 from workbench.theory import actions as theory
 from workbench.topics.actions import control_function as shipped
 
@@ -60,20 +61,70 @@ def _open(symbols, ops):
     yield theory.mean_outcome([[c2]], [c1], [0 * target + first], [[0]]) - free, 0
 
 
-def _acting(symbols, ops):
-    """The mean outcome of noises that sum to 0, with their covariance; two latents, three noises."""
-    m, q, b, beta, v = symbols("m:2"), symbols("q:3"), symbols("b:2"), symbols("e:2"), symbols("v:4")
-    curved = symbols("c")
-    form, noises = [[q[0], q[1]], [q[1], q[2]]], [v[:2], v[2:], (-v[0] - v[2], -v[1] - v[3])]
-    covariance = [[sum(nu[i] * nu[j] for nu in noises) / 3 for j in range(2)] for i in range(2)]
+def _level(unknowns, ops):
+    """A function of one coordinate of a, quadratic and the same at three of its values, is the same at all."""
+    p0, p1, p2, value, t = unknowns("p0 p1 p2 value t")
 
-    def outcome(nu):
-        h = [m[0] + nu[0], m[1] + nu[1]]
-        told = sum(form[i][j] * h[i] * h[j] for i in range(2) for j in range(2)) + sum(x * y for x, y in zip(b, h))
-        return told + sum(x * y for x, y in zip(beta, nu)) + curved * nu[0] ** 2
+    def at(x):
+        return p0 + p1 * x + p2 * x * x
 
-    said = theory.mean_outcome(form, b, m, covariance) + curved * covariance[0][0]
-    yield sum(outcome(nu) for nu in noises) / 3, said
+    x, y, z = unknowns("x y z")
+    given = [x != y, y != z, z != x, *(at(v) == value for v in (x, y, z))]
+    return given, [at(t) == value]
+
+
+def _no_column(unknowns, ops):
+    turned, moved, mean, off = unknowns("turned moved mean off")
+    return [turned == 0, moved == 0, mean == 0, off == 0], [turned == moved + mean + off]
+
+
+def _column(unknowns, ops):
+    """A coordinate of H (M a* + nu) is one of W a*, of H mean nu, and of V = H (nu - mean nu)."""
+    turned, moved, mean, off = unknowns("turned moved mean off")
+    h, m, nu, bar = unknowns("h m nu bar")
+    after = moved + h * m + mean + h * bar + off + h * (nu - bar)
+    return [turned == moved + mean + off], [turned + h * (m + nu) == after]
+
+
+def _no_sample(unknowns, ops):
+    asked, fitted, y, truth = unknowns("asked fitted y truth")
+    return [asked == 0, fitted == 0, y == 0, truth == 0], [asked - fitted + y == truth]
+
+
+def _sample(unknowns, ops):
+    """f is l and a constant k: at M a* + nu, and at h, where y = l + u; the truth is l at M a* + nu, and u."""
+    asked, fitted, y, truth = unknowns("asked fitted y truth")
+    there, here, u, k = unknowns("there here u k")
+    after = asked + (there + k) - (fitted + here + k) + (y + here + u)
+    return [asked - fitted + y == truth], [after == truth + there + u]
+
+
+def _no_noise(unknowns, ops):
+    form, count, a, b, both, x, y = unknowns("form count a b both x y")
+    start = [form == 0, count == 0, a == 0, b == 0, both == 0]
+    return start, [form == count * x * y + x * b + y * a + both]
+
+
+def _noise(unknowns, ops):
+    """Sums over noises of (x + a) (y + b), of a, of b and of a b, for two coordinates of m + nu."""
+    form, count, a, b, both, x, y = unknowns("form count a b both x y")
+    v, w = unknowns("v w")
+    after = (count + 1) * x * y + x * (b + w) + y * (a + v) + both + v * w
+    return [form == count * x * y + x * b + y * a + both], [form + (x + v) * (y + w) == after]
+
+
+def _centred(unknowns, ops):
+    form, count, both, x, y = unknowns("form count both x y")
+    return [count > 0, form == count * x * y + both], [form / count == x * y + both / count]
+
+
+def _long(draw):
+    n = draw.n
+    form, b, m, spread = draw.rows(n, n), draw.vector(n), draw.vector(n), draw.rows(n, n)
+    pairs = [(i, j) for i in range(n) for j in range(n)]
+    told = sum(form[i][j] * m[i] * m[j] + form[i][j] * spread[j][i] for i, j in pairs)
+    said = theory.mean_outcome(form, b, m, [list(row) for row in zip(*spread, strict=True)])
+    yield said, told + sum(x * y for x, y in zip(b, m, strict=True))
 
 
 def _unique(unknowns, ops):
@@ -118,13 +169,24 @@ CLAIM = Claim(
     ),
     proofs={
         ("E[y | do(a*)]", "as with h itself"): (
+            smt.implies(
+                "what f leaves open is free of a, and cancels", "all n, q, M: coordinates of a, three values", _level
+            ),
+            smt.induction("φ⁻¹(Wa* + α + V) = Ma* + ν", "all n: induction over columns of H", _no_column, _column),
+            smt.induction("the formula", "all N: induction over samples", _no_sample, _sample),
+        ),
+        "by acting": (
+            smt.induction("sums of products", "all N: induction over noises", _no_noise, _noise),
+            smt.implies("their mean, for noise of mean 0", "all n: pair by pair", _centred),
+        ),
+        LOOPS: (
             smt.implies("f is unique up to a constant", "n = q = 1, M ≠ 0, quadratics", _unique),
             symbolic.identity(
                 "the formula, from W = HM, V = H(ν − mean ν)", "n = q = 1, three noises, two actions, any u", _formula
             ),
             symbolic.identity("what is left open cancels", "n = q = 1, M = 0; n = 2, q = 1, M = (m, 0)", _open),
+            evaluated("mean_outcome", _long),
         ),
-        "by acting": symbolic.identity("mean outcomes", "n = 2, three noises", _acting),
     },
     mutants=(
         Mutant(
@@ -134,7 +196,7 @@ CLAIM = Claim(
         Mutant("without tr(QS)", theory.mean_outcome, lambda Q, q, m, S: _mean(Q, q, m, [[0.0] * len(q)] * len(q))),
     ),
     note=(
-        "What f leaves open where M lacks rank cancels: the rank is needed to find φ, not to use it. Beyond one latent, "
-        "and M = (m, 0) of two, sampled."
+        "What f leaves open where M lacks rank cancels: the rank is needed to find φ, not to use it. Two fits without "
+        "error differ by g(φ) = −k(V) on the design, and g is free of a there: three values of each coordinate do."
     ),
 )

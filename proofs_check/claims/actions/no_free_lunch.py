@@ -87,10 +87,10 @@ def _apart(unknowns, ops):
 
 
 def _outcome(symbols, ops):
-    """E[q h² + l h] at h = m + nu from the moments of nu, 0 and v."""
-    q, l, m, v = symbols("q l m v")
-    mean = sum(c * m**i for i, c in enumerate(theory.conditional_mean([0, l, q], 1, [1, 0, v])))
-    yield theory.mean_outcome([[q]], [l], [m], [[v]]), mean
+    """E[q h² + b h] at h = m + nu from the moments of nu, 0 and v."""
+    q, b, m, v = symbols("q b m v")
+    mean = sum(c * m**i for i, c in enumerate(theory.conditional_mean([0, b, q], 1, [1, 0, v])))
+    yield theory.mean_outcome([[q]], [b], [m], [[v]]), mean
 
 
 ALIKE = Hypothesis("the models agree on the support", lambda case: max(abs(v - 1) for v in case.inside))

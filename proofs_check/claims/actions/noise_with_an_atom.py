@@ -116,7 +116,7 @@ CLAIM = Claim(
         Mutant("no atom", theory.atom_gain, lambda w, p, s, *, ops=FLOAT: (1 - p) * ops.exp(-w * w * s * s / 2)),
     ),
     note=(
-        "The equation for δ on [−1, 1] has the operator p + (1 − p)K: engines show K ≥ 0 and that only 0 is taken to 0. "
+        "The equation for δ on [−1, 1] has the operator p + (1 − p)K: engines show K ≥ 0 and that only 0 goes to 0. "
         "That there is a solution for each tail (K is compact) is Fredholm's alternative, shown by no engine."
     ),
 )

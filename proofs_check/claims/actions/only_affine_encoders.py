@@ -95,9 +95,9 @@ BENT = Line((0.0, 0.0, 1.0), 1.0, 1.0, Noise("none"), cosine=2.0)
 CLAIM = Claim(
     id="R-1",
     statement=(
-        "One latent, one action: κ a polynomial of degree D ≥ 2 in h = Ma + ν, |M| ≥ r > 0, ν of any law with D moments: for all W, α "
-        "max over a ∈ [−1, 1] of |E[κ | a] − Wa − α| is at least |c_D| r^D / 2^(D−1). So E[κ | a] is affine in a just "
-        "where κ is affine."
+        "One latent, one action: κ a polynomial of degree D ≥ 2 in h = Ma + ν, |M| ≥ r > 0, ν of any law with D "
+        "moments: for all W, α max over a ∈ [−1, 1] of |E[κ | a] − Wa − α| is at least |c_D| r^D / 2^(D−1). So E[κ | "
+        "a] is affine in a just where κ is affine."
     ),
     tex=r"\max_{|a|\leq1}|E[\kappa\mid a]-Wa-\alpha|\geq\frac{|c_D|\,r^D}{2^{D-1}}",
     source="ours; theorem 6 of Saengkyongam et al. (2024), arXiv 2310.04295, for polynomials, with an amount",

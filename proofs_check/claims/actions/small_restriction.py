@@ -54,9 +54,9 @@ CLAIM = Claim(
     id="R-11",
     statement=(
         "For κ a multiple of h + ch², h = Ma + ν with normal ν of standard deviation ½ to 1 and M in [¾, 3/2], a "
-        "uniform on [−1, 1] and a Gaussian kernel of width 1, MMR / Var κ ≤ 1e−6 leaves .005 of κ at most beyond affine maps. "
-        "MMR alone does not: a thousandth of any encoder has a millionth of it. Nor does the ratio with a kernel k = "
-        "aa′, with uniform ν or with two actions: each gives 0 to encoders that are not affine."
+        "uniform on [−1, 1] and a Gaussian kernel of width 1, MMR / Var κ ≤ 1e−6 leaves .005 of κ at most beyond "
+        "affine maps. MMR alone does not: a thousandth of any encoder has a millionth of it. Nor does the ratio with "
+        "a kernel k = aa′, with uniform ν or with two actions: each gives 0 to encoders that are not affine."
     ),
     tex=r"\frac{\mathrm{MMR}}{\mathrm{Var}\,\kappa}\leq10^{-6}\;\Rightarrow\;1-R^2(\kappa\sim h)\leq.005",
     source="ours, by R-7; conditions as reported of theorem 6 in Saengkyongam et al. (2024), arXiv 2310.04295",

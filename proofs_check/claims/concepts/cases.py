@@ -172,8 +172,8 @@ def named_logarithms(ops: Ops, values: Sequence[Any], logarithms: Sequence[Any])
 
 
 def _below(shows: str, unknown: str, left: Any, right: Any) -> Check:
-    (check,) = inequality(shows, shows, box={unknown: ("1", None)}, left=left, right=right).proofs
-    return replace(check, shows=shows, decides=None)
+    claim = inequality(shows, shows, box={unknown: ("1", None)}, left=left, right=right)
+    return replace(next(iter(claim.checks)), shows=shows, decides=None)
 
 
 LOGARITHM = (

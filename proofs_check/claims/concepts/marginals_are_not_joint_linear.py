@@ -51,7 +51,14 @@ def _factorised(symbols, ops):
         yield sympy.expand_log(mean, force=True), ops.log(odds[0])
 
 
-DEPENDENT = Hypothesis("posteriors do not factorise", lambda case: float(case.concepts.contexts.factorised))
+def _dependence(case: Predicted) -> float:
+    """Largest |log p(c|s) - sum_k log p(c_k|s)|."""
+    model = case.model
+    apart = model.log_marginals @ model.has_value.double()
+    return float((model.log_posterior - apart).abs().max())
+
+
+DEPENDENT = Hypothesis("posteriors do not factorise", lambda case: float(_dependence(case) < 1e-9))
 TYPED = st.just(S.ConceptTyped())
 BINARY = [(2, 2), (2, 2, 2)]
 
