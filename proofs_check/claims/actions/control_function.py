@@ -9,6 +9,7 @@ from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, equ
 from proofs_check.claims.actions import design_cases as intervention_designs
 from proofs_check.claims.actions.design_cases import AFFINE, CONTROLLED, DEFAULT, INVERTIBLE, Design, designs
 from proofs_check.engines import smt, symbolic
+from proofs_check.instances.draw import numbers
 from proofs_check.instances.loops import evaluated
 from workbench.theory import actions as theory
 from workbench.topics.actions import control_function as shipped
@@ -145,7 +146,7 @@ def _without_level(codes, actions, y, target, controlled=True):
     return _predicted(codes, actions, y, target, controlled) - float(y.mean())
 
 
-SINGULAR = replace(DEFAULT, turn=((1.0, 1.0), (1.0, 1.0)))
+SINGULAR = st.tuples(numbers(0.5, 1.5), numbers(0.5, 1.5)).map(lambda row: replace(DEFAULT, turn=(row, row)))
 
 CLAIM = Claim(
     id="R-4",
@@ -164,7 +165,7 @@ CLAIM = Claim(
     conclusion=_conclusion,
     controls=(
         Control(AFFINE.name, designs(bent=0.6), "h_1² added to the last latent"),
-        Control(INVERTIBLE.name, st.just(SINGULAR), "H of rank 1 forgets a latent"),
+        Control(INVERTIBLE.name, SINGULAR, "H of rank 1 forgets a latent"),
         Control(CONTROLLED.name, designs(controlled=False), "y ~ f(φ) alone: R-5"),
     ),
     proofs={

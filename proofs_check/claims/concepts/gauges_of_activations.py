@@ -8,11 +8,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 import synthetic as S
-from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited
 from proofs_check.claims.concepts.cases import predicted
 from proofs_check.engines import symbolic
 from synthetic.concepts.activations import Readout, exact_activations, numerical_rank
 from workbench.theory import concept_probes as theory
+from workbench.theory import interactions
 from workbench.topics.concepts import gauge
 from workbench.topics.concepts.regression import r_squared
 
@@ -44,8 +45,17 @@ def _conclusion(case: Optima) -> dict[str, Part]:
         for name, (a, b) in zip(("x' ~ x", "x ~ x'"), ways, strict=True)
     }
     if not case.spare:
+        found["x' by its dual rows"] = at_most(_read(case), 1e-6)
         found["|x' − x Gᵀ|"] = at_most(gauge.align(case.one, case.other, case.weights).error, 1e-7)
     return found
+
+
+def _read(case: Optima) -> float:
+    """Largest error of x' read from the logits of x, over four contexts, by the dual of its own differences."""
+    rows, logits = gauge.differences(case.other.u), case.one.x[:4] @ gauge.differences(case.one.u)
+    gram = (rows @ rows.T).tolist()
+    found = [interactions.dual_code(products, gram) for products in (logits @ rows.T).tolist()]
+    return float((torch.tensor(found, dtype=torch.float64) - case.other.x[:4]).abs().max() / case.other.x.abs().max())
 
 
 def _moved(symbols, ops):
@@ -90,7 +100,7 @@ CLAIM = Claim(
     conclusion=_conclusion,
     controls=(Control(SPAN.name, _pairs(extra=3), "three more dimensions of noise, which no logit sees"),),
     proofs={"|x' − x Gᵀ|": symbolic.identity("x' from its products", "d = 2, three or four tokens, any L̂'", _moved)},
-    kernel={BESIDE: "factors.dual_code"},
+    kernel={"x' by its dual rows": "factors.dual_code"},
     mutants=(
         edited("the other way round", gauge.gauge, lambda f: lambda one, other: f(other, one)),
         Mutant(

@@ -7,9 +7,9 @@ import sympy
 from hypothesis import strategies as st
 
 import synthetic as S
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.concepts.cases import Predicted, predicted
-from proofs_check.engines import symbolic
+from proofs_check.engines import smt, symbolic
 from workbench.tensors import TENSOR
 from workbench.theory import concepts as theory
 
@@ -37,6 +37,37 @@ def _conclusion(case: Predicted) -> dict[str, Part]:
         "factorised: log-odds": equal((_odds(twin)[:, 0] - mean).abs().max(), 0.0),
         "factorised: logits ~ log p(c|s): R²": at_most(twin.log_r2, 1 - 1e-6),
     }
+
+
+def _pair(symbols, ops):
+    """The others' joint value has share r, or R all of them together; a and b are the chances of c_k = 1 and 0."""
+    a, b, r, whole = symbols("a b r R", positive=True)
+    yield ops.exp(theory.log_odds([a * whole, b * whole], [True, False], ops=ops)), a / b
+    yield sympy.expand_log(ops.log(a * r) - ops.log(b * r), force=True), ops.log(a) - ops.log(b)
+
+
+def _no_pair(unknowns, ops):
+    a, b, ones, zeros, whole = unknowns("a b ones zeros whole")
+    odds, total, count = unknowns("odds total count")
+    start = [ones == 0, zeros == 0, whole == 0, total == 0, count == 0]
+    return start, [ones == a * whole, zeros == b * whole, total == count * odds]
+
+
+def _next_pair(unknowns, ops):
+    """Sums of p(c|s) over c_k = 1 and 0, and of the difference of logarithms, which is `odds` of each pair."""
+    a, b, ones, zeros, whole, r = unknowns("a b ones zeros whole r")
+    odds, total, count = unknowns("odds total count")
+    given = [ones == a * whole, zeros == b * whole, total == count * odds]
+    return given, [
+        ones + a * r == a * (whole + r),
+        zeros + b * r == b * (whole + r),
+        total + odds == (count + 1) * odds,
+    ]
+
+
+def _average(unknowns, ops):
+    cells, odds, total = unknowns("cells odds total")
+    return [cells > 0, total == cells / 2 * odds], [2 / cells * total == odds]
 
 
 def _factorised(symbols, ops):
@@ -83,9 +114,14 @@ CLAIM = Claim(
         ),
     ),
     proofs={
-        "factorised: log-odds": symbolic.identity(
+        "factorised: log-odds": (
+            symbolic.identity("of a pair that differs in c_k, and of all", "all p(c_k|s), shares", _pair),
+            smt.induction("sums over pairs", "all l: induction over pairs", _no_pair, _next_pair),
+            smt.implies("2/l times l/2 pairs", "all l", _average),
+        ),
+        LOOPS: symbolic.identity(
             "log-odds by sums and by means", "l = 4, 8: two and three binary concepts, any odds", _factorised
-        )
+        ),
     },
     mutants=(
         Mutant(

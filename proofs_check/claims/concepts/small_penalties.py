@@ -85,7 +85,7 @@ CLAIM = Claim(
     source="ours; C = 1e-4 and directions from the same pairs are the public code of Liu et al. (2025)",
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(SMALL_C,),
-    instances=labelled(),
+    instances=labelled() | labelled(C=3e-7) | labelled(C=1e-7),
     conclusion=_conclusion,
     controls=(Control(SMALL_C.name, labelled(C=1.0), "C = 1: about .6"),),
     proofs={
