@@ -38,6 +38,9 @@ def _conclusion(case: Restricted) -> dict[str, Part]:
     known = theory.curved_mmr(curved.curvature, curved.effect, curved.width)
     return {
         "closed form": equal(curved.mmr, known, unit=curved.curvature**2 * curved.effect**4),
+        "Q_.3, Q_1": at_most(
+            torch.tensor([abs(theory.curved_mmr(1.0, 1.0, float(s)) - float(q)) for s, q in KNOWN.items()]), 1e-7
+        ),
         "affine κ": equal(replace(curved, curvature=0.0).mmr, 0.0, unit=1e-3),
         "at least 0": at_most(0.0, formula, unit=sample.size),
         "as shipped": equal(v, formula, unit=sample.size),
@@ -111,6 +114,23 @@ def _curved(symbols, ops):
     yield theory.curved_mmr(c, m, s, ops=ops), c**2 * m**4 * theory.curved_mmr(1, 1, s, ops=ops)
 
 
+KNOWN = {"0.3": "0.0151245", "1": "0.0030779"}
+"""width -> Q_s, to seven digits"""
+
+
+def _digits(s, q, sign):
+    """c² times how far sign Q_s is below sign q + 1e-7."""
+    return balls.positive(
+        f"Q at {s}, {'up' if sign > 0 else 'down'} to 1e-7",
+        "all N; s = .3, 1",
+        {"c": ("1", "2")},
+        lambda c, ops: (
+            sign * (c * c * ops.num(q) - theory.curved_mmr(c, ops.num("1"), ops.num(s), ops=ops))
+            + c * c * ops.num("1/10000000")
+        ),
+    )
+
+
 CURVED = symbolic.identity("c²M⁴Q_s by integration", "all c, M, s, ν", _curved)
 LONG = evaluated("mmr, with another function for exp", _long)
 _mmr, _curved_mmr = theory.mmr, theory.curved_mmr
@@ -142,7 +162,7 @@ CLAIM = Claim(
     id="R-6",
     statement=(
         "MMR = E[⟨r, r′⟩ k(a, a′)] ≥ 0 for a Gaussian kernel k, and its V-statistic of any residuals; 0 for affine κ. "
-        "For κ = h + ch², h = Ma + ν, a uniform on [−1, 1] and any ν it is c²M⁴Q_s > 0, Q_.3 = .0151245, Q_1 = "
+        "For κ = h + ch², h = Ma + ν, a uniform on [−1, 1] and any ν it is c²M⁴Q_s, Q_.3 = .0151245, Q_1 = "
         ".0030779 for a kernel of width s."
     ),
     tex=r"\mathrm{MMR}(h+ch^2)=c^2M^4Q_s,\quad Q_s=E[(a^2-\frac{1}{3})(a'^2-\frac{1}{3})e^{-(a-a')^2/2s^2}]",
@@ -169,6 +189,7 @@ CLAIM = Claim(
             ),
         ),
         ("closed form", "affine κ"): CURVED,
+        "Q_.3, Q_1": tuple(_digits(s, q, sign) for s, q in KNOWN.items() for sign in (1, -1)),
     },
     mutants=(
         Mutant("without i = j", theory.mmr, _lonely),

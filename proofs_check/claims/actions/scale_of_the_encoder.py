@@ -12,6 +12,7 @@ from proofs_check.claims.actions.moment_restriction import CURVED, LONG
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers
 from workbench.theory import actions as theory
+from workbench.theory.ops import FLOAT
 from workbench.topics.actions import mmr as restriction
 
 
@@ -161,13 +162,15 @@ CLAIM = Claim(
         "share beyond affine": (CURVED, CURVATURE, *SCALING),
     },
     mutants=(
-        Mutant("over the squared trace", theory.relative_mmr, lambda z, r, a, s, *, ops=None: _squared(z, r, a, s)),
+        Mutant(
+            "over the squared trace", theory.relative_mmr, lambda z, r, a, s, *, ops=FLOAT: _squared(z, r, a, s, ops)
+        ),
         Mutant("plain MMR", restriction.relative_mmr, _plain),
         Mutant("no level in the fit", theory.residuals, lambda z, a: [[v for v in row] for row in z]),
-        Mutant("variances alone", theory.curved_share, lambda r, m, v, s, *, ops=None: _share(r, m, 0.0, s)),
+        Mutant("variances alone", theory.curved_share, lambda r, m, v, s, *, ops=FLOAT: _share(r, m, 0, s, ops=ops)),
     ),
 )
 
 
-def _squared(codes, left, actions, width):
-    return _relative(codes, left, actions, width) ** 2 / theory.mmr(left, actions, width)
+def _squared(codes, left, actions, width, ops):
+    return _relative(codes, left, actions, width, ops=ops) ** 2 / theory.mmr(left, actions, width, ops=ops)
