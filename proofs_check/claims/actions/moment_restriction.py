@@ -1,16 +1,19 @@
 """R-6: the moment restriction is never negative, 0 for affine encoders, and known in closed form for a curved one."""
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import sympy
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.actions.cases import Noise
 from proofs_check.claims.actions.encoder_cases import Encoder, Sample, off_kernel, off_spread, samples
-from proofs_check.engines import balls, symbolic
+from proofs_check.engines import balls, smt, symbolic
 from proofs_check.instances.draw import numbers
+from proofs_check.instances.loops import evaluated
+from proofs_check.kernel.evaluations import EXACT
 from workbench.theory import actions as theory
 from workbench.theory.ops import FLOAT
 from workbench.topics.actions import mmr as restriction
@@ -31,27 +34,50 @@ def _conclusion(case: Restricted) -> dict[str, Part]:
     curved, sample = case.encoder, case.sample
     (_, left, actions), n, v = sample.lists, len(sample.codes), sample.mmr()
     own = float(sample.left.square().sum() / n)
+    formula = theory.mmr(left, actions, sample.width)
     known = theory.curved_mmr(curved.curvature, curved.effect, curved.width)
     return {
         "closed form": equal(curved.mmr, known, unit=curved.curvature**2 * curved.effect**4),
+        "Q_.3, Q_1": at_most(
+            torch.tensor([abs(theory.curved_mmr(1.0, 1.0, float(s)) - float(q)) for s, q in KNOWN.items()]), 1e-7
+        ),
         "affine κ": equal(replace(curved, curvature=0.0).mmr, 0.0, unit=1e-3),
-        "at least 0": at_most(0.0, v, unit=sample.size),
-        "as shipped": equal(v, theory.mmr(left, actions, sample.width), unit=sample.size),
+        "at least 0": at_most(0.0, formula, unit=sample.size),
+        "as shipped": equal(v, formula, unit=sample.size),
         "less pairs i = j": equal(sample.mmr(unbiased=True) * n * (n - 1), (v * n - own) * n, unit=n * n * sample.size),
     }
 
 
 def _kernel(symbols, ops):
-    """k(a, b) is an inner product of bumps around a and b, so the statistic is a square: |sum_i r_i g_i|² / N²."""
-    a, b, t = symbols("a b t")
+    """k(a, b) is an integral over t of g_a(t) g_b(t), one factor of it for each coordinate of a."""
+    a, b, t, d = symbols("a b t d")
     s = symbols("s", positive=True)
     bumps = ops.exp(-((a - t) ** 2) / s**2) * ops.exp(-((b - t) ** 2) / s**2)
     product = sympy.integrate(sympy.expand(ops.sqrt(2 / (ops.pi * s**2)) * bumps), (t, -sympy.oo, sympy.oo))
     yield product, ops.exp(-((a - b) ** 2) / (2 * s**2))
-    n = 3
-    r, g = [symbols(f"r{i}_:2") for i in range(n)], [symbols(f"g{i}_:2") for i in range(n)]
-    total = sum(_dot(g[i], g[j]) * _dot(r[i], r[j]) for i in range(n) for j in range(n))
-    yield total, sum(sum(r[i][k] * g[i][m] for i in range(n)) ** 2 for k in range(2) for m in range(2))
+    near = ops.exp(-d / (2 * s**2)) * ops.exp(-((a - b) ** 2) / (2 * s**2))
+    yield near, ops.exp(-(d + (a - b) ** 2) / (2 * s**2))  # d is that of the coordinates so far
+
+
+def _no_point(unknowns, ops):
+    form, total = unknowns("form total")
+    return [form == 0, total == 0], [form == total * total, form >= 0]
+
+
+def _point(unknowns, ops):
+    """The sum over i, j of r_i g_i r_j g_j so far, one latent and one t; the pairs of another point come."""
+    form, total, r, g = unknowns("form total r g")
+    more = form + 2 * (total * (r * g)) + (r * g) * (r * g)
+    return [form == total * total], [more == (total + r * g) * (total + r * g), more >= 0]
+
+
+def _long(draw):
+    """Any function will do for the exponential: here the numerator, modulo 97."""
+    n, ops = draw.n, replace(EXACT, exp=lambda x: Fraction(x).numerator % 97)
+    r, a = draw.rows(n, 2), [[Fraction(v, 2**20) for v in row] for row in draw.rows(n, 2)]
+    near = [[ops.exp(-sum((x - y) ** 2 for x, y in zip(p, q, strict=True)) / 18) for q in a] for p in a]
+    total = sum(near[i][j] * _dot(r[i], r[j]) for i in range(n) for j in range(n))
+    yield theory.mmr(r, a, 3, ops=ops), total / n**2
 
 
 def _dot(one, other):
@@ -88,6 +114,25 @@ def _curved(symbols, ops):
     yield theory.curved_mmr(c, m, s, ops=ops), c**2 * m**4 * theory.curved_mmr(1, 1, s, ops=ops)
 
 
+KNOWN = {"0.3": "0.0151245", "1": "0.0030779"}
+"""width -> Q_s, to seven digits"""
+
+
+def _digits(s, q, sign):
+    """c² times how far sign Q_s is below sign q + 1e-7."""
+    return balls.positive(
+        f"Q at {s}, {'up' if sign > 0 else 'down'} to 1e-7",
+        "all N; s = .3, 1",
+        {"c": ("1", "2")},
+        lambda c, ops: (
+            sign * (c * c * ops.num(q) - theory.curved_mmr(c, ops.num("1"), ops.num(s), ops=ops))
+            + c * c * ops.num("1/10000000")
+        ),
+    )
+
+
+CURVED = symbolic.identity("c²M⁴Q_s by integration", "all c, M, s, ν", _curved)
+LONG = evaluated("mmr, with another function for exp", _long)
 _mmr, _curved_mmr = theory.mmr, theory.curved_mmr
 
 
@@ -117,7 +162,7 @@ CLAIM = Claim(
     id="R-6",
     statement=(
         "MMR = E[⟨r, r′⟩ k(a, a′)] ≥ 0 for a Gaussian kernel k, and its V-statistic of any residuals; 0 for affine κ. "
-        "For κ = h + ch², h = Ma + ν, a uniform on [−1, 1] and any ν it is c²M⁴Q_s > 0, Q_.3 = .0151245, Q_1 = "
+        "For κ = h + ch², h = Ma + ν, a uniform on [−1, 1] and any ν it is c²M⁴Q_s, Q_.3 = .0151245, Q_1 = "
         ".0030779 for a kernel of width s."
     ),
     tex=r"\mathrm{MMR}(h+ch^2)=c^2M^4Q_s,\quad Q_s=E[(a^2-\frac{1}{3})(a'^2-\frac{1}{3})e^{-(a-a')^2/2s^2}]",
@@ -132,16 +177,19 @@ CLAIM = Claim(
         Control(SPREAD.name, _curves(ends=True), "two actions: 0 for every κ"),
     ),
     proofs={
-        "at least 0": symbolic.identity(
-            "k is an inner product, the statistic a square", "N = 3, n = 2; all s", _kernel
+        "at least 0": (
+            symbolic.identity("k is an integral of g_a g_b", "all s; all q: coordinate by coordinate", _kernel),
+            smt.induction("Σ r_i g_i r_j g_j = (Σ r_i g_i)²", "all N: induction over points", _no_point, _point),
         ),
+        LOOPS: LONG,
         BESIDE: (
             symbolic.identity("the statistic of two points", "all r, a and s", _two_points),
             balls.positive(
                 "Q_s > 0", "s in [1/5, 3/2]", {"s": ("1/5", "3/2")}, lambda s, ops: theory.curved_mmr(1, 1, s, ops=ops)
             ),
         ),
-        "closed form": symbolic.identity("c²M⁴Q_s by integration", "all c, M, s, ν", _curved),
+        ("closed form", "affine κ"): CURVED,
+        "Q_.3, Q_1": tuple(_digits(s, q, sign) for s, q in KNOWN.items() for sign in (1, -1)),
     },
     mutants=(
         Mutant("without i = j", theory.mmr, _lonely),

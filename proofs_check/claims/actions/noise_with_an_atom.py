@@ -1,5 +1,7 @@
 """R-10: sparse noise breaks the guarantee, though its characteristic function has no zeros."""
 
+from dataclasses import replace
+
 import sympy
 import torch
 from hypothesis import strategies as st
@@ -57,6 +59,13 @@ def _gain(symbols, ops):
     yield theory.atom_gain(w, p, s, ops=ops), p + (1 - p) * normal
 
 
+def _floor(unknowns, ops):
+    """An exponential is above 0."""
+    w, p, s, exponential = unknowns("w p s exponential")
+    given = [p > 0, p < 1, exponential > 0]
+    return given, [theory.atom_gain(w, p, s, ops=replace(ops, exp=lambda _: exponential)) >= p]
+
+
 SPARSE = Hypothesis("ν is 0 with chance p", lambda case: abs(case.present - case.atom))
 BOUNDED = Hypothesis("a within [−1, 1]", lambda case: max(0.0, case.reach - 1))
 SMALL = Hypothesis("e below its limit", lambda case: max(0.0, case.share - 0.999))
@@ -76,9 +85,9 @@ def _first_order(case, nodes, weights):
 CLAIM = Claim(
     id="R-10",
     statement=(
-        "ν = 0 with chance p ∈ (0, 1), else N(0, s²); h = a + ν, a within [−1, 1]. However κ goes on beyond [−1, 1], "
-        "one κ on [−1, 1] has E[κ | a] = a exactly. So an odd, increasing κ with continuous slope meets the constraint "
-        "and is not affine: sparse latents are outside of the guarantee, though E e^{iwν} ≥ p."
+        "ν = 0 with chance p ∈ (0, 1), else N(0, s²); h = a + ν, a within [−1, 1]. An odd, "
+        "increasing, continuous κ = h + eδ, solved for on [−1, 1], has E[κ | a] = a to rounding and is not affine: "
+        "sparse latents are outside of the guarantee, though E e^{iwν} ≥ p."
     ),
     tex=r"p\,\delta(a)+(1-p)\,E\,\delta(a+s\,\xi)=0\;\;(|a|\leq1),\qquad\kappa=h+e\,\delta",
     source="ours; against theorem 6 of Saengkyongam et al. (2024), arXiv 2310.04295, without its density",
@@ -97,14 +106,17 @@ CLAIM = Claim(
             symbolic.identity("K, normal smoothing on [−1, 1], is ≥ 0", "all s", _square),
             smt.implies("p + (1 − p)K takes only 0 to 0", "all p in (0, 1)", _operator),
         ),
-        "no zeros": symbolic.identity("the characteristic function, ≥ p", "all p, s, w", _gain),
+        "no zeros": (
+            symbolic.identity("the characteristic function", "all p, s, w", _gain),
+            smt.implies("at least p", "all p, s, w", _floor),
+        ),
     },
     mutants=(
         Mutant("first order", intervention_atoms.solved, _first_order),
         Mutant("no atom", theory.atom_gain, lambda w, p, s, *, ops=FLOAT: (1 - p) * ops.exp(-w * w * s * s / 2)),
     ),
     note=(
-        "Proved: the equation for κ on [−1, 1] has one solution (its operator is p + (1 − p)K, K ≥ 0 compact). That κ "
-        "increases is measured on a grid. A normal ν without the atom leaves only affine κ (R-2, for polynomials)."
+        "The equation for δ on [−1, 1] has the operator p + (1 − p)K: engines show K ≥ 0 and that only 0 goes to 0. "
+        "That there is a solution for each tail (K is compact) is Fredholm's alternative, shown by no engine."
     ),
 )

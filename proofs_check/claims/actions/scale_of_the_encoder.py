@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass, replace
 
+import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
 from proofs_check.claims.actions.cases import Noise
 from proofs_check.claims.actions.encoder_cases import Encoder, Sample, off_normal, samples, unexplained
-from proofs_check.engines import symbolic
+from proofs_check.claims.actions.moment_restriction import CURVED, LONG
+from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers
 from workbench.theory import actions as theory
+from workbench.theory.ops import FLOAT
 from workbench.topics.actions import mmr as restriction
 
 
@@ -29,18 +32,47 @@ def _conclusion(case: Scaled) -> dict[str, Part]:
     curved, whole = case.encoder, replace(case.encoder, scale=1.0)
     relative, size = curved.mmr / curved.variance, sample.size / sample.spread
     share = theory.curved_share(relative, curved.effect, curved.noise.size**2, curved.width)
+    both = sample, sample.scaled
+    plain, after = (theory.mmr(*one.lists[1:], one.width) for one in both)
+    told, told_after = (theory.relative_mmr(*one.lists, one.width) for one in both)
+    shipped = [sample.relative(), sample.scaled.relative()]
     return {
-        "MMR(cφ) = c² MMR(φ)": equal(sample.scaled.mmr() / factor**2, sample.mmr(), unit=sample.size),
-        "relative MMR": equal(sample.scaled.relative(), sample.relative(), unit=size),
-        "as shipped": equal(sample.relative(), theory.relative_mmr(*sample.lists, sample.width), unit=size),
+        "MMR(cφ) = c² MMR(φ)": equal(after / factor**2, plain, unit=sample.size),
+        "relative MMR": equal(told_after, told, unit=size),
+        "as shipped": equal(torch.tensor(shipped), torch.tensor([told, told_after]), unit=size),
         "in the population": equal(curved.mmr / curved.scale**2, whole.mmr),
         "share beyond affine": equal(share, unexplained(curved)),
     }
 
 
+def _no_sums(unknowns, ops):
+    c, r, ra, near, spread = unknowns("c r ra near spread")
+    given = [r == 0, ra == 0, near == 0, spread == 0]
+    return given, [c * r == 0, c * ra == 0, c * c * near == 0, c * c * spread == 0]
+
+
+def _sums(unknowns, ops):
+    """Of c times residuals, alone and times an action (0 where the fit is least), k <r, r'>, and square deviations."""
+    c, r, ra, near, spread = unknowns("c r ra near spread")
+    r_c, ra_c, near_c, spread_c = unknowns("r_c ra_c near_c spread_c")
+    one, a, other, k, off = unknowns("one a other k off")
+    given = [r_c == c * r, ra_c == c * ra, near_c == c * c * near, spread_c == c * c * spread]
+    return given, [
+        r_c + c * one == c * (r + one),
+        ra_c + c * one * a == c * (ra + one * a),
+        near_c + k * (c * one) * (c * other) == c * c * (near + k * one * other),
+        spread_c + (c * off) * (c * off) == c * c * (spread + off * off),
+    ]
+
+
+def _ratio(unknowns, ops):
+    c, near, spread, n = unknowns("c near spread n")
+    return [c != 0, spread > 0, n > 0], [(c * c * near / n) / (c * c * spread) == (near / n) / spread]
+
+
 def _scaling(symbols, ops):
     """Residuals of the fit scale too."""
-    c = symbols("c", positive=True)
+    c = symbols("c", nonzero=True)
     codes, a = [symbols(f"z{i}_:2") for i in range(3)], symbols("a:3")
     s, actions = symbols("s", positive=True), [[v] for v in a]
     scaled = [[c * z for z in row] for row in codes]
@@ -74,8 +106,15 @@ def _curvature(symbols, ops):
     bent = moments[4] - moments[2] ** 2
     relative = theory.curved_mmr(c, m, s, ops=ops) / variance
     yield theory.curved_share(relative, m, v, s, ops=ops), c**2 * bent / variance
+    h2, g2 = symbols("h2 g2", positive=True)  # Var h and Var h², uncorrelated
+    yield 1 - h2**2 / (h2 * (h2 + c**2 * g2)), c**2 * g2 / (h2 + c**2 * g2)
 
 
+SCALING = (
+    smt.induction("sums of scaled residuals", "all N, n, q: induction over samples", _no_sums, _sums),
+    smt.implies("their ratio", "all N", _ratio),
+)
+CURVATURE = symbolic.identity("share beyond affine maps", "all M, c, v, s", _curvature)
 ONE = Hypothesis("one factor for all latents", lambda case: abs(float(case.sample.factors.diff().sum())))
 NORMAL = Hypothesis("normal ν", lambda case: off_normal(case.encoder))
 
@@ -114,20 +153,24 @@ CLAIM = Claim(
         Control(NORMAL.name, _scaled(law="uniform"), "uniform ν: another Var(h²)"),
     ),
     proofs={
-        ("MMR(cφ) = c² MMR(φ)", "relative MMR"): (
-            symbolic.identity("residuals, MMR and its ratio", "N = 3, n = 2, all c > 0 and s", _scaling),
-            symbolic.identity("the affine fit", "N = 4", _affine_fit),
+        ("MMR(cφ) = c² MMR(φ)", "relative MMR", "in the population"): SCALING,
+        LOOPS: (
+            symbolic.identity("residuals, MMR and its ratio", "N = 3, n = 2, q = 1, all c ≠ 0 and s", _scaling),
+            LONG,
         ),
-        "share beyond affine": symbolic.identity("share beyond affine maps", "all M, c, v, s", _curvature),
+        BESIDE: symbolic.identity("the affine fit", "N = 4, q = 1", _affine_fit),
+        "share beyond affine": (CURVED, CURVATURE, *SCALING),
     },
     mutants=(
-        Mutant("over the squared trace", theory.relative_mmr, lambda z, r, a, s, *, ops=None: _squared(z, r, a, s)),
+        Mutant(
+            "over the squared trace", theory.relative_mmr, lambda z, r, a, s, *, ops=FLOAT: _squared(z, r, a, s, ops)
+        ),
         Mutant("plain MMR", restriction.relative_mmr, _plain),
         Mutant("no level in the fit", theory.residuals, lambda z, a: [[v for v in row] for row in z]),
-        Mutant("variances alone", theory.curved_share, lambda r, m, v, s, *, ops=None: _share(r, m, 0.0, s)),
+        Mutant("variances alone", theory.curved_share, lambda r, m, v, s, *, ops=FLOAT: _share(r, m, 0, s, ops=ops)),
     ),
 )
 
 
-def _squared(codes, left, actions, width):
-    return _relative(codes, left, actions, width) ** 2 / theory.mmr(left, actions, width)
+def _squared(codes, left, actions, width, ops):
+    return _relative(codes, left, actions, width, ops=ops) ** 2 / theory.mmr(left, actions, width, ops=ops)

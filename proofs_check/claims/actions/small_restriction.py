@@ -2,10 +2,13 @@
 
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited
 from proofs_check.claims.actions import encoder_cases
 from proofs_check.claims.actions.cases import Noise
 from proofs_check.claims.actions.encoder_cases import Encoder
+from proofs_check.claims.actions.moment_restriction import CURVED
+from proofs_check.claims.actions.scale_of_the_encoder import CURVATURE, SCALING
+from proofs_check.engines import balls
 from proofs_check.instances.draw import numbers
 from workbench.theory import actions as theory
 
@@ -40,18 +43,25 @@ def _curved(draw, law="gaussian", **changes):
     return Encoder(draw(numbers(1, 2)), m, noise, **changes)
 
 
+BOX = {"share": ("0", "1/1000000"), "m": ("3/4", "3/2"), "v": ("1/4", "1")}
+
+
+def _left(share, m, v, ops):
+    return ops.num("1/200") - theory.curved_share(share, m, v, ops.num("1"), ops=ops)
+
+
 CLAIM = Claim(
     id="R-11",
     statement=(
         "For κ a multiple of h + ch², h = Ma + ν with normal ν of standard deviation ½ to 1 and M in [¾, 3/2], a "
-        "uniform on [−1, 1] and a Gaussian kernel, MMR / Var κ ≤ 1e−6 leaves .005 of κ at most beyond affine maps. "
-        "MMR alone does not: a thousandth of any encoder has a millionth of it. Nor does the ratio with a kernel k = "
-        "aa′, with uniform ν or with two actions: each gives 0 to encoders that are not affine."
+        "uniform on [−1, 1] and a Gaussian kernel of width 1, MMR / Var κ ≤ 1e−6 leaves .005 of κ at most beyond "
+        "affine maps. MMR alone does not: a thousandth of any encoder has a millionth of it. Nor does the ratio with "
+        "a kernel k = aa′, with uniform ν or with two actions: each gives 0 to encoders that are not affine."
     ),
     tex=r"\frac{\mathrm{MMR}}{\mathrm{Var}\,\kappa}\leq10^{-6}\;\Rightarrow\;1-R^2(\kappa\sim h)\leq.005",
     source="ours, by R-7; conditions as reported of theorem 6 in Saengkyongam et al. (2024), arXiv 2310.04295",
     kind="bound",
-    promised=Verdict.SUPPORTED,
+    promised=Verdict.PROVED,
     hypotheses=(SMALL, KERNEL, NORMAL, SPREAD),
     instances=_nearly_affine(),
     conclusion=_conclusion,
@@ -61,7 +71,16 @@ CLAIM = Claim(
         Control(NORMAL.name, _curved(law="uniform"), "h + e sin πh under uniform ν: R-3"),
         Control(SPREAD.name, _curved(ends=True), "two actions: 0 for every κ"),
     ),
+    proofs={
+        "share beyond affine": (
+            CURVED,
+            CURVATURE,
+            *SCALING,
+            balls.positive(".005 less the share", "all N; M in [3/4, 3/2], ν of variance in [1/4, 1]", BOX, _left),
+        )
+    },
     mutants=(
+        edited("twice Var h²", theory.curved_share, lambda f: lambda r, m, v, s, **o: 2 * f(r, m, v, s, **o)),
         Mutant(
             "explained for unexplained",
             encoder_cases.unexplained,
@@ -69,7 +88,7 @@ CLAIM = Claim(
         ),
     ),
     note=(
-        "Follows from R-7: the share is the ratio times Var(h²) / (M⁴Q_s). Nor does MMR tell encoders apart that are "
+        "By R-7 the share is the ratio times Var(h²) / (M⁴Q_s). Nor does MMR tell encoders apart that are "
         "affine: it is 0 for φ = Hh with H singular. Reconstruction must."
     ),
 )

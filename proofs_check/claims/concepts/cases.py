@@ -1,7 +1,7 @@
 """Latent concept models that claims are judged on, drawn by their settings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -12,11 +12,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 import synthetic as S
+from proofs_check.claim import Check
+from proofs_check.engines import smt
+from proofs_check.instances.inequalities import inequality
 from synthetic.concepts.activations import centred, exact_activations
 from synthetic.concepts.contexts import Contexts
 from synthetic.concepts.model import ConceptModel
 from synthetic.concepts.priors import Prior
 from synthetic.concepts.tokens import NextTokens
+from workbench.theory.ops import Ops
 from workbench.topics.concepts.regression import r_squared, unexplained
 
 SMALL = st.integers(0, 10_000)
@@ -143,3 +147,36 @@ def tables(draw: st.DrawFn, n: int = 32, *, mixed: bool = False) -> Tables:
     which = draw(st.sampled_from(["p(c|y)", "p(c)", "any"]))
     weights = {"p(c|y)": told, "p(c)": prior, "any": rows()}[which]
     return Tables(rows(), emission, weights, rows() if mixed else None)
+
+
+def _no_mean(unknowns, ops):
+    low, high, whole, mean = unknowns("low high whole mean")
+    return [whole == 0, mean == 0], [low * whole <= mean, mean <= high * whole]
+
+
+def _mean(unknowns, ops):
+    low, high, whole, mean, p, r = unknowns("low high whole mean p r")
+    before, range_ = [low * whole <= mean, mean <= high * whole], [p >= 0, low <= r, r <= high]
+    return [*before, *range_], [low * (whole + p) <= mean + p * r, mean + p * r <= high * (whole + p)]
+
+
+MEANS = smt.induction(
+    "a mean under p(c|s) is in the range of its values", "all l: over configurations", _no_mean, _mean
+)
+
+
+def named_logarithms(ops: Ops, values: Sequence[Any], logarithms: Sequence[Any]) -> Ops:
+    """Operations that know the logarithms of these unknowns, as unknowns."""
+    of = {id(value): found for value, found in zip(values, logarithms, strict=True)}
+    return replace(ops, log=lambda value: of[id(value)])
+
+
+def _below(shows: str, unknown: str, left: Any, right: Any) -> Check:
+    claim = inequality(shows, shows, box={unknown: ("1", None)}, left=left, right=right)
+    return replace(next(iter(claim.checks)), shows=shows, decides=None)
+
+
+LOGARITHM = (
+    _below("log z ≤ z − 1", "z", lambda z, ops: ops.log(z), lambda z: z - 1),
+    _below("log z ≤ z − 1 at z = 1/y", "y", lambda y, ops: -ops.log(y), lambda y: 1 / y - 1),
+)

@@ -13,6 +13,7 @@ from proofs_check.claims.concepts.cases import predicted
 from proofs_check.engines import symbolic
 from synthetic.concepts.activations import Readout, exact_activations, numerical_rank
 from workbench.theory import concept_probes as theory
+from workbench.theory import interactions
 from workbench.topics.concepts import gauge
 from workbench.topics.concepts.regression import r_squared
 
@@ -44,19 +45,28 @@ def _conclusion(case: Optima) -> dict[str, Part]:
         for name, (a, b) in zip(("x' ~ x", "x ~ x'"), ways, strict=True)
     }
     if not case.spare:
+        found["x' by its dual rows"] = at_most(_read(case), 1e-6)
         found["|x' − x Gᵀ|"] = at_most(gauge.align(case.one, case.other, case.weights).error, 1e-7)
     return found
 
 
+def _read(case: Optima) -> float:
+    """Largest error of x' read from the logits of x, over four contexts, by the dual of its own differences."""
+    rows, logits = gauge.differences(case.other.u), case.one.x[:4] @ gauge.differences(case.one.u)
+    gram = (rows @ rows.T).tolist()
+    found = [interactions.dual_code(products, gram) for products in (logits @ rows.T).tolist()]
+    return float((torch.tensor(found, dtype=torch.float64) - case.other.x[:4]).abs().max() / case.other.x.abs().max())
+
+
 def _moved(symbols, ops):
+    """(L'^T)^+, for columns that are independent, takes x' back from its products, which are those of x."""
     import sympy
 
-    one, other = (sympy.Matrix(2, 2, symbols(f"{name}:4")) for name in "ab")
-    x = sympy.Matrix(symbols("x:2"))
-    there = (other.inv() * one * x).T.tolist()[0]
-    before = theory.products(one.tolist(), x.T.tolist()[0])
-    for left, right in zip(theory.products(other.tolist(), there), before, strict=True):
-        yield sympy.cancel(left), right
+    x = list(symbols("x:2"))
+    for tokens in (2, 3):
+        rows = sympy.Matrix(tokens, 2, symbols(f"a:{2 * tokens}"))
+        back = (rows.T * rows).inv() * rows.T * sympy.Matrix(theory.products(rows.tolist(), x))
+        yield from zip(map(sympy.cancel, back), x, strict=True)
 
 
 SPAN = Hypothesis("differences of unembeddings span the width", lambda case: case.spare)
@@ -89,7 +99,8 @@ CLAIM = Claim(
     instances=_pairs(),
     conclusion=_conclusion,
     controls=(Control(SPAN.name, _pairs(extra=3), "three more dimensions of noise, which no logit sees"),),
-    proofs={"|x' − x Gᵀ|": symbolic.identity("logits agree under G", "d = 2, any invertible L̂, L̂'", _moved)},
+    proofs={"|x' − x Gᵀ|": symbolic.identity("x' from its products", "d = 2, three or four tokens, any L̂'", _moved)},
+    kernel={"x' by its dual rows": "factors.dual_code"},
     mutants=(
         edited("the other way round", gauge.gauge, lambda f: lambda one, other: f(other, one)),
         Mutant(

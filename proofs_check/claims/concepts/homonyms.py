@@ -3,10 +3,9 @@
 from hypothesis import strategies as st
 
 import synthetic as S
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.concepts.cases import Predicted, predicted
-from proofs_check.claims.concepts.typed_tokens import events, prediction_error
-from proofs_check.engines import symbolic
+from proofs_check.claims.concepts.typed_tokens import EVENTS, SHARES, prediction_error
 from workbench.theory import concepts as theory
 
 
@@ -47,7 +46,7 @@ CLAIM = Claim(
     ),
     conclusion=_conclusion,
     controls=(Control(EVEN.name, predicted(st.just(S.Generic(16))), "any p(y|c) > 0: every event is everything"),),
-    proofs={"log p(y|s)": symbolic.identity("log p(y|s)", "1 to 3 configurations", events)},
+    proofs={"log p(y|s)": EVENTS, LOOPS: SHARES},
     mutants=(
         Mutant(
             "likeliest configuration alone",

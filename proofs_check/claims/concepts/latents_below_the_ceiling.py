@@ -10,8 +10,7 @@ from torch import Tensor
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
 from proofs_check.claims.concepts.cases import predicted
-from proofs_check.claims.concepts.probes_reach_bayes import BINARY, MILD, least
-from proofs_check.engines import symbolic
+from proofs_check.claims.concepts.probes_reach_bayes import ABOVE, BINARY, MILD
 from workbench.tensors import TENSOR
 from workbench.theory import concept_probes as theory
 from workbench.topics.concepts import probes
@@ -37,7 +36,8 @@ class Latents:
 def _conclusion(case: Latents) -> dict[str, Part]:
     one = case.f.T[:, :, None]
     said = probes.logits(one, probes.logistic(one, case.p, case.weights, ridge=1e-12))
-    return {"H(c|s)": at_most(case.bound, probes.log_loss(said, case.p, case.weights).min() + 1e-9)}
+    lost = theory.log_loss(said.clamp(-700.0, 700.0), case.p, ops=TENSOR) @ case.weights
+    return {"H(c|s)": at_most(case.bound, lost.min() + 1e-9)}
 
 
 @st.composite
@@ -73,7 +73,7 @@ CLAIM = Claim(
     instances=_latents(),
     conclusion=_conclusion,
     controls=(Control(OF_X.name, _latents(leaks=True), "a latent that is the label"),),
-    proofs={"H(c|s)": symbolic.identity("the least log-loss is H, at the log-odds", "one context, all p", least)},
+    proofs={"H(c|s)": ABOVE},
     mutants=(Mutant("in bits and more", theory.entropy, lambda p, *, ops=theory.FLOAT: -3 * p * ops.log(p)),),
     shown_by="experiments/concepts/saes.py",
 )

@@ -3,14 +3,13 @@
 import math
 from dataclasses import dataclass, replace
 
-import sympy
 import torch
 from hypothesis import strategies as st
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.claims.concepts.cases import Predicted, predicted
-from proofs_check.engines import smt, symbolic
+from proofs_check.claims.concepts.cases import MEANS, Predicted, predicted
+from proofs_check.engines import balls, smt, symbolic
 from workbench.theory import concepts as theory
 
 
@@ -52,18 +51,37 @@ def _conclusion(case: Leaking) -> dict[str, Part]:
     }
 
 
+def _nothing(unknowns, ops):
+    eps, said, own, mean = unknowns("eps said own mean")
+    return [said == 0, own == 0, mean == 0], [said == (1 - eps) * own + eps * mean]
+
+
+def _configuration(unknowns, ops):
+    """p(y|c) = (1 - eps) [c = c(y)] + eps r; `own` is p(c(y)|s), `mean` that of the r, d."""
+    eps, said, own, mean, p, r = unknowns("eps said own mean p r")
+    before, after = said == (1 - eps) * own + eps * mean, eps * (mean + p * r)
+    return [before], [
+        said + p * ((1 - eps) + eps * r) == (1 - eps) * (own + p) + after,
+        said + p * (eps * r) == (1 - eps) * own + after,
+    ]
+
+
 def _shift(symbols, ops):
-    """Exactly log(1 + u d), u the bound and d the mean of p(y|c) in the leak; u − log(1 + u) is 0 at 0, then slopes."""
-    eps, p, d, u = symbols("eps p d u", positive=True)
-    keep = 1 - eps
-    yield (keep * p + eps * d) / (keep * p), 1 + d * theory.leak_shift(eps, p)
-    yield sympy.diff(u - ops.log(1 + u), u), u / (1 + u)
+    """The shift is log(1 + u d), u the bound."""
+    eps, p, d, keep = symbols("eps p d keep", positive=True)
+    u = theory.leak_shift(eps, p)
+    yield ((1 - eps) * p + eps * d) / ((1 - eps) * p), 1 + d * u
+    yield ops.exp(ops.log(keep * p + eps * d) - ops.log(keep * p)), (keep * p + eps * d) / (keep * p)
 
 
 def _share(unknowns, ops):
     eps, p, d = unknowns("eps p d")
     u = theory.leak_shift(eps, p)
-    return [eps > 0, eps < 1, p > 0, d >= 0, d <= 1], [d * u >= 0, d * u <= u, u / (1 + u) >= 0]
+    return [eps > 0, 100 * eps <= p, p > 0, p <= 1, d >= 0, d <= 1], [d * u >= 0, d * u <= u, u <= 1]
+
+
+def _touching(shows, value):
+    return balls.positive(shows, "all l; x in [0, 1]", {"x": ("0", "1")}, value)
 
 
 RARE = Hypothesis("ε ≤ .01 min p(c|s)", lambda case: max(0.0, case.size - 0.01 * case.least * (1 + 1e-9)))
@@ -80,9 +98,8 @@ def _cases(sharpness, eps=None):
 CLAIM = Claim(
     id="DC-9",
     statement=(
-        "Tokens that reveal c but for a leak ε: log p(y|s) exceeds log((1 − ε) p(c(y)|s)) by at most "
-        "ε/((1 − ε) p(c(y)|s)). So R² of x ~ log p(c|s) stays above .999 for ε ≤ .01 min p(c|s), falls as ε grows, and "
-        "sharp contexts need ever smaller leaks."
+        "Tokens that reveal c but for a leak ε ≤ .01 min p(c|s): log p(y|s) exceeds log((1 − ε) p(c(y)|s)) by at most "
+        "ε/((1 − ε) p(c(y)|s)). R² of logits ~ log p(c|s) is above .999, and falls as the leak grows."
     ),
     tex=r"0\leq\log p(y|s)-\log(1-\varepsilon)p(c(y)|s)\leq\frac{\varepsilon}{(1-\varepsilon)\,p(c(y)|s)}",
     source="ours",
@@ -93,10 +110,12 @@ CLAIM = Claim(
     controls=(Control(RARE.name, _cases((4.0,), 0.1), "ε = .1 where some p(c|s) are 1e-9"),),
     proofs={
         ("shift of log p(y|s)", "shift's sign"): (
-            symbolic.identity("the shift, and the slope of its gap to the bound", "all ε, p(c(y)|s), leaks", _shift),
-            smt.implies(
-                "less of it shifts less, and the slope's sign", "all ε, p(c(y)|s), leaks; R² is sampled", _share
-            ),
+            smt.induction("p(y|s) = (1 − ε)p + εd", "all l: induction over configurations", _nothing, _configuration),
+            MEANS,
+            symbolic.identity("the shift is log(1 + x), x = ud", "all ε, p(c(y)|s), leaks", _shift),
+            smt.implies("0 ≤ x ≤ u ≤ 1", "all p, d; ε ≤ .01 p", _share),
+            _touching("log(1 + x) ≤ x", lambda x, ops: x - ops.log(1 + x)),
+            _touching("log(1 + x) ≥ 0", lambda x, ops: ops.log(1 + x)),
         )
     },
     mutants=(Mutant("free of p", theory.leak_shift, lambda eps, p: eps / (1 - eps) * p),),

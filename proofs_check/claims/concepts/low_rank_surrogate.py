@@ -48,13 +48,41 @@ def _factors(draw, balanced=False, off=0.0):
     return Factors(left, right, left @ right + off * float(left.norm() * right.norm()) * spare)
 
 
-def _rank_one(unknowns, ops):
-    """|a b^T|_* = |a| |b|."""
-    a, b, n = unknowns("a b n")
-    return [a >= 0, b >= 0, n >= 0, n * n == a * b], [
-        n <= theory.factored(a, b),
-        (n < theory.factored(a, b)) == (a != b),
-    ]
+def _no_entry(unknowns, ops):
+    product, left, right = unknowns("product left right")
+    return [product == 0, left == 0, right == 0], [product <= theory.factored(left, right)]
+
+
+def _entry(unknowns, ops):
+    """Of <a, b> and |a|^2, |b|^2 so far; entries x, y come."""
+    product, left, right, x, y = unknowns("product left right x y")
+    before = product <= theory.factored(left, right)
+    return [before], [product + x * y <= theory.factored(left + x * x, right + y * y)]
+
+
+def _vector(unknowns, ops):
+    """Singular values s = <P^T u, Q v> so far, and the square norms of the P^T u and Q v; the next ones come."""
+    total, left, right, s, a, b = unknowns("total left right s a b")
+    given = [total <= theory.factored(left, right), s <= theory.factored(a, b)]
+    return given, [total + s <= theory.factored(left + a, right + b)]
+
+
+def _whole(unknowns, ops):
+    whole, taken, left = unknowns("whole taken left")
+    return [taken == 0, left == whole], [whole == taken + left]
+
+
+def _taken(unknowns, ops):
+    """A unit u at right angles to those before takes <u, p>^2 of |p|^2; what is left over is a square."""
+    whole, taken, left, along, after = unknowns("whole taken left along after")
+    given = [whole == taken + left, after == left - 2 * along * along + along * along, after >= 0]
+    return given, [whole == taken + along * along + after, taken + along * along <= whole]
+
+
+def _bounded(unknowns, ops):
+    """The square norms of the P^T u are at most |P|_F^2, those of the Q v at most |Q|_F^2."""
+    total, left, right, p, q = unknowns("total left right p q")
+    return [total <= theory.factored(left, right), left <= p, right <= q], [total <= theory.factored(p, q)]
 
 
 PRODUCT = Hypothesis("R = PQ", lambda case: (case.product - case.left @ case.right).abs().max())
@@ -75,7 +103,14 @@ CLAIM = Claim(
     conclusion=_conclusion,
     extremal={"surrogate": _factors(balanced=True)},
     controls=(Control(PRODUCT.name, _factors(off=10.0), "another matrix"),),
-    proofs={"surrogate": smt.implies("the surrogate, equal where |P| = |Q|", "rank 1", _rank_one)},
+    proofs={
+        "surrogate": (
+            smt.induction("⟨a, b⟩ ≤ (|a|² + |b|²)/2", "all r: induction over entries", _no_entry, _entry),
+            smt.induction("Σ σ, by σ = ⟨Pᵀu, Qv⟩", "all ranks: induction over singular vectors", _no_entry, _vector),
+            smt.induction("Σ ⟨u, p⟩² ≤ |p|²", "all ranks: induction over orthonormal u", _whole, _taken),
+            smt.implies("by Frobenius norms", "all sizes", _bounded),
+        )
+    },
     mutants=(
         Mutant("a third", theory.factored, lambda a, b: (a + b) / 3),
         Mutant("Frobenius in place of nuclear", objectives.nuclear_norm, lambda left, right: (left @ right).norm()),

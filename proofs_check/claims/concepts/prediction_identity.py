@@ -1,10 +1,15 @@
 """DC-1: log p(y|s) is a linear function of log p(c|s), a constant, and a divergence: exactly, in every model."""
 
+from dataclasses import replace
+from fractions import Fraction
+
 import sympy
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited
-from proofs_check.claims.concepts.cases import Tables, tables
-from proofs_check.engines import symbolic
+from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited
+from proofs_check.claims.concepts.cases import Tables, named_logarithms, tables
+from proofs_check.engines import smt, symbolic
+from proofs_check.instances.loops import evaluated
+from proofs_check.kernel.evaluations import EXACT
 from workbench.tensors import TENSOR
 from workbench.theory import concepts as theory
 
@@ -30,14 +35,52 @@ def _two(symbols, ops):
     yield sympy.expand_log(left - total, force=True), 0
 
 
-def _term(symbols, ops):
-    """A configuration adds w log p(y|s), whatever the others are; the w sum to 1."""
-    p, t, w, rest = symbols("p t w rest", positive=True)
+def _bayes(symbols, ops):
+    """log p(c|s, y) = log p(c|s) + log p(y|c) - log p(y|s), whatever the share of the others."""
+    p, t, rest = symbols("p t rest", positive=True)
     own = theory.given_token([p, rest], [t, 1])[0]
-    said = theory.mean_log([w], [p], ops=ops) + theory.kappa([w], [t], ops=ops) + theory.divergence([w], [own], ops=ops)
-    yield sympy.expand_log(said - w * ops.log(p * t + rest), force=True), 0
+    yield sympy.expand_log(ops.log(own) - ops.log(p) - ops.log(t) + ops.log(p * t + rest), force=True), 0
 
 
+def _configuration(unknowns, ops):
+    """What one with weight w adds to the three parts, its logarithms being reals that meet Bayes's rule."""
+    w, p, e, own = unknowns("w p e own")
+    log_w, log_p, log_e, log_own, total = unknowns("log_w log_p log_e log_own total")
+    named = named_logarithms(ops, (w, p, e, own), (log_w, log_p, log_e, log_own))
+    linear = theory.mean_log([w], [p], ops=named)
+    said = linear + theory.kappa([w], [e], ops=named) + theory.divergence([w], [own], ops=named)
+    return [log_own == log_p + log_e - total], said, w, total
+
+
+def _first(unknowns, ops):
+    given, said, w, total = _configuration(unknowns, ops)
+    return given, [said == w * total]
+
+
+def _next(unknowns, ops):
+    """The parts so far sum to (sum of w) log p(y|s)."""
+    given, said, w, total = _configuration(unknowns, ops)
+    before, weight = unknowns("before weight")
+    return [*given, before == weight * total], [before + said == (weight + w) * total]
+
+
+def _twos(value):
+    """How often 2 divides a fraction: a logarithm as good as any for sums of them, and exact."""
+    value, count = Fraction(value), 0
+    while value.numerator % 2 == 0:
+        value, count = value / 2, count + 1
+    while value.denominator % 2 == 0:
+        value, count = value * 2, count - 1
+    return count
+
+
+def _long(draw):
+    w, p, e = ([Fraction(2) ** draw.number(9) * abs(v) for v in draw.vector(draw.n)] for _ in range(3))
+    total = sum(a * b for a, b in zip(p, e, strict=True))
+    yield theory.log_prediction(w, p, e, ops=replace(EXACT, log=_twos)), sum(w) * _twos(total)
+
+
+LONG_SUMS = evaluated("log_prediction, with powers of 2 for logarithms", _long)
 SAME = Hypothesis(
     "one w in all three parts",
     lambda case: 0.0 if case.other is None else (case.other - case.weights).abs().max(),
@@ -48,8 +91,9 @@ CLAIM = Claim(
     id="DC-1",
     statement=(
         "For s and y independent given c and any distribution w: log p(y|s) = Σ w_c log p(c|s) + κ_y + "
-        "KL(w ‖ p(c|s, y)), κ_y free of s. Activations of a perfect predictor are linear in log-posteriors as far as "
-        "the divergence is constant in s, and no further. An instance is 32 random models: 300 instances are 9,600."
+        "KL(w ‖ p(c|s, y)), κ_y free of s. Activations of a perfect predictor are affine in log-posteriors where "
+        "the divergence is constant in s, or affine in them itself. An instance is 32 random models: 300 instances "
+        "are 9,600."
     ),
     tex=r"\log p(y|s)=\sum_c w_c\log p(c|s)+\kappa_y+\mathrm{KL}(w\,\|\,p(\cdot|s,y))",
     source="ours; Liu et al. (2025), arXiv 2503.08980, have w = p(c|y), as reported by readers",
@@ -61,9 +105,13 @@ CLAIM = Claim(
     controls=(Control(SAME.name, tables(mixed=True), "another w in the divergence"),),
     proofs={
         "|sides differ|": (
+            symbolic.identity("log p(c|s, y), by Bayes", "all p, p(y|c), shares of the others", _bayes),
+            smt.induction("the three parts sum to log p(y|s)", "all l: induction over configurations", _first, _next),
+        ),
+        LOOPS: (
             symbolic.identity("both sides", "l = 2, all p, p(y|c), w", _two),
-            symbolic.identity("the share of a configuration", "all l: term by term", _term),
-        )
+            LONG_SUMS,
+        ),
     },
     mutants=(
         Mutant("no divergence", theory.divergence, lambda w, q, *, ops=None: 0 * w[0]),

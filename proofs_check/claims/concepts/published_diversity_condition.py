@@ -3,8 +3,16 @@
 from hypothesis import strategies as st
 
 import synthetic as S
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict
-from proofs_check.claims.concepts.diversity_matrix import COLUMNS, DISTRIBUTIONS, SINGULAR, Diversity, diverse
+from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict
+from proofs_check.claims.concepts.diversity_matrix import (
+    COLUMNS,
+    DISTRIBUTIONS,
+    LONG,
+    SINGULAR,
+    WIDTH,
+    Diversity,
+    diverse,
+)
 from proofs_check.claims.concepts.diversity_matrix import _conclusion as _rank
 from workbench.theory import concepts as theory
 
@@ -29,7 +37,7 @@ CLAIM = Claim(
     conclusion=_conclusion,
     extremal={"rank L, of l": diverse(st.just(S.JointRevealing()))},
     controls=(Control(DISTRIBUTIONS.name, diverse(st.just(S.Generic(20)), scaled=True), "rows of any length"),),
-    proofs={"rank L, of l": (COLUMNS, SINGULAR)},
+    proofs={"rank L, of l": (COLUMNS, WIDTH), LOOPS: (SINGULAR, LONG)},
     mutants=(
         Mutant("rank l − 2", theory.largest_rank, lambda cells: cells - 2),
         Mutant("twice the first", theory.difference, lambda a, b: [2 * x - y for x, y in zip(a, b, strict=True)]),

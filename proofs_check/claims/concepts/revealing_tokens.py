@@ -33,8 +33,8 @@ CLAIM = Claim(
     id="DC-3",
     statement=(
         "If every token belongs to one configuration, then log p(y|s) = log p(y|c(y)) + log p(c(y)|s): x is affine in "
-        "log p(c|s) and the log-odds are affine in x, for any prior and contexts; the width is l − 1, or l where "
-        "tokens of one configuration differ in probability. log p(c|s) itself is not affine in x: its norm is not."
+        "log p(c|s) and the log-odds are affine in x, for any prior and contexts; the width is at most l. "
+        "log p(c|s) itself is not affine in x: its norm is not."
     ),
     tex=r"p(y|c)=0\ (c\neq c(y))\ \Rightarrow\ x=A\log p(c|s)+b",
     source="ours; corrected from Liu et al. (2025), arXiv 2503.08980, Theorem 3.1, as reported by readers",
@@ -52,5 +52,5 @@ CLAIM = Claim(
             "probability in place of its logarithm", theory.event_prediction, lambda a, p, *, ops=None: sum(p) + 0 * a
         ),
     ),
-    note="R² and width are sampled; they follow, since x Uᵀ = log p(y|s) up to a constant a context.",
+    note="R² and width are sampled. That they follow from x Uᵀ = log p(y|s) + g(s) is shown by no engine.",
 )

@@ -1,10 +1,12 @@
 """DC-15: as C goes to 0 a logistic probe becomes the difference of class means, whatever the labels."""
 
+from fractions import Fraction
 from typing import Any
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.concepts.probe_cases import Labelled, labelled
-from proofs_check.engines import symbolic
+from proofs_check.engines import smt, symbolic
+from proofs_check.instances.loops import evaluated
 from workbench.theory import concept_probes as theory
 
 
@@ -16,6 +18,35 @@ def _conclusion(case: Labelled) -> dict[str, Part]:
         "cos grows as C falls": at_most(case.cosine(100 * case.C), case.cosine(case.C) + 1e-12),
         "n₁n₀/n times the means' difference": equal((case.direction - 15 * means).abs().max(), 0.0),
     }
+
+
+def _no_sample(unknowns, ops):
+    mean, pull, ones, zeros = unknowns("mean pull ones zeros")
+    return [pull == 0, ones == 0, zeros == 0], [pull == (1 - mean) * ones - mean * zeros]
+
+
+def _sample(unknowns, ops):
+    """Sums of x over the labels 1 and 0 so far; a sample of either label comes."""
+    mean, pull, ones, zeros, x = unknowns("mean pull ones zeros x")
+    return [pull == (1 - mean) * ones - mean * zeros], [
+        pull + (1 - mean) * x == (1 - mean) * (ones + x) - mean * zeros,
+        pull + (0 - mean) * x == (1 - mean) * ones - mean * (zeros + x),
+    ]
+
+
+def _classes(unknowns, ops):
+    """At the mean n_1 / n of the labels."""
+    first, second, ones, zeros = unknowns("first second ones zeros")
+    n = first + second
+    pull = (1 - first / n) * ones - first / n * zeros
+    return [first > 0, second > 0], [pull == first * second / n * (ones / first - zeros / second)]
+
+
+def _long(draw):
+    x, first = [Fraction(v) for v in draw.vector(draw.n)], draw.n // 3
+    labels = [Fraction(int(i < first)) for i in range(draw.n)]
+    means = sum(x[:first]) / first - sum(x[first:]) / (draw.n - first)
+    yield theory.pull(labels, x), Fraction(first * (draw.n - first), draw.n) * means
 
 
 def _means(symbols, ops):
@@ -46,24 +77,27 @@ SMALL_C = Hypothesis("C ≤ 1e-6", lambda case: max(0.0, case.C - 1e-6))
 CLAIM = Claim(
     id="DC-15",
     statement=(
-        "A logistic fit with inverse penalty C has w = C Σ (y_i − ȳ) x_i + O(C²), parallel to the difference of class "
-        "means for any labels: with random ones, 60 samples in 50 dimensions, the cosine passes .999 at C = 1e-6. A "
-        "diagonal of cosines near 1 between directions and such probes is forced."
+        "Σ (y_i − ȳ) x_i, the pull on a logistic fit at w = 0, is n₁n₀/n times the difference of class means for any "
+        "labels. With random ones, 60 samples in 50 dimensions, the cosine of the two passes .999 at the inverse "
+        "penalty C = 1e-6: a diagonal of cosines near 1 between directions and such probes comes without a concept."
     ),
-    tex=r"w_C=C\sum_i(y_i-\bar y)x_i+O(C^2)\ \parallel\ \bar x_1-\bar x_0",
+    tex=r"\sum_i(y_i-\bar y)x_i=\tfrac{n_1n_0}{n}(\bar x_1-\bar x_0)",
     source="ours; C = 1e-4 and directions from the same pairs are the public code of Liu et al. (2025)",
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(SMALL_C,),
-    instances=labelled(),
+    instances=labelled() | labelled(C=3e-7) | labelled(C=1e-7),
     conclusion=_conclusion,
     controls=(Control(SMALL_C.name, labelled(C=1.0), "C = 1: about .6"),),
     proofs={
         "n₁n₀/n times the means' difference": (
+            smt.induction("sums by label", "all n: induction over samples", _no_sample, _sample),
+            smt.implies("the pull is the difference of means", "all n, any labels of both kinds", _classes),
+        ),
+        LOOPS: (
             symbolic.identity("the pull is the difference of means", "4 samples, any values and labels", _means),
-            symbolic.identity(
-                "it is the loss's slope at w = 0", "3 samples, any values and labels; cosines are sampled", _slope
-            ),
-        )
+            evaluated("pull", _long),
+        ),
+        BESIDE: symbolic.identity("it is the loss's slope at w = 0", "3 samples, any values and labels", _slope),
     },
     mutants=(Mutant("labels uncentred", theory.pull, lambda y, x: sum(a * b for a, b in zip(y, x, strict=True))),),
 )

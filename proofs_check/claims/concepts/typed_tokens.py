@@ -1,11 +1,16 @@
 """DC-4: where each value of a concept has its token, activations are affine in log-marginals, for any dependence."""
 
+from dataclasses import replace
+from fractions import Fraction
+
 from hypothesis import strategies as st
 
 import synthetic as S
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.concepts.cases import Predicted, predicted
-from proofs_check.engines import symbolic
+from proofs_check.engines import smt, symbolic
+from proofs_check.instances.loops import evaluated
+from proofs_check.kernel.evaluations import EXACT
 from workbench.tensors import TENSOR
 from workbench.theory import concepts as theory
 
@@ -34,12 +39,45 @@ def _conclusion(case: Predicted) -> dict[str, Part]:
     return parts
 
 
-def events(symbols, ops):
+def _whole(symbols, ops):
+    """log a + log p(E_y|s) is the logarithm of their product."""
+    import sympy
+
+    a, share = symbols("a share", positive=True)
+    yield theory.event_prediction(a, [share], ops=ops), sympy.expand_log(ops.log(a * share), force=True)
+
+
+def _none(unknowns, ops):
+    a, said, share = unknowns("a said share")
+    return [said == 0, share == 0], [said == a * share]
+
+
+def _one_more(unknowns, ops):
+    """p(y|s) so far is a times the share of the event so far; a configuration within or outside of it comes."""
+    a, said, share, p = unknowns("a said share p")
+    return [said == a * share], [said + a * p == a * (share + p), said + 0 * p == a * share]
+
+
+def _long(draw):
+    """Any function will do for the logarithm: here the number itself."""
+    a, p = draw.number(), [Fraction(v) for v in draw.vector(draw.n)]
+    yield theory.event_prediction(a, p, ops=replace(EXACT, log=lambda value: value)), a + sum(p)
+
+
+def _short(symbols, ops):
     """Events of one to three configurations."""
     a = symbols("a", positive=True)
     for size in (1, 2, 3):
         p = symbols(f"p:{size}", positive=True)
         yield ops.exp(theory.event_prediction(a, list(p), ops=ops)), sum(a * one for one in p)
+
+
+OVER = "all l: induction over configurations"
+EVENTS = (
+    symbolic.identity("log a + log p(E_y|s) = log of a p(E_y|s)", "all a, p(E_y|s)", _whole),
+    smt.induction("Σ p(y|c) p(c|s) = a p(E_y|s)", OVER, _none, _one_more),
+)
+SHARES = (symbolic.identity("log p(y|s)", "1 to 3 configurations", _short), evaluated("event_prediction", _long))
 
 
 EVERY = Hypothesis("a token for each value of each concept", lambda case: sum(w == 0 for w in _weights(case)))
@@ -54,7 +92,7 @@ CLAIM = Claim(
     statement=(
         "If token (k, v) has p(y|c) = a_k 1[c_k = v], then log p(y|s) = log a_k + log p(c_k = v|s): x is affine in the "
         "D log-marginals and each binary concept's log-odds are affine in x, however concepts depend on others. The "
-        "width is at most D − 1, one less than tokens, and is that in general: in place of l = Π n_k."
+        "width is at most D − 1, one less than tokens, in place of l = Π n_k."
     ),
     tex=r"p(y|c)=a_k\mathbf 1[c_k=v]\ \Rightarrow\ x=\sum_{k,v}\log p(c_k=v|s)\,a_{kv}+b",
     source="ours; the marginal form is that of Liu et al. (2026), arXiv 2601.20420, as reported by readers",
@@ -74,7 +112,7 @@ CLAIM = Claim(
             "no tokens of the third concept: its log-odds are lost, the others stay",
         ),
     ),
-    proofs={"log p(y|s)": symbolic.identity("log p(y|s)", "1 to 3 configurations", events)},
+    proofs={"log p(y|s)": EVENTS, LOOPS: SHARES},
     mutants=(
         Mutant(
             "probability in place of its logarithm", theory.event_prediction, lambda a, p, *, ops=None: sum(p) + 0 * a
@@ -85,6 +123,6 @@ CLAIM = Claim(
             lambda a, p, *, ops=theory.FLOAT: ops.log(a) + ops.log(p[0]),
         ),
     ),
-    note="R² and width are sampled; they follow, since x Uᵀ = log p(y|s) up to a constant a context.",
+    note="R² and width are sampled. That they follow from x Uᵀ = log p(y|s) + g(s) is shown by no engine.",
     shown_by="experiments/concepts/study.py",
 )

@@ -4,13 +4,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import sympy
+import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.claims.concepts.cases import PRIORS, SMALL, Predicted, predicted
-from proofs_check.engines import smt, symbolic
+from proofs_check.claims.concepts.cases import MEANS, PRIORS, SMALL, Predicted, predicted
+from proofs_check.engines import balls, smt, symbolic
 from workbench.theory import concepts as theory
 
 ETAS = (0.005, 0.01, 0.02, 0.05, 0.3)
@@ -50,35 +51,56 @@ def _conclusion(case: Faint) -> dict[str, Part]:
     each = [case.at(eta) for eta in ETAS]
     left = [max(1 - one.probability_r2, 1e-300) for one in each]
     slope = float(np.polyfit(np.log(ETAS[:-1]), np.log(left[:-1]), 1)[0])
-    last = each[-1].model
     found: dict[str, Part] = {
         "slope of log(1 − R²) against log η, from 2": at_most(abs(slope - 2), 0.2),
         "R² of log p(c|s), under that of p(c|s)": at_most(each[-1].log_r2, each[-1].probability_r2),
     }
     if isinstance(case.base.concepts.tokens, S.Weak):
         q, tilt = case.written
-        linear = q[0].log() + ETAS[-1] * last.log_posterior.exp() @ tilt
-        rest = (last.log_next - linear).abs().max()
-        found["|log p(y|s) − log q − η Σ r p|"] = at_most(rest, theory.weak_remainder(ETAS[-1]))
+        bounds = [theory.weak_remainder(eta) for eta in ETAS]
+        rest = [
+            (one.model.log_next - q[0].log() - eta * one.model.log_posterior.exp() @ tilt).abs().max()
+            for one, eta in zip(each, ETAS, strict=True)
+        ]
+        found["|log p(y|s) − log q − η Σ r p|"] = at_most(torch.stack(rest), torch.tensor(bounds))
     return found
 
 
-def _slopes(symbols, ops):
-    """Of η²/(2(1 − η)), of η − log(1 + η) and of −log(1 − η) − η; all three are 0 at η = 0."""
-    eta = symbols("eta", positive=True)
-    yield theory.weak_remainder(ops.num("0")), 0
-    yield sympy.diff(theory.weak_remainder(eta), eta), eta * (2 - eta) / (2 * (1 - eta) ** 2)
-    yield sympy.diff(eta - ops.log(1 + eta), eta), eta / (1 + eta)
-    yield sympy.diff(-ops.log(1 - eta) - eta, eta), eta / (1 - eta)
+def _unsaid(unknowns, ops):
+    eta, q, said, whole, tilt = unknowns("eta q said whole tilt")
+    return [said == 0, whole == 0, tilt == 0], [said == q * (whole + eta * tilt)]
 
 
-def _ordered(unknowns, ops):
-    """The bound's slope is the largest; those of |log(1 + u) − u| are above 0, so |u| = η is the worst."""
-    eta = unknowns("eta")
-    up, down, bound = eta / (1 + eta), eta / (1 - eta), eta * (2 - eta) / (2 * (1 - eta) * (1 - eta))
-    return [eta > 0, eta < 1], [up > 0, down > 0, up <= bound, down <= bound]
+def _said(unknowns, ops):
+    """A configuration adds p q (1 + eta r); the p sum to 1."""
+    eta, q, said, whole, tilt, p, r = unknowns("eta q said whole tilt p r")
+    before = said == q * (whole + eta * tilt)
+    return [before], [said + p * q * (1 + eta * r) == q * (whole + p + eta * (tilt + p * r))]
 
 
+def _logarithm(symbols, ops):
+    q, more = symbols("q more", positive=True)  # more = 1 + u
+    yield sympy.expand_log(ops.log(q * more) - ops.log(q), force=True) - (more - 1), ops.log(more) - (more - 1)
+
+
+def _rising(unknowns, ops):
+    """Where |mean of r| <= 1, |u| <= eta: the bound at |u| is at most that at eta."""
+    eta, mean = unknowns("eta mean")
+    u = ops.abs(eta * mean)
+    given = [eta >= 0, eta < 1, mean >= -1, mean <= 1]
+    return given, [u <= eta, theory.weak_remainder(u) <= theory.weak_remainder(eta)]
+
+
+def _touching(shows, value):
+    return balls.positive(shows, "all l; |u| ≤ 99/100", {"v": ("0", "99/100")}, value)
+
+
+REMAINDERS = (
+    _touching("log(1 + v) ≤ v", lambda v, ops: v - ops.log(1 + v)),
+    _touching("log(1 − v) ≤ −v", lambda v, ops: -v - ops.log(1 - v)),
+    _touching("v − log(1 + v) ≤ its bound", lambda v, ops: theory.weak_remainder(v) - v + ops.log(1 + v)),
+    _touching("−v − log(1 − v) ≤ its bound", lambda v, ops: theory.weak_remainder(v) + v + ops.log(1 - v)),
+)
 WEAK = Hypothesis("p(y|c) = q_y (1 + η r_cy), |r| ≤ 1", _off)
 
 
@@ -90,9 +112,8 @@ def _faint(tokens):
 CLAIM = Claim(
     id="DC-6",
     statement=(
-        "For p(y|c) = q_y(1 + η r_cy), |r| ≤ 1: |log p(y|s) − log q_y − η Σ_c r_cy p(c|s)| ≤ η²/(2(1 − η)). So x is "
-        "linear in probabilities, 1 − R² going as η², not in log-posteriors: the reported limit of tokens that vary "
-        "little makes signal and residual vanish together."
+        "For p(y|c) = q_y(1 + η r_cy), |r| ≤ 1: |log p(y|s) − log q_y − η Σ_c r_cy p(c|s)| ≤ η²/(2(1 − η)), η ≤ .99: "
+        "x is nearly affine in probabilities, 1 − R² going as η², and less so in log-posteriors."
     ),
     tex=r"\left|\log p(y|s)-\log q_y-\eta\textstyle\sum_cr_{cy}p(c|s)\right|\leq\frac{\eta^2}{2(1-\eta)}",
     source="ours; the limit is that of the TV and coverage conditions of Liu et al. (2025), as reported by readers",
@@ -103,8 +124,11 @@ CLAIM = Claim(
     controls=(Control(WEAK.name, _faint(S.JointRevealing()), "tokens that reveal c: log-posteriors fit, p does not"),),
     proofs={
         "|log p(y|s) − log q − η Σ r p|": (
-            symbolic.identity("slopes in η of the remainder and of its bound", "all η in (0, 1)", _slopes),
-            smt.implies("order of the slopes", "all η in (0, 1); slope of 1 − R² is sampled", _ordered),
+            smt.induction("p(y|s) = q(1 + η Σ r p)", "all l: induction over configurations", _unsaid, _said),
+            MEANS,
+            smt.implies("|u| ≤ η, and the bound rises", "all l; η < 1", _rising),
+            symbolic.identity("log of q(1 + u)", "all l, q, u", _logarithm),
+            *REMAINDERS,
         )
     },
     mutants=(Mutant("a third", theory.weak_remainder, lambda eta: eta * eta / 6),),
