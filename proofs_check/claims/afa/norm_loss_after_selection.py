@@ -4,7 +4,8 @@ import sympy
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claims.afa.inductions import INNER_PRODUCT, NEAREST, PASS
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import selections
 from proofs_check.instances.selection import BESIDE, WITHIN, Selection
@@ -27,11 +28,34 @@ def _conclusion(case: Selection) -> dict[str, Part]:
 
 
 def _bound(unknowns, ops):
-    """|f| is within half a gap of tau, and |tau - |x|| <= |b| from |x - b|² = |x|² - 2<x, b> + |b|²."""
-    f, tau, x, b, inner, below, above = unknowns("f tau x b inner below above")
-    given = [tau >= 0, x >= 0, b >= 0, ops.abs(inner) <= x * b, tau * tau == x * x - 2 * inner + b * b]
-    given += [below <= above, ops.abs(f - tau) <= top_afa.half_gap(below, above)]
+    """|f| is as near to tau as both ends of its gap, and |tau - |x|| <= |b|."""
+    f, tau, x, b, below, above = unknowns("f tau x b below above")
+    given = [below <= tau, tau <= above, ops.abs(f - tau) <= ops.abs(below - tau)]
+    given += [ops.abs(f - tau) <= ops.abs(above - tau), ops.abs(tau - x) <= b]
     return given, [ops.abs(f - x) <= top_afa.norm_loss_bound(below, above, b)]
+
+
+def _no_coordinate(unknowns, ops):
+    tau2, x2, inner, b2 = unknowns("tau2 x2 inner b2")
+    return [tau2 == 0, x2 == 0, inner == 0, b2 == 0], [tau2 == x2 - 2 * inner + b2]
+
+
+def _coordinate(unknowns, ops):
+    """|x - b|² = |x|² - 2<x, b> + |b|²."""
+    tau2, x2, inner, b2, x, b = unknowns("tau2 x2 inner b2 x b")
+    return [tau2 == x2 - 2 * inner + b2], [tau2 + (x - b) ** 2 == x2 + x * x - 2 * (inner + x * b) + b2 + b * b]
+
+
+def _triangle(unknowns, ops):
+    tau, x, b, inner = unknowns("tau x b inner")
+    given = [tau >= 0, x >= 0, b >= 0, inner * inner <= (x * x) * (b * b), tau * tau == x * x - 2 * inner + b * b]
+    return given, [ops.abs(tau - x) <= b]
+
+
+def _derivative(symbols, ops):
+    """In one entry; r is the norm of the others."""
+    x, r, v = symbols("x", positive=True), symbols("r", positive=True), symbols("v")
+    yield sympy.diff((ops.sqrt(v**2 + r**2) - x) ** 2, v), top_afa.norm_loss_gradient([v, r], x, ops=ops)[0]
 
 
 def _gradient(symbols, ops):
@@ -86,8 +110,15 @@ CLAIM = Claim(
         Control(BESIDE.name, _replaced(), "all latents active: the sentinel takes the place of C_m"),
     ),
     proofs={
-        "||f| − |x||": smt.implies("half gap and reverse triangle inequality", "all d, m", _bound),
-        "gradient radial": symbolic.identity("the gradient, by differentiation", "k = 1..3", _gradient),
+        LOOPS: (PASS, symbolic.identity("the gradient, by differentiation", "k = 1..3", _gradient)),
+        "||f| − |x||": (
+            NEAREST,
+            INNER_PRODUCT,
+            smt.induction("|x − b|² expanded", "all d: induction over coordinates", _no_coordinate, _coordinate),
+            smt.implies("||x − b| − |x|| ≤ |b|", "all d", _triangle),
+            smt.implies("half gap and |b|", "all d, m", _bound),
+        ),
+        "gradient radial": symbolic.identity("the derivative in one entry", "all k: the others by norm", _derivative),
     },
     mutants=(
         Mutant("without the bias", top_afa.norm_loss_bound, lambda below, above, b: (above - below) / 2),

@@ -8,7 +8,7 @@ import torch
 from hypothesis import strategies as st
 
 import synthetic as S
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
+from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
 from proofs_check.engines import symbolic
 from proofs_check.instances.draw import SEEDS
 from workbench.metrics import attribution
@@ -93,6 +93,11 @@ def _one_by_one(symbols, ops):
                 yield after, before * (n - count) / (n + q - count)
 
 
+def _examples(symbols, ops):
+    """Twenty latents of a role beside two of strangers: wrong in 5/7 of cases, 71 %."""
+    yield 1 - theory.one_role_chance([20, 1, 1], 10, ops=ops), ops.num("5/7")
+
+
 def _too_few(symbols, ops):
     """Fewer latents of each role than are read: never one role."""
     for count in (2, 5, 10):
@@ -140,11 +145,12 @@ CLAIM = Claim(
         Control(NO_TIES.name, st.just(Head((2, 2), 2, tied=True)), "latents of one writer each, all shares 1"),
     ),
     proofs={
-        "chance": (
-            symbolic.identity("by counting", "n_r ≤ 4, 2, 1; c ≤ 4", _by_counting),
+        "chance": symbolic.identity("by counting", "n_r ≤ 4, 2, 1; c ≤ 4; s ≤ 1", _by_counting),
+        BESIDE: (
             symbolic.identity("one by one", "n ≤ 40, q ≤ 5, c ≤ 10", _one_by_one),
             symbolic.identity("never, if n_r < c for all r", "three roles, c = 2, 5, 10", _too_few),
-        )
+            symbolic.identity("71 % of cases", "n = 20, q = 2, c = 10", _examples),
+        ),
     },
     mutants=(
         Mutant("with replacement", theory.one_role_chance, _with_replacement),
