@@ -11,8 +11,8 @@ from torch import Tensor
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Relation, Verdict, digits, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers, unit_rows
-from proofs_check.instances.mixture import UNIT_ROWS
 from proofs_check.instances.inductions import UNROLL, pair
+from proofs_check.instances.mixture import UNIT_ROWS
 from workbench.theory import average_case, coherence
 
 

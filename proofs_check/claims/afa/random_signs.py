@@ -10,8 +10,8 @@ from torch import Tensor
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import codes, cones, unit_rows
-from proofs_check.instances.mixture import UNIT_ROWS
 from proofs_check.instances.inductions import OVER_ROWS, UNROLL, pair
+from proofs_check.instances.mixture import UNIT_ROWS
 from workbench.theory import average_case, coherence
 
 

@@ -98,8 +98,8 @@ CLAIM = Claim(
         ),
     ),
     note=(
-        "The proofs are of the formula; that the shipped SAEs fall by it is sampled. Where TopK selects again, a latent "
-        "that drops out loses all of f however small the head's part was."
+        "The proofs are of the formula; that the shipped SAEs fall by it is sampled. Where TopK selects again, a "
+        "latent that drops out loses all of f however small the head's part was."
     ),
     shown_by="experiments/attention/study.py",
 )

@@ -134,9 +134,9 @@ CLAIM = Claim(
         Mutant("transposed pattern", attribution.by_source, lambda A, v, W, scale=1.0: _by_source(A.mT, v, W, scale)),
     ),
     note=(
-        "The proofs are of the sums by hand; that the vectorised attribution equals them is sampled. The pattern itself "
-        "depends on the inputs: what a token adds by being attended to is not in it. Variants whose encoder is not "
-        "linear in z (matching pursuit, LISTA, OMP, structured, top-AFA) have no such sum."
+        "The proofs are of the sums by hand; that the vectorised attribution equals them is sampled. The pattern "
+        "itself depends on the inputs: what a token adds by being attended to is not in it. Variants whose encoder is "
+        "not linear in z (matching pursuit, LISTA, OMP, structured, top-AFA) have no such sum."
     ),
     shown_by="experiments/attention/study.py",
 )

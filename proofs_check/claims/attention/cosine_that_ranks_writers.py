@@ -59,7 +59,7 @@ def _products(unknowns, ops):
 
 
 def _bound(unknowns, ops):
-    """The outranked writer's block of V has norm a, the others b; p, q are the row's norms there, r in the head ahead."""
+    """The outranked writer's block of V has norm a, the others b; the row has p, q there, r in the head ahead."""
     a, b, p, q, r = unknowns("a b p q r")
     given = [a > 0, b >= 0, a * a + b * b == 1, p >= 0, q >= 0, p * p + q * q + r * r <= 1, p <= r]
     return given, [a * p + b * q <= theory.ranking_cosine(a, ops=ops)]
@@ -68,7 +68,7 @@ def _bound(unknowns, ops):
 def _least(unknowns, ops):
     a, least = unknowns("a least")
     cosine = theory.ranking_cosine(least, ops=ops)
-    return [0 < least, least <= a, a <= 1], [theory.ranking_cosine(a, ops=ops) <= cosine]
+    return [least > 0, least <= a, a <= 1], [theory.ranking_cosine(a, ops=ops) <= cosine]
 
 
 def _attained(symbols, ops):

@@ -175,8 +175,8 @@ CLAIM = Claim(
     ),
     note=(
         "What is said of the SAE's latents, loss and gradient is sampled. That |rW|² = |r|² for all r only if W is "
-        "orthogonal is proved at d = 2. Gradient descent carries over step by step. Adam's steps do not, as they depend on the axes: that its results "
-        "agree for orthogonal W_O is measured by the experiment, not proved."
+        "orthogonal is proved at d = 2. Gradient descent carries over step by step. Adam's steps do not, as they "
+        "depend on the axes: that its results agree for orthogonal W_O is measured by the experiment, not proved."
     ),
     shown_by="experiments/attention/study.py",
 )
