@@ -86,7 +86,7 @@ CLAIM = Claim(
     kind="tight",
     promised=Verdict.PROVED,
     hypotheses=(UNIT_ROWS, EXACT, NONZERO),
-    instances=mixtures(),
+    instances=mixtures() | mixtures(overcomplete=True, active=2),
     conclusion=_conclusion,
     extremal={"supremum": cones(flat=True), "infimum": cones(flat=True, negative=True) | _dependent()},
     controls=(

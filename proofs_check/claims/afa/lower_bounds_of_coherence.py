@@ -89,7 +89,7 @@ CLAIM = Claim(
     kind="tight",
     promised=Verdict.PROVED,
     hypotheses=(UNIT_ROWS, EXACT),
-    instances=mixtures(),
+    instances=mixtures() | mixtures(overcomplete=True, active=2),
     conclusion=_conclusion,
     extremal={"1 ≤ μ": cones() | cones(negative=True), "k ≤ 1": cones(flat=True), "dense ≤ k": cones(flat=True)},
     controls=(

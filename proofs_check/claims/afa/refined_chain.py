@@ -133,7 +133,7 @@ CLAIM = Claim(
     kind="tight",
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(UNIT_ROWS, EXACT),
-    instances=mixtures(),
+    instances=mixtures() | mixtures(overcomplete=True, active=2),
     conclusion=_conclusion,
     extremal={
         "μ(L² − N)": cones(),

@@ -69,7 +69,7 @@ CLAIM = Claim(
     kind="tight",
     promised=Verdict.PROVED,
     hypotheses=(UNIT_ROWS, EXACT, NONNEGATIVE),
-    instances=mixtures(nonnegative=True),
+    instances=mixtures(nonnegative=True) | mixtures(nonnegative=True, overcomplete=True, active=2),
     conclusion=_conclusion,
     extremal={"above": cones(), "below": cones(negative=True)},
     controls=(

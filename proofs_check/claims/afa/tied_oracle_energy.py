@@ -94,7 +94,7 @@ CLAIM = Claim(
     kind="tight",
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(UNIT_ROWS, EXACT, NONNEGATIVE),
-    instances=mixtures(nonnegative=True),
+    instances=mixtures(nonnegative=True) | mixtures(nonnegative=True, overcomplete=True, active=2),
     conclusion=_conclusion,
     extremal={"above": cones(flat=True), "below": cones(flat=True, negative=True)},
     controls=(

@@ -32,10 +32,15 @@ class SignSplit:
         half = ", without −A" if self.half else ""
         return f"x {digits(self.x)}, A {digits(self.basis)}{half}, {self.extra} idle latents"
 
+    @property
+    def encoder(self) -> Tensor:
+        """W_enc without the idle latents."""
+        return self.basis if self.half else torch.cat((self.basis, -self.basis), 1)
+
     @cached_property
     def sae(self) -> SAE:
         """The shipped variant, float64, with these weights; default settings."""
-        encoder = self.basis if self.half else torch.cat((self.basis, -self.basis), 1)
+        encoder = self.encoder
         d, m = encoder.shape
         sae = create("top_afa", d, m + self.extra).double().eval()
         with torch.no_grad():
@@ -95,7 +100,9 @@ def _rotation(symbols, ops):
 ORTHOGONAL = Hypothesis(
     "A orthogonal", lambda case: (case.basis @ case.basis.T - torch.eye(len(case.basis))).abs().max()
 )
-BOTH_SIGNS = Hypothesis("m ≥ 2d: both signs of A", lambda case: float(case.half))
+BOTH_SIGNS = Hypothesis(
+    "m ≥ 2d: both signs of A", lambda case: torch.cdist(case.encoder.T, -case.encoder.T).amin(1).max()
+)
 
 
 @st.composite

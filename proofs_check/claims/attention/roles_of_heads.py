@@ -48,6 +48,26 @@ class Head:
             own[self.sure + sum(self.sizes) :] -= 0.2
         return torch.stack((own, 1 - own), 1)
 
+    @property
+    def firsts(self) -> list[tuple[int, ...]]:
+        """The sets that may take the places left, all alike."""
+        left = max(self.count - self.sure, 0)
+        return [tuple(range(left))] if self.lead else list(combinations(range(sum(self.sizes)), left))
+
+    @property
+    def uneven(self) -> float:
+        """By how much the chance of a place differs most between two latents."""
+        taken = torch.zeros(sum(self.sizes), dtype=torch.float64)
+        for first in self.firsts:
+            taken[list(first)] += 1 / len(self.firsts)
+        return float(taken.max() - taken.min())
+
+    @property
+    def ties(self) -> float:
+        """How many shares of the head are equal to another's."""
+        own = self.shares(self.firsts[0])[:, 0]
+        return float(len(own) - len(own.unique()))
+
     def verdict(self, first: tuple[int, ...], order: torch.Tensor | None = None) -> float:
         """What the shipped rule says of this head, latents in their order or another."""
         share, roles = self.shares(first), self.roles
@@ -55,14 +75,12 @@ class Head:
         return float(attribution.has_one_role(share[order], roles[order], self.count)[0])
 
 
-RANDOM = Hypothesis("roles do not bear on the order of shares", lambda case: float(case.lead))
-NO_TIES = Hypothesis("no two shares equal", lambda case: float(case.tied))
+RANDOM = Hypothesis("roles do not bear on the order of shares", lambda case: case.uneven)
+NO_TIES = Hypothesis("no two shares equal", lambda case: case.ties)
 
 
 def _conclusion(case: Head) -> dict[str, Part]:
-    total = sum(case.sizes)
-    left = max(case.count - case.sure, 0)
-    firsts = [tuple(range(left))] if case.lead else list(combinations(range(total), left))
+    firsts = case.firsts
     said = [case.verdict(first) for first in firsts]
     orders = [torch.randperm(len(case.roles), generator=S.stream(case.seed, "order", i)) for i in range(6)]
     again = [case.verdict(firsts[0], order) for order in orders]
