@@ -18,10 +18,10 @@ def _conclusion(case: Mixture) -> dict[str, Part]:
     tied = case.active + torch.einsum("nkj,nj->nk", case.products, case.active)
     full, tau = tied.relu().norm(dim=1), case.x2.sqrt()
     return {
-        "C_K ≤ |G_S h|": at_most(full, tied.norm(dim=1), unit=case.unit.sqrt()),
-        "τ² ≤ |h| C_K": at_most(case.x2, case.h2.sqrt() * full, unit=case.unit),
         "above": at_most(full, most * tau, unit=case.unit.sqrt()),
         "below": at_most(least * tau, full, unit=case.unit.sqrt()),
+        "C_K ≤ |G_S h|": at_most(full, tied.norm(dim=1), unit=case.unit.sqrt()),
+        "τ² ≤ |h| C_K": at_most(case.x2, case.h2.sqrt() * full, unit=case.unit),
     }
 
 
