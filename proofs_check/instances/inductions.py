@@ -76,3 +76,16 @@ K_FORM = (
     CAUCHY_SCHWARZ,
     smt.implies("μ(L² − N) ≤ μ(k − 1)N ≤ ε(n − 1)N", "all k ≤ n: from L² ≤ kN", _k_form),
 )
+
+
+def _first_entry(unknowns, ops):
+    a, b = unknowns("a b")
+    return [], [(a * b) ** 2 <= (a * a) * (b * b)]
+
+
+def _next_entry(unknowns, ops):
+    s, x2, y2, a, b = unknowns("s x2 y2 a b")
+    return [s * s <= x2 * y2, x2 >= 0, y2 >= 0], [(s + a * b) ** 2 <= (x2 + a * a) * (y2 + b * b)]
+
+
+INNER_PRODUCT = smt.induction("⟨x, y⟩² ≤ |x|²|y|²", "all d: induction over entries", _first_entry, _next_entry)

@@ -35,20 +35,9 @@ def _next_norm(unknowns, ops):
     return given, [ops.abs(kept - tau) <= ops.abs(norm - tau), ops.abs(kept - tau) <= ops.abs(new - tau), kept <= new]
 
 
-def _first_entry(unknowns, ops):
-    a, b = unknowns("a b")
-    return [], [(a * b) ** 2 <= (a * a) * (b * b)]
-
-
-def _next_entry(unknowns, ops):
-    s, x2, y2, a, b = unknowns("s x2 y2 a b")
-    return [s * s <= x2 * y2, x2 >= 0, y2 >= 0], [(s + a * b) ** 2 <= (x2 + a * a) * (y2 + b * b)]
-
-
 PASS = smt.implies(
     "the shipped loop passes from norm to norm", "2 to 4 prefixes", lambda unknowns, ops: ([], _pass(unknowns, ops))
 )
 NEAREST = smt.induction(
     "the norm held is as near as any passed", "all numbers of prefixes: induction", _first_norm, _next_norm
 )
-INNER_PRODUCT = smt.induction("⟨x, y⟩² ≤ |x|²|y|²", "all d: induction over entries", _first_entry, _next_entry)

@@ -5,9 +5,10 @@ import torch
 from hypothesis import strategies as st
 
 from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, at_most, equal
-from proofs_check.claims.afa.inductions import INNER_PRODUCT, NEAREST, PASS
+from proofs_check.claims.afa.inductions import NEAREST, PASS
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import selections
+from proofs_check.instances.inductions import INNER_PRODUCT
 from proofs_check.instances.selection import BESIDE, WITHIN, Selection
 from workbench.theory import top_afa
 

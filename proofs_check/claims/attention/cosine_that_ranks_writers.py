@@ -9,9 +9,9 @@ from torch import Tensor
 
 import synthetic as S
 from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits
-from proofs_check.claims.afa.inductions import INNER_PRODUCT
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import SEEDS
+from proofs_check.instances.inductions import INNER_PRODUCT
 from synthetic.laws.directions import unit
 from workbench.metrics import attribution
 from workbench.theory import attention as theory
