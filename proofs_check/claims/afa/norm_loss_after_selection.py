@@ -127,6 +127,7 @@ CLAIM = Claim(
         Mutant("a quarter of the gap", top_afa.half_gap, lambda below, above: (above - below) / 4),
         Mutant("gradient of |f| alone", top_afa.norm_loss_gradient, lambda f, x, *, ops=None: [2 * v for v in f]),
     ),
+    note="The proof is of the rule as a loop over norms; AFA-12 compares it with the vectorised one.",
     reads=Selection,
     shown_by="experiments/afa/top_afa.py",
 )

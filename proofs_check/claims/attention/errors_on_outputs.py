@@ -89,6 +89,12 @@ def _only(unknowns, ops):
     return given, [a * a + b * b == 1, c * c + d * d == 1, a * c + b * d == 0]
 
 
+def _only_by_pairs(unknowns, ops):
+    """The same of any two rows of W by their products: |e_i W|² = g_ii, and |(e_i + e_j) W|² = g_ii + 2 g_ij + g_jj."""
+    first, second, product = unknowns("first second product")
+    return [first == 1, second == 1, first + 2 * product + second == 2], [product == 0]
+
+
 def _diagonal(symbols, ops):
     """The shipped sum over a diagonal W, by one more value."""
     x, s = symbols("x s")
@@ -152,7 +158,10 @@ CLAIM = Claim(
         LOOPS: symbolic.identity("the shipped sum over singular values", "d = 1..4", _diagonal),
         "|rW|²": symbolic.identity("|rW|² by W Wᵀ", "d = 1, 2, 3; all W", _square),
         "|rW|² = |r|²": smt.implies("orthogonal: |r|²", "d = 2; all r and orthogonal W", _orthogonal),
-        BESIDE: smt.implies("|r|² for all r only so", "d = 2", _only),
+        BESIDE: (
+            smt.implies("|r|² for all r only so", "d = 2", _only),
+            smt.implies("|r|² for all r only so, by products of rows", "all d: two rows at a time", _only_by_pairs),
+        ),
         "of two residuals": (
             smt.induction("between the extreme singular values", "all d: induction over them", _no_value, _value),
             smt.implies("their ratio", "all bounds", _of_bounds),
@@ -174,9 +183,9 @@ CLAIM = Claim(
         Mutant("twice as much", theory.error_ratio, lambda c: 2 * c**2, _outputs(axes=True)),
     ),
     note=(
-        "What is said of the SAE's latents, loss and gradient is sampled. That |rW|² = |r|² for all r only if W is "
-        "orthogonal is proved at d = 2. Gradient descent carries over step by step. Adam's steps do not, as they "
-        "depend on the axes: that its results agree for orthogonal W_O is measured by the experiment, not proved."
+        "What is said of the SAE's latents, loss and gradient is sampled. Gradient descent carries over step by step. "
+        "Adam's steps do not, as they depend on the axes: that its results agree for orthogonal W_O is measured by the "
+        "experiment, not proved."
     ),
     shown_by="experiments/attention/study.py",
 )
