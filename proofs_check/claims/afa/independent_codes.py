@@ -143,6 +143,7 @@ CLAIM = Claim(
             smt.induction("E|x|² is the ratio times E|h|²", "all n: induction over rows", _first_row, _row),
         ),
     },
+    kernel={BESIDE: "coherence.interference_identity"},
     mutants=(
         Mutant(
             "p² for p", average_case.independent_code_ratio, lambda p, a, b, s, n: 1 + p * p * a * a / b * (s / n - 1)

@@ -180,6 +180,7 @@ CLAIM = Claim(
             symbolic.identity("E[q²] from the moments of the products", "k = 2..4", _expansion),
         ),
     },
+    kernel={BESIDE: "coherence.interference_identity"},
     mutants=(
         Mutant("1/d for 2/d", average_case.random_directions_variance, lambda h2, h4, d: (1 - h4 / (h2 * h2)) / d),
         Mutant("without the fourth moment", average_case.random_directions_variance, lambda h2, h4, d: 2 / d),

@@ -137,7 +137,7 @@ def _pairwise_only():
 
 @st.composite
 def _cases(draw, together=False, length=1.0):
-    k, d = draw(st.integers(2, 6)), draw(st.integers(1, 8))
+    k, d = draw(st.integers(2, 6) | st.just(10)), draw(st.integers(1, 8))
     h = draw(codes(k)).abs()
     return Signed(length * draw(unit_rows(k, d)), h, all_signs(1).expand(2, k) if together else all_signs(k))
 
@@ -173,6 +173,7 @@ CLAIM = Claim(
             smt.induction("E q = 0, E q² is N² times the variance, at most the bound", OVER_ROWS, _first_row, _row),
         ),
     },
+    kernel={BESIDE: "coherence.interference_identity"},
     mutants=(
         Mutant("2 for 4 in the variance", average_case.random_signs_variance, _half_the_variance),
         Mutant("μ² for 2μ²", average_case.random_signs_bound, lambda h2, h4, mu: mu**2 * (1 - h4 / h2**2)),

@@ -157,7 +157,8 @@ def _one_factor(unknowns, ops):
 
 @st.composite
 def _rows(draw, *, a_head=False, mixed=False):
-    m, heads, width = draw(st.integers(1, 3)), draw(st.integers(2, 4)), draw(st.integers(1, 3))
+    m, heads, narrow = draw(st.integers(1, 3)), draw(st.integers(2, 4)), st.integers(1, 3)
+    width = draw(narrow if a_head or mixed else narrow | st.just(12))
     rng = S.stream(draw(SEEDS), "rows")
 
     def normal(*shape):
