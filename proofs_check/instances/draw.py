@@ -157,7 +157,7 @@ def tight_frames(draw: st.DrawFn, d: tuple[int, int] = (1, 5)) -> Mixture:
 @st.composite
 def with_rest(draw: st.DrawFn) -> Mixture:
     """One sample x = hV + rho over unit rows, rho small, large or 0."""
-    exact = draw(mixtures())
+    exact = draw(mixtures() | mixtures(overcomplete=True, active=2))
     size = draw(st.sampled_from([1.0, 0.1, 0.0, 10.0]))
     rest = draw(st.lists(st.integers(-3, 3), min_size=exact.d, max_size=exact.d))
     return Mixture(exact.rows, exact.h, exact.x + size * torch.tensor(rest, dtype=torch.float64))

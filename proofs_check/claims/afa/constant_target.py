@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
-from proofs_check.engines import balls, symbolic
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
+from proofs_check.engines import balls, smt, symbolic
 from proofs_check.instances.draw import numbers, rows_of
 from workbench.theory import top_afa
 
@@ -43,6 +43,27 @@ def _standardise(symbols, ops):
         yield ((square / (ops.sqrt(variance) + eps) ** 2) / norm**2).subs(variance, square / (d - 1)), 1
 
 
+def _no_entry(unknowns, ops):
+    scaled, square, size = unknowns("scaled square size")
+    return [scaled == 0, square == 0], [scaled * size * size == square]
+
+
+def _entry(unknowns, ops):
+    """Σ (v / size)² = Σ v² / size² of the centred entries v."""
+    scaled, square, size, v = unknowns("scaled square size v")
+    given = [scaled * size * size == square, size > 0]
+    return given, [(scaled + (v / size) ** 2) * size * size == square + v * v]
+
+
+def _norm(unknowns, ops):
+    """s² = Σ v² / (d − 1)."""
+    norm, square, d, s, eps = unknowns("norm square d s eps")
+    given = [d >= 2, s >= 0, eps > 0, norm >= 0, (d - 1) * s * s == square]
+    given += [norm * norm * (s + eps) * (s + eps) == square]
+    found = top_afa.standardised_norm(d, s, eps, ops=ops)
+    return given, [norm == found, found <= ops.sqrt(d - 1)]
+
+
 def _gpt2(sd, ops):
     norm = top_afa.standardised_norm(ops.num("768"), sd, ops.num("1/100000"), ops=ops)
     return norm - ops.sqrt(ops.num("767")) + ops.num("1/100")
@@ -69,13 +90,17 @@ CLAIM = Claim(
     tex=r"\|\tilde x\|=\sqrt{d-1}\,\frac{s}{s+\epsilon}",
     source="ours; the standardisation is that of the reference code of Lee et al. (2025), arXiv 2503.24277",
     kind="identity",
-    promised=Verdict.PROVED_IN_PART,
+    promised=Verdict.PROVED,
     hypotheses=(UNBIASED,),
     instances=_cases(),
     conclusion=_conclusion,
     controls=(Control(UNBIASED.name, _cases(biased=True), "the biased one: √d"),),
     proofs={
-        "norm": symbolic.identity("|x̃|² against the formula's square", "d = 2..5", _standardise),
+        LOOPS: symbolic.identity("|x̃|² against the formula's square", "d = 2..5", _standardise),
+        ("norm", "never above √(d − 1)"): (
+            smt.induction("|x̃|² is Σ (x − mean)² over (s + eps)²", "all d: induction over entries", _no_entry, _entry),
+            smt.implies("so |x̃| is the formula, at most √(d − 1)", "all d", _norm),
+        ),
         BESIDE: balls.positive(
             "at GPT-2's d = 768 within 1/100 of √767", "s in [1/10, 10]", {"sd": ("1/10", "10")}, _gpt2
         ),

@@ -8,9 +8,10 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Relation, Verdict, digits, equal
-from proofs_check.engines import symbolic
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Relation, Verdict, digits, equal
+from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers, unit_rows
+from proofs_check.instances.inductions import UNROLL, pair
 from proofs_check.instances.mixture import UNIT_ROWS
 from workbench.theory import average_case, coherence
 
@@ -78,6 +79,34 @@ def _enumerate(symbols, ops):
         yield top / bottom, average_case.independent_code_ratio(rate, mean, second, total, n)
 
 
+def _first_row(unknowns, ops):
+    """E h² = p E[m²] of one unit row."""
+    rate, mean, second = unknowns("p mean second")
+    top = rate * second
+    return [rate > 0, second > 0], [top == average_case.independent_code_ratio(rate, mean, second, 1, 1) * top]
+
+
+def _product(unknowns, ops):
+    """E<x, v> = Σ_i E[h_i] G_i = p E[m] s for s = Σ_i G_i: one more term."""
+    eg, s, rate, mean, product = unknowns("eg s p mean product")
+    return [eg == rate * mean * s], [eg + rate * mean * product == rate * mean * (s + product)]
+
+
+def _no_product(unknowns, ops):
+    eg, s, rate, mean = unknowns("eg s p mean")
+    return [eg == 0, s == 0], [eg == rate * mean * s]
+
+
+def _row(unknowns, ops):
+    """E|x|², E|h|² and |Σ v_i|² of one more row v, <Σ v_i, v> = s; its entry t is independent of x."""
+    top, bottom, total, n, s, eg, rate, mean, second = unknowns("top bottom total n s eg p mean second")
+    given = [rate > 0, second > 0, n >= 1, bottom == n * rate * second, eg == rate * mean * s]
+    given += [top == average_case.independent_code_ratio(rate, mean, second, total, n) * bottom]
+    longer, more = top + pair(rate * mean, eg) + rate * second, bottom + rate * second
+    ratio = average_case.independent_code_ratio(rate, mean, second, total + pair(1, s) + 1, n + 1)
+    return given, [more == (n + 1) * rate * second, longer == ratio * more]
+
+
 INDEPENDENT = Hypothesis("entries independent", lambda case: case.dependence)
 
 
@@ -106,9 +135,15 @@ CLAIM = Claim(
         Control(INDEPENDENT.name, _cases(together=True), "all entries fire together, with one magnitude"),
         Control("unit rows", _cases(length=2.0), "rows of length 2"),
     ),
-    proofs=(
-        symbolic.identity("expectation over all codes", "n = 2, 3; two magnitudes; q is a sum over pairs", _enumerate),
-    ),
+    proofs={
+        LOOPS: UNROLL,
+        BESIDE: symbolic.identity("expectation over all codes", "n = 2, 3; two magnitudes", _enumerate),
+        "": (
+            smt.induction("E⟨x, v⟩ = p E[m]⟨Σ v_i, v⟩", "all n: induction over rows", _no_product, _product),
+            smt.induction("E|x|² is the ratio times E|h|²", "all n: induction over rows", _first_row, _row),
+        ),
+    },
+    kernel={BESIDE: "coherence.interference_identity"},
     mutants=(
         Mutant(
             "p² for p", average_case.independent_code_ratio, lambda p, a, b, s, n: 1 + p * p * a * a / b * (s / n - 1)
@@ -118,5 +153,5 @@ CLAIM = Claim(
             "E[m] for E[m]²", average_case.independent_code_ratio, lambda p, a, b, s, n: 1 + p * a / b * (s / n - 1)
         ),
     ),
-    note="q is a sum over pairs, so n = 2 already holds its every term; only E[m] and E[m²] of the magnitudes enter.",
+    note="Only E[m] and E[m²] of the magnitudes enter, and that means of independent entries multiply.",
 )

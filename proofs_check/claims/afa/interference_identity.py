@@ -44,7 +44,7 @@ CLAIM = Claim(
     kind="identity",
     promised=Verdict.PROVED,
     hypotheses=(UNIT_ROWS, EXACT),
-    instances=mixtures(),
+    instances=mixtures() | mixtures(overcomplete=True, active=2),
     conclusion=_conclusion,
     controls=(
         Control("unit rows", twice_the_identity(), "V = 2I; repair: h_i → h_i |v_i|"),

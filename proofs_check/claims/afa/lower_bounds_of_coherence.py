@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Mutant, Part, Verdict, at_most, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import cones, mixtures
+from proofs_check.instances.inductions import CAUCHY_SCHWARZ, L1_FORM, UNROLL
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import orthonormal_with_rest, twice_the_identity
 from workbench.tensors import TENSOR
@@ -43,6 +44,26 @@ def _chain(unknowns, ops):
     return given, [dense <= by_k, by_k <= by_l1, by_l1 <= mu]
 
 
+def _two_rows(unknowns, ops):
+    a, b = unknowns("a b")
+    return [a != 0, b != 0], [(ops.abs(a) + ops.abs(b)) ** 2 > a * a + b * b]
+
+
+def _more_rows(unknowns, ops):
+    l1, h2, t = unknowns("l1 h2 t")
+    return [l1 * l1 > h2, l1 >= 0], [(l1 + ops.abs(t)) ** 2 > h2 + t * t]
+
+
+def _same_pairs(unknowns, ops):
+    mu, eps = unknowns("mu eps")
+    return [eps == mu], [mu <= eps]
+
+
+def _more_pairs(unknowns, ops):
+    mu, eps, product = unknowns("mu eps product")
+    return [mu <= eps], [mu <= ops.larger(eps, ops.abs(product))]
+
+
 def _invariances(symbols, ops):
     x2, f2, l1, c, m, more = symbols("x2 f2 l1 c m more", positive=True)
     k = 1 + m
@@ -64,10 +85,11 @@ CLAIM = Claim(
     ),
     tex=r"\frac{r}{m-1}\leq\frac{r}{k-1}\leq\frac{|\|x\|^2-\|h\|^2|}{\|h\|_1^2-\|h\|^2}\leq\mu_S\leq\varepsilon",
     source="eps_LBO: Lee et al. (2025), arXiv 2503.24277; the others ours, AFA-3 divided",
+    stated="ours",
     kind="tight",
-    promised=Verdict.PROVED_IN_PART,
+    promised=Verdict.PROVED,
     hypotheses=(UNIT_ROWS, EXACT),
-    instances=mixtures(),
+    instances=mixtures() | mixtures(overcomplete=True, active=2),
     conclusion=_conclusion,
     extremal={"1 ≤ μ": cones() | cones(negative=True), "k ≤ 1": cones(flat=True), "dense ≤ k": cones(flat=True)},
     controls=(
@@ -75,16 +97,21 @@ CLAIM = Claim(
         Control("unit rows", twice_the_identity(), "V = 2I"),
     ),
     proofs={
-        ("dense ≤ k", "k ≤ 1", "1 ≤ μ"): smt.implies(
-            "the chain, from |q| ≤ μ(L² − N) and L² ≤ kN (AFA-3)", "all k ≥ 2, m ≥ k", _chain
+        LOOPS: UNROLL,
+        ("dense ≤ k", "k ≤ 1", "1 ≤ μ"): (
+            *L1_FORM,
+            CAUCHY_SCHWARZ,
+            smt.induction("L² > N", "all k ≥ 2: induction over rows", _two_rows, _more_rows),
+            smt.implies("the chain, from |q| ≤ μ(L² − N) and L² ≤ kN", "all k ≥ 2, m ≥ k", _chain),
         ),
+        "μ ≤ ε": smt.induction("a maximum over more pairs", "all n: induction over pairs", _same_pairs, _more_pairs),
         "dead rows shrink it": symbolic.identity(
             "invariance to scale; padding; symmetry of the log form", "all sizes", _invariances
         ),
     },
     kernel={
-        "k ≤ 1": "coherence.sparse_l1",
         "1 ≤ μ": "coherence.lower_bound",
+        BESIDE: ("coherence.sparse_l1", "coherence.cone_attains"),
     },
     mutants=(
         Mutant("k for k − 1", afa.lbo_k, lambda x2, f2, k, *, ops: ops.abs(x2 / f2 - 1) / k),

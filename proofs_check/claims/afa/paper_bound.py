@@ -31,18 +31,23 @@ def _conclusion(case: Mixture) -> dict[str, Part]:
     }
 
 
-def _sides(unknowns, ops):
+def _floor(unknowns, ops):
+    x2, h2, eps, n = unknowns("x2 h2 eps n")
+    gap = ops.abs(x2 - h2) <= coherence.norm_gap(h2, eps, n)
+    return [gap, x2 >= 0, h2 >= 0, n >= 1, eps >= 0], [afa.afa_floor(x2, coherence.norm_gap(1, eps, n)) <= h2]
+
+
+def _ceiling(unknowns, ops):
     x2, h2, eps, n = unknowns("x2 h2 eps n")
     c = coherence.norm_gap(1, eps, n)
     gap = ops.abs(x2 - h2) <= coherence.norm_gap(h2, eps, n)
-    given = [gap, x2 >= 0, h2 >= 0, n >= 1, eps >= 0, c < 1]
-    return given, [afa.afa_floor(x2, c) <= h2, h2 <= afa.afa_ceiling(x2, c)]
+    return [gap, x2 >= 0, h2 >= 0, n >= 1, eps >= 0, c < 1], [h2 <= afa.afa_ceiling(x2, c)]
 
 
 def _slopes(unknowns, ops):
     x, h, c = unknowns("x h c")
     low, high = afa.zf_slopes(c, ops=ops)
-    given = [c >= 0, c < 1, x > 0, h >= 0, afa.afa_floor(x * x, c) <= h * h, h * h <= afa.afa_ceiling(x * x, c)]
+    given = [c >= 0, c < 1, x >= 0, h >= 0, afa.afa_floor(x * x, c) <= h * h, h * h <= afa.afa_ceiling(x * x, c)]
     return given, [low * x <= h, h <= high * x]
 
 
@@ -50,7 +55,7 @@ def _norms(unknowns, ops):
     """The upper slope is the farther from 1, so it bounds both sides."""
     x, h, c = unknowns("x h c")
     low, high = afa.zf_slopes(c, ops=ops)
-    given = [c >= 0, c < 1, x > 0, h >= 0, low * x <= h, h <= high * x]
+    given = [c >= 0, c < 1, x >= 0, h >= 0, low * x <= h, h <= high * x]
     return given, [1 - low <= high - 1, ops.abs(h - x) <= x * afa.norm_error(c, ops=ops)]
 
 
@@ -82,14 +87,15 @@ CLAIM = Claim(
     proofs={
         LOOPS: UNROLL,
         ("gap", "lower side", "upper side", "norms"): (*L1_FORM, *K_FORM),
-        ("lower side", "upper side", "norms"): smt.implies("the gap gives both sides", "all n, ε with c < 1", _sides),
+        ("lower side", "norms"): smt.implies("the gap gives the lower side", "all n, ε", _floor),
+        ("upper side", "norms"): smt.implies("the gap gives the upper side", "all n, ε with c < 1", _ceiling),
         "norms": (
             smt.implies("the sides give the slopes", "all c < 1", _slopes),
             smt.implies("the slopes give the norms", "all c < 1", _norms),
         ),
     },
     kernel={
-        "gap": "coherence.count_form",
+        "gap": ("coherence.interference_identity", "coherence.count_form"),
         "lower side": "coherence.paper_bound",
         "upper side": "coherence.paper_bound",
     },

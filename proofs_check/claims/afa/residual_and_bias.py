@@ -67,9 +67,7 @@ CLAIM = Claim(
             *L1_FORM,
             smt.implies("the corrected bound and the certified LBO, from |q| ≤ μ(L² − N)", "all k ≥ 2", _bound),
         ),
-        ("decomposition", "corrected bound"): symbolic.identity(
-            "expansion of |x̂ + ρ|²", "d = 1..3; coordinate by coordinate", _expand
-        ),
+        "decomposition": symbolic.identity("expansion of |x̂ + ρ|²", "d = 1..3", _expand),
     },
     kernel={
         "decomposition": "coherence.residual_identity",

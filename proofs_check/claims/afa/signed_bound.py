@@ -1,6 +1,6 @@
 """AFA-4: for h >= 0 the sign of the cosines decides the sign of the mismatch."""
 
-from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, at_most
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Mutant, Part, Verdict, at_most
 from proofs_check.engines import smt
 from proofs_check.instances.draw import cones, mixtures
 from proofs_check.instances.inductions import OVER_ROWS, UNROLL, pair
@@ -42,6 +42,22 @@ def _step(unknowns, ops):
     return given, [least <= longer, longer <= most]
 
 
+def _first_aligned(unknowns, ops):
+    h = unknowns("h")
+    return [h >= 0], [ops.abs(h) ** 2 >= h * h]
+
+
+def _aligned(unknowns, ops):
+    l1, h2, t = unknowns("l1 h2 t")
+    return [l1 * l1 >= h2, l1 >= 0, t >= 0], [(l1 + t) ** 2 >= h2 + t * t]
+
+
+def _corollary(unknowns, ops):
+    x2, l1, h2, low, high = unknowns("x2 l1 h2 low high")
+    given = [coherence.signed_gap(l1, h2, low, high)[0] <= x2 - h2, l1 * l1 >= h2, low >= 0]
+    return given, [h2 <= x2]
+
+
 CLAIM = Claim(
     id="AFA-4",
     statement=(
@@ -53,7 +69,7 @@ CLAIM = Claim(
     kind="tight",
     promised=Verdict.PROVED,
     hypotheses=(UNIT_ROWS, EXACT, NONNEGATIVE),
-    instances=mixtures(nonnegative=True),
+    instances=mixtures(nonnegative=True) | mixtures(nonnegative=True, overcomplete=True, active=2),
     conclusion=_conclusion,
     extremal={"above": cones(), "below": cones(negative=True)},
     controls=(
@@ -66,6 +82,10 @@ CLAIM = Claim(
         ("above", "below"): (
             smt.induction("aL ≤ Σ h_i G_i ≤ bL", OVER_ROWS, _first_product, _product),
             smt.induction("a(L² − N) ≤ q ≤ b(L² − N)", OVER_ROWS, _first, _step),
+        ),
+        BESIDE: (
+            smt.induction("L² ≥ N", OVER_ROWS, _first_aligned, _aligned),
+            smt.implies("a ≥ 0 gives |h| ≤ |x|", "all k", _corollary),
         ),
     },
     kernel={

@@ -7,7 +7,6 @@ from torch import Tensor
 from proofs_check.claim import BESIDE, Claim, Control, Mutant, Part, Verdict, Void, at_most, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import mixtures, simplices, tight_frames
-from proofs_check.instances.inductions import CAUCHY_SCHWARZ
 from proofs_check.instances.mixture import OVERCOMPLETE, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import orthonormal_basis, short_rows
 from workbench.theory import coherence
@@ -25,7 +24,7 @@ def _conclusion(case: Mixture) -> dict[str, Part]:
         "λ_max ≥ n/d": at_most(coherence.dense_energy(n, d), top),
     }
     why = Void(f"c = {c:.4g} > 1")
-    return found | {"c = 1 only on a simplex": at_most(n, d + 1) if c <= 1 + 1e-9 else why}
+    return found | {"c = 1 only at n = d + 1": at_most(n, d + 1) if c <= 1 + 1e-9 else why}
 
 
 def _largest_energy(rows: Tensor) -> Tensor:
@@ -58,19 +57,17 @@ def _frame_potential(symbols, ops):
 
 
 def _welch(unknowns, ops):
-    """From n² / d <= sum_ij G_ij² <= n + n (n - 1) eps² to Welch and to c >= 1, for n >= d + 1."""
-    n, d, eps, potential = unknowns("n d eps potential")
-    given = [d >= 1, n >= d + 1, eps >= 0, d * potential >= n * n, potential <= n + n * (n - 1) * eps * eps]
+    """What Welch's bound says of c, for n >= d + 1."""
+    n, d, eps = unknowns("n d eps")
+    given = [d >= 1, n >= d + 1, eps >= 0, coherence.welch_square(n, d) <= eps * eps]
     c = coherence.norm_gap(1, eps, n)
-    return given, [coherence.welch_square(n, d) <= eps * eps, d * c * c >= d + n * (n - d - 1), c >= 1]
+    return given, [1 + n * (n - d - 1) / d <= c * c, c >= 1]
 
 
 def _equality(unknowns, ops):
-    """C = 1 leaves n = d + 1 and no slack in sum_ij G_ij²: every |G_ij| is eps = 1 / d, a simplex up to signs."""
-    n, d, eps, potential = unknowns("n d eps potential")
-    given = [d >= 1, n >= d + 1, eps >= 0, d * potential >= n * n, potential <= n + n * (n - 1) * eps * eps]
-    given += [coherence.norm_gap(1, eps, n) == 1]
-    return given, [n == d + 1, d * eps == 1, potential == n + n * (n - 1) * eps * eps]
+    n, d, eps = unknowns("n d eps")
+    given = [d >= 1, n >= d + 1, eps >= 0, coherence.welch_square(n, d) <= eps * eps]
+    return [*given, coherence.norm_gap(1, eps, n) <= 1], [n <= d + 1, d * eps == 1]
 
 
 def _largest_eigenvalue(unknowns, ops):
@@ -101,7 +98,7 @@ CLAIM = Claim(
     instances=mixtures(overcomplete=True),
     conclusion=_conclusion,
     extremal={
-        **dict.fromkeys(("c ≥ 1", "Welch", "c² ≥ 1 + n(n − d − 1)/d", "c = 1 only on a simplex"), simplices()),
+        **dict.fromkeys(("c ≥ 1", "Welch", "c² ≥ 1 + n(n − d − 1)/d", "c = 1 only at n = d + 1"), simplices()),
         "λ_max ≥ n/d": tight_frames(),
     },
     witness="the regular simplex, n = d + 1, has c = 1, and flat h gives x = 0",
@@ -110,23 +107,22 @@ CLAIM = Claim(
         Control("unit rows", short_rows(), "rows of length 1/10 have small products without small cosines"),
     ),
     proofs={
-        ("c ≥ 1", "Welch", "c² ≥ 1 + n(n − d − 1)/d", "c = 1 only on a simplex"): (
+        ("c ≥ 1", "c² ≥ 1 + n(n − d − 1)/d"): smt.implies(
+            "c² ≥ 1 + n(n − d − 1)/d, and c ≥ 1", "all n > d ≥ 1: from Welch's bound", _welch
+        ),
+        "c = 1 only at n = d + 1": smt.implies(
+            "c = 1 leaves n = d + 1 and ε = 1/d", "all n > d ≥ 1: from Welch's bound", _equality
+        ),
+        BESIDE: (
             symbolic.identity(
                 "Σ G_ij² − n²/d is a sum of squares", "(n, d) = (2, 1), (3, 2), (4, 3)", _frame_potential
             ),
-            CAUCHY_SCHWARZ,
-        ),
-        ("c ≥ 1", "Welch", "c² ≥ 1 + n(n − d − 1)/d"): smt.implies(
-            "Welch's bound, its form for c, and c ≥ 1", "all n > d ≥ 1: from Σ G_ij² ≥ n²/d", _welch
-        ),
-        "c = 1 only on a simplex": smt.implies(
-            "c = 1 leaves n = d + 1 and all |G_ij| = 1/d", "all n > d ≥ 1: from Σ G_ij² ≥ n²/d", _equality
-        ),
-        "λ_max ≥ n/d": smt.implies(
-            "λ_max ≥ n/d, equal just where all eigenvalues are", "all n, d: from tr VᵀV = n", _largest_eigenvalue
-        ),
-        BESIDE: symbolic.identity(
-            "√(4 ln n / d) leaves n random rows a chance of 1/n", "all n, d: given the cap", _union_bound
+            smt.implies(
+                "λ_max ≥ n/d, equal just where all eigenvalues are", "d numbers with sum n", _largest_eigenvalue
+            ),
+            symbolic.identity(
+                "√(4 ln n / d) leaves n random rows a chance of 1/n", "all n, d: given the cap", _union_bound
+            ),
         ),
     },
     kernel={
@@ -141,9 +137,9 @@ CLAIM = Claim(
         Mutant("√(2 ln n / d)", coherence.random_coherence, lambda n, d, *, ops: ops.sqrt(2 * ops.log(n) / d)),
     ),
     note=(
-        "For all d the sum of squares is Cauchy-Schwarz over the diagonal of VᵀV beside its squared off-diagonal. A "
-        "kernel vector exists because n columns of rank d < n leave one; the part draws it. The chance of random "
-        "rows takes P(|G_ij| > t) ≤ 2 exp(−d t²/2) from Ball (1997), lemma 2.2, unproved here."
+        "Welch's bound is the kernel's; the other forms follow from it by Z3. A kernel vector exists because rows of "
+        "rank d < n leave one, and λ_max ≥ n/d because the eigenvalues sum to the trace n: both are sampled. The "
+        "chance of random rows takes P(|G_ij| > t) ≤ 2 exp(−d t²/2) from Ball (1997), lemma 2.2, unproved here."
     ),
     reads=Mixture,
     shown_by="experiments/afa/bounds.py",

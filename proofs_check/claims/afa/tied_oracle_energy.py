@@ -3,7 +3,7 @@
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most
+from proofs_check.claim import BESIDE, Claim, Control, Mutant, Part, Verdict, at_most
 from proofs_check.engines import smt
 from proofs_check.instances.draw import cones, mixtures
 from proofs_check.instances.mixture import EXACT, NONNEGATIVE, UNIT_ROWS, Mixture
@@ -20,6 +20,8 @@ def _conclusion(case: Mixture) -> dict[str, Part]:
     return {
         "above": at_most(full, most * tau, unit=case.unit.sqrt()),
         "below": at_most(least * tau, full, unit=case.unit.sqrt()),
+        "C_K ≤ |G_S h|": at_most(full, tied.norm(dim=1), unit=case.unit.sqrt()),
+        "τ² ≤ |h| C_K": at_most(case.x2, case.h2.sqrt() * full, unit=case.unit),
     }
 
 
@@ -28,6 +30,35 @@ def _above(unknowns, ops):
     value, high, y = unknowns("value high y")
     _, most = top_afa.tied_energy_range(0, high, ops=ops)
     return [value >= 0, value <= high], [value * value * y * y <= most * most * value * y * y]
+
+
+def _rectified_start(unknowns, ops):
+    y = unknowns("y")
+    kept = ops.larger(y, ops.num("0"))
+    return [], [kept * kept <= y * y]
+
+
+def _rectified(unknowns, ops):
+    full2, y2, y = unknowns("full2 y2 y")
+    kept = ops.larger(y, ops.num("0"))
+    return [full2 <= y2], [full2 + kept * kept <= y2 + y * y]
+
+
+def _no_coordinate(unknowns, ops):
+    longer, before, gained, h = unknowns("longer before gained h")
+    return [longer == 0, before == 0, gained == 0], [longer == before + h * gained]
+
+
+def _coordinate(unknowns, ops):
+    """<p + h v, x> = <p, x> + h <v, x>, one more coordinate: row by row <hV, x> = Σ h_i <v_i, x>."""
+    longer, before, gained, h, p, v, x = unknowns("longer before gained h p v x")
+    given = [longer == before + h * gained]
+    return given, [longer + (p + h * v) * x == before + p * x + h * (gained + v * x)]
+
+
+def _roots(unknowns, ops):
+    tau2, s, h, full = unknowns("tau2 s h full")
+    return [tau2 <= s, s * s <= (h * h) * (full * full), tau2 >= 0, h >= 0, full >= 0], [tau2 <= h * full]
 
 
 def _inner_start(unknowns, ops):
@@ -56,14 +87,14 @@ CLAIM = Claim(
     id="AFA-14",
     statement=(
         "For unit rows, x = hV, h ≥ 0 and the tied pre-activations relu(G_S h) of the support: √λ_min(G_S) τ ≤ C_K "
-        "≤ √λ_max(G_S) τ. No sign condition on G_S h is needed."
+        "≤ √λ_max(G_S) τ, since τ² ≤ |h| C_K and C_K ≤ |G_S h|. No sign condition on G_S h is needed."
     ),
     tex=r"\sqrt{\lambda_{\min}(G_S)}\leq\frac{\|\mathrm{relu}(G_Sh)\|}{\|hV\|}\leq\sqrt{\lambda_{\max}(G_S)}",
     source="ours",
     kind="tight",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(UNIT_ROWS, EXACT, NONNEGATIVE),
-    instances=mixtures(nonnegative=True),
+    instances=mixtures(nonnegative=True) | mixtures(nonnegative=True, overcomplete=True, active=2),
     conclusion=_conclusion,
     extremal={"above": cones(flat=True), "below": cones(flat=True, negative=True)},
     controls=(
@@ -72,15 +103,26 @@ CLAIM = Claim(
         Control("exact: x = hV", orthonormal_with_rest(), "V = I, x = h + ρ"),
     ),
     proofs={
-        "above": smt.implies("above, in each eigendirection", "all k: sum over eigendirections", _above),
-        "below": (
+        "C_K ≤ |G_S h|": smt.induction(
+            "|relu y|² ≤ |y|²", "all k: induction over entries", _rectified_start, _rectified
+        ),
+        "τ² ≤ |h| C_K": (
+            smt.induction("τ² = ⟨h, y⟩ for y = G_S h", "all k, d: row by row", _no_coordinate, _coordinate),
             smt.induction("⟨h, y⟩ ≤ ⟨h, relu y⟩ ≤ |h||relu y|", "all k: induction over entries", _inner_start, _inner),
-            smt.implies("below, from τ² ≤ |h| C_K", "all k", _below),
+            smt.implies("so τ² ≤ |h| C_K", "all k", _roots),
+        ),
+        BESIDE: (
+            smt.implies("above, in an eigendirection", "one eigendirection", _above),
+            smt.implies("below, from τ² ≤ |h| C_K and λ_min |h|² ≤ τ²", "all k: given Rayleigh's quotient", _below),
         ),
     },
     mutants=(
         Mutant("eigenvalues without roots", top_afa.tied_energy_range, lambda low, high, *, ops: (low, high)),
         Mutant("roots exchanged", top_afa.tied_energy_range, lambda low, high, *, ops: (ops.sqrt(high), ops.sqrt(low))),
+    ),
+    note=(
+        "The ends by eigenvalues are sampled: that |G_S h|² ≤ λ_max τ² and λ_min |h|² ≤ τ² is the spectral theorem, "
+        "taken as known."
     ),
     reads=Mixture,
     shown_by="experiments/afa/rule.py",

@@ -1,6 +1,6 @@
 """ATTN-1: what heads, and sources through heads, add to a pre-activation sums to it, but for a constant."""
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
 from proofs_check.claims.attention.cases import Layer, layers
 from proofs_check.engines import smt, symbolic
 from workbench.metrics import attribution
@@ -43,19 +43,56 @@ def _whole(symbols, ops):
     yield sum(heads) + theory.constant_part(b_enc, b_dec, w), pre
 
 
-def _one_more_source(symbols, ops):
+def _grows(symbols, ops):
+    """The shipped sums, by one coordinate and by one source."""
+    a, c, w, b = symbols("a"), symbols("c"), symbols("w"), symbols("b")
     for width in (1, 2, 3):
-        z, v, w, a = symbols(f"z:{width}"), symbols(f"v:{width}"), symbols(f"w:{width}"), symbols("a")
-        after = sum((x + a * y) * p for x, y, p in zip(z, v, w, strict=True))
-        yield after, sum(x * p for x, p in zip(z, w, strict=True)) + theory.source_part(a, v, w)
+        v, columns, b_dec = symbols(f"v:{width + 1}"), symbols(f"w:{width}"), symbols(f"c:{width}")
+        longer = theory.source_part(a, v, [*columns, w])
+        yield longer - theory.source_part(a, v[:width], columns), theory.source_part(a, v[width:], [w])
+        longer = theory.constant_part(b, [*b_dec, c], [*columns, w])
+        yield longer - theory.constant_part(b, b_dec, columns), theory.constant_part(0, [c], [w])
+    for count in (1, 2, 3):
+        weights, values = symbols(f"a:{count}"), [symbols(f"v{s}_:2") for s in range(count + 1)]
+        longer = theory.head_part([*weights, a], values, symbols("w:2"))
+        before = theory.head_part(weights, values[:count], symbols("w:2"))
+        yield longer - before, theory.source_part(a, values[count], symbols("w:2"))
 
 
-def _one_more_head(unknowns, ops):
-    """pre of the heads so far, and one more block of width 1: of z, of b_dec and of the column."""
-    a, v, w, c, before, b = unknowns("a v w c before b")
-    pre = before + (a * v - c) * w
-    added = theory.head_part([a], [[v]], [w]) + theory.constant_part(b, [c], [w]) - b
-    return [], [pre == before + added]
+def _no_coordinate(unknowns, ops):
+    after, before, part, a = unknowns("after before part a")
+    return [after == 0, before == 0, part == 0], [after == before + part * (1 + 0 * a)]
+
+
+def _coordinate(unknowns, ops):
+    """<z + a v, w> is <z, w> and the source's part: one more coordinate of the head."""
+    after, before, part, z, a, v, w = unknowns("after before part z a v w")
+    added = theory.source_part(a, [v], [w])
+    return [after == before + part], [after + (z + a * v) * w == before + z * w + (part + added)]
+
+
+def _no_source(unknowns, ops):
+    """z = 0."""
+    inner, parts = unknowns("inner parts")
+    return [inner == 0, parts == 0], [inner == parts]
+
+
+def _source(unknowns, ops):
+    inner, parts, after, part = unknowns("inner parts after part")
+    return [inner == parts, after == inner + part], [after == parts + part]
+
+
+def _no_head(unknowns, ops):
+    """pre = b_enc."""
+    parts, b = unknowns("parts b")
+    return [parts == 0], [b == parts + theory.constant_part(b, [], [])]
+
+
+def _head(unknowns, ops):
+    """pre, the parts and the constant by one more coordinate of z = <z - b_dec, w> + b_enc, whichever head it is of."""
+    pre, parts, fixed, z, c, w = unknowns("pre parts fixed z c w")
+    more = theory.constant_part(0, [c], [w])
+    return [pre == parts + fixed], [pre + (z - c) * w == parts + z * w + (fixed + more)]
 
 
 CLAIM = Claim(
@@ -77,15 +114,17 @@ CLAIM = Claim(
         Control(WHOLE.name, layers(dropped=1), "the last source left out"),
     ),
     proofs={
-        ("sources", "heads"): symbolic.identity("the whole sum", "two heads, two sources, width 2", _whole),
-        "sources": symbolic.identity("one more source", "width 1..3; all numbers of sources", _one_more_source),
-        "heads": smt.implies("one more coordinate of one more head", "all numbers of heads, any width", _one_more_head),
+        LOOPS: symbolic.identity("the shipped sums grow by one share", "1 to 3 coordinates and sources", _grows),
+        BESIDE: symbolic.identity("the whole sum", "two heads, two sources, width 2", _whole),
+        ("sources", "heads"): (
+            smt.induction(
+                "⟨z + a v, w⟩ is ⟨z, w⟩ and the source's part", "all widths: induction", _no_coordinate, _coordinate
+            ),
+            smt.induction("⟨z_h, w_h⟩ is the sum of its sources' parts", "all sources: induction", _no_source, _source),
+            smt.induction("pre is Σ_h ⟨z_h, w_h⟩ and the constant", "all heads and widths: induction", _no_head, _head),
+        ),
     },
-    kernel={
-        "sources": "factors.attribution_complete",
-        "heads": "factors.attribution_complete",
-        "by hand": "factors.attribution_complete",
-    },
+    kernel={BESIDE: "factors.attribution_complete"},
     mutants=(
         Mutant("A² for A", theory.source_part, lambda a, v, w: a**2 * sum(x * y for x, y in zip(v, w, strict=True))),
         Mutant("the first source", theory.head_part, lambda a, v, w: theory.source_part(a[0], v[0], w)),
@@ -95,8 +134,9 @@ CLAIM = Claim(
         Mutant("transposed pattern", attribution.by_source, lambda A, v, W, scale=1.0: _by_source(A.mT, v, W, scale)),
     ),
     note=(
-        "The pattern itself depends on the inputs: what a token adds by being attended to is not in it. Variants whose "
-        "encoder is not linear in z (matching pursuit, LISTA, OMP, structured, top-AFA) have no such sum."
+        "The proofs are of the sums by hand; that the vectorised attribution equals them is sampled. The pattern "
+        "itself depends on the inputs: what a token adds by being attended to is not in it. Variants whose encoder is "
+        "not linear in z (matching pursuit, LISTA, OMP, structured, top-AFA) have no such sum."
     ),
     shown_by="experiments/attention/study.py",
 )

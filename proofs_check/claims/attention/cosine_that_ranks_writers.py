@@ -8,9 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 import synthetic as S
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits
+from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import SEEDS
+from proofs_check.instances.inductions import PRODUCTS
 from synthetic.laws.directions import unit
 from workbench.metrics import attribution
 from workbench.theory import attention as theory
@@ -50,11 +51,24 @@ def _conclusion(case: Planted) -> Part:
     return at_most(case.cosine, theory.ranking_cosine(float(least)))
 
 
+def _products(unknowns, ops):
+    """The cosine is at most a p + b q, for blocks of norms a, b in V and p, q in the row: by Cauchy-Schwarz."""
+    s, t, a, b, p, q = unknowns("s t a b p q")
+    given = [a >= 0, b >= 0, p >= 0, q >= 0, s * s <= (a * a) * (p * p), t * t <= (b * b) * (q * q)]
+    return given, [s <= a * p, t <= b * q]
+
+
 def _bound(unknowns, ops):
-    """A writer's block of V has norm a, the others b; p, q the row along them, r its norm in another head."""
+    """The outranked writer's block of V has norm a, the others b; the row has p, q there, r in the head ahead."""
     a, b, p, q, r = unknowns("a b p q r")
-    given = [a > 0, b >= 0, a * a + b * b == 1, p * p + q * q + r * r == 1, r >= 0, p <= r]
+    given = [a > 0, b >= 0, a * a + b * b == 1, p >= 0, q >= 0, p * p + q * q + r * r <= 1, p <= r]
     return given, [a * p + b * q <= theory.ranking_cosine(a, ops=ops)]
+
+
+def _least(unknowns, ops):
+    a, least = unknowns("a least")
+    cosine = theory.ranking_cosine(least, ops=ops)
+    return [least > 0, least <= a, a <= 1], [theory.ranking_cosine(a, ops=ops) <= cosine]
 
 
 def _attained(symbols, ops):
@@ -110,10 +124,15 @@ CLAIM = Claim(
     conclusion=_conclusion,
     extremal={"": _planted(row="extreme")},
     controls=(Control(OUTRANKED.name, _planted(row="itself"), "the direction itself, nearly: writers rank first"),),
-    proofs=(
-        smt.implies("no more than the bound", "all H, d_head and S, by four coordinates of the row", _bound),
-        symbolic.identity("attained", "all a", _attained),
-    ),
+    proofs={
+        "": (
+            PRODUCTS,
+            smt.implies("the cosine by norms of blocks", "all H, d_head and S", _products),
+            smt.implies("no more than the bound", "all H, d_head and S, by norms of blocks", _bound),
+            smt.implies("nor than that of the least writer", "all a", _least),
+        ),
+        BESIDE: symbolic.identity("attained", "all a", _attained),
+    },
     mutants=(
         Mutant("1 − a²", theory.ranking_cosine, lambda a, *, ops=FLOAT: ops.sqrt(1 - a * a)),
         Mutant(

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 import synthetic as S
-from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import SEEDS, numbers
 from workbench import SAE, create
@@ -89,19 +89,40 @@ def _only(unknowns, ops):
     return given, [a * a + b * b == 1, c * c + d * d == 1, a * c + b * d == 0]
 
 
-def _ratio(unknowns, ops):
-    """One residual against the other in the singular basis: each is between least² and most² times |r|²."""
-    low, high, s, t, x, y = unknowns("low high s t x y")
-    error = theory.output_error([x, y], [[s, 0], [0, t]])
-    square = x * x + y * y
-    given = [low > 0, low <= s, s <= high, low <= t, t <= high]
-    return given, [low * low * square <= error, error <= high * high * square]
+def _only_by_pairs(unknowns, ops):
+    """The same of any two rows of W by their products: |e_i W|² = g_ii, and |(e_i + e_j) W|² = g_ii + 2 g_ij + g_jj."""
+    first, second, product = unknowns("first second product")
+    return [first == 1, second == 1, first + 2 * product + second == 2], [product == 0]
+
+
+def _diagonal(symbols, ops):
+    """The shipped sum over a diagonal W, by one more value."""
+    x, s = symbols("x s")
+    for d in (1, 2, 3):
+        r, values = symbols(f"r:{d}"), symbols(f"s:{d}")
+        before, after = (
+            [[v if i == j else 0 for j in range(len(t))] for i, v in enumerate(t)] for t in (values, [*values, s])
+        )
+        yield theory.output_error([*r, x], after) - theory.output_error(r, before), theory.output_error([x], [[s]])
+
+
+def _no_value(unknowns, ops):
+    error, square, low, high = unknowns("error square low high")
+    return [error == 0, square == 0], [low * low * square <= error, error <= high * high * square]
+
+
+def _value(unknowns, ops):
+    """Each residual is between least² and most² times |r|²; one more singular value."""
+    error, square, low, high, s, x = unknowns("error square low high s x")
+    given = [low > 0, low <= s, s <= high, low * low * square <= error, error <= high * high * square]
+    longer, more = error + theory.output_error([x], [[s]]), square + x * x
+    return given, [low * low * more <= longer, longer <= high * high * more]
 
 
 def _of_bounds(unknowns, ops):
-    low, high, e, f = unknowns("low high e f")
-    given = [low > 0, low <= high, low * low <= f, e <= high * high, e >= 0]
-    return given, [e <= theory.error_ratio(high / low) * f]
+    low, high, e, f, r2, s2 = unknowns("low high e f r2 s2")
+    given = [low > 0, low <= high, r2 > 0, s2 > 0, low * low * s2 <= f, e <= high * high * r2, e >= 0]
+    return given, [e / r2 <= theory.error_ratio(high / low) * (f / s2)]
 
 
 @st.composite
@@ -121,7 +142,8 @@ CLAIM = Claim(
     statement=(
         "For orthogonal W_O an SAE on z carried to zW_O (W_Oᵀ W_enc, W_dec W_O) has the same latents, loss, norms of "
         "rows and carried gradient. In general a residual r of z counts as rW_OW_Oᵀrᵀ, equal to |r|² for all r only if "
-        "W_O is orthogonal; of two dictionaries it favours one by up to cond(W_O)², which is attained."
+        "W_O is orthogonal; of two dictionaries it favours one by up to cond(W_O)², which is attained (residuals in "
+        "W_O's singular basis)."
     ),
     tex=r"\|rW_O\|^2=rW_OW_O^\top r^\top,\quad\frac{\|rW_O\|^2/\|r\|^2}{\|r'W_O\|^2/\|r'\|^2}\leq\mathrm{cond}(W_O)^2",
     source="ours; the question is left open by Kissane et al. (2024), arXiv 2406.17759",
@@ -133,16 +155,22 @@ CLAIM = Claim(
     extremal={"of two residuals": _outputs(axes=True)},
     controls=(Control(ORTHOGONAL.name, _outputs(condition=1e3), "cond(W_O) = 1000"),),
     proofs={
+        LOOPS: symbolic.identity("the shipped sum over singular values", "d = 1..4", _diagonal),
         "|rW|²": symbolic.identity("|rW|² by W Wᵀ", "d = 1, 2, 3; all W", _square),
         "|rW|² = |r|²": smt.implies("orthogonal: |r|²", "d = 2; all r and orthogonal W", _orthogonal),
-        BESIDE: smt.implies("|r|² for all r only so", "d = 2", _only),
+        BESIDE: (
+            smt.implies("|r|² for all r only so", "d = 2", _only),
+            smt.implies("|r|² for all r only so, by products of rows", "all d: two rows at a time", _only_by_pairs),
+        ),
         "of two residuals": (
-            smt.implies("between the extreme singular values", "d = 2, in W's singular basis", _ratio),
+            smt.induction("between the extreme singular values", "all d: induction over them", _no_value, _value),
             smt.implies("their ratio", "all bounds", _of_bounds),
         ),
     },
     kernel={
+        "|rW|²": ("coherence.gram_expansion", "factors.orthogonal_outputs"),
         "|rW|² = |r|²": "factors.orthogonal_outputs",
+        "norms of rows": "factors.orthogonal_outputs",
     },
     mutants=(
         Mutant("|r|² itself", theory.output_error, lambda r, W: sum(x * x for x in r)),
@@ -155,8 +183,9 @@ CLAIM = Claim(
         Mutant("twice as much", theory.error_ratio, lambda c: 2 * c**2, _outputs(axes=True)),
     ),
     note=(
-        "Gradient descent carries over step by step. Adam's steps do not, as they depend on the axes: that its results "
-        "agree for orthogonal W_O is measured by the experiment, not proved."
+        "What is said of the SAE's latents, loss and gradient is sampled. Gradient descent carries over step by step. "
+        "Adam's steps do not, as they depend on the axes: that its results agree for orthogonal W_O is measured by the "
+        "experiment, not proved."
     ),
     shown_by="experiments/attention/study.py",
 )

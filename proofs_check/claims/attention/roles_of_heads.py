@@ -8,7 +8,7 @@ import torch
 from hypothesis import strategies as st
 
 import synthetic as S
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
+from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
 from proofs_check.engines import symbolic
 from proofs_check.instances.draw import SEEDS
 from workbench.metrics import attribution
@@ -48,6 +48,26 @@ class Head:
             own[self.sure + sum(self.sizes) :] -= 0.2
         return torch.stack((own, 1 - own), 1)
 
+    @property
+    def firsts(self) -> list[tuple[int, ...]]:
+        """The sets that may take the places left, all alike."""
+        left = max(self.count - self.sure, 0)
+        return [tuple(range(left))] if self.lead else list(combinations(range(sum(self.sizes)), left))
+
+    @property
+    def uneven(self) -> float:
+        """By how much the chance of a place differs most between two latents."""
+        taken = torch.zeros(sum(self.sizes), dtype=torch.float64)
+        for first in self.firsts:
+            taken[list(first)] += 1 / len(self.firsts)
+        return float(taken.max() - taken.min())
+
+    @property
+    def ties(self) -> float:
+        """How many shares of the head are equal to another's."""
+        own = self.shares(self.firsts[0])[:, 0]
+        return float(len(own) - len(own.unique()))
+
     def verdict(self, first: tuple[int, ...], order: torch.Tensor | None = None) -> float:
         """What the shipped rule says of this head, latents in their order or another."""
         share, roles = self.shares(first), self.roles
@@ -55,14 +75,12 @@ class Head:
         return float(attribution.has_one_role(share[order], roles[order], self.count)[0])
 
 
-RANDOM = Hypothesis("roles do not bear on the order of shares", lambda case: float(case.lead))
-NO_TIES = Hypothesis("no two shares equal", lambda case: float(case.tied))
+RANDOM = Hypothesis("roles do not bear on the order of shares", lambda case: case.uneven)
+NO_TIES = Hypothesis("no two shares equal", lambda case: case.ties)
 
 
 def _conclusion(case: Head) -> dict[str, Part]:
-    total = sum(case.sizes)
-    left = max(case.count - case.sure, 0)
-    firsts = [tuple(range(left))] if case.lead else list(combinations(range(total), left))
+    firsts = case.firsts
     said = [case.verdict(first) for first in firsts]
     orders = [torch.randperm(len(case.roles), generator=S.stream(case.seed, "order", i)) for i in range(6)]
     again = [case.verdict(firsts[0], order) for order in orders]
@@ -91,6 +109,11 @@ def _one_by_one(symbols, ops):
             for count in range(2, min(n, 10)):
                 before, after = (theory.one_role_chance([n] + [1] * q, c, ops=ops) for c in (count, count + 1))
                 yield after, before * (n - count) / (n + q - count)
+
+
+def _examples(symbols, ops):
+    """Twenty latents of a role beside two of strangers: wrong in 5/7 of cases, 71 %."""
+    yield 1 - theory.one_role_chance([20, 1, 1], 10, ops=ops), ops.num("5/7")
 
 
 def _too_few(symbols, ops):
@@ -140,11 +163,12 @@ CLAIM = Claim(
         Control(NO_TIES.name, st.just(Head((2, 2), 2, tied=True)), "latents of one writer each, all shares 1"),
     ),
     proofs={
-        "chance": (
-            symbolic.identity("by counting", "n_r ≤ 4, 2, 1; c ≤ 4", _by_counting),
+        "chance": symbolic.identity("by counting", "n_r ≤ 4, 2, 1; c ≤ 4; s ≤ 1", _by_counting),
+        BESIDE: (
             symbolic.identity("one by one", "n ≤ 40, q ≤ 5, c ≤ 10", _one_by_one),
             symbolic.identity("never, if n_r < c for all r", "three roles, c = 2, 5, 10", _too_few),
-        )
+            symbolic.identity("71 % of cases", "n = 20, q = 2, c = 10", _examples),
+        ),
     },
     mutants=(
         Mutant("with replacement", theory.one_role_chance, _with_replacement),
