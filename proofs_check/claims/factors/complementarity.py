@@ -131,7 +131,9 @@ def _without_negative_part(pulls):
 
 
 CURVES = (
-    from_1("(t − 1)² ≤ 2t(t log t − t + 1)", lambda t, ops: (t - 1) ** 2, lambda t, ops: 2 * t * (t * ops.log(t) - t + 1)),
+    from_1(
+        "(t − 1)² ≤ 2t(t log t − t + 1)", lambda t, ops: (t - 1) ** 2, lambda t, ops: 2 * t * (t * ops.log(t) - t + 1)
+    ),
     from_1("2t log t ≤ t² − 1", lambda t, ops: 2 * t * ops.log(t), lambda t, ops: t * t - 1),
 )
 RESIDUAL = (*CURVES, smt.implies("the residual is at most the fall", "all f', up, down, by the curves", _residual))
@@ -145,8 +147,7 @@ CLAIM = Claim(
         "(J_0 − J_T)/T."
     ),
     tex=r"\min_{t<T}\sum_j\frac{f_j(p-fq)_j^2}{2\max(\text{up}_j,\text{down}_j)}\leq\frac{J_0-J_T}{T}",
-    stated="equivalent",
-    source="complementarity: Ding, Li, Jordan (2010); its rate and the sign are ours",
+    source="ours: the rate and the sign; complementarity itself: Ding, Li, Jordan (2010)",
     kind="bound",
     promised=Verdict.PROVED,
     hypotheses=(POSITIVE, SYMMETRIC),
@@ -181,7 +182,9 @@ CLAIM = Claim(
         "best of T steps ≤ (J₀ − J_T)/T": (
             *LOSS,
             *RESIDUAL,
-            smt.induction("the sum of residuals is at most that of falls", "all m: induction over codes", _no_code, _code),
+            smt.induction(
+                "the sum of residuals is at most that of falls", "all m: induction over codes", _no_code, _code
+            ),
             smt.induction("T times the least is at most J₀ − J_T", "all T: induction over steps", _first_step, _step),
         ),
     },
@@ -192,7 +195,8 @@ CLAIM = Claim(
         Mutant("no step", theory.multiplicative, lambda before, up, down, *, ops=None: before),
     ),
     note=(
-        "The rate telescopes SN-2's falls; alternating with the rows only adds falls. Zeros absorb: a code that falls to "
-        "0 drops out, and the sign at one that starts there is not enforced. That the iterates converge is open."
+        "The rate telescopes SN-2's falls; alternating with the rows only adds falls. Zeros absorb: a code that "
+        "falls to 0 drops out, and the sign at one that starts there is not enforced. That the iterates converge is "
+        "open."
     ),
 )

@@ -32,7 +32,11 @@ def _conclusion(case: Factors) -> dict[str, Part]:
 
 def _no_column(unknowns, ops):
     v, a = unknowns("v a")
-    return [v != 0, a > 0], [_left([a * v], [v], a, ops) == 0, _left([v], [0], a, ops) == 1, _left([0], [v], a, ops) == 1]
+    return [v != 0, a > 0], [
+        _left([a * v], [v], a, ops) == 0,
+        _left([v], [0], a, ops) == 1,
+        _left([0], [v], a, ops) == 1,
+    ]
 
 
 def _column(unknowns, ops):
@@ -126,6 +130,9 @@ CLAIM = Claim(
         Mutant("exclusive ones once", theory.difference_nonzeros, lambda own: own),
         Mutant("zeros counted", theory.nonzeros, lambda row, *, ops=None: len(row)),
     ),
-    note="Sampled: that the shipped mask keeps it, and its distance from the features. So the reported case, cores larger than exclusive groups, is where the method has no guarantee; SN-6's has.",
+    note=(
+        "Sampled: that the shipped mask keeps it, and its distance from the features. So the reported case, cores "
+        "larger than exclusive groups, is where the method has no guarantee; SN-6's has."
+    ),
     shown_by="experiments/factors/study.py",
 )

@@ -174,7 +174,10 @@ CLAIM = Claim(
         Mutant("entries above 0", theory.nonzeros, lambda row, *, ops=None: sum(v > 0 for v in row)),
         edited("smallest kept", semi_nmf.winner_take_all, lambda f: lambda rows, share: rows - f(rows, share)),
     ),
-    note="Proved is the count. That W has the rows' span, that no direction of it is as sparse as a feature but the features "
-    "(tried exactly, sample by sample), and the round are sampled. Whether the alternation comes there from a random start is another matter: see the experiment.",
+    note=(
+        "Proved is the count. That W has the rows' span, that no direction of it is as sparse as a feature but the "
+        "features (tried exactly, sample by sample), and the round are sampled. Whether the alternation comes there "
+        "from a random start is another matter: see the experiment."
+    ),
     shown_by="experiments/factors/study.py",
 )

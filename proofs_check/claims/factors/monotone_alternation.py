@@ -98,9 +98,10 @@ CLAIM = Claim(
     ),
     note=(
         "Codes of 0 stay 0; the step there is the limit. Proved is the formula's step, in exact arithmetic; that the "
-        "shipped tensor step is the formula, and that the shipped rows solve their normal equations, is sampled: rows "
-        "that do are least. J says nothing of the features (SN-4, SN-5). With winner-take-all J rises in many steps: the public "
-        "code returns the best pair seen, and so does ours. Least squares on a mask that stays never raises J (SN-9)."
+        "shipped tensor step is the formula, and that the shipped rows solve their normal equations, is sampled: "
+        "rows that do are least. J says nothing of the features (SN-4, SN-5). With winner-take-all J rises in many "
+        "steps: the public code returns the best pair seen, and so does ours. Least squares on a mask that stays "
+        "never raises J (SN-9)."
     ),
     shown_by="experiments/factors/study.py",
 )

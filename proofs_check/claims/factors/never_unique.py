@@ -101,9 +101,9 @@ CLAIM = Claim(
     id="SN-5",
     statement=(
         "Whatever the codes f ≥ 0 and a > 0: f_1 + af_0 for f_1 with w_0 − aw_1 for w_0 gives the same product with "
-        "codes ≥ 0, and for unit rows of product g, |g| < 1, the new row stands to the old one at sin² = a²(1 − g²)/(1 − "
-        "2ag + a²) > 0. So no exact "
-        "factorisation of two rows or more is unique, however sparse its codes, or if each feature fires alone."
+        "codes ≥ 0, and for unit rows of product g, |g| < 1, the new row stands to the old one at sin² = a²(1 − "
+        "g²)/(1 − 2ag + a²) > 0. So no exact factorisation of two rows or more is unique, however sparse its codes, "
+        "or if each feature fires alone."
     ),
     tex=r"f_0w_0+f_1w_1=f_0(w_0-aw_1)+(f_1+af_0)w_1",
     source="ours; a mixing (fM, M⁻¹W) with M ≥ 0",
@@ -144,6 +144,9 @@ CLAIM = Claim(
         Mutant("without the cross term", theory.sheared_sine_square, lambda a, g: a * a * (1 - g * g) / (1 + a * a)),
         Mutant("1 − g", theory.sheared_sine_square, lambda a, g: a * a * (1 - g) / (1 - 2 * a * g + a * a)),
     ),
-    note="The angle is drawn at a ≥ .1 and |g| ≤ .99, and proved beyond. NMF is unique for pure samples because W ≥ 0 ends the shear; here nothing does. What can: SN-6.",
+    note=(
+        "The angle is drawn at a ≥ .1 and |g| ≤ .99, and proved beyond. NMF is unique for pure samples because W ≥ 0 "
+        "ends the shear; here nothing does. What can: SN-6."
+    ),
     shown_by="experiments/factors/study.py",
 )

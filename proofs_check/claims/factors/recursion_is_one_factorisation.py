@@ -102,8 +102,8 @@ _product, _floor = theory.product, theory.rank_floor
 CLAIM = Claim(
     id="SN-7",
     statement=(
-        "X ≈ f_1 f_2 W_2 with both codes at least 0 is one semi-NMF with codes f_1 f_2 ≥ 0 and m_2 rows, so its error is "
-        "at least that of the best rank m_2. Depth buys a tree, and no fit."
+        "X ≈ f_1 f_2 W_2 with both codes at least 0 is one semi-NMF with codes f_1 f_2 ≥ 0 and m_2 rows, so its "
+        "error is at least that of the best rank m_2. Depth buys a tree, and no fit."
     ),
     tex=r"\|X-f_1f_2W_2\|^2\geq\sum_{i>m_2}\sigma_i^2",
     source="ours; of the recursion of Shafran, Geiger, Geva (2025), arXiv 2506.10920",
@@ -128,8 +128,8 @@ CLAIM = Claim(
         Mutant("sizes", theory.product, _sizes),
     ),
     note=(
-        "More levels are these two, taken again. The floor, sampled, is Eckart and Young's for rank m_2; that the shipped "
-        "tree's tensors are this product is sampled too."
+        "More levels are these two, taken again. The floor, sampled, is Eckart and Young's for rank m_2; that the "
+        "shipped tree's tensors are this product is sampled too."
     ),
     shown_by="experiments/factors/study.py",
 )

@@ -53,7 +53,9 @@ def _conclusion(case: Masked) -> dict[str, Part]:
     own, cut = case.rows * case.mask, semi_nmf.decoder_step(case.x, case.codes) * case.mask
     unit = case.unit + case.codes.square().sum() * cut.square().sum()
     shipped = semi_nmf.refitted(case.x, case.codes, case.mask)
-    excess = theory.square_error([[0.0] * own.shape[1]] * len(case.x), case.codes.tolist(), (own - case.fitted).tolist())
+    excess = theory.square_error(
+        [[0.0] * own.shape[1]] * len(case.x), case.codes.tolist(), (own - case.fitted).tolist()
+    )
     return {
         "any rows on the mask": at_most(case.error(case.fitted), case.error(own), unit=unit),
         "least squares, then masked": at_most(case.error(case.fitted), case.error(cut), unit=unit),
@@ -104,15 +106,16 @@ CLAIM = Claim(
     conclusion=_conclusion,
     controls=(Control(SAME.name, _other(), "refitted on another mask, as when the mask changes between rounds"),),
     proofs={BESIDE: LEAST_SQUARES},
-    kernel=dict.fromkeys(
-        ("any rows on the mask", "least squares, then masked", "the excess"), "factors.least_squares"
-    ),
+    kernel=dict.fromkeys(("any rows on the mask", "least squares, then masked", "the excess"), "factors.least_squares"),
     mutants=(
         Mutant("least squares, then masked", semi_nmf.refitted, lambda x, f, mask: semi_nmf.decoder_step(x, f) * mask),
         edited("half of it", semi_nmf.refitted, lambda true: lambda x, f, mask: true(x, f, mask) / 2),
         edited("half of J", theory.square_error, lambda true: lambda x, f, rows: true(x, f, rows) / 2),
         Mutant("|X| for |X − fW|", theory.square_error, lambda x, codes, rows: sum(v * v for row in x for v in row)),
     ),
-    note="Of one column of W the theorem, whose sum is J. It makes J nearly monotone and recovery worse: the mask settles early. What a mask alone does to J: SN-1.",
+    note=(
+        "The theorem is of one column of W; J is their sum. That the shipped refit is such a W is sampled. It makes "
+        "J nearly monotone and recovery worse: the mask settles early. What a mask alone does to J: SN-1."
+    ),
     shown_by="experiments/factors/study.py",
 )

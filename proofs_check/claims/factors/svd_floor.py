@@ -9,7 +9,20 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, Void, at_most, digits, equal
+from proofs_check.claim import (
+    BESIDE,
+    LOOPS,
+    Claim,
+    Control,
+    Hypothesis,
+    Mutant,
+    Part,
+    Verdict,
+    Void,
+    at_most,
+    digits,
+    equal,
+)
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers, rows_of
 from proofs_check.instances.loops import loops
@@ -189,9 +202,9 @@ CLAIM = Claim(
         Mutant(".999 of the threshold", theory.lift_threshold, lambda left, y: 0.999 * _threshold(left, y)),
     ),
     note=(
-        "Sampled: Eckart and Young's floor itself, and that the threshold is tight. That U_m S_m V_m leaves the floor is "
-        "proved at small sizes, (I + t y1ᵀ)⁻¹ at all. Activations with a large common mean can meet the condition, centred "
-        "ones do not."
+        "Sampled: Eckart and Young's floor itself, and that the threshold is tight. That U_m S_m V_m leaves the "
+        "floor is proved at small sizes, (I + t y1ᵀ)⁻¹ at all. Activations with a large common mean can meet the "
+        "condition, centred ones do not."
     ),
     shown_by="experiments/factors/study.py",
 )

@@ -61,7 +61,10 @@ def _expand(symbols, ops, m, ranks):
 def _no_difference(unknowns, ops):
     s, t, u, v, c, e, scale, b = unknowns("s t u v c e l b")
     mixed, alone = _differences(s, t, u, v, c, e, scale, b)
-    return [], [mixed == s * t * _of((0, 1), u, v, e, scale), alone == s * _of((0,), u, v, c, 1) + s * s * _of((0, 0), u, v, e, scale)]
+    return [], [
+        mixed == s * t * _of((0, 1), u, v, e, scale),
+        alone == s * _of((0,), u, v, c, 1) + s * s * _of((0, 0), u, v, e, scale),
+    ]
 
 
 def _difference(unknowns, ops):
@@ -99,7 +102,9 @@ def _line(unknowns, ops):
 
 def _no_square(unknowns, ops):
     f, u, c, scale = unknowns("f u c l")
-    return [], [theory.degree_part([f], [[u]], [[c]], 2, scale)[0] == f * f * theory.monomial((0, 0), [[u]], [[c]], scale)[0]]
+    return [], [
+        theory.degree_part([f], [[u]], [[c]], 2, scale)[0] == f * f * theory.monomial((0, 0), [[u]], [[c]], scale)[0]
+    ]
 
 
 def _square(unknowns, ops):
@@ -145,7 +150,14 @@ def _summed(draw):
     yield theory.decode(few, U, C, scales, b), theory.decode([f[0], f[-1]], [U[0], U[-1]], C, scales, b)
 
 
-QUADRATIC = Hypothesis("no cubic term", lambda case: float(len(case.C) > 2))
+def _cubic(case: Polynomial) -> float:
+    return max(
+        (abs(by) * float(matrix.abs().max()) for by, matrix in zip(case.scales[2:], case.C[2:], strict=True)),
+        default=0.0,
+    )
+
+
+QUADRATIC = Hypothesis("no cubic term", _cubic)
 
 
 CLAIM = Claim(

@@ -111,8 +111,26 @@ def _derivative(symbols, ops):
     yield sympy.diff(made, f), _atom(u, f * u + rest, c, e, g, l2, l3)
 
 
+def _no_degrees(unknowns, ops):
+    a, c, e, g, l2, l3, b = unknowns("a c e g l2 l3 b")
+    return [], [_decoded(a, c, e, g, l2, l3, b) == b + _graded(a, c, e, g, l2, l3)]
+
+
+def _more_degrees(unknowns, ops):
+    made, total, a, c, e, g, l2, l3 = unknowns("made total a c e g l2 l3")
+    return [made == total], [made + _decoded(a, c, e, g, l2, l3, 0) == total + _graded(a, c, e, g, l2, l3)]
+
+
+def _decoded(a, c, e, g, l2, l3, b):
+    return theory.decode([a], [[1]], [[[c]], [[e]], [[g]]], [1, l2, l3], [b])[0]
+
+
+def _graded(a, c, e, g, l2, l3):
+    return sum(_part(a, v, q, scale) for q, (v, scale) in enumerate(((c, 1), (e, l2), (g, l3)), 1))
+
+
 def _columns(draw):
-    """Decode, degrees and atoms add up columns, projections latents; x_hat is the sum of its degrees."""
+    """Decode, degrees and atoms add up columns, and projections latents."""
     n, d, ranks, scales = draw.n, 2, (9, 7, 5), [1, draw.number(99), draw.number(99)]
     f, U = draw.vector(n, 999), draw.rows(n, ranks[0], 999)
     C, b = [draw.rows(d, r, 999) for r in ranks], draw.vector(d)
@@ -121,7 +139,17 @@ def _columns(draw):
     parts = [theory.degree_part(f, U, C[q - 1], q, scales[q - 1]) for q in (1, 2, 3)]
     for q, part in enumerate(parts, 1):
         yield part, [sum(_part(x, c, q, scales[q - 1]) for x, c in zip(a, line, strict=False)) for line in C[q - 1]]
-    yield theory.decode(f, U, C, scales, b), [b[c] + sum(part[c] for part in parts) for c in range(d)]
+    alone = [
+        theory.decode(
+            [x],
+            [[1]],
+            [[[line[r]] for line in M] for M in C if r < len(M[0])],
+            scales[: sum(r < k for k in ranks)],
+            [0] * d,
+        )
+        for r, x in enumerate(a)
+    ]
+    yield theory.decode(f, U, C, scales, b), [b[c] + sum(column[c] for column in alone) for c in range(d)]
     padded = [[[*line, *[0] * (ranks[0] - len(line))] for line in matrix] for matrix in C]
     own = [
         sum(_atom(U[1][r], a[r], *(matrix[c][r] for matrix in padded), *scales[1:]) for r in range(ranks[0]))
@@ -131,8 +159,6 @@ def _columns(draw):
 
 
 NO_BIAS = Hypothesis("b_dec = 0", lambda case: case.bias.abs().max())
-
-SUMS = loops("x̂, degrees and atoms, column by column", _columns)
 
 CLAIM = Claim(
     id="PO-3",
@@ -149,7 +175,7 @@ CLAIM = Claim(
     conclusion=_conclusion,
     controls=(Control(NO_BIAS.name, polynomials(bias=True), "b_dec is of degree 0"),),
     proofs={
-        LOOPS: SUMS,
+        LOOPS: loops("x̂, degrees and atoms, column by column", _columns),
         tuple(f"y_{q}(3f) = 3^{q} y_{q}(f)" for q in (1, 2, 3)): (
             smt.induction("projections of tf", "all m: induction over latents", _no_latent, _latent),
             smt.induction("y_q(tf) = t^q y_q(f)", "all R_q, q ≤ 3: induction over columns", _no_column, _column),
@@ -158,7 +184,9 @@ CLAIM = Claim(
             smt.induction("f times the atoms, in a column", "all m: induction over latents", _no_share, _share),
             smt.implies("these are q y_q", "all R_q: column by column", _whole),
         ),
-        "x̂ is the sum of its degrees": SUMS,
+        "x̂ is the sum of its degrees": smt.induction(
+            "x̂ = b + Σ y_q", "all R_q: induction over columns", _no_degrees, _more_degrees
+        ),
         "effective atom": symbolic.identity(
             "the effective atom is the derivative of decode", "all m, R_q: column by column", _derivative
         ),

@@ -79,7 +79,10 @@ def _linear(draw):
     ]
     made = theory.decode(f, U, C, [1, 0, 0], b)
     yield made, [b[c] + sum(sum(latent[c]) for latent in parts) for c in range(d)]
-    single = [[sum(theory.linear_atoms([[u]], [[v]])[0][0] for u, v in zip(row, line, strict=True)) for line in C[0]] for row in U]
+    single = [
+        [sum(theory.linear_atoms([[u]], [[v]])[0][0] for u, v in zip(row, line, strict=True)) for line in C[0]]
+        for row in U
+    ]
     yield theory.linear_atoms(U, C[0]), single
 
 
@@ -184,6 +187,9 @@ CLAIM = Claim(
             lambda v, r, *, ops=None: sum(sorted(v, reverse=True)[: len(v) - r]),
         ),
     ),
-    note="Sampled: the QR itself; that what an image leaves is Σ v_i(1 − p_i) with shares p_i of principal axes in [0, 1] "
-    "that sum to R1 at most. Shipped: a fresh PolySAE equals the linear decoder of its W_dec, which equals the rows TopK starts at.",
+    note=(
+        "Sampled: the QR itself; that what an image leaves is Σ v_i(1 − p_i) with shares p_i of principal axes in "
+        "[0, 1] that sum to R1 at most. Shipped: a fresh PolySAE equals the linear decoder of its W_dec, which "
+        "equals the rows TopK starts at."
+    ),
 )

@@ -7,9 +7,10 @@ from math import prod
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
-from proofs_check.engines import symbolic
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
+from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers
+from proofs_check.instances.loops import loops
 from workbench.parts import polynomial
 from workbench.theory import interactions as theory
 
@@ -50,13 +51,35 @@ def _conclusion(case: Projected) -> dict[str, Part]:
     return told
 
 
-def _newton(symbols, ops):
-    for m in (1, 2, 3, 4, 5):
-        f, u = symbols(f"f:{m}"), symbols(f"u:{m}")
-        terms = [a * b for a, b in zip(f, u, strict=True)]
-        p1, p2, p3 = (theory.power_sum(f, u, q) for q in (1, 2, 3))
-        yield theory.pure_square(p1, p2), 2 * sum(a * b for a, b in combinations(terms, 2))
-        yield theory.pure_cube(p1, p2, p3), 6 * sum(prod(three) for three in combinations(terms, 3))
+def _no_latent(unknowns, ops):
+    f, u = unknowns("f u")
+    p1, p2, p3 = (theory.power_sum([f], [u], q) for q in (1, 2, 3))
+    return [], [theory.pure_square(p1, p2) == 0, theory.pure_cube(p1, p2, p3) == 0]
+
+
+def _latent(unknowns, ops):
+    """E2 gains a e1, e3 gains a e2, for a = f u; e1 = p1."""
+    p1, p2, p3, e2, e3, f, u = unknowns("p1 p2 p3 e2 e3 f u")
+    given = [2 * e2 == theory.pure_square(p1, p2), 6 * e3 == theory.pure_cube(p1, p2, p3)]
+    q1, q2, q3 = (p + theory.power_sum([f], [u], q) for q, p in enumerate((p1, p2, p3), 1))
+    return given, [
+        2 * (e2 + f * u * p1) == theory.pure_square(q1, q2),
+        6 * (e3 + f * u * e2) == theory.pure_cube(q1, q2, q3),
+    ]
+
+
+def _newton(draw):
+    """Power sums add up latents; pairs and triples as they are counted."""
+    n = min(draw.n, 33)
+    f, u = draw.vector(n, 999), draw.vector(n, 999)
+    terms, sums = [a * b for a, b in zip(f, u, strict=True)], [theory.power_sum(f, u, q) for q in (1, 2, 3)]
+    yield sums, [sum(theory.power_sum([a], [b], q) for a, b in zip(f, u, strict=True)) for q in (1, 2, 3)]
+    e1 = e2 = e3 = 0
+    for a in terms:
+        e1, e2, e3 = e1 + a, e2 + a * e1, e3 + a * e2
+    yield e2, sum(a * b for a, b in combinations(terms, 2))
+    yield e3, sum(prod(three) for three in combinations(terms, 3))
+    yield theory.pure_cube(*sums), 6 * e3
 
 
 def _one_active(symbols, ops):
@@ -94,12 +117,11 @@ CLAIM = Claim(
     conclusion=_conclusion,
     controls=(Control(RAISED.name, _projected(halfway=True), "f^q U in place of f^q U^q"),),
     proofs={
-        ("2 e2", "6 e3"): symbolic.identity("Newton's identities", "m ≤ 5", _newton),
+        LOOPS: loops("power sums, pairs and triples, latent by latent", _newton),
+        ("2 e2", "6 e3"): smt.induction("Newton's identities", "all m: induction over latents", _no_latent, _latent),
         BESIDE: symbolic.identity("one active latent gives 0", "m = 1", _one_active),
     },
-    kernel={
-        "2 e2": "factors.pure_square",
-    },
+    kernel={"2 e2": "factors.pure_square"},
     mutants=(
         Mutant("plain square", theory.pure_square, lambda p1, p2: p1 * p1),
         Mutant("plain cube", theory.pure_cube, lambda p1, p2, p3: p1**3),

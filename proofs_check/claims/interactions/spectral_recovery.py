@@ -6,11 +6,12 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, digits, edited, equal
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, digits, edited, equal
 from proofs_check.claims.interactions.cases import ORTHONORMAL, orthonormal
 from proofs_check.claims.interactions.exact import rational_orthonormal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import SEEDS
+from proofs_check.instances.loops import loops
 from synthetic.base.streams import stream
 from workbench.theory import interactions as theory
 
@@ -45,6 +46,54 @@ def _conclusion(case: Quadratic) -> dict[str, Part]:
         "each once": equal(overlap.amax(0), 1.0),
         "along φ": equal(case.phi @ y, f @ form @ f, unit=1 + float(case.weights.abs().sum()) * float(f @ f)),
     }
+
+
+def _no_weight(unknowns, ops):
+    phi, c, a = unknowns("phi c a")
+    return [], [phi * theory.degree_part([a], [[1]], [[c]], 2)[0] == (phi * c) * a**2]
+
+
+def _weight(unknowns, ops):
+    """In one column: a coordinate of x more; w = <phi, c> so far."""
+    along, w, phi, c, a = unknowns("along w phi c a")
+    more = phi * theory.degree_part([a], [[1]], [[c]], 2)[0]
+    return [along == w * a**2], [along + more == (w + phi * c) * a**2]
+
+
+def _no_latent(unknowns, ops):
+    f, u, w = unknowns("f u w")
+    return [], [f * f * theory.contracted_form([[u]], [[w]], [1])[0][0] == w * (f * u) ** 2]
+
+
+def _latent(unknowns, ops):
+    """A latent more in one column: f M f gains its own entry and twice `pairs`, those with the latents before."""
+    value, pairs, a, f, u, w = unknowns("value pairs a f u w")
+    own = f * f * theory.contracted_form([[u]], [[w]], [1])[0][0]
+    return [value == w * a**2, pairs == w * a * f * u], [value + 2 * pairs + own == w * (a + f * u) ** 2]
+
+
+def _no_partner(unknowns, ops):
+    f, u, h, v, w = unknowns("f u h v w")
+    return [], [h * f * theory.contracted_form([[v], [u]], [[w]], [1])[0][1] == w * (h * v) * f * u]
+
+
+def _partner(unknowns, ops):
+    a, pairs, f, u, h, v, w = unknowns("a pairs f u h v w")
+    more = h * f * theory.contracted_form([[v], [u]], [[w]], [1])[0][1]
+    return [pairs == w * a * f * u], [pairs + more == w * (a + h * v) * f * u]
+
+
+def _columns(draw):
+    """The shipped form adds up columns, symmetric; the square along phi is that of the form."""
+    n, d, r = min(draw.n, 33), 3, 5
+    f, U, C2, phi = draw.vector(n, 999), draw.rows(n, r, 999), draw.rows(d, r, 999), draw.vector(d, 999)
+    form = theory.contracted_form(U, C2, phi)
+    weights = [sum(p * line[k] for p, line in zip(phi, C2, strict=True)) for k in range(r)]
+    columns = [theory.contracted_form([[row[k]] for row in U], [[weights[k]]], [1]) for k in range(r)]
+    yield form, [[sum(column[i][j] for column in columns) for j in range(n)] for i in range(n)]
+    yield form, [list(column) for column in zip(*form, strict=True)]
+    along = sum(p * y for p, y in zip(phi, theory.degree_part(f, U, C2, 2), strict=True))
+    yield along, sum(f[i] * f[j] * form[i][j] for i in range(n) for j in range(n))
 
 
 def _eigen(symbols, ops):
@@ -129,9 +178,17 @@ CLAIM = Claim(
         Control(NONZERO.name, _quadratics(unused=True), "no square, as beyond R2: UᵀU = I does not fix such columns"),
     ),
     proofs={
-        ("columns", "along φ"): symbolic.identity("M u_s, for every U", "m ≤ 3, R ≤ 2, d ≤ 2", _eigen),
-        BESIDE: symbolic.identity("equal columns rotate", "m = 2, all angles but π", _equal_columns),
-        "columns": smt.implies("no other eigenvectors", "R = 3 distinct weights", _unique),
+        LOOPS: loops("the form, column by column", _columns),
+        "along φ": (
+            smt.induction("φ of a column's square", "all d: induction over coordinates", _no_weight, _weight),
+            smt.induction("pairs with a new latent", "all m: induction over latents", _no_partner, _partner),
+            smt.induction("a column's form", "all m: induction over latents", _no_latent, _latent),
+        ),
+        BESIDE: (
+            symbolic.identity("M u_s, for every U", "m ≤ 3, R ≤ 2, d ≤ 2", _eigen),
+            smt.implies("no other eigenvectors", "R = 3 distinct weights", _unique),
+            symbolic.identity("equal columns rotate", "m = 2, all angles but π", _equal_columns),
+        ),
     },
     mutants=(
         edited(
@@ -141,5 +198,9 @@ CLAIM = Claim(
         ),
         Mutant("sum of powers", theory.degree_part, lambda f, U, C, q, scale=1: [0.0 for _ in C]),
     ),
-    note="All of it given f. That (f, U, C) are identifiable together is open, and no easier than for a linear SAE.",
+    note=(
+        "Sampled: that the eigenvectors are the columns. Proved at small sizes: M u_s = w_s u_s, and that a diagonal "
+        "matrix of distinct entries has no other eigenvectors than the axes. All of it given f. That (f, U, C) are "
+        "identifiable together is open, and no easier than for a linear SAE."
+    ),
 )
