@@ -106,6 +106,12 @@ def _nonnegative(unknowns, ops):
     return [s > 0, t >= -u / s, t >= 0], [u + t * s >= 0]
 
 
+def _edge(unknowns, ops):
+    """The entry whose ratio is the threshold."""
+    u, s, t = unknowns("u s t")
+    return [s > 0, t == -u / s], [u + t * s == 0]
+
+
 def _lifted(draw):
     """Each entry u of U (I + t y 1^T) is u + t (U y)_i; the threshold is the largest -u / (U y)_i, or 0."""
     n, t = draw.n, Fraction(draw.number(), 7)
@@ -163,6 +169,10 @@ def _opposed(a: float) -> st.SearchStrategy[Lift]:
     return case_of([[1, a], [-1, -a]], [1], 1.0)
 
 
+ENTRIES = (
+    smt.induction("an entry u becomes u + t(Uy)_i", "all m: induction over columns", _no_entry, _entry),
+    smt.implies("f ≥ 0 from the threshold on", "all N, m: entry by entry", _nonnegative),
+)
 _lift, _inverse_of, _threshold = theory.lift, theory.lift_inverse, theory.lift_threshold
 
 CLAIM = Claim(
@@ -185,9 +195,10 @@ CLAIM = Claim(
     ),
     proofs={
         LOOPS: loops("U(I + t y1ᵀ) and the threshold", _lifted),
-        "f ≥ 0": (
-            smt.induction("an entry u becomes u + t(Uy)_i", "all m: induction over columns", _no_entry, _entry),
-            smt.implies("f ≥ 0 from the threshold on", "all N, m: entry by entry", _nonnegative),
+        "f ≥ 0": ENTRIES,
+        "0 at the threshold": (
+            *ENTRIES,
+            smt.implies("and 0 where the ratio is the threshold", "all N, m: entry by entry", _edge),
         ),
         "the floor is reached": symbolic.identity(
             "the lifted factors reach the floor", "m = 1, N = d = 2: all angles but π, all singular values", _reached
@@ -202,7 +213,7 @@ CLAIM = Claim(
         Mutant(".999 of the threshold", theory.lift_threshold, lambda left, y: 0.999 * _threshold(left, y)),
     ),
     note=(
-        "Sampled: Eckart and Young's floor itself, and that the threshold is tight. That U_m S_m V_m leaves the "
+        "The threshold is tight. Sampled: Eckart and Young's floor itself. That U_m S_m V_m leaves the "
         "floor is proved at small sizes, (I + t y1ᵀ)⁻¹ at all. Activations with a large common mean can meet the "
         "condition, centred ones do not."
     ),
