@@ -140,6 +140,7 @@ def _family(core, parts):
 
 
 SUM = smt.induction("the leaves' sum T: |T|² = L²C + LE", "all L: induction over leaves", _no_leaf, _leaf)
+COSINE = smt.implies("the cosine", "all L, C, E", _cosine)
 
 CLAIM = Claim(
     id="SN-14",
@@ -170,10 +171,10 @@ CLAIM = Claim(
             symbolic.identity("eigenvalues of the leaves' products", "L = 2, 3, 4: all C, E", _spectrum),
             smt.implies("equal codes have the largest", "all L, C, E", _largest),
         ),
-        "cosine with the core": (SUM, smt.implies("the cosine", "all L, C, E", _cosine)),
+        "cosine with the core": (SUM, COSINE),
         "a leaf's cosine is less": (
             SUM,
-            smt.implies("the cosine", "all L, C, E", _cosine),
+            COSINE,
             smt.implies("a leaf's is less", "all L, C, E", _leaf_cosine),
         ),
     },
