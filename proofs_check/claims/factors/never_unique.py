@@ -102,8 +102,8 @@ CLAIM = Claim(
     statement=(
         "Whatever the codes f ≥ 0 and a > 0: f_1 + af_0 for f_1 with w_0 − aw_1 for w_0 gives the same product with "
         "codes ≥ 0, and for unit rows of product g, |g| < 1, the new row stands to the old one at sin² = a²(1 − "
-        "g²)/(1 − 2ag + a²) > 0. So no exact factorisation of two rows or more is unique, however sparse its codes, "
-        "or if each feature fires alone."
+        "g²)/(1 − 2ag + a²) > 0. So no exact factorisation with two rows that are not parallel is unique, however "
+        "sparse its codes, or if each feature fires alone."
     ),
     tex=r"f_0w_0+f_1w_1=f_0(w_0-aw_1)+(f_1+af_0)w_1",
     source="ours; a mixing (fM, M⁻¹W) with M ≥ 0",
