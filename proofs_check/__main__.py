@@ -33,6 +33,8 @@ class Ledger:
     """of what is drawn"""
     jobs: int = 0
     """processes; 0 for one a core"""
+    trained: bool = False
+    """measure claims on trained stacks where the record lacks them, and judge these alone; else read the record"""
     json: bool = False
     """print one JSON list"""
     html: Path | None = None
@@ -92,12 +94,15 @@ class Check:
 
 def run(settings: Ledger, console: Console) -> int:
     """Judge, print, write; returns the exit code."""
-    from proofs_check.judging import chosen, judge_all
+    from proofs_check.judging import chosen, judge_all, on_trained_stacks
     from proofs_check.ledger import exit_code
     from proofs_check.report.terminal import print_ledger
 
     ids = chosen(settings.area, settings.id)
-    entries = judge_all(ids, settings.jobs, examples=settings.examples, seconds=settings.seconds, seed=settings.seed)
+    ids = on_trained_stacks(ids) if settings.trained else ids
+    must(ids, "--trained", "of areas and claims on trained stacks", settings.area or settings.id, "drop it")
+    budget = {"examples": settings.examples, "seconds": settings.seconds, "seed": settings.seed}
+    entries = judge_all(ids, settings.jobs, trained=settings.trained, **budget)
     if settings.json:
         print(json_text([entry.to_json() for entry in entries]))
     else:

@@ -273,7 +273,8 @@ def grouped(checks: Iterable[tuple[str, Check]]) -> dict[str, tuple[Check, ...]]
     return found
 
 
-Proofs = Mapping[str | tuple[str, ...], Check | tuple[Check, ...]]
+Group = Check | tuple[Check, ...]
+Proofs = Mapping[str, Group] | Mapping[tuple[str, ...], Group] | Mapping[str | tuple[str, ...], Group]
 
 
 @dataclass(frozen=True, kw_only=True)

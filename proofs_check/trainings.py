@@ -32,7 +32,7 @@ def once(of: Callable[P, Training], *, measures: bool = False) -> Callable[[Call
     elsewhere = _CLAIMS if measures else _MEASURES
 
     def decorator(train: Callable[P, R]) -> Callable[P, R]:
-        @lru_cache(maxsize=64)
+        @lru_cache(maxsize=256)
         def kept(mutants: tuple[Mutant, ...], *args: P.args, **named: P.kwargs) -> R:
             threads = torch.get_num_threads()
             torch.set_num_threads(1)
@@ -64,6 +64,12 @@ def noted() -> Iterator[list[Training]]:
         _NOTES[:] = [other for other in _NOTES if other is not notes]  # of equal lists this one
 
 
+def note(trainings: Iterable[Training]) -> None:
+    """Enter trainings that were done elsewhere."""
+    for notes in _NOTES:
+        notes.extend(trainings)
+
+
 @contextmanager
 def in_place(mutant: Mutant) -> Iterator[None]:
     """The mutant under the name of the function it replaces."""
@@ -83,11 +89,11 @@ def watched(mutants: Iterable[Mutant]) -> Iterator[set[Callable[..., Any]]]:
     """Which of the functions that mutants replace are called in the block."""
     called: set[Callable[..., Any]] = set()
 
-    def noting(of: Callable[..., Any]) -> Callable[..., Any]:
+    def noting(of: Callable[..., Any], placed: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(of)
         def noted(*args: Any, **named: Any) -> Any:
             called.add(of)
-            return of(*args, **named)
+            return placed(*args, **named)
 
         return noted
 
@@ -95,5 +101,5 @@ def watched(mutants: Iterable[Mutant]) -> Iterator[set[Callable[..., Any]]]:
         for of in dict.fromkeys(mutant.of for mutant in mutants):
             module = sys.modules[of.__module__]
             stack.callback(setattr, module, of.__name__, getattr(module, of.__name__))
-            setattr(module, of.__name__, noting(of))
+            setattr(module, of.__name__, noting(of, getattr(module, of.__name__)))
         yield called

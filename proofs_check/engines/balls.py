@@ -259,49 +259,58 @@ def _power(base: Any, exponent: Any) -> Any:
     return _finite(base**exponent if base.is_finite() and exponent.is_finite() else type(base).nan())
 
 
+def _ball(value: Any) -> Any:
+    """A number as Arb holds it.
+
+    Raises:
+        TypeError: it is none.
+    """
+    found = _arb(Ball(need("flint", "python-flint").arb(0), False), value)
+    return refuse(no_number(value)) if found is None else found
+
+
+def _where(condition: Any, then: Any, otherwise: Any) -> Ball:
+    truth = _truth(condition)
+    if isinstance(then, Jet) or isinstance(otherwise, Jet):
+        return then if truth else otherwise
+    unknown = any(map(_unknown, (truth, then, otherwise)))
+    if truth.sure is None:
+        return Ball(_ball(then).union(_ball(otherwise)), unknown)
+    return Ball(_ball(then if truth.sure else otherwise), unknown)
+
+
+def _of(function: Callable[..., Any], by: Callable[..., Any] | None = None) -> Callable[..., Ball]:
+    """A function of balls; of Taylor coefficients it is `by`."""
+
+    def on(*values: Any) -> Ball:
+        if by is not None and any(isinstance(value, Jet) for value in values):
+            return by(*values)
+        return Ball(_finite(function(*map(_ball, values))), any(map(_unknown, values)))
+
+    return on
+
+
 def arb_ops() -> Ops:
     """The operations on balls."""
     arb = need("flint", "python-flint").arb
-    none = Ball(arb(0), False)
-
-    def ball(value: Any) -> Any:
-        found = _arb(none, value)
-        return refuse(no_number(value)) if found is None else found
-
-    def where(condition: Any, then: Any, otherwise: Any) -> Ball:
-        truth = _truth(condition)
-        if isinstance(then, Jet) or isinstance(otherwise, Jet):
-            return then if truth else otherwise
-        unknown = any(map(_unknown, (truth, then, otherwise)))
-        if truth.sure is None:
-            return Ball(ball(then).union(ball(otherwise)), unknown)
-        return Ball(ball(then if truth.sure else otherwise), unknown)
-
-    def of(function: Callable[..., Any], by: Callable[..., Any] | None = None) -> Callable[..., Ball]:
-        def on(*values: Any) -> Ball:
-            if by is not None and any(isinstance(value, Jet) for value in values):
-                return by(*values)
-            return Ball(_finite(function(*map(ball, values))), any(map(_unknown, values)))
-
-        return on
 
     def jet(name: str) -> Callable[[Jet], Jet]:
         return lambda a: Jet(getattr(a.arb, name)(), True)
 
     return Ops(
-        num=cache(lambda text: Ball(ball(Fraction(text)), False)),
-        sqrt=of(arb.sqrt, jet("sqrt")),
-        exp=of(arb.exp, jet("exp")),
-        log=of(arb.log, jet("log")),
-        log1p=of(arb.log1p, lambda a: jet("log")(1 + a)),
-        sin=of(arb.sin, jet("sin")),
-        erfc=of(arb.erfc, jet("erfc")),
+        num=cache(lambda text: Ball(_ball(Fraction(text)), False)),
+        sqrt=_of(arb.sqrt, jet("sqrt")),
+        exp=_of(arb.exp, jet("exp")),
+        log=_of(arb.log, jet("log")),
+        log1p=_of(arb.log1p, lambda a: jet("log")(1 + a)),
+        sin=_of(arb.sin, jet("sin")),
+        erfc=_of(arb.erfc, jet("erfc")),
         pi=Ball(arb.pi(), False),
-        abs=of(abs, abs),
-        larger=of(arb.max, lambda a, b: a if a >= b else b),
-        smaller=of(arb.min, lambda a, b: a if a <= b else b),
-        where=where,
-        ratio=of(lambda a, b: a / b, lambda a, b: a / b),
+        abs=_of(abs, abs),
+        larger=_of(arb.max, lambda a, b: a if a >= b else b),
+        smaller=_of(arb.min, lambda a, b: a if a <= b else b),
+        where=_where,
+        ratio=_of(lambda a, b: a / b, lambda a, b: a / b),
     )
 
 

@@ -49,6 +49,10 @@ class Attack:
     """instances that violate the conclusion, but meet the hypotheses by rounding alone"""
     infinite: dict[str, int] = field(default_factory=dict)
     """part -> instances on which its bound was infinite"""
+    misses: dict[str, str] = field(default_factory=dict)
+    """part -> the first member in which it does not hold, as text"""
+    held: dict[str, list[int]] = field(default_factory=dict)
+    """of a claim on trained stacks: part -> members in which it holds, and members judged"""
     witness: str = ""
     """the smallest violation found, as text"""
     problem: str = ""
@@ -66,6 +70,10 @@ class Attack:
         return {name: next(iter(fixed)) for name, fixed, moving in pairs if len(fixed) == 1 < len(moving)}
 
 
+ENOUGH = 0.9
+"""share of the members of trained stacks in which each part must hold"""
+
+
 class _Found(Exception):  # noqa: N818
     """Ends a run of Hypothesis at a violation, which it then shrinks."""
 
@@ -81,10 +89,14 @@ def attack(claim: Claim, examples: int, seed: int = 0, seconds: float = math.inf
     its conclusion raises an error, ends the attack; `quick` passes over errors and does not steer.
     """
     result, spoken = Attack(), set()
+    counts = claim.kind == "trained" and not quick
 
     def probe(instance: Any) -> None:
+        mark = _print(instance)
+        if counts and mark in result.seen:
+            return
         result.instances += 1
-        result.seen.add(_print(instance))
+        result.seen.add(mark)
         try:
             broken = [h.name for h in claim.hypotheses if not bool(h.met(instance).all())]
             conclusion = parts(claim.conclusion(instance)) if not broken else {}
@@ -102,7 +114,9 @@ def attack(claim: Claim, examples: int, seed: int = 0, seconds: float = math.inf
             if isinstance(part, Relation) and not silent[name]:
                 spoken.add(name)
                 _note(result, name, part)
-                if not bool(part.holds.all()):
+                if counts:
+                    _count(result, instance, name, part)
+                elif not bool(part.holds.all()):
                     if not quick and not _robust(claim, instance):
                         result.fragile += 1
                         return
@@ -116,7 +130,19 @@ def attack(claim: Claim, examples: int, seed: int = 0, seconds: float = math.inf
 
     result.cut = search(claim.instances, probe, examples, seed, seconds, steer=not quick)
     result.void = {name: why for name, why in result.void.items() if name not in spoken}
+    few = [name for name, (held, judged) in result.held.items() if held < ENOUGH * judged]
+    said = (f"{name or 'it'} holds in {result.held[name][0]} of {result.held[name][1]}" for name in few)
+    result.witness = result.witness or (f"{'; '.join(said)}; {result.misses[few[0]]}" if few else "")
     return result
+
+
+def _count(result: Attack, instance: Any, name: str, part: Relation) -> None:
+    """Count a member in which a part holds, or keep the first in which it does not."""
+    count, holds = result.held.setdefault(name, [0, 0]), bool(part.holds.all())
+    count[0] += holds
+    count[1] += 1
+    if not holds:
+        result.misses.setdefault(name, describe(instance, name, part))
 
 
 def search(

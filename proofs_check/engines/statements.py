@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ def forall(candidates: Iterable[Any], part: Callable[[Any], Relation]) -> Relati
     found = [part(candidate) for candidate in candidates]
     must(found, "forall.candidates", "some", "none", "give one at least: of none everything holds")
     sides = {name: torch.cat([getattr(one, name) for one in found]) for name in ("measured", "bound", "unit")}
-    return Relation(**sides, equality=found[0].equality)
+    return replace(found[0], **sides)
 
 
 def exists(candidates: Iterable[Any], part: Callable[[Any], Relation]) -> Relation:
@@ -50,6 +51,12 @@ def detectable(trials: int, bound: float, *, level: float = LEVEL) -> float:
 def _lower(count: int, trials: int, level: float) -> float:
     must(trials > 0, "probability_at_most.events", "one trial at least", 0, "draw some")
     return float(beta.ppf(level, count, trials - count + 1)) if count else 0.0
+
+
+def interval(count: int, trials: int, level: float = 0.05) -> tuple[float, float]:
+    """Clopper and Pearson's of a rate, from its events among independent trials; it misses with a chance of `level`."""
+    low = _lower(count, trials, level / 2)
+    return low, 1 - _lower(trials - count, trials, level / 2)
 
 
 def slope_is(sizes: Sequence[float], values: Sequence[float], slope: float, *, within: float) -> Relation:

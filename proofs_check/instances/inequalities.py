@@ -64,14 +64,7 @@ def inequality(
     Raises:
         ValueError: the box is empty or not made of numbers.
     """
-    must(box, f"inequality {id}.box", "of one unknown at least", dict(box), 'write {"c": ("0", "1")}')
-    for name, (low, high) in box.items():
-        ends = [_end(f"inequality {id}.box[{name!r}]", end) for end in (low, high)]
-        rises = ends[0] is None or ends[1] is None or ends[0] < ends[1]
-        must(rises, f"inequality {id}.box[{name!r}]", "from low to high", (low, high), "exchange or widen its ends")
-
-    for name in whole:
-        must(name in box, f"inequality {id}.whole", f"of unknowns in {list(box)}", name, "rename it")
+    _check_box(f"inequality {id}", box, whole)
 
     def conclusion(point: Point) -> Part:
         try:
@@ -101,6 +94,16 @@ def inequality(
 
 
 GIVEN = "the conditions given"
+
+
+def _check_box(where: str, box: Box, whole: tuple[str, ...]) -> None:
+    must(box, f"{where}.box", "of one unknown at least", dict(box), 'write {"c": ("0", "1")}')
+    for name, (low, high) in box.items():
+        ends = [_end(f"{where}.box[{name!r}]", end) for end in (low, high)]
+        rises = ends[0] is None or ends[1] is None or ends[0] < ends[1]
+        must(rises, f"{where}.box[{name!r}]", "from low to high", (low, high), "exchange or widen its ends")
+    for name in whole:
+        must(name in box, f"{where}.whole", f"of unknowns in {list(box)}", name, "rename it")
 
 
 def _end(where: str, text: str | None) -> Fraction | None:

@@ -18,7 +18,9 @@ from workbench.metrics import collect
 from workbench.metrics.evidence import Evidence
 
 SEEDS = (0, 1, 2)
-"""of initial weights; a stack of these shares its batches"""
+"""of initial weights; a stack of these shares its world and its batches. Thresholds are set on them"""
+FIRST, MEMBERS = 100, 10
+"""seeds from here on draw a world, a stream of batches, an evaluation and initial weights; so many are judged"""
 Settings = tuple[tuple[str, Any], ...]
 """name and value of each"""
 
@@ -102,6 +104,8 @@ class Stack:
     train: TrainConfig
     """as `training` makes it"""
     seeds: tuple[int, ...] = SEEDS
+    draw: int = 0
+    """seed of the world, of its batches and of the evaluation; 0 leaves the world to its knobs"""
     frozen: tuple[str, ...] = ()
     """parameters left as drawn"""
     samples: int = 4000
@@ -111,7 +115,7 @@ class Stack:
     def place(self) -> World:
         """The world."""
         make = worlds()[self.world]
-        knobs = {**_WORLDS.get(self.world, {}), **dict(self.knobs)}
+        knobs = {**_WORLDS.get(self.world, {}), **dict(self.knobs)} | ({"seed": self.draw} if self.draw else {})
         named = [p.name for p in inspect.signature(make).parameters.values() if p.kind != p.VAR_KEYWORD]
         _must_name("Stack.knobs", self.world, named, knobs)
         return make(**knobs)
@@ -129,7 +133,7 @@ class Stack:
     @property
     def record(self) -> Training:
         """What the ledger says of it."""
-        at = {"world": called(self.world, self.knobs), "world seed": dict(self.knobs).get("seed", 0)}
+        at = {"world": called(self.world, self.knobs), "world seed": self.draw or dict(self.knobs).get("seed", 0)}
         made = {"variant": called(self.variant, self.settings), "m": self.m, "seeds": list(self.seeds)}
         return at | made | {"steps": self.train.steps, "batch": self.train.batch, "lr": self.train.lr}
 
@@ -152,13 +156,13 @@ def _trained(stack: Stack) -> SAE:
     sae = create(stack.variant, world.d, stack.m, seed=list(stack.seeds), **settings)
     _must_name("Stack.settings", stack.variant, sae.settings, settings)
     sae.frozen = (*sae.frozen, *stack.frozen)
-    train(sae, world, stack.train)
+    train(sae, world, stack.train, seed=stack.draw)
     return sae
 
 
 @once(lambda stack: stack.record, measures=True)
 def _measured(stack: Stack) -> list[Evidence]:
-    return collect(stack.sae, stack.place, stack.samples, seed=0)
+    return collect(stack.sae, stack.place, stack.samples, seed=stack.draw)
 
 
 @dataclass(frozen=True)
@@ -166,6 +170,8 @@ class Member:
     """One SAE of a stack: an instance of a claim. A topic's own class says by its fields in which stack."""
 
     seed: int = 0
+    mates: int = 0
+    """of a fresh member: other initial weights trained beside it, on its samples"""
 
     always: ClassVar[tuple[str, ...]] = ()
     """fields that are shown even where they are at their defaults"""
@@ -177,7 +183,12 @@ class Member:
     @property
     def seeds(self) -> tuple[int, ...]:
         """Of its stack."""
-        return SEEDS if self.seed in SEEDS else (self.seed,)
+        return SEEDS if self.seed in SEEDS else tuple(self.seed + 1000 * i for i in range(self.mates + 1))
+
+    @property
+    def draw(self) -> int:
+        """Seed of its world, stream and evaluation, where it is a fresh member."""
+        return self.seed if self.seed >= FIRST else 0
 
     @property
     def index(self) -> int:
@@ -203,6 +214,11 @@ class Member:
     def each_seed(cls, **changes: Any) -> SearchStrategy[Self]:
         """The members of one stack."""
         return st.sampled_from([cls(seed=seed, **changes) for seed in SEEDS])
+
+    @classmethod
+    def fresh(cls, first: int = FIRST, **changes: Any) -> SearchStrategy[Self]:
+        """Members of which each has a world, a stream, an evaluation and initial weights of its own."""
+        return st.sampled_from([cls(seed=seed, **changes) for seed in range(first, first + MEMBERS)])
 
     @classmethod
     def alone(cls, **changes: Any) -> SearchStrategy[Self]:
@@ -240,6 +256,7 @@ class Trained(Member):
             settings=(("k", self.k), *self.settings),
             train=training(self.steps, 256, self.lr, dead_after=100),
             seeds=self.seeds,
+            draw=self.draw,
             frozen=self.frozen,
         )
 

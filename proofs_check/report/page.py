@@ -154,7 +154,8 @@ def _tightness_plot(entry: Entry) -> str:
             axes.plot(1 / entry.attained[name], row, "D", color="#D55E00", markersize=5)
     axes.axvline(1, color="0.3", linewidth=1)
     least = min(ratio for name in names for ratio in entry.ratios[name])
-    axes.set_xlim(max(min(least, 0.0), -1.0) - 0.03, 1.05)
+    most = max(ratio for name in names for ratio in entry.ratios[name])
+    axes.set_xlim(max(min(least, 0.0), -1.0) - 0.03, max(min(most, 2.0), 1.0) + 0.05)
     axes.set_ylim(-0.6, len(names) - 0.4)
     labels = [name or "conclusion" for name in reversed(names)]
     axes.set_yticks(range(len(names)), labels, fontsize=9, parse_math=False)  # a "$" is no formula

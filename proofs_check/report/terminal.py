@@ -92,11 +92,27 @@ def trained_lines(entry: Entry) -> list[str]:
     """What was trained for a claim, a line a stack; then what its thresholds are, and where they come from."""
     if not entry.trainings:
         return []
-    lines = ["trained: " + ", ".join(f"{key} {_plain(value)}" for key, value in t.items()) for t in entry.trainings]
+    lines = ["trained: " + ", ".join(f"{key} {_plain(value)}" for key, value in t.items()) for t in _joined(entry)]
+    lines += [
+        f"{name or 'it'} holds in {count:.0f} of {of:.0f} members: a rate of {low:.2g} to {high:.2g} over worlds, "
+        "streams and weights, at 95 %"
+        for name, (count, of, low, high) in entry.held.items()
+    ]
     levels = ", ".join(f"{value:g} ({name})" for name, value in entry.thresholds.items())
     judged = sorted({seed for training in entry.trainings for seed in training["seeds"]})
     same = ", which are those judged" if judged == sorted(entry.calibrated_on) else ""
     return [*lines, f"thresholds {levels or 'relative'}: set on seeds {_plain(entry.calibrated_on)}{same}"]
+
+
+def _joined(entry: Entry) -> list[dict[str, Any]]:
+    """Trainings that differ in seeds alone as one."""
+    found: dict[str, dict[str, Any]] = {}
+    for training in entry.trainings:
+        alike = {key: value for key, value in training.items() if key not in ("seeds", "world seed")}
+        one = found.setdefault(str(alike), {**training, "seeds": [], "world seed": []})
+        one["world seed"] += [training["world seed"]] * (training["world seed"] not in one["world seed"])
+        one["seeds"] += [seed for seed in training["seeds"] if seed not in one["seeds"]]
+    return list(found.values())
 
 
 def _plain(value: Any) -> str:
@@ -105,6 +121,31 @@ def _plain(value: Any) -> str:
 
 def entry_detail(entry: Entry) -> RenderableType:
     """One claim at length: proofs, attack, controls, mutants."""
+    margin = "none" if entry.margin is None else f"{entry.margin:.2g}"
+    lines: list[RenderableType] = [
+        Text.assemble((visible(entry.id), "bold"), "  ", (entry.said, COLOURS[entry.verdict]), f"  {entry.kind}"),
+        entry.statement,
+        Styled(f"source: {entry.source}", "dim"),
+        *([Styled(f"hypotheses: {'; '.join(entry.hypotheses)}", "dim")] if entry.hypotheses else []),
+        f"proofs: {covers(entry)}" if entry.checks else "no proof",
+        *([f"{entry.sizes}; trusting {', '.join(entry.bases)}; statement: {entry.grade}"] if entry.bases else []),
+        f"tried {entry.instances} instances, {entry.distinct} distinct, judged {entry.judged}"
+        f"{', cut short by --seconds' if entry.cut else ''}, least margin {margin}",
+    ]
+    lines += [f"{name or 'the mean'}: errors above {v:.2g} of its size would be seen" for name, v in entry.sees.items()]
+    lines += [Styled(entry.fragile, "dim")] if entry.fragile else []
+    lines += [Styled(line, "dim") for line in (against(entry), *trained_lines(entry)) if line]
+    if entry.witness:
+        lines.append(Styled(f"{named(entry).lower()}: {entry.witness}", "bold"))
+    lines += [table for table in _tables(entry) if table.row_count]
+    lines += [Styled(printed(row), "dim") for row in entry.kernel]
+    lines += [Styled(f"note: {entry.note}", "dim")] if entry.note else []
+    lines += [Styled(f"problem: {problem}", "red") for problem in entry.problems]
+    return Group(*lines, "")
+
+
+def _tables(entry: Entry) -> list[Table]:
+    """Proofs, parts, controls and mutants of a claim."""
     proofs = _rows("proof", "shows", "of", "scope", "status", "s")
     for check in entry.checks:
         status = check["status"] + (f": {check['detail']}" if check["detail"] else "")
@@ -124,27 +165,7 @@ def entry_detail(entry: Entry) -> RenderableType:
         mutants.add_row(
             mutant["name"], mutant["caught by"] or "NOT CAUGHT", mutant["proof"] or "none", mutant["witness"]
         )
-    margin = "none" if entry.margin is None else f"{entry.margin:.2g}"
-    lines: list[RenderableType] = [
-        Text.assemble((visible(entry.id), "bold"), "  ", (entry.said, COLOURS[entry.verdict]), f"  {entry.kind}"),
-        entry.statement,
-        Styled(f"source: {entry.source}", "dim"),
-        *([Styled(f"hypotheses: {'; '.join(entry.hypotheses)}", "dim")] if entry.hypotheses else []),
-        f"proofs: {covers(entry)}" if entry.checks else "no proof",
-        *([f"{entry.sizes}; trusting {', '.join(entry.bases)}; statement: {entry.grade}"] if entry.bases else []),
-        f"tried {entry.instances} instances, {entry.distinct} distinct, judged {entry.judged}"
-        f"{', cut short by --seconds' if entry.cut else ''}, least margin {margin}",
-    ]
-    lines += [f"{name or 'the mean'}: errors above {v:.2g} of its size would be seen" for name, v in entry.sees.items()]
-    lines += [Styled(entry.fragile, "dim")] if entry.fragile else []
-    lines += [Styled(line, "dim") for line in (against(entry), *trained_lines(entry)) if line]
-    if entry.witness:
-        lines.append(Styled(f"{named(entry).lower()}: {entry.witness}", "bold"))
-    lines += [table for table in (proofs, parts, controls, mutants) if table.row_count]
-    lines += [Styled(printed(row), "dim") for row in entry.kernel]
-    lines += [Styled(f"note: {entry.note}", "dim")] if entry.note else []
-    lines += [Styled(f"problem: {problem}", "red") for problem in entry.problems]
-    return Group(*lines, "")
+    return [proofs, parts, controls, mutants]
 
 
 def _rows(*headings: str) -> Table:

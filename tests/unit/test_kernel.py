@@ -57,11 +57,11 @@ def test_shipped_functions_are_what_the_theorems_speak_of():
 
 
 def test_a_loop_cut_at_eight_terms_is_seen(monkeypatch):
-    whole = coherence.square_norm
+    claim, whole = claims()["AFA-1"], coherence.square_norm
     monkeypatch.setattr(coherence, "square_norm", lambda h: whole(h[:8]))
     (row,) = [row for row in kernel.rows({"": "coherence.interference_identity"}) if row["problem"]]
     assert "coherence.interference, square_norm at n, d = 9, 11" in row["problem"]
-    assert [each for each in judge(claims()["AFA-1"], examples=10).problems if each.startswith("kernel: ")]
+    assert [each for each in judge(claim, examples=10).problems if each.startswith("kernel: ")]
 
 
 def test_a_claim_prints_the_formal_statement_beside_the_human_one():

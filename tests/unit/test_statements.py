@@ -175,8 +175,8 @@ def test_laws_are_compared_and_means():
     turned = torch.linalg.qr(y[:3]).Q
     assert bool(same_law(x, y @ turned).holds.all())
     assert not bool(same_law(x, y * torch.tensor([1.0, 1.0, 2.0])).holds.all())
-    assert bool(mean_is(x[:, 0], 0.0).holds)
-    assert not bool(mean_is(x[:, 0], 0.3).holds)
+    assert bool(mean_is(x[:, 0], 0.0, sees=0.3).holds)
+    assert not bool(mean_is(x[:, 0], 0.3, sees=0.9).holds)
 
 
 def test_rows_are_the_same_up_to_symmetries():

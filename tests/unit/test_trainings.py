@@ -1,16 +1,18 @@
 """Stacks of claims: every setting written down, trained once for the mutants at work, noted in the ledger."""
 
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 
 import pytest
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, at_most, edited
+from proofs_check import measured
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Verdict, at_most, edited
 from proofs_check.claims.actions.runs import Steering
 from proofs_check.claims.bias.runs import recovered
 from proofs_check.instances import stack as stacks
 from proofs_check.instances.stack import Stack, Trained, training
 from proofs_check.ledger import judge
+from proofs_check.measured import fingerprint, measure, recalled
 from proofs_check.trainings import in_place, noted
 from synthetic.worlds import worlds
 from workbench import TrainConfig
@@ -116,3 +118,73 @@ def test_a_kind_that_does_not_fit_is_a_problem():
     assert "nothing is trained" in " ".join(judge(silent, examples=5).problems)
     with pytest.raises(ValueError, match="calibrated_on must be given"):
         claim(calibrated_on=())
+
+
+@dataclass(frozen=True)
+class Coin(Trained):
+    """A member whose figure is its seed's; its hypothesis asks for two steps."""
+
+    steps: int = 2
+    m: int = 6
+
+
+@pytest.fixture
+def counted(monkeypatch, tmp_path):
+    """A claim that holds of nine members in ten, the members it judges, and a record of its own."""
+    judged = []
+    monkeypatch.setattr(measured, "RECORD", tmp_path)
+
+    def conclusion(case):
+        judged.append(case.seed)
+        return {"fvu": at_most(case.fvu, 2.0), "small": at_most(case.seed, 108.5)}
+
+    return claim(instances=Coin.fresh(), conclusion=conclusion), judged
+
+
+def test_nine_members_of_ten_are_enough_and_eight_are_not(counted):
+    made, _ = counted
+    entry = judge(made, examples=300)
+    assert entry.verdict == Verdict.SUPPORTED
+    assert entry.held["fvu"] == pytest.approx([10, 10, 0.6915, 1.0], abs=1e-4)  # .025^(1/10)
+    assert entry.held["small"] == pytest.approx([9, 10, 0.5550, 0.9975], abs=1e-4)
+    assert sorted(seed for t in entry.trainings for seed in t["seeds"]) == list(range(100, 110))
+    assert {t["world seed"] for t in entry.trainings} == set(range(100, 110))
+    entry = judge(replace(made, conclusion=lambda case: at_most(case.seed + 0 * case.fvu, 107.5)), examples=300)
+    assert entry.verdict == Verdict.REFUTED
+    assert entry.witness.startswith("it holds in 8 of 10; ")
+
+
+def test_a_measurement_goes_on_where_it_stopped_and_is_recalled(counted):
+    made, judged = counted
+    assert recalled(made).witness.startswith("measured of 0 members as its code stands")
+
+    def stops(case):
+        if len(judged) == 4:
+            raise KeyboardInterrupt
+        return made.conclusion(case)
+
+    stops.__module__ = made.conclusion.__module__
+    with pytest.raises(KeyboardInterrupt):
+        measure(replace(made, conclusion=stops), examples=300, seed=0)
+    assert recalled(made).witness.startswith("measured of 4 members")
+    first = list(judged)
+    entry = measure(made, examples=300, seed=0)
+    assert len(judged) == len(set(judged)) == 10
+    assert judged[:4] == first
+    again = recalled(made)
+    assert (again.verdict, again.held, again.trainings) == (entry.verdict, entry.held, entry.trainings)
+    assert measure(made, examples=300, seed=0).held == entry.held
+    assert len(judged) == 10
+
+
+def test_a_record_is_of_the_code_and_not_of_its_prose(counted, monkeypatch, tmp_path):
+    made, _ = counted
+    file = tmp_path / "a_claim.py"
+    monkeypatch.setattr(measured.inspect, "getfile", lambda _: str(file))
+    marks = []
+    for bound, note in ((2.0, "a"), (2.0, "b"), (3.0, "b")):
+        file.write_text(
+            f'"""{note}"""\nCLAIM = Claim(id="X", note="{note}", conclusion=lambda c: at_most(c, {bound}))\n'
+        )
+        marks.append(fingerprint(made))
+    assert marks[0] == marks[1] != marks[2]

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 import torch
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 from torch import Tensor
 
 from proofs_check.claim import Hypothesis
-from proofs_check.instances.stack import Member
+from proofs_check.instances.stack import FIRST, MEMBERS, Member
 from proofs_check.trainings import Training, once
 from synthetic.actions import Interventions, Rows, Steered
 from synthetic.base.streams import stream
@@ -35,6 +37,8 @@ class Steering(Member):
     mixed: int = 1
     """seed of g"""
     steps: int = 600
+    sample: int = 0
+    """seed of the data"""
     held: bool = True
     """the restricted autoencoder is what the claim is about, not its twin"""
 
@@ -65,6 +69,13 @@ class Steering(Member):
         grid = grid[grid.abs().amax(1) > 1]
         return grid, self.world.expected(grid)
 
+    @classmethod
+    def fresh(cls, first: int = FIRST, **changes: Any) -> SearchStrategy[Self]:
+        """Members of which each has a mixing, a sample and initial weights of its own."""
+        return st.sampled_from(
+            [cls(seed=seed, mixed=seed, sample=seed, **changes) for seed in range(first, first + MEMBERS)]
+        )
+
     def extrapolated(self, z: Tensor) -> float:
         """Squared error of the control function on z at the targets, over their variance."""
         made = ControlFunction.fit(z, self.data.a, self.data.y)
@@ -90,7 +101,7 @@ def missed(found: Tensor, true: Tensor) -> float:
 
 @lru_cache(maxsize=16)
 def _drawn(run: Steering) -> Steered:
-    return run.world.draw(_SAMPLES, stream(0, "interventions/claims"))
+    return run.world.draw(_SAMPLES, stream(run.sample, "interventions/claims"))
 
 
 def _training(run: Steering, seeds: tuple[int, ...]) -> Training:
@@ -109,11 +120,11 @@ def _trained(run: Steering, seeds: tuple[int, ...]) -> Tensor:
     return made.encode(data.x).detach().double()
 
 
-@once(lambda run: _training(run, (0,)) | {"variant": "network on actions", "steps": 800, "batch": 256})
+@once(lambda run: _training(run, (run.sample,)) | {"variant": "network on actions", "steps": 800, "batch": 256})
 def _network(run: Steering) -> Predictor:
     """The outcome from actions, by a network."""
     data = _drawn(run)
-    return fit_network(data.a, data.y, seed=0, steps=800, lr=5e-3)
+    return fit_network(data.a, data.y, seed=run.sample, steps=800, lr=5e-3)
 
 
 HELD = Hypothesis("the restriction is trained", lambda case: float(not case.held))

@@ -9,7 +9,9 @@ from torch import Tensor
 from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers, rows_of, unit_rows
+from proofs_check.instances.inductions import PRODUCTS
 from workbench.theory import auxiliary as theory
+from workbench.theory.ops import FLOAT
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +70,12 @@ def _vectors(symbols, ops):
     for n in (1, 2, 3, 4):
         u, d = symbols(f"u:{n}"), symbols(f"d:{n}")
         x = [c * v for v in d]
-        yield _dot(theory.aligned(u, d), d), 1
+        e, d2, product = theory.aligned(u, d), _dot(d, d), _dot(u, d)
+        share = (1 - product) / d2
+        yield _dot(e, d), product + share * d2
+        yield _dot(e, e), _dot(u, u) + 2 * share * product + share * share * d2
+        f = symbols("f")
+        yield sum((a - f * b) ** 2 for a, b in zip(x, d, strict=True)), (c - f) ** 2 * d2
         bare = [_dot(x, theory.aligned(u, d)) * v for v in d]
         yield from zip(bare, x, strict=True)
         bare = [_dot(x, u) * v for v in d]
@@ -86,10 +93,18 @@ def _rectified(unknowns, ops):
 
 def _products(unknowns, ops):
     """p = <u, d>, q = |d|², u2 = |u|²: <e, d> and |e|² by products; Cauchy and Schwarz for u and d."""
-    p, q, u2, c = unknowns("p q u2 c")
+    p, q, u2 = unknowns("p q u2")
     share = (1 - p) / q
     e2 = u2 + 2 * share * p + share * share * q
-    return [q > 0, p * p <= u2 * q, c >= 0], [p + share * q == 1, c * (p + share * q) == c, e2 * q >= 1]
+    return [q > 0, p * p <= u2 * q], [p + share * q == 1, e2 * q >= 1]
+
+
+def _by_products(unknowns, ops):
+    """x = c d sees <x, e> = c <e, d> and is returned f d with the shipped f: |x - f d|² = (c - f)² |d|²."""
+    c, q, one, a = unknowns("c q one a")
+    given = [c >= 0, q > 0, one == 1]
+    (seen,), (free,) = theory.alone([c * one], [1], [1], ops=ops), theory.alone([c * a], [1], [1], ops=ops)
+    return given, [(c - seen) ** 2 * q == 0, (c - free) ** 2 * q == theory.alone_error(c * c * q, a, ops=ops)]
 
 
 def _dot(a, b):
@@ -139,11 +154,15 @@ CLAIM = Claim(
         Control(UNBIASED.name, _latents(bias=-0.1), "an encoder bias shrinks"),
     ),
     proofs={
-        LOOPS: symbolic.identity("coordinate by coordinate, without the rectifier", "d = 1..4, all u", _vectors),
         ("exact", "any alignment"): smt.implies(
-            "the shipped latent by itself", "one coordinate, all alignments", _rectified
+            "the shipped rectifier by itself", "all d, alignments: by products", _by_products
         ),
+        "noise": PRODUCTS,
         ("exact", "noise"): smt.implies("by products: ⟨e, d⟩ = 1, |e|²|d|² ≥ 1", "all d, u", _products),
+        LOOPS: (
+            symbolic.identity("the products, coordinate by coordinate", "d = 1..4, all u", _vectors),
+            smt.implies("the shipped latent by itself", "one coordinate, all alignments", _rectified),
+        ),
     },
     mutants=(
         Mutant(
@@ -154,7 +173,9 @@ CLAIM = Claim(
             theory.alone,
             lambda x, e, d, bias=0, *, ops=None: [abs(_dot(x, e)) * v for v in d],
         ),
-        Mutant("|x|²(1 − a²)", theory.alone_error, lambda x2, a, *, ops=None: x2 * (1 - max(a, 0.0) ** 2)),
+        Mutant(
+            "|x|²(1 − a²)", theory.alone_error, lambda x2, a, *, ops=FLOAT: x2 * (1 - ops.larger(a, ops.num("0")) ** 2)
+        ),
     ),
     note=(
         "By itself: as part of an SAE the latent returns x if the selection drops the others, such as TopK with k = 1 "

@@ -1,6 +1,6 @@
-"""What the claims on Adam are about: the gradients of one parameter, and the steps that they make."""
+"""What the claims on Adam are about: the gradients of one parameter, and their steps; what is shown of exp."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,8 +8,9 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import Hypothesis
+from proofs_check.claim import Check, Hypothesis
 from proofs_check.instances.draw import numbers
+from proofs_check.instances.inequalities import inequality
 from workbench.theory import auxiliary as theory
 
 BETAS = ((0.9, 0.999), (0.9, 0.99), (0.0, 0.999), (0.5, 0.9))
@@ -56,6 +57,15 @@ def torch_steps(gradients: Sequence[float], betas: tuple[float, float], eps: flo
     values = torch.tensor(path, dtype=torch.float64)
     return values[:-1] - values[1:]
 
+
+def _above(shows: str, left: Callable[..., Any], right: Callable[..., Any]) -> Check:
+    """left <= right for all z >= 0."""
+    (check,) = inequality(shows, shows, box={"z": ("0", None)}, left=left, right=right).checks
+    return replace(check, shows=shows, scope="all z ≥ 0", decides=None)
+
+
+EXP_RISES = _above("e^z ≥ 1", lambda z, ops: ops.num("1"), lambda z, ops: ops.exp(z))
+EXP_FALLS = _above("e⁻ᶻ ≥ 1 − z", lambda z: 1 - z, lambda z, ops: theory.log_factor(z, ops=ops)[0])
 
 FRESH = Hypothesis("moments 0 at the start", lambda case: abs(case.moment))
 

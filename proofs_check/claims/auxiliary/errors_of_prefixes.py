@@ -6,10 +6,10 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers, rows_of, unit_rows
-from proofs_check.instances.inductions import L1_FORM
+from proofs_check.instances.inductions import BILINEAR, L1_FORM
 from proofs_check.instances.mixture import UNIT_ROWS
 from synthetic.laws.directions import overlaps, unit
 from workbench.theory import auxiliary as theory
@@ -75,6 +75,41 @@ def _telescope(symbols, ops):
             left = [a - f[k] * b for a, b in zip(left, rows[k], strict=True)]
 
 
+def _drop(unknowns, ops):
+    """|r - f d|² by products for a unit row, and <r, d> = <x, d> less the interference; tied: <x, d> = f."""
+    before, after, f, product, d2, seen, inside = unknowns("before after f product d2 seen I")
+    given = [after == before - 2 * f * product + f * f * d2, d2 == 1, product == seen - inside, seen == f]
+    return given, [before - after == theory.prefix_drop(f, f - inside, 1)]
+
+
+def _no_latent(unknowns, ops):
+    product, seen, inside = unknowns("product seen I")
+    return [product == seen, inside == 0], [product == seen - inside]
+
+
+def _latent(unknowns, ops):
+    """What is left of x after one more latent, <r - f d, w> = <r, w> - f <d, w>."""
+    product, seen, inside, f, overlap = unknowns("product seen I f overlap")
+    return [product == seen - inside], [product - f * overlap == seen - (inside + f * overlap)]
+
+
+def _no_row(unknowns, ops):
+    inner = unknowns("inner")
+    return [inner == 0], [inner == 0]
+
+
+def _row(unknowns, ops):
+    """<r, sum b_j d_j> for a residual at right angles to each row: the normal equations."""
+    inner, b, product = unknowns("inner b product")
+    return [inner == 0, product == 0], [inner + b * product == 0]
+
+
+def _least(unknowns, ops):
+    """Other coefficients w + b of the same rows, 0 among them: |r - sum b_j d_j|² = |r|² - 2 <r, .> + |.|²."""
+    best, other, inner, moved = unknowns("best other inner moved")
+    return [other == best - 2 * inner + moved, inner == 0, moved >= 0], [best <= other]
+
+
 def _criterion(unknowns, ops):
     """For f > 0 the error falls just if f |d|² <= 2 <r, d>; tied unit rows: twice the interference is at most f."""
     f, product, d2, inside = unknowns("f product d2 I")
@@ -102,8 +137,8 @@ def _one_more(unknowns, ops):
 
 TIED = Hypothesis("f = xWᵀ", lambda case: abs(case.added))
 APART = Hypothesis(
-    "twice the interference of larger latents is at most f",
-    lambda case: (2 * case.interference - case.f).clamp_min(0) / case.f,
+    "twice the interference of larger latents is at most f > 0",
+    lambda case: ((2 * case.interference - case.f).clamp_min(0) + (-case.f).clamp_min(0)) / case.f.abs(),
 )
 
 
@@ -153,18 +188,27 @@ CLAIM = Claim(
         Control("unit rows", st.just(Ordered(1.5 * BASIS, X)), "norm 1.5"),
     ),
     proofs={
-        ("falls", "by"): symbolic.identity(
-            "the drop, coordinate by coordinate", "K ≤ 3, d ≤ 3, any coefficients", _telescope
+        ("falls", "by"): (
+            BILINEAR,
+            smt.induction("⟨r, d_k⟩ = ⟨x, d_k⟩ − Σ_{i<k} f_i⟨d_i, d_k⟩", "all k: over latents", _no_latent, _latent),
+            smt.implies("the drop", "all k, d: by products", _drop),
         ),
         "falls": smt.implies("when it is not below 0", "all k, d: by products", _criterion),
-        BESIDE: (*L1_FORM[:1], smt.implies("f_k ≥ 2μ Σ_{i<k} f_i is enough", "all k, d", _by_coherence)),
-        ("optimal coefficients", "and they are least"): smt.implies(
-            "optimal coefficients, one more row", "all k, d: along its part off the others", _one_more
+        ("optimal coefficients", "and they are least"): (
+            BILINEAR,
+            smt.induction("the residual is off every combination", "all k: over rows", _no_row, _row),
+            smt.implies("so no other coefficients leave less", "all k, d: by products", _least),
+        ),
+        LOOPS: symbolic.identity(
+            "the shipped drops, coordinate by coordinate", "K ≤ 3, d ≤ 3, any coefficients", _telescope
+        ),
+        BESIDE: (
+            *L1_FORM[:1],
+            smt.implies("f_k ≥ 2μ Σ_{i<k} f_i is enough", "all k, d", _by_coherence),
+            smt.implies("optimal coefficients, one more row", "all k, d: along its part off the others", _one_more),
         ),
     },
-    kernel={
-        "by": "factors.prefix_drop",
-    },
+    kernel={BESIDE: "factors.prefix_drop"},
     mutants=(
         Mutant("f² off the square", theory.prefix_drop, lambda f, product, d2: f * f),
         Mutant("the product once", theory.prefix_drop, lambda f, product, d2: f * (product - f * d2)),

@@ -1,12 +1,28 @@
 """AUX-2: for m > d Welch's square is the floor of OrtSAE's penalty, in expectation over redrawn chunks too."""
 
+import itertools
+import random
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
+from proofs_check.claim import (
+    LOOPS,
+    Check,
+    Claim,
+    Control,
+    Finding,
+    Hypothesis,
+    Mutant,
+    Part,
+    Verdict,
+    at_most,
+    digits,
+    equal,
+)
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import simplices, unit_rows
 from proofs_check.instances.inductions import CAUCHY_SCHWARZ
@@ -61,10 +77,57 @@ def _frame(symbols, ops):
         yield sum(moment[a][a] for a in range(d)), sum(products[i][i] for i in range(m))
 
 
+def _no_entry(unknowns, ops):
+    after, squares, along, own = unknowns("after squares along own")
+    return [after == 0, squares == 0, along == 0, own == 0], [after == squares + 2 * along + own]
+
+
+def _entry(unknowns, ops):
+    """One more row v: sum_ab (S_ab + v_a v_b)², entry by entry."""
+    after, squares, along, own, s, a, b = unknowns("after squares along own s a b")
+    given = [after == squares + 2 * along + own]
+    return given, [after + (s + a * b) ** 2 == (squares + s * s) + 2 * (along + s * (a * b)) + (own + (a * b) ** 2)]
+
+
+def _no_index(unknowns, ops):
+    double, total = unknowns("double total")
+    return [double == 0, total == 0], [double == total * total]
+
+
+def _index(unknowns, ops):
+    """sum_ab x_a x_b, by the row and the column of one more index, each x times the sum so far."""
+    double, total, x, column = unknowns("double total x column")
+    return [double == total * total, column == total * x], [double + 2 * column + x * x == (total + x) ** 2]
+
+
+def _no_row(unknowns, ops):
+    potential, squares, trace, m = unknowns("potential squares trace m")
+    return [potential == 0, squares == 0, trace == 0, m == 0], [potential == squares, trace == m]
+
+
+def _row(unknowns, ops):
+    """One more unit row v: the products with it are v S v in the sum, sum v_a² v_b² = |v|⁴."""
+    potential, squares, trace, m, along, v2 = unknowns("potential squares trace m along v2")
+    given = [potential == squares, trace == m, v2 == 1]
+    return given, [potential + 2 * along + v2 * v2 == squares + 2 * along + v2 * v2, trace + v2 == m + 1]
+
+
+def _no_largest(unknowns, ops):
+    penalty, mean = unknowns("penalty mean")
+    return [penalty == 0, mean == 0], [mean <= penalty]
+
+
+def _largest(unknowns, ops):
+    """Over rows, over sets of a row: what is at least a mean of `count` squares, added."""
+    penalty, mean, count, largest, total = unknowns("penalty mean count largest total")
+    given = [mean <= penalty, count >= 1, total <= count * largest]
+    return given, [mean + total / count <= penalty + largest]
+
+
 def _welch(unknowns, ops):
-    """Trace m of d squares that add up to `diagonal`: m² <= d diagonal <= d (m + m (m - 1) pairs)."""
-    m, d, diagonal, pairs = unknowns("m d diagonal pairs")
-    given = [d >= 1, m > d, m * m <= d * diagonal, diagonal <= m + m * (m - 1) * pairs]
+    """Trace m of d squares that add up to `diagonal`: m² <= d diagonal, and diagonal <= m + m (m - 1) pairs."""
+    m, d, diagonal, off, pairs = unknowns("m d diagonal off pairs")
+    given = [d >= 1, m > d, m * m <= d * diagonal, off >= 0, diagonal + off == m + m * (m - 1) * pairs]
     floor = coherence.welch_square(m, d)
     return given, [floor <= pairs, ops.where(m >= d + 1, floor, 1) >= ops.where(m >= d + 1, 1 / (d * (m - 1)), 0)]
 
@@ -82,7 +145,7 @@ def _of_chunk(unknowns, ops):
 
 def _expected(symbols, ops):
     """Chunks drawn anew: the mean over sets of the mean over a set is the mean over all, by the shipped sums."""
-    for m, size in ((3, 2), (4, 2), (4, 3), (5, 3)):
+    for m, size in itertools.combinations_with_replacement(range(5, 1, -1), 2):
         squares = [symbols(f"s{i}_:{m}", positive=True) for i in range(m)]
         roots = [[ops.sqrt(v) for v in row] for row in squares]
         means = _averaging(ops)
@@ -94,6 +157,54 @@ def _averaging(ops):
     return replace(ops, larger=lambda a, b: a + b)
 
 
+def _of_two(symbols, ops):
+    """Chunks of two hold one other row."""
+    for m in range(2, 7):
+        products = [[symbols(f"g{i}_{j}") for j in range(m)] for i in range(m)]
+        yield theory.redrawn_penalty(products, 2, ops=ops), theory.pairs_penalty(products)
+
+
+def _one_other(unknowns, ops):
+    square, whole = unknowns("square whole")
+    return [square <= whole], [square <= whole]
+
+
+def _other(unknowns, ops):
+    """`whole` is the largest square of a row with any other."""
+    largest, square, whole = unknowns("largest square whole")
+    return [largest <= whole, square <= whole], [ops.larger(largest, square) <= whole]
+
+
+def _no_set(unknowns, ops):
+    total, sets, whole = unknowns("total sets whole")
+    return [total == 0, sets == 0], [total <= sets * whole]
+
+
+def _set(unknowns, ops):
+    total, sets, whole, largest = unknowns("total sets whole largest")
+    return [total <= sets * whole, largest <= whole], [total + largest <= (sets + 1) * whole]
+
+
+def _no_mean(unknowns, ops):
+    total, penalty, sets = unknowns("total penalty sets")
+    return [total == 0, penalty == 0], [total <= sets * penalty]
+
+
+def _mean(unknowns, ops):
+    """Over rows: what is added over all sets is at most their number, the same for each row, times what is added."""
+    total, penalty, sets, row, whole, m = unknowns("total penalty sets row whole m")
+    given = [total <= sets * penalty, row <= sets * whole, sets >= 1, m >= 1]
+    after, most = total + row, penalty + whole
+    return given, [after <= sets * most, after / (m * sets) <= most / m]
+
+
+def _below_whole(unknowns, ops):
+    """The shipped penalty of drawn chunks is no more than that of all rows."""
+    a, b, c = unknowns("a b c")
+    g = [[1, a, b], [a, 1, c], [b, c, 1]]
+    return [], [theory.redrawn_penalty(g, 2, ops=ops) <= theory.orthogonality_penalty(g, ops=ops)]
+
+
 def _shipped(unknowns, ops):
     """Three rows: the shipped penalty is at least the shipped mean of pairs, and no more than the largest square."""
     a, b, c = unknowns("a b c")
@@ -101,6 +212,20 @@ def _shipped(unknowns, ops):
     whole = theory.orthogonality_penalty(products, ops=ops)
     largest = ops.larger(ops.larger(a * a, b * b), c * c)
     return [], [theory.pairs_penalty(products) <= whole, whole <= largest]
+
+
+def _of_all_rows(_: float) -> Finding:
+    """Whole numbers in place of cosines, some of them equal."""
+    drawn = random.Random(0)
+    for m in (9, 17, 33, 64):
+        for top in (3, 2**31):
+            g = [[Fraction(drawn.randint(-top, top)) for _ in range(m)] for _ in range(m)]
+            wanted = sum(max(v * v for j, v in enumerate(row) if j != i) for i, row in enumerate(g)) / m
+            pairs = sum(v * v for i, row in enumerate(g) for j, v in enumerate(row) if j != i) / (m * (m - 1))
+            found = theory.orthogonality_penalty(g), theory.pairs_penalty(g), theory.redrawn_penalty(g, 2)
+            if found != (wanted, pairs, pairs):
+                return Finding("refuted", f"m = {m}: {tuple(map(float, found))} for {float(wanted)}, {float(pairs)}")
+    return Finding("proved")
 
 
 MORE = Hypothesis("m > d", lambda case: max(0, case.rows.shape[1] + 1 - len(case.rows)))
@@ -118,6 +243,8 @@ TWO_BASES = torch.tensor([[1.0, 0], [0, 1], [0.6, 0.8], [0.8, -0.6]], dtype=torc
 SIMPLEX = simplices((2, 5)).map(lambda case: Chunks(case.rows, 2))
 BASIS = Chunks(torch.eye(3, dtype=torch.float64), 2)
 
+FLOORS = ("never 0", "whole", "pairs", "chunks")
+
 CLAIM = Claim(
     id="AUX-2",
     statement=(
@@ -129,7 +256,7 @@ CLAIM = Claim(
     tex=r"\frac1m\sum_i\max_{j\neq i}\langle d_i,d_j\rangle^2\geq\frac{m-d}{d(m-1)}",
     source="ours, Welch (1974) for the mean of pairs; the penalty: Korznikov et al. (2025), arXiv 2509.22033",
     kind="tight",
-    promised=Verdict.PROVED_IN_PART,
+    promised=Verdict.PROVED,
     hypotheses=(MORE, DRAWN, UNIT_ROWS),
     instances=_chunks(),
     conclusion=_conclusion,
@@ -140,16 +267,30 @@ CLAIM = Claim(
         Control("unit rows", _chunks(length=0.5), "products in place of cosines: short rows pay less"),
     ),
     proofs={
-        ("never 0", "whole", "pairs"): (
-            symbolic.identity("Σ G² = Σ (VᵀV)², tr VᵀV = Σ|v|²", "m ≤ 4, d ≤ 3", _frame),
+        FLOORS: (
+            smt.induction("Σ(S_ab + v_a v_b)² = ΣS² + 2Σ S_ab v_a v_b + Σ v_a²v_b²", "all d", _no_entry, _entry),
+            smt.induction("Σ_ab x_a x_b = (Σ_a x_a)²", "all d: induction", _no_index, _index),
+            smt.induction("Σ G² = Σ S² for S = VᵀV, and tr S = m", "all m, d: over unit rows", _no_row, _row),
             CAUCHY_SCHWARZ,
-            smt.implies("Welch's square, from m² ≤ d Σ_a (VᵀV)²_aa", "all m > d", _welch),
+            smt.implies("Welch's square, from m² ≤ d Σ_a S_aa²", "all m > d", _welch),
         ),
-        ("never 0", "whole"): smt.induction(
-            "the largest is at least the mean", "all sizes: induction", _first_of_chunk, _of_chunk
+        ("never 0", "whole", "chunks"): (
+            smt.induction("the largest is at least the mean", "all sizes: induction", _first_of_chunk, _of_chunk),
+            smt.induction("means of largest squares, added", "all m: over rows", _no_largest, _largest),
         ),
-        "chunks of two": symbolic.identity("means over drawn chunks", "m = 3..5, chunks of 2, 3", _expected),
-        LOOPS: smt.implies("the shipped penalty lies between mean and largest", "three rows", _shipped),
+        "chunks": symbolic.identity("the mean over drawn chunks is that over pairs", "m = 2..5, all sizes", _expected),
+        "chunks of two": symbolic.identity("they hold one other row", "m = 2..6", _of_two),
+        "chunks ≤ whole": (
+            smt.induction("largest of some at most that of all", "all sizes: over a chunk", _one_other, _other),
+            smt.induction("n sets of a row: a sum of at most n times it", "all sizes: over sets", _no_set, _set),
+            smt.induction("of m rows with n sets each, the mean", "all m: over rows", _no_mean, _mean),
+        ),
+        LOOPS: (
+            smt.implies("the shipped penalty of chunks of 2 below that of all rows", "m = 3", _below_whole),
+            symbolic.identity("Σ G² = Σ (VᵀV)², tr VᵀV = Σ|v|²", "m ≤ 4, d ≤ 3", _frame),
+            Check("exact", "the shipped penalties are means of largest, and of all", "m = 9..64", _of_all_rows),
+            smt.implies("the shipped penalty lies between mean and largest", "three rows", _shipped),
+        ),
     },
     kernel={
         "pairs": "coherence.welch_pairs",

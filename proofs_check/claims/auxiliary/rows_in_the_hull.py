@@ -6,9 +6,10 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers, rows_of
+from proofs_check.instances.inductions import BILINEAR, PRODUCTS
 from workbench.theory import auxiliary as theory
 from workbench.theory import coherence
 
@@ -42,6 +43,7 @@ def _conclusion(case: Hull) -> dict[str, Part]:
         "norm": at_most((rows + case.free).norm(dim=1), bound, unit=unit),
         "|d|²": equal(squares, case.weights @ lengths.square(), unit=unit**2),
         "spread ≥ 0": at_most(0.0, spread, unit=unit**2),
+        "at most the mean square": at_most(rows.square().sum(1), case.weights @ lengths.square(), unit=unit**2),
     }
 
 
@@ -54,24 +56,55 @@ def _variance(symbols, ops):
         yield coherence.square_norm(theory.hull_row(weights, data)) + theory.hull_spread(weights, data), mean
 
 
-def _one(unknowns, ops):
-    p2, longest = unknowns("p2 longest")
-    return [p2 <= longest * longest], [p2 <= longest * longest]
+def _no_datum(unknowns, ops):
+    length, total, longest = unknowns("length total longest")
+    return [length == 0, total == 0], [length <= total * longest, total >= 0]
 
 
-def _mixed(unknowns, ops):
-    """A mixture p of some data, mixed with one more: |(1 - t) p + t x|² by products."""
-    p2, x2, product, t, longest = unknowns("p2 x2 product t longest")
-    square = longest * longest
-    given = [p2 >= 0, x2 >= 0, p2 <= square, x2 <= square, t >= 0, t <= 1, 2 * product <= p2 + x2]
-    return given, [(1 - t) * (1 - t) * p2 + 2 * t * (1 - t) * product + t * t * x2 <= square]
+def _datum(unknowns, ops):
+    """|p + a x|² by products, one more datum of weight a: at most ((sum a) longest)²."""
+    length, total, longest, a, x, product, longer = unknowns("length total longest a x product longer")
+    given = [length >= 0, length <= total * longest, total >= 0, longest >= 0, a >= 0, x >= 0, x <= longest]
+    given += [product * product <= (length * length) * (x * x), longer >= 0]
+    given += [longer * longer == length * length + 2 * a * product + a * a * x * x]
+    return given, [longer <= (total + a) * longest, total + a >= 0]
 
 
 def _free(unknowns, ops):
     """|p + z|² <= (longest + |z|)², the product at most |p||z|; shipped bound."""
-    p, z, product, longest = unknowns("p z product longest")
+    p, z, product, longest, whole, longer = unknowns("p z product longest whole longer")
     bound = theory.hull_bound(longest, z)
-    return [p >= 0, z >= 0, p <= longest, product <= p * z], [p * p + 2 * product + z * z <= bound * bound]
+    given = [p >= 0, z >= 0, whole == 1, p <= whole * longest, product * product <= (p * p) * (z * z)]
+    return [*given, longer >= 0, longer * longer == p * p + 2 * product + z * z], [longer <= bound]
+
+
+def _no_part(unknowns, ops):
+    spread, squares, along, weight, p2 = unknowns("spread squares along weight p2")
+    return [spread == 0, squares == 0, along == 0, weight == 0], [spread == squares - 2 * along + weight * p2]
+
+
+def _part(unknowns, ops):
+    """One more datum of weight a: |x - p|² = |x|² - 2 <x, p> + |p|²; `along` is <sum a x, p>, `weight` sum a."""
+    spread, squares, along, weight, p2 = unknowns("spread squares along weight p2")
+    a, x2, product, gap = unknowns("a x2 product gap")
+    given = [spread == squares - 2 * along + weight * p2, gap == x2 - 2 * product + p2]
+    return given, [spread + a * gap == (squares + a * x2) - 2 * (along + a * product) + (weight + a) * p2]
+
+
+def _at_mean(unknowns, ops):
+    spread, squares, along, weight, p2 = unknowns("spread squares along weight p2")
+    given = [spread == squares - 2 * along + weight * p2, weight == 1, along == p2]
+    return given, [p2 == squares - spread, ops.where(spread >= 0, p2, squares) <= squares]
+
+
+def _no_share(unknowns, ops):
+    spread = unknowns("spread")
+    return [spread == 0], [spread >= 0]
+
+
+def _share(unknowns, ops):
+    spread, a, square = unknowns("spread a square")
+    return [spread >= 0, a >= 0, square >= 0], [spread + a * square >= 0]
 
 
 INSIDE = Hypothesis("weights at least 0", lambda case: (-case.weights).clamp_min(0).amax(1))
@@ -109,7 +142,7 @@ CLAIM = Claim(
     id="AUX-7",
     statement=(
         "A row d = Σ_n a_n x_n + z with a ≥ 0, Σa = 1 has |d| ≤ max_n|x_n| + |z|, attained at the longest datum; "
-        "without z, |d|² = Σ_n a_n|x_n|² − Σ_n a_n|x_n − d|², so every true mixture is shorter than what it mixes."
+        "without z, |d|² = Σ_n a_n|x_n|² − Σ_n a_n|x_n − d|², at most the weighted mean of the squares it mixes."
     ),
     tex=r"\|\textstyle\sum_n a_nx_n+z\|\leq\max_n\|x_n\|+\|z\|",
     source="ours, convexity; the decoder: archetypal SAE, Fel et al. (2025), arXiv 2502.12892, as reported by readers",
@@ -126,17 +159,23 @@ CLAIM = Claim(
         Control(WHOLE.name, _mixing([[2, 0], [1, 1]]), "weights that sum to 2"),
     ),
     proofs={
-        ("|d|²", "spread ≥ 0"): symbolic.identity("|d|² and the spread", "up to four data, d ≤ 3", _variance),
+        LOOPS: symbolic.identity("|d|² and the spread", "up to four data, d ≤ 3", _variance),
+        ("|d|²", "at most the mean square"): (
+            BILINEAR,
+            smt.induction("Σ a|x − p|² for any p", "all N: induction", _no_part, _part),
+            smt.implies("at p = d and Σa = 1", "all N, d: by products", _at_mean),
+        ),
+        ("spread ≥ 0", "at most the mean square"): smt.induction(
+            "a sum of squares with weights", "all N: induction", _no_share, _share
+        ),
         "norm": (
-            smt.induction("one more datum in the mixture", "all N, d: induction", _one, _mixed),
+            BILINEAR,
+            PRODUCTS,
+            smt.induction("|Σ a_n x_n| ≤ Σa max|x_n|", "all N, d: induction over data", _no_datum, _datum),
             smt.implies("the free part", "all d: by products", _free),
         ),
     },
-    kernel={
-        "norm": "factors.hull_bound",
-        "|d|²": "factors.hull_spread",
-        "spread ≥ 0": "factors.hull_spread",
-    },
+    kernel={"|d|²": "factors.hull_spread", BESIDE: "factors.hull_bound"},
     mutants=(
         Mutant("the free part inside", theory.hull_bound, lambda longest, free: longest),
         Mutant("weights squared", theory.hull_row, lambda a, data: _row([v * v for v in a], data)),

@@ -63,7 +63,7 @@ def _moments(symbols, ops):
 def _step(unknowns, ops):
     """A step from (c m, c² v) with eps is one from (m, v) with eps / c."""
     m, v, c, eps, seen1, seen2 = unknowns("m v c eps seen1 seen2")
-    given = [v > 0, c > 0, eps >= 0, seen1 > 0, seen2 > 0]
+    given = [v >= 0, c > 0, eps >= 0, (v > 0) | (eps > 0), seen1 > 0, seen2 > 0]
     scaled = theory.adam_step(c * m, c * c * v, seen1, seen2, eps, ops=ops)
     return given, [scaled == theory.adam_step(m, v, seen1, seen2, eps / c, ops=ops)]
 
@@ -98,7 +98,7 @@ CLAIM = Claim(
     statement=(
         "With ε = 0 Adam takes the same steps for gradients c g_t as for g_t, c > 0: a fixed coefficient of the only "
         "loss that reaches a parameter changes nothing. If others reach it with gradients h_t, and ε > 0, its steps "
-        "for c g + h are those for g + h/c with ε/c: as c grows they tend to those of the one loss, and saturate."
+        "for c g + h are those for g + h/c with ε/c."
     ),
     tex=r"\mathrm{Adam}_\varepsilon(c\,g+h)=\mathrm{Adam}_{\varepsilon/c}(g+h/c)",
     source="ours; invariance to a rescaling of gradients: Kingma and Ba (2015), section 2.1",
@@ -140,8 +140,8 @@ CLAIM = Claim(
     ),
     note=(
         "'A loss whose only path is one parameter group' is not enough: the group must hear no other loss. JumpReLU's "
-        "thresholds hear the error too, so its L0 coefficient matters while the two are of one size and saturates "
-        "above. A clip of the whole gradient's norm, weight decay, or a coefficient that warms up breaks it. It "
+        "thresholds hear the error too, whose weight there is 1/c of that of the L0 term. "
+        "A clip of the whole gradient's norm, weight decay, or a coefficient that warms up breaks it. It "
         "speaks of a JumpReLU trained by torch.optim.Adam."
     ),
 )

@@ -2,14 +2,30 @@
 
 import itertools
 import math
+import random
 from dataclasses import dataclass
+from fractions import Fraction
 
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import (
+    LOOPS,
+    Check,
+    Claim,
+    Control,
+    Finding,
+    Hypothesis,
+    Mutant,
+    Part,
+    Verdict,
+    at_most,
+    equal,
+)
+from proofs_check.claims.auxiliary.cases import EXP_RISES
 from proofs_check.engines import balls, smt, symbolic
 from proofs_check.instances.draw import numbers
 from workbench.theory import auxiliary as theory
+from workbench.theory.ops import FLOAT
 
 
 @dataclass(frozen=True)
@@ -62,38 +78,164 @@ def _conclusion(case: Groups) -> dict[str, Part]:
         "falls with k": at_most(theory.kept_share(k + 1, k + 1), mean),
         "all kept": equal(sum(p for p, kept in ways if kept == n), theory.all_kept(k)),
         "distinct latents": equal(sum(sets) / len(sets) / n, theory.kept_of_slots(k, case.size, n)),
-        "more of distinct latents": at_most(mean, sum(sets) / len(sets) / n),
+        "at least as much of distinct latents": at_most(theory.kept_share(k, n), theory.kept_of_slots(k, case.size, n)),
     }
 
 
+def _no_group(unknowns, ops):
+    total, groups, empty, filled, kept = unknowns("total groups empty filled kept")
+    nothing = [total == 0, groups == 0, empty == 0, filled == 0]
+    return nothing, [total == groups * kept + empty, empty + filled == groups]
+
+
+def _group(unknowns, ops):
+    """Over the groups that a new feature may get: it adds 1 to what is kept where the group is empty."""
+    total, groups, empty, filled, kept, free = unknowns("total groups empty filled kept free")
+    given = [total == groups * kept + empty, empty + filled == groups, free * (free - 1) == 0]
+    after = total + kept + free
+    return given, [after == (groups + 1) * kept + empty + free, empty + free + filled + (1 - free) == groups + 1]
+
+
+def _no_way(unknowns, ops):
+    after, kept, ways, k = unknowns("after kept ways k")
+    return [after == 0, kept == 0, ways == 0], [after == k * kept + k * ways - kept]
+
+
+def _way(unknowns, ops):
+    """Over the ways of earlier features: f filled groups keep one each, those of a new feature k f + (k - f)."""
+    after, kept, ways, k, filled, empty, total = unknowns("after kept ways k filled empty total")
+    given = [after == k * kept + k * ways - kept, total == k * filled + empty, empty + filled == k]
+    return given, [after + total == k * (kept + filled) + k * (ways + 1) - (kept + filled)]
+
+
+def _no_kept(unknowns, ops):
+    after, kept, k, n = unknowns("after kept k n")
+    return [after == 0, kept == 0], [after == (k - n) * kept]
+
+
+def _all_kept(unknowns, ops):
+    """Over ways: one that keeps all n features has n filled groups, and a new feature k - n empty ones."""
+    after, kept, k, n, whole, filled, empty = unknowns("after kept k n whole filled empty")
+    given = [after == (k - n) * kept, whole * (whole - 1) == 0, empty + filled == k, whole * (filled - n) == 0]
+    return given, [after + whole * empty == (k - n) * (kept + whole)]
+
+
+def _products_of_shares(_: float) -> Finding:
+    """Where k is a power of 2 floats hold the shares (k - n)/k and their product."""
+    for k in (1, 2, 4, 8, 16):
+        wanted = math.prod(Fraction(k - n, k) for n in range(k))
+        if Fraction(theory.all_kept(k)) != wanted:
+            return Finding("refuted", f"k = {k}: {theory.all_kept(k)} for {wanted}")
+    return Finding("proved")
+
+
+def _no_slot(unknowns, ops):
+    total, slots, empty, used, groups, filled = unknowns("total slots empty used groups filled")
+    nothing = [total == 0, slots == 0, empty == 0, used == 0, groups == 0]
+    return nothing, [total == filled * slots + empty, slots + used == groups]
+
+
+def _slot(unknowns, ops):
+    """Over groups of g latents, u of them used: a new feature finds g - u free ones, and adds 1 where none is used.
+
+    `empty` counts the free latents of empty groups, g each.
+    """
+    total, slots, empty, used, groups, filled, g, u = unknowns("total slots empty used groups filled g u")
+    given = [total == filled * slots + empty, slots + used == groups, u >= 0, u <= g, g >= 1]
+    more = ops.where(u == 0, filled + 1, filled)
+    fresh = ops.where(u == 0, g, ops.num("0"))
+    return given, [
+        total + more * (g - u) == filled * (slots + g - u) + empty + fresh,
+        slots + (g - u) + used + u == groups + g,
+    ]
+
+
+def _no_sequence(unknowns, ops):
+    after, kept, count, k = unknowns("after kept count k")
+    return [after == 0, kept == 0, count == 0], [after == k * kept + k * count]
+
+
+def _sequence(unknowns, ops):
+    """Over draws of n distinct latents: k g - n are free, g (k - f) of them in groups that are empty."""
+    after, kept, count, k, g, n, filled, total = unknowns("after kept count k g n filled total")
+    given = [after == (k * g - n) * kept + g * (k * count - kept), total == filled * (k * g - n) + g * (k - filled)]
+    most = kept + filled
+    return given, [after + total == (k * g - n) * most + g * (k * (count + 1) - most)]
+
+
+def _recursion(symbols, ops):
+    """Means over draws: k (1 - missed) with one more draw, missed times ((k - 1) g - n)/(k g - n)."""
+    k, g, n, missed = symbols("k g n missed", positive=True)
+    kept, then = k * (1 - missed), k * (1 - missed * ((k - 1) * g - n) / (k * g - n))
+    yield ((k * g - n) * kept + g * (k - kept)) / (k * g - n), then
+
+
 def _one_more(symbols, ops):
-    """A new feature is kept where its group is empty: the expected number rises by the expected share of those."""
+    """Over k^n ways n features keep k^n n share in all; one more, k^(n+1) ways: the same recursion as of the counts."""
     k, n = symbols("k n", positive=True)
     yield theory.kept_share(k, 1), 1
     before = n * theory.kept_share(k, n)
     yield (n + 1) * theory.kept_share(k, n + 1), before + 1 - before / k
+    ways = symbols("ways", positive=True)
+    yield k * ways * (before + 1 - before / k), k * (ways * before) + k * ways - ways * before
 
 
-def _slopes(symbols, ops):
-    """With t = 1/k: -t - log(1 - t) and log(1 - t) + t/(1 - t) are 0 at 0; their slopes; the second is d/dk log q."""
-    k = symbols("k", positive=True)
-    q = 1 - theory.kept_share(k, k)
-    yield q.diff(k) / q, ops.log(1 - 1 / k) + 1 / (k - 1)
-    t = symbols("t")
-    for value, slope in ((-t - ops.log(1 - t), t / (1 - t)), (ops.log(1 - t) + t / (1 - t), t / (1 - t) ** 2)):
-        yield value.subs(t, 0), 0
-        yield value.diff(t), slope
+def _powers(symbols, ops):
+    """Shares as exponentials, k = 2 + j; quotients of what is left, and logarithms of factors."""
+    j = symbols("j", nonnegative=True)
+    k = 2 + j
+    low, high = theory.share_range(k, ops=ops)
+    yield 1 - theory.kept_share(k, k), ops.exp(k * ops.log(1 - 1 / k))
+    yield 1 - theory.kept_share(k + 1, k + 1), ops.exp((k + 1) * ops.log(1 - 1 / (k + 1)))
+    yield 1 - low, ops.exp(ops.num("-1"))
+    yield 1 - high, (1 - 1 / k) * ops.exp(ops.num("-1"))
+    a, after = ops.log(1 - 1 / k), ops.log(1 - 1 / (k + 1))
+    yield ops.exp(-a), 1 + 1 / (k - 1)
+    yield ops.exp(-after), 1 + 1 / k
+    yield ops.exp(a - after), 1 - 1 / k**2
 
 
-def _rising(unknowns, ops):
-    t = unknowns("t")
-    return [t >= 0, t < 1], [t / (1 - t) >= 0, t / (1 - t) ** 2 >= 0]
+def _exponents(unknowns, ops):
+    """From log(1 - t) <= -t at 1/k and 1/k², log(1 + u) <= u at 1/(k - 1) and 1/k: what the exponents come to.
+
+    a = log(1 - 1/k) is -log(1 + 1/(k - 1)); after = log(1 - 1/(k + 1)) is -log(1 + 1/k), a - after = log(1 - 1/k²).
+    """
+    k, a, after = unknowns("k a after")
+    given = [k >= 2, a <= -1 / k, -a <= 1 / (k - 1), a - after <= -1 / (k * k), -after <= 1 / k]
+    return given, [k * a <= -1, (k - 1) * a >= -1, k * a <= (k + 1) * after]
+
+
+def _less(t, ops):
+    return -t - ops.log(1 - t)
+
+
+def _more(u, ops):
+    return u - ops.log(1 + u)
 
 
 def _slower(unknowns, ops):
     """A draw without replacement misses a group no more often than one with it."""
     k, g, i = unknowns("k g i")
-    return [k >= 1, g > 0, i >= 0, i < k * g], [((k - 1) * g - i) / (k * g - i) <= (k - 1) / k]
+    ratio = ((k - 1) * g - i) / (k * g - i)
+    return [k >= 2, g >= 1, i >= 0, i <= k - 1], [ratio <= (k - 1) / k, ratio >= 0]
+
+
+def _no_draw(unknowns, ops):
+    missed, power, share = unknowns("missed power share")
+    return [missed == 1, power == 1, share >= 0, share <= 1], [missed <= power, missed >= 0, share >= 0]
+
+
+def _draw(unknowns, ops):
+    """The product of the ratios against the power of (k - 1)/k, one more draw."""
+    missed, power, ratio, share = unknowns("missed power ratio share")
+    given = [missed >= 0, missed <= power, ratio >= 0, ratio <= share]
+    return given, [missed * ratio <= power * share, missed * ratio >= 0]
+
+
+def _kept(unknowns, ops):
+    """What is kept of a group: fewer misses, more is kept."""
+    k, n, missed, power = unknowns("k n missed power")
+    return [k >= 1, n >= 1, missed <= power], [k * (1 - power) / n <= k * (1 - missed) / n]
 
 
 def _one_draw(symbols, ops):
@@ -106,11 +248,33 @@ def _one_draw(symbols, ops):
 
 
 def _largest(unknowns, ops):
-    """Of a group exactly one latent is kept, the largest."""
+    """Of a group exactly one latent is kept, the largest; it is above 0 where one is."""
     pre = [*unknowns("a b c")]
     after = theory.group_max(pre, 1, ops=ops)
     best = ops.larger(ops.larger(pre[0], pre[1]), pre[2])
-    return [value > 0 for value in pre], [sum(after[1:], after[0]) == best]
+    one, zero = ops.num("1"), ops.num("0")
+    kept = [ops.where(value > 0, one, zero) for value in after]
+    return [], [
+        ops.where(best > 0, sum(after[1:], after[0]), best) == best,
+        sum(kept[1:], kept[0]) == ops.where(best > 0, one, zero),
+    ]
+
+
+def _first_of_largest(_: float) -> Finding:
+    """Whole numbers, most of them met more than once: of each group the first of the largest stays, the rest is 0."""
+    drawn = random.Random(0)
+    for groups, size in ((3, 3), (5, 4), (8, 8), (4, 16), (64, 1), (1, 64)):
+        for top in (2, 9, 2**31):
+            pre = [drawn.randint(-top, top) for _ in range(groups * size)]
+            wanted = []
+            for start in range(0, len(pre), size):
+                group = pre[start : start + size]
+                best = group.index(max(group))
+                wanted += [value if i == best else 0 for i, value in enumerate(group)]
+            found = theory.group_max(pre, groups)
+            if found != wanted:
+                return Finding("refuted", f"{groups} groups of {pre}: {found} for {wanted}")
+    return Finding("proved")
 
 
 COUNT = Hypothesis("as many features as groups", lambda case: abs(len(case.sizes) - len(case.law)))
@@ -127,18 +291,20 @@ def _groups(draw, k=(2, 4), more=0, skew=0.0, others=(-1.0, 0.0)):
     return Groups(tuple(sizes), law, draw(st.integers(2 if more else 1, 3)), draw(st.sampled_from(others)))
 
 
+BOUNDS = ("above 1 − 1/e", "at most 1/(ek) above", "falls with k")
+
 CLAIM = Claim(
     id="AUX-1",
     statement=(
         "k features, each in one of GroupMax's k groups drawn independently and evenly: it keeps in the mean a share "
         "1 − (1 − 1/k)^k of them, between 1 − 1/e = .632 and 1 − (1 − 1/k)/e, falling with k; all of them with "
-        "probability k!/k^k. In distinct latents drawn without replacement: 1 − Π_{i<k} ((k − 1)g − i)/(kg − i), "
-        "more."
+        "probability k!/k^k. In distinct latents drawn without replacement: 1 − Π_{i<k} ((k − 1)g − i)/(kg − i), at "
+        "least as much."
     ),
     tex=r"1-\tfrac1e\leq1-\left(1-\tfrac1k\right)^k\leq1-\tfrac1e\left(1-\tfrac1k\right)",
     source="ours: occupancy of k cells by k balls; the activation: sparsify (EleutherAI), `fused_encoder`",
     kind="identity",
-    promised=Verdict.PROVED_IN_PART,
+    promised=Verdict.PROVED,
     hypotheses=(COUNT, EVEN, CLEAN),
     instances=_groups(),
     conclusion=_conclusion,
@@ -148,41 +314,46 @@ CLAIM = Claim(
         Control(CLEAN.name, _groups(k=(2, 3), others=(4.0,)), "the largest of a group is no feature's"),
     ),
     proofs={
-        "share": (
-            symbolic.identity("one more feature is kept where its group is empty", "all k, n: induction", _one_more),
+        "all kept": smt.induction("k − n groups are left to keep a new one", "all k: over ways", _no_kept, _all_kept),
+        "distinct latents": (
+            smt.induction("free latents, and those of empty groups", "all k, g: over groups", _no_slot, _slot),
+            smt.induction("over draws of n latents", "all k, g, n: over draws", _no_sequence, _sequence),
+            symbolic.identity("so is the mean", "all k, g, n: induction", _recursion),
+        ),
+        ("share", *BOUNDS): (
+            smt.induction("a new feature adds 1 where its group is empty", "all k: over groups", _no_group, _group),
+            smt.induction("over k^n ways of n features", "all k, n: over ways", _no_way, _way),
+            symbolic.identity("so is the share, of k^n ways", "all k, n: induction", _one_more),
+        ),
+        BOUNDS: (
+            symbolic.identity("shares as exponentials, and what their logarithms add up to", "all k ≥ 2", _powers),
+            balls.positive("log(1 − t) ≤ −t", "all k ≥ 2: t in [0, 1/2]", {"t": ("0", "1/2")}, _less),
+            balls.positive("log(1 + u) ≤ u", "all k ≥ 2: u in [0, 1]", {"u": ("0", "1")}, _more),
+            smt.implies("so of the exponents", "all k ≥ 2", _exponents),
+            EXP_RISES,
+        ),
+        "at least as much of distinct latents": (
+            smt.implies("a draw without replacement misses a group no more often", "all k ≥ 2, g, draws", _slower),
+            smt.induction("all draws together", "all draws: induction", _no_draw, _draw),
+            smt.implies("so it keeps as much at least", "all k, n", _kept),
+        ),
+        LOOPS: (
+            Check("exact", "of each group the first of the largest stays", "9 to 64 latents", _first_of_largest),
             smt.implies("a group keeps one latent, the largest", "three latents a group", _largest),
+            symbolic.identity("distinct latents, draw by draw", "up to 5 features, all k, g", _one_draw),
+            Check("exact", "k!/k^k is the product of (k − n)/k", "k = 1, 2, 4, 8, 16", _products_of_shares),
         ),
-        ("above 1 − 1/e", "falls with k"): (
-            symbolic.identity("−t ≥ log(1 − t) ≥ −t/(1 − t): values and slopes", "all k > 1, t = 1/k", _slopes),
-            smt.implies("the slopes are not below 0", "all k > 1, t = 1/k", _rising),
-        ),
-        "above 1 − 1/e": balls.positive(
-            "the shipped share is above 1 − 1/e",
-            "real k in [2, 1000]",
-            {"k": ("2", "1000")},
-            lambda k, ops: theory.kept_share(k, k) - theory.share_range(k, ops=ops)[0],
-        ),
-        "at most 1/(ek) above": balls.positive(
-            "and at most (1/e)/k above it",
-            "real k in [2, 100]",
-            {"k": ("2", "100")},
-            lambda k, ops: theory.share_range(k, ops=ops)[1] - theory.kept_share(k, k),
-        ),
-        "distinct latents": symbolic.identity(
-            "distinct latents, draw by draw", "up to 5 features, all k, g", _one_draw
-        ),
-        "more of distinct latents": smt.implies("they miss a group no more often", "all k, g, draws", _slower),
     },
     mutants=(
         Mutant("k − 1 draws", theory.kept_share, lambda k, n: k * (1 - (1 - 1 / k) ** (n - 1)) / n),
-        Mutant("1/e for its powers", theory.share_range, lambda k, *, ops=None: (1 - math.exp(-1), 1 - math.exp(-1))),
+        Mutant("1/e for its powers", theory.share_range, lambda k, *, ops=FLOAT: (1 - ops.exp(ops.num("-1")),) * 2),
         Mutant("with replacement", theory.kept_of_slots, lambda k, g, n: theory.kept_share(k, n)),
         Mutant("1/k!", theory.all_kept, lambda k: 1 / math.factorial(k)),
         Mutant("the first of each group", theory.group_max, lambda pre, k, *, ops=None: _first(pre, k)),
     ),
     note=(
-        "'k features in random slots' is exact for independent groups alone; features in distinct latents keep more, "
-        "and the two agree as groups grow. A trained SAE may place latents of features that fire together in "
+        "'k features in random slots' is exact for independent groups alone; in distinct latents as much is kept or "
+        "more, and the two agree as groups grow. A trained SAE may place latents of features that fire together in "
         "different groups; then the draw is not even. It speaks of the selection GroupMax."
     ),
 )

@@ -6,9 +6,10 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
+from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import rows_of
+from proofs_check.instances.inductions import OFF_SPAN
 from workbench.theory import auxiliary as theory
 from workbench.theory import coherence
 
@@ -81,13 +82,39 @@ def _absorbed(symbols, ops):
         yield theory.transcoder_loss(y, x, less, linear), 0
 
 
+def _no_input(unknowns, ops):
+    less, along, other = unknowns("less along other")
+    return [less == 0, along == 0, other == 0], [less == along - other]
+
+
+def _input(unknowns, ops):
+    """sum_i x_i (A_i - C_i) of one output, one more input."""
+    less, along, other, x, a, c = unknowns("less along other x a c")
+    return [less == along - other], [less + x * (a - c) == along + x * a - (other + x * c)]
+
+
 def _any_size(unknowns, ops):
-    """One output: `along` is x A, the same sum in y and in the skip's part; a square is never below 0."""
-    along, s, c = unknowns("along s c")
-    zero = ops.num("0")
+    """One output: `along` is x A, the same sum in y and in the skip's part, `other` is x C, `less` x (A - C)."""
+    along, s, other, less = unknowns("along s other less")
     at_map = theory.transcoder_loss([along], [along], [[1]], [s])
-    other = theory.transcoder_loss([along], [along], [[1 - c]], [c * along])
-    return [], [at_map == s * s, at_map >= zero, other + 0 * s == 0]
+    changed = theory.transcoder_loss([along], [less], [[1]], [other])
+    return [less == along - other], [at_map == s * s, changed + 0 * s == 0]
+
+
+def _minimum(unknowns, ops):
+    """A loss is a sum of squares; the least over skips is no more than at W = A, where f = 0 leaves nothing."""
+    least, beside, along, skip, s = unknowns("least beside along skip s")
+    some = theory.transcoder_loss([along], [skip], [[1]], [s])
+    at_map = theory.transcoder_loss([along], [along], [[1]], [0])
+    return [least >= 0, least <= at_map, beside >= 0], [some >= 0, least == 0, least <= beside]
+
+
+def _best(unknowns, ops):
+    """One output: x (A - W) runs over all sums of a basis. The least of |s - sum a b|² is some skip's, and no more than
+    that of a = <s, b>.
+    """
+    least, reached, s2, taken = unknowns("least reached s2 taken")
+    return [least >= s2 - taken, reached == s2 - taken, least <= reached], [least == s2 - taken]
 
 
 def _columns(symbols, ops):
@@ -128,7 +155,7 @@ CLAIM = Claim(
     statement=(
         "If y = xA, the loss |y − xW − fD|² with a free skip W has minimum 0 at f = 0, W = A, so no code lowers it. "
         "Beside a sparse part s the best skip leaves |s off the columns of x|²; codes linear in x, s = xC, also reach "
-        "0, with W = A − C: what they say of A is not determined, and any price on codes makes them 0."
+        "0, with W = A − C: what they say of A is not determined."
     ),
     tex=r"\min_W\|xA-xW-s\|^2=\|(I-P_x)s\|^2\geq0=\min_W\|xA-xW\|^2",
     source="ours, least squares; the skip: Paulo et al. (2025), arXiv 2501.18823, as reported by readers",
@@ -142,14 +169,20 @@ CLAIM = Claim(
         Control(FULL.name, _transcoded(rank=1), "a skip of rank 1 beside a map of rank 2"),
     ),
     proofs={
-        ("f = 0", "codes never help", "W = A", "codes linear in x"): symbolic.identity(
-            "the shipped loss at W = A and W = A − C", "one sample, d ≤ 3, p ≤ 2", _absorbed
+        "codes linear in x": smt.induction("x(A − C) = xA − xC", "all d: induction over inputs", _no_input, _input),
+        ("W = A", "codes linear in x"): smt.implies(
+            "one output, the sums xA and xC as unknowns", "all d, p, samples: output by output", _any_size
         ),
         ("f = 0", "codes never help"): smt.implies(
-            "one output, the sum xA as one unknown", "all d, p: output by output", _any_size
+            "the least of sums of squares", "all d, p, samples: output by output", _minimum
         ),
-        "best skip beside codes": symbolic.identity(
-            "the best skip beside s", "three samples of one x, all angles but one", _columns
+        LOOPS: (
+            symbolic.identity("the shipped loss at W = A and W = A − C", "one sample, d ≤ 3, p ≤ 2", _absorbed),
+            symbolic.identity("the best skip beside s", "three samples of one x, all angles but one", _columns),
+        ),
+        "best skip beside codes": (
+            *OFF_SPAN,
+            smt.implies("so of a skip, output by output", "all d, p, samples: over a basis of x", _best),
         ),
     },
     mutants=(
@@ -158,8 +191,8 @@ CLAIM = Claim(
         Mutant("nothing projected off", theory.off_span, lambda z, basis: list(z)),
     ),
     note=(
-        "'Codes carry nothing' is of the minimum: without a price on codes, those that are linear in x do no harm, "
-        "and with one they are 0. With fewer samples than dimensions every target is linear in x. What holds beyond: "
+        "'Codes carry nothing' is of the minimum: without a price on codes, those that are linear in x do no harm. "
+        "With fewer samples than dimensions every target is linear in x. What holds beyond: "
         "the loss beside the best skip is that of y and fD with all that is linear in x projected off."
     ),
 )

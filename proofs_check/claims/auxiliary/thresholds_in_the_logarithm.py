@@ -6,9 +6,9 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
-from proofs_check.claims.auxiliary.cases import FRESH, Descent, descents, restarted, steepest
-from proofs_check.engines import balls, smt, symbolic
+from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claims.auxiliary.cases import EXP_FALLS, EXP_RISES, FRESH, Descent, descents, restarted, steepest
+from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers
 from workbench.tensors import TENSOR
 from workbench.theory import auxiliary as theory
@@ -42,12 +42,13 @@ def _conclusion(case: Threshold) -> dict[str, Part]:
     steps, count = descent.steps(), len(descent.gradients)
     squares = [theory.adam_square(t, *descent.betas) for t in range(1, count + 1)]
     limit = theory.adam_square_limit(*descent.betas)
-    moved = descent.lr * torch.tensor(limit, dtype=torch.float64).sqrt() * torch.arange(1, count + 1)
+    moved = descent.lr * max(limit, 0.0) ** 0.5 * torch.arange(1, count + 1, dtype=torch.float64)
     low, high = theory.log_factor(moved, ops=TENSOR)
     taken = steps if descent.moment else descent.taken  # torch starts at 0
     return {
         "steps": at_most(steps.square(), squares),
         "the last step": at_most(steps[-1].square(), squares[-1]),
+        "steps, whatever t": at_most(steps.square(), limit),
         "whatever t": at_most(squares, limit),
         "torch's": equal(taken, steps),
         "rise": at_most(path, start * high, unit=start),
@@ -77,6 +78,36 @@ def _closed(symbols, ops):
     for t in (1, 2, 3, 5):
         share = (1 - b**t) * (1 - (a * a / b) ** t) / (1 - a**t) ** 2
         yield theory.adam_square(t, a, b), theory.adam_square_limit(a, b) * share
+
+
+def _shared(symbols, ops):
+    """The same for any powers at, bt, rt, from the sum (1 - rt) / (1 - r)."""
+    a, b, at, bt, rt = symbols("a b at bt rt")
+    total = (1 - rt) / (1 - a * a / b)
+    square = (1 - a) ** 2 * (1 - bt) / ((1 - at) ** 2 * (1 - b)) * total
+    yield square, theory.adam_square_limit(a, b) * (1 - bt) * (1 - rt) / (1 - at) ** 2
+
+
+def _grown(symbols, ops):
+    """s of the induction, the shipped square times seen1²/seen2, gets a²/b s + (1 - a)²/(1 - b)."""
+    a, b = symbols("a b", positive=True)
+
+    def s(t):
+        return theory.adam_square(t, a, b) * (1 - a**t) ** 2 / (1 - b**t)
+
+    yield s(1), (1 - a) ** 2 / (1 - b)
+    for t in (1, 2, 3, 4):
+        yield s(t + 1), a * a / b * s(t) + (1 - a) ** 2 / (1 - b)
+
+
+def _no_power(unknowns, ops):
+    total, power, r = unknowns("total power r")
+    return [total == 0, power == 1], [total * (1 - r) == 1 - power]
+
+
+def _power(unknowns, ops):
+    total, power, r = unknowns("total power r")
+    return [total * (1 - r) == 1 - power], [(total + power) * (1 - r) == 1 - power * r]
 
 
 def _before(unknowns, ops):
@@ -114,6 +145,15 @@ def _share(unknowns, ops):
     return given, [(1 - bt) * (1 - rt) <= (1 - at) * (1 - at)]
 
 
+def _limit(unknowns, ops):
+    """A share of at most 1 of the limit is at most the limit, so that a step is of a size of at most B."""
+    a, b, part, whole, step = unknowns("a b part whole step")
+    limit = theory.adam_square_limit(a, b)
+    given = [a >= 0, a < 1, b > 0, b < 1, a * a < b, whole > 0, part <= whole]
+    given += [step * step <= limit * part / whole]
+    return given, [limit * part / whole <= limit, step * step <= limit, ops.abs(step) <= ops.sqrt(limit)]
+
+
 def _squares(unknowns, ops):
     """A shipped step whose moments meet m² <= s v has a square of at most s seen2 / seen1²; eps only lowers it."""
     m, v, s, seen1, seen2, eps = unknowns("m v s seen1 seen2 eps")
@@ -133,13 +173,19 @@ def _total(unknowns, ops):
 
 
 def _factors(symbols, ops):
-    """exp(z) against its first order: value and slope at 0, and the two factors are inverse."""
-    z = symbols("z")
+    """Factors of a logarithm that has moved by y against those of z: quotients are exponentials of z - y and z + y."""
+    z, y = symbols("z y")
     low, high = theory.log_factor(z, ops=ops)
-    yield low * high, 1
-    below = low - (1 - z)
-    yield below.subs(z, 0), 0
-    yield below.diff(z), 1 - low
+    yield ops.exp(-y), low * ops.exp(z - y)
+    yield high, ops.exp(-y) * ops.exp(z + y)
+
+
+def _between(unknowns, ops):
+    """path = theta e^-y with |y| <= z; both quotients are at least 1, and e^-z >= 1 - z."""
+    start, path, low, high, fall, rise, z, y = unknowns("start path low high fall rise z y")
+    given = [start > 0, path == start * low * fall, start * high == path * rise, low > 0, path > 0]
+    given += [ops.where(z - y >= 0, fall, 1) >= 1, ops.where(z + y >= 0, rise, 1) >= 1, ops.abs(y) <= z, low >= 1 - z]
+    return given, [start * low <= path, path <= start * high, start - path <= start * z]
 
 
 FORGETS = Hypothesis("β₁² < β₂", lambda case: float(case.descent.betas[0] ** 2 >= case.descent.betas[1]))
@@ -157,7 +203,9 @@ def _with(descent: Descent, start: float = 0.5, *, plain: bool = False) -> Thres
 
 
 CONSTANT = Descent((1.0,) * 4, (0.9, 0.999))
-FORGETFUL = Descent((1.0, 10.0, 100.0, 1000.0), (0.9, 0.1))
+FORGETFUL = Descent(tuple(9.0**-j for j in range(8)), (0.9, 0.1))
+
+PATHS = ("rise", "fall", "first order")
 
 CLAIM = Claim(
     id="AUX-9",
@@ -178,31 +226,38 @@ CLAIM = Claim(
     extremal={"the last step": steepest().map(_with)},
     controls=(
         Control(FRESH.name, descents().map(restarted).map(_with), "a running mean that the squares have not seen"),
-        Control(FORGETS.name, st.just(_with(FORGETFUL)), "β = (.9, .1): squares are forgotten before the mean"),
+        Control(
+            FORGETS.name,
+            st.just(_with(FORGETFUL)),
+            "β = (.9, .1), gradients that grow by β₂/β₁ a step: they pass every bound, the eighth at 299 rates",
+        ),
         Control(LOGARITHM.name, st.just(_with(CONSTANT, 0.01, plain=True)), "θ = .01 itself: to −.03 in four steps"),
     ),
     proofs={
-        ("steps", "the last step"): (
-            symbolic.identity("weights of the running means, Σw²/u", "t = 1..4, all β", _weights),
-            symbolic.identity("the sum in closed form", "t = 1, 2, 3, 5, all β", _closed),
-        ),
-        ("steps", "whatever t", "rise", "fall"): (
+        ("steps", "the last step", "steps, whatever t", *PATHS): (
             smt.induction("m² ≤ s v: Cauchy and Schwarz", "all t, gradients: induction", _before, _one_more),
             symbolic.identity(
                 "the step of the induction is the shipped update", "all t, gradients: induction", _written
             ),
             smt.implies("the step from m² ≤ s v", "all t, ε ≥ 0", _squares),
         ),
-        "whatever t": smt.implies("B_t ≤ B", "all t, β₁² < β₂", _share),
-        ("rise", "fall"): smt.induction("T steps", "all T: induction", _first, _total),
-        "first order": (
-            symbolic.identity("e⁻ᶻ − (1 − z): value and slope", "all z", _factors),
-            balls.positive(
-                "e⁻ᶻ ≥ 1 − z",
-                "z in [1/1000, 50]",
-                {"z": ("1/1000", "50")},
-                lambda z, ops: theory.log_factor(z, ops=ops)[0] - 1 + z,
-            ),
+        ("whatever t", "steps, whatever t", *PATHS): (
+            smt.induction("Σ_{j<t} rʲ = (1 − rᵗ)/(1 − r)", "all t: induction", _no_power, _power),
+            symbolic.identity("the share of the limit reached at t", "all t, β", _shared),
+            smt.implies("it is at most 1", "all t, β₁² < β₂", _share),
+            smt.implies("B_t ≤ B", "all t, β₁² < β₂", _limit),
+        ),
+        PATHS: (
+            smt.induction("T steps", "all T: induction", _first, _total),
+            symbolic.identity("quotients of factors", "all z, y", _factors),
+            EXP_RISES,
+            EXP_FALLS,
+            smt.implies("θ between its bounds", "all T: from these", _between),
+        ),
+        LOOPS: (
+            symbolic.identity("weights of the running means, Σw²/u", "t = 1..4, all β", _weights),
+            symbolic.identity("s of the induction", "t = 1..5, all β", _grown),
+            symbolic.identity("the sum in closed form", "t = 1, 2, 3, 5, all β", _closed),
         ),
     },
     mutants=(

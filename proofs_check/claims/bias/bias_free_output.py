@@ -28,7 +28,7 @@ CLAIM = Claim(
     calibrated_on=SEEDS,
     promised=Verdict.SUPPORTED,
     hypotheses=(IN_BAND, ADAPTS),
-    instances=Bench.each_seed(steps=1000),
+    instances=Bench.fresh(steps=1000),
     conclusion=_conclusion,
     controls=(
         Control(IN_BAND.name, Bench.alone(ratio=8.0), "at 8 f neither output recovers anything"),

@@ -28,7 +28,7 @@ CLAIM = Claim(
     calibrated_on=SEEDS,
     promised=Verdict.SUPPORTED,
     hypotheses=(ABOVE, ADAPTS),
-    instances=Bench.each_seed(ratio=4.0),
+    instances=Bench.fresh(ratio=4.0),
     conclusion=_conclusion,
     controls=(
         Control(ABOVE.name, Bench.alone(ratio=1.0), "at f both recover all"),

@@ -43,7 +43,7 @@ CLAIM = Claim(
         against="reading",
     ),
     hypotheses=(IN_BAND, ADAPTS),
-    instances=Bench.each_seed(**PAIRS, rho_2=0.95 / 2**0.5),
+    instances=Bench.fresh(**PAIRS, rho_2=0.95 / 2**0.5),
     conclusion=_conclusion,
     controls=(
         Control(IN_BAND.name, Bench.alone(**EVEN, ratio=8.0), "at 8 f nothing is recovered"),

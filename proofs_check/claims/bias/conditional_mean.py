@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Mutant, Part, Verdict, at_most
 from proofs_check.claims.bias.conditioned_cases import BOUNDED, Conditioned, conditioned, scaled, subsets, tangents
 from proofs_check.engines import smt, symbolic
-from proofs_check.instances.inductions import L1_FORM, UNROLL
+from proofs_check.instances.inductions import ENERGY, L1_FORM, PRODUCTS, UNROLL
 from proofs_check.instances.mixture import EXACT, NONNEGATIVE, UNIT_ROWS
 from workbench.tensors import TENSOR
 from workbench.theory import bias as theory
@@ -25,40 +25,103 @@ def _conclusion(case: Conditioned) -> dict[str, Part]:
     }
 
 
+def _no_entry(unknowns, ops):
+    shared, plain, entries, h = unknowns("shared plain entries h")
+    return [shared == 0, plain == 0, entries == 0], [shared == plain + h * entries]
+
+
+def _entry(unknowns, ops):
+    """A coordinate: sum_k (C_k + h h_k) v_k = sum_k C_k v_k + h sum_k h_k v_k, C_k the sums over earlier samples."""
+    shared, plain, entries, h, c, k, v = unknowns("shared plain entries h c k v")
+    return [shared == plain + h * entries], [shared + (c + h * k) * v == plain + c * v + h * (entries + k * v)]
+
+
+def _no_sample(unknowns, ops):
+    total, combined = unknowns("total combined")
+    return [total == 0, combined == 0], [total == combined]
+
+
+def _sample(unknowns, ops):
+    """A coordinate of x is `entries`: sum h x stays sum_k C_k v_k with one more sample, by the induction over rows."""
+    total, combined, after, entries, h = unknowns("total combined after entries h")
+    return [total == combined, after == combined + h * entries], [total + h * entries == after]
+
+
 def _leak(unknowns, ops):
     """|r|² = sum c² + q, and |q| <= mu ((sum c)² - sum c²) is the l1 form."""
-    squares, total, q, mu = unknowns("squares total q mu")
-    given = [ops.abs(q) <= coherence.l1_gap(total, squares, mu), mu >= 0, total >= 0]
-    return given, [squares + q <= theory.leak_square(squares, total, mu)]
+    squares, total, q, mu, r2 = unknowns("squares total q mu r2")
+    given = [r2 == squares + q, ops.abs(q) <= coherence.l1_gap(total, squares, mu), mu >= 0, total >= 0]
+    return given, [r2 <= theory.leak_square(squares, total, mu)]
 
 
 def _tangent(unknowns, ops):
-    """Mean = theta v + p v + rest, rest at right angles to v: cos² >= 1 - R² / theta², and p > -theta.
+    """Mean = theta v + r with <r, v> = p and |v| = 1, p² <= |r|² <= R²: along v it is theta + p, its square length2.
 
-    Cross-multiplied: R² (theta + p)² - (theta² - R²) |rest|² >= (R² + theta p)² >= 0.
+    Cross-multiplied: R² (theta + p)² - (theta² - R²)(|r|² - p²) >= (R² + theta p)² >= 0.
     """
-    theta, p, rest2, leak2 = unknowns("theta p rest2 leak2")
-    given = [theta > 0, rest2 >= 0, p * p + rest2 <= leak2, leak2 < theta * theta]
-    slack = leak2 * (theta + p) ** 2 - (theta * theta - leak2) * rest2
-    spare = (theta * theta - leak2) * (leak2 - p * p - rest2)
-    return given, [theta + p > 0, slack == (leak2 + theta * p) ** 2 + spare, spare >= 0]
+    theta, p, r2, leak2, length2 = unknowns("theta p r2 leak2 length2")
+    given = [theta > 0, p * p <= r2, r2 <= leak2, leak2 < theta * theta, length2 == theta * theta + 2 * theta * p + r2]
+    slack = leak2 * (theta + p) ** 2 - (theta * theta - leak2) * (r2 - p * p)
+    spare = (theta * theta - leak2) * (leak2 - r2)
+    difference = theta * theta * (theta + p) ** 2 - (theta * theta - leak2) * length2
+    return given, [theta + p > 0, difference == slack, slack == (leak2 + theta * p) ** 2 + spare, spare >= 0]
 
 
 def _cosine(unknowns, ops):
     """From the cross-multiplied square to the shipped root; cos is (theta + p) / length."""
-    along, length, theta, leak2, cosine = unknowns("along length theta leak2 cosine")
+    along, length, theta, leak2, cosine, spare, rest = unknowns("along length theta leak2 cosine spare rest")
     given = [along > 0, length > 0, theta > 0, leak2 >= 0, leak2 < theta * theta, cosine * length == along]
-    given += [theta * theta * along * along >= (theta * theta - leak2) * length * length]
+    given += [theta * theta * along * along - (theta * theta - leak2) * length * length == rest * rest + spare]
     least = theory.conditional_mean_cosine(theta, leak2, ops=ops)
-    return given, [least * least * theta * theta == theta * theta - leak2, cosine >= least]
+    return [*given, spare >= 0], [least * least * theta * theta == theta * theta - leak2, cosine >= least]
+
+
+def _no_pair(unknowns, ops):
+    together, count, largest = unknowns("together count B")
+    return [together == 0, count == 0], [together <= largest * largest * count]
+
+
+def _pair(unknowns, ops):
+    """Over samples sum h h_k <= B² |D_i & D_k|; over the entries of one sample it is B² times their count."""
+    together, count, largest, h, k = unknowns("together count B h k")
+    given = [together <= largest * largest * count, h >= 0, h <= largest, k >= 0, k <= largest]
+    return given, [together + h * k <= largest * largest * (count + ops.where(k > 0, ops.num("1"), ops.num("0")))]
+
+
+def _no_square(unknowns, ops):
+    squares, total, most = unknowns("squares total most")
+    return [squares == 0, total == 0], [squares <= most * total, squares <= total * total, total >= 0]
+
+
+def _square(unknowns, ops):
+    """Sum c² <= B² rho sum c and <= (sum c)² for 0 <= c <= B² rho."""
+    squares, total, most, c = unknowns("squares total most c")
+    given = [squares <= most * total, squares <= total * total, total >= 0, c >= 0, c <= most]
+    return given, [squares + c * c <= most * (total + c), squares + c * c <= (total + c) ** 2, total + c >= 0]
+
+
+def _no_row(unknowns, ops):
+    others, samples, largest, s = unknowns("others samples B s")
+    return [others == 0, samples == 0], [others <= largest * largest * (s - 1) * samples]
+
+
+def _row(unknowns, ops):
+    """Each sample has s - 1 other entries at most: h sum_k h_k <= B² (s - 1)."""
+    others, samples, largest, s, share, count = unknowns("others samples B s share count")
+    given = [others <= largest * largest * (s - 1) * samples, share <= largest * largest * count, count <= s - 1]
+    return given, [others + share <= largest * largest * (s - 1) * (samples + 1)]
 
 
 def _coarse(unknowns, ops):
-    """From c_k <= B² rho, so sum c² <= B² rho sum c, and sum c <= B² (s - 1)."""
-    squares, total, largest, s, rho, mu = unknowns("squares total B s rho mu")
+    """From sum c² <= B² rho sum c, sum c <= B² (s - 1); `mine`, over pairs of the others, is at most mu <= 1."""
+    squares, total, largest, s, rho, mu, mine = unknowns("squares total B s rho mu mine")
     given = [squares >= 0, squares <= largest**2 * rho * total, total >= 0, total <= largest**2 * (s - 1)]
-    given += [rho >= 0, mu >= 0, mu <= 1]
-    return given, [theory.leak_square(squares, total, mu) <= theory.coarse_leak_square(largest, s, rho, mu)]
+    given += [rho >= 0, mine >= 0, mine <= mu, mu <= 1, squares <= total * total]
+    fine = theory.leak_square(squares, total, mine)
+    return given, [
+        fine <= theory.leak_square(squares, total, mu),
+        theory.leak_square(squares, total, mu) <= theory.coarse_leak_square(largest, s, rho, mu),
+    ]
 
 
 def _attained(symbols, ops):
@@ -102,15 +165,24 @@ CLAIM = Claim(
     ),
     proofs={
         LOOPS: UNROLL,
+        ("cosine", "coarse R²"): (
+            smt.induction("Σ(C_k + h h_k)v_k = ΣC_k v_k + h x", "all n: induction over rows", _no_entry, _entry),
+            smt.induction("Σ h_i x = Σ_k C_k v_k", "all samples: induction", _no_sample, _sample),
+        ),
         "cosine": (
+            *ENERGY,
             *L1_FORM,
+            PRODUCTS,
             smt.implies("|Σ c_k v_k|² ≤ R²", "all n: from |q| ≤ μ(L² − N)", _leak),
-            smt.implies(
-                "cos² ≥ 1 − R²/θ², cross-multiplied", "all n, d, samples: along v_i and at right angles", _tangent
-            ),
+            smt.implies("cos² ≥ 1 − R²/θ², cross-multiplied", "all n, d, samples: by products", _tangent),
             smt.implies("the shipped root", "all n, d, samples", _cosine),
         ),
-        "coarse R²": smt.implies("R² from B, ρ, s, μ", "all n, s: from c_k ≤ B²ρ and Σc ≤ B²(s − 1)", _coarse),
+        "coarse R²": (
+            smt.induction("c_k ≤ B²ρ; h Σh_k ≤ B² times a count", "all samples, n: induction", _no_pair, _pair),
+            smt.induction("Σc ≤ B²(s − 1)", "all samples: induction", _no_row, _row),
+            smt.induction("Σc² ≤ B²ρ Σc and ≤ (Σc)²", "all n: induction over rows", _no_square, _square),
+            smt.implies("R² from B, ρ, s, μ", "all n, s: from these sums", _coarse),
+        ),
         BESIDE: symbolic.identity("attained at product −c/θ", "all c < θ: two rows", _attained),
     },
     mutants=(

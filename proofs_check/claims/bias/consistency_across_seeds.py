@@ -42,7 +42,7 @@ CLAIM = Claim(
     calibrated_on=SEEDS,
     promised=Verdict.SUPPORTED,
     hypotheses=(WIDE, IN_BAND, ADAPTS),
-    instances=Bench.each_seed(topk=6),
+    instances=Bench.fresh(topk=6, mates=2),
     conclusion=_conclusion,
     controls=(
         Control(WIDE.name, Bench.each_seed(topk=2), "k = s: TopK's latents survive nearly twice as often"),

@@ -3,7 +3,7 @@
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited, equal
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited, equal
 from proofs_check.claims.bias import adaptation_cases as adaptations
 from proofs_check.claims.bias.adaptation_cases import Frozen
 from proofs_check.engines import smt
@@ -23,6 +23,35 @@ def _conclusion(case: Frozen) -> dict[str, Part]:
     }
 
 
+def _no_row(unknowns, ops):
+    fire, seen = unknowns("fire seen")
+    return [fire == 0, seen == 0], [fire >= 0, ops.where(seen == 1, fire, 1) >= 1]
+
+
+def _row(unknowns, ops):
+    """How many rows fire: at least 1 once the largest is seen, where its peak is above 0."""
+    fire, seen, row, top, b = unknowns("fire seen row top b")
+    one, zero = ops.num("1"), ops.num("0")
+    given = [fire >= 0, ops.where(seen == 1, fire, one) >= 1, top + b > 0, row <= top]
+    after = fire + ops.where(row + b > 0, one, zero)
+    largest = ops.where(row == top, one, seen)
+    return given, [after >= 0, ops.where(largest == 1, after, one) >= 1]
+
+
+def _start(unknowns, ops):
+    b, top = unknowns("b top")
+    return [b == 0, top > 0], [top + b > 0]
+
+
+def _adaptation(unknowns, ops):
+    """One more adaptation: the peak stays above 0, so that a row fires, and b does not rise; 1/B is above the floor."""
+    b, q, p, floor, top, gamma, lowest, raised, fire, rows = unknowns("b q p floor top gamma lowest raised fire rows")
+    peak = top + b
+    new = adaptations.written_out(b, q, p, floor, gamma * peak, raised, lowest, ops)
+    given = [peak > 0, gamma > 0, gamma < 1, lowest <= -top, rows >= 1, floor * rows <= 1, q * rows == fire, fire >= 1]
+    return given, [q * rows >= 1, top + new > 0, new <= b]
+
+
 def _fall(unknowns, ops):
     """While q > p and the clamp is away, the peak r = max + b shrinks by 1 - gamma: it stays above 0."""
     b, q, p, floor, top, gamma, lowest, raised = unknowns("b q p floor top gamma lowest raised")
@@ -40,7 +69,10 @@ def _still(unknowns, ops):
     return given, [new == b, row + b <= 0]
 
 
-CLEAR = Hypothesis("clamp away: lowest ≤ −max", lambda case: float((case.lowest + case.products.max()).clamp_min(0)))
+CLEAR = Hypothesis(
+    "clamp away: lowest ≤ −max < 0",
+    lambda case: float((case.lowest + case.products.max()).clamp_min(0)) + float(case.products.max() <= 0),
+)
 ROOM = Hypothesis("p B at least 1, and more than the ties of the largest", lambda case: float(case.gap <= 0))
 SHARE = Hypothesis("0 < γ < 1", lambda case: max(0.0, -case.down, case.down - 1) + float(case.down in (0.0, 1.0)))
 
@@ -71,16 +103,10 @@ def _jumps(b, rate, ceiling, floor, fallen, raised, lowest):
     return torch.where(rate > ceiling, torch.maximum(b - 10 * fallen, lowest), b)
 
 
-def _twice(f):
-    return lambda b, rate, ceiling, floor, fallen, raised, lowest, ops: f(
-        b, rate, ceiling, floor, 2 * fallen, 2 * raised, lowest, ops
-    )
-
-
 CLAIM = Claim(
     id="BA-9",
     statement=(
-        "With W frozen, b = 0 at first, −lowest ≥ max y and p no less than the share of rows that tie for it: each "
+        "With W frozen, b = 0 at first, −lowest ≥ max y > 0 and p no less than the share of rows that tie for it: each "
         "fall leaves (1 − γ) of the peak, so after at most ⌈log(gap/max)/log(1 − γ)⌉ falls 1/B ≤ q ≤ p, and nothing "
         "moves again. gap is max less the largest product that must not fire, or max itself."
     ),
@@ -97,20 +123,29 @@ CLAIM = Claim(
         Control(SHARE.name, _frozen(still=True), "γ = 0"),
     ),
     proofs={
-        "monotone": smt.implies("a fall leaves (1 − γ) of the peak", "all reals, written out", _fall),
-        ("alive", "at rest from then on"): smt.implies(
-            "at q ≤ p the bias rests, and rows at max − r or lower do not fire", "all reals", _still
+        ("alive", "monotone"): (
+            smt.induction("a row fires where the peak is above 0", "all B: induction over rows", _no_row, _row),
+            smt.induction(
+                "the peak stays above 0, and b does not rise",
+                "all B ≤ 1/floor, t: induction over adaptations",
+                _start,
+                _adaptation,
+            ),
         ),
+        BESIDE: (
+            smt.implies("a fall leaves (1 − γ) of the peak", "all reals, written out", _fall),
+            smt.implies("at q ≤ p the bias rests, and rows at max − r or lower do not fire", "all reals", _still),
+        ),
+        LOOPS: adaptations.WRITTEN_OUT,
     },
     mutants=(
-        edited("written out, twice the step", adaptations.written_out, _twice),
         Mutant("never lowered", bias_control.adapted, _never_lowered),
         Mutant("set-point", bias_control.adapted, _set_point),
         Mutant("ten times the fall", bias_control.adapted, _jumps),
         edited("half the falls", adaptations.falls, lambda f: lambda largest, gap, down: f(largest, gap, down) // 2),
     ),
     note=(
-        "From (1 − γ)^t max ≤ gap the count of falls is a logarithm, left to sampling, as is that the shipped tensor "
-        "code is what is written out. On fresh rows q is noisy: p B ≫ 1 is needed, else live latents are raised."
+        "From (1 − γ)^t max ≤ gap the count of falls is a logarithm, left to sampling; so is that a rate at most p in "
+        "time rests there. On fresh rows q is noisy: p B ≫ 1 is needed, else live latents are raised."
     ),
 )

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, at_most, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import codes, mixtures, numbers
+from proofs_check.instances.inductions import BILINEAR
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
 from synthetic.base.streams import stream
 from synthetic.laws.directions import Cone
@@ -40,8 +41,29 @@ def _expansion(symbols, ops):
         yield gap, theory.cross_interference(h, other, g) + lengths
 
 
+def _row(unknowns, ops):
+    """One more row v of unit length, with entries t and s: <x + tv, y + sv> less the codes' product, and the sum.
+
+    g and k are the products of v with x and y.
+    """
+    xy, codes, total, g, k, t, s, v2 = unknowns("xy codes total g k t s v2")
+    after = xy + t * k + s * g + t * s * v2
+    return [xy - codes == total, v2 == 1], [after - (codes + t * s) == total + t * k + s * g]
+
+
+def _one_row(unknowns, ops):
+    t, s, v2 = unknowns("t s v2")
+    return [v2 == 1], [t * s * v2 - t * s == 0 * t]
+
+
 def _grown(symbols, ops):
-    """The shipped sum grows by h'_j g_j, g_j = sum_{i != j} h_i G_ij, with each entry of h'."""
+    """The shipped sum grows by t k + s g with a row of entries t and s, and by h'_j g_j with each entry of h'."""
+    for n in (1, 2, 3):
+        h, other = symbols(f"h:{n + 1}"), symbols(f"k:{n + 1}")
+        g = [[symbols(f"g{max(i, j)}{min(i, j)}") for j in range(n + 1)] for i in range(n + 1)]
+        shorter = theory.cross_interference(h[:n], other[:n], g)
+        along = [sum(code[i] * g[i][n] for i in range(n)) for code in (h, other)]
+        yield theory.cross_interference(h, other, g) - shorter, h[n] * along[1] + other[n] * along[0]
     for n in (2, 3, 4):
         h, other = symbols(f"h:{n}"), symbols(f"k:{n}")
         g = [[symbols(f"g{max(i, j)}{min(i, j)}") for j in range(n)] for i in range(n)]
@@ -129,10 +151,16 @@ CLAIM = Claim(
         Control("exact: x = hV", _witness([[1.0, 0], [0, 1]], [[1.0, 1], [1, 1.5]]), "V = I, x = h + ρ"),
     ),
     proofs={
-        ("l1 form", "distinct pairs", "sum"): symbolic.identity(
-            "⟨x, x'⟩ − ⟨h, h'⟩ is the sum over distinct pairs", "(n, d) up to (4, 3)", _expansion
+        ("l1 form", "distinct pairs", "sum"): (
+            BILINEAR,
+            smt.induction(
+                "⟨x, x'⟩ − ⟨h, h'⟩ is the sum over distinct pairs", "all n: induction over rows", _one_row, _row
+            ),
         ),
-        LOOPS: symbolic.identity("the shipped sum grows by h'_j g_j", "n = 2..4", _grown),
+        LOOPS: (
+            symbolic.identity("the shipped sum grows by a row's share, by an entry's", "n = 1..4", _grown),
+            symbolic.identity("it is the gap, coordinate by coordinate", "(n, d) up to (4, 3)", _expansion),
+        ),
         ("l1 form", "distinct pairs"): (
             smt.induction("|g_j| ≤ μ(|h|₁ − |h_j|)", "all n: induction over rows", _no_row, _product),
             smt.induction(
@@ -141,10 +169,7 @@ CLAIM = Claim(
         ),
         "l1 form": smt.implies("the l1 form is looser", "all n", _looser),
     },
-    kernel={
-        "l1 form": "coherence.two_codes",
-        "distinct pairs": "coherence.two_codes",
-    },
+    kernel={"distinct pairs": "coherence.two_codes"},
     mutants=(
         Mutant("half", theory.gram_gap, lambda a, b, mu, *, shared=0: mu * (a * b - shared) / 2),
         Mutant("shared part twice", theory.gram_gap, lambda a, b, mu, *, shared=0: mu * (a * b - 2 * shared)),

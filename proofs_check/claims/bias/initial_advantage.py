@@ -43,39 +43,39 @@ class Start:
     def found(self) -> float:
         """Share of the latents whose cosine with their feature is above .9 at the end."""
         cosine = self.c * theory.threshold_advantage(S, self.t) / D**0.5
-        return _found(min(cosine, 0.99), self.rate)[SEEDS.index(self.seed)]
+        return _found(min(cosine, 0.99), self.rate, self.seed)
 
 
-def _training(cosine: float, rate: float) -> Training:
+def _training(cosine: float, rate: float, seed: int) -> Training:
     made = {
         "variant": f"bias_adaptation(rate={rate:.3g}), from cosine {cosine:.3g}",
         "m": LATENTS,
-        "seeds": list(SEEDS),
+        "seeds": [seed],
     }
-    return {"world": f"uniform(n_true={N}, d={D}, s={S})", "world seed": 0, **made, "steps": STEPS, "batch": ROWS}
+    return {"world": f"uniform(n_true={N}, d={D}, s={S})", "world seed": seed, **made, "steps": STEPS, "batch": ROWS}
 
 
 @once(_training)
-def _found(cosine: float, rate: float) -> list[float]:
-    """By seed, from an initial cosine."""
-    world = bias_worlds.uniform(N, D, S, seed=0)
+def _found(cosine: float, rate: float, seed: int) -> float:
+    """From an initial cosine; the seed draws the world, the samples and what the latents start at beside it."""
+    world = bias_worlds.uniform(N, D, S, seed=seed)
     rows = world.truth.features[:LATENTS].float()
-    noise = torch.stack([torch.randn(LATENTS, D, generator=stream(seed, "start")) for seed in SEEDS])
+    noise = torch.randn(1, LATENTS, D, generator=stream(seed, "start"))
     noise = noise - (noise * rows).sum(-1, keepdim=True) * rows
     start = cosine * rows + (1 - cosine**2) ** 0.5 * noise / noise.norm(dim=-1, keepdim=True)
     settings = {"rate": rate, "step": 0.0, "a": 1e-3, "output": "jump"}
-    sae = create("bias_adaptation", D, LATENTS, seed=list(SEEDS), **settings).train()
+    sae = create("bias_adaptation", D, LATENTS, seed=[seed], **settings).train()
     with torch.no_grad():
         sae.tensor("row").copy_(start)
         sae.W_dec.copy_(start)
         for step in range(STEPS):
-            sae.finish_step(sae.trace(world.sample(ROWS, stream(0, "train", step)).x * D**0.5))
-    return ((sae.tensor("row") * rows).sum(-1) > 0.9).double().mean(-1).tolist()
+            sae.finish_step(sae.trace(world.sample(ROWS, stream(seed, "train", step)).x * D**0.5))
+    return ((sae.tensor("row") * rows).sum(-1) > 0.9).double().mean().item()
 
 
 def _conclusion(case: Start) -> dict[str, Part]:
     return {
-        "found": at_most(0.7, case.found),
+        "found": at_most(0.5, case.found),
         "at c = .4 lost": at_most(replace(case, c=0.4).found, 0.05),
         "p is the tail at t": equal(theory.gaussian_tail(case.t), case.rate, unit=case.rate),
     }
@@ -85,23 +85,23 @@ AHEAD = Hypothesis("c at least 1.3", lambda case: max(0.0, 1.3 - case.c))
 BELOW = Hypothesis("p at most f/6", lambda case: max(0.0, case.share - 1 / 6))
 
 
-def _starts(c: float = 1.3, share: float = 1 / 6):
-    return st.sampled_from([Start(c, share, seed) for seed in SEEDS])
+def _starts(c: float = 1.3, share: float = 1 / 6, seeds: tuple[int, ...] = SEEDS):
+    return st.sampled_from([Start(c, share, seed) for seed in seeds])
 
 
 CLAIM = Claim(
     id="BA-6",
     statement=(
         "Under a fixed bias, infinite steps and p = f/6, of latents that start at 1.3 times the advantage √s t at "
-        "which their feature alone fires them, at least .7 end within cos .9 of it; at .4 times at most .05."
+        "which their feature alone fires them, at least .5 end within cos .9 of it; at .4 times at most .05."
     ),
-    tex=r"\langle w,v_i\rangle=c\sqrt{s}\,t:\quad P_{c=1.3}\geq .7,\quad P_{c=.4}\leq .05",
+    tex=r"\langle w,v_i\rangle=c\sqrt{s}\,t:\quad P_{c=1.3}\geq .5,\quad P_{c=.4}\leq .05",
     source="ours, of the proof of theorem 6.1 of Chen et al. (2025), arXiv 2506.14002, as reported",
     kind="trained",
-    calibrated_on=SEEDS,
+    calibrated_on=(*SEEDS, *range(100, 110)),
     promised=Verdict.SUPPORTED,
     hypotheses=(AHEAD, BELOW),
-    instances=_starts(),
+    instances=_starts(seeds=tuple(range(110, 120))),
     conclusion=_conclusion,
     controls=(
         Control(AHEAD.name, _starts(c=0.4), "a weak start is lost"),

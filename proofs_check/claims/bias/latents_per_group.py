@@ -34,7 +34,7 @@ CLAIM = Claim(
     calibrated_on=SEEDS,
     promised=Verdict.SUPPORTED,
     hypotheses=(MODERATE, ADAPTS),
-    instances=Bench.each_seed(**TEN, top=0.1),
+    instances=Bench.fresh(**TEN, top=0.1),
     conclusion=_conclusion,
     controls=(
         Control(MODERATE.name, Bench.alone(**TEN, top=0.5), "ceilings from .5: FRR .4-.5 at 2n, and 0-.25 at 5n"),

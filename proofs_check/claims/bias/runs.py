@@ -75,7 +75,7 @@ class Bench(Member):
         train = training(self.steps, 128, self.lr, **plain)
         (world, knobs), (variant, settings) = self.place, self.variant
         of = {"world": world, "knobs": knobs, "variant": variant, "settings": settings}
-        return Stack(**of, m=self.m, train=train, seeds=self.seeds)
+        return Stack(**of, m=self.m, train=train, seeds=self.seeds, draw=self.draw)
 
     @property
     def cosines(self) -> Tensor:

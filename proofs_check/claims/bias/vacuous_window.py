@@ -1,12 +1,12 @@
 """BA-18: with one or two active features the theorem's window of frequencies is empty."""
 
-import math
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
-from proofs_check.engines import smt, symbolic
+from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most
+from proofs_check.claims.bias.window_cases import LEAST_LIMIT, log_limits
+from proofs_check.engines import smt
 from proofs_check.instances.draw import numbers
 from workbench.theory import bias as theory
 
@@ -24,7 +24,7 @@ class Setting:
 
 def _conclusion(case: Setting) -> dict[str, Part]:
     limits = theory.frequency_limits(case.n, case.d, case.s, eps=case.eps, varsigma=case.varsigma)
-    least, most = (math.log(p) / math.log(case.n) for p in (limits.lower, min(limits[1:])))
+    least, most = log_limits(limits, case.n)
     return {
         "upper limit ≤ 1/n": at_most(most, least),
         "by a power of n": at_most(most - least, theory.window(case.s, case.eps)),
@@ -40,16 +40,6 @@ def _one_or_two(unknowns, ops):
     """With eps > 0 no constant before the limits helps for large n: their quotient is n^window."""
     s, eps = unknowns("s eps")
     return [s >= 1, s <= 2, eps > 0], [theory.window(s, eps, ops=ops) < 0]
-
-
-def _quotient(symbols, ops):
-    """Upper limits over the lower: powers of n that `window` takes the least of."""
-    log, d, s, eps, c = symbols("log d s eps c", positive=True)
-    n = ops.exp(log)
-    limits = theory.frequency_limits(n, d, s, eps=eps, varsigma=c, ops=ops)
-    yield from (
-        (p / limits.lower, n ** (1 - e)) for p, e in zip(limits[1:3], theory.upper_exponents(s, eps), strict=True)
-    )
 
 
 FEW = Hypothesis("s ≤ 2(1 + ε)²", lambda case: max(0.0, case.s - 2 * (1 + case.eps) ** 2))
@@ -88,10 +78,8 @@ CLAIM = Claim(
     controls=(Control(FEW.name, _cases(few=False), "s above: BA-7"),),
     proofs={
         "upper limit ≤ 1/n": smt.implies("no window", "all ε ≥ 0, 1 ≤ s ≤ 2(1 + ε)²", _empty),
-        "by a power of n": smt.implies("shut by a power of n", "all ε > 0, 1 ≤ s ≤ 2", _one_or_two),
-        ("upper limit ≤ 1/n", "by a power of n"): symbolic.identity(
-            "limits over 1/n as powers of n", "all n, d, s, ε, ς", _quotient
-        ),
+        ("upper limit ≤ 1/n", "by a power of n"): LEAST_LIMIT,
+        BESIDE: smt.implies("the window is below 0 at s ≤ 2", "all ε > 0, 1 ≤ s ≤ 2", _one_or_two),
     },
     mutants=(
         Mutant("1 + ε for its square", theory.upper_exponents, lambda s, eps=0: ((1 + 1 / s) / 2, 2 * (1 + eps) / s)),

@@ -32,7 +32,7 @@ CLAIM = Claim(
     calibrated_on=SEEDS,
     promised=Verdict.SUPPORTED,
     hypotheses=(NARROW, IN_BAND, ADAPTS),
-    instances=Bench.each_seed(m=64),
+    instances=Bench.fresh(m=64),
     conclusion=_conclusion,
     controls=(
         Control(NARROW.name, Bench.alone(m=128), "m = 2n finds all in two of three seeds"),

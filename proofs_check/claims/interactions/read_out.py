@@ -39,7 +39,7 @@ CLAIM = Claim(
     calibrated_on=SEEDS,
     promised=Verdict.SUPPORTED,
     hypotheses=(PRODUCTS, LEARNT, TRAINED),
-    instances=Decoder.each_seed(),
+    instances=Decoder.fresh(),
     conclusion=_conclusion,
     controls=(
         Control(PRODUCTS.name, Decoder.alone(settings=terms("self")), "B_ij = 0 for all pairs"),

@@ -42,6 +42,7 @@ class Toy(Member):
             settings=self.rivals.get(self.variant, pursued),
             train=training(self.steps, 200, 3e-2, **_PLAIN),
             seeds=self.seeds,
+            draw=self.draw,
         )
 
     @property

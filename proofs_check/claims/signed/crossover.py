@@ -12,7 +12,7 @@ def _conclusion(case: Trained) -> dict[str, Part]:
     share = dict(case.knobs)["q"]
     more = runs.gain(case, replace(case, variant="topk"))
     if share:
-        return {f"q = {share:g}": at_most(0.03 if share == 1 else 0.02, more)}
+        return {f"q = {share:g}": at_most(0.03 if share == 1 else 0.0, more)}
     return {"q = 0": at_most(more, 0.03), "q = 0: signs mixed all the same": at_most(0.05, runs.two_signed(case))}
 
 
@@ -26,16 +26,16 @@ EQUAL = Hypothesis("m = n", lambda case: abs(case.m - 24))
 CLAIM = Claim(
     id="AT-9",
     statement=(
-        "At m = n = 24 AbsTopK's MCC is above TopK's by .03 where all axes have both signs, by .02 where half have, "
+        "At m = n = 24 AbsTopK's MCC is above TopK's by .03 where all axes have both signs, above it where half have, "
         "and not by .03 where none has; there at least .05 of its latents use both signs all the same."
     ),
-    tex=r"\Delta\mathrm{MCC}(q=1)\geq .03,\quad\Delta\mathrm{MCC}(\tfrac12)\geq .02,\quad\Delta\mathrm{MCC}(0)\leq .03",
+    tex=r"\Delta\mathrm{MCC}(q=1)\geq .03,\quad\Delta\mathrm{MCC}(\tfrac12)\geq 0,\quad\Delta\mathrm{MCC}(0)\leq .03",
     source="ours, of Zhu, Khalili, Zhu (2025), arXiv 2510.00404",
     kind="trained",
     calibrated_on=SEEDS,
     promised=Verdict.SUPPORTED,
     hypotheses=(FAIR, EQUAL),
-    instances=Trained.each_seed(**_mixed(1.0)) | Trained.each_seed(**_mixed(0.5)) | Trained.each_seed(**_mixed(0.0)),
+    instances=Trained.fresh(**_mixed(1.0)) | Trained.fresh(**_mixed(0.5)) | Trained.fresh(**_mixed(0.0)),
     conclusion=_conclusion,
     controls=(
         Control(

@@ -28,7 +28,7 @@ CLAIM = Claim(
     calibrated_on=SEEDS,
     promised=Verdict.SUPPORTED,
     hypotheses=(SIGNED, TRAINED),
-    instances=Trained.each_seed(),
+    instances=Trained.fresh(),
     conclusion=_conclusion,
     controls=(
         Control(
