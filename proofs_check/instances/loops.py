@@ -1,4 +1,4 @@
-"""Shipped sums against their definitions beyond the sizes of drawn instances, at whole numbers and without rounding."""
+"""Shipped loops against what inductions add up: at random whole numbers and sizes from 9 to 64, without rounding."""
 
 from collections.abc import Callable
 
@@ -6,8 +6,11 @@ from proofs_check.claim import Check, Finding
 from proofs_check.kernel.evaluations import SIZES, Draw, Pairs
 
 
-def evaluated(of: str, pairs: Callable[[Draw], Pairs], largest: int = 64) -> Check:
-    """Each pair of a shipped value and its definition is equal, at a random draw of each size up to the largest."""
+def evaluated(shows: str, pairs: Callable[[Draw], Pairs], largest: int = 64) -> Check:
+    """Both sides of every pair are the same number, at one draw of each size: a loop cut short of it is seen.
+
+    A polynomial that is not 0 seldom is at such a point; of ranks, maxima and signs this is testing.
+    """
     sizes = [(n, d) for n, d in SIZES if n <= largest]
 
     def run(_: float) -> Finding:
@@ -19,4 +22,4 @@ def evaluated(of: str, pairs: Callable[[Draw], Pairs], largest: int = 64) -> Che
                     return Finding("refuted", f"n, d = {n}, {d}: {str(value)[:40]} against {str(wanted)[:40]}")
         return Finding("proved") if count else Finding("undecided", "no pair to compare")
 
-    return Check("exact", f"{of}, as defined", f"n = {', '.join(str(n) for n, _ in sizes)}", run)
+    return Check("exact", shows, f"at one draw each of n = {', '.join(str(n) for n, _ in sizes)}", run)

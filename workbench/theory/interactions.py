@@ -119,12 +119,12 @@ def columns_for_pairs(pairs: int) -> int:
     return 2 * pairs
 
 
-def least_misfit(gains: Sequence[Number], columns: int) -> Number:
+def least_misfit(gains: Sequence[Number], columns: int, *, ops: Ops = FLOAT) -> Number:
     """Least square distance of `pair_form` to forms of this many columns: the smallest g²/4, two of each gain, summed.
 
     Source: Eckart and Young (1936): its eigenvalues are g/2 and -g/2.
     """
-    return variance_tail([gain * gain / 4 for gain in gains for _ in range(2)], columns)
+    return variance_tail([gain * gain / 4 for gain in gains for _ in range(2)], columns, ops=ops)
 
 
 def contracted_form(U: Matrix, C2: Matrix, phi: Sequence[Number]) -> list[list[Number]]:

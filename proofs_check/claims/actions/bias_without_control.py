@@ -134,7 +134,7 @@ CLAIM = Claim(
             symbolic.identity("one latent", "n = q = 1", _one),
             symbolic.identity("what the fit l + ⟨Bᵀβ, h⟩ predicts", "n = 1, 2, any l, N, S", _naive),
             symbolic.identity("linear in a*, 0 at β = 0", "n = q = 1, 2", _linear),
-            evaluated("naive_bias", _long, 17),
+            evaluated("naive_bias, as defined", _long, 17),
         ),
     },
     mutants=(

@@ -186,7 +186,7 @@ CLAIM = Claim(
                 "the formula, from W = HM, V = H(ν − mean ν)", "n = q = 1, three noises, two actions, any u", _formula
             ),
             symbolic.identity("what is left open cancels", "n = q = 1, M = 0; n = 2, q = 1, M = (m, 0)", _open),
-            evaluated("mean_outcome", _long),
+            evaluated("mean_outcome, as defined", _long),
         ),
     },
     mutants=(

@@ -132,7 +132,7 @@ def _digits(s, q, sign):
 
 
 CURVED = symbolic.identity("c²M⁴Q_s by integration", "all c, M, s, ν", _curved)
-LONG = evaluated("mmr, with another function for exp", _long)
+LONG = evaluated("mmr, with another function for exp, as defined", _long)
 _mmr, _curved_mmr = theory.mmr, theory.curved_mmr
 
 

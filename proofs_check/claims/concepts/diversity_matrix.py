@@ -92,7 +92,7 @@ def diverse(tokens=TOKENS, scaled=False):
 COLUMNS = smt.induction("a column sums to 1 − 1", "all l: induction over entries", _no_entry, _entry)
 WIDTH = smt.implies("L = EL', L' its rows but one: of width l − 1", "all l: from 1ᵀL = 0", _width)
 SINGULAR = symbolic.identity("det L = 0", "l = 2, 3 from l + 1 tokens", _singular)
-LONG = evaluated("difference", _long)
+LONG = evaluated("difference, as defined", _long)
 
 CLAIM = Claim(
     id="DC-2",

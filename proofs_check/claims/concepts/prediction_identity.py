@@ -80,7 +80,7 @@ def _long(draw):
     yield theory.log_prediction(w, p, e, ops=replace(EXACT, log=_twos)), sum(w) * _twos(total)
 
 
-LONG_SUMS = evaluated("log_prediction, with powers of 2 for logarithms", _long)
+LONG_SUMS = evaluated("log_prediction, with powers of 2 for logarithms, as defined", _long)
 SAME = Hypothesis(
     "one w in all three parts",
     lambda case: 0.0 if case.other is None else (case.other - case.weights).abs().max(),

@@ -95,7 +95,7 @@ CLAIM = Claim(
         ),
         LOOPS: (
             symbolic.identity("the pull is the difference of means", "4 samples, any values and labels", _means),
-            evaluated("pull", _long),
+            evaluated("pull, as defined", _long),
         ),
         BESIDE: symbolic.identity("it is the loss's slope at w = 0", "3 samples, any values and labels", _slope),
     },

@@ -123,7 +123,7 @@ CLAIM = Claim(
             smt.induction("raised sums", "all l: induction over configurations", _no_configuration, _configuration),
             smt.implies("odds and conditionals of the raised", "all l: by the sums", _odds),
         ),
-        LOOPS: evaluated("steered", _long),
+        LOOPS: evaluated("steered, as defined", _long),
         BESIDE: symbolic.identity("and the other's odds, if independent", "two binary concepts, any p(c)", _laws),
     },
     mutants=(

@@ -77,7 +77,10 @@ EVENTS = (
     symbolic.identity("log a + log p(E_y|s) = log of a p(E_y|s)", "all a, p(E_y|s)", _whole),
     smt.induction("Σ p(y|c) p(c|s) = a p(E_y|s)", OVER, _none, _one_more),
 )
-SHARES = (symbolic.identity("log p(y|s)", "1 to 3 configurations", _short), evaluated("event_prediction", _long))
+SHARES = (
+    symbolic.identity("log p(y|s)", "1 to 3 configurations", _short),
+    evaluated("event_prediction, as defined", _long),
+)
 
 
 EVERY = Hypothesis("a token for each value of each concept", lambda case: sum(w == 0 for w in _weights(case)))

@@ -55,17 +55,22 @@ class Alternation:
         rise, unit = values[1:] - values[:-1], sizes[1:] + sizes[:-1]
         return {"codes": at_most(rise[::2], 0.0, unit=unit[::2]), "rows": at_most(rise[1::2], 0.0, unit=unit[1::2])}
 
-    def by_formula(self) -> Part:
-        """The first shipped step of the codes against the formula of one code."""
+    def by_formula(self) -> dict[str, Part]:
+        """The first step of the codes by the formula of one code: what it does to J, and the shipped one against it."""
         rows = semi_nmf.decoder_step(self.x, self.codes, self.ridge)
-        p, q = (self.x @ rows.T).tolist(), (rows @ rows.T).tolist()
-        triples = [
-            (old, *pull)
-            for f, own in zip(self.codes.tolist(), p, strict=True)
-            for old, pull in zip(f, theory.pulls(f, own, q), strict=True)
-        ]
-        found = [theory.multiplicative(*t) if t[2] > 0 else t[0] for t in triples]
-        return equal(semi_nmf.code_step(self.x, self.codes, rows).flatten(), found, unit=1 + self.codes.max())
+        products, q = (self.x @ rows.T).tolist(), (rows @ rows.T).tolist()
+        squares, found, rise = self.x.square().sum(1).tolist(), [], []
+        for f, p, x2 in zip(self.codes.tolist(), products, squares, strict=True):
+            pulls = zip(f, theory.pulls(f, p, q), strict=True)
+            after = [theory.multiplicative(old, up, down) if down > 0 else old for old, (up, down) in pulls]
+            rise.append(theory.quadratic(after, p, q, x2) - theory.quadratic(f, p, q, x2))
+            found += after
+        size = self.x.square().sum() + self.codes.square().sum() * rows.square().sum()
+        shipped = semi_nmf.code_step(self.x, self.codes, rows).flatten()
+        return {
+            "codes by the formula": at_most(rise, 0.0, unit=2 * size),
+            "the shipped step": equal(shipped, found, unit=1 + self.codes.max()),
+        }
 
 
 POSITIVE_START = Hypothesis("codes at least 0 to start with", lambda case: float((-case.codes.min()).clamp_min(0)))

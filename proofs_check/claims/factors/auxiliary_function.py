@@ -1,10 +1,13 @@
 """SN-2: the function behind the multiplicative update lies above the loss, touches it, and is least at the update."""
 
-import sympy
+from dataclasses import replace
+from fractions import Fraction
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, at_most, equal
-from proofs_check.claims.factors.cases import LIMIT, POSITIVE, SYMMETRIC, Step, signed, step, steps
-from proofs_check.engines import smt, symbolic
+from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claims.factors.cases import LIMIT, POSITIVE, SYMMETRIC, Step, from_1, step, steps
+from proofs_check.engines import smt
+from proofs_check.instances.loops import evaluated
+from proofs_check.kernel.evaluations import EXACT
 from workbench.theory import factors as theory
 from workbench.theory.ops import FLOAT
 
@@ -22,50 +25,126 @@ def _conclusion(case: Step) -> dict[str, Part]:
     }
 
 
-def _sum_of_bounds(symbols, ops):
-    """J with each of its terms replaced by its bound is the shipped Z; J itself is |x - fW|²."""
-    x2 = symbols("x2")
-    for m in (1, 2):
-        for f, g, p, q in signed(symbols, m):
-            total = x2
-            for j in range(m):
-                up, down = (ops.larger(s * p[j], 0) for s in (1, -1))
-                total += down * (f[j] ** 2 + g[j] ** 2) / g[j] - 2 * up * g[j] * (1 + ops.log(f[j] / g[j]))
-                for k in range(m):
-                    rise = 1 + ops.log(f[j] / g[j]) + ops.log(f[k] / g[k])
-                    total += ops.larger(q[j][k], 0) * g[k] * f[j] ** 2 / g[j]
-                    total -= ops.larger(-q[j][k], 0) * g[j] * g[k] * rise
-            yield total, theory.auxiliary(f, g, p, q, x2, ops=ops)
-            yield theory.auxiliary(g, g, p, q, x2, ops=ops), theory.quadratic(g, p, q, x2)
-    f, x = symbols("f:2"), symbols("x:3")
-    rows = [symbols(f"w{j}_:3") for j in range(2)]
+def _with_logs(ops, *logs):
+    """The operations, with logarithms read off in turn; what is assumed of these the proofs of `LOGARITHM` show."""
+    left = iter(logs)
+    return replace(ops, log=lambda _: next(left))
+
+
+def _gap(f, before, p, q, logs, ops):
+    """Z - J, given the logarithms of f / f'."""
+    return theory.auxiliary(f, before, p, q, 0, ops=_with_logs(ops, *logs)) - theory.quadratic(f, p, q, 0)
+
+
+def _one(f, g, p, q, log, ops):
+    """What a code by itself adds to the gap."""
+    return _gap([f], [g], [p], [[q]], [log], ops)
+
+
+def _two(f, g, h, k, q, logs, ops):
+    """What a pair of codes adds to the gap."""
+    return _gap([f, h], [g, k], [0, 0], [[0, q], [q, 0]], logs, ops)
+
+
+def _no_pair(unknowns, ops):
+    f, g, q, log = unknowns("f g q log")
+    return [f >= 0, g > 0, 2 * log * g * g <= f * f - g * g], [_one(f, g, 0, q, log, ops) >= 0]
+
+
+def _pair(unknowns, ops):
+    """With log(f h / g k) <= f h / g k - 1."""
+    pairs, f, g, h, k, q, a, b = unknowns("pairs f g h k q a b")
+    given = [pairs >= 0, f >= 0, g > 0, h >= 0, k > 0, (a + b) * g * k <= f * h - g * k]
+    return given, [pairs + _two(f, g, h, k, q, [a, b], ops) >= 0]
+
+
+def _no_code(unknowns, ops):
+    f, g, p, log = unknowns("f g p log")
+    return [f >= 0, g > 0, log * g <= f - g], [_one(f, g, p, 0, log, ops) >= 0]
+
+
+def _code(unknowns, ops):
+    """One code more: its own share, and its pairs."""
+    gap, pairs, f, g, p, q, log = unknowns("gap pairs f g p q log")
+    given = [gap >= 0, pairs >= 0, f >= 0, g > 0, log * g <= f - g, 2 * log * g * g <= f * f - g * g]
+    return given, [gap + pairs + _one(f, g, p, q, log, ops) >= 0]
+
+
+def _shares(draw):
+    """The shipped Z - J is what each code and each pair add; J is |x - fW|²."""
+    n, ops = min(draw.n, 33), EXACT
+    f, g, log = ([Fraction(abs(v), 7) for v in draw.vector(n, 999)] for _ in range(3))
+    p, table = draw.vector(n, 999), draw.rows(n, n, 999)
+    q = [[table[max(i, j)][min(i, j)] for j in range(n)] for i in range(n)]
+    total = sum(_one(f[j], g[j], p[j], q[j][j], log[j], ops) for j in range(n))
+    total += sum(_two(f[i], g[i], f[j], g[j], q[i][j], (log[i], log[j]), ops) for i in range(n) for j in range(i))
+    yield _gap(f, g, p, q, log, ops), total
+    x, rows = draw.vector(draw.d), draw.rows(n, draw.d)
     p = [row[0] for row in theory.product(rows, [[v] for v in x])]
     q = theory.product(rows, [list(column) for column in zip(*rows, strict=True)])
     yield theory.quadratic(f, p, q, sum(v * v for v in x)), theory.square_error([x], [f], rows)
 
 
-def _minimiser(symbols, ops):
-    """Slope 0 at the update, curvature above 0 everywhere, and the fall between."""
-    f, g, up, down = symbols("f g up down", positive=True)
-    value = down * (f**2 / g - g) - 2 * up * g * ops.log(f / g)
+def _term(f, g, up, down, log, ops):
+    """A code's term in Z - J(f'), by the shipped function at a p and a q that give these pulls."""
+    shipped = theory.auxiliary([f], [g], [up], [[down / g]], 0, ops=_with_logs(ops, log))
+    return shipped - theory.quadratic([g], [up], [[down / g]], 0)
+
+
+def _separate(draw):
+    """The shipped Z is J(f') and a term for each code, of its own pulls."""
+    n = draw.n
+    f, g, log = ([Fraction(abs(v), 7) for v in draw.vector(n, 999)] for _ in range(3))
+    p, q = draw.vector(n, 999), draw.rows(n, n, 999)
+    pulls = theory.pulls(g, p, q, ops=EXACT)
+    terms = [_term(v, old, *pull, a, EXACT) for v, old, pull, a in zip(f, g, pulls, log, strict=True)]
+    yield theory.auxiliary(f, g, p, q, 5, ops=_with_logs(EXACT, *log)), theory.quadratic(g, p, q, 5) + sum(terms)
+
+
+def _touches(unknowns, ops):
+    g, up, down = unknowns("g up down")
+    return [g > 0, up >= 0, down >= 0], [_term(g, g, up, down, 0, ops) == 0]
+
+
+def _no_update(unknowns, ops):
+    f, g, up, down, log, least = unknowns("f g up down log least")
     at = theory.multiplicative(g, up, down, ops=ops)
-    yield sympy.diff(value, f).subs(f, at), 0
-    yield sympy.diff(value, f, 2), 2 * down / g + 2 * up * g / f**2
-    yield sympy.expand_log(-value.subs(f, at)), sympy.expand_log(theory.least_drop(g, up, down, ops=ops))
+    given = [f > 0, g > 0, up >= 0, down > 0, 2 * (log - least) * at * at <= f * f - at * at]
+    return given, [_term(at, g, up, down, least, ops) <= _term(f, g, up, down, log, ops)]
 
 
-def _logarithm(symbols, ops):
-    """Log t <= t - 1: the difference is 0 at 1, and its slope (t - 1) / t has the sign of t - 1."""
-    t = symbols("t", positive=True)
-    yield (t - 1 - ops.log(t)).subs(t, 1), 0
-    yield sympy.diff(t - 1 - ops.log(t), t), (t - 1) / t
+def _update(unknowns, ops):
+    """With log (f / at)² <= (f / at)² - 1 for the code `at` after the update."""
+    lower, higher = unknowns("lower higher")
+    given, (no_more,) = _no_update(unknowns, ops)
+    f, g, up, down, log, least = unknowns("f g up down log least")
+    at = theory.multiplicative(g, up, down, ops=ops)
+    more = _term(at, g, up, down, least, ops), _term(f, g, up, down, log, ops)
+    return [*given, no_more, lower <= higher], [lower + more[0] <= higher + more[1]]
 
 
-def _squares(unknowns, ops):
-    """(i) for one code, (ii) for a pair of codes, any size of q+."""
-    size, f, g, k, h = unknowns("size f g k l")
-    given = [size >= 0, f > 0, g > 0, k > 0, h > 0]
-    return given, [2 * size * f <= size * (f * f / g + g), 2 * size * f * k <= size * (f * f * h / g + k * k * g / h)]
+def _no_fall(unknowns, ops):
+    """The logarithm of the update's root is half that of its square."""
+    g, up, down, log = unknowns("g up down log")
+    at = theory.multiplicative(g, up, down, ops=ops)
+    fall = _term(g, g, up, down, 0, ops) - _term(at, g, up, down, log / 2, ops)
+    drop = theory.least_drop(g, up, down, ops=_with_logs(ops, log))
+    return [g > 0, up >= 0, down > 0], [drop == fall]
+
+
+def _fall(unknowns, ops):
+    drops, falls = unknowns("drops falls")
+    given, (same,) = _no_fall(unknowns, ops)
+    g, up, down, log = unknowns("g up down log")
+    at = theory.multiplicative(g, up, down, ops=ops)
+    fall = _term(g, g, up, down, 0, ops) - _term(at, g, up, down, log / 2, ops)
+    drop = theory.least_drop(g, up, down, ops=_with_logs(ops, log))
+    return [*given, same, drops == falls], [drops + drop == falls + fall]
+
+
+def _losses(unknowns, ops):
+    drops, above, below, old, new = unknowns("drops above below old new")
+    return [drops == above - below, above == old, new <= below], [drops <= old - new]
 
 
 def _without_root(before, up, down, *, ops=None):
@@ -90,12 +169,21 @@ def _first_column(left, right):
 
 
 _pulls, _auxiliary, _quadratic, _drop = theory.pulls, theory.auxiliary, theory.quadratic, theory.least_drop
-PROOFS = (
-    symbolic.identity("the bounds add up to Z; Z = J at f'", "m = 1, 2, every pattern of signs", _sum_of_bounds),
-    smt.implies("bounds by squares, one code and a pair", "all m: pair by pair", _squares),
-    symbolic.identity("bounds by logarithms: log t ≤ t − 1", "all t > 0: value and slope", _logarithm),
-    symbolic.identity("least at the update, and the fall", "all f', up, down > 0: Z is separable", _minimiser),
+
+LOGARITHM = (
+    from_1("log t ≤ t − 1 above 1", lambda t, ops: ops.log(t), lambda t, ops: t - 1),
+    from_1("log 1/t ≤ 1/t − 1 below", lambda t, ops: 1 - 1 / t, lambda t, ops: ops.log(t)),
 )
+SHARES = evaluated("Z − J adds up codes and pairs, J is |x − fW|²", _shares)
+SEPARATE = evaluated("Z is J(f') and a term for each code", _separate)
+ABOVE = (
+    *LOGARITHM,
+    smt.induction("a code's pairs have Z ≥ J", "all m: induction over pairs", _no_pair, _pair),
+    smt.induction("Z ≥ J", "all m: induction over codes", _no_code, _code),
+)
+TOUCHES = smt.implies("a code's term is 0 at f'", "all m: code by code", _touches)
+FALL = smt.induction("the fall from f' to the update", "all m: induction over codes", _no_fall, _fall)
+LOSS = (*ABOVE, TOUCHES, FALL, smt.implies("J(f') = Z(f'), J ≤ Z: J falls as much", "all m", _losses))
 
 CLAIM = Claim(
     id="SN-2",
@@ -105,9 +193,10 @@ CLAIM = Claim(
         "Σ_j f'_j(down_j − up_j + up_j log(up_j/down_j))."
     ),
     tex=r"f_j\leftarrow f'_j\sqrt{\frac{p^+_j+(f'q^-)_j}{p^-_j+(f'q^+)_j}}",
+    stated="equivalent",
     source="Ding, Li, Jordan (2010), convergence of the semi-NMF update; the size of the fall is ours",
     kind="tight",
-    promised=Verdict.PROVED_IN_PART,
+    promised=Verdict.PROVED,
     hypotheses=(POSITIVE, SYMMETRIC),
     instances=steps(),
     conclusion=_conclusion,
@@ -118,7 +207,17 @@ CLAIM = Claim(
             SYMMETRIC.name, step([1, 1], [1, 0], [[1, 0], [1, 1]], f=[1, 2]), "q without symmetry; repair: (q + qᵀ)/2"
         ),
     ),
-    proofs={"Z ≥ J": PROOFS[:3], "Z = J at f'": PROOFS[0], ("least at the update", "its fall"): PROOFS[3]},
+    proofs={
+        LOOPS: (SHARES, SEPARATE),
+        "Z ≥ J": ABOVE,
+        "Z = J at f'": TOUCHES,
+        "least at the update": (
+            *LOGARITHM,
+            smt.induction("least at the update", "all m: induction over codes", _no_update, _update),
+        ),
+        "its fall": FALL,
+        "the loss falls by as much": LOSS,
+    },
     mutants=(
         Mutant("without the root", theory.multiplicative, _without_root),
         Mutant("pulls exchanged", theory.pulls, _swapped),

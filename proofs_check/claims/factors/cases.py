@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from jaxtyping import Float
 from torch import Tensor
 
-from proofs_check.claim import Hypothesis, digits
+from proofs_check.claim import Check, Hypothesis, digits
 from proofs_check.instances.draw import numbers, rows_of
+from proofs_check.instances.inequalities import inequality
 from workbench.theory import factors as theory
 from workbench.theory.ops import FLOAT
 
@@ -99,6 +100,12 @@ def signed(symbols, m, few=False):
             for j in range(i):
                 q[i][j] = q[j][i] = next(off) * entries[i * m + j]
         yield f, g, p, q
+
+
+def from_1(shows: str, left: Callable[..., Any], right: Callable[..., Any]) -> Check:
+    """Left(t) <= right(t) for all t >= 1, by balls and by derivatives beyond them."""
+    (check,) = inequality(shows, shows, box={"t": ("1", None)}, left=left, right=right).checks
+    return replace(check, shows=shows, scope="all t ≥ 1", decides=None)
 
 
 @dataclass(frozen=True, eq=False)

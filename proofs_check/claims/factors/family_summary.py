@@ -8,11 +8,11 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
+from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers, rows_of
+from proofs_check.instances.loops import evaluated
 from workbench.metrics.matching import cosines
-from workbench.theory import coherence
 from workbench.theory import factors as theory
 
 
@@ -49,24 +49,71 @@ def _conclusion(case: Family) -> dict[str, Part]:
 
 
 def _spectrum(symbols, ops):
-    """The Gram matrix C 11^T + E I: its largest eigenvalue belongs to equal codes, the others are E."""
-    c, e = symbols("c e", positive=True)
+    """The Gram matrix C 11^T + E I has the eigenvalue LC + E once and E for the rest: what the largest leaves."""
+    c, e, x = symbols("c e x", positive=True)
     for count in (2, 3, 4):
-        matrix = sympy.Matrix(count, count, lambda i, j: c + (e if i == j else 0))
-        ones = sympy.ones(count, 1)
-        yield from (((matrix * ones)[r], count * c + e) for r in range(count))
-        yield theory.family_error(e, count), matrix.trace() - (count * c + e)
-        for i in range(1, count):
-            other = sympy.Matrix(count, 1, lambda r, _, i=i: 1 if r == 0 else -1 if r == i else 0)
-            yield from (((matrix * other)[r], e * other[r]) for r in range(count))
-        row2 = coherence.square_norm([1 / ops.num(str(count))] * count) * e + c
-        yield c / ops.sqrt(c * row2), theory.core_cosine(c, e, count, ops=ops)
+        matrix = sympy.Matrix(count, count, lambda i, j: c + (e - x if i == j else 0))
+        yield matrix.det(), (count * c + e - x) * (e - x) ** (count - 1)
+        yield theory.rank_floor([count * c + e, *[e] * (count - 1)], 1), theory.family_error(e, count)
 
 
 def _largest(unknowns, ops):
     """The eigenvalue of equal codes is the largest, any number of leaves."""
     c, e, count = unknowns("c e count")
     return [c > 0, e > 0, count >= 1], [count * c + e > e]
+
+
+def _no_leaf(unknowns, ops):
+    """The sum of leaves: its square, and its product with the core."""
+    c, e, square, along = unknowns("c e square along")
+    return [square == c + e, along == c], [square == 1 * 1 * c + 1 * e, along == 1 * c]
+
+
+def _leaf(unknowns, ops):
+    """A leaf x more: <T, x> = n C, |x|² = C + E, <x, core> = C."""
+    c, e, count, square, along, product, own, core = unknowns("c e count square along product own core")
+    given = [square == count**2 * c + count * e, along == count * c, product == count * c, own == c + e, core == c]
+    more = count + 1
+    return given, [square + 2 * product + own == more**2 * c + more * e, along + core == more * c]
+
+
+def _no_entry(unknowns, ops):
+    x, r = unknowns("x r")
+    return [], [theory.square_error([[x]], [[1]], [[r]]) == x * x - 2 * (x * r) + r * r]
+
+
+def _entry(unknowns, ops):
+    error, x2, xr, r2, x, r = unknowns("error x2 xr r2 x r")
+    more = theory.square_error([[x]], [[1]], [[r]])
+    return [error == x2 - 2 * xr + r2], [error + more == (x2 + x * x) - 2 * (xr + x * r) + (r2 + r * r)]
+
+
+def _error(unknowns, ops):
+    """R = T / L: sums over leaves of |x|², <x, r> = <T, r> and |r|²."""
+    c, e, count, error, square, x2, xr, r2 = unknowns("c e count error square x2 xr r2")
+    given = [error == x2 - 2 * xr + r2, x2 == count * (c + e), square == count**2 * c + count * e, count >= 1]
+    given += [xr * count == square, r2 * count == square]
+    return given, [error == theory.family_error(e, count)]
+
+
+def _cosine(unknowns, ops):
+    c, e, count, square, along, cosine = unknowns("c e count square along cosine")
+    given = [c > 0, e >= 0, count >= 1, square == count**2 * c + count * e, along == count * c]
+    given += [cosine * ops.sqrt(square) * ops.sqrt(c) == along]
+    return given, [cosine == theory.core_cosine(c, e, count, ops=ops)]
+
+
+def _leaf_cosine(unknowns, ops):
+    c, e, count = unknowns("c e count")
+    family, alone = theory.core_cosine(c, e, count, ops=ops), ops.sqrt(c / (c + e))
+    return [c > 0, e > 0, count >= 1], [alone <= family, ops.where(count > 1, family - alone, 1) > 0]
+
+
+def _entries(draw):
+    """The shipped error with codes of 1 adds up entries."""
+    x, row = draw.rows(draw.n, draw.d), draw.vector(draw.d)
+    total = sum(theory.square_error([[v]], [[1]], [[r]]) for one in x for v, r in zip(one, row, strict=True))
+    yield theory.square_error(x, [[1]] * draw.n, [row]), total
 
 
 def _products(case: Family) -> float:
@@ -92,17 +139,20 @@ def _family(core, parts):
     return st.just(Family(*(torch.tensor(t, dtype=torch.float64) for t in (core, parts))))
 
 
+SUM = smt.induction("the leaves' sum T: |T|² = L²C + LE", "all L: induction over leaves", _no_leaf, _leaf)
+COSINE = smt.implies("the cosine", "all L, C, E", _cosine)
+
 CLAIM = Claim(
     id="SN-14",
     statement=(
         "L leaves, a core of energy C and exclusive parts of energy E at right angles: the best single row is core + "
         "mean exclusive part with equal codes, its error (L − 1)E and its cosine with the core √(C/(C + E/L)), more "
-        "than a leaf's. So a family's parent is its core only up to that cosine."
+        "than a leaf's where L > 1. So a family's parent is its core only up to that cosine."
     ),
     tex=r"\cos(w,c)=\sqrt{\frac{C}{C+E/L}}",
     source="ours; what one level of the recursion of Shafran et al. (2025), arXiv 2506.10920, can find",
     kind="identity",
-    promised=Verdict.PROVED_IN_PART,
+    promised=Verdict.PROVED,
     hypotheses=(APART, EQUAL),
     instances=_cases(),
     conclusion=_conclusion,
@@ -111,10 +161,22 @@ CLAIM = Claim(
         Control(EQUAL.name, _family([1, 0, 0], [[0, 1, 0], [0, 0, 2]]), "one exclusive part twice as long"),
     ),
     proofs={
-        ("its error", "cosine with the core"): symbolic.identity(
-            "eigenvalues and the cosine", "L = 2, 3, 4: all C, E", _spectrum
+        LOOPS: evaluated("the error with codes of 1, entry by entry", _entries),
+        "its error": (
+            SUM,
+            smt.induction("|x − r|² in products", "all L, d: induction over entries", _no_entry, _entry),
+            smt.implies("the error of the mean", "all L, C, E", _error),
         ),
-        "no row does better": smt.implies("equal codes have the largest eigenvalue", "all L, C, E", _largest),
+        "no row does better": (
+            symbolic.identity("eigenvalues of the leaves' products", "L = 2, 3, 4: all C, E", _spectrum),
+            smt.implies("equal codes have the largest", "all L, C, E", _largest),
+        ),
+        "cosine with the core": (SUM, COSINE),
+        "a leaf's cosine is less": (
+            SUM,
+            COSINE,
+            smt.implies("a leaf's is less", "all L, C, E", _leaf_cosine),
+        ),
     },
     mutants=(
         Mutant("L E", theory.family_error, lambda e, count: count * e),

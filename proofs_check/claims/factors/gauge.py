@@ -1,14 +1,18 @@
 """SN-8: the gauge of a factorisation: scales and order change neither the loss nor the mask nor the steps."""
 
 from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import permutations
 
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, edited, equal
-from proofs_check.claims.factors.cases import CODES, Factors, factors, signed
-from proofs_check.engines import symbolic
+from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, edited, equal
+from proofs_check.claims.factors.cases import CODES, Factors, factors
+from proofs_check.engines import smt, symbolic
+from proofs_check.instances.loops import evaluated
+from proofs_check.kernel.evaluations import EXACT
 from workbench.parts import semi_nmf
 from workbench.theory import factors as theory
 
@@ -25,37 +29,100 @@ class Moved(Factors):
 
 
 def _conclusion(case: Moved) -> dict[str, Part]:
-    x = case.x + 0.1
-    codes, rows = theory.rescaled(case.codes.tolist(), case.rows.tolist(), case.scales.tolist())
-    codes, rows = (torch.tensor(t, dtype=torch.float64) for t in (codes, rows))
-    codes, rows = codes[:, case.order], rows[case.order]
+    x, order = case.x + 0.1, case.order
+    moved = theory.rescaled(case.codes.tolist(), case.rows.tolist(), case.scales.tolist())
+    scaled, longer = (torch.tensor(t, dtype=torch.float64) for t in moved)
+    codes, rows = scaled[:, order], longer[order]
     kept = semi_nmf.winner_take_all(case.rows, 0.5) != 0
     step, other = semi_nmf.code_step(x, case.codes, case.rows), semi_nmf.code_step(x, codes, rows)
     unit = 1 + step.abs().max()
-    return {
-        "J": equal(case.error(codes, rows), case.error(), unit=case.size),
+    told: dict[str, Part] = {
+        "J": equal(case.error(scaled, longer), case.error(), unit=case.size),
+        "J in another order": equal(case.error(case.codes[:, order], case.rows[order]), case.error(), unit=case.size),
         "f ≥ 0": at_most(0.0, codes.min()),
-        "the mask": equal((semi_nmf.winner_take_all(rows, 0.5) != 0).flatten(), kept[case.order].flatten()),
-        "a step of the codes": equal(
-            (other * case.scales[case.order]).flatten(), step[:, case.order].flatten(), unit=unit
-        ),
+        "the mask": equal((semi_nmf.winner_take_all(rows, 0.5) != 0).flatten(), kept[order].flatten()),
+        "a step of the codes": equal((other * case.scales[order]).flatten(), step[:, order].flatten(), unit=unit),
     }
+    if scaled.min() < 0:  # the formula's step is of codes at least 0
+        return told
+    before = _stepped(x[:1], case.codes[:1], case.rows)
+    after = [c * v for c, v in zip(case.scales.tolist(), _stepped(x[:1], scaled[:1], longer), strict=True)]
+    return told | {"a step by the formula": equal(after, before, unit=unit)}
 
 
-def _same(symbols, ops):
-    """The product, and the pulls: both of code j grow by c_j, so that their ratio stays."""
-    for m in (1, 2, 3):
-        c = symbols(f"c:{m}", positive=True)
+def _stepped(x: Tensor, codes: Tensor, rows: Tensor) -> list[float]:
+    """One sample's codes after a step by the formula; one that nothing pulls down stays."""
+    f, (p,), q = codes[0].tolist(), (x @ rows.T).tolist(), (rows @ rows.T).tolist()
+    pulls = zip(f, theory.pulls(f, p, q), strict=True)
+    return [theory.multiplicative(old, up, down) if down > 0 else old for old, (up, down) in pulls]
+
+
+def _reordered(symbols, ops):
+    for m in (2, 3):
         codes, rows = [symbols(f"f:{m}")], [symbols(f"w{j}_:2") for j in range(m)]
-        (one,), (other,) = theory.product(codes, rows), theory.product(*theory.rescaled(codes, rows, c))
-        yield from zip(one, other, strict=True)
-        for _, f, p, q in signed(symbols, m, few=m == 3):
-            larger = [a * v for a, v in zip(c, p, strict=True)]
-            products = [[c[i] * c[j] * q[i][j] for j in range(m)] for i in range(m)]
-            fewer = [v / a for v, a in zip(f, c, strict=True)]
-            pairs = zip(theory.pulls(fewer, larger, products, ops=ops), theory.pulls(f, p, q, ops=ops), c, strict=True)
-            for moved, own, a in pairs:
-                yield from ((v, a * u) for v, u in zip(moved, own, strict=True))
+        (one,) = theory.product(codes, rows)
+        for order in permutations(range(m)):
+            (other,) = theory.product([[codes[0][j] for j in order]], [rows[j] for j in order])
+            yield from zip(one, other, strict=True)
+
+
+def _nonnegative(unknowns, ops):
+    f, w, c = unknowns("f w c")
+    ((code,),), _ = theory.rescaled([[f]], [[w]], [c])
+    return [f >= 0, c > 0], [code + 0 * w >= 0]
+
+
+def _no_coordinate(unknowns, ops):
+    x, w, v, c, e = unknowns("x w v c e")
+    ((one,), (two,)) = theory.rescaled([[1, 1]], [[w], [v]], [c, e])[1]
+    given = [c > 0, e > 0]
+    return given, [x * one == c * (x * w), one * two == c * e * (w * v)]
+
+
+def _coordinate(unknowns, ops):
+    """Products of rescaled rows with a sample and with each other."""
+    p, p_new, q, q_new, x, w, v, c, e = unknowns("p p_new q q_new x w v c e")
+    ((one,), (two,)) = theory.rescaled([[1, 1]], [[w], [v]], [c, e])[1]
+    given = [c > 0, e > 0, p_new == c * p, q_new == c * e * q]
+    return given, [p_new + x * one == c * (p + x * w), q_new + one * two == c * e * (q + w * v)]
+
+
+def _own(unknowns, ops):
+    """Both pulls grow by the row's factor."""
+    f, p, q, c = unknowns("f p q c")
+    ((up, down),) = theory.pulls([f], [p], [[q]], ops=ops)
+    ((more, less),) = theory.pulls([f / c], [c * p], [[c * c * q]], ops=ops)
+    return [c > 0], [more == c * up, less == c * down]
+
+
+def _another(unknowns, ops):
+    """What a second code adds to the pulls of the first."""
+    up, down, up_new, down_new, f, h, q, c, e = unknowns("up down up_new down_new f h q c e")
+    u, v = theory.pulls([f, h], [0, 0], [[0, q], [q, 0]], ops=ops)[0]
+    u_new, v_new = theory.pulls([f / c, h / e], [0, 0], [[0, c * e * q], [c * e * q, 0]], ops=ops)[0]
+    given = [c > 0, e > 0, up_new == c * up, down_new == c * down]
+    return given, [up_new + u_new == c * (up + u), down_new + v_new == c * (down + v)]
+
+
+def _code(unknowns, ops):
+    f, up, down, c = unknowns("f up down c")
+    given = [c > 0, up >= 0, down > 0]
+    moved = theory.multiplicative(f / c, c * up, c * down, ops=ops)
+    return given, [c * moved == theory.multiplicative(f, up, down, ops=ops)]
+
+
+def _grown(draw):
+    """What is rescaled, and that pulls add up code by code."""
+    n, scales = draw.n, [abs(v) for v in draw.vector(draw.n)]
+    codes, rows = [[Fraction(v) for v in row] for row in draw.rows(9, n)], draw.rows(n, draw.d)
+    fewer = [[v / c for v, c in zip(row, scales, strict=True)] for row in codes]
+    yield theory.rescaled(codes, rows, scales), (fewer, [[c * v for v in w] for c, w in zip(scales, rows, strict=True)])
+    f, p, table = draw.vector(n), draw.vector(n), draw.rows(n, n)
+    q = [[table[max(i, j)][min(i, j)] for j in range(n)] for i in range(n)]
+    alone = theory.pulls([f[0]], [p[0]], [[q[0][0]]], ops=EXACT)
+    others = [theory.pulls([f[0], f[j]], [0, 0], [[0, q[0][j]], [q[0][j], 0]], ops=EXACT) for j in range(1, n)]
+    whole = [sum(pulls[0][side] for pulls in (alone, *others)) for side in (0, 1)]
+    yield list(theory.pulls(f, p, q, ops=EXACT)[0]), whole
 
 
 SCALES = Hypothesis("scales above 0", lambda case: float(case.scales.min() <= 0))
@@ -95,13 +162,16 @@ CLAIM = Claim(
         Control(CODES.name, st.just(_moved([[-1.0, 1]], EYE, [1.0, 2], [0, 1])), "a code below 0 stays below"),
     ),
     proofs={
-        ("J", "a step of the codes"): symbolic.identity(
-            "product and pulls", "m ≤ 3, patterns of signs, all c > 0", _same
-        )
+        LOOPS: evaluated("what is rescaled; pulls code by code", _grown),
+        "J in another order": symbolic.identity("the product in any order", "m = 2, 3", _reordered),
+        "f ≥ 0": smt.implies("f/c ≥ 0", "all N, m: code by code", _nonnegative),
+        "a step by the formula": (
+            smt.induction("p_j grows by c_j, q_jk by c_j c_k", "all d: induction", _no_coordinate, _coordinate),
+            smt.induction("both pulls grow by c", "all m: induction over codes", _own, _another),
+            smt.implies("so the code after a step falls by c", "all m: code by code", _code),
+        ),
     },
-    kernel={
-        "J": "factors.scale_gauge",
-    },
+    kernel={"J": "factors.scale_gauge"},
     mutants=(
         edited(
             "rows alone", theory.rescaled, lambda true: lambda f, rows, c: ([list(r) for r in f], true(f, rows, c)[1])

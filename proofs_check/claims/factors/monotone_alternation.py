@@ -1,9 +1,11 @@
 """SN-1: least-squares rows and multiplicative codes, in turn, never raise the loss."""
 
+from dataclasses import replace
+
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Mutant, Part, Verdict
 from proofs_check.claims.factors.alternation_cases import (
     COUNTED,
     LEAST_SQUARES,
@@ -13,15 +15,15 @@ from proofs_check.claims.factors.alternation_cases import (
     alternations,
     start,
 )
-from proofs_check.claims.factors.auxiliary_function import PROOFS
+from proofs_check.claims.factors.auxiliary_function import LOSS, SEPARATE, SHARES
+from proofs_check.engines import smt
 from synthetic.worlds.factors import disjoint_factors
 from workbench.parts import semi_nmf
 from workbench.theory import factors as theory
 
 
 def _conclusion(case: Alternation) -> dict[str, Part]:
-    shipped = {"the shipped step": case.by_formula()} if case.codes.min() >= 0 else {}
-    return case.falls() | shipped
+    return case.falls() | (case.by_formula() if case.codes.min() >= 0 else {})
 
 
 def _without_root(x, f, rows):
@@ -47,6 +49,13 @@ def _masked():
     return st.sampled_from(cases)
 
 
+def _falls(unknowns, ops):
+    """With log t <= t - 1 at t = down / up; a code whose pull up is 0 falls by f' down."""
+    g, up, down, log = unknowns("g up down log")
+    given = [g > 0, up >= 0, down > 0, -log * up <= down - up]
+    return given, [theory.least_drop(g, up, down, ops=replace(ops, log=lambda _: log)) >= 0]
+
+
 _code_step, _decoder_step = semi_nmf.code_step, semi_nmf.decoder_step
 
 CLAIM = Claim(
@@ -56,6 +65,7 @@ CLAIM = Claim(
         "J + r|W|². With r = 0 that is J itself."
     ),
     tex=r"J(f_{t+1},W_{t+1})+r\|W_{t+1}\|^2\leq J(f_t,W_t)+r\|W_t\|^2",
+    stated="equivalent",
     source="Ding, Li, Jordan (2010); the ridge is that of the code of Shafran et al. (2025), arXiv 2506.10920",
     kind="bound",
     promised=Verdict.PROVED_IN_PART,
@@ -71,7 +81,14 @@ CLAIM = Claim(
         ),
         Control(COUNTED.name, start([[1], [1]], [[1], [1]], ridge=1.0), "J alone under a ridge"),
     ),
-    proofs={"codes": PROOFS, "rows": LEAST_SQUARES},
+    proofs={
+        LOOPS: (SHARES, SEPARATE),
+        "codes by the formula": (
+            *LOSS,
+            smt.implies("no code's fall is below 0", "all m: code by code", _falls),
+        ),
+        BESIDE: LEAST_SQUARES,
+    },
     mutants=(
         Mutant("the formula without its root", theory.multiplicative, lambda f, up, down, *, ops=None: f * up / down),
         Mutant("without the root", semi_nmf.code_step, _without_root),
@@ -80,9 +97,11 @@ CLAIM = Claim(
         Mutant("the transposed formula", semi_nmf.code_step, lambda x, f, rows: f / (_code_step(x, f, rows) / f)),
     ),
     note=(
-        "Codes of 0 stay 0; the step there is the limit. That the shipped tensor step is the formula proved is "
-        "sampled. J says nothing of the features (SN-4, SN-5). With winner-take-all J rises in many steps: the public "
-        "code returns the best pair seen, and so does ours. Least squares on a mask that stays never raises J (SN-9)."
+        "Codes of 0 stay 0; the step there is the limit. Proved is the formula's step, in exact arithmetic; that the "
+        "shipped tensor step is the formula, and that the shipped rows solve their normal equations, is sampled: "
+        "rows that do are least. J says nothing of the features (SN-4, SN-5). With winner-take-all J rises in many "
+        "steps: the public code returns the best pair seen, and so does ours. Least squares on a mask that stays "
+        "never raises J (SN-9)."
     ),
     shown_by="experiments/factors/study.py",
 )

@@ -1,15 +1,17 @@
 """SN-5: a semi-nonnegative factorisation of two rows or more is never unique."""
 
+from fractions import Fraction
+
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited, equal
+from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited, equal
 from proofs_check.claims.factors.cases import CODES, Factors, exact, factors
-from proofs_check.engines import smt, symbolic
+from proofs_check.engines import smt
+from proofs_check.instances.loops import evaluated
 from proofs_check.instances.mixture import UNIT_ROWS
 from synthetic.laws.directions import unit
 from workbench.metrics.matching import cosines
-from workbench.theory import coherence
 from workbench.theory import factors as theory
 
 _LEAST = 1e-4
@@ -29,15 +31,26 @@ def _conclusion(case: Factors) -> dict[str, Part]:
     }
 
 
-def _same(symbols, ops):
-    """Every entry of the product, and the angle from products."""
-    a, g = symbols("a g")
-    for m, d in ((2, 1), (2, 3), (3, 2), (4, 1)):
-        codes, rows = [symbols(f"f:{m}")], [symbols(f"w{j}_:{d}") for j in range(m)]
-        (before,), (after,) = theory.product(codes, rows), theory.product(*theory.sheared(codes, rows, a))
-        yield from zip(before, after, strict=True)
-    length2 = coherence.square_norm([1, -a]) + coherence.interference([1, -a], [[1, g], [g, 1]])
-    yield 1 - (1 - a * g) ** 2 / length2, theory.sheared_sine_square(a, g)
+def _no_coordinate(unknowns, ops):
+    v, w, a = unknowns("v w a")
+    (first,) = theory.sheared([[0, 0]], [[v], [w]], a)[1][0]
+    return [], [first * v == v * v - a * (v * w), first**2 == v * v - 2 * a * (v * w) + a**2 * (w * w)]
+
+
+def _coordinate(unknowns, ops):
+    """Products of the new row with the old one and with itself, from those of the rows."""
+    along, length, v2, vw, w2, v, w, a = unknowns("along length v2 vw w2 v w a")
+    (first,) = theory.sheared([[0, 0]], [[v], [w]], a)[1][0]
+    given = [along == v2 - a * vw, length == v2 - 2 * a * vw + a**2 * w2]
+    v2, vw, w2 = v2 + v * v, vw + v * w, w2 + w * w
+    return given, [along + first * v == v2 - a * vw, length + first**2 == v2 - 2 * a * vw + a**2 * w2]
+
+
+def _angle(unknowns, ops):
+    """Unit rows: v2 = w2 = 1, vw = g."""
+    along, length, a, g = unknowns("along length a g")
+    given = [a > 0, g > -1, g < 1, along == 1 - a * g, length == 1 - 2 * a * g + a * a]
+    return given, [1 - along**2 / length == theory.sheared_sine_square(a, g)]
 
 
 def _nonnegative(unknowns, ops):
@@ -47,13 +60,29 @@ def _nonnegative(unknowns, ops):
 
 
 def _another(unknowns, ops):
-    a, g = unknowns("a g")
-    return [a > 0, g > -1, g < 1], [theory.sheared_sine_square(a, g) > 0, theory.sheared_sine_square(a, g) <= 1]
+    """Above 0 for all a > 0 and |g| < 1; and by how much over the numbers asked for."""
+    a, g, b, h = unknowns("a g b h")
+    sine, least = theory.sheared_sine_square(a, g), theory.sheared_sine_square(b, h)
+    given = [a > 0, g > -1, g < 1, b >= Fraction(LEAST_AMOUNT), h <= Fraction(MOST), h >= -Fraction(MOST)]
+    return given, [sine > 0, sine <= 1, Fraction(_LEAST) <= least]
 
 
-AMOUNT = Hypothesis("a > 0", lambda case: max(0.0, -case.amount))
+def _sheared(draw):
+    """One code and one row move, and no other."""
+    n, d, a = draw.n, draw.d, draw.number()
+    codes, rows = draw.rows(9, n), draw.rows(n, d)
+    moved = [[f + a * row[0] * (j == 1) for j, f in enumerate(row)] for row in codes]
+    first = [v - a * w for v, w in zip(rows[0], rows[1], strict=True)]
+    yield theory.sheared(codes, rows, a), (moved, [first, *rows[1:]])
+
+
+SHEARED = evaluated("f_1 + af_0 and w_0 − aw_1 for f_1 and w_0", _sheared)
+NONNEGATIVE = smt.implies("a code stays, or becomes f_1 + af_0 ≥ 0", "all N, m: code by code", _nonnegative)
+LEAST_AMOUNT, MOST = 0.1, 0.99
+AMOUNT = Hypothesis("a at least .1", lambda case: max(0.0, LEAST_AMOUNT - case.amount))
 APART = Hypothesis(
-    "w_0 and w_1 not parallel", lambda case: max(0.0, float((case.rows[0] @ case.rows[1]).abs()) - 0.999)
+    "cosine of w_0 and w_1 at most .99 in size",
+    lambda case: max(0.0, float((case.rows[0] @ case.rows[1]).abs()) - MOST),
 )
 
 
@@ -63,7 +92,7 @@ def _cases(draw, pure=False):
     case = draw(factors())
     codes = torch.cat((case.codes, torch.eye(len(case.rows), dtype=torch.float64))) if pure else case.codes
     rows = unit(case.rows)
-    if float((rows[0] @ rows[1]).abs()) > 0.99:
+    if float((rows[0] @ rows[1]).abs()) > MOST:
         rows[:2] = torch.eye(2, rows.shape[1])
     return Factors.exact(codes, rows, case.amount)
 
@@ -72,8 +101,9 @@ CLAIM = Claim(
     id="SN-5",
     statement=(
         "Whatever the codes f ≥ 0 and a > 0: f_1 + af_0 for f_1 with w_0 − aw_1 for w_0 gives the same product with "
-        "codes ≥ 0, and the new row stands to the old one at sin² = a²(1 − g²)/(1 − 2ag + a²) > 0. So no exact "
-        "factorisation of two rows or more is unique, however sparse its codes, or if each feature fires alone."
+        "codes ≥ 0, and for unit rows of product g, |g| < 1, the new row stands to the old one at sin² = a²(1 − "
+        "g²)/(1 − 2ag + a²) > 0. So no exact factorisation with two rows that are not parallel is unique, however "
+        "sparse its codes, or if each feature fires alone."
     ),
     tex=r"f_0w_0+f_1w_1=f_0(w_0-aw_1)+(f_1+af_0)w_1",
     source="ours; a mixing (fM, M⁻¹W) with M ≥ 0",
@@ -89,10 +119,12 @@ CLAIM = Claim(
         Control(UNIT_ROWS.name, exact([[1, 1]], [[1, 0], [0, 2]]), "a row of length 2: the angle's formula needs 1"),
     ),
     proofs={
-        ("same product", "its angle"): symbolic.identity(
-            "the same product; the angle", "m ≤ 4, d ≤ 3: coordinate by coordinate", _same
+        LOOPS: SHEARED,
+        "its angle": (
+            smt.induction("⟨w_0', w_0⟩ and |w_0'|²", "all d: induction over coordinates", _no_coordinate, _coordinate),
+            smt.implies("sin² of unit rows", "all a > 0, |g| < 1", _angle),
         ),
-        "f ≥ 0": smt.implies("codes stay at least 0", "all f ≥ 0, a ≥ 0", _nonnegative),
+        "f ≥ 0": NONNEGATIVE,
         "another feature": smt.implies("the row turns", "all a > 0, |g| < 1", _another),
     },
     kernel={
@@ -112,6 +144,9 @@ CLAIM = Claim(
         Mutant("without the cross term", theory.sheared_sine_square, lambda a, g: a * a * (1 - g * g) / (1 + a * a)),
         Mutant("1 − g", theory.sheared_sine_square, lambda a, g: a * a * (1 - g) / (1 - 2 * a * g + a * a)),
     ),
-    note="NMF is unique for pure samples because W ≥ 0 ends the shear; here nothing does. What can: SN-6.",
+    note=(
+        "The angle is drawn at a ≥ .1 and |g| ≤ .99, and proved beyond. NMF is unique for pure samples because W ≥ 0 "
+        "ends the shear; here nothing does. What can: SN-6."
+    ),
     shown_by="experiments/factors/study.py",
 )

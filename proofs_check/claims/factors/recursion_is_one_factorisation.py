@@ -102,10 +102,10 @@ _product, _floor = theory.product, theory.rank_floor
 CLAIM = Claim(
     id="SN-7",
     statement=(
-        "X ≈ f_1 f_2 … f_L W_L with all codes at least 0 is one semi-NMF with codes f_1 … f_L ≥ 0 and m_L rows, so its "
-        "error is at least that of the best rank m_L. Depth buys a tree, and no fit."
+        "X ≈ f_1 f_2 W_2 with both codes at least 0 is one semi-NMF with codes f_1 f_2 ≥ 0 and m_2 rows, so its "
+        "error is at least that of the best rank m_2. Depth buys a tree, and no fit."
     ),
-    tex=r"\|X-f_1f_2\cdots f_LW_L\|^2\geq\sum_{i>m_L}\sigma_i^2",
+    tex=r"\|X-f_1f_2W_2\|^2\geq\sum_{i>m_2}\sigma_i^2",
     source="ours; of the recursion of Shafran, Geiger, Geva (2025), arXiv 2506.10920",
     kind="bound",
     promised=Verdict.PROVED_IN_PART,
@@ -116,10 +116,8 @@ CLAIM = Claim(
         Control(SIGNS.name, _after_gradient(), "a joint gradient step that clamps nothing, as in the published code"),
     ),
     proofs={
-        ("the tree's codes", "one factorisation"): symbolic.identity(
-            "(f_1 f_2)W = f_1(f_2 W)", "m ≤ 3; levels one by one", _associative
-        ),
-        "f_1 f_2 ≥ 0": smt.induction("f_1 f_2 ≥ 0", "all m: term by term; levels one by one", _start, _step),
+        "one factorisation": symbolic.identity("(f_1 f_2)W = f_1(f_2 W)", "m ≤ 3", _associative),
+        "f_1 f_2 ≥ 0": smt.induction("f_1 f_2 ≥ 0", "all m: induction over terms", _start, _step),
     },
     kernel={
         "f_1 f_2 ≥ 0": "factors.layers_are_one",
@@ -129,6 +127,9 @@ CLAIM = Claim(
         Mutant("one singular value more", theory.rank_floor, lambda squares, m: _floor(squares, m - 1)),
         Mutant("sizes", theory.product, _sizes),
     ),
-    note="The floor is Eckart and Young's for rank m_L; that m_L rows have no higher rank is proved with SN-4.",
+    note=(
+        "More levels are these two, taken again. The floor, sampled, is Eckart and Young's for rank m_2; that the "
+        "shipped tree's tensors are this product is sampled too."
+    ),
     shown_by="experiments/factors/study.py",
 )

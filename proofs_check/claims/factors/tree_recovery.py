@@ -35,6 +35,7 @@ CLAIM = Claim(
         "three worlds."
     ),
     tex=r"q_{.95}(A_{\mathrm{shuffled}})<A<\tfrac9{10},\quad A=\text{share of leaves under their parent}",
+    stated="ours",
     source="the recursion of Shafran, Geiger, Geva (2025), arXiv 2506.10920; world and thresholds ours",
     kind="bound",
     promised=Verdict.SUPPORTED,

@@ -70,9 +70,10 @@ class Factored:
         return Q[:, : self.rank], R[: self.rank].T
 
     @property
-    def variances(self) -> Tensor:
-        """Principal variances of the samples."""
-        return torch.linalg.eigvalsh(self.samples.T @ self.samples / len(self.samples)).clamp_min(0)
+    def shares(self) -> tuple[Tensor, Tensor]:
+        """Principal variances of the samples, and the share of each axis within the image."""
+        values, axes = torch.linalg.eigh(self.samples.T @ self.samples / len(self.samples))
+        return values.clamp_min(0), (self.image.T @ axes).square().sum(0)
 
 
 ORTHONORMAL = Hypothesis("orthonormal U", lambda case: off_orthonormal(case.U))

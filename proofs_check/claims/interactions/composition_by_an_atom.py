@@ -108,10 +108,7 @@ CLAIM = Claim(
             "the dual rows read every code", "n + P ≤ 3, any products of unit rows", _dual
         )
     },
-    kernel={
-        "read": "factors.dual_code",
-        "exact": "factors.dual_code",
-    },
+    kernel=dict.fromkeys(("read", "exact"), "factors.dual_code"),
     mutants=(
         Mutant("tied rows", theory.dual_code, lambda products, gram: list(products)),
         Mutant(
@@ -120,5 +117,8 @@ CLAIM = Claim(
             lambda products, gram: [p / row[0] for p, row in zip(products, gram, strict=True)],
         ),
     ),
-    note="Ridge and sparsity leave the dual encoder to training; what trained ones do is PO-9.",
+    note=(
+        "How many are active is counted. Ridge and sparsity leave the dual encoder to training; what trained ones do "
+        "is PO-9."
+    ),
 )

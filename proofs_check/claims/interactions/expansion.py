@@ -5,9 +5,10 @@ from math import prod
 
 import torch
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, edited, equal
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, edited, equal
 from proofs_check.claims.interactions.cases import Polynomial, polynomials
-from proofs_check.engines import symbolic
+from proofs_check.engines import smt, symbolic
+from proofs_check.instances.loops import evaluated
 from workbench.parts.polynomial import coefficients
 from workbench.theory import interactions as theory
 
@@ -42,26 +43,121 @@ def _conclusion(case: Polynomial) -> dict[str, Part]:
     }
 
 
-def _expand(symbols, ops, q, m, r):
-    f, scale = symbols(f"f:{m}"), symbols("l")
-    U, C = [symbols(f"u{i}_:{r}") for i in range(m)], [symbols(f"c:{r}")]
-    members = combinations_with_replacement(range(m), q)
-    total = sum(prod(f[i] for i in chosen) * theory.monomial(chosen, U, C, scale)[0] for chosen in members)
-    yield theory.degree_part(f, U, C, q, scale)[0], total
+def _decoder(symbols, m, ranks, d=1):
+    U = [symbols(f"u{i}_:{ranks[0]}") for i in range(m)]
+    C = [[symbols(f"c{q}{c}_:{r}") for c in range(d)] for q, r in enumerate(ranks)]
+    return U, C, [1, *symbols("l:2")][: len(ranks)], symbols(f"b:{d}")
 
 
-def _mixed(symbols, ops):
-    """For degree 2 the mixed second difference is B_ij at every pair of steps."""
-    s, t = symbols("s t")
-    U, C, scale = [symbols("u0_:2"), symbols("u1_:2")], [symbols("c:2")], symbols("l")
-
-    def at(a, b):
-        return theory.degree_part([a, b], U, C, 2, scale)[0]
-
-    yield at(s, t) - at(s, 0) - at(0, t) + at(0, 0), s * t * theory.monomial((0, 1), U, C, scale)[0]
+def _expand(symbols, ops, m, ranks):
+    f, (U, C, scales, bias) = symbols(f"f:{m}"), _decoder(symbols, m, ranks)
+    total = bias[0]
+    for q, (matrix, scale) in enumerate(zip(C, scales, strict=True), 1):
+        members = combinations_with_replacement(range(m), q)
+        total += sum(prod(f[i] for i in chosen) * theory.monomial(chosen, U, matrix, scale)[0] for chosen in members)
+    yield theory.decode(f, U, C, scales, bias)[0], total
 
 
-QUADRATIC = Hypothesis("no cubic term", lambda case: float(len(case.C) > 2))
+def _no_difference(unknowns, ops):
+    s, t, u, v, c, e, scale, b = unknowns("s t u v c e l b")
+    mixed, alone = _differences(s, t, u, v, c, e, scale, b)
+    return [], [
+        mixed == s * t * _of((0, 1), u, v, e, scale),
+        alone == s * _of((0,), u, v, c, 1) + s * s * _of((0, 0), u, v, e, scale),
+    ]
+
+
+def _difference(unknowns, ops):
+    """A column more: each is the sum of the columns' (`_summed`)."""
+    mixed, pair, alone, selves, s, t, u, v, c, e, scale, b = unknowns("mixed pair alone selves s t u v c e l b")
+    more, own = _differences(s, t, u, v, c, e, scale, b)
+    given = [mixed == s * t * pair, alone == selves]
+    added = s * _of((0,), u, v, c, 1) + s * s * _of((0, 0), u, v, e, scale)
+    return given, [mixed + more == s * t * (pair + _of((0, 1), u, v, e, scale)), alone + own == selves + added]
+
+
+def _differences(s, t, u, v, c, e, scale, b):
+    """The mixed second difference of two latents in one column, and the first of one, of the shipped decoder."""
+
+    def at(x, y):
+        return theory.decode([x, y], [[u], [v]], [[[c]], [[e]]], [1, scale], [b])[0]
+
+    return at(s, t) - at(s, 0) - at(0, t) + at(0, 0), at(s, 0) - at(0, 0)
+
+
+def _of(members, u, v, c, scale):
+    return theory.monomial(members, [[u], [v]], [[c]], scale)[0]
+
+
+def _no_line(unknowns, ops):
+    f, u, c = unknowns("f u c")
+    return [], [theory.degree_part([f], [[u]], [[c]], 1)[0] == f * theory.monomial((0,), [[u]], [[c]])[0]]
+
+
+def _line(unknowns, ops):
+    made, found, f, u, c = unknowns("made found f u c")
+    more = theory.degree_part([f], [[u]], [[c]], 1)[0], f * theory.monomial((0,), [[u]], [[c]])[0]
+    return [made == found], [made + more[0] == found + more[1]]
+
+
+def _no_square(unknowns, ops):
+    f, u, c, scale = unknowns("f u c l")
+    return [], [
+        theory.degree_part([f], [[u]], [[c]], 2, scale)[0] == f * f * theory.monomial((0, 0), [[u]], [[c]], scale)[0]
+    ]
+
+
+def _square(unknowns, ops):
+    """A latent more in one column: its own monomial, and `pairs`, those with the latents before."""
+    a, made, found, pairs, f, u, c, scale = unknowns("a made found pairs f u c l")
+    own = f * f * theory.monomial((0, 0), [[u]], [[c]], scale)[0]
+    now, then = (theory.degree_part([v], [[1]], [[c]], 2, scale)[0] for v in (a, a + f * u))
+    given = [made == found, made == now, pairs == 2 * scale * c * a * f * u]
+    return given, [then == found + pairs + own]
+
+
+def _no_partner(unknowns, ops):
+    f, u, h, v, c, scale = unknowns("f u h v c l")
+    return [], [h * f * theory.monomial((0, 1), [[v], [u]], [[c]], scale)[0] == 2 * scale * c * (h * v) * f * u]
+
+
+def _partner(unknowns, ops):
+    a, pairs, f, u, h, v, c, scale = unknowns("a pairs f u h v c l")
+    more = h * f * theory.monomial((0, 1), [[v], [u]], [[c]], scale)[0]
+    return [pairs == 2 * scale * c * a * f * u], [pairs + more == 2 * scale * c * (a + h * v) * f * u]
+
+
+def _summed(draw):
+    """The shipped decoder is the sum over monomials, over columns, and of what is not 0."""
+    n, r, scales = min(draw.n, 33), 5, [1, draw.number(99)]
+    f, U, C, b = draw.vector(n, 999), draw.rows(n, r, 999), [draw.rows(2, r, 999), draw.rows(2, 3, 999)], draw.vector(2)
+    made, total = theory.decode(f, U, C, scales, b), list(b)
+    for members in [(i,) for i in range(n)] + [(i, j) for i in range(n) for j in range(i + 1)]:
+        q = len(members)
+        found = theory.monomial(members, U, C[q - 1], scales[q - 1])
+        total = [a + prod(f[i] for i in members) * v for a, v in zip(total, found, strict=True)]
+    yield made, total
+    first = theory.monomial((0, 1), U, C[1], scales[1])
+    made, found = [v - w for v, w in zip(made, b, strict=True)], [0, 0]
+    for k in range(r):
+        column, own = [[row[k]] for row in U], [[[line[k]] for line in matrix] for matrix in C if k < len(matrix[0])]
+        part = theory.decode(f, column, own, scales[: len(own)], [0, 0])
+        made = [v - w for v, w in zip(made, part, strict=True)]
+        if len(own) > 1:
+            found = [v + w for v, w in zip(found, theory.monomial((0, 1), column, own[1], scales[1]), strict=True)]
+    yield (made, first), ([0, 0], found)
+    few = [f[0], *[0] * (n - 2), f[-1]]
+    yield theory.decode(few, U, C, scales, b), theory.decode([f[0], f[-1]], [U[0], U[-1]], C, scales, b)
+
+
+def _cubic(case: Polynomial) -> float:
+    return max(
+        (abs(by) * float(matrix.abs().max()) for by, matrix in zip(case.scales[2:], case.C[2:], strict=True)),
+        default=0.0,
+    )
+
+
+QUADRATIC = Hypothesis("no cubic term", _cubic)
 
 
 CLAIM = Claim(
@@ -80,16 +176,18 @@ CLAIM = Claim(
     conclusion=_conclusion,
     controls=(Control(QUADRATIC.name, polynomials(order=3), "f_i² f_j and f_i f_j² enter the mixed difference"),),
     proofs={
+        LOOPS: evaluated("monomial by monomial, column by column, without zeros", _summed),
         "expansion": (
-            *(
-                symbolic.identity(
-                    "expansion of the shipped power", f"degree {q}: m = {m}, {r} columns", _expand, q=q, m=m, r=r
-                )
-                for q, m, r in ((2, 2, 2), (2, 4, 1), (3, 3, 1), (3, 2, 2), (3, 4, 1))
-            ),
+            smt.induction("degree 1", "all m, R1: induction over latents", _no_line, _line),
+            smt.induction("pairs with a new latent", "all m: induction over latents", _no_partner, _partner),
+            smt.induction("a column's square is its monomials", "all m: induction over latents", _no_square, _square),
         ),
-        "mixed difference": symbolic.identity(
-            "mixed second difference", "degree 2: all steps, column by column", _mixed
+        ("mixed difference", "one latent alone"): smt.induction(
+            "differences of the shipped decoder", "all R1, R2: induction over columns", _no_difference, _difference
+        ),
+        BESIDE: tuple(
+            symbolic.identity("expansion of the shipped decoder", f"m = {m}, ranks {ranks}", _expand, m=m, ranks=ranks)
+            for m, ranks in ((2, (2, 2)), (4, (2, 1)), (3, (2, 2, 1)))
         ),
     },
     mutants=(

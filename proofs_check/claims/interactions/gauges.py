@@ -1,53 +1,123 @@
 """PO-6: what of a polynomial decoder's parameters no data can tell."""
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, edited, equal
+import torch
+
+from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, at_most, edited, equal
+from proofs_check.claims.interactions.cases import off_orthonormal
 from proofs_check.claims.interactions.gauge_cases import FREE, INSIDE, Gauge, gauges
-from proofs_check.engines import symbolic
+from proofs_check.engines import smt
+from proofs_check.instances.loops import evaluated
 from workbench.theory import interactions as theory
 
 
 def _conclusion(case: Gauge) -> dict[str, Part]:
     x_hat, unit = case.case.x_hat, case.case.size
     changed = {"sign": case.flipped, "order": case.swapped, "rotation": case.turned, "scale": case.scaled}
-    return {name: equal(new.x_hat, x_hat, unit=4 * unit) for name, new in changed.items()}
+    told: dict[str, Part] = {name: equal(new.x_hat, x_hat, unit=4 * unit) for name, new in changed.items()}
+    worst = torch.tensor([off_orthonormal(new.U) for new in changed.values()])
+    return told | {"UᵀU = I": at_most(worst, 0.0)}
 
 
-def _gauged(symbols, ops):
-    """Ranks 3, 1, 1: sign of the first column, exchange and rotation of the last two, scale."""
-    f, b, t, k = symbols("f:2"), symbols("b:1"), symbols("t"), symbols("k", positive=True)
-    U = [list(symbols(f"u{i}_:3")) for i in range(2)]
-    C = [[list(symbols("c:3"))], [list(symbols("d:1"))], [list(symbols("e:1"))]]
-    scales = [1, *symbols("l2 l3")]
-    plain = theory.decode(f, U, C, scales, b)[0]
-
-    def changed(U, C, scales=scales):
-        return theory.decode(f, U, C, scales, b)[0], plain
-
-    def first(row):
-        return [-row[0], *row[1:]]
-
-    def last(row):
-        return [row[0], row[2], row[1]]
-
-    def turned(row):
-        c, s = (1 - t * t) / (1 + t * t), 2 * t / (1 + t * t)
-        return [row[0], c * row[1] - s * row[2], s * row[1] + c * row[2]]
-
-    yield changed([first(row) for row in U], [[first(C[0][0])], C[1], [first(C[2][0])]])
-    yield changed([last(row) for row in U], [[last(C[0][0])], *C[1:]])
-    yield changed([turned(row) for row in U], [[turned(C[0][0])], *C[1:]])
-    yield changed(U, [C[0], [[v / k for v in C[1][0]]], [[v / k for v in C[2][0]]]], [1, k * scales[1], k * scales[2]])
+def _share(*numbers):
+    """What a column with projection a gives, by the shipped decoder."""
+    a, c, e, g, l2, l3 = numbers
+    return theory.decode([a], [[1]], [[[c]], [[e]], [[g]]], [1, l2, l3], [0])[0]
 
 
-def _inner(symbols, ops):
-    """Ranks 2, 2, 2: exchange inside the first block."""
-    f, b = symbols("f:2"), symbols("b:1")
-    U = [list(symbols(f"u{i}_:2")) for i in range(2)]
-    C = [[list(symbols(f"{name}:2"))] for name in "cde"]
-    scales = [1, *symbols("l2 l3")]
+def _no_latent(unknowns, ops):
+    f, u, v, c, s = unknowns("f u v c s")
+    made = theory.projections([f], [[-u, c * u + s * v, c * v - s * u]])
+    a, b = theory.projections([f], [[u, v]])
+    return [c * c + s * s == 1], [made[0] == -a, made[1] == c * a + s * b, made[2] == c * b - s * a]
+
+
+def _latent(unknowns, ops):
+    """Projections on a column negated, and on two turned."""
+    a, b, flipped, one, two, f, u, v, c, s = unknowns("a b flipped one two f u v c s")
+    given = [c * c + s * s == 1, flipped == -a, one == c * a + s * b, two == c * b - s * a]
+    more = theory.projections([f], [[-u, c * u + s * v, c * v - s * u]])
+    a, b = (old + new for old, new in zip((a, b), theory.projections([f], [[u, v]]), strict=True))
+    return given, [flipped + more[0] == -a, one + more[1] == c * a + s * b, two + more[2] == c * b - s * a]
+
+
+def _sign(unknowns, ops):
+    a, c, e, g, l2, l3 = unknowns("a c e g l2 l3")
+    return [], [_share(-a, -c, e, -g, l2, l3) == _share(a, c, e, g, l2, l3)]
+
+
+def _rotation(unknowns, ops):
+    """Columns beyond R2 are in C1 alone."""
+    a, b, x, y, c, s = unknowns("a b x y c s")
+    turned = _share(c * a + s * b, c * x + s * y, 0, 0, 0, 0) + _share(c * b - s * a, c * y - s * x, 0, 0, 0, 0)
+    return [c * c + s * s == 1], [turned == _share(a, x, 0, 0, 0, 0) + _share(b, y, 0, 0, 0, 0)]
+
+
+def _order(unknowns, ops):
+    """Two columns in all degrees, up to R2, beyond."""
+    a, b, x, y, l2, l3 = unknowns("a b x y l2 l3")
+    C = [[(unknowns(f"{name}0"), unknowns(f"{name}1"))] for name in "ceg"]
     swapped = [[row[::-1] for row in matrix] for matrix in C]
-    yield theory.decode(f, [row[::-1] for row in U], swapped, scales, b)[0], theory.decode(f, U, C, scales, b)[0]
 
+    def made(U, C):
+        return theory.decode([1], [U], C, [1, l2, l3][: len(C)], [x + y])[0]
+
+    return [], [made([a, b], C[:q]) == made([b, a], swapped[:q]) for q in (1, 2, 3)]
+
+
+def _scale(unknowns, ops):
+    a, c, e, g, l2, l3, t = unknowns("a c e g l2 l3 t")
+    return [t != 0], [_share(a, c, e / t, g / t, t * l2, t * l3) == _share(a, c, e, g, l2, l3)]
+
+
+def _no_row(unknowns, ops):
+    u, v, w, c, s = unknowns("u v w c s")
+    one, two = c * u + s * v, c * v - s * u
+    turned = [one * one, two * two, one * two, one * w, two * w, -u * w]
+    return [c * c + s * s == 1], [
+        a == b for a, b in zip(turned, _turned([u * u, v * v, u * v, u * w, v * w], c, s), strict=True)
+    ]
+
+
+def _row(unknowns, ops):
+    """Products of columns turned, and of one negated with a third, a row of U more."""
+    u, v, w, c, s = unknowns("u v w c s")
+    old, new = unknowns("uu vv uv uw vw"), unknowns("a b d e g h")
+    given = [c * c + s * s == 1, *(a == b for a, b in zip(new, _turned(old, c, s), strict=True))]
+    one, two = c * u + s * v, c * v - s * u
+    made = [a + b for a, b in zip(new, [one * one, two * two, one * two, one * w, two * w, -u * w], strict=True)]
+    old = [a + b for a, b in zip(old, [u * u, v * v, u * v, u * w, v * w], strict=True)]
+    return given, [a == b for a, b in zip(made, _turned(old, c, s), strict=True)]
+
+
+def _turned(products, c, s):
+    uu, vv, uv, uw, vw = products
+    pair = c * c * uu + 2 * c * s * uv + s * s * vv, c * c * vv - 2 * c * s * uv + s * s * uu
+    return [*pair, c * s * (vv - uu) + (c * c - s * s) * uv, c * uw + s * vw, c * vw - s * uw, -uw]
+
+
+def _kept(unknowns, ops):
+    new, old, c, s = unknowns("a b d e g h"), unknowns("uu vv uv uw vw"), *unknowns("c s")
+    given = [c * c + s * s == 1, *(a == b for a, b in zip(old, (1, 1, 0, 0, 0), strict=True))]
+    given += [a == b for a, b in zip(new, _turned(old, c, s), strict=True)]
+    return given, [a == b for a, b in zip(new, (1, 1, 0, 0, 0, 0), strict=True)]
+
+
+def _columns(draw):
+    """The shipped decoder is b_dec and the sum of its columns' shares, in any order within a block."""
+    n, d, ranks, scales = draw.n, 2, (9, 6, 3), [1, draw.number(99), draw.number(99)]
+    f, U, b = draw.vector(n, 999), draw.rows(n, ranks[0], 999), draw.vector(d)
+    C = [draw.rows(d, r, 999) for r in ranks]
+    padded = [[[*line, *[0] * (ranks[0] - len(line))] for line in matrix] for matrix in C]
+    a = [sum(theory.projections([v], [[row[r]]])[0] for v, row in zip(f, U, strict=True)) for r in range(ranks[0])]
+    order = [2, 0, 1, 5, 3, 4, 8, 6, 7]
+    shares = [[_share(a[r], *(matrix[c][r] for matrix in padded), *scales[1:]) for r in order] for c in range(d)]
+    made = [b[c] + sum(shares[c]) for c in range(d)]
+    yield theory.decode(f, U, C, scales, b), made
+    moved = [[[line[r] for r in order if r < len(line)] for line in matrix] for matrix in C]
+    yield theory.decode(f, [[row[r] for r in order] for row in U], moved, scales, b), made
+
+
+PROJECTIONS = smt.induction("projections, negated and turned", "all m: induction over latents", _no_latent, _latent)
 
 CLAIM = Claim(
     id="PO-6",
@@ -67,10 +137,18 @@ CLAIM = Claim(
         Control(INSIDE.name, gauges(across=True), "the square stays behind"),
     ),
     proofs={
-        ("sign", "order", "rotation", "scale"): symbolic.identity(
-            "sign, exchange, rotation, scale of decode", "m = 2, ranks 3, 1, 1; all angles but π", _gauged
+        LOOPS: evaluated("x̂ column by column, in any order", _columns),
+        "sign": (
+            PROJECTIONS,
+            smt.implies("a column's share under a change of sign", "all ranks: column by column", _sign),
         ),
-        "order": symbolic.identity("exchange inside the first block", "m = 2, ranks 2, 2, 2", _inner),
+        "order": smt.implies("two columns exchanged in all they have", "all ranks: two columns", _order),
+        "rotation": (PROJECTIONS, smt.implies("two columns' shares, turned", "all ranks: two columns", _rotation)),
+        "scale": smt.implies("a column's share under (tλ, C/t)", "all ranks: column by column", _scale),
+        "UᵀU = I": (
+            smt.induction("products of turned and negated columns", "all m: induction over rows", _no_row, _row),
+            smt.implies("these are 1 and 0", "all m, angles", _kept),
+        ),
     },
     mutants=(
         edited("sizes of projections", theory.projections, lambda true: lambda f, U: [abs(a) for a in true(f, U)]),

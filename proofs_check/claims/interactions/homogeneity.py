@@ -3,31 +3,32 @@
 import sympy
 import torch
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, edited, equal
+from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, edited, equal
 from proofs_check.claims.interactions.cases import Polynomial, polynomials
-from proofs_check.engines import symbolic
+from proofs_check.engines import smt, symbolic
+from proofs_check.instances.loops import evaluated
 from workbench.parts.polynomial import power_terms
 from workbench.theory import interactions as theory
 
 
 def _conclusion(case: Polynomial) -> dict[str, Part]:
-    f, U, C, scales, _ = case.lists
-    code, d = case.f.clone().requires_grad_(), len(case.bias)
-    shipped = [_shipped(code[None], case, q) for q in (1, 2, 3)]
-    jacobian = torch.stack([_derivative(part, code) for part in shipped]).sum(0)  # (d, m)
+    f, U, C, scales, bias = case.lists
+    d, size = len(case.bias), case.size
+    shipped = torch.stack([_shipped(case.f[None], case, q) for q in (1, 2, 3)]).sum(0)
     parts = [theory.degree_part(f, U, C[q - 1], q, scales[q - 1]) for q in (1, 2, 3)]
     tripled = [theory.degree_part([3 * v for v in f], U, C[q - 1], q, scales[q - 1]) for q in (1, 2, 3)]
     told: dict[str, Part] = {
-        f"y_{q}(3f) = 3^{q} y_{q}(f)": equal(tripled[q - 1], [3**q * v for v in parts[q - 1]], unit=27 * case.size)
+        f"y_{q}(3f) = 3^{q} y_{q}(f)": equal(tripled[q - 1], [3**q * v for v in parts[q - 1]], unit=27 * size)
         for q in (1, 2, 3)
     }
-    along = [sum(q * parts[q - 1][c] for q in (1, 2, 3)) for c in range(d)]
+    a = theory.projections(f, U)
+    atoms = [theory.effective_atom(row, a, C, scales) for row in U]
+    along = [sum(v * atom[c] for v, atom in zip(f, atoms, strict=True)) for c in range(d)]
     return told | {
-        "⟨f, ∇y_q⟩ = q y_q": equal(jacobian @ case.f, along, unit=case.size),
-        "x̂ is the sum of its degrees": equal(case.x_hat, torch.stack(shipped).detach().sum(0), unit=case.size),
-        "effective atom": equal(
-            jacobian[:, 0], theory.effective_atom(U[0], theory.projections(f, U), C, scales), unit=case.size
-        ),
+        "⟨f, ∇y_q⟩ = q y_q": equal(along, [sum(q * parts[q - 1][c] for q in (1, 2, 3)) for c in range(d)], unit=size),
+        "x̂ is the sum of its degrees": equal(case.x_hat, [sum(part[c] for part in parts) for c in range(d)], unit=size),
+        "shipped": equal(case.x_hat, shipped, unit=size),
+        "effective atom": equal(_gradient(f, U, C, scales, bias), atoms[0], unit=size),
     }
 
 
@@ -37,28 +38,124 @@ def _shipped(f, case, q):
     return case.scales[q - 1] * (terms[..., : C.shape[1]] @ C.T)[0]
 
 
-def _derivative(y, f):
-    return torch.stack([torch.autograd.grad(v, f, retain_graph=True)[0] for v in y])
+def _gradient(f, U, C, scales, bias):
+    """Of decode along the first latent, by automatic differentiation."""
+    first = torch.tensor(f[0], dtype=torch.float64, requires_grad=True)
+    made = theory.decode([first, *f[1:]], U, C, scales, bias)
+    return [float(torch.autograd.grad(v, first, retain_graph=True)[0]) for v in made]
 
 
-def _euler(symbols, ops):
-    for m, r, q in ((1, 1, 1), (2, 2, 2), (3, 1, 2), (2, 2, 3), (3, 1, 3)):
-        f, t, scale = symbols(f"f:{m}"), symbols("t"), symbols("l")
-        U, C = [symbols(f"u{i}_:{r}") for i in range(m)], [symbols(f"c:{r}")]
-        y = theory.degree_part(f, U, C, q, scale)[0]
-        yield theory.degree_part([t * v for v in f], U, C, q, scale)[0], t**q * y
-        yield sum(v * sympy.diff(y, v) for v in f), q * y
+def _no_latent(unknowns, ops):
+    f, u, t = unknowns("f u t")
+    return [], [theory.projections([t * f], [[u]])[0] == t * theory.projections([f], [[u]])[0]]
 
 
-def _atom(symbols, ops):
-    for m, ranks in ((2, (2, 1, 1)), (2, (2, 2, 2)), (3, (2, 2, 1))):
-        f, b = symbols(f"f:{m}"), symbols("b:1")
-        U = [symbols(f"u{i}_:{ranks[0]}") for i in range(m)]
-        C = [[symbols(f"c{q}_:{r}")] for q, r in enumerate(ranks)]
-        scales = [1, *symbols("l2 l3")]
-        y = theory.decode(f, U, C, scales, b)[0]
-        a = theory.projections(f, U)
-        yield from ((sympy.diff(y, f[i]), theory.effective_atom(U[i], a, C, scales)[0]) for i in range(m))
+def _latent(unknowns, ops):
+    a_new, a, f, u, t = unknowns("a_new a f u t")
+    more = theory.projections([t * f], [[u]])[0], theory.projections([f], [[u]])[0]
+    return [a_new == t * a], [a_new + more[0] == t * (a + more[1])]
+
+
+def _no_column(unknowns, ops):
+    """One column with projection a, of each degree."""
+    a, t, c, scale = unknowns("a t c l")
+    return [], [_part(t * a, c, q, scale) == t**q * _part(a, c, q, scale) for q in (1, 2, 3)]
+
+
+def _column(unknowns, ops):
+    a, t, c, scale, new, old = unknowns("a t c l new old")
+    made = [
+        ops.where(new == t**q * old, new + _part(t * a, c, q, scale) - t**q * (old + _part(a, c, q, scale)), 0) == 0
+        for q in (1, 2, 3)
+    ]
+    return [], made
+
+
+def _part(a, c, q, scale):
+    return theory.degree_part([a], [[1]], [[c]], q, scale)[0]
+
+
+def _no_share(unknowns, ops):
+    """In one column: sum_i f_i u_i = a carries the derivative of each degree."""
+    a, f, u, c, e, g, l2, l3 = unknowns("a f u c e g l2 l3")
+    given = [a == f * u]
+    return given, [f * _atom(u, a, c, e, g, l2, l3) == _degrees(f * u, a, c, e, g, l2, l3)]
+
+
+def _share(unknowns, ops):
+    """A latent more, at the projection a of all of them: `so_far` of it."""
+    found, so_far, a, f, u, c, e, g, l2, l3 = unknowns("found so_far a f u c e g l2 l3")
+    given = [found == _degrees(so_far, a, c, e, g, l2, l3)]
+    return given, [found + f * _atom(u, a, c, e, g, l2, l3) == _degrees(so_far + f * u, a, c, e, g, l2, l3)]
+
+
+def _whole(unknowns, ops):
+    """At so_far = a these are q y_q, summed."""
+    a, c, e, g, l2, l3 = unknowns("a c e g l2 l3")
+    parts = [q * _part(a, v, q, scale) for q, (v, scale) in enumerate(((c, 1), (e, l2), (g, l3)), 1)]
+    return [], [_degrees(a, a, c, e, g, l2, l3) == sum(parts)]
+
+
+def _atom(u, a, c, e, g, l2, l3):
+    return theory.effective_atom([u], [a], [[[c]], [[e]], [[g]]], [1, l2, l3])[0]
+
+
+def _degrees(so_far, a, c, e, g, l2, l3):
+    return so_far * (c + 2 * l2 * a * e + 3 * l3 * a * a * g)
+
+
+def _derivative(symbols, ops):
+    """A latent moves each projection by its entry, and a column's share of x_hat by the atom's."""
+    f, u, rest, c, e, g, l2, l3, b = symbols("f u rest c e g l2 l3 b")
+    made = theory.decode([f, 1], [[u], [rest]], [[[c]], [[e]], [[g]]], [1, l2, l3], [b])[0]
+    yield sympy.diff(made, f), _atom(u, f * u + rest, c, e, g, l2, l3)
+
+
+def _no_degrees(unknowns, ops):
+    a, c, e, g, l2, l3, b = unknowns("a c e g l2 l3 b")
+    return [], [_decoded(a, c, e, g, l2, l3, b) == b + _graded(a, c, e, g, l2, l3)]
+
+
+def _more_degrees(unknowns, ops):
+    made, total, a, c, e, g, l2, l3 = unknowns("made total a c e g l2 l3")
+    return [made == total], [made + _decoded(a, c, e, g, l2, l3, 0) == total + _graded(a, c, e, g, l2, l3)]
+
+
+def _decoded(a, c, e, g, l2, l3, b):
+    return theory.decode([a], [[1]], [[[c]], [[e]], [[g]]], [1, l2, l3], [b])[0]
+
+
+def _graded(a, c, e, g, l2, l3):
+    return sum(_part(a, v, q, scale) for q, (v, scale) in enumerate(((c, 1), (e, l2), (g, l3)), 1))
+
+
+def _columns(draw):
+    """Decode, degrees and atoms add up columns, and projections latents."""
+    n, d, ranks, scales = draw.n, 2, (9, 7, 5), [1, draw.number(99), draw.number(99)]
+    f, U = draw.vector(n, 999), draw.rows(n, ranks[0], 999)
+    C, b = [draw.rows(d, r, 999) for r in ranks], draw.vector(d)
+    a = theory.projections(f, U)
+    yield a, [sum(theory.projections([v], [[row[r]]])[0] for v, row in zip(f, U, strict=True)) for r in range(ranks[0])]
+    parts = [theory.degree_part(f, U, C[q - 1], q, scales[q - 1]) for q in (1, 2, 3)]
+    for q, part in enumerate(parts, 1):
+        yield part, [sum(_part(x, c, q, scales[q - 1]) for x, c in zip(a, line, strict=False)) for line in C[q - 1]]
+    alone = [
+        theory.decode(
+            [x],
+            [[1]],
+            [[[line[r]] for line in M] for M in C if r < len(M[0])],
+            scales[: sum(r < k for k in ranks)],
+            [0] * d,
+        )
+        for r, x in enumerate(a)
+    ]
+    yield theory.decode(f, U, C, scales, b), [b[c] + sum(column[c] for column in alone) for c in range(d)]
+    padded = [[[*line, *[0] * (ranks[0] - len(line))] for line in matrix] for matrix in C]
+    own = [
+        sum(_atom(U[1][r], a[r], *(matrix[c][r] for matrix in padded), *scales[1:]) for r in range(ranks[0]))
+        for c in range(d)
+    ]
+    yield theory.effective_atom(U[1], a, C, scales), own
 
 
 NO_BIAS = Hypothesis("b_dec = 0", lambda case: case.bias.abs().max())
@@ -78,9 +175,20 @@ CLAIM = Claim(
     conclusion=_conclusion,
     controls=(Control(NO_BIAS.name, polynomials(bias=True), "b_dec is of degree 0"),),
     proofs={
-        "⟨f, ∇y_q⟩ = q y_q": symbolic.identity("Euler's identity", "m ≤ 3, 2 columns, q ≤ 3", _euler),
+        LOOPS: evaluated("x̂, degrees and atoms, column by column", _columns),
+        tuple(f"y_{q}(3f) = 3^{q} y_{q}(f)" for q in (1, 2, 3)): (
+            smt.induction("projections of tf", "all m: induction over latents", _no_latent, _latent),
+            smt.induction("y_q(tf) = t^q y_q(f)", "all R_q, q ≤ 3: induction over columns", _no_column, _column),
+        ),
+        "⟨f, ∇y_q⟩ = q y_q": (
+            smt.induction("f times the atoms, in a column", "all m: induction over latents", _no_share, _share),
+            smt.implies("these are q y_q", "all R_q: column by column", _whole),
+        ),
+        "x̂ is the sum of its degrees": smt.induction(
+            "x̂ = b + Σ y_q", "all R_q: induction over columns", _no_degrees, _more_degrees
+        ),
         "effective atom": symbolic.identity(
-            "the effective atom is the derivative of decode", "m ≤ 3, ranks (2, 2, 2)", _atom
+            "the effective atom is the derivative of decode", "all m, R_q: column by column", _derivative
         ),
     },
     mutants=(

@@ -5,10 +5,12 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.interactions.cases import Factored, orthonormal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import SEEDS, numbers, rows_of
+from proofs_check.instances.loops import evaluated
+from proofs_check.kernel.evaluations import EXACT
 from workbench import create
 from workbench.theory import interactions as theory
 
@@ -19,20 +21,19 @@ def _conclusion(case: Factored) -> dict[str, Part]:
     square = torch.ones(d, r, dtype=torch.float64)
     C, scales = [C1.tolist(), square.tolist()], [1.0, case.scale]
     bias = [0.5] * d
-    linear, unit = case.f @ case.W + 0.5, 1 + float(case.f.norm() * case.W.norm())
+    atoms, unit = theory.linear_atoms(U.tolist(), C1.tolist()), 1 + float(case.f.norm() * case.W.norm())
+    linear = [0.5 + sum(f * row[c] for f, row in zip(case.f.tolist(), atoms, strict=True)) for c in range(d)]
     left = case.samples - case.samples @ case.image @ case.image.T
+    variances, shares = case.shares
+    kept = (variances * (1 - shares)).sum()
     return {
-        "W = U C1ᵀ": equal(
-            torch.tensor(theory.linear_atoms(U.tolist(), C1.tolist()), dtype=torch.float64).flatten(),
-            case.W.flatten(),
-            unit=unit,
-        ),
+        "W = U C1ᵀ": equal(torch.tensor(atoms, dtype=torch.float64).flatten(), case.W.flatten(), unit=unit),
         "orthonormal": equal((U.T @ U).flatten(), torch.eye(r).double().flatten()),
         "x̂ = fW + b": equal(theory.decode(case.f.tolist(), U.tolist(), C, scales, bias), linear, unit=unit),
         "shipped": at_most(_shipped(case), 1e-5),
-        "tail": at_most(
-            theory.variance_tail(case.variances.tolist(), case.rank), left.square().sum(1).mean(), unit=unit
-        ),
+        "what is left, by principal axes": equal(left.square().sum(1).mean(), kept, unit=unit),
+        "their shares": at_most(torch.stack((-shares.min(), shares.max() - 1, shares.sum() - case.rank)), 0.0),
+        "tail": at_most(theory.variance_tail(variances.tolist(), case.rank), kept, unit=unit),
     }
 
 
@@ -45,15 +46,44 @@ def _shipped(case: Factored) -> Tensor:
         return (poly.decoder(f) - f @ plain.W_dec).norm() / f.norm()
 
 
-def _linear(symbols, ops):
-    """Decode at scales 0 is f W + b, for every U, C1, C2, C3."""
-    for m, d, ranks in ((2, 1, (1, 1, 1)), (3, 2, (2, 2, 1)), (2, 2, (2, 1, 1))):
-        f, b = symbols(f"f:{m}"), symbols(f"b:{d}")
-        U = [symbols(f"u{i}_:{ranks[0]}") for i in range(m)]
-        C = [[symbols(f"c{q}{c}_:{r}") for c in range(d)] for q, r in enumerate(ranks)]
-        W = theory.linear_atoms(U, C[0])
-        made = theory.decode(f, U, C, [1, 0, 0], b)
-        yield from ((made[c], b[c] + sum(f[i] * W[i][c] for i in range(m))) for c in range(d))
+def _no_column(unknowns, ops):
+    f, u, c = unknowns("f u c")
+    return [], [theory.degree_part([f], [[u]], [[c]], 1)[0] == f * theory.linear_atoms([[u]], [[c]])[0][0]]
+
+
+def _column(unknowns, ops):
+    """One latent's share of a coordinate, a column more."""
+    made, atom, f, u, c = unknowns("made atom f u c")
+    more = theory.degree_part([f], [[u]], [[c]], 1)[0], theory.linear_atoms([[u]], [[c]])[0][0]
+    return [made == f * atom], [made + more[0] == f * (atom + more[1])]
+
+
+def _no_latent(unknowns, ops):
+    share, f, atom, b = unknowns("share f atom b")
+    return [share == f * atom], [b + share == b + f * atom]
+
+
+def _latent(unknowns, ops):
+    made, linear, share, f, atom = unknowns("made linear share f atom")
+    return [made == linear, share == f * atom], [made + share == linear + f * atom]
+
+
+def _linear(draw):
+    """Decode at scales 0 adds up latents and columns; so do the atoms."""
+    n, d, ranks = draw.n, 3, (9, 5, 2)
+    f, b, U = draw.vector(n), draw.vector(d), draw.rows(n, ranks[0])
+    C = [draw.rows(d, r) for r in ranks]
+    parts = [
+        [[theory.degree_part([v], [[u]], [[c]], 1)[0] for u, c in zip(row, line, strict=True)] for line in C[0]]
+        for v, row in zip(f, U, strict=True)
+    ]
+    made = theory.decode(f, U, C, [1, 0, 0], b)
+    yield made, [b[c] + sum(sum(latent[c]) for latent in parts) for c in range(d)]
+    single = [
+        [sum(theory.linear_atoms([[u]], [[v]])[0][0] for u, v in zip(row, line, strict=True)) for line in C[0]]
+        for row in U
+    ]
+    yield theory.linear_atoms(U, C[0]), single
 
 
 def _factored(symbols, ops):
@@ -69,13 +99,34 @@ def _factored(symbols, ops):
         yield from ((sum(U[i][r] * U[i][s] for i in range(3)), int(r == s)) for s in range(2))
 
 
-def _tail(unknowns, ops, n, rank):
-    """Sum v_i (1 - p_i) with 0 <= p_i <= 1, sum p_i <= rank: what a projection leaves, p_i of principal axis i."""
-    v, p = [unknowns(f"v{i}") for i in range(n)], [unknowns(f"p{i}") for i in range(n)]
-    given = [value >= 0 for value in v] + [sum(p) <= rank]
-    given += [bound for share in p for bound in (share >= 0, share <= 1)]
-    left = theory.variance_tail(v, rank, ops=ops)
-    return given, [left <= sum(a * (1 - b) for a, b in zip(v, p, strict=True))]
+def _no_axis(unknowns, ops):
+    least = unknowns("least")
+    return [least >= 0], [0 * least <= least * (0 - 0)]
+
+
+def _axis(unknowns, ops):
+    """S: the least variance kept. What a projection holds beyond the kept ones is at most S (sum of shares - kept)."""
+    held, kept, shares, count, v, share, least = unknowns("held kept shares count v share least")
+    given = [least >= 0, v >= 0, share >= 0, share <= 1, held - kept <= least * (shares - count)]
+    among = ops.where(v >= least, v, 0), ops.where(v >= least, ops.num("1"), ops.num("0"))
+    also = held + v * share - kept - among[0] <= least * (shares + share - count - among[1])
+    tied = ops.where(v == least, held + v * share - kept - least * (shares + share - count), 0) <= 0
+    return given, [also, tied]
+
+
+def _tail(unknowns, ops):
+    """With as many kept as there are columns."""
+    held, kept, shares, rank, least, total = unknowns("held kept shares rank least total")
+    given = [least >= 0, held - kept <= least * (shares - rank), shares <= rank]
+    return given, [total - kept <= total - held]
+
+
+def _largest(draw):
+    """The shipped tail is all but the largest variances, ties or not."""
+    for top in (2**31, 4):
+        v = [abs(value) for value in draw.vector(draw.n, top)]
+        for rank in (1, draw.n // 2, draw.n - 1):
+            yield theory.variance_tail(v, rank, ops=EXACT), sum(sorted(v)[: draw.n - rank])
 
 
 ENOUGH = Hypothesis("R1 ≥ rank of W", lambda case: max(0, int(torch.linalg.matrix_rank(case.W)) - case.rank))
@@ -117,14 +168,19 @@ CLAIM = Claim(
         Control(ALONE.name, _matrices(scale=0.5), "λ2 = ½: x̂ is no longer linear"),
     ),
     proofs={
-        "x̂ = fW + b": symbolic.identity("λ2 = λ3 = 0: linear", "m ≤ 3, d ≤ 2", _linear),
-        ("W = U C1ᵀ", "orthonormal"): symbolic.identity("U orthonormal and U C1ᵀ = W", "3 × 2", _factored),
-        "tail": (
-            *(
-                smt.implies("tail", f"n = {n}, R1 = {r}", _tail, n=n, rank=r)
-                for n, r in ((2, 1), (3, 1), (3, 2), (4, 2))
-            ),
+        LOOPS: (
+            evaluated("decode and atoms, latent by latent, column by column", _linear),
+            evaluated("the tail", _largest),
         ),
+        "x̂ = fW + b": (
+            smt.induction("a latent gives f times its atom", "all R1: induction over columns", _no_column, _column),
+            smt.induction("x̂ = b + Σ f_i w_i", "all m: induction over latents", _no_latent, _latent),
+        ),
+        "tail": (
+            smt.induction("what is held beyond the kept", "all d: induction over axes", _no_axis, _axis),
+            smt.implies("the tail is left", "all d, R1", _tail),
+        ),
+        BESIDE: symbolic.identity("U orthonormal and U C1ᵀ = W, by Gram and Schmidt", "3 × 2, W of a kind", _factored),
     },
     mutants=(
         Mutant("rows of C1", theory.linear_atoms, lambda U, C1: [[2 * sum(row)] * len(C1) for row in U]),
@@ -134,5 +190,9 @@ CLAIM = Claim(
             lambda v, r, *, ops=None: sum(sorted(v, reverse=True)[: len(v) - r]),
         ),
     ),
-    note="Shipped: a fresh PolySAE equals the linear decoder of its W_dec, which equals the rows TopK starts at.",
+    note=(
+        "Sampled: the QR itself; that what an image leaves is Σ v_i(1 − p_i) with shares p_i of principal axes in "
+        "[0, 1] that sum to R1 at most. Shipped: a fresh PolySAE equals the linear decoder of its W_dec, which "
+        "equals the rows TopK starts at."
+    ),
 )

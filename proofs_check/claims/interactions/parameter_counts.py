@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
+from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
 from proofs_check.claims.interactions.exact import exact
+from proofs_check.engines import symbolic
 from workbench import create
 from workbench.theory import interactions as theory
 
@@ -59,6 +60,12 @@ def _figures():
         yield f"{name}, by the formula", more * 16384, sum(ranks) * linear
 
 
+def _surplus(symbols, ops):
+    m, d, second, third = symbols("m d r s", positive=True)
+    linear, ranks = m * d, (d, second, third)
+    yield (theory.decoder_parameters(m, d, ranks) - linear) / linear, theory.parameter_surplus(m, ranks)
+
+
 FULL = Hypothesis("R1 = d", lambda case: abs(case.ranks[0] - case.d))
 
 
@@ -84,7 +91,10 @@ CLAIM = Claim(
     instances=_sizes(),
     conclusion=_conclusion,
     controls=(Control(FULL.name, _sizes(short=1), "R1 < d: another comparison, the linear part is smaller"),),
-    proofs={"surplus": exact("the published sizes, whole numbers", "m = 16,384: four models", _figures)},
+    proofs={
+        "surplus": symbolic.identity("the surplus at R1 = d", "all m, d, R2, R3", _surplus),
+        BESIDE: exact("the published sizes, whole numbers", "m = 16,384: four models", _figures),
+    },
     mutants=(
         Mutant("without C1", theory.decoder_parameters, lambda m, d, ranks: m * ranks[0] + d * sum(ranks[1:])),
         Mutant("three factors of m", theory.decoder_parameters, lambda m, d, ranks: m * sum(ranks) + d * sum(ranks)),

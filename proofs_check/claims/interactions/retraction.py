@@ -1,15 +1,18 @@
 """PO-8: the step back to orthonormal columns, by Cholesky or by QR, is Gram-Schmidt's; without it columns drift."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
 from proofs_check.claims.interactions.cases import orthonormal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import SEEDS, numbers
+from proofs_check.instances.loops import evaluated
+from proofs_check.kernel.evaluations import EXACT
 from synthetic.base.streams import stream
 from workbench.parts import polynomial
 from workbench.theory import interactions as theory
@@ -37,16 +40,78 @@ class Stepped:
 def _conclusion(case: Stepped) -> dict[str, Part]:
     moved, after = case.U + case.step, case.after
     written = torch.tensor(theory.gram_schmidt(moved.T.tolist()), dtype=torch.float64).T
-    triangle = after.T @ moved
+    triangle = written.T @ moved
     eye = torch.eye(moved.shape[1], dtype=torch.float64)
     narrow = polynomial.orthonormal(moved.float()).double() if case.back else moved
     return {
-        "orthonormal": equal((after.T @ after).flatten(), eye.flatten()),
-        "Gram–Schmidt": equal(after.flatten(), written.flatten()),
+        "orthonormal": equal((written.T @ written).flatten(), eye.flatten()),
         "spans of first columns": equal(triangle.tril(-1).flatten(), 0.0),
         "diagonal above 0": at_most(0.0, triangle.diagonal()),
+        "the shipped step": equal(after.flatten(), written.flatten()),
         "in float32": at_most((narrow.T @ narrow - eye).abs().max(), 1e-5),
     }
+
+
+def _no_coordinate(unknowns, ops):
+    a, q, w, along = unknowns("a q w along")
+    return [], [(a - along * q) * w == a * w - along * (q * w)]
+
+
+def _coordinate(unknowns, ops):
+    """Products of what is left of a column after q is taken off: with w, one coordinate more."""
+    new, aw, qw, a, q, w, along = unknowns("new aw qw a q w along")
+    return [new == aw - along * qw], [new + (a - along * q) * w == aw + a * w - along * (qw + q * w)]
+
+
+def _nothing_done(unknowns, ops):
+    """The first q: its product with what is left is 0."""
+    along, qq, new = unknowns("along qq new")
+    return [qq == 1, new == along - along * qq], [new == 0]
+
+
+def _one_more_done(unknowns, ops):
+    """The next q: 0 too, and that with an earlier one, s, stays 0."""
+    along, qq, qs, old, new, new_s = unknowns("along qq qs old new new_s")
+    given = [qq == 1, qs == 0, old == 0, new == along - along * qq, new_s == old - along * qs]
+    return given, [new == 0, new_s == 0]
+
+
+def _scaled_to_1(unknowns, ops):
+    """What is left over its length: the shipped last step, with no q before."""
+    x, y = unknowns("x y")
+    ((u, v),) = theory.gram_schmidt([[x, y]], ops=ops)
+    left2, product = unknowns("left2 product")
+    root = ops.sqrt(left2)
+    given = [x * x + y * y > 0, left2 > 0, product == 0]
+    return given, [u * u + v * v == 1, left2 / (root * root) == 1, product / root == 0, left2 / root > 0]
+
+
+def _first_part(unknowns, ops):
+    """An earlier column is sum_s r_s q_s over the q before: its product with the new q."""
+    r, qs = unknowns("r qs")
+    return [qs == 0], [r * qs == 0]
+
+
+def _next_part(unknowns, ops):
+    total, r, qs = unknowns("total r qs")
+    return [total == 0, qs == 0], [total + r * qs == 0]
+
+
+def _own_part(unknowns, ops):
+    """The column itself is what is left and what was taken off: its product with the new q is the length left."""
+    length, taken, diagonal = unknowns("length taken diagonal")
+    return [length > 0, taken == 0, diagonal == length + taken], [diagonal > 0]
+
+
+def _rational(draw):
+    """Gram-Schmidt of QR, with R upper triangular of diagonal above 0, is Q: exactly, Q a reflection of fractions."""
+    n, width = min(draw.n, 33), 6
+    v = draw.vector(n, 9)
+    size = sum(a * a for a in v)
+    Q = [[Fraction(int(i == j)) - Fraction(2 * v[i] * v[j], size) for i in range(n)] for j in range(width)]
+    R = [[abs(draw.number(9)) if r == c else draw.number(9) for r in range(c + 1)] for c in range(width)]
+    columns = [[sum(row[r] * Q[r][i] for r in range(c + 1)) for i in range(n)] for c, row in enumerate(R)]
+    yield theory.gram_schmidt(columns, ops=EXACT), Q
 
 
 def _columns(symbols, ops):
@@ -80,6 +145,12 @@ def _steps(draw, back=True):
     return Stepped(orthonormal(m, columns, draw(SEEDS)), size * noise / noise.norm(), back)
 
 
+DONE = (
+    smt.induction("products with what is left", "all m: induction over coordinates", _no_coordinate, _coordinate),
+    smt.induction("what is left meets no q", "all r: induction over q taken off", _nothing_done, _one_more_done),
+    smt.implies("over its length it is a unit", "all m, r", _scaled_to_1),
+)
+
 CLAIM = Claim(
     id="PO-8",
     statement=(
@@ -88,6 +159,7 @@ CLAIM = Claim(
         "the shipped one is orthonormal to 1e-5. Left out, columns drift."
     ),
     tex=r"U\leftarrow UR^{-1},\quad R^\top R=U^\top U",
+    stated="equivalent",
     source="Koromilas et al. (2026), arXiv 2602.01322, QR after each step; uniqueness of Cholesky's factor",
     kind="identity",
     promised=Verdict.PROVED_IN_PART,
@@ -96,17 +168,29 @@ CLAIM = Claim(
     conclusion=_conclusion,
     controls=(Control(RETRACTED.name, _steps(back=False), "no retraction: off by the step"),),
     proofs={
-        ("orthonormal", "spans of first columns"): symbolic.identity(
-            "orthonormal, first spans kept", "3 × 2", _columns
+        LOOPS: (
+            evaluated("Gram–Schmidt of QR is Q", _rational),
+            symbolic.identity("orthonormal, first spans kept", "3 × 2", _columns),
         ),
-        "Gram–Schmidt": smt.implies("one Cholesky factor", "2 × 2", _cholesky),
+        "orthonormal": DONE,
+        ("spans of first columns", "diagonal above 0"): (
+            *DONE,
+            smt.induction(
+                "earlier columns have no part of a new q", "all r: induction over q", _first_part, _next_part
+            ),
+            smt.implies("a column has its length left", "all r", _own_part),
+        ),
+        BESIDE: smt.implies("one Cholesky factor", "2 × 2", _cholesky),
     },
     mutants=(
         Mutant("lengths alone", theory.gram_schmidt, lambda columns, *, ops=FLOAT: _scaled(columns, ops)),
         Mutant("left there", polynomial.orthonormal, lambda U: U / U.norm(dim=-2, keepdim=True)),
         Mutant("nearest orthonormal", polynomial.orthonormal, lambda U: _polar(U)),
     ),
-    note="A step of size η along the tangent leaves UᵀU − I of order η²; it adds up over steps.",
+    note=(
+        "Sampled: that the shipped step is Gram and Schmidt's; that U R⁻¹ is, proved for 2 × 2. A step of size η "
+        "along the tangent leaves UᵀU − I of order η²; it adds up over steps."
+    ),
 )
 
 

@@ -6,11 +6,25 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, digits, edited, equal
+from proofs_check.claim import (
+    BESIDE,
+    LOOPS,
+    Claim,
+    Control,
+    Hypothesis,
+    Mutant,
+    Part,
+    Verdict,
+    Void,
+    digits,
+    edited,
+    equal,
+)
 from proofs_check.claims.interactions.cases import ORTHONORMAL, orthonormal
 from proofs_check.claims.interactions.exact import rational_orthonormal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import SEEDS
+from proofs_check.instances.loops import evaluated
 from synthetic.base.streams import stream
 from workbench.theory import interactions as theory
 
@@ -36,32 +50,150 @@ def _conclusion(case: Quadratic) -> dict[str, Part]:
     given = (case.U.tolist(), case.C2.tolist(), case.phi.tolist())
     form = torch.tensor(theory.contracted_form(*given), dtype=torch.float64)
     values, vectors = torch.linalg.eigh(form)
-    kept = values.abs().topk(case.U.shape[1]).indices
-    overlap = (case.U.T @ vectors[:, kept]).abs()
+    size = 1 + float(case.weights.abs().sum())
+    there = values.abs() > 1e-6 * size
+    overlap = (case.U.T @ vectors[:, there]).abs()
     f = torch.linspace(1, 2, len(case.U), dtype=torch.float64)
     y = torch.tensor(theory.degree_part(f.tolist(), case.U.tolist(), case.C2.tolist(), 2), dtype=torch.float64)
     return {
-        "columns": equal(overlap.amax(1), 1.0),
-        "each once": equal(overlap.amax(0), 1.0),
+        "columns are eigenvectors": equal((form @ case.U).flatten(), (case.U * case.weights).flatten(), unit=size),
+        "all that have values other than 0": equal(overlap.amax(0), 1.0) if bool(there.any()) else Void("M is 0"),
+        "as many": equal(float(there.sum()), case.U.shape[1]),
         "along φ": equal(case.phi @ y, f @ form @ f, unit=1 + float(case.weights.abs().sum()) * float(f @ f)),
     }
 
 
-def _eigen(symbols, ops):
-    """M u_s = sum_r w_r <u_r, u_s> u_r, for every U: w_s u_s where orthonormal."""
-    for m, columns, d in ((2, 1, 1), (3, 2, 2), (2, 2, 1)):
-        U = [symbols(f"u{i}_:{columns}") for i in range(m)]
-        C2 = [symbols(f"c{c}_:{columns}") for c in range(d)]
-        phi = symbols(f"p:{d}")
-        form = theory.contracted_form(U, C2, phi)
-        w = [sum(p * row[r] for p, row in zip(phi, C2, strict=True)) for r in range(columns)]
-        for s in range(columns):
-            inner = [sum(row[r] * row[s] for row in U) for r in range(columns)]
-            for i in range(m):
-                yield (
-                    sum(form[i][j] * U[j][s] for j in range(m)),
-                    sum(w[r] * inner[r] * U[i][r] for r in range(columns)),
-                )
+def _no_weight(unknowns, ops):
+    phi, c, a = unknowns("phi c a")
+    return [], [phi * theory.degree_part([a], [[1]], [[c]], 2)[0] == (phi * c) * a**2]
+
+
+def _weight(unknowns, ops):
+    """In one column: a coordinate of x more; w = <phi, c> so far."""
+    along, w, phi, c, a = unknowns("along w phi c a")
+    more = phi * theory.degree_part([a], [[1]], [[c]], 2)[0]
+    return [along == w * a**2], [along + more == (w + phi * c) * a**2]
+
+
+def _no_latent(unknowns, ops):
+    f, u, w = unknowns("f u w")
+    return [], [f * f * theory.contracted_form([[u]], [[w]], [1])[0][0] == w * (f * u) ** 2]
+
+
+def _latent(unknowns, ops):
+    """A latent more in one column: f M f gains its own entry and twice `pairs`, those with the latents before."""
+    value, pairs, a, f, u, w = unknowns("value pairs a f u w")
+    own = f * f * theory.contracted_form([[u]], [[w]], [1])[0][0]
+    return [value == w * a**2, pairs == w * a * f * u], [value + 2 * pairs + own == w * (a + f * u) ** 2]
+
+
+def _no_partner(unknowns, ops):
+    f, u, h, v, w = unknowns("f u h v w")
+    return [], [h * f * theory.contracted_form([[v], [u]], [[w]], [1])[0][1] == w * (h * v) * f * u]
+
+
+def _partner(unknowns, ops):
+    a, pairs, f, u, h, v, w = unknowns("a pairs f u h v w")
+    more = h * f * theory.contracted_form([[v], [u]], [[w]], [1])[0][1]
+    return [pairs == w * a * f * u], [pairs + more == w * (a + h * v) * f * u]
+
+
+def _columns(draw):
+    """The shipped form adds up columns, symmetric; the square along phi is that of the form."""
+    n, d, r = min(draw.n, 33), 3, 5
+    f, U, C2, phi = draw.vector(n, 999), draw.rows(n, r, 999), draw.rows(d, r, 999), draw.vector(d, 999)
+    form = theory.contracted_form(U, C2, phi)
+    weights = [sum(p * line[k] for p, line in zip(phi, C2, strict=True)) for k in range(r)]
+    columns = [theory.contracted_form([[row[k]] for row in U], [[weights[k]]], [1]) for k in range(r)]
+    yield form, [[sum(column[i][j] for column in columns) for j in range(n)] for i in range(n)]
+    yield form, [list(column) for column in zip(*form, strict=True)]
+    along = sum(p * y for p, y in zip(phi, theory.degree_part(f, U, C2, 2), strict=True))
+    yield along, sum(f[i] * f[j] * form[i][j] for i in range(n) for j in range(n))
+
+
+def _no_product(unknowns, ops):
+    """One column's part of (M v)_i: M_ij v_j of another latent j, or of i itself."""
+    u, h, v, w = unknowns("u h v w")
+    form = theory.contracted_form([[u], [h]], [[w]], [1])
+    return [], [form[0][1] * v == w * u * (h * v), form[0][0] * v == w * u * (u * v)]
+
+
+def _product(unknowns, ops):
+    """It is w u_i p, p = <u, v>."""
+    total, p, u, h, v, w = unknowns("total p u h v w")
+    more = theory.contracted_form([[u], [h]], [[w]], [1])[0][1] * v
+    return [total == w * u * p], [total + more == w * u * (p + h * v)]
+
+
+def _no_other(unknowns, ops):
+    w, g, x = unknowns("w g x")
+    return [g == 0], [w * g * x == 0]
+
+
+def _other(unknowns, ops):
+    """Columns r other than s, g = <u_s, u_r>; x is u_ir, or <u_r, v>."""
+    total, w, g, x = unknowns("total w g x")
+    return [total == 0, g == 0], [total + w * g * x == 0]
+
+
+def _own(unknowns, ops):
+    total, w, g, x = unknowns("total w g x")
+    return [total == 0, g == 1], [total + w * g * x == w * x]
+
+
+def _no_split(unknowns, ops):
+    w, p, g, x, u = unknowns("w p g x u")
+    return [], [w * p * (g + x * u) == w * p * g + x * (w * p * u)]
+
+
+def _split(unknowns, ops):
+    """Sum_r w_r p_r g_r, one latent more with x = u_is (or v_i) and (M v)_i: column by column."""
+    longer, shorter, entry, w, p, g, x, u = unknowns("longer shorter entry w p g x u")
+    more = longer + w * p * (g + x * u)
+    return [longer == shorter + x * entry], [more == shorter + w * p * g + x * (entry + w * p * u)]
+
+
+def _no_value(unknowns, ops):
+    x, entry, value, v = unknowns("x entry value v")
+    return [entry == value * v], [x * entry == value * (x * v)]
+
+
+def _value(unknowns, ops):
+    """An eigenvector, (M v)_i = value v_i: so sum_r w_r p_r g_r is value <x, v>, x = u_s or v."""
+    total, p, x, entry, value, v = unknowns("total p x entry value v")
+    return [entry == value * v, total == value * p], [total + x * entry == value * (p + x * v)]
+
+
+def _no_rest(unknowns, ops):
+    p, own, w = unknowns("p own w")
+    return [own != 0, p * own == 0], [w * p * p == 0]
+
+
+def _rest(unknowns, ops):
+    total, p, own, w = unknowns("total p own w")
+    return [total == 0, own != 0, p * own == 0], [total + w * p * p == 0]
+
+
+def _none(unknowns, ops):
+    w, p = unknowns("w p")
+    return [p == 0], [w * p * p == 0]
+
+
+def _none_yet(unknowns, ops):
+    """Without any p the value, sum_r w_r p_r², is 0."""
+    total, w, p = unknowns("total w p")
+    return [total == 0, p == 0], [total + w * p * p == 0]
+
+
+def _apart(unknowns, ops):
+    """Value p = w p for each column."""
+    value, p, q, w, x = unknowns("value p q w x")
+    return [value * p == w * p, value * q == x * q, w != x], [p * q == 0]
+
+
+def _unit(unknowns, ops):
+    value, p, w, rest = unknowns("value p w rest")
+    return [p != 0, w != 0, value * p == w * p, rest == 0, value == rest + w * p * p], [p * p == 1]
 
 
 def _equal_columns(symbols, ops):
@@ -73,14 +205,6 @@ def _equal_columns(symbols, ops):
     plain = theory.contracted_form(U, [[c, c]], [phi])
     other = theory.contracted_form(turned, [[c, c]], [phi])
     yield from ((a, b) for one, two in zip(plain, other, strict=True) for a, b in zip(one, two, strict=True))
-
-
-def _unique(unknowns, ops):
-    """In the basis of the columns M is diagonal: an eigenvector has one coordinate, if weights differ and are not 0."""
-    w = unknowns("w0 w1 w2")
-    v, value = unknowns("v0 v1 v2"), unknowns("value")
-    given = [w[0] != w[1], w[1] != w[2], w[0] != w[2], *(a * b == value * b for a, b in zip(w, v, strict=True))]
-    return given, [v[i] * v[j] == 0 for i in range(3) for j in range(i)]
 
 
 DISTINCT = Hypothesis("c_r pairwise distinct along φ", lambda case: max(0.0, 1e-3 - _gap(case.weights)))
@@ -109,6 +233,12 @@ def _quadratics(draw, equal_columns=False, unused=False, skew=False):
     return Quadratic(U, C2, torch.ones(d, dtype=torch.float64))
 
 
+IMAGE = (smt.induction("(Mv)_i = Σ w_r u_ir ⟨u_r, v⟩", "all m: induction over latents", _no_product, _product),)
+ORTHOGONAL = (
+    smt.induction("columns at right angles add nothing", "all R: induction over columns", _no_other, _other),
+    smt.implies("the column itself adds its own", "all R", _own),
+)
+
 CLAIM = Claim(
     id="PO-7",
     statement=(
@@ -129,9 +259,24 @@ CLAIM = Claim(
         Control(NONZERO.name, _quadratics(unused=True), "no square, as beyond R2: UᵀU = I does not fix such columns"),
     ),
     proofs={
-        ("columns", "along φ"): symbolic.identity("M u_s, for every U", "m ≤ 3, R ≤ 2, d ≤ 2", _eigen),
+        LOOPS: evaluated("the form, column by column", _columns),
+        "columns are eigenvectors": (*IMAGE, *ORTHOGONAL),
+        "all that have values other than 0": (
+            *IMAGE,
+            *ORTHOGONAL,
+            smt.induction("products with Mv, column by column", "all R: induction over columns", _no_split, _split),
+            smt.induction("of an eigenvector they are its value's", "all m: induction over latents", _no_value, _value),
+            smt.induction("without any p the value is 0", "all R: induction over columns", _none, _none_yet),
+            smt.implies("where one p is there no other is", "all R: pair by pair", _apart),
+            smt.induction("others add nothing", "all R: induction over columns", _no_rest, _rest),
+            smt.implies("so p² = 1 for one column", "all R", _unit),
+        ),
+        "along φ": (
+            smt.induction("φ of a column's square", "all d: induction over coordinates", _no_weight, _weight),
+            smt.induction("pairs with a new latent", "all m: induction over latents", _no_partner, _partner),
+            smt.induction("a column's form", "all m: induction over latents", _no_latent, _latent),
+        ),
         BESIDE: symbolic.identity("equal columns rotate", "m = 2, all angles but π", _equal_columns),
-        "columns": smt.implies("no other eigenvectors", "R = 3 distinct weights", _unique),
     },
     mutants=(
         edited(
@@ -141,5 +286,8 @@ CLAIM = Claim(
         ),
         Mutant("sum of powers", theory.degree_part, lambda f, U, C, q, scale=1: [0.0 for _ in C]),
     ),
-    note="All of it given f. That (f, U, C) are identifiable together is open, and no easier than for a linear SAE.",
+    note=(
+        "Sampled: that there are as many eigenvectors as columns. All of it given f. That (f, U, C) are "
+        "identifiable together is open, and no easier than for a linear SAE."
+    ),
 )
