@@ -85,6 +85,24 @@ def must_be_shared(owner: nn.Module, where: str, name: str, value: Any) -> None:
         must(value is owner._buffers[name], f"{where}.{name}", rule, shown(value), advice)
 
 
+def must_be_part(where: str, part: Any, *kinds: type["Part"]) -> None:
+    """Refuse what is no part of these kinds, a class in the place of an object, and a term whose name cannot be one."""
+    names = " or ".join(kind.__name__ for kind in kinds)
+    got = f"the class {part.__name__}" if isinstance(part, type) else f"type {type(part).__name__}"
+    advice = f"write {part.__name__}(...)" if isinstance(part, type) else "make one of workbench.parts"
+    must(isinstance(part, kinds), where, f"of type {names}", got, advice)
+    _must_be_set_up(where, part)
+    if isinstance(part, Term):
+        name, advice = getattr(part, "name", None), f'write name = "..." in class {type(part).__name__}'
+        fits = isinstance(name, str) and name.isidentifier() and not hasattr(nn.ModuleDict, name)
+        must(fits, f"{where}: name", "letters, and no word of torch's", repr(name), advice)
+
+
+def _must_be_set_up(where: str, part: nn.Module) -> None:
+    rule, advice = "one whose __init__ calls super().__init__() first", "call it there"
+    must("_modules" in part.__dict__, where, rule, f"type {type(part).__name__}", advice)
+
+
 # --- parts ------------------------------------------------------------------------------------------------------------
 
 
@@ -112,6 +130,7 @@ class Part(nn.Module):
 
     def keep(self, **settings: Any) -> None:
         """Have settings as attributes: numbers as buffers that folders do not hold, anything else as it is."""
+        _must_be_set_up(type(self).__name__, self)
         for name, value in settings.items():
             if isinstance(value, Tensor):
                 self.register_buffer(name, value, persistent=False)

@@ -14,7 +14,7 @@ from synthetic.base.errors import must
 from synthetic.source import Codes
 from workbench import kernels
 from workbench.parts import pursuit
-from workbench.parts.base import Coded, Decoder, Encoder, Latents, Pass, Renewed, Sizes, dense, sparse_now
+from workbench.parts.base import Coded, Decoder, Encoder, Latents, Pass, Renewed, Sizes, dense, must_be_part, sparse_now
 from workbench.parts.bias_control import positive
 from workbench.parts.selections import BatchTopK, Selection, must_be_same, same_count
 from workbench.parts.semi_nmf import best_codes
@@ -74,6 +74,7 @@ class Affine(Linear):
 
     def __init__(self, stack: Sizes, selection: Selection) -> None:
         super().__init__(stack)
+        must_be_part(f"{stack.name}: selection of {type(self).__name__}", selection, Selection)
         self.b_enc = nn.Parameter(stack.zeros(stack.m))
         self.selection = selection
         self.nonnegative, self.rowwise = selection.nonnegative, selection.rowwise
