@@ -387,11 +387,19 @@ class SAE(Named):
 
     @torch.no_grad()
     def finish_step(self, out: Pass) -> None:
-        """What follows an optimiser step: rows are projected, then every part updates what it keeps."""
+        """What follows an optimiser step: rows are projected, every part updates what it keeps, parameters settle."""
         self.decoder.project()
         for part in (self.encoder, self.decoder, *self.loss_terms.values(), *self.rules):
             if isinstance(part, Part):
                 part.after_step(out)
+        self.settle()
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Put parameters back to where parts hold them, columns of the encoder last, since they may follow rows."""
+        for part in (self.decoder, *self.loss_terms.values(), *self.rules, self.encoder):
+            if isinstance(part, Part):
+                part.settle(self.encoder, self.decoder)
 
     def save(self, folder: str | Path) -> Path:
         """Write a SAELens folder (`cfg.json`, `sae_weights.safetensors`); a stack becomes one such folder a member."""

@@ -729,9 +729,10 @@ def test_a_threshold_beside_a_low_rank_part_follows_what_it_selects():
 
 
 def test_a_term_on_pre_activations_is_refused_where_there_are_none():
-    message = r"omp: loss term 'aux' must be left out where .*; got AuxK on OrthogonalPursuit: use one that selects"
-    with pytest.raises(ValueError, match=message):
-        W.create("omp", 8, 12, objective="auxk=4")
+    for name, encoder in (("omp", "OrthogonalPursuit"), ("spade", "Prototypes")):
+        message = rf"{name}: loss term 'aux' must be left out where .*; got AuxK on {encoder}: use one that selects"
+        with pytest.raises(ValueError, match=message):
+            W.create(name, 8, 12, objective="auxk=4")
 
 
 class LogPenalty(Term):

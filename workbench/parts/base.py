@@ -137,6 +137,9 @@ class Part(nn.Module):
             else:
                 setattr(self, name, value)
 
+    def settle(self, encoder: "Encoder", decoder: "Decoder") -> None:
+        """Put parameters back to where they have to be, after a step and after resampling, without gradient."""
+
     def after_step(self, out: "Pass") -> None:
         """Update buffers or project parameters after an optimiser step, without gradient."""
 
