@@ -735,6 +735,29 @@ def test_a_term_on_pre_activations_is_refused_where_there_are_none():
             W.create(name, 8, 12, objective="auxk=4")
 
 
+@pytest.mark.parametrize(
+    ("objective", "counter"),
+    [("auxk=4", "silent"), ("power=.1,20,10", "penalty.step"), ("orthogonal=1", "orthogonal.steps")],
+)
+def test_counters_count_on_in_short_floats(objective, counter):
+    sae = W.create("relu", 8, 12, objective=objective)
+    sae.load_state_dict(sae.state_dict() | {counter: torch.full_like(sae.tensor(counter), 256.0)})
+    sae = sae.bfloat16()
+    with torch.no_grad():
+        sae.tensor("b_enc").fill_(-9.0)
+        sae.finish_step(sae.trace(torch.zeros(4, 8, dtype=torch.bfloat16)))
+    assert bool((sae.tensor(counter) == 257).all())
+    assert sae.double().tensor(counter).dtype == torch.float32
+
+
+def test_rows_are_counted_on_in_short_floats():
+    sae = W.create("group_bias_adaptation", 8, 12, period=10_000).bfloat16()
+    for _ in range(2):
+        with torch.no_grad():
+            sae.finish_step(sae.trace(torch.ones(255, 8, dtype=torch.bfloat16)))
+    assert sae.tensor("seen").tolist() == [510, 2]
+
+
 class LogPenalty(Term):
     """sum log(1 + f / eps)."""
 

@@ -115,6 +115,8 @@ class Part(nn.Module):
     """it keeps rows near where they were drawn, whatever the data"""
     names: Mapping[str, str] = {}
     """parameters and buffers of another name in saved folders and checkpoints"""
+    counters: ClassVar[tuple[str, ...]] = ()
+    """buffers that stay float32 whatever an SAE is cast to: bfloat16 has no number between 256 and 258"""
     inference: ClassVar[tuple[str, ...]] = ()
     """attributes that may be set for inference, whole numbers or None, which saved folders keep"""
 
@@ -435,7 +437,14 @@ class Named(nn.Module):
             for attribute, value in part._buffers.items()
             if part is not self and id(value) in shared
         ]
+        counts = [(part, name, part._buffers[name]) for part in self.modules() for name in _counters(part)]
         super()._apply(fn, recurse)
         for part, attribute, name in ties:
             part._buffers[attribute] = self._buffers[name]
+        for part, name, value in counts:
+            part._buffers[name] = value if value is None else value.to(part._buffers[name].device)
         return self
+
+
+def _counters(part: nn.Module) -> tuple[str, ...]:
+    return part.counters if isinstance(part, Part) else ()

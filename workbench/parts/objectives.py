@@ -304,6 +304,7 @@ class Silent(Term):
     """A term on latents that have fired in none of the last batches."""
 
     name = "aux"
+    counters = ("silent",)
     silent: Tensor
 
     def __init__(self, stack: Sizes) -> None:
@@ -473,6 +474,7 @@ class Power(Term):
     name = "power"
     sparse = warmed = True
     names = {name: f"penalty.{name}" for name in ("p", "weight", "step", "recent")}  # noqa: RUF012
+    counters = ("step",)
     start: Tensor
     every: Tensor
     p: Tensor
@@ -761,6 +763,7 @@ class Orthogonality(Term):
     seed: Any
     shape: tuple[int, ...]
     names = {"steps": "orthogonal.steps"}  # noqa: RUF012
+    counters = ("steps",)
 
     def __init__(self, stack: Sizes, weight: NonNegative = 1.0, size: Count = 4096) -> None:
         super().__init__()

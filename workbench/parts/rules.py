@@ -31,6 +31,7 @@ class BiasControl(Rule):
     """
 
     sparse = True
+    counters = ("fires", "seen")
     groups: Tensor
     high: Tensor
     low: Tensor
