@@ -98,7 +98,7 @@ def must_be_part(where: str, part: Any, *kinds: type["Part"]) -> None:
         must(fits, f"{where}: name", "letters, and no word of torch's", repr(name), advice)
 
 
-def _must_be_set_up(where: str, part: nn.Module) -> None:
+def _must_be_set_up(where: str, part: Any) -> None:
     rule, advice = "one whose __init__ calls super().__init__() first", "call it there"
     must("_modules" in part.__dict__, where, rule, f"type {type(part).__name__}", advice)
 
@@ -442,7 +442,8 @@ class Named(nn.Module):
         for part, attribute, name in ties:
             part._buffers[attribute] = self._buffers[name]
         for part, name, value in counts:
-            part._buffers[name] = value if value is None else value.to(part._buffers[name].device)
+            cast = part._buffers[name]
+            part._buffers[name] = value if value is None or cast is None else value.to(cast.device)
         return self
 
 
