@@ -376,18 +376,27 @@ def _more(settings: Any, name: str) -> Any:
 
 
 def _grown(trial: _Trial, name: str, value: Any) -> bool:
-    """Grow a copy of the run, by a unit where it is by seeds and else by none; whether there was something to add."""
+    """Grow a copy of the run, whether there was something to add.
+
+    By seeds: by as many units, small ones first, as bring one larger than the smallest, which may train nothing; else
+    by no unit.
+    """
     folder, settings = trial.done.run.folder, replace(trial.settings, **{name: value})
     had = {unit.id for unit in trial.study.units(trial.settings)}
-    units = {unit.id for unit in grown_units(trial.study, [trial.settings, settings])}
+    whole = grown_units(trial.study, [trial.settings, settings])
+    units = {unit.id for unit in whole}
     demand(had <= units, f"units {sorted(had - units)} are lost by {name} = {value}")
     copy = shutil.copytree(folder, trial.folder / "grown" / name / folder.name)
-    after = trial.carried(resume=copy, limit=int(name == "seeds" and units > had), **{name: value}).table
+    sizes = sorted(unit.size for unit in whole if unit.id not in had and not unit.alone)
+    larger = next((i for i, size in enumerate(sizes) if size > sizes[0]), 0)
+    limit = larger + 1 if name == "seeds" and sizes else 0
+    after = trial.carried(resume=copy, limit=limit, **{name: value}).table
     old = trial.done.table.filter(~pl.col("metric").is_in(TIMES))
     same = [column for column in old.columns if column != "setting" or isinstance(value, tuple)]
     lost = old.join(after, on=same, how="anti", nulls_equal=True)
     demand(lost.is_empty(), f"{lost.height} rows are lost by {name} = {value}, such as {lost.head(1).to_dicts()}")
-    demand(name != "seeds" or units == had or after.height > trial.done.table.height, "no row is new")
+    drawn = name == "seeds" and units > had
+    demand(not drawn or trial.settings.seeds in set(after["seed"]), f"no row is of seed {trial.settings.seeds}")
     return units > had
 
 

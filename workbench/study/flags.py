@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from synthetic.base.errors import must, pick
 from synthetic.base.flags import names_of, read_flags
@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # the flags are read before torch and polars load
 HOW = ("jobs", "out", "data", "plugin", "resume", "redraw", "config", "paper", "dry_run")
 """settings that say how and where to run, and no result depends on"""
 S = TypeVar("S", bound="RunFlags")
+P = TypeVar("P", bound="OpenFlags")
 T = TypeVar("T")
 """settings of any experiment: a dataclass"""
 _MOST: dict[str, int] = {"--seeds": 10_000, "--toy-seeds": 10_000, "--threads": 256}
@@ -103,7 +104,7 @@ class OpenFlags(TrainFlags):
         for name in self.pinned:
             pick(name, [item.name for item in fields(self.train)], "pinned")
 
-    def naming(self, names: Iterable[str]) -> Self:
+    def naming(self: P, names: Iterable[str]) -> P:
         """With these settings of training named."""
         return replace(self, pinned=tuple(sorted({*self.pinned, *(self.left_alone & {*names})})))
 
