@@ -465,6 +465,7 @@ def _listed(trial: _Trial) -> str:
 def _reaches(trial: _Trial, flag: str) -> None:
     """Demand that some other value of a flag is taken beside toy settings or defaults, and that training follows it."""
     field, place, said = flag.removeprefix("--train.").replace("-", "_"), trial.study.places, ""
+    silent = "no stack is trained with it"
     for start in (trial.settings, type(trial.settings)()):
         for other in _others(start, flag):
             try:
@@ -483,7 +484,9 @@ def _reaches(trial: _Trial, flag: str) -> None:
             )
             if not before or before != after:
                 return
-            said = "no stack is trained with it"
+            said = silent
+        if said == silent:
+            break
     raise Broken(f"{flag} cannot be given otherwise, as {list(_others(trial.settings, flag))}: {said}")
 
 
