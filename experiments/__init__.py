@@ -8,6 +8,7 @@ from pathlib import Path
 
 from synthetic.base.errors import guarded, pick
 from synthetic.base.flags import read_flags
+from workbench.study.flags import hidden
 
 MODULES = {
     "afa_bounds": "experiments.afa.bounds",
@@ -53,4 +54,5 @@ def _help(name: str, module: str) -> None:
     settings = f"{module.rpartition('.')[0]}.settings"
     flags = importlib.import_module(settings).FLAGS if importlib.util.find_spec(settings) else {}
     if study is not None and study.origin is not None and name in flags:
-        read_flags(flags[name], description=ast.get_docstring(ast.parse(Path(study.origin).read_text("utf-8"))))
+        about = ast.get_docstring(ast.parse(Path(study.origin).read_text("utf-8")))
+        read_flags(flags[name], hidden=hidden(flags[name]), description=about)

@@ -25,13 +25,15 @@ from synthetic.laws.forest import Forest
 from synthetic.laws.noise import NoNoise
 from synthetic.mixture import SparseMixture
 from synthetic.source import World, has_targets
-from workbench import SAE, TrainConfig, ceiling, find_source, two_by_two, variant_shelf
+from workbench import SAE, TrainConfig, ceiling, create, find_source, two_by_two, variant_shelf
+from workbench.sae import must_fit
 from workbench.study.figure import Figure
 from workbench.study.panels import Axis
 from workbench.study.places import Arm, Place, Scores, Stack, stacks, trained_as
 from workbench.study.study import Study
 from workbench.study.table import Medians, best_settings, final, score_table
 from workbench.study.units import Report, Row, Unit
+from workbench.training.ceiling import has_ceiling, takes_unit_rows
 
 METRICS = {"recall@.9": "share of features, cos ≥ .9", "mcc": "MCC", "f1": "macro-F1 over features"}
 TABLE = ("recall@.9", "mcc", "f1", "fvu", "l0", "dead")
@@ -144,11 +146,18 @@ def ceilings(settings: Recovery) -> Iterator[Ceiling]:
     """One for each arm on small worlds."""
     trained = stacks(varied(settings)[0], arms, settings) if settings.ceilings else ()
     for stack in trained:
-        if stack.place.source.truth.n_true < LARGE:
+        if stack.place.source.truth.n_true < LARGE and has_ceiling(_fresh(stack)):
             train = TrainConfig()  # which has no say here
             stack = replace(stack, seeds=() if settings.over == "weights" else stack.seeds, train=train)
             metrics = tuple(dict.fromkeys((*TABLE, *settings.metrics)))
             yield Ceiling(settings=settings, seeds=stack.seeds, stack=stack, metrics=metrics)
+
+
+def _fresh(stack: Stack) -> SAE:
+    """One SAE of an arm, not trained."""
+    sae = create(stack.arm.variant, stack.place.source, stack.arm.m, **stack.arm.settings)
+    must_fit("--world", stack.place.source, sae)
+    return sae
 
 
 def measure_ceiling(unit: Ceiling, report: Report) -> Iterator[Row]:
@@ -161,10 +170,14 @@ def measure_ceiling(unit: Ceiling, report: Report) -> Iterator[Row]:
 
 
 def halves(sae: SAE, place: Place, settings: Recovery) -> Scores:
-    """F1 of the learned and the true dictionary, each under its own encoder and under best inference; on the worlds."""
+    """F1 of the learned and the true dictionary, each under its own encoder and under best inference; on the worlds.
+
+    Nothing of variants that cannot have the true one.
+    """
     world: Any = place.source
     small = place.columns["axis"] == "samples" and world.truth.n_true < LARGE
-    return two_by_two(sae, world).scores() if small and settings.ceilings and not has_targets(world) else {}
+    fits = takes_unit_rows(sae) and not has_targets(world)
+    return two_by_two(sae, world).scores() if small and settings.ceilings and fits else {}
 
 
 def with_axes(table: pl.DataFrame, settings: Recovery) -> pl.DataFrame:

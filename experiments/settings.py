@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from experiments.lm.settings import GPT2
 from synthetic.base.errors import must, pick
-from workbench.study.flags import TrainFlags, axes_of
+from workbench.study.flags import OpenFlags, axes_of
 from workbench.training.config import PROTOCOL, TrainConfig
 
 if TYPE_CHECKING:  # the flags are read before torch loads
@@ -62,7 +62,7 @@ SMALL_RUN, LARGE_RUN = 150_000, 1_000_000
 
 
 @dataclass(frozen=True)
-class Recovery(TrainFlags):
+class Recovery(OpenFlags):
     """Settings of `python -m experiments recovery`."""
 
     world: tuple[str, ...] = ("superposition",)
@@ -96,12 +96,13 @@ class Recovery(TrainFlags):
         from workbench import variant_shelf
         from workbench.metrics import METRICS
 
+        super().check()
         for name in ("samples", "m", "k"):
             value = getattr(self, name)
             must(value is None or value >= 1, f"--{name}", "at least 1", value, "raise it, or leave it out")
         must(self.world, "--world", "one or more", "none", "name some")
         must(self.variants or self.plugin, "--variants", "one or more", "none", 'name some, or "core"')
-        both = self.samples is not None and self.train.steps != TrainConfig().steps
+        both = self.samples is not None and self.long_as_said
         must(not both, "--samples and --train.steps", "given one at a time", "both", "drop one")
         brought(self.plugin)
         for name in self.variants:
@@ -112,13 +113,11 @@ class Recovery(TrainFlags):
 
     def training(self, world: "World") -> dict[str, Any]:
         """How SAEs of a world are trained where that differs from `train`."""
-        config, plain, large = self.train, Recovery().train, world.truth.n_true >= LARGE
-        alone = {name for name in ("steps", "batch", "lr") if getattr(config, name) == getattr(plain, name)}
-        alone -= {*axes_of(self)}
+        config, alone, large = self.train, self.left_alone, world.truth.n_true >= LARGE
         batch = 1024 if large and "batch" in alone else config.batch
         samples = (LARGE_RUN if large else SMALL_RUN) if self.samples is None else self.samples
         steps = max(1, samples // batch) if "steps" in alone else config.steps
-        found = {"steps": steps, "batch": batch, "checkpoint_every": max(1, steps // 10)}
+        found = {"steps": steps, "batch": batch, "checkpoint_every": config.checkpoint_every or max(1, steps // 10)}
         return found | ({"lr": 3e-4} if large and "lr" in alone else {})
 
     def latents(self, world: "World") -> int:
@@ -139,7 +138,7 @@ _TRAIN = replace(PROTOCOL, steps=195_312, batch=1024, evaluations=8, evaluation_
 
 
 @dataclass(frozen=True)
-class SynthSAEBench(TrainFlags):
+class SynthSAEBench(OpenFlags):
     """Settings of `python -m experiments synthsaebench`; those left alone are the published protocol."""
 
     recipes: tuple[str, ...] = ("batch_topk", "matryoshka", "ista_matryoshka")
@@ -177,10 +176,11 @@ class SynthSAEBench(TrainFlags):
         """Refuse impossible settings before any work."""
         from workbench.training.recipes import RECIPES
 
+        super().check()
         for name in ("m", "d", "final_samples"):
             must(getattr(self, name) >= 1, f"--{name.replace('_', '-')}", "at least 1", getattr(self, name), "raise it")
         must(self.n_true >= 128, "--n-true", "at least 128", self.n_true, "one tree has 85 features")
-        both = self.samples is not None and self.train.steps != _TRAIN.steps
+        both = self.samples is not None and self.long_as_said
         must(not both, "--samples and --train.steps", "given one at a time", "both", "drop one")
         least = self.train.batch
         enough = self.samples is None or self.samples >= least
@@ -198,7 +198,7 @@ class SynthSAEBench(TrainFlags):
     @property
     def steps(self) -> int:
         """Of training: as many as the samples take, unless they are given."""
-        if self.train.steps != _TRAIN.steps:
+        if "steps" not in self.left_alone:
             return self.train.steps
         return max(1, (200_000_000 if self.samples is None else self.samples) // self.train.batch)
 

@@ -103,10 +103,10 @@ def names_of(settings: SynthSAEBench) -> list[str]:
 
 def arms(settings: SynthSAEBench, place: Place) -> list[Arm]:
     """The recipes, each a stack of L0s down, seeds across; its schedule goes over training that was left alone."""
-    found, plain, prepare = [], SynthSAEBench().train, partial(onto, settings.device)
+    found, prepare = [], partial(onto, settings.device)
     for name in names_of(settings):
         own, grid, changes = recipe_settings(name, settings.d, settings.m, l0=settings.l0, steps=settings.steps)
-        alone = {n: value for n, value in changes.items() if getattr(settings.train, n) == getattr(plain, n)}
+        alone = {name: value for name, value in changes.items() if name in settings.left_alone}
         train = {**alone, "steps": settings.steps}
         found.append(Arm(name, RECIPES[name].variant, settings.m, own, grid, train, prepare))
     return found
@@ -210,16 +210,19 @@ def speed_lines(table: pl.DataFrame) -> Iterator[str]:
 
 
 def about(settings: SynthSAEBench) -> str:
-    """What must stand beside every score."""
+    """What must stand beside every score; on a dry run without what the world must be drawn for."""
     world, how = world_of(settings), trained_as(list(stacks(places(settings), arms, settings)))
-    rates = world.truth.rates.sort(descending=True).values
     scaling, correlation = ("on" if on else "OFF" for on in (settings.parent_scaling, settings.correlation))
     what = "initial weights" if settings.over == "weights" else "world, samples and weights"
+    said = f"n_true = {world.n_true}, d = {world.d}"
+    if not settings.dry_run:
+        rates = world.truth.rates.sort(descending=True).values
+        said += f", true E[L0] = {float(rates.sum()):.2f}, {float(rates[: settings.m].sum()):.2f} of it from the "
+        said += f"{settings.m} most frequent features"
     return (
-        f"SynthSAEBench world, parent scaling {scaling}, correlation {correlation}: n_true = {world.n_true}, "
-        f"d = {world.d}, true E[L0] = {float(rates.sum()):.2f}, {float(rates[: settings.m].sum()):.2f} of it from the "
-        f"{settings.m} most frequent features; {how['samples']} samples, batch {how['batch']}, lr {how['lr']}; "
-        f"{settings.seeds} seeds ({what}); final scores on {settings.final_samples:,} samples"
+        f"SynthSAEBench world, parent scaling {scaling}, correlation {correlation}: {said}; {how['samples']} samples, "
+        f"batch {how['batch']}, lr {how['lr']}; {settings.seeds} seeds ({what}); final scores on "
+        f"{settings.final_samples:,} samples"
     )
 
 

@@ -2,13 +2,14 @@
 
 import io
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import polars as pl
 import torch
@@ -29,7 +30,7 @@ from workbench.parts.base import Latents, Term, besides
 from workbench.parts.objectives import OBJECTIVES
 from workbench.sae import SAE, Variant
 from workbench.sae import Stack as Parts
-from workbench.study.flags import HOW, TrainFlags, check_settings, config_of, parsed
+from workbench.study.flags import HOW, TrainFlags, check_settings, config_of, leaves, parsed
 from workbench.study.places import Stack
 from workbench.study.study import Study, carry_out, declared, grown_units
 from workbench.study.table import SCHEMA, TIMES, differences
@@ -375,13 +376,21 @@ def _more(settings: Any, name: str) -> Any:
 
 
 def _grown(trial: _Trial, name: str, value: Any) -> bool:
-    """Grow a copy of the run, by a unit where it is by seeds and else by none; whether there was something to add."""
+    """Grow a copy of the run, whether there was something to add.
+
+    By seeds: by as many units, small ones first, as bring one larger than the smallest, which may train nothing; else
+    by no unit.
+    """
     folder, settings = trial.done.run.folder, replace(trial.settings, **{name: value})
     had = {unit.id for unit in trial.study.units(trial.settings)}
-    units = {unit.id for unit in grown_units(trial.study, [trial.settings, settings])}
+    whole = grown_units(trial.study, [trial.settings, settings])
+    units = {unit.id for unit in whole}
     demand(had <= units, f"units {sorted(had - units)} are lost by {name} = {value}")
     copy = shutil.copytree(folder, trial.folder / "grown" / name / folder.name)
-    after = trial.carried(resume=copy, limit=int(name == "seeds" and units > had), **{name: value}).table
+    sizes = sorted(unit.size for unit in whole if unit.id not in had and not unit.alone)
+    larger = next((i for i, size in enumerate(sizes) if size > sizes[0]), 0)
+    limit = larger + 1 if name == "seeds" and sizes else 0
+    after = trial.carried(resume=copy, limit=limit, **{name: value}).table
     old = trial.done.table.filter(~pl.col("metric").is_in(TIMES))
     same = [column for column in old.columns if column != "setting" or isinstance(value, tuple)]
     lost = old.join(after, on=same, how="anti", nulls_equal=True)
@@ -431,6 +440,88 @@ def _otherwise(trial: _Trial) -> None:
     own = table.filter(pl.col("seed").is_not_null(), pl.col("step").is_not_null())
     drawn = own["world_seed"].eq_missing(own["seed"]).all()
     demand(over == "weights" or drawn, "world_seed is not the seed that drew the world")
+
+
+@_of_studies("S9 every flag of --help can be given otherwise, and of training it reaches a stack; others say why not")
+def _listed(trial: _Trial) -> str:
+    settings = trial.settings
+    code, said = trial.command("--help")
+    demand(code == 0, f"--help ends with {code}")
+    listed, fixed = set(re.findall(r"--[\w.-]+", said)), {f"--{name.replace('_', '-')}" for name in settings.fixed}
+    demand(not listed & fixed, f"--help lists {sorted(listed & fixed)}, which stay as they are")
+    count = 0
+    for flag, value in leaves(settings):
+        others = list(_others(settings, flag))
+        if flag in fixed:
+            words = (flag,) if isinstance(value, bool) else (flag, others[0])
+            code, said = trial.command(*words)
+            demand(code == 2 and said.startswith(f"error: {flag} must be "), f"{words} say {said[:200]!r}")
+        elif flag in listed and others:
+            count += 1
+            _reaches(trial, flag)
+    return f"{count} flags"
+
+
+def _reaches(trial: _Trial, flag: str) -> None:
+    """Demand that some other value of a flag is taken beside toy settings or defaults, and that training follows it."""
+    field, place, said = flag.removeprefix("--train.").replace("-", "_"), trial.study.places, ""
+    silent = "no stack is trained with it"
+    for start in (trial.settings, type(trial.settings)()):
+        for other in _others(start, flag):
+            try:
+                settings = _changed(start, flag, other)
+                check_settings(settings)
+            except ValueError as refusal:
+                said = str(refusal)
+                if said.startswith("--") and not said.startswith(f"{flag} "):
+                    return  # together with another flag
+                continue
+            if place is None or start is not trial.settings or not flag.startswith("--train."):
+                return
+            before, after = (
+                [getattr(unit.train, field) for unit in trial.study.units(each) if isinstance(unit, Stack)]
+                for each in (start, settings)
+            )
+            if not before or before != after:
+                return
+            said = silent
+        if said == silent:
+            break
+    raise Broken(f"{flag} cannot be given otherwise, as {list(_others(trial.settings, flag))}: {said}")
+
+
+def _changed(settings: Any, flag: str, value: Any) -> Any:
+    """Settings, or those within them, with another value of a flag."""
+    name, _, inner = flag[2:].partition(".")
+    name = name.replace("-", "_")
+    return replace(settings, **{name: _changed(getattr(settings, name), f"--{inner}", value) if inner else value})
+
+
+def _others(settings: Any, flag: str) -> Iterator[Any]:
+    """Other values of a flag, of which some must be legal; none for texts and paths."""
+    name, _, inner = flag[2:].partition(".")
+    name = name.replace("-", "_")
+    if inner:
+        yield from _others(getattr(settings, name), f"--{inner}")
+        return
+    value, default = getattr(settings, name), getattr(type(settings)(), name)
+    hint = get_type_hints(type(settings))[name]
+    kinds = [hint, *get_args(hint)]
+    found: list[Any] = [choice for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
+    if isinstance(value, tuple):
+        found += [default, value[:-1], *((number, *value[1:]) for number in _near_by(*value[:1]))]
+    elif isinstance(value, bool):
+        found.append(not value)
+    elif {int, float} & {*kinds}:
+        found += _near_by(1 if value is None else value)
+    yield from (other for other in found if other != value and other != ())
+
+
+def _near_by(value: Any = None) -> list[Any]:
+    """Numbers of a number's kind, larger and smaller."""
+    if isinstance(value, int):
+        return [2 * value, value + 3, value + 1, value // 2, value - 1, 1]
+    return [2 * value, value + 1, value / 2, (value + 1) / 2, 1.0] if isinstance(value, float) else []
 
 
 def _below(settings: Any) -> Iterator[tuple[str, Any]]:

@@ -25,6 +25,7 @@ from workbench.parts.base import (
     Term,
     besides,
     dense,
+    must_be_part,
     must_be_shared,
 )
 from workbench.parts.objectives import terms_of
@@ -51,11 +52,22 @@ class SAE(Named):
     scale_out: Tensor
     """the same of the targets of a decoder that maps, once a member"""
 
+    encoder: Encoder
+    decoder: Decoder
+    objective: nn.ModuleDict
+    """terms of the loss by name"""
+    rules: nn.ModuleList
+
     def __init_subclass__(cls, **named: Any) -> None:
         _must_be_a_function(cls.__name__)
 
     def __init__(self, stack: "Stack", encoder: Encoder, decoder: Decoder, parts: Iterable[Term | Rule]) -> None:
         super().__init__()
+        parts = tuple(parts)
+        must_be_part(f"{stack.name}.encoder", encoder, Encoder)
+        must_be_part(f"{stack.name}.decoder", decoder, Decoder)
+        for part in parts:
+            must_be_part(f"{stack.name}: part", part, Term, Rule)
         self.name, self.d, self.m, self.shape, self.seed = stack.name, stack.d, stack.m, stack.shape, stack.seed
         self.settings = dict(stack.settings)
         self.metadata: dict[str, Any] = {}  # model_name, hook_name, ...: goes into `cfg.json` and comes back
@@ -68,7 +80,7 @@ class SAE(Named):
         `scale` and b_dec; False leaves both as they are"""
         for name, value in stack.held.items():
             must(
-                not (hasattr(SAE, name) or hasattr(self, name)),
+                not (hasattr(SAE, name) or hasattr(self, name) or name in SAE.__annotations__),
                 f"{stack.name}.{name}",
                 "a new name",
                 "one that SAEs have",
@@ -82,7 +94,7 @@ class SAE(Named):
         if decoder.maps:
             self.register_buffer("scale_out", torch.ones(stack.shape))
         self.encoder, self.decoder = encoder, decoder
-        terms, rules = [p for p in parts if isinstance(p, Term)], [p for p in parts if not isinstance(p, Term)]
+        terms, rules = [p for p in parts if isinstance(p, Term)], [p for p in parts if isinstance(p, Rule)]
         names = [term.name for term in terms]
         twice = sorted({name for name in names if names.count(name) > 1})
         must(not twice, stack.name, "made of terms of different names", twice, "set `name` of one, or leave one out")
@@ -375,11 +387,19 @@ class SAE(Named):
 
     @torch.no_grad()
     def finish_step(self, out: Pass) -> None:
-        """What follows an optimiser step: rows are projected, then every part updates what it keeps."""
+        """What follows an optimiser step: rows are projected, every part updates what it keeps, parameters settle."""
         self.decoder.project()
         for part in (self.encoder, self.decoder, *self.loss_terms.values(), *self.rules):
             if isinstance(part, Part):
                 part.after_step(out)
+        self.settle()
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Put parameters back to where parts hold them, columns of the encoder last, since they may follow rows."""
+        for part in (self.decoder, *self.loss_terms.values(), *self.rules, self.encoder):
+            if isinstance(part, Part):
+                part.settle(self.encoder, self.decoder)
 
     def save(self, folder: str | Path) -> Path:
         """Write a SAELens folder (`cfg.json`, `sae_weights.safetensors`); a stack becomes one such folder a member."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from synthetic.base.errors import must
 from workbench.study.flags import TrainFlags
@@ -103,11 +103,11 @@ class GBA(TrainFlags):
 
     adds = ("seeds", "ranges", "k", "l0", "l1")
     least_seeds = 2
+    fixed: ClassVar = {"over": "survival is across weights on one world"}
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
         must(self.n_true >= 20, "--n-true", "at least 20", self.n_true, "samples hold up to 20 features")
-        must(self.over == "weights", "--over", "weights", self.over, "survival is across weights on one world")
         for name in ("d", "k", "l0", "l1"):
             value = getattr(self, name)
             must(value and min(value) > 0, f"--{name}", "above 0", value, "raise it")

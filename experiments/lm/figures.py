@@ -15,7 +15,7 @@ from rich.table import Table
 from experiments.lm.settings import GPT2
 from experiments.norms_figure import ZF
 from proofs_check.auditor.report import audit_summary
-from workbench.study.figure import Figure
+from workbench.study.figure import MOST_PANELS, Figure
 from workbench.study.panels import MOST_LINES, Axis, Level, Lines, Scene
 from workbench.study.selection import present, rows
 from workbench.study.table import Medians
@@ -129,7 +129,7 @@ def sparsity(hooks: tuple[str, ...], name: str, caption: str) -> Figure:
     return Figure(name, [*above, *below], caption, arms=ARMS, pick=_loggable, **shape)
 
 
-def positions(settings: GPT2, caption: str) -> Figure:
+def positions(settings: GPT2, caption: str) -> Iterator[Figure]:
     """fvu at positions in the sequence, in octaves, one line an SAE; the first hook point's."""
     octaves = {2**i: f"{2**i}-{2 ** (i + 1) - 1}" for i in range(1, int(log2(max(2, settings.context - 1))) + 1)}
     across = Axis("position in the sequence, in tokens", log=2, ticks={1: "0-1"} | octaves)
@@ -140,7 +140,9 @@ def positions(settings: GPT2, caption: str) -> Figure:
             at = {"arm": arm, "setting": tuple(choices[i : i + MOST_LINES])}
             up = Axis("held-out fvu", log=True)
             panels.append(Lines(at=at, title=arm, across=across, up=up, **shared))
-    return Figure("positions", panels[:6], f"{settings.hooks[0]}; {caption}", arms=ARMS)
+    for i in range(0, len(panels), MOST_PANELS):
+        name = f"positions-{i // MOST_PANELS + 1}" if i else "positions"
+        yield Figure(name, panels[i : i + MOST_PANELS], f"{settings.hooks[0]}; {caption}", arms=ARMS)
 
 
 def settings_of(settings: GPT2) -> dict[str, list[str]]:
@@ -169,7 +171,7 @@ def figures(settings: GPT2) -> list[Figure]:
     groups = [tuple(plain[i : i + ABREAST]) for i in range(0, len(plain), ABREAST)]
     names = ["sparsity", *(f"sparsity-{i}" for i in range(2, len(groups) + 1))]
     drawn = [sparsity(group, name, about) for group, name in zip(groups, names, strict=True)]
-    return [*drawn, positions(settings, about), *(norms(settings, hook, about) for hook in settings.hooks)]
+    return [*drawn, *positions(settings, about), *(norms(settings, hook, about) for hook in settings.hooks)]
 
 
 def caption(settings: GPT2) -> str:

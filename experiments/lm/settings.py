@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from synthetic.base.errors import must
 from workbench.study.flags import RunFlags
@@ -67,6 +67,8 @@ class GPT2(RunFlags):
     jobs: int = 0
     """training processes; 0 for as many as the cores can feed, one on a GPU"""
 
+    fixed: ClassVar = {"train.evaluations": "the truth is not known", "train.evaluation_samples": "there are none"}
+
     def check(self) -> None:
         """Refuse impossible settings before any work."""
         from workbench.lm.store import StoreConfig
@@ -88,7 +90,6 @@ class GPT2(RunFlags):
         known = self.text in ("packaged", "tiny") or self.text.startswith("hub:") or Path(self.text).exists()
         must(known, "--text", "a file, a folder or hub:<data set>", self.text, "check the path")
         StoreConfig(("resid_pre.0",), self.tokens, self.context, True, self.dtype)
-        must(not self.train.evaluations, "--train.evaluations", "0", self.train.evaluations, "the truth is not known")
 
     def resolved(self) -> "GPT2":
         """With the device, and the layers of the model, which is loaded for it."""

@@ -1,7 +1,7 @@
 """Settings of the studies, light enough for --help."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from synthetic.base.errors import must
 from workbench.study.flags import TrainFlags
@@ -42,6 +42,7 @@ class Bidirectional(TrainFlags):
     adds = ("seeds", "parts", "q", "p_plus")
     least_seeds = 2
     positive = ("d", "k", "pairs", "samples")
+    fixed: ClassVar = {"train.centre": "b_dec starts at E[x] where it is free"}
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from synthetic.base.errors import must, pick
 from workbench.study.flags import RunFlags
@@ -74,6 +74,11 @@ class Transfer(RunFlags):
     adds = ()
     """none, not even seeds: those of a stack are compared with each other"""
     least_seeds = 2
+    fixed: ClassVar = {
+        "train.evaluations": "scores come at the end",
+        "train.evaluation_samples": "there are none",
+        "train.aux_k": "some variants have no AuxK",
+    }
 
     def check(self) -> None:
         """Refuse impossible settings before any work."""
@@ -94,8 +99,6 @@ class Transfer(RunFlags):
             value = getattr(self, name)
             must(value >= low, f"--{name.replace('_', '-')}", f"at least {low}", value, "raise it")
         must(0 < self.held_out < 1, "--held-out", "a share in (0, 1)", self.held_out, "0.1 is usual")
-        must(not self.train.evaluations, "--train.evaluations", "0", self.train.evaluations, "scores come at the end")
-        must(not self.train.aux_k, "--train.aux-k", "0", self.train.aux_k, "some variants have no AuxK")
         known = self.store or self.text in ("packaged", "tiny") or self.text.startswith("hub:")
         rule = "a file, a folder or hub:<data set>"
         must(known or Path(self.text).exists(), "--text", rule, self.text, "check the path")

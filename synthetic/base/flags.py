@@ -4,7 +4,9 @@ import contextlib
 import io
 import re
 import sys
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, get_type_hints
 
 from synthetic.base.terminal import drop, visible
 
@@ -13,18 +15,21 @@ _MOST = 300
 """characters of a wrong value that are worth repeating"""
 
 
-def read_flags(settings: Any, **how: Any) -> Any:
+def read_flags(settings: Any, hidden: Iterable[str] = (), **how: Any) -> Any:
     """What `tyro.cli` makes of the command line; its box of many lines about a wrong one becomes one line, code 2.
 
     Args:
         settings: a dataclass, or a union of subcommands.
+        hidden: fields of the dataclass, such as "train.steps", whose flags are read, but not listed by --help.
         how: what else `tyro.cli` takes, such as `prog`, `description` and `default`.
     """
     import tyro
 
+    asked = {"-h", "--help"} & set(words_of(how.get("args")))
+    rules = _without(settings, hidden) if hidden and asked else contextlib.nullcontext()
     box = io.StringIO()
     try:
-        with contextlib.redirect_stderr(box):
+        with contextlib.redirect_stderr(box), rules:
             return tyro.cli(settings, **how)
     except SystemExit as leaving:
         if leaving.code == 2:
@@ -33,6 +38,41 @@ def read_flags(settings: Any, **how: Any) -> Any:
     except BrokenPipeError:  # whoever read our help has left
         drop()
         sys.exit(1)
+
+
+def words_of(argv: Iterable[str] | None) -> list[str]:
+    """The words of a command line, by default this process's."""
+    return sys.argv[1:] if argv is None else list(argv)
+
+
+def names_of(argv: Iterable[str] | None, within: str) -> list[str]:
+    """The fields of a dataclass that a command line names: of --train.no-bf16 "bf16" within "train"."""
+    flags = [word.partition("=")[0].replace("_", "-") for word in words_of(argv) if word.startswith(f"--{within}.")]
+    return [flag.rpartition(".")[2].removeprefix("no-").replace("-", "_") for flag in flags]
+
+
+def _without(settings: type, hidden: Iterable[str]) -> Any:
+    """How tyro reads dataclasses, but for the hidden fields."""
+    from tyro.constructors import ConstructorRegistry, StructTypeInfo
+
+    names: dict[Any, set[str]] = {}
+    for path in hidden:
+        kind, (*above, name) = settings, path.split(".")
+        for part in above:
+            kind = get_type_hints(kind)[part]
+        names.setdefault(kind, set()).add(name)
+    registry, inner = ConstructorRegistry(), set()
+
+    @registry.struct_rule
+    def listed(info: StructTypeInfo) -> Any:
+        if info.type not in names or info.type in inner:
+            return None
+        inner.add(info.type)
+        whole: Any = registry.get_struct_spec(info)
+        inner.remove(info.type)
+        return replace(whole, fields=tuple(field for field in whole.fields if field.name not in names[info.type]))
+
+    return registry
 
 
 def refusal(box: str) -> str:

@@ -5,8 +5,10 @@ import importlib
 import io
 import json
 import math
+import re
 import typing
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import pytest
 from toys import run
@@ -152,7 +154,11 @@ def out_of_range(name, path, hint, default):
         bad.append(0)
     if isinstance(default, tuple):
         bad = [(value,) * max(1, len(default)) for value in bad]
-        bad += [()] if field not in EMPTY_ALLOWED and path[0] not in ("set", "metrics") and Ellipsis in kinds else []
+        bad += (
+            [()]
+            if field not in EMPTY_ALLOWED and path[0] not in ("set", "metrics", "pinned") and Ellipsis in kinds
+            else []
+        )
         bad += [("no-such-name",)] if str in kinds else []
     return bad
 
@@ -211,6 +217,40 @@ def test_recovery_refuses_sizes_that_it_cannot_train(flags, tmp_path, monkeypatc
     assert code == 2
     assert " must be " in said
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "flag"), [(name, flag) for name, kind in KINDS.items() for flag in getattr(kind, "fixed", ())]
+)
+def test_a_setting_that_stays_as_it_is_is_refused_wherever_it_comes_from(name, flag, tmp_path, monkeypatch, capsys):
+    default, path = KINDS[name](), flag.split(".")
+    value = next(value for where, _, value in leaves(default) if where == tuple(path))
+    other = "worlds" if flag == "over" else not value if isinstance(value, bool) else value + 1
+    settings = changed(default, path, other)
+    words = f"--{flag.replace('_', '-')} must be {value}; got {other}: {default.fixed[flag]}"
+    with pytest.raises(ValueError, match=re.escape(words)):
+        opened(settings, name)
+    folder = folder_of(tmp_path, json.loads(json.dumps(asdict(settings), default=str)), name)
+    for how in ("--config", "--resume"):
+        code, said = run(monkeypatch, capsys, MODULES[name], how, folder, "--dry-run", "--out", tmp_path / "new")
+        assert (code, said.count("\n")) == (2, 1)
+        assert words in said
+
+
+def test_a_default_that_the_command_line_names_is_no_default_of_recovery():
+    def training(*words):
+        settings = flags.parsed(KINDS["recovery"], "recovery", "", words)
+        large = typing.cast(typing.Any, SimpleNamespace(truth=SimpleNamespace(n_true=16_384)))
+        return settings.training(large)
+
+    assert training() == {"steps": 976, "batch": 1024, "checkpoint_every": 97, "lr": 3e-4}
+    assert training("--train.batch", "128", "--train.checkpoint-every", "5") == {
+        "steps": 7812, "batch": 128, "checkpoint_every": 5, "lr": 3e-4,
+    }  # fmt: skip
+    assert training("--train.steps=4000", "--train.lr", "3e-3")["steps"] == 4000
+    assert "lr" not in training("--train.lr", "3e-3")
+    with pytest.raises(ValueError, match=r"--samples and --train\.steps must be given one at a time"):
+        flags.parsed(KINDS["recovery"], "recovery", "", ["--samples", "9", "--train.steps", "4000"]).check()
 
 
 def test_a_setting_given_with_resume_is_refused_even_where_it_is_the_default(tmp_path, monkeypatch, capsys):

@@ -9,6 +9,7 @@ import pytest
 from toys import checked
 
 import experiments
+from synthetic.base.errors import must
 from workbench.check import _smallest, check_study
 from workbench.training.config import TrainConfig
 
@@ -60,9 +61,24 @@ def forgets(table, settings):
     return table.filter(metric="seconds") if len(settings.spread) > 1 else table
 
 
+def at_its_own_rate(settings, place):
+    """Arms that go over the rate of the settings."""
+    return [dataclasses.replace(arm, train={"lr": 1e-3}) for arm in magnitudes.arms(settings, place)]
+
+
+class Stern(magnitudes.Magnitudes):
+    """Settings that refuse what --help lists."""
+
+    def check(self):
+        must(self.train.batch in (8, 512), "--train.batch", "8 or 512", self.train.batch, "leave it")
+
+
 def of_one_seed(settings):
     """Places whose rows name a seed of the world that is not theirs."""
     return [dataclasses.replace(place, columns={"world_seed": 7}) for place in magnitudes.STUDY.places(settings)]
+
+
+STERN = Stern(seeds=2, spread=(0.9,), train=TrainConfig(steps=2, batch=8))
 
 
 @pytest.mark.parametrize(
@@ -74,6 +90,12 @@ def of_one_seed(settings):
         ({"derive": lambda table, settings: table.drop("lr")}, "S2", "columns ..lr.. are not of the schema"),
         ({"figures": (), "tables": (lambda table: 1 / 0,)}, "S4", "--redraw ends with 70"),
         ({"measure": none, "derive": forgets}, "S6", r"rows are lost by spread = \(0\.1, 0\.9\), such as"),
+        ({"arms": at_its_own_rate}, "S9", "--train.lr cannot be given otherwise, as .*: no stack is trained with it"),
+        (
+            {"settings": Stern, "toy": STERN},
+            "S9",
+            "--train.batch cannot be given otherwise, as .* must be 8 or 512; got 1",
+        ),
         ({"places": of_one_seed}, "S8", "world_seed is not the seed that drew the world"),
     ],
 )

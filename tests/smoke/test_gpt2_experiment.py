@@ -81,6 +81,9 @@ def test_a_run_says_what_the_ledger_says(whole, monkeypatch, capsys):
     assert drawn == {"sparsity.png", "positions.png", "zf-resid_pre-1.png", "zf-hook_z-1.png"}
     many = replace(PAPER, layers=(3, 6, 7, 8), z_k=32)  # 12 hook points' panels, 14 settings
     assert [figure.name for figure in figures(many)][:3] == ["sparsity", "sparsity-2", "positions"]
+    wide = replace(PAPER, layers=(3,), k=tuple(range(1, 34)), z_k=0)  # 7 panels of settings of TopK, one of top-AFA
+    split = [figure for figure in figures(wide) if figure.name.startswith("positions")]
+    assert [(figure.name, len(figure.panels)) for figure in split] == [("positions", 6), ("positions-2", 2)]
     assert "30 steps of 64" in figures(gpt2.STUDY.toy)[0].draw(table).caption
 
 
@@ -146,6 +149,7 @@ def test_a_preset_beside_the_settings_of_a_run_is_refused(whole, monkeypatch, ca
         (["--skip", 128], "--skip must be from 0 to context - 1 = 127"),
         (["--k", 2, 2], "--k must be without repeats"),
         (["--train.lr", 1e-3, 1e-2], "--train.lr must be one rate"),
+        (["--train.evaluations", 3], "--train.evaluations must be 0; got 3: the truth is not known"),
     ],
 )
 def test_bad_input_ends_with_one_line(monkeypatch, capsys, tmp_path, flags, message):

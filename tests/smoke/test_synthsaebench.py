@@ -11,9 +11,12 @@ import workbench as W
 from experiments import synthsaebench
 from experiments.settings import SynthSAEBench
 from experiments.synthsaebench import STUDY, Published, new_world, published, scores
+from synthetic.mixture import SparseMixture
 from workbench.study.figure import Figure
+from workbench.study.flags import config_of, parsed
 from workbench.study.panels import Lines
 from workbench.study.places import fresh
+from workbench.study.run import Run
 from workbench.study.table import differences, tidy
 from workbench.study.units import Report, unpacked
 
@@ -60,7 +63,31 @@ def test_what_is_given_goes_over_the_recipe_and_the_sweep_over_both():
     assert decays(train=replace(train, decay=0.5)) == [(0.5, 100)]
     assert decays(train=replace(train, decay=0.5), set=("decay=0.0",)) == [(0.0, 100)]
     assert decays(set=("batch=64,128",)) == [(1 / 3, 100), (1 / 3, 50)]
+    assert decays(pinned=("decay",)) == [(0.0, 100)]
     assert SynthSAEBench().steps == 195_312
+
+
+def test_what_the_command_line_names_counts_even_at_its_default():
+    def named(*flags):
+        settings = parsed(SynthSAEBench, "synthsaebench", "", [*map(str, TINY), "--recipes", "ista_matryoshka", *flags])
+        (unit,) = STUDY.units(settings)
+        return unit.train.decay, unit.train.aux_weight, settings.pinned
+
+    assert named() == (1 / 3, 1 / 4, ())
+    assert named("--train.decay", "0.0") == (0.0, 1 / 4, ("decay",))
+    assert named("--train.decay=0.0", "--train.aux_weight", "1.0") == (0.0, 1.0, ("aux_weight", "decay"))
+    assert named("--train.decay", "0.5", "--train.no-bf16") == (0.5, 1 / 4, ("bf16",))
+
+
+def test_a_run_keeps_which_settings_were_named(tmp_path, monkeypatch, capsys):
+    settings = replace(STUDY.toy, out=tmp_path, pinned=("decay",))
+    folder = Run.start(tmp_path, "synthsaebench", config_of(settings)).folder
+    for flag in ("--resume", "--config"):
+        assert parsed(SynthSAEBench, "synthsaebench", "", [flag, str(folder)]).pinned == ("decay",)
+    for words, code in ((("--train.decay", 0.0), 0), (("--train.warm-up", 0.0), 2)):
+        ended, said = run(monkeypatch, capsys, synthsaebench, "--resume", folder, "--dry-run", *words)
+        assert ended == code, said
+    assert "--train.warm-up must be left alone with --resume; got 0.0: the run left it to the study" in said
 
 
 def test_a_stopped_training_goes_on_from_its_checkpoint(tmp_path):
@@ -120,6 +147,8 @@ def test_published_figures_stand_beside_their_own_shape_only(tmp_path_factory):
         (["--l0", 2, 2], "--l0 must be numbers that differ; got (2.0, 2.0)"),
         (["--samples", 1], "--samples must be at least the batch of 64"),
         (["--train.steps", 9], "--samples and --train.steps must be given one at a time"),
+        (["--train.steps", 195_312], "--samples and --train.steps must be given one at a time"),
+        (["--set", "steps=9"], "--samples and --train.steps must be given one at a time"),
         (["--n-true", 10], "--n-true must be at least 128"),
         (["--set", "k=3"], "--set must be of what has no flag of its own here; got k: use --l0"),
     ],
@@ -131,9 +160,10 @@ def test_bad_input_is_one_line_and_nothing_is_written(monkeypatch, capsys, tmp_p
     assert not list(tmp_path.iterdir())
 
 
-def test_a_dry_run_says_which_world_and_which_stacks(monkeypatch, capsys, tmp_path):
+def test_a_dry_run_says_which_world_and_which_stacks_and_draws_none(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(SparseMixture, "tensors", property(lambda world: 1 / 0))
     code, said = run(
-        monkeypatch, capsys, synthsaebench, *TINY, "--dry-run", "--recipes", "all", "--set", "lr=1e-3,3e-4",
+        monkeypatch, capsys, synthsaebench, *TINY, "--dry-run", "--d", 25, "--recipes", "all", "--set", "lr=1e-3,3e-4",
         "--out", tmp_path,
     )  # fmt: skip
     assert code == 0

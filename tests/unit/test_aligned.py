@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch.testing import assert_close
 
 import synthetic as S
@@ -23,6 +24,19 @@ def test_columns_by_hand():
         sae.encoder.W_enc.copy_(torch.tensor([[2.0, 1.0], [3.0, 5.0]]).T)
     # <u, w> = 2 and 10: e = u - w, and u - 9 w / 4
     assert_close(sae.W_enc.detach().T, torch.tensor([[1.4, 0.2], [3.0, 0.5]]))
+
+
+def test_other_tools_get_the_columns_in_use_and_we_the_parameter(tmp_path):
+    """Also where the parameter is not yet what it stands for."""
+    sae = W.create("aligned", 6, 8, k=2, seed=[0, 1]).eval()
+    with torch.no_grad():
+        sae.tensor("W_enc").mul_(0.4)
+    folder = sae.save(tmp_path / "sae")
+    for number in range(2):
+        written = load_file(folder / f"member-{number:03d}" / "sae_weights.safetensors")["W_enc"]
+        assert torch.equal(written, sae.W_enc[number])
+        assert not torch.equal(written, sae.tensor("W_enc")[number])
+    assert torch.equal(W.load(folder).tensor("W_enc"), sae.tensor("W_enc"))
 
 
 @pytest.mark.parametrize("m", [32, 300])

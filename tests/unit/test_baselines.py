@@ -6,6 +6,8 @@ from torch.testing import assert_close
 
 import synthetic as S
 import workbench as W
+from experiments import recovery
+from experiments.settings import Recovery
 from workbench.parts.rules import within_cone
 from workbench.training.ceiling import trained_oracle
 
@@ -60,6 +62,38 @@ def test_the_ceiling_of_a_frozen_encoder_has_its_random_columns():
     assert torch.equal(sae.W_enc, drawn.W_enc)
     assert torch.equal(sae.W_dec, world.truth.features)
     assert set(sae.frozen) == {"W_enc", "b_enc", "W_dec", "b_dec"}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "spade",
+            r"oracle\.name must be a variant with unit rows, .*; got spade, whose rows have lengths of their own",
+        ),
+        ("frozen_encoder", r"ceiling\.name must be .* encoder is trained; got frozen_encoder, whose W_enc is frozen"),
+    ],
+)
+def test_a_ceiling_that_is_none_is_refused(name, message):
+    """Trained for 600 steps, SpaDE has fvu .12 and its oracle .78, a frozen encoder .60 and its oracle 1.13."""
+    with pytest.raises(ValueError, match=message):
+        W.ceiling(name, "toy")
+
+
+def test_pairs_are_refused_at_once_where_a_variant_does_not_map():
+    rule = "must be activations alone for topk; got pairs with targets: create a transcoder for them"
+    with pytest.raises(ValueError, match=rf"oracle\.world {rule}"):
+        W.oracle("topk", "sparse_map")
+    settings = Recovery(world=("sparse_map",), variants=("transcoder", "topk"), axis=("samples",))
+    with pytest.raises(ValueError, match=rf"--world {rule}"):
+        recovery.STUDY.units(settings)
+
+
+def test_recovery_has_no_ceiling_where_there_is_none():
+    settings = Recovery(world=("toy",), variants=("topk", "spade", "frozen_encoder"), axis=("samples",))
+    assert [unit.label for unit in recovery.ceilings(settings)] == ["base/topk/ceiling"]
+    (place,) = recovery.varied(settings)[0]
+    assert recovery.halves(W.create("spade", 16, 16), place, settings) == {}
 
 
 def test_the_pass_through_is_a_linear_map_of_its_rank_that_decode_lacks():

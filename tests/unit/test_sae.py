@@ -10,6 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from jaxtyping import config
 from torch.testing import assert_close
 
 import synthetic as S
@@ -239,7 +240,79 @@ def test_a_variant_has_to_return_an_sae(make):
         del sae_module.VARIANTS["w"]
 
 
-@pytest.mark.parametrize("setting", ["d", "name", "W_dec", "targets"])
+@pytest.fixture
+def _untyped():
+    """Types are not looked at, as users' are not."""
+    before = config.jaxtyping_disable
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", before)
+
+
+def _class(called, **members):
+    members = {"forward": lambda self, out: out.x_hat.square().sum(-1).mean(-1)} | members
+    return type(called, (Term,), members)
+
+
+def _bare_init(self, stack, weight: NonNegative = 1.0):
+    self.keep(weight=stack.real(weight))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda s: s.sae(Affine, Rows(s), SquaredError()), r"w\.encoder .* Encoder; got the class Affine: write Aff"),
+        (lambda s: s.sae(Affine(s, ReLU()), Rows, SquaredError()), r"w\.decoder .* Decoder; got the class Rows: write"),
+        (
+            lambda s: s.sae(Affine(s, BatchTopK), Rows(s), SquaredError()),
+            r"w: selection of Affine must be of type Selection; got the class BatchTopK: write BatchTopK\(\.\.\.\)\.",
+        ),
+        (
+            lambda s: s.sae(Affine(s, ReLU()), Rows(s), SquaredError),
+            r"w: part must be of type Term or Rule; got the class SquaredError: write SquaredError\(\.\.\.\)\.",
+        ),
+        (lambda s: s.sae(Affine(s, ReLU()), Rows(s), SquaredError(), ReLU()), r"Term or Rule; got type ReLU: make one"),
+        (lambda s: s.sae(Affine(s, ReLU()), Rows(s), [SquaredError()]), r"Term or Rule; got type list: make one"),
+        (
+            lambda s: s.sae(Affine(s, ReLU()), Rows(s), _class("Bare", name="b", __init__=lambda self: None)()),
+            r"w: part must be one whose __init__ calls super\(\)\.__init__\(\) first; got type Bare: call it there",
+        ),
+        (
+            lambda s: s.sae(Affine(s, ReLU()), Rows(s), _class("Dotted", name="a.b")()),
+            r"w: part: name must be letters.*; got 'a\.b': write name = \"\.\.\.\" in class Dotted",
+        ),
+        (lambda s: s.sae(Affine(s, ReLU()), Rows(s), _class("Keys", name="keys")()), r"letters.*; got 'keys': write"),
+        (lambda s: s.sae(Affine(s, ReLU()), Rows(s), _class("Nameless")()), r"letters.*; got None: write name ="),
+    ],
+)
+@pytest.mark.usefixtures("_untyped")
+def test_what_is_no_part_is_refused_where_the_sae_is_made(make, message):
+    with pytest.raises(ValueError, match=message):
+        make(sae_module.Stack("w", 4, 8))
+
+
+@pytest.mark.parametrize(
+    ("maker", "message"),
+    [
+        (_class("Plain", name="p"), r"objective\('mine'\) must be on a class .*; got one without __init__: write def"),
+        (
+            _class("Bare", name="b", __init__=_bare_init),
+            r"Bare must be one whose __init__ calls super\(\)\.__init__\(\) first; got type Bare: call it there",
+        ),
+        (lambda stack: SquaredError, r"objective mine must be of type Term; got the class SquaredError: write Squared"),
+        (lambda stack: None, r"objective mine must be of type Term; got type NoneType: make one"),
+        (lambda stack: _class("Dotted", name="a.b")(), r"objective mine: name must be letters.*; got 'a\.b': write"),
+    ],
+)
+@pytest.mark.usefixtures("_untyped")
+def test_what_makes_no_term_is_refused_as_an_objective(maker, message):
+    with pytest.raises(ValueError, match=message):
+        _ = W.objective("mine")(maker), W.create("relu", 4, 8, objective="mine")
+
+
+@pytest.mark.parametrize(
+    "setting", ["d", "name", "W_dec", "targets", "rules", "encoder", "decoder", "objective", "scale", "scale_out"]
+)
 def test_a_setting_has_a_name_of_its_own(setting):
     made = sae_module.Stack("w", 4, 8, held={setting: torch.ones(())})
     with pytest.raises(ValueError, match=rf"w\.{setting} must be a new name; got one that SAEs have: rename it"):
@@ -656,9 +729,33 @@ def test_a_threshold_beside_a_low_rank_part_follows_what_it_selects():
 
 
 def test_a_term_on_pre_activations_is_refused_where_there_are_none():
-    message = r"omp: loss term 'aux' must be left out where .*; got AuxK on OrthogonalPursuit: use one that selects"
-    with pytest.raises(ValueError, match=message):
-        W.create("omp", 8, 12, objective="auxk=4")
+    for name, encoder in (("omp", "OrthogonalPursuit"), ("spade", "Prototypes")):
+        message = rf"{name}: loss term 'aux' must be left out where .*; got AuxK on {encoder}: use one that selects"
+        with pytest.raises(ValueError, match=message):
+            W.create(name, 8, 12, objective="auxk=4")
+
+
+@pytest.mark.parametrize(
+    ("objective", "counter"),
+    [("auxk=4", "silent"), ("power=.1,20,10", "penalty.step"), ("orthogonal=1", "orthogonal.steps")],
+)
+def test_counters_count_on_in_short_floats(objective, counter):
+    sae = W.create("relu", 8, 12, objective=objective)
+    sae.load_state_dict(sae.state_dict() | {counter: torch.full_like(sae.tensor(counter), 256.0)})
+    sae = sae.bfloat16()
+    with torch.no_grad():
+        sae.tensor("b_enc").fill_(-9.0)
+        sae.finish_step(sae.trace(torch.zeros(4, 8, dtype=torch.bfloat16)))
+    assert bool((sae.tensor(counter) == 257).all())
+    assert sae.double().tensor(counter).dtype == torch.float32
+
+
+def test_rows_are_counted_on_in_short_floats():
+    sae = W.create("group_bias_adaptation", 8, 12, period=10_000).bfloat16()
+    for _ in range(3):
+        with torch.no_grad():
+            sae.finish_step(sae.trace(torch.ones(255, 8, dtype=torch.bfloat16)))
+    assert sae.tensor("seen").tolist() == [765, 3]
 
 
 class LogPenalty(Term):
@@ -691,7 +788,8 @@ def test_a_strangers_objective_goes_with_three_encoders(monkeypatch, name):
     ("objective", "message"),
     [
         ("nestd=1", r"objective must be one of \[.*'nested'.*\]; got 'nestd': perhaps you meant 'nested'"),
-        ("nested=1/2", r"relu\.prefixes must be increasing to 1; got \(0\.5,\): sort them"),
+        ("nested=1/2", r"objective nested\.prefixes must be increasing to 1; got \(0\.5,\): sort them and end"),
+        ("power=1,3", r"objective power\.start must be at least 10; got 3: raise it"),
         ("nested=a", r"objective nested must be given numbers alone; got \('a',\): write"),
         ("l1=-1", r"objective l1\.weight must be at least 0; got -1: raise it"),
         ("l1=a", r"objective l1\.weight must be a number; got a: give one"),

@@ -17,6 +17,7 @@ from workbench.parts.sparsifiers import fired
 from workbench.training.checkpoint import identity, load_checkpoint, started
 from workbench.training.optimiser import MemoryOrderAdam, clip_gradients
 from workbench.training.revival import resample
+from workbench.variants.anchored import anchor
 
 WORLD = S.SparseMixture(n_true=12, d=8, firing=S.Independent(S.Constant(0.15)), bias_norm=0.5)
 SHORT = W.TrainConfig(steps=12, batch=64, lr=3e-3)
@@ -623,6 +624,26 @@ def test_resampled_rows_are_as_long_as_live_ones():
     assert_close(torch.where(mask, value, decoder.W_dec)[2].detach(), torch.tensor([0, 0, 4.0, 0]))
 
 
+@pytest.mark.parametrize("name", ["anchored", "soft_frozen_decoder", "aligned"])
+def test_what_parts_hold_in_place_stays_there_where_latents_are_resampled(name):
+    sae = W.create(name, 6, 12, seed=[0, 1], k=1)
+    axes = torch.eye(6)[:4]
+    if name == "anchored":
+        anchor(sae, axes)
+    start = sae.W_dec.detach().clone()
+    x = torch.randn(40, 6, generator=S.stream(0, "tests/x"))
+    count = resample(sae, sae.trace(x), torch.ones(2, 12, dtype=torch.bool), torch.optim.Adam(sae.parameters()), 0, 0)
+    assert count.tolist() == [12, 12]
+    assert not torch.equal(sae.W_dec, start)
+    if name == "anchored":
+        assert torch.equal(sae.W_dec[:, :4], axes.expand(2, 4, 6))
+        assert torch.equal(sae.W_enc.mT[:, :4], axes.expand(2, 4, 6))
+    elif name == "aligned":
+        assert_close((sae.tensor("W_enc").mT * sae.W_dec).sum(-1), torch.ones(2, 12))
+    else:
+        assert bool(((sae.W_dec * start).sum(-1) >= 0.8 - 1e-6).all())
+
+
 def test_resample_prefers_what_is_explained_worst_and_makes_no_twins():
     """Squared errors of 1 and 9: of one dead latent's 300 draws, 81 of 82 take the second input. Two take both."""
     x = torch.tensor([[1.0, 0.0], [0.0, 3.0]])
@@ -659,6 +680,14 @@ def test_aux_k_explains_the_residual_by_dead_latents():
     assert not sae.W_dec.grad[[0, 2]].any()
     assert not sae.W_enc.grad[:, [0, 2]].any()
     assert aux_k_loss(out, torch.zeros(3, dtype=torch.bool), 1).item() == 0.0
+
+
+@pytest.mark.parametrize("name", ["omp", "spade"])
+def test_aux_k_is_refused_where_there_are_no_latents_before_a_selection(name):
+    """SpaDE projects scores that mostly lie below 0; its latents sum to 1."""
+    sae = W.create(name, 8, 12)
+    with pytest.raises(ValueError, match=rf"TrainConfig\.aux_k must be 0 for {name}, whose encoder gives no pre-"):
+        W.train(sae, WORLD, replace(SHORT, aux_k=2))
 
 
 def test_aux_k_acts_in_training_once_latents_are_dead():

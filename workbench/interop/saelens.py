@@ -97,6 +97,9 @@ def _save_member(sae: SAE, at: tuple[int, ...], folder: Path) -> str:
     if architecture is not None:
         extra = {name: value for name, value in state.items() if name not in _THEIRS}
         state = {name: value for name, value in state.items() if name in _THEIRS}
+        if "W_enc" in state and not torch.equal(state["W_enc"], columns := sae.W_enc.detach()[at]):
+            extra["W_enc"] = state["W_enc"]  # an encoder that makes its columns of a parameter: others get what is used
+            state["W_enc"] = columns.clone()
         state = _to_saelens(architecture, state, scale, sae.m)
     folder.mkdir(exist_ok=True)
     put_tensors(folder / WEIGHTS, state)

@@ -85,6 +85,24 @@ def must_be_shared(owner: nn.Module, where: str, name: str, value: Any) -> None:
         must(value is owner._buffers[name], f"{where}.{name}", rule, shown(value), advice)
 
 
+def must_be_part(where: str, part: Any, *kinds: type["Part"]) -> None:
+    """Refuse what is no part of these kinds, a class in the place of an object, and a term whose name cannot be one."""
+    names = " or ".join(kind.__name__ for kind in kinds)
+    got = f"the class {part.__name__}" if isinstance(part, type) else f"type {type(part).__name__}"
+    advice = f"write {part.__name__}(...)" if isinstance(part, type) else "make one of workbench.parts"
+    must(isinstance(part, kinds), where, f"of type {names}", got, advice)
+    _must_be_set_up(where, part)
+    if isinstance(part, Term):
+        name, advice = getattr(part, "name", None), f'write name = "..." in class {type(part).__name__}'
+        fits = isinstance(name, str) and name.isidentifier() and not hasattr(nn.ModuleDict, name)
+        must(fits, f"{where}: name", "letters, and no word of torch's", repr(name), advice)
+
+
+def _must_be_set_up(where: str, part: Any) -> None:
+    rule, advice = "one whose __init__ calls super().__init__() first", "call it there"
+    must("_modules" in part.__dict__, where, rule, f"type {type(part).__name__}", advice)
+
+
 # --- parts ------------------------------------------------------------------------------------------------------------
 
 
@@ -97,6 +115,8 @@ class Part(nn.Module):
     """it keeps rows near where they were drawn, whatever the data"""
     names: Mapping[str, str] = {}
     """parameters and buffers of another name in saved folders and checkpoints"""
+    counters: ClassVar[tuple[str, ...]] = ()
+    """buffers that stay float32 whatever an SAE is cast to: bfloat16 has no number between 256 and 258"""
     inference: ClassVar[tuple[str, ...]] = ()
     """attributes that may be set for inference, whole numbers or None, which saved folders keep"""
 
@@ -112,11 +132,15 @@ class Part(nn.Module):
 
     def keep(self, **settings: Any) -> None:
         """Have settings as attributes: numbers as buffers that folders do not hold, anything else as it is."""
+        _must_be_set_up(type(self).__name__, self)
         for name, value in settings.items():
             if isinstance(value, Tensor):
                 self.register_buffer(name, value, persistent=False)
             else:
                 setattr(self, name, value)
+
+    def settle(self, encoder: "Encoder", decoder: "Decoder") -> None:
+        """Put parameters back to where they have to be, after a step and after resampling, without gradient."""
 
     def after_step(self, out: "Pass") -> None:
         """Update buffers or project parameters after an optimiser step, without gradient."""
@@ -413,7 +437,15 @@ class Named(nn.Module):
             for attribute, value in part._buffers.items()
             if part is not self and id(value) in shared
         ]
+        counts = [(part, name, part._buffers[name]) for part in self.modules() for name in _counters(part)]
         super()._apply(fn, recurse)
         for part, attribute, name in ties:
             part._buffers[attribute] = self._buffers[name]
+        for part, name, value in counts:
+            cast = part._buffers[name]
+            part._buffers[name] = value if value is None or cast is None else value.to(cast.device)
         return self
+
+
+def _counters(part: nn.Module) -> tuple[str, ...]:
+    return part.counters if isinstance(part, Part) else ()

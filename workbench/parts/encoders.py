@@ -14,7 +14,7 @@ from synthetic.base.errors import must
 from synthetic.source import Codes
 from workbench import kernels
 from workbench.parts import pursuit
-from workbench.parts.base import Coded, Decoder, Encoder, Latents, Pass, Renewed, Sizes, dense, sparse_now
+from workbench.parts.base import Coded, Decoder, Encoder, Latents, Pass, Renewed, Sizes, dense, must_be_part, sparse_now
 from workbench.parts.bias_control import positive
 from workbench.parts.selections import BatchTopK, Selection, must_be_same, same_count
 from workbench.parts.semi_nmf import best_codes
@@ -74,6 +74,7 @@ class Affine(Linear):
 
     def __init__(self, stack: Sizes, selection: Selection) -> None:
         super().__init__(stack)
+        must_be_part(f"{stack.name}: selection of {type(self).__name__}", selection, Selection)
         self.b_enc = nn.Parameter(stack.zeros(stack.m))
         self.selection = selection
         self.nonnegative, self.rowwise = selection.nonnegative, selection.rowwise
@@ -644,11 +645,10 @@ class Aligned(Affine):
         return self.W_enc + torch.where(square > 0, lacking, 0.0) / square.where(square > 0, 1.0) * rows
 
     @torch.no_grad()
-    def after_step(self, out: Pass) -> None:
+    def settle(self, encoder: Encoder, decoder: Decoder) -> None:
         """Put e in the place of u."""
-        super().after_step(out)
         if self.W_enc.requires_grad:
-            self.W_enc.copy_(self.columns(out.decoder))
+            self.W_enc.copy_(self.columns(decoder))
 
 
 def onto_simplex(z: Float[Tensor, "*b m"]) -> Float[Tensor, "*b m"]:
@@ -666,8 +666,9 @@ def onto_simplex(z: Float[Tensor, "*b m"]) -> Float[Tensor, "*b m"]:
 class Prototypes(Linear):
     """f = the projection of -lambda |x - b_dec - p_i|^2 onto the simplex; prototypes p_i are the columns of W_enc.
 
-    |x - b_dec|^2 moves all entries alike and the projection not at all, so evidence is lambda (2 <x - b_dec, p_i> -
-    |p_i|^2), linear in x. lambda > 0 is trained by its logarithm.
+    |x - b_dec|^2 moves all entries alike and the projection not at all, so lambda (2 <x - b_dec, p_i> - |p_i|^2) is
+    what is projected. These are no latents before a selection: there is no evidence. lambda > 0 is trained by its
+    logarithm.
 
     Source: Hindupur, Lubana, Fel, Ba (2025), SpaDE, arXiv 2503.01822, and its reference code. Differs: the logarithm in
     place of an inverse softplus.
@@ -684,8 +685,8 @@ class Prototypes(Linear):
 
     def forward(self, x: Float[Tensor, "*b n d"], decoder: Decoder) -> Coded:
         near = 2 * centred(x, decoder) @ self.W_enc - self.W_enc.square().sum(-2)[..., None, :]
-        evidence = self.log_sharpness.exp()[..., None] * near
-        return Coded(onto_simplex(evidence), evidence, x)
+        scores = self.log_sharpness.exp()[..., None] * near
+        return Coded(onto_simplex(scores), None, x)
 
     def scaled(self) -> dict[str, Tensor] | None:
         """Nothing: latents sum to 1."""

@@ -4,6 +4,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, Literal, TypeVar
 
@@ -14,7 +15,7 @@ from torch import Tensor, linalg
 from synthetic.base.errors import must, pick
 from synthetic.source import Codes
 from workbench import kernels
-from workbench.parts.base import Latents, Pass, Sizes, Term, drawn, squared_error
+from workbench.parts.base import Latents, Pass, Sizes, Term, drawn, must_be_part, squared_error
 from workbench.parts.encoders import Gates, centred, view_norms, views_of
 from workbench.parts.selections import must_be_same, same_count
 from workbench.parts.sparsifiers import fired, packed, top_k
@@ -69,7 +70,7 @@ Detach = Literal["none", "inner", "all"]
 def widths_of(owner: str, prefixes: tuple[float, ...], m: int) -> list[int]:
     """Prefix widths in latents from fractions of m; refuses fractions that do not increase to 1."""
     ordered = bool(prefixes) and all(0 < a < b for a, b in zip((1e-9, *prefixes), prefixes, strict=False))
-    must(ordered and prefixes[-1] == 1, f"{owner}.prefixes", "increasing to 1", prefixes, "sort them")
+    must(ordered and prefixes[-1] == 1, f"{owner}.prefixes", "increasing to 1", prefixes, "sort them and end with 1")
     return [max(1, round(share * m)) for share in prefixes]
 
 
@@ -196,7 +197,11 @@ def objective(name: str) -> Callable[[_M], _M]:
 
 
 def _must_take_settings(maker: Maker, where: str) -> None:
-    if not any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(maker).parameters.values()):
+    parameters = list(inspect.signature(maker).parameters.values())
+    kinds, advice = [p.kind for p in parameters], "write def __init__(self, stack, weight: NonNegative = 1.0): ..."
+    bare = inspect.isclass(maker) and kinds[:1] == [inspect.Parameter.VAR_POSITIONAL]
+    must(not bare, where, "on a class that is made of a stack and settings", "one without __init__", advice)
+    if inspect.Parameter.VAR_POSITIONAL not in kinds:
         settings_of_signature(maker, where)
 
 
@@ -299,6 +304,7 @@ class Silent(Term):
     """A term on latents that have fired in none of the last batches."""
 
     name = "aux"
+    counters = ("silent",)
     silent: Tensor
 
     def __init__(self, stack: Sizes) -> None:
@@ -468,6 +474,7 @@ class Power(Term):
     name = "power"
     sparse = warmed = True
     names = {name: f"penalty.{name}" for name in ("p", "weight", "step", "recent")}  # noqa: RUF012
+    counters = ("step",)
     start: Tensor
     every: Tensor
     p: Tensor
@@ -568,6 +575,7 @@ def terms_of(stack: Sizes, text: str) -> dict[str, Term]:
         maker, where = OBJECTIVES[pick(name, OBJECTIVES, "objective")], f"objective {name}"
         positional, named = _arguments(values, where)
         term = _made(stack, maker, positional, named, where)
+        must_be_part(where, term, Term)
         must(term.name not in terms, where, "named once for each term of the loss", repr(text), "drop one")
         terms[term.name] = term
     must(terms, "objective", "one or more of name=value,value", repr(text), 'write "nested=1/16,1/4,1"')
@@ -604,7 +612,7 @@ def _made(stack: Sizes, maker: Maker, positional: list[Any], named: Mapping[str,
     if any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(maker).parameters.values()):
         numbers = all(isinstance(value, int | float) for value in positional) and not named
         must(numbers, where, "given numbers alone", (*positional, *named), "write nested=1/16,1/4,1")
-        return maker(stack, *map(float, positional))
+        return maker(replace(stack, name=where, settings={}), *map(float, positional))
     settings = settings_of_signature(maker, where)
     order = list(settings)
     rule, advice = f"given at most {len(order)} values, {', '.join(order)}", "drop the others"
@@ -614,7 +622,7 @@ def _made(stack: Sizes, maker: Maker, positional: list[Any], named: Mapping[str,
     for name, value in given.items():
         pick(name, settings, f"setting of {where}")
         held[name] = settings[name].held(f"{where}.{name}", value, stack.shape, stack.m)
-    return maker(stack, **held)
+    return maker(replace(stack, name=where, settings=given), **held)
 
 
 def codes_of(out: Pass) -> Codes:
@@ -755,6 +763,7 @@ class Orthogonality(Term):
     seed: Any
     shape: tuple[int, ...]
     names = {"steps": "orthogonal.steps"}  # noqa: RUF012
+    counters = ("steps",)
 
     def __init__(self, stack: Sizes, weight: NonNegative = 1.0, size: Count = 4096) -> None:
         super().__init__()

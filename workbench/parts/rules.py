@@ -31,6 +31,7 @@ class BiasControl(Rule):
     """
 
     sparse = True
+    counters = ("fires", "seen")
     groups: Tensor
     high: Tensor
     low: Tensor
@@ -110,12 +111,12 @@ class WinnerTakeAll(Rule):
         super().__init__()
         self.keep(share=stack.real(share))
 
-    def after_step(self, out: Pass) -> None:
+    def settle(self, encoder: Encoder, decoder: Decoder) -> None:
         """The largest entries, at norm 1 again unless rows have norms of their own."""
-        rows = out.decoder.rows
+        rows = decoder.rows
         if rows.requires_grad and bool((self.share > 0).any()):
             kept = winner_take_all(rows, torch.where(self.share > 0, self.share, 1.0))
-            rows.copy_(kept / kept.norm(dim=-1, keepdim=True).clamp_min(1e-8) if out.decoder.unit else kept)
+            rows.copy_(kept / kept.norm(dim=-1, keepdim=True).clamp_min(1e-8) if decoder.unit else kept)
 
 
 def within_cone(
@@ -143,9 +144,9 @@ class NearStart(Rule):
         self.keep(cosine=stack.real(cosine))
         self.register_buffer("start", stack.rows.clone())
 
-    def after_step(self, out: Pass) -> None:
+    def settle(self, encoder: Encoder, decoder: Decoder) -> None:
         """Turn back rows that went too far, unless they are frozen."""
-        rows = out.decoder.rows
+        rows = decoder.rows
         if rows.requires_grad:
             rows.copy_(within_cone(rows, self.start, self.cosine))
 
@@ -169,7 +170,7 @@ class Anchored(Rule):
         self.register_buffer("directions", stack.zeros(same_count(stack, "anchors", count), stack.d))
 
     @torch.no_grad()
-    def pin(self, encoder: Encoder, decoder: Decoder) -> None:
+    def settle(self, encoder: Encoder, decoder: Decoder) -> None:
         """Put rows and columns where directions say, unless they are frozen."""
         held = [decoder.rows, encoder.columns(decoder).mT] if self.columns else [decoder.rows]
         count = self.directions.shape[-2]
@@ -177,7 +178,3 @@ class Anchored(Rule):
             if place.requires_grad:
                 first = place[..., :count, :]
                 first.copy_(torch.where((self.directions != 0).any(-1, keepdim=True), self.directions, first))
-
-    def after_step(self, out: Pass) -> None:
-        """Set back what the step moved."""
-        self.pin(out.encoder, out.decoder)

@@ -4,13 +4,13 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
-from synthetic.base.errors import must
-from synthetic.base.flags import read_flags
+from synthetic.base.errors import must, pick
+from synthetic.base.flags import names_of, read_flags
 from synthetic.base.schema import TEXT, checked_fields, shown
 from workbench.training.config import TrainConfig
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # the flags are read before torch and polars load
 HOW = ("jobs", "out", "data", "plugin", "resume", "redraw", "config", "paper", "dry_run")
 """settings that say how and where to run, and no result depends on"""
 S = TypeVar("S", bound="RunFlags")
+P = TypeVar("P", bound="OpenFlags")
 T = TypeVar("T")
 """settings of any experiment: a dataclass"""
 _MOST: dict[str, int] = {"--seeds": 10_000, "--toy-seeds": 10_000, "--threads": 256}
@@ -54,6 +55,8 @@ class RunFlags:
     """2 where differences are paired by seed"""
     positive: ClassVar[tuple[str, ...]] = ()
     """settings of at least 1, and lists that hold one or more of those"""
+    fixed: ClassVar[Mapping[str, str]] = {}
+    """settings such as "train.steps" that stay at their defaults, and why: --help does not list them"""
 
     def check(self) -> None:
         """Refuse what this study cannot run with, before any work."""
@@ -76,6 +79,41 @@ class TrainFlags(RunFlags):
     """what seeds differ in: initial weights, on one world and its samples; or world, samples and weights"""
 
 
+@dataclass(frozen=True)
+class OpenFlags(TrainFlags):
+    """Settings of a study that trains by rules of its own where the training is left alone."""
+
+    pinned: tuple[str, ...] = ()
+    """settings of training that are named though they are at their defaults, so that no rule of the study goes over
+    them; those that are not at their defaults need no naming, and those that the command line names get it"""
+
+    @property
+    def left_alone(self) -> set[str]:
+        """Settings of training that rules of the study may go over."""
+        plain = type(self)().train
+        names = {item.name for item in fields(plain) if getattr(plain, item.name) == getattr(self.train, item.name)}
+        return names - {*self.pinned}
+
+    @property
+    def long_as_said(self) -> bool:
+        """Whether the number of steps is given, and not to follow from samples."""
+        return "steps" not in self.left_alone or "steps" in axes_of(self)
+
+    def check(self) -> None:
+        """Refuse what is no setting of training."""
+        for name in self.pinned:
+            pick(name, [item.name for item in fields(self.train)], "pinned")
+
+    def naming(self: P, names: Iterable[str]) -> P:
+        """With these settings of training named."""
+        return replace(self, pinned=tuple(sorted({*self.pinned, *(self.left_alone & {*names})})))
+
+
+def hidden(kind: Any) -> tuple[str, ...]:
+    """Fields of a study's settings that --help does not list."""
+    return (*getattr(kind, "fixed", ()), *(("pinned",) if issubclass(kind, OpenFlags) else ()))
+
+
 def parsed(kind: type[S], name: str, about: str, argv: Sequence[str] | None = None, default: S | None = None) -> S:
     """Settings from the command line; those of a run that it names stand behind its flags.
 
@@ -86,8 +124,8 @@ def parsed(kind: type[S], name: str, about: str, argv: Sequence[str] | None = No
         argv: in place of the process's own arguments.
         default: in place of the class's own defaults.
     """
-    how: dict[str, Any] = {"description": about, "args": argv}
-    settings = read_flags(kind, **how, **({} if default is None else {"default": default}))
+    how: Any = {"description": about, "args": argv, "hidden": hidden(kind)}
+    settings = _named(read_flags(kind, **how | ({} if default is None else {"default": default})), argv)
     named = [word for word in ("resume", "redraw", "config") if getattr(settings, word) is not None]
     if not named:
         return settings
@@ -95,7 +133,13 @@ def parsed(kind: type[S], name: str, about: str, argv: Sequence[str] | None = No
 
     words = " and ".join(f"--{word}" for word in named)
     must(len(named) == 1, words, "given alone", "several", "name one run")
-    return read_flags(kind, **how, default=started(settings, Run(getattr(settings, named[0])), name, f"--{named[0]}"))
+    before = started(settings, Run(getattr(settings, named[0])), name, f"--{named[0]}")
+    return _named(read_flags(kind, **how, default=before), argv)
+
+
+def _named(settings: S, argv: Sequence[str] | None) -> S:
+    """The settings, with those of training pinned that the command line names."""
+    return settings.naming(names_of(argv, "train")) if isinstance(settings, OpenFlags) else settings
 
 
 def started(settings: T, run: "Run", name: str, flag: str) -> T:
@@ -159,8 +203,11 @@ def opened(settings: S, name: str) -> tuple[S, "Run | None", list[S]]:
 
 def check_kept(settings: Any, before: Any, why: str) -> None:
     """Refuse flags that a run has otherwise and that add no units to it."""
-    had = dict(leaves(before))
-    for flag, value in leaves(settings):
+    had, values = dict(leaves(before)), dict(leaves(settings))
+    for name in sorted({*getattr(settings, "pinned", ())} - {*getattr(before, "pinned", ())}):
+        flag, advice = f"--train.{name.replace('_', '-')}", "the run left it to the study; start a new one"
+        must(False, flag, f"left alone with {why}", values[flag], advice)
+    for flag, value in values.items():
         if flag[2:].split(".")[0].replace("-", "_") not in getattr(settings, "adds", ()):
             advice = f"a run keeps its settings, here {had[flag]}; start a new one"
             must(value == had[flag], flag, f"left alone with {why}", value, advice)
@@ -219,6 +266,10 @@ def check_settings(settings: RunFlags) -> None:
     must(settings.seeds >= least, "--seeds", f"at least {least}", settings.seeds, advice)
     if isinstance(settings, TrainFlags):
         axes_of(settings)
+    values, plain = dict(leaves(settings)), dict(leaves(type(settings)()))
+    for name, why in settings.fixed.items():
+        flag = f"--{name.replace('_', '-')}"
+        must(values[flag] == plain[flag], flag, str(plain[flag]), values[flag], why)
     rates = getattr(getattr(settings, "train", None), "lr", 0.0)
     must(not isinstance(rates, tuple), "--train.lr", "one rate", rates, "make a run for each rate")
     for name in settings.positive:

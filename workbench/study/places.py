@@ -16,7 +16,7 @@ from workbench.interop import save
 from workbench.metrics import evaluate
 from workbench.sae import SAE
 from workbench.settings import must_fit
-from workbench.study.flags import TrainFlags, axes_of
+from workbench.study.flags import OpenFlags, TrainFlags, axes_of
 from workbench.study.units import Report, Row, Unit, kind_of, listed, setting_text
 from workbench.training.config import TrainConfig
 from workbench.training.scored import train
@@ -207,7 +207,7 @@ def stacks(
                 key = tuple(train.values())
                 if key not in trained:
                     changed = replace(settings, train=replace(settings.train, **train))
-                    trained[key] = arms(changed, place)
+                    trained[key] = arms(changed.naming(train) if isinstance(changed, OpenFlags) else changed, place)
                 yield from _stacks(settings, place, trained[key][i], chosen)
 
 

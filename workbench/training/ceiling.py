@@ -1,4 +1,4 @@
-"""SAEs that were not learned: the true dictionary, the ceiling of every score; and one that knows nothing of data."""
+"""SAEs that were not learned: the true dictionary, the ceiling of recovery; and one that knows nothing of data."""
 
 from typing import Any
 
@@ -10,10 +10,23 @@ from synthetic.base.errors import must
 from synthetic.base.streams import stream
 from workbench.metrics import evaluate
 from workbench.metrics.evidence import known_world
-from workbench.sae import SAE
+from workbench.sae import SAE, must_fit
 from workbench.training.config import TrainConfig
 from workbench.training.loop import match_moments, train
 from workbench.variants import create
+
+
+def takes_unit_rows(sae: SAE) -> bool:
+    """Whether the true features can be its rows: it keeps rows at norm 1, or its latents make up for other norms.
+
+    Latents that sum to 1 do not: how long a row is says how large what it stands for may get.
+    """
+    return sae.decoder.unit or sae.encoder.scaled() is not None
+
+
+def has_ceiling(sae: SAE) -> bool:
+    """Whether its encoder could make something of the true dictionary, see `ceiling`."""
+    return takes_unit_rows(sae) and "W_enc" not in sae.frozen
 
 
 def oracle(name: str, world: Any, *, seed: int = 0, of: Int[Tensor, " m"] | None = None, **settings: Any) -> SAE:
@@ -21,6 +34,9 @@ def oracle(name: str, world: Any, *, seed: int = 0, of: Int[Tensor, " m"] | None
 
     Train it to fit what remains: encoder, biases, thresholds. What the variant freezes stays as it was drawn. `of`
     chooses features, all where None.
+
+    Raises:
+        ValueError: the variant cannot have as many latents, or none with rows of norm 1 (`takes_unit_rows`).
     """
     world = known_world("oracle.world", world)
     truth = world.truth
@@ -33,6 +49,9 @@ def oracle(name: str, world: Any, *, seed: int = 0, of: Int[Tensor, " m"] | None
         rule, advice = f"of as many features as {name} can have latents", f"change the setting or `of` ({error})"
         must(False, "oracle.world", rule, f"{len(rows)}, so that {m}", advice)
         raise
+    must_fit("oracle.world", world, sae)
+    rule, advice = "a variant with unit rows, or whose latents make up for others", "go without its ceiling"
+    must(takes_unit_rows(sae), "oracle.name", rule, f"{name}, whose rows have lengths of their own", advice)
     match_moments(sae, world, TrainConfig(centre=False), seed)
     with torch.no_grad():
         held = sae.decoder.plant(rows)
@@ -61,9 +80,19 @@ def sign_split(d: int, seed: int = 0) -> SAE:
 def ceiling(
     name: str, world: Any, config: TrainConfig | None = None, *, n: int = 20_000, seed: int = 0, **settings: Any
 ) -> dict[str, Any]:
-    """Every metric of the trained oracle: what this variant's encoder could reach if it knew the dictionary."""
+    """Every metric of the trained oracle: what this variant's encoder could reach if it knew the dictionary.
+
+    Of scores of recovery it is the most that there is. Of fvu it is not where codes cannot be the true ones, as with
+    fewer latents a sample than features fire: other rows than the true ones then reconstruct a little better.
+
+    Raises:
+        ValueError: the variant has none (`has_ceiling`).
+    """
     world = known_world("ceiling.world", world)
-    return evaluate(trained_oracle(name, world, config, seed=seed, **settings), world, n, seed + 1)
+    sae = oracle(name, world, seed=seed, **settings)
+    rule, advice = "a variant whose encoder is trained", "go without its ceiling"
+    must(has_ceiling(sae), "ceiling.name", rule, f"{name}, whose W_enc is frozen", advice)
+    return evaluate(_trained(sae, world, config, seed), world, n, seed + 1)
 
 
 def trained_oracle(
@@ -76,11 +105,14 @@ def trained_oracle(
     **settings: Any,
 ) -> SAE:
     """`oracle` with its encoder trained; what `ceiling` scores."""
-    config = config or TrainConfig(steps=600, batch=128, lr=1e-2, normalise=False)
-    if config.normalise:
-        raise ValueError("ceiling.config.normalise must be False; got True: the oracle comes with its scale set.")
     world = known_world("trained_oracle.world", world)
-    sae = oracle(name, world, seed=seed, of=of, **settings)
+    return _trained(oracle(name, world, seed=seed, of=of, **settings), world, config, seed)
+
+
+def _trained(sae: SAE, world: Any, config: TrainConfig | None, seed: int) -> SAE:
+    config = config or TrainConfig(steps=600, batch=128, lr=1e-2, normalise=False)
+    advice = "the oracle comes with its scale set"
+    must(not config.normalise, "ceiling.config.normalise", "False", config.normalise, advice)
     if any(parameter.requires_grad for parameter in sae.parameters()):
         train(sae, world, config, seed=seed)
     return sae

@@ -17,8 +17,8 @@ def resample(
 
     Decoder and encoder say what they make of a direction to look at, that of the centred input (`renewed`): rows along
     it, of the mean norm of live ones, columns of .2 times that of theirs, biases 0, thresholds the mean of the live
-    ones. Adam's moments are cleared. More dead latents than rows: the rest wait, and so does a latent that drew an
-    input equal to b_dec.
+    ones. Adam's moments are cleared, and what parts hold in place goes back there. More dead latents than rows: the
+    rest wait, and so does a latent that drew an input equal to b_dec.
     Returns how many each member resampled.
 
     Source: Bricken et al. (2023), Towards Monosemanticity, appendix "Neuron Resampling".
@@ -37,6 +37,7 @@ def resample(
     for parameter, (mask, value) in (sae.decoder.renewed(dead, wanted) | sae.encoder.renewed(dead, seen)).items():
         if parameter.requires_grad:
             _replace(adam, parameter, mask, value)
+    sae.settle()
     return dead.sum(-1)
 
 

@@ -51,4 +51,4 @@ def anchor(sae: SAE, directions: Float[Tensor, "*s r d"]) -> None:
     must(bool((directions != 0).any(-1).all()), "anchor.directions", "other than 0", "a row of zeros", "leave it out")
     rule.directions.zero_()
     rule.directions[..., : shape[-2], :] = unit_rows(directions.to(rule.directions))
-    rule.pin(sae.encoder, sae.decoder)
+    rule.settle(sae.encoder, sae.decoder)
