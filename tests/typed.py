@@ -15,8 +15,8 @@ from typing import Any, get_args
 import jaxtyping
 from beartype import BeartypeConf, beartype
 from jaxtyping import AbstractArray, TypeCheckError, config
-from jaxtyping._decorator import _destring_annotation, _JaxtypingContext
 
+SLOW = jaxtyping.jaxtyped
 CHECK = beartype(conf=BeartypeConf(violation_type=TypeCheckError))
 
 
@@ -29,22 +29,21 @@ def has_axes(hint: Any) -> bool:
 
 def checked(function: Callable) -> Callable:
     """A function that checks its arguments and its result, but where `jaxtyping_disable` is set."""
-    hints = {name: _destring_annotation(hint, function.__globals__) for name, hint in function.__annotations__.items()}
     twin = types.FunctionType(
         function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
     )
-    twin.__kwdefaults__, twin.__annotations__ = function.__kwdefaults__, hints
+    twin.__kwdefaults__, twin.__annotations__ = function.__kwdefaults__, function.__annotations__
     twin.__module__, twin.__qualname__ = function.__module__, function.__qualname__
     strict = CHECK(twin)
     if strict is twin:  # nothing is annotated
         return function
-    if any(map(has_axes, hints.values())):
+    if any(map(has_axes, function.__annotations__.values())):
 
         @functools.wraps(function)
         def call(*args, **kwargs):
             if config.jaxtyping_disable:
                 return function(*args, **kwargs)
-            with _JaxtypingContext():
+            with SLOW("context"):
                 return strict(*args, **kwargs)
     else:
 
@@ -55,7 +54,7 @@ def checked(function: Callable) -> Callable:
     return call
 
 
-def jaxtyped(thing=None, *, typechecker, slow=jaxtyping.jaxtyped):
+def jaxtyped(thing=None, *, typechecker):
     """What jaxtyping's import hook puts on each function and class."""
     if thing is None:
         return functools.partial(jaxtyped, typechecker=typechecker)
@@ -69,7 +68,7 @@ def jaxtyped(thing=None, *, typechecker, slow=jaxtyping.jaxtyped):
             thing.__init__ = jaxtyped(thing.__init__, typechecker=typechecker)
         return thing
     if not isinstance(thing, types.FunctionType) or inspect.isgeneratorfunction(thing):
-        return slow(thing, typechecker=typechecker)
+        return SLOW(thing, typechecker=typechecker)
     return checked(thing)
 
 
