@@ -4,6 +4,7 @@ import os
 
 import pytest
 import torch
+import typed  # noqa: F401
 from hypothesis import settings
 
 from synthetic.base import storage

@@ -423,10 +423,23 @@ def test_worlds_of_two_seeds_differ_and_are_worlds(name):
     assert not torch.equal(one.truth.features, other.truth.features)
 
 
-@pytest.mark.parametrize("name", ["interacting", "planted", "planted_attention", "concept_posteriors", "interventions"])
-def test_a_fresh_process_loads_one(name, tmp_path):
-    world = WORLDS[name]()
-    S.save_world(world, tmp_path / "world")
-    code = f"import synthetic; print(type(synthetic.load_world({str(tmp_path / 'world')!r})).__name__)"
-    got = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert got.stdout.strip() == type(world).__name__
+FRESH = """
+import os, sys
+import torch, synthetic
+for folder in sys.argv[1:]:
+    if not (child := os.fork()):
+        print(type(synthetic.load_world(folder)).__name__, flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+
+
+def test_a_fresh_process_loads_one(tmp_path):
+    """Of each kind, in a process that has loaded none before."""
+    made = {
+        str(S.save_world(world, tmp_path / name)): type(world).__name__
+        for name in ("interacting", "planted", "planted_attention", "concept_posteriors", "interventions")
+        for world in [WORLDS[name]()]
+    }
+    got = subprocess.run([sys.executable, "-c", FRESH, *made], capture_output=True, text=True, check=True)
+    assert got.stdout.split() == [*made.values()]
