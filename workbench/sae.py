@@ -78,18 +78,7 @@ class SAE(Named):
         self.fresh = True
         """made by a variant and neither trained since nor read from another tool's file: training starts by setting
         `scale` and b_dec; False leaves both as they are"""
-        for name, value in stack.held.items():
-            must(
-                not (hasattr(SAE, name) or hasattr(self, name) or name in SAE.__annotations__),
-                f"{stack.name}.{name}",
-                "a new name",
-                "one that SAEs have",
-                "rename it",
-            )
-            if isinstance(value, Tensor):
-                self.register_buffer(name, value, False)
-            else:
-                setattr(self, name, value)
+        self._hold(stack.held)
         self.register_buffer("scale", torch.ones(()))
         if decoder.maps:
             self.register_buffer("scale_out", torch.ones(stack.shape))
@@ -107,6 +96,16 @@ class SAE(Named):
             rule, advice = "left out where the encoder gives no pre-activations", "use one that selects from a product"
             given = f"{type(term).__name__} on {type(encoder).__name__}"
             must(not term.reads_evidence or self.has_evidence, f"{stack.name}: loss term {name!r}", rule, given, advice)
+
+    def _hold(self, held: Mapping[str, Any]) -> None:
+        """Settings under their names, tensors as buffers."""
+        for name, value in held.items():
+            taken = hasattr(SAE, name) or hasattr(self, name) or name in SAE.__annotations__
+            must(not taken, f"{self.name}.{name}", "a new name", "one that SAEs have", "rename it")
+            if isinstance(value, Tensor):
+                self.register_buffer(name, value, False)
+            else:
+                setattr(self, name, value)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """What parts have is changed there, or in place as by `sae.b_dec += 1`, and not hidden by a new attribute."""

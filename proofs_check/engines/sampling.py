@@ -17,7 +17,7 @@ from hypothesis.errors import HypothesisWarning, Unsatisfiable
 from hypothesis.internal.conjecture import providers
 from hypothesis.strategies import SearchStrategy
 
-from proofs_check.claim import ROUNDING, Claim, Hypothesis, Relation, parts
+from proofs_check.claim import ROUNDING, Claim, Hypothesis, Part, Relation, parts
 
 
 @dataclass
@@ -97,17 +97,7 @@ def attack(claim: Claim, examples: int, seed: int = 0, seconds: float = math.inf
             return
         result.instances += 1
         result.seen.add(mark)
-        try:
-            broken = [h.name for h in claim.hypotheses if not bool(h.met(instance).all())]
-            conclusion = parts(claim.conclusion(instance)) if not broken else {}
-        except (Exception, SystemExit) as error:  # a stranger's code, or a formula that a mutant has broken
-            if quick:
-                return
-            result.problem = f"raises {type(error).__name__}: {error}: {instance}"
-            raise _Found from error
-        if broken:
-            result.problem = f"does not meet {', '.join(broken)}: {instance}"
-            raise _Found
+        conclusion = _judged(claim, instance, result, quick)
         result.parts |= dict.fromkeys(conclusion)
         silent = {name: part.silent if isinstance(part, Relation) else part.reason for name, part in conclusion.items()}
         for name, part in conclusion.items():
@@ -130,10 +120,31 @@ def attack(claim: Claim, examples: int, seed: int = 0, seconds: float = math.inf
 
     result.cut = search(claim.instances, probe, examples, seed, seconds, steer=not quick)
     result.void = {name: why for name, why in result.void.items() if name not in spoken}
-    few = [name for name, (held, judged) in result.held.items() if held < ENOUGH * judged]
-    said = (f"{name or 'it'} holds in {result.held[name][0]} of {result.held[name][1]}" for name in few)
-    result.witness = result.witness or (f"{'; '.join(said)}; {result.misses[few[0]]}" if few else "")
+    result.witness = result.witness or _too_few(result)
     return result
+
+
+def _judged(claim: Claim, instance: Any, result: Attack, quick: bool) -> dict[str, Part]:
+    """The conclusion of an instance; what is wrong with the instance ends the attack, `quick` passes over errors."""
+    try:
+        broken = [h.name for h in claim.hypotheses if not bool(h.met(instance).all())]
+        conclusion = parts(claim.conclusion(instance)) if not broken else {}
+    except (Exception, SystemExit) as error:  # a stranger's code, or a formula that a mutant has broken
+        if quick:
+            return {}
+        result.problem = f"raises {type(error).__name__}: {error}: {instance}"
+        raise _Found from error
+    if broken:
+        result.problem = f"does not meet {', '.join(broken)}: {instance}"
+        raise _Found
+    return conclusion
+
+
+def _too_few(result: Attack) -> str:
+    """Which parts hold in too few members, with a member in which one does not; empty where none do."""
+    few = {name: count for name, count in result.held.items() if count[0] < ENOUGH * count[1]}
+    said = "; ".join(f"{name or 'it'} holds in {held} of {judged}" for name, (held, judged) in few.items())
+    return f"{said}; {result.misses[next(iter(few))]}" if few else ""
 
 
 def _count(result: Attack, instance: Any, name: str, part: Relation) -> None:

@@ -219,7 +219,7 @@ def _of_all_rows(_: float) -> Finding:
     drawn = random.Random(0)
     for m in (9, 17, 33, 64):
         for top in (3, 2**31):
-            g = [[Fraction(drawn.randint(-top, top)) for _ in range(m)] for _ in range(m)]
+            g = [[Fraction(drawn.randrange(-top, top + 1)) for _ in range(m)] for _ in range(m)]
             wanted = sum(max(v * v for j, v in enumerate(row) if j != i) for i, row in enumerate(g)) / m
             pairs = sum(v * v for i, row in enumerate(g) for j, v in enumerate(row) if j != i) / (m * (m - 1))
             found = theory.orthogonality_penalty(g), theory.pairs_penalty(g), theory.redrawn_penalty(g, 2)

@@ -265,7 +265,7 @@ def _first_of_largest(_: float) -> Finding:
     drawn = random.Random(0)
     for groups, size in ((3, 3), (5, 4), (8, 8), (4, 16), (64, 1), (1, 64)):
         for top in (2, 9, 2**31):
-            pre = [drawn.randint(-top, top) for _ in range(groups * size)]
+            pre = [drawn.randrange(-top, top + 1) for _ in range(groups * size)]
             wanted = []
             for start in range(0, len(pre), size):
                 group = pre[start : start + size]

@@ -54,8 +54,8 @@ def _compared(_: float) -> Finding:
     drawn = random.Random(0)
     for m in (9, 17, 33, 64):
         for _ in range(50):
-            ceiling, floor, lowest = (drawn.randint(-3, 3) for _ in range(3))
-            rows = [[drawn.randint(-4, 4) for _ in range(4)] for _ in range(m)]
+            ceiling, floor, lowest = (drawn.randrange(-3, 4) for _ in range(3))
+            rows = [[drawn.randrange(-4, 5) for _ in range(4)] for _ in range(m)]
             b, rate, fallen, raised = (torch.tensor(column, dtype=torch.float64) for column in zip(*rows, strict=True))
             number = b.new_tensor
             made = bias_control.adapted(b, rate, number(ceiling), number(floor), fallen, raised, number(lowest))
