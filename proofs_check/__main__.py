@@ -152,7 +152,8 @@ def main() -> int:
     prog = "python -m proofs_check" + (f" {name}" if named else "")
     settings = read_flags(kind, prog=prog, description=None if named else __doc__, args=words)
     sizes = "--n or the world's sizes"
-    return guarded(lambda: carry_out(settings, Console()), stopped=lambda: "stopped; nothing was written", sizes=sizes)
+    kept = "members that were measured are kept" if getattr(settings, "trained", False) else "nothing was written"
+    return guarded(lambda: carry_out(settings, Console()), stopped=lambda: f"stopped; {kept}", sizes=sizes)
 
 
 if __name__ == "__main__":

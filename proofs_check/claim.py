@@ -130,13 +130,15 @@ def mean_is(samples: Tensor, value: Any, *, sees: float = 0.01, unit: Any = None
     is `unit`, or else |value|, or the standard deviation where that is 0. An error of 14 standard errors is seen but
     once in 1e11, so 14 of them is what it sees.
     """
+    if len(samples) < 2:
+        return Void("a mean needs two samples or more")
     error = 7 * samples.std() / len(samples) ** 0.5
     value = torch.as_tensor(value, dtype=torch.float64)
     size = torch.as_tensor(unit, dtype=torch.float64) if unit is not None else value.abs()
     power = float((2 * error / torch.where(size == 0, samples.std(), size)).max().nan_to_num(0.0))
     if power > sees:
         return Void(f"its samples show errors of {power:.2g} of its size, not of {sees:g}: draw more, or give `sees`")
-    relation = at_most((samples.mean() - value).abs(), error + 1e-12, unit=1.0 if unit is None else unit)
+    relation = at_most((samples.mean() - value).abs(), error, unit=torch.where(size == 0, samples.std(), size))
     return replace(relation, sees=power)
 
 
@@ -147,6 +149,9 @@ def parts(conclusion: Conclusion) -> dict[str, Part]:
         TypeError: it is none of what a conclusion may be.
     """
     found = dict(conclusion) if isinstance(conclusion, Mapping) else {"": conclusion}
+    taken = sorted({LOOPS, BESIDE} & found.keys())
+    if taken:
+        raise TypeError(f"Claim.conclusion must have names of its own; got {taken[0]!r}: rename the part.")
     wrong = [type(part).__name__ for part in found.values() if not isinstance(part, Relation | Void)]
     if wrong or not found:
         got = wrong[0] if wrong else "an empty dict"
@@ -231,6 +236,7 @@ BASES = {
     "balls": "Arb",
     "smt or balls": "Z3, Arb or SymPy",
     "exact": "exact integers",
+    "draws": "exact draws",
 }
 """engine -> what one trusts who believes it"""
 
@@ -251,12 +257,19 @@ class Check:
     @property
     def base(self) -> str:
         """What one trusts who believes it."""
-        return BASES.get(self.engine, self.engine)
+        return BASES.get(self.engine, f"{self.engine}, which is no engine here")
 
     @property
     def for_all_sizes(self) -> bool:
         """Whether it covers all sizes."""
         return self.scope.startswith("all ")
+
+
+def must_be_of_sizes(where: str, scope: str, sizes: Mapping[str, Any]) -> None:
+    """Refuse a scope of all sizes where some are given."""
+    whole = [name for name, value in sizes.items() if type(value) is int]
+    good = not whole or not scope.startswith("all ")
+    must(good, f"{where}.scope", "of the sizes given", repr(scope), f"begin with {', '.join(whole)}")
 
 
 LOOPS = "the shipped loops"
@@ -411,6 +424,9 @@ class Claim:
             for check in group if isinstance(group, tuple | list) else (group,):
                 advice = "make it by an engine, such as smt.implies()"
                 must(isinstance(check, Check), f"{where}.proofs", "of Check objects", repr(check), advice)
+        for check, names in self.checks.items():
+            drawn, advice = check.engine == "draws" and {*names} - {LOOPS, BESIDE}, "enter it under LOOPS"
+            must(not drawn, f"{where}.proofs", "of more than draws", f"{check.shows!r} for {[*names]}", advice)
         named = isinstance(self.extremal, Mapping)
         must(named, f"{where}.extremal", "a dict", repr(self.extremal), "name the part that each strategy attains")
         drawn = {"instances": self.instances, **{f"extremal[{name!r}]": s for name, s in self.extremal.items()}}

@@ -31,6 +31,10 @@ from proofs_check.engines.statements import interval
 from proofs_check.shelf import area_of, title_of
 from proofs_check.trainings import Training, in_place, noted, watched
 
+MEMBERS = 1000
+"""draws from the members of trained stacks: enough for all of them"""
+TEN = 10
+"""members of which each part of a claim on trained stacks must say something"""
 KERNEL = "Coq kernel"
 """what shows a part for all sizes, and what one then trusts"""
 
@@ -114,13 +118,15 @@ class Entry:
     @property
     def late(self) -> bool:
         """It was left open for want of seconds."""
-        return self.verdict == Verdict.UNKNOWN and (self.cut or any(check["late"] for check in self.checks))
+        late = self.cut or any(check["late"] for check in self.checks)
+        return self.verdict == Verdict.UNKNOWN and late and not self.problems
 
     @property
     def said(self) -> str:
         """The verdict, with a count of the parts where only some are proved."""
         shown = sum(map(bool, self.parts.values()))
-        return self.verdict + (f" ({shown} of {len(self.parts)})" if self.verdict == Verdict.PROVED_IN_PART else "")
+        partly = self.verdict in (Verdict.PROVED_IN_PART, Verdict.VACUOUS) and self.sampled
+        return self.verdict + (f" ({shown} of {len(self.parts)})" if partly else "")
 
     @property
     def sampled(self) -> list[str]:
@@ -165,32 +171,48 @@ def judge(
     proofs = {check: _prove(entry, check, claim, seconds) for check in claim.checks}
     backing = _back(entry, claim)
     found, few = Attack(), max(examples // 4, 10)
-    with _reported(entry, "drawing instances"), noted() as trainings:
-        found = attack(replace(claim, conclusion=conclusion or claim.conclusion), examples, seed, limit)
+    used: set[Any] = set()
+    with _reported(entry, "drawing instances"), noted() as trainings, watched(claim.mutants) as calls:
+        drawn = max(examples, MEMBERS) if claim.kind == "trained" else examples
+        found = attack(replace(claim, conclusion=conclusion or claim.conclusion), drawn, seed, limit)
+        used = calls
     _record(entry, claim, found, trainings)
+    _reach(entry, claim, few, seed, limit)
+    for control in claim.controls:
+        _break(entry, claim, control, found, few, seed, limit)
+    for mutant in claim.mutants:
+        checks = [check for check, (_, called) in proofs.items() if mutant.of in called]
+        only = found.good if claim.kind == "trained" and mutant.shown_on is None else None
+        _mutate(entry, claim, mutant, checks, mutant.of in backing, mutant.of in used, only, examples, limit, seed)
+    _tie(entry, claim, found)
+    entry.verdict = _verdict(entry, claim, found)
+    _sum_up(entry, claim, seed)
+    entry.seconds = time.perf_counter() - start
+    return entry
+
+
+def _reach(entry: Entry, claim: Claim, examples: int, seed: int, seconds: float) -> None:
+    """Note what extremal instances reach of their bounds, which is all of them."""
     with _reported(entry, "an extremal instance"):
-        worst, short = _attained(claim, few, seed, limit)
+        worst, short = _attained(claim, examples, seed, seconds)
         entry.attained = {name: _inverse(ratio) for name, ratio in worst.items()}
         if short:
             entry.problems.append(f"an extremal instance does not attain its bound: {short}")
-    for control in claim.controls:
-        _break(entry, claim, control, few, seed, limit)
-    for mutant in claim.mutants:
-        noticing = [check for check, (_, called) in proofs.items() if mutant.of in called]
-        _mutate(entry, claim, mutant, noticing, backing, examples, limit, seed)
-    _tie(entry, claim, found)
-    entry.verdict = _verdict(entry, claim, found)
+
+
+def _sum_up(entry: Entry, claim: Claim, seed: int) -> None:
+    """Say what a verdict rests on."""
+    if claim.kernel and not entry.kernel and claim.promised and entry.verdict != claim.promised:
+        entry.problems.append("the kernel's record is of other sources, so its theorems are left out: make kernel")
     if entry.verdict == Verdict.VACUOUS:
         entry.witness = f"{claim.witness}; {_first(next(iter(claim.extremal.values())), seed)}"
     if entry.verdict in (Verdict.PROVED, Verdict.PROVED_IN_PART, Verdict.VACUOUS):
         entry.scope = [
-            *dict.fromkeys(check.scope for check in claim.checks),
+            *dict.fromkeys(check.scope for check in _of_parts(claim)),
             *kernel.covered(row for row in entry.kernel if row["part"] != BESIDE),
         ]
     else:
         entry.sizes, entry.bases = "", []
-    entry.seconds = time.perf_counter() - start
-    return entry
 
 
 def opened(claim: Claim) -> Entry:
@@ -218,49 +240,70 @@ def _mutate(
     claim: Claim,
     mutant: Mutant,
     checks: list[Check],
-    backing: set[Any],
+    backing: bool,
+    used: bool,
+    only: set[Any] | None,
     examples: int,
     seconds: float,
     seed: int,
 ) -> None:
-    """Some check of the claim must fail with the mutant in its formula's place; note which, and which proof does."""
-    by, witness = _catch(
-        claim, mutant, max(examples // 3, 10), seconds if claim.kind == "trained" else min(seconds, 10.0), seed
-    )
-    proof, shown = _notice(mutant, checks, seconds)
-    if not proof and mutant.of in backing:
+    """Some check of the claim must fail with the mutant in its formula's place; note which, and which proof does.
+
+    A proof is tied to the claim by a mutant of what the conclusion calls too, and not by what stands beside it.
+    """
+    limit = seconds if claim.kind == "trained" else min(seconds, 10.0)
+    by, witness = _catch(claim, mutant, only, max(examples // 3, 10), limit, seed)
+    ties = [check for check in checks if used and {*claim.checks[check]} - {BESIDE}]
+    proof, shown = _notice(mutant, ties, seconds)
+    if not proof and used and backing:
         proof, shown = _differs(mutant, claim)
-    by, witness = (by, witness) if by else (proof, shown)
+    if not by:
+        by, witness = (proof, shown) if proof else _notice(mutant, checks, seconds)
     entry.mutants.append({"name": mutant.name, "caught by": by, "witness": witness, "proof": proof})
     if not by:
         entry.problems.append(f"mutant {mutant.name!r} is caught by no check")
 
 
+def _of_parts(claim: Claim) -> list[Check]:
+    """Its proofs but those of what stands beside the conclusion."""
+    return [check for check, names in claim.checks.items() if {*names} - {BESIDE}]
+
+
 def _tie(entry: Entry, claim: Claim, found: Attack) -> None:
     """Note which parts of the conclusion the proofs show, and over which sizes.
 
-    A theorem of the kernel that is tied to shipped functions shows its part for all sizes, beside the other proofs.
+    Theorems of the kernel that are tied to shipped functions show their part for all sizes, beside the other proofs.
+    Of a part that says nothing of any instance nothing is shown.
     """
     needs: dict[str, list[Check]] = {name: [] for name in found.parts}
     loops: list[Check] = []
     for check, names in claim.checks.items():
         for name in names:
             (loops if name == LOOPS else needs.get(name, [])).append(check)
-    theorems = {row["part"] for row in entry.kernel if row["tie"].startswith("exact")}
-    scopes = {name: [check.scope for check in needed] for name, needed in needs.items()}
+    loose = {row["part"] for row in entry.kernel if not row["tie"].startswith("exact")} | found.void.keys()
+    loose |= {row["part"] for row in entry.kernel if row["problem"]}
+    theorems = {row["part"] for row in entry.kernel} - loose
+    scopes = {name: [check.scope for check in needed] * (name not in found.void) for name, needed in needs.items()}
     entry.parts = {name: [*dict.fromkeys(scopes[name]), *[KERNEL] * (name in theorems)] for name in needs}
     named = {name for names in claim.checks.values() for name in names} | set(claim.kernel)
     unknown = named - {*found.parts, LOOPS, BESIDE}
     if unknown and found.parts and not found.witness:
         entry.problems.append(f"proofs of {sorted(unknown)}, which are no parts of the conclusion: {[*found.parts]}")
     shown = [name for name in needs if entry.parts[name]]
-    checks = dict.fromkeys(check for needed in (*needs.values(), loops) for check in needed)
+    checks = dict.fromkeys(check for needed in (*(needs[name] for name in shown), loops) for check in needed)
     entry.bases = [*dict.fromkeys(check.base for check in checks), *[KERNEL] * bool(theorems & needs.keys())]
     whole = [name for name in shown if name in theorems or all(check.for_all_sizes for check in needs[name])]
     entry.sizes = "for all sizes" if len(whole) == len(shown) else f"for all sizes {len(whole)} of {len(shown)}"
-    entry.sizes = "" if not shown else "sizes up to" if not whole else entry.sizes
+    finite = dict.fromkeys(check.scope for name in shown for check in needs[name] if not check.for_all_sizes)
+    entry.sizes = "" if not shown else f"sizes up to {'; '.join(finite)}" if not whole else entry.sizes
     if {*whole} - theorems and not all(check.for_all_sizes for check in loops):
         entry.sizes += f"; shipped loops: {'; '.join(dict.fromkeys(check.scope for check in loops))}"
+
+
+def refuted_as(claim: Claim) -> Verdict:
+    """The verdict where there is a witness."""
+    reading = claim.refutes is not None and claim.refutes.against == "reading"
+    return Verdict.FAILS if reading else Verdict.REFUTED
 
 
 def _verdict(entry: Entry, claim: Claim, found: Attack) -> Verdict:
@@ -271,21 +314,21 @@ def _verdict(entry: Entry, claim: Claim, found: Attack) -> Verdict:
     """
     status = {check["status"] for check in entry.checks}
     if "refuted" in status or found.witness:
-        reading = claim.refutes is not None and claim.refutes.against == "reading"
-        return Verdict.FAILS if reading else Verdict.REFUTED
-    if "undecided" in status or found.problem or not found.judged or found.cut or found.unbounded:
+        return refuted_as(claim)
+    few = any(judged < TEN for _, judged in found.held.values())
+    if "undecided" in status or found.problem or not found.judged or found.cut or found.unbounded or few:
         return Verdict.UNKNOWN
-    own = any(check.decides is claim.conclusion for check in claim.checks)
+    own = any(check.decides is claim.conclusion for check in _of_parts(claim))
     if claim.checks and not own and not claim.mutants:
         entry.witness = "nothing ties its proofs to its conclusion: give it a mutant that they notice"
         return Verdict.UNKNOWN
     if not (own or any(mutant["proof"] for mutant in entry.mutants)):
         return Verdict.SUPPORTED
+    if not any(entry.parts.values()):
+        return Verdict.SUPPORTED
     if claim.kind == "vacuous":
         return Verdict.VACUOUS
-    if not entry.sampled:
-        return Verdict.PROVED
-    return Verdict.PROVED_IN_PART if any(entry.parts.values()) else Verdict.SUPPORTED
+    return Verdict.PROVED_IN_PART if entry.sampled else Verdict.PROVED
 
 
 @contextmanager
@@ -302,13 +345,15 @@ def _reported(entry: Entry, what: str) -> Iterator[None]:
         )
 
 
-def _break(entry: Entry, claim: Claim, control: Control, examples: int, seed: int, seconds: float) -> None:
+def _break(
+    entry: Entry, claim: Claim, control: Control, found: Attack, examples: int, seed: int, seconds: float
+) -> None:
     """A control must violate the conclusion by breaking the hypothesis it names, and that one alone."""
     row = {"drops": control.drops, "note": control.note, "violation": ""}
     entry.controls.append(row)
     what = f"control {control.drops!r}"
     with _reported(entry, what):
-        given = (claim.conclusion, control.instances, claim.hypotheses, control.drops)
+        given = (claim.conclusion, control.instances, claim.hypotheses, control.drops, found.parts)
         row["violation"], wrong = violation(*given, examples, seed, seconds)
         if not row["violation"] or wrong:
             entry.problems.append(f"{what}: {wrong or 'nothing violates the conclusion'}")
@@ -356,7 +401,8 @@ def _back(entry: Entry, claim: Claim) -> set[Any]:
 def _differs(mutant: Mutant, claim: Claim) -> tuple[str, str]:
     """Whether a mutant computes something else than the theorems of the kernel speak of, and what."""
     with in_place(mutant):
-        problem = next((row["problem"] for row in kernel.rows(claim.kernel) if row["problem"]), "")
+        named = {part: names for part, names in claim.kernel.items() if part != BESIDE}
+        problem = next((row["problem"] for row in kernel.rows(named) if row["problem"]), "")
     return (KERNEL if problem else ""), problem
 
 
@@ -375,6 +421,12 @@ def _record(entry: Entry, claim: Claim, found: Attack, trainings: list[Training]
     entry.trainings = [made for i, made in enumerate(trainings) if made not in trainings[:i]]
     if claim.kind == "trained":
         entry.thresholds = found.thresholds
+        seeds = {seed for made in trainings for seed in made["seeds"]} & {*claim.calibrated_on}
+        if seeds:
+            entry.problems.append(f"it is judged on seeds that set its thresholds: {sorted(seeds)}")
+        few = min((judged for _, judged in found.held.values()), default=TEN)
+        if few < TEN:
+            entry.problems.append(f"a part says something of {few} members alone: draw ten or more")
         entry.held = {name: [*count, *interval(*count)] for name, count in found.held.items()}
     if bool(entry.trainings) != (claim.kind == "trained"):
         said = "something is" if entry.trainings else "nothing is"
@@ -412,12 +464,14 @@ def _attained(claim: Claim, examples: int, seed: int, seconds: float) -> tuple[d
     return worst, short
 
 
-def _catch(claim: Claim, mutant: Mutant, examples: int, seconds: float, seed: int) -> tuple[str, str]:
+def _catch(
+    claim: Claim, mutant: Mutant, only: set[Any] | None, examples: int, seconds: float, seed: int
+) -> tuple[str, str]:
     """What refutes the claim with the mutant in the formula's place; drawn instances first, since they read best."""
     with in_place(mutant):
         shown = claim if mutant.shown_on is None else replace(claim, instances=mutant.shown_on)
         with suppress(Exception, SystemExit):
-            found = attack(shown, examples, seed, seconds, quick=True)
+            found = attack(shown, examples, seed, seconds, quick=True, only=only)
             if found.witness:
                 return "sampling", found.witness
         with suppress(Exception, SystemExit):  # a broken formula is no witness, and need not know every number system

@@ -7,10 +7,11 @@ import ast
 import hashlib
 import inspect
 import json
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, fields
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ import torch
 
 from proofs_check.claim import Claim, Conclusion, Relation, Verdict, Void, parts
 from proofs_check.instances import stack
-from proofs_check.ledger import Entry, judge, opened
+from proofs_check.ledger import Entry, judge, opened, refuted_as
 from proofs_check.trainings import note, noted
+from synthetic.base.errors import must
 from synthetic.base.storage import write_text
 
 RECORD = Path(__file__).with_name("measured")
@@ -27,58 +29,87 @@ RECORD = Path(__file__).with_name("measured")
 PROSE = ("statement", "tex", "source", "note", "promised", "refutes", "stated", "shown_by")
 """what a claim says, beside what is trained and judged for it"""
 _SIDES = ("measured", "bound", "unit")
-
-
-class _Code(ast.NodeTransformer):
-    """A module without its prose."""
-
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        return None if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str) else node
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        if isinstance(node.func, ast.Name) and node.func.id == "Claim":
-            node.keywords = [keyword for keyword in node.keywords if keyword.arg not in PROSE]
-        return self.generic_visit(node)
+_FIGURES = (
+    "verdict",
+    "parts",
+    "instances",
+    "judged",
+    "distinct",
+    "margin",
+    "tightness",
+    "attained",
+    "trainings",
+    "held",
+)
+_FIGURES += ("thresholds", "ratios", "void", "sees", "fragile", "witness", "controls", "mutants", "problems", "seconds")
+"""what of an entry was measured"""
 
 
 def fingerprint(claim: Claim) -> str:
-    """Of the code that says what is trained and judged: the claim's, what its area's claims share, and the stacks'."""
+    """Of the code that says what is trained and judged: the claim's, what its area's claims share, and the stacks'.
+
+    What these call is not in it: `make test-all` measures a member of each claim again, `make test` that of one.
+    """
     own = Path(inspect.getfile(claim.conclusion))
     files = [file for file in (own, own.with_name("runs.py"), Path(stack.__file__)) if file.is_file()]
-    code = [ast.dump(_Code().visit(ast.parse(file.read_text("utf-8")))) for file in files]
+    code = [_code(ast.parse(file.read_text("utf-8"))) for file in files]
     return hashlib.sha256("\n".join(code).encode()).hexdigest()
 
 
+def _code(node: Any) -> str:
+    """A syntax tree without its prose, and without what versions of Python add to it."""
+    if isinstance(node, list):
+        return f"[{' '.join(_code(item) for item in node if not _is_text(item))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    said = [f"{name}={_code(value)}" for name, value in ast.iter_fields(node) if value is not None and value != []]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Claim":
+        said = [f"{keyword.arg}={_code(keyword.value)}" for keyword in node.keywords if keyword.arg not in PROSE]
+    return f"{type(node).__name__}({' '.join(said)})"
+
+
+def _is_text(node: Any) -> bool:
+    """Whether a statement is a docstring."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
 def _kept(claim: Claim) -> dict[str, Any]:
-    """What was measured of a claim as it stands."""
-    file = RECORD / f"{claim.id}.json"
-    found = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    """What was measured of a claim as it stands; nothing where its record cannot be read."""
     mark = fingerprint(claim)
-    return found if found.get("fingerprint") == mark else {"fingerprint": mark, "members": {}}
+    with suppress(OSError, ValueError):
+        found = json.loads((RECORD / f"{claim.id}.json").read_text("utf-8"))
+        if isinstance(found, dict) and found.get("fingerprint") == mark and isinstance(found.get("members"), dict):
+            return found
+    return {"fingerprint": mark, "members": {}}
 
 
-def _keep(claim: Claim, kept: Mapping[str, Any]) -> None:
-    RECORD.mkdir(exist_ok=True)
+def _keep(claim: Claim, kept: dict[str, Any]) -> None:
+    """Write a record; members that another process has added meanwhile stay."""
+    kept["members"] = {**_kept(claim)["members"], **kept["members"]}
     write_text(RECORD / f"{claim.id}.json", json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
 
 
 def measure(claim: Claim, *, examples: int, seed: int) -> Entry:
-    """Judge the members that the record lacks, then controls and mutants; each member is kept once it is judged."""
+    """Judge the members that the record lacks, then controls and mutants; each member is kept once it is judged.
+
+    Raises:
+        ValueError: the record cannot be written.
+    """
     kept = _kept(claim)
     if "entry" in kept:
         return recalled(claim)
-    start = time.perf_counter()
-    with remembering(claim, kept) as conclusion:
-        entry = judge(claim, examples=examples, seed=seed, conclusion=conclusion)
-    entry.seconds = time.perf_counter() - start + kept.get("seconds", 0.0)
-    if entry.held:
-        kept |= {"seconds": entry.seconds, "torch": torch.__version__, "entry": asdict(entry)}
-        _keep(claim, kept)
+    with suppress(OSError):
+        RECORD.mkdir(exist_ok=True)
+    must(os.access(RECORD, os.W_OK), str(RECORD), "a folder that can be written", "none", "work in a clone")
+    entry = judge(claim, examples=examples, seed=seed, conclusion=_remembering(claim, kept))
+    entry.seconds = max(entry.seconds, sum(member["seconds"] for member in kept["members"].values()))
+    if entry.verdict != Verdict.UNKNOWN:
+        figures = {name: value for name, value in asdict(entry).items() if name in _FIGURES}
+        _keep(claim, kept | {"torch": torch.__version__, "entry": figures})
     return entry
 
 
-@contextmanager
-def remembering(claim: Claim, kept: dict[str, Any]) -> Iterator[Callable[[Any], Conclusion]]:
+def _remembering(claim: Claim, kept: dict[str, Any]) -> Callable[[Any], Conclusion]:
     """The conclusion, which looks up members that were judged, and keeps the others."""
 
     def conclusion(member: Any) -> Conclusion:
@@ -86,17 +117,19 @@ def remembering(claim: Claim, kept: dict[str, Any]) -> Iterator[Callable[[Any], 
             start = time.perf_counter()
             with noted() as made:
                 found = parts(claim.conclusion(member))
-            seconds = time.perf_counter() - start
             sides = {name: _plain(part) for name, part in found.items()}
-            kept["members"][str(member)] = {"parts": sides, "trainings": made, "seconds": seconds}
-            kept["seconds"] = kept.get("seconds", 0.0) + seconds
+            kept["members"][str(member)] = {
+                "parts": sides,
+                "trainings": made,
+                "seconds": time.perf_counter() - start,
+            }
             _keep(claim, kept)
             return found
         known = kept["members"][str(member)]
         note(known["trainings"])
         return {name: _part(sides) for name, sides in known["parts"].items()}
 
-    yield conclusion
+    return conclusion
 
 
 def _plain(part: Relation | Void) -> dict[str, Any]:
@@ -117,12 +150,13 @@ def recalled(claim: Claim) -> Entry:
     """A claim's row as the record has it; left open where it was not measured as it stands."""
     kept, entry = _kept(claim), opened(claim)
     if "entry" not in kept:
-        count = len(kept["members"])
         entry.verdict = Verdict.UNKNOWN
-        entry.witness = f"measured of {count} members as its code stands: python -m proofs_check --trained measures it"
+        entry.witness = (
+            f"measured of {len(kept['members'])} members as its code stands: python -m proofs_check --trained"
+        )
         return entry
-    said = {field.name for field in fields(Entry)} - {field for field, value in asdict(entry).items() if value}
-    for name in said & kept["entry"].keys():
+    for name in _FIGURES:
         setattr(entry, name, kept["entry"][name])
-    entry.verdict = Verdict(entry.verdict)
+    refuted = entry.verdict in (Verdict.REFUTED, Verdict.FAILS)
+    entry.verdict = refuted_as(claim) if refuted else Verdict(entry.verdict)
     return entry

@@ -231,7 +231,7 @@ def _join(pieces: list[Part]) -> Part:
     if not said:
         return pieces[0]
     sides = {side: torch.cat([getattr(piece, side) for piece in said]) for side in ("measured", "bound", "unit")}
-    return Relation(**sides, equality=said[0].equality)
+    return replace(said[0], **sides)
 
 
 def _row(view: str, claim: Claim, name: str, part: Part, failing: str, samples: int, n: int) -> Row:

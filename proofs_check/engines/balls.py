@@ -58,6 +58,9 @@ def positive(shows: str, scope: str, box: Box, value: Callable[..., Any], whole:
         ValueError: the box has no unknown.
     """
     must(box, "balls.positive.box", "of one unknown at least", box, 'write {"c": ("0", "1")}')
+    for name, (low, high) in box.items():
+        rises = Fraction(low) < Fraction(high)
+        must(rises, f"balls.positive.box[{name!r}]", "from low to high", (low, high), "exchange or widen its ends")
     return Check("balls", shows, scope, lambda seconds: _decide(box, value, seconds, whole))
 
 
@@ -382,6 +385,8 @@ def _bisect(box: Box, value: Callable[..., Any], seconds: float, integers: tuple
 
 def touching(value: Callable[..., Any], low: Fraction, high: Fraction) -> bool:
     """Whether Taylor's form at an end or at the simplest number between shows a function to be >= 0 on [low, high]."""
+    if low == high:
+        return is_zero(value, low, 0)
     between = simplest(low, high)
     return any(
         all(rises(value, at, end) for end in (low, high) if end != at) for at in dict.fromkeys((between, low, high))

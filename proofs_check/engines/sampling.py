@@ -4,7 +4,7 @@ import math
 import pickle
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
@@ -29,6 +29,8 @@ class Attack:
     """instances of which some part said something"""
     seen: set[Any] = field(default_factory=set)
     """prints of the instances, each once"""
+    good: set[Any] = field(default_factory=set)
+    """prints of the instances of which every part holds"""
     parts: dict[str, None] = field(default_factory=dict)
     """names of the conclusion's parts"""
     cut: bool = False
@@ -82,18 +84,26 @@ class _OutOfTime(BaseException):
     """Ends a run of Hypothesis at once; not an Exception, which it would shrink."""
 
 
-def attack(claim: Claim, examples: int, seed: int = 0, seconds: float = math.inf, *, quick: bool = False) -> Attack:
-    """Try a claim on drawn instances, steering towards large measured / bound.
+def attack(
+    claim: Claim,
+    examples: int,
+    seed: int = 0,
+    seconds: float = math.inf,
+    *,
+    quick: bool = False,
+    only: set[Any] | None = None,
+) -> Attack:
+    """Try a claim on drawn instances, steering towards large measured / bound; with `only` on those of these prints.
 
     Returns what was found; a violation is shrunk first. An instance that breaks a hypothesis of the claim, or on which
     its conclusion raises an error, ends the attack; `quick` passes over errors and does not steer.
     """
-    result, spoken = Attack(), set()
+    result, spoken, met = Attack(), set(), set()
     counts = claim.kind == "trained" and not quick
 
     def probe(instance: Any) -> None:
         mark = _print(instance)
-        if counts and mark in result.seen:
+        if (counts and mark in met) or (only is not None and mark not in only):
             return
         result.instances += 1
         result.seen.add(mark)
@@ -113,10 +123,11 @@ def attack(claim: Claim, examples: int, seed: int = 0, seconds: float = math.inf
                     result.witness = describe(instance, name, part)
                     raise _Found
             else:
-                if isinstance(part, Relation) and part.measured.numel():
-                    result.infinite[name] = result.infinite.get(name, 0) + 1
-                result.void.setdefault(name, silent[name])
-        result.judged += any(isinstance(part, Relation) and not silent[name] for name, part in conclusion.items())
+                _hush(result, name, part, silent[name])
+        met.add(mark)
+        said = [part for name, part in conclusion.items() if isinstance(part, Relation) and not silent[name]]
+        result.good |= {mark} if counts and all(bool(part.holds.all()) for part in said) else set()
+        result.judged += bool(said)
 
     result.cut = search(claim.instances, probe, examples, seed, seconds, steer=not quick)
     result.void = {name: why for name, why in result.void.items() if name not in spoken}
@@ -138,6 +149,13 @@ def _judged(claim: Claim, instance: Any, result: Attack, quick: bool) -> dict[st
         result.problem = f"does not meet {', '.join(broken)}: {instance}"
         raise _Found
     return conclusion
+
+
+def _hush(result: Attack, name: str, part: Part, reason: str) -> None:
+    """Note a part that says nothing of an instance."""
+    if isinstance(part, Relation) and part.measured.numel():
+        result.infinite[name] = result.infinite.get(name, 0) + 1
+    result.void.setdefault(name, reason)
 
 
 def _too_few(result: Attack) -> str:
@@ -330,11 +348,12 @@ def violation(
     strategy: SearchStrategy[Any],
     hypotheses: tuple[Hypothesis, ...],
     dropped: str,
+    judged: Container[str],
     examples: int,
     seed: int = 0,
     seconds: float = math.inf,
 ) -> tuple[str, str]:
-    """Look among instances that drop one hypothesis for a violation of the conclusion.
+    """Look among instances that drop one hypothesis for a violation of parts that are judged where it holds.
 
     Returns:
         The simplest violation as text, empty if none was found; and what is wrong with the instances as a control,
@@ -345,7 +364,7 @@ def violation(
     def probe(instance: Any) -> None:
         nonlocal witness, wrong
         for name, part in parts(conclusion(instance)).items():
-            if not isinstance(part, Relation):
+            if not isinstance(part, Relation) or name not in judged:
                 continue
             shown = part.measured.isfinite() & part.bound.isfinite()  # 0/0 violates nothing
             if bool((part.holds | ~shown).all()):

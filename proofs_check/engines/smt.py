@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Any
 
-from proofs_check.claim import Check, Finding
+from proofs_check.claim import Check, Finding, must_be_of_sizes
 from proofs_check.engines.need import need
 from proofs_check.engines.refusals import Refusing, no_number, record, refusals, refuse
 from workbench.theory.ops import Ops
@@ -30,11 +30,16 @@ def implies(shows: str, scope: str, problem: Problem, **sizes: Any) -> Check:
         problem: builds hypotheses and conclusions from unknowns, calling the shipped formulas with `ops`.
         sizes: further arguments of the problem, such as k=4.
     """
+    must_be_of_sizes("implies", scope, sizes)
     return Check("smt", shows, scope, lambda seconds: _decide(partial(problem, **sizes), seconds))
 
 
 def induction(shows: str, scope: str, base: Problem, step: Problem) -> Check:
-    """The statement holds at the start, and from each case follows the next."""
+    """The statement holds at the start, and from each case follows the next.
+
+    That the step concludes what it assumes, one case on, and that the start is the first of these cases, is for the
+    reader to see: the engine decides the two implications.
+    """
 
     def run(seconds: float) -> Finding:
         for name, problem in (("start", base), ("step", step)):

@@ -14,7 +14,7 @@ from typing import Any
 import sympy
 from sympy.core.relational import Relational
 
-from proofs_check.claim import Check, Finding
+from proofs_check.claim import Check, Finding, must_be_of_sizes
 from proofs_check.engines.refusals import refusals, refuse
 from workbench.theory.ops import Ops
 
@@ -109,31 +109,32 @@ def identity(shows: str, scope: str, sides: Sides, **sizes: Any) -> Check:
     differ and all of them are real if the symbols are, else left undecided. Write sympy.Eq for a condition: ==
     compares the form of expressions, and is refused, as `if` and `float` are. `sizes` are further arguments of `sides`.
     """
+    must_be_of_sizes("identity", scope, sizes)
 
     def run(seconds: float) -> Finding:
         try:
-            with _within(seconds):
+            with within(seconds):
                 return _decide(partial(sides, **sizes))
-        except _OutOfTime:
+        except OutOfTime:
             said = f"no simplification in {seconds:g} s: raise --seconds or split the identity"
             return Finding("undecided", said, late=True)
 
     return Check("symbolic", shows, scope, run)
 
 
-class _OutOfTime(BaseException):
+class OutOfTime(BaseException):
     """SymPy has used its time; no Exception, which it might catch."""
 
 
 @contextmanager
-def _within(seconds: float) -> Iterator[None]:
+def within(seconds: float) -> Iterator[None]:
     """Interrupt the block after some seconds, where the system and the thread allow it."""
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
         return
 
     def leave(*_: object) -> None:
-        raise _OutOfTime
+        raise OutOfTime
 
     before = signal.signal(signal.SIGALRM, leave)
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from proofs_check.claim import Check, Claim, Finding, Hypothesis, Part, Verdict, Void, at_most
-from proofs_check.engines import balls, smt
+from proofs_check.engines import balls, smt, symbolic
 from proofs_check.engines.need import Missing
 from proofs_check.instances.draw import numbers
 from synthetic.base.errors import must
@@ -149,27 +149,40 @@ def _proof(
 
     difference = partial(_difference, left, right)
     by_z3 = smt.implies("left ≤ right", scope, problem)
-    bounded = {name: (low, high) for name, (low, high) in box.items() if low is not None and high is not None}
-    closed = len(bounded) == len(box) and given is None
 
     def run(seconds: float) -> Finding:
         first = _tried(by_z3, seconds)
         if first.status != "undecided":
             return first
-        ended = bounded if closed else None
-        if not closed and len(box) == 1 and given is None:
-            ended = _ended(box, difference)
-        if ended is None:
-            said = "balls need both ends of each unknown, or one end of one, and nothing else given"
-            return Finding("undecided", f"Z3: {first.detail}; {said}", late=first.late)
-        second = _tried(balls.positive("left ≤ right", scope, ended, difference, whole), seconds)
-        return (
-            second
-            if second.status != "undecided"
-            else Finding("undecided", f"Z3: {first.detail}; balls: {second.detail}", late=second.late)
-        )
+        second = _by_balls(box, difference, given, whole, scope, seconds)
+        said = f"Z3: {first.detail}; {second.detail}"
+        return second if second.status != "undecided" else replace(second, detail=said, late=first.late or second.late)
 
     return Check("smt or balls", "left ≤ right", scope, run)
+
+
+def _by_balls(
+    box: Box,
+    difference: Callable[..., Any],
+    given: Callable[..., Any] | None,
+    whole: tuple[str, ...],
+    scope: str,
+    seconds: float,
+) -> Finding:
+    """What Arb says of a bounded box, or of one whose open end SymPy's derivatives settle."""
+    ended = {name: (low, high) for name, (low, high) in box.items() if low is not None and high is not None}
+    if given is not None or (len(ended) < len(box) and len(box) > 1):
+        ended = None
+    elif len(ended) < len(box):
+        try:
+            with symbolic.within(seconds):
+                ended = _ended(box, difference)
+        except symbolic.OutOfTime:
+            return Finding("undecided", f"SymPy's derivatives took {seconds:g} s", late=True)
+    if ended is None:
+        return Finding("undecided", "balls need both ends of each unknown, or one end of one, and nothing else given")
+    found = _tried(balls.positive("left ≤ right", scope, ended, difference, whole), seconds)
+    return replace(found, detail=f"balls: {found.detail}") if found.status == "undecided" else found
 
 
 def _difference(left: Callable[..., Any], right: Callable[..., Any], ops: Ops, **values: Any) -> Any:
@@ -193,8 +206,8 @@ def _tried(check: Check, seconds: float) -> Finding:
     """A check's finding; an error in a side is one that leaves it undecided."""
     try:
         return check.run(seconds)
-    except Missing:
-        raise
+    except Missing as missing:
+        return Finding("undecided", str(missing))
     except (Exception, SystemExit) as error:  # not algebraic, or Python's own math in place of ops
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         return Finding("undecided", said if "ops." in said else f"{said}: take functions and choices from `ops`")

@@ -22,4 +22,4 @@ def evaluated(shows: str, pairs: Callable[[Draw], Pairs], largest: int = 64) -> 
                     return Finding("refuted", f"n, d = {n}, {d}: {str(value)[:40]} against {str(wanted)[:40]}")
         return Finding("proved") if count else Finding("undecided", "no pair to compare")
 
-    return Check("exact", shows, f"at one draw each of n = {', '.join(str(n) for n, _ in sizes)}", run)
+    return Check("draws", shows, f"at one draw each of n = {', '.join(str(n) for n, _ in sizes)}", run)

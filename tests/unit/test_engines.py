@@ -442,6 +442,11 @@ def test_a_narrow_dip_below_zero_is_not_missed():
     assert balls.positive("shows", "scope", {"x": ("0", "1")}, dip).run(20.0).status == "refuted"
 
 
+def test_a_box_of_one_point_is_refused():
+    with pytest.raises(ValueError, match="must be from low to high"):
+        balls.positive("s", "c", {"x": ("1", "1")}, lambda x, ops: x - 2)
+
+
 def test_balls_need_an_unknown():
     with pytest.raises(ValueError, match=r'balls.positive.box must be of one unknown at least; got \{\}: write \{"c"'):
         balls.positive("shows", "scope", {}, lambda ops: ops.pi)

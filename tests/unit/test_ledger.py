@@ -30,6 +30,7 @@ from proofs_check.engines import sampling, smt
 from proofs_check.engines.need import Missing
 from proofs_check.engines.sampling import attack, search
 from proofs_check.instances.draw import numbers
+from proofs_check.instances.loops import evaluated
 from proofs_check.ledger import exit_code, judge
 from proofs_check.report.terminal import against as against_line
 
@@ -148,11 +149,43 @@ def test_a_claim_is_proved_in_the_parts_that_proofs_name():
     assert (entry.said, entry.sampled) == ("PROVED in part (1 of 2)", ["cube"])
     assert (entry.sizes, entry.bases) == ("for all sizes", ["Z3"])
     both = parted(proofs={("square", "cube"): proved("k = 2"), LOOPS: proved("d = 1"), BESIDE: proved()})
-    assert (both.said, both.sizes) == ("PROVED", "sizes up to")
+    assert (both.said, both.sizes) == ("PROVED", "sizes up to k = 2")
     assert parted(proofs={("square", "cube"): proved(), LOOPS: proved("d = 1")}).sizes == (
         "for all sizes; shipped loops: d = 1"
     )
     assert parted(proofs={BESIDE: proved()}).verdict == Verdict.SUPPORTED
+
+
+def test_a_part_that_says_nothing_is_not_shown():
+    silent = parted(conclusion=lambda x: two_parts(x) | {"cube": Void("never")}, proofs={("square", "cube"): proved()})
+    assert silent.said == "PROVED in part (1 of 2)"
+
+
+def test_what_notices_a_mutant_is_of_a_part_and_of_what_the_conclusion_calls():
+    """A proof that stands beside the conclusion, or is of a function that the conclusion never calls, ties nothing."""
+
+    def about(problem):
+        return smt.implies("s", "all x", problem)
+
+    def of_square(unknowns, ops):
+        return [unknowns("x") >= 1], [unknowns("x") <= square(unknowns("x"))]
+
+    blind = about(lambda unknowns, ops: ([], [unknowns("x") ** 2 >= 0]))
+    tied = parted(proofs={("square", "cube"): about(of_square)})
+    assert (tied.verdict, tied.mutants[0]["proof"]) == (Verdict.PROVED, "smt")
+    beside = parted(proofs={("square", "cube"): blind, BESIDE: about(of_square)})
+    assert (beside.verdict, beside.mutants[0]["proof"]) == (Verdict.SUPPORTED, "")
+    elsewhere = parted(conclusion=lambda x: {"square": at_most(x, x * x)}, proofs={"square": about(of_square)})
+    assert (elsewhere.verdict, elsewhere.mutants[0]["caught by"]) == (Verdict.SUPPORTED, "smt")
+
+
+def test_names_of_keys_are_no_parts_and_draws_show_none():
+    with pytest.raises(ValueError, match="enter it under LOOPS"):
+        claim(proofs={"": evaluated("s", lambda draw: iter([(draw.n, draw.n)]))})
+    taken = quick(claim(conclusion=lambda x: {BESIDE: at_most(x, x * x)}, extremal={}, mutants=()))
+    assert "must have names of its own" in taken.problems[0]
+    with pytest.raises(ValueError, match="implies.scope must be of the sizes given"):
+        smt.implies("s", "all k", lambda unknowns, ops, k: ([], [unknowns("x") ** 2 >= 0]), k=4)
 
 
 def test_proofs_of_no_part_are_a_problem():

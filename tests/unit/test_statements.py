@@ -191,16 +191,16 @@ def test_rows_are_the_same_up_to_symmetries():
 
 
 def test_trained_saes_are_instances_of_fresh_seeds():
-    runs = trained("topk", "bidirectional", 16, seeds=(5, 6), steps=5, samples=200, k=3)
+    runs = trained("topk", "bidirectional", 16, steps=5, samples=200, k=3)
     seen = []
 
     def conclusion(run):
         seen.append(run)
         return at_most(run.mcc, 1.0)
 
-    entry = verdict(runs, conclusion, kind="trained", calibrated_on=(0,))
+    entry = verdict(runs, conclusion, kind="trained", calibrated_on=(20,))
     assert entry.verdict == Verdict.SUPPORTED, entry.problems
-    assert {made["world seed"] for made in entry.trainings} == {5, 6}
+    assert {made["world seed"] for made in entry.trainings} == set(range(10))
     one, two = (next(run for run in seen if run.seed == seed) for seed in (5, 6))
     assert not torch.equal(one.sae.W_dec, two.sae.W_dec)
     assert str(one) == "seed 5: topk(k=3), m = 16, on bidirectional, 5 steps"

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from proofs_check import measured
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Verdict, at_most, edited
-from proofs_check.claims.actions.runs import Steering
 from proofs_check.claims.bias.runs import recovered
 from proofs_check.instances import stack as stacks
 from proofs_check.instances.stack import Stack, Trained, training
@@ -51,12 +50,6 @@ def test_a_later_default_of_a_world_moves_no_claim(monkeypatch):
     later = {**worlds(), "bidirectional": lambda n_true=48, d=8, k=1, sd=0.0, seed=9: made(n_true, d, k, sd, seed)}
     monkeypatch.setattr(stacks, "worlds", lambda: later)
     assert Trained().stack.place == made(24, 32, 3, 0.25, 0)
-
-
-def test_the_network_on_actions_is_in_the_ledger():
-    with noted() as trainings:
-        Steering(steps=2, penalty=1.0).from_actions  # noqa: B018
-    assert [(t["variant"], t["steps"], t["batch"]) for t in trainings] == [("network on actions", 800, 256)]
 
 
 def test_a_stack_is_trained_once_and_anew_for_a_mutant_of_what_it_runs():
@@ -105,11 +98,16 @@ def claim(**changes):
 
 def test_the_ledger_says_what_was_trained():
     entry = judge(claim(), examples=5)
+    assert (entry.verdict, entry.problems) == (
+        "UNKNOWN",
+        ["a part says something of 2 members alone: draw ten or more"],
+    )
     assert [t["seeds"] for t in entry.trainings] == [[0, 1, 2]]
     assert entry.trainings[0]["world"] == "bidirectional"
     assert entry.thresholds == {"fvu": 2.0}
     assert entry.calibrated_on == [5]
-    assert not entry.problems
+    told = judge(claim(calibrated_on=(1,)), examples=5).problems
+    assert "it is judged on seeds that set its thresholds: [1]" in told
 
 
 def test_a_kind_that_does_not_fit_is_a_problem():

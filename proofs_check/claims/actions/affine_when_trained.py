@@ -11,7 +11,7 @@ from workbench.topics.actions import mmr as restriction
 
 def _conclusion(case: Steering) -> dict[str, Part]:
     free, held = (intervention_runs.explained(case.data.h, z) for z in case.codes)
-    return {"R²(h ~ z) with it": at_most(0.93, held), "gain in R²": at_most(free + 0.03, held)}
+    return {"R²(h ~ z) with it": at_most(0.8, held), "gain in R²": at_most(free + 0.03, held)}
 
 
 INTERIOR = Hypothesis("actions with an interior", lambda case: float(case.action == "corners"))
@@ -26,15 +26,15 @@ CLAIM = Claim(
     id="R-8",
     statement=(
         "Two latents, x = g(h) of two leaky layers in ten dimensions, noise a third of the default's size: with "
-        "relative MMR at weight 30 the code's R²(h ~ z) is above .93, and .03 above the same seed's without it."
+        "relative MMR at weight 30 the code's R²(h ~ z) is above .8, and .03 above the same seed's without it."
     ),
-    tex=r"R^2(h\sim z_{\mathrm{MMR}})\geq\max(.93,\;R^2(h\sim z_0)+.03)",
+    tex=r"R^2(h\sim z_{\mathrm{MMR}})\geq\max(.8,\;R^2(h\sim z_0)+.03)",
     source="Saengkyongam et al. (2024), arXiv 2310.04295, theorem 6 and its autoencoder; sizes and thresholds ours",
     kind="trained",
-    calibrated_on=SEEDS,
+    calibrated_on=(*SEEDS, *range(100, 110)),
     promised=Verdict.SUPPORTED,
     hypotheses=(HELD, INTERIOR, RANK),
-    instances=Steering.fresh(),
+    instances=Steering.fresh(110),
     conclusion=_conclusion,
     controls=(
         Control(HELD.name, Steering.each_seed(held=False), "reconstruction alone"),
@@ -43,7 +43,8 @@ CLAIM = Claim(
     ),
     mutants=(Mutant("no restriction", restriction.mmr, _none, Steering.alone()),),
     note=(
-        "Measured, not proved: 600 steps of 512, three seeds: .952, .946, .954 with it, .85, .90, .91 without. At the "
+        "Measured, not proved: 600 steps of 512. Ten mixings before those judged: .84-.93 with it, .68-.94 without; "
+        "the mixing on which .93 was set first gave .95 and .85-.91: R² is a matter of the mixing. At the "
         "default noise it stays below .9 though the relative MMR is below 1e-4, which 20000 samples hardly resolve: "
         "what is not affine is smoothed away, by e^(−w²s²) in the square (R-2, R-3). Identified is not estimated."
     ),

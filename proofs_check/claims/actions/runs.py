@@ -15,7 +15,7 @@ from proofs_check.trainings import Training, once
 from synthetic.actions import Interventions, Rows, Steered
 from synthetic.base.streams import stream
 from workbench.topics.actions import autoencoder
-from workbench.topics.actions.baselines import Predictor, fit_network, fit_polynomial
+from workbench.topics.actions.baselines import fit_polynomial
 from workbench.topics.actions.control_function import ControlFunction
 from workbench.topics.concepts.regression import r_squared
 
@@ -82,11 +82,10 @@ class Steering(Member):
         return missed(made.predict(self.targets[0]), self.targets[1])
 
     @property
-    def from_actions(self) -> tuple[float, float]:
-        """The same of y ~ a: a network, and a quadratic."""
+    def from_actions(self) -> float:
+        """The same of y ~ a, a quadratic."""
         at, true = self.targets
-        quadratic = fit_polynomial(self.data.a, self.data.y)(at)
-        return missed(_network(replace(self, seed=0, held=True))(at), true), missed(quadratic, true)
+        return missed(fit_polynomial(self.data.a, self.data.y)(at), true)
 
 
 def explained(h: Tensor, z: Tensor) -> float:
@@ -118,13 +117,6 @@ def _trained(run: Steering, seeds: tuple[int, ...]) -> Tensor:
     data = _drawn(replace(run, seed=0))
     made = autoencoder.fit_autoencoder(data.x, data.a, run.world.n_true, config, **members)
     return made.encode(data.x).detach().double()
-
-
-@once(lambda run: _training(run, (run.sample,)) | {"variant": "network on actions", "steps": 800, "batch": 256})
-def _network(run: Steering) -> Predictor:
-    """The outcome from actions, by a network."""
-    data = _drawn(run)
-    return fit_network(data.a, data.y, seed=run.sample, steps=800, lr=5e-3)
 
 
 HELD = Hypothesis("the restriction is trained", lambda case: float(not case.held))
