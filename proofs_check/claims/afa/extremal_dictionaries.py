@@ -131,7 +131,6 @@ CLAIM = Claim(
             coherence.energy_range,
             lambda mu, k, *, ops: (1 - mu * (k - 1), 1 + mu * (k - 1)),
         ),
-        Mutant("L of squares", coherence.l1_norm, lambda h, *, ops: sum(v * v for v in h)),
     ),
     note=(
         "Both ends bound the ratio for all k by the proofs. That they are reached is no part of the conclusion but "

@@ -134,7 +134,6 @@ CLAIM = Claim(
         Mutant("L² for L² − N", afa.lbo_1, lambda x2, f2, l1, *, ops: ops.abs(x2 - f2) / (l1 * l1)),
         Mutant("ratio without − 1", afa.norm_mismatch, lambda x2, f2, *, ops: x2 / f2),
         Mutant("signed maximum", directions.overlaps, lambda rows: (rows @ rows.T).fill_diagonal_(0).amax(1)),
-        Mutant("log of squares", afa.log_mismatch, lambda x2, f2, *, ops: ops.abs(ops.log(f2 / x2))),
     ),
     note="LBO = 0 says nothing: f = |x| e_1 has it with any reconstruction error.",
     reads=Mixture,

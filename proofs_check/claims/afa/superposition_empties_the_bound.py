@@ -198,7 +198,6 @@ CLAIM = Claim(
         Mutant("n − d + 1 in Welch", coherence.welch_square, lambda n, d: (n - d + 1) / (d * (n - 1))),
         Mutant("c with n − 2", coherence.norm_gap, lambda h2, mu, k: mu * (k - 2) * h2),
         Mutant("n/d + d/n", coherence.dense_energy, lambda n, d: n / d + d / n),
-        Mutant("√(2 ln n / d)", coherence.random_coherence, lambda n, d, *, ops: ops.sqrt(2 * ops.log(n) / d)),
     ),
     note=(
         "Welch's bound is the kernel's; the other forms follow from it by Z3, and λ_max ≥ n/d from the longest column "
