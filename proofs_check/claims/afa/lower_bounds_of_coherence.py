@@ -6,9 +6,11 @@ from torch import Tensor
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Mutant, Part, Verdict, at_most, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import cones, mixtures
-from proofs_check.instances.inductions import CAUCHY_SCHWARZ, L1_FORM, UNROLL
+from proofs_check.instances.inductions import CAUCHY_SCHWARZ, ENERGY, L1_FORM, UNROLL
+from proofs_check.instances.loops import evaluated
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import orthonormal_with_rest, twice_the_identity
+from synthetic.laws import directions
 from workbench.tensors import TENSOR
 from workbench.theory import afa, coherence
 
@@ -54,14 +56,26 @@ def _more_rows(unknowns, ops):
     return [l1 * l1 > h2, l1 >= 0], [(l1 + ops.abs(t)) ** 2 > h2 + t * t]
 
 
-def _same_pairs(unknowns, ops):
+def _no_pair(unknowns, ops):
     mu, eps = unknowns("mu eps")
-    return [eps == mu], [mu <= eps]
+    return [mu == 0, eps == 0], [mu <= eps]
 
 
-def _more_pairs(unknowns, ops):
-    mu, eps, product = unknowns("mu eps product")
-    return [mu <= eps], [mu <= ops.larger(eps, ops.abs(product))]
+def _pair(unknowns, ops):
+    """Each pair counts for eps, and for mu if both of its rows are active."""
+    mu, eps, product, active = unknowns("mu eps product active")
+    size = ops.abs(product)
+    of_support = ops.where(active == 1, ops.larger(mu, size), mu)
+    return [mu <= eps], [of_support <= ops.larger(eps, size)]
+
+
+def _largest(draw):
+    """The measured mu and eps at whole numbers."""
+    rows, h = draw.rows(draw.n, draw.d, 1000), [i % 3 and draw.number(1000) for i in range(draw.n)]
+    case = Mixture.exact(rows, h)
+    size = {(i, j): abs(g) for i, row in enumerate(coherence.gram(rows)) for j, g in enumerate(row[:i])}
+    yield case.coherence, max(size.values())
+    yield float(case.support_coherence[0]), max(g for (i, j), g in size.items() if h[i] and h[j])
 
 
 def _invariances(symbols, ops):
@@ -80,8 +94,8 @@ CLAIM = Claim(
     id="AFA-10",
     statement=(
         "For unit rows, x = hV and k ≥ 2 active rows, with r = ||x|²/|h|² − 1|: r/(m − 1) ≤ r/(k − 1) ≤ ||x|² − "
-        "|h|²|/(L² − N) ≤ μ ≤ ε. The published eps_LBO is the first: dead rows shrink it at will. The third equals "
-        "μ for every h > 0 on rows of equal products, on the deficit side while μ ≤ 1/(k − 1)."
+        "|h|²|/(L² − N) ≤ μ ≤ ε. The published eps_LBO is the first: dead rows shrink it at will. The third "
+        "equals μ where that is drawn: h > 0 on rows of equal products, on the deficit side with μ ≤ 1/(k − 1)."
     ),
     tex=r"\frac{r}{m-1}\leq\frac{r}{k-1}\leq\frac{|\|x\|^2-\|h\|^2|}{\|h\|_1^2-\|h\|^2}\leq\mu_S\leq\varepsilon",
     source="eps_LBO: Lee et al. (2025), arXiv 2503.24277; the others ours, AFA-3 divided",
@@ -97,14 +111,15 @@ CLAIM = Claim(
         Control("unit rows", twice_the_identity(), "V = 2I"),
     ),
     proofs={
-        LOOPS: UNROLL,
+        LOOPS: (UNROLL, evaluated("μ and ε are the largest |⟨v_i, v_j⟩|", _largest)),
+        "1 ≤ μ": ENERGY,
         ("dense ≤ k", "k ≤ 1", "1 ≤ μ"): (
             *L1_FORM,
             CAUCHY_SCHWARZ,
             smt.induction("L² > N", "all k ≥ 2: induction over rows", _two_rows, _more_rows),
             smt.implies("the chain, from |q| ≤ μ(L² − N) and L² ≤ kN", "all k ≥ 2, m ≥ k", _chain),
         ),
-        "μ ≤ ε": smt.induction("a maximum over more pairs", "all n: induction over pairs", _same_pairs, _more_pairs),
+        "μ ≤ ε": smt.induction("a maximum over more pairs", "all n: induction over pairs", _no_pair, _pair),
         "dead rows shrink it": symbolic.identity(
             "invariance to scale; padding; symmetry of the log form", "all sizes", _invariances
         ),
@@ -118,7 +133,7 @@ CLAIM = Claim(
         Mutant("m − 2 for m − 1", afa.lbo_dense, lambda x2, f2, m, *, ops: ops.abs(x2 / f2 - 1) / (m - 2)),
         Mutant("L² for L² − N", afa.lbo_1, lambda x2, f2, l1, *, ops: ops.abs(x2 - f2) / (l1 * l1)),
         Mutant("ratio without − 1", afa.norm_mismatch, lambda x2, f2, *, ops: x2 / f2),
-        Mutant("log of squares", afa.log_mismatch, lambda x2, f2, *, ops: ops.abs(ops.log(f2 / x2))),
+        Mutant("signed maximum", directions.overlaps, lambda rows: (rows @ rows.T).fill_diagonal_(0).amax(1)),
     ),
     note="LBO = 0 says nothing: f = |x| e_1 has it with any reconstruction error.",
     reads=Mixture,

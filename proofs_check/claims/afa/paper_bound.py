@@ -3,7 +3,7 @@
 from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, Void, at_most
 from proofs_check.engines import smt
 from proofs_check.instances.draw import mixtures
-from proofs_check.instances.inductions import K_FORM, L1_FORM, UNROLL
+from proofs_check.instances.inductions import ENERGY, K_FORM, L1_FORM, UNROLL
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import (
     one_oblique,
@@ -86,7 +86,7 @@ CLAIM = Claim(
     ),
     proofs={
         LOOPS: UNROLL,
-        ("gap", "lower side", "upper side", "norms"): (*L1_FORM, *K_FORM),
+        ("gap", "lower side", "upper side", "norms"): (*ENERGY, *L1_FORM, *K_FORM),
         ("lower side", "norms"): smt.implies("the gap gives the lower side", "all n, ε", _floor),
         ("upper side", "norms"): smt.implies("the gap gives the upper side", "all n, ε with c < 1", _ceiling),
         "norms": (

@@ -1,6 +1,7 @@
 """AFA-8: for random signs the interference of a fixed dictionary has no factor k."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import combinations, product
 
 import torch
@@ -11,6 +12,7 @@ from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import codes, cones, unit_rows
 from proofs_check.instances.inductions import OVER_ROWS, UNROLL, pair
+from proofs_check.instances.loops import evaluated
 from proofs_check.instances.mixture import UNIT_ROWS
 from workbench.theory import average_case, coherence
 
@@ -79,6 +81,18 @@ def _grows(symbols, ops):
         grown = average_case.random_signs_variance([*h, t], longer) * after**2
         w = sum((v * p) ** 2 for v, p in zip(h, new, strict=True))
         yield grown - average_case.random_signs_variance(h, old) * before**2, 4 * t**2 * w
+
+
+def _at_numbers(draw):
+    """The variance times N² / 2, over ordered pairs."""
+    h, rows = [Fraction(v) for v in draw.vector(draw.n)], draw.rows(draw.n, draw.d)
+    g = coherence.gram(rows)
+    apart = [(i, j) for i in range(draw.n) for j in range(draw.n) if i != j]
+    yield (
+        average_case.random_signs_variance(h, g) * sum(v * v for v in h) ** 2,
+        2 * sum((h[i] * h[j] * g[i][j]) ** 2 for i, j in apart),
+    )
+    yield g, [[sum(a * b for a, b in zip(v, w, strict=True)) for w in rows] for v in rows]
 
 
 def _one_sign(unknowns, ops):
@@ -165,6 +179,7 @@ CLAIM = Claim(
         LOOPS: (
             UNROLL,
             symbolic.identity("the shipped variance grows by one row's share", "k = 1..4", _grows),
+            evaluated("the shipped variance adds up all pairs", _at_numbers),
         ),
         BESIDE: symbolic.identity("mean and variance over all sign patterns", "k = 2..4", _enumerate),
         ("mean 0", "variance", "no factor k"): (

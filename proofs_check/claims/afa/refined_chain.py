@@ -183,7 +183,6 @@ CLAIM = Claim(
         Mutant("L² without − N", coherence.l1_gap, lambda l1, h2, mu: mu * l1 * l1),
         Mutant("L² − 2N", coherence.l1_gap, lambda l1, h2, mu: mu * (l1 * l1 - 2 * h2)),
         Mutant("first row's sum for the largest", coherence.babel, lambda g, *, ops: sum(map(ops.abs, g[0][1:]))),
-        Mutant("one pair, twice", coherence.interference, lambda h, g: 4 * h[0] * h[1] * g[0][1]),
     ),
     note=(
         "λ_min N ≤ q ≤ λ_max N is sampled: it is proved within one eigendirection alone, and that a symmetric matrix "

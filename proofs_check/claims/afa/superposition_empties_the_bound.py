@@ -15,20 +15,22 @@ from workbench.theory import coherence
 def _conclusion(case: Mixture) -> dict[str, Part]:
     n, d, eps = case.m, case.d, case.coherence
     c = coherence.norm_gap(1.0, eps, n)
-    top, null = case.of_rows(_largest_energy), case.of_rows(_null_code)
+    energy, null = case.of_rows(_energy_of_a_column), case.of_rows(_null_code)
     found: dict[str, Part] = {
         "c ≥ 1": at_most(1.0, c),
         "Welch": at_most(coherence.welch_square(n, d), eps**2),
         "c² ≥ 1 + n(n − d − 1)/d": at_most(1 + n * (n - d - 1) / d, c**2),
         "a code h ≠ 0 with hV = 0": equal((null @ case.rows).square().sum(), 0.0),
-        "λ_max ≥ n/d": at_most(coherence.dense_energy(n, d), top),
+        "a code with |hV|² ≥ (n/d)|h|²": at_most(coherence.dense_energy(n, d), energy),
     }
     why = Void(f"c = {c:.4g} > 1")
     return found | {"c = 1 only at n = d + 1": at_most(n, d + 1) if c <= 1 + 1e-9 else why}
 
 
-def _largest_energy(rows: Tensor) -> Tensor:
-    return torch.linalg.eigvalsh(rows.T @ rows)[-1]
+def _energy_of_a_column(rows: Tensor) -> Tensor:
+    """|hV|² / |h|² where h is the longest column of V."""
+    h = rows[:, rows.square().sum(0).argmax()]
+    return (h @ rows).square().sum() / h.square().sum()
 
 
 def _null_code(rows: Tensor) -> Tensor:
@@ -77,6 +79,60 @@ def _largest_eigenvalue(unknowns, ops):
     return [d >= 1, n == top + rest, rest <= (d - 1) * top], [mean <= top, (top > mean) == (rest < (d - 1) * top)]
 
 
+def _no_entry(unknowns, ops):
+    columns, rows, count = unknowns("columns rows count")
+    return [columns == 0, rows == 0, count == 0], [columns == rows, rows == count]
+
+
+def _entry(unknowns, ops):
+    """One entry counts for its column and for its row."""
+    columns, rows, v = unknowns("columns rows v")
+    return [columns == rows], [columns + v * v == rows + v * v]
+
+
+def _row(unknowns, ops):
+    rows, count, v2 = unknowns("rows count v2")
+    return [rows == count, v2 == 1], [rows + v2 == count + 1]
+
+
+def _no_column(unknowns, ops):
+    total, count, most = unknowns("total count most")
+    return [total == 0, count == 0, most == 0], [total <= count * most]
+
+
+def _column(unknowns, ops):
+    total, count, most, square = unknowns("total count most square")
+    return [total <= count * most, count >= 0], [total + square <= (count + 1) * ops.larger(most, square)]
+
+
+def _no_product(unknowns, ops):
+    product, h2 = unknowns("product h2")
+    return [product == 0, h2 == 0], [product == h2]
+
+
+def _product(unknowns, ops):
+    """The c-th coordinate of hV is Σ h_i V_ic, and h_i is V_ic."""
+    product, h2, h, v = unknowns("product h2 h v")
+    return [product == h2, h == v], [product + h * v == h2 + h * h]
+
+
+def _no_coordinate(unknowns, ops):
+    energy, seen = unknowns("energy seen")
+    return [energy == 0, seen == 0], [seen <= energy]
+
+
+def _coordinate(unknowns, ops):
+    """`seen` is the square of the c-th coordinate once that was passed."""
+    energy, seen, y, here = unknowns("energy seen y here")
+    return [seen <= energy], [seen + ops.where(here == 1, y * y, 0) <= energy + y * y]
+
+
+def _longest_column(unknowns, ops):
+    energy, product, h2, n, d = unknowns("energy product h2 n d")
+    given = [d >= 1, n > d, n <= d * h2, product == h2, product * product <= energy]
+    return given, [coherence.dense_energy(n, d) <= energy / h2, h2 > 0]
+
+
 def _union_bound(symbols, ops):
     """n (n - 1) / 2 pairs, each past t with probability <= 2 exp(-d t² / 2): all stay under it with 1/n to spare."""
     n, d = symbols("n d", positive=True)
@@ -88,7 +144,7 @@ CLAIM = Claim(
     id="AFA-5",
     statement=(
         "The upper side of AFA-2 needs c = ε(n − 1) < 1. For n > d unit rows it never holds: Welch's bound gives c² "
-        "≥ 1 + n(n − d − 1)/d ≥ 1. Superposition and a finite upper bound exclude each other."
+        "≥ 1 + n(n − d − 1)/d ≥ 1. Superposition and its finite upper bound exclude each other."
     ),
     tex=r"n>d\ \Rightarrow\ c^2=\varepsilon^2(n-1)^2\geq 1+\frac{n(n-d-1)}{d}\geq 1",
     source="ours, from Welch (1974); against Lee et al. (2025), arXiv 2503.24277, the AFA theorem under superposition",
@@ -99,7 +155,7 @@ CLAIM = Claim(
     conclusion=_conclusion,
     extremal={
         **dict.fromkeys(("c ≥ 1", "Welch", "c² ≥ 1 + n(n − d − 1)/d", "c = 1 only at n = d + 1"), simplices()),
-        "λ_max ≥ n/d": tight_frames(),
+        "a code with |hV|² ≥ (n/d)|h|²": tight_frames(),
     },
     witness="the regular simplex, n = d + 1, has c = 1, and flat h gives x = 0",
     controls=(
@@ -112,6 +168,14 @@ CLAIM = Claim(
         ),
         "c = 1 only at n = d + 1": smt.implies(
             "c = 1 leaves n = d + 1 and ε = 1/d", "all n > d ≥ 1: from Welch's bound", _equality
+        ),
+        "a code with |hV|² ≥ (n/d)|h|²": (
+            smt.induction("squares of columns and of rows", "all n, d: induction over entries", _no_entry, _entry),
+            smt.induction("n unit rows have n in all", "all n: induction over rows", _no_entry, _row),
+            smt.induction("the longest column has a d-th", "all d: induction over columns", _no_column, _column),
+            smt.induction("with h = V_c, (hV)_c is |h|²", "all n: induction over rows", _no_product, _product),
+            smt.induction("(hV)_c² ≤ |hV|²", "all d: induction over coordinates", _no_coordinate, _coordinate),
+            smt.implies("so the longest column has n/d", "all n > d", _longest_column),
         ),
         BESIDE: (
             symbolic.identity(
@@ -134,12 +198,11 @@ CLAIM = Claim(
         Mutant("n − d + 1 in Welch", coherence.welch_square, lambda n, d: (n - d + 1) / (d * (n - 1))),
         Mutant("c with n − 2", coherence.norm_gap, lambda h2, mu, k: mu * (k - 2) * h2),
         Mutant("n/d + d/n", coherence.dense_energy, lambda n, d: n / d + d / n),
-        Mutant("√(2 ln n / d)", coherence.random_coherence, lambda n, d, *, ops: ops.sqrt(2 * ops.log(n) / d)),
     ),
     note=(
-        "Welch's bound is the kernel's; the other forms follow from it by Z3. A kernel vector exists because rows of "
-        "rank d < n leave one, and λ_max ≥ n/d because the eigenvalues sum to the trace n: both are sampled. The "
-        "chance of random rows takes P(|G_ij| > t) ≤ 2 exp(−d t²/2) from Ball (1997), lemma 2.2, unproved here."
+        "Welch's bound is the kernel's; the other forms follow from it by Z3, and λ_max ≥ n/d from the longest column "
+        "as a code. A code that V takes to 0 exists because rows of rank d < n leave one: this is sampled. The chance "
+        "of random rows takes P(|G_ij| > t) ≤ 2 exp(−d t²/2) from Ball (1997), lemma 2.2, unproved here."
     ),
     reads=Mixture,
     shown_by="experiments/afa/bounds.py",

@@ -16,7 +16,8 @@ def _conclusion(case: Mixture) -> dict[str, Part]:
     low, high = case.spectrum  # of the support's Gram matrix minus I
     least, most = top_afa.tied_energy_range((1 + low).clamp_min(0), 1 + high, ops=TENSOR)
     tied = case.active + torch.einsum("nkj,nj->nk", case.products, case.active)
-    full, tau = tied.relu().norm(dim=1), case.x2.sqrt()
+    rectified, _ = top_afa.sign_split(tied, ops=TENSOR)
+    full, tau = rectified.norm(dim=1), case.x2.sqrt()
     return {
         "above": at_most(full, most * tau, unit=case.unit.sqrt()),
         "below": at_most(least * tau, full, unit=case.unit.sqrt()),
@@ -34,13 +35,13 @@ def _above(unknowns, ops):
 
 def _rectified_start(unknowns, ops):
     y = unknowns("y")
-    kept = ops.larger(y, ops.num("0"))
+    kept, _ = top_afa.sign_split(y, ops=ops)
     return [], [kept * kept <= y * y]
 
 
 def _rectified(unknowns, ops):
     full2, y2, y = unknowns("full2 y2 y")
-    kept = ops.larger(y, ops.num("0"))
+    kept, _ = top_afa.sign_split(y, ops=ops)
     return [full2 <= y2], [full2 + kept * kept <= y2 + y * y]
 
 
@@ -63,14 +64,14 @@ def _roots(unknowns, ops):
 
 def _inner_start(unknowns, ops):
     h, y = unknowns("h y")
-    kept = ops.larger(y, ops.num("0"))
+    kept, _ = top_afa.sign_split(y, ops=ops)
     return [h >= 0], [h * y <= h * kept, (h * kept) ** 2 <= h * h * (kept * kept)]
 
 
 def _inner(unknowns, ops):
     """sum h_i y_i <= sum h_i relu(y_i) for h >= 0, and Cauchy-Schwarz for the latter, one entry at a time."""
     s, a, b, h, y = unknowns("s a b h y")
-    kept = ops.larger(y, ops.num("0"))
+    kept, _ = top_afa.sign_split(y, ops=ops)
     given = [s * s <= a * b, a >= 0, b >= 0, h >= 0]
     return given, [h * y <= h * kept, (s + h * kept) ** 2 <= (a + h * h) * (b + kept * kept)]
 
@@ -117,6 +118,8 @@ CLAIM = Claim(
         ),
     },
     mutants=(
+        Mutant("half the rectifier", top_afa.sign_split, lambda z, *, ops: (ops.larger(z, ops.num("0")) / 2, -z)),
+        Mutant("twice the rectifier", top_afa.sign_split, lambda z, *, ops: (ops.larger(z, ops.num("0")) * 2, -z)),
         Mutant("eigenvalues without roots", top_afa.tied_energy_range, lambda low, high, *, ops: (low, high)),
         Mutant("roots exchanged", top_afa.tied_energy_range, lambda low, high, *, ops: (ops.sqrt(high), ops.sqrt(low))),
     ),

@@ -1,7 +1,7 @@
 """ATTN-1: what heads, and sources through heads, add to a pre-activation sums to it, but for a constant."""
 
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
-from proofs_check.claims.attention.cases import Layer, layers
+from proofs_check.claims.attention.cases import ATTRIBUTED, Layer, layers
 from proofs_check.engines import smt, symbolic
 from workbench.metrics import attribution
 from workbench.theory import attention as theory
@@ -114,7 +114,10 @@ CLAIM = Claim(
         Control(WHOLE.name, layers(dropped=1), "the last source left out"),
     ),
     proofs={
-        LOOPS: symbolic.identity("the shipped sums grow by one share", "1 to 3 coordinates and sources", _grows),
+        LOOPS: (
+            symbolic.identity("the shipped sums grow by one share", "1 to 3 coordinates and sources", _grows),
+            ATTRIBUTED,
+        ),
         BESIDE: symbolic.identity("the whole sum", "two heads, two sources, width 2", _whole),
         ("sources", "heads"): (
             smt.induction(
@@ -134,9 +137,10 @@ CLAIM = Claim(
         Mutant("transposed pattern", attribution.by_source, lambda A, v, W, scale=1.0: _by_source(A.mT, v, W, scale)),
     ),
     note=(
-        "The proofs are of the sums by hand; that the vectorised attribution equals them is sampled. The pattern "
-        "itself depends on the inputs: what a token adds by being attended to is not in it. Variants whose encoder is "
-        "not linear in z (matching pursuit, LISTA, OMP, structured, top-AFA) have no such sum."
+        "The proofs are of the sums by hand; that the vectorised attribution equals them is tried at a few draws up to "
+        "64 heads, and sampled. The pattern itself depends on the inputs: what a token adds by being attended to is "
+        "not in it. Variants whose encoder is not linear in z (matching pursuit, LISTA, OMP, structured, top-AFA) have "
+        "no such sum."
     ),
     shown_by="experiments/attention/study.py",
 )

@@ -1,6 +1,8 @@
 """A layer of attention heads and an SAE on its concatenated outputs: what the claims on attribution are about."""
 
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -12,10 +14,13 @@ from torch import Tensor
 import synthetic as S
 from proofs_check.claim import digits
 from proofs_check.instances.draw import SEEDS, numbers
+from proofs_check.instances.loops import evaluated
+from proofs_check.kernel.evaluations import EXACT
 from workbench import SAE, create
 from workbench.metrics import attribution
 from workbench.parts.base import dense
 from workbench.parts.encoders import Affine
+from workbench.theory import attention as theory
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,3 +130,63 @@ def layers(draw: st.DrawFn, *, topk: bool = False, **settings: Any) -> Layer:
     weights = (normal(heads * d_head, m), normal(m), normal(heads * d_head))
     k = draw(st.integers(0, m)) if topk else 0
     return Layer(patterns, normal(heads, length, d_head), *weights, draw(numbers(0.1, 4)), k, **settings)
+
+
+def _whole(draw, k=0):
+    """Small whole numbers, which float64 adds up exactly: n heads of width 2 at two positions, d latents."""
+
+    def numbers(*shape):
+        return torch.tensor(draw.vector(math.prod(shape), 1000), dtype=torch.float64).view(shape)
+
+    patterns = torch.tensor([[1.0, 0.0], [0.5, 0.5]], dtype=torch.float64).expand(draw.n, 2, 2)
+    wide = 2 * draw.n
+    return Layer(patterns, 2 * numbers(draw.n, 2, 2), numbers(wide, draw.d), numbers(draw.d), numbers(wide), k=k)
+
+
+def _attributed(draw):
+    """The shipped attribution, by hand."""
+    case = _whole(draw)
+    columns = case.W_enc.T.tolist()
+    fixed = [theory.constant_part(b, case.b_dec.tolist(), w) for b, w in zip(case.b_enc.tolist(), columns, strict=True)]
+    yield attribution.constant(case.W_enc, case.b_enc, case.b_dec).tolist(), fixed
+    by_source = attribution.by_source(case.patterns, case.values, case.W_enc, case.scale)
+    for h, (pattern, values) in enumerate(zip(case.patterns.tolist(), case.values.tolist(), strict=True)):
+        blocks = [w[2 * h : 2 * h + 2] for w in columns]
+        for t, weights in enumerate(pattern):
+            shares = [
+                [theory.source_part(a, v, block) for block in blocks] for a, v in zip(weights, values, strict=True)
+            ]
+            yield by_source[h, t].tolist(), shares
+            yield case.parts[t, h].tolist(), [theory.head_part(weights, values, block) for block in blocks]
+    yield case.pre.tolist(), (case.parts.sum(1) + torch.tensor(fixed)).tolist()
+
+
+def _ablated(draw):
+    """By how much the shipped SAEs' latents fall, by the formula; of TopK those that were kept."""
+    for k in (0, draw.d // 2):
+        case = _whole(draw, k)
+        largest = case.pre >= case.pre.topk(k or draw.d).values[:, -1:]
+        kept = largest & (case.pre > 0) if k else largest
+        yield (case.latents(case.pre) > 0).tolist(), (largest & (case.pre > 0)).tolist()
+        parts = attribution.by_head(case.z, case.W_enc, case.heads).transpose(0, 1)
+        for part, effect in zip(parts, case.effects, strict=True):
+            pairs = zip(case.pre[kept].tolist(), part[kept].tolist(), strict=True)
+            yield effect[kept].tolist(), [theory.ablation_effect(pre, share, ops=EXACT) for pre, share in pairs]
+
+
+def _shared(draw):
+    """Blocks of whole norms: with the last entry v and the others' square 2v + 1 the norm is v + 1."""
+    blocks = draw.rows(draw.n, draw.d, 100)
+    for block in blocks:
+        block.append(1 + sum(a * a for a in block) % 2)
+        block.append((sum(a * a for a in block) - 1) // 2)
+    norms = [block[-1] + 1 for block in blocks]
+    wanted = [Fraction(norm, sum(norms)) for norm in norms]
+    yield theory.head_share([[Fraction(a) for a in block] for block in blocks], ops=EXACT), wanted
+    row = torch.tensor(blocks, dtype=torch.float64).flatten()[None]
+    yield attribution.head_share(row, draw.n)[0].tolist(), [float(share) for share in wanted]
+
+
+ATTRIBUTED = evaluated("the vectorised attribution is that by hand, and sums to pre", _attributed)
+ABLATED = evaluated("the latents of the SAEs fall by the formula", _ablated)
+SHARED = evaluated("the vectorised shares are those by hand", _shared)

@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 import synthetic as S
-from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits
+from proofs_check.claims.attention.cases import SHARED
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import SEEDS
 from proofs_check.instances.inductions import PRODUCTS
@@ -56,6 +57,13 @@ def _products(unknowns, ops):
     s, t, a, b, p, q = unknowns("s t a b p q")
     given = [a >= 0, b >= 0, p >= 0, q >= 0, s * s <= (a * a) * (p * p), t * t <= (b * b) * (q * q)]
     return given, [s <= a * p, t <= b * q]
+
+
+def _outranked(unknowns, ops):
+    """Shares are norms over their sum, so that shares and norms have one order."""
+    p, r, rest = unknowns("p r rest")
+    ahead, writer, _ = theory.head_share([[r], [p], [rest]], ops=ops)
+    return [p >= 0, r >= 0, rest >= 0, p + r + rest > 0, writer <= ahead], [p <= r]
 
 
 def _bound(unknowns, ops):
@@ -125,8 +133,10 @@ CLAIM = Claim(
     extremal={"": _planted(row="extreme")},
     controls=(Control(OUTRANKED.name, _planted(row="itself"), "the direction itself, nearly: writers rank first"),),
     proofs={
+        LOOPS: SHARED,
         "": (
             PRODUCTS,
+            smt.implies("a head ahead has the larger norm", "all H, d_head: the other heads by norm", _outranked),
             smt.implies("the cosine by norms of blocks", "all H, d_head and S", _products),
             smt.implies("no more than the bound", "all H, d_head and S, by norms of blocks", _bound),
             smt.implies("nor than that of the least writer", "all a", _least),

@@ -9,6 +9,7 @@ from torch import Tensor
 
 import synthetic as S
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, digits, equal, mean_is
+from proofs_check.claims.attention.cases import SHARED
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import DRAWS, SEEDS, numbers
 from synthetic.laws.directions import unit
@@ -200,7 +201,7 @@ CLAIM = Claim(
         Control(WITHIN.name, _rows(mixed=True), "the heads turned into each other"),
     ),
     proofs={
-        LOOPS: symbolic.identity("shares by norms", "H, d_head = (2, 1), (2, 2), (3, 2)", _by_norms),
+        LOOPS: (symbolic.identity("shares by norms", "H, d_head = (2, 1), (2, 2), (3, 2)", _by_norms), SHARED),
         BESIDE: (
             symbolic.identity("the sum; one factor", "H, d_head = (2, 1), (2, 2), (3, 2)", _sum_and_scale),
             symbolic.identity("a turn within a head", "d_head = 2, all rotations and reflections but by π", _turned),
@@ -228,8 +229,8 @@ CLAIM = Claim(
         ),
     ),
     note=(
-        "The proofs are of the shares by hand; that the vectorised ones equal them is sampled. So is E ρ_h = 1/H under "
-        "a random rotation, which follows as its blocks are exchangeable."
+        "The proofs are of the shares by hand; that the vectorised ones equal them is tried at a few draws up to "
+        "H = 64, and sampled. So is E ρ_h = 1/H under a random rotation, which follows as its blocks are exchangeable."
     ),
     shown_by="experiments/attention/study.py",
 )
