@@ -180,8 +180,8 @@ CLAIM = Claim(
     id="MP-14",
     statement=(
         "Of 2k unit rows with products −μs_is_j, k of s = 1 and k of s = −1, the two halves have the same sum at "
-        "k = (1 + 1/μ)/2: one x with two codes of k equal entries, which no method tells apart. Of k + 1 such rows, one "
-        "of s = −1, pursuit picks the wrong one first where 1/(2k − 1) < μ ≤ 1/k. So the bound is sharp, as far as "
+        "k = (1 + 1/μ)/2: one x with two codes of k equal entries, which no method tells apart. Of k + 1 such rows, "
+        "one of s = −1, pursuit picks the wrong one first where 1/(2k − 1) < μ ≤ 1/k. So the bound is sharp, as far as "
         "such rows exist."
     ),
     tex=r"\mu=\frac1{2k-1}:\ \sum_{i\in S}w_i=\sum_{j\notin S}w_j",

@@ -91,7 +91,7 @@ def _back(unknowns, ops):
 
 
 def _many_steps(draw: Draw) -> Pairs:
-    """n picks: <gradient, v> is how |r_T|² moves with rows w_t + v_t; and that of the shipped pursuit, without rounding."""
+    """n picks: <gradient, v> is how |r_T|² moves with rows w_t + v_t; the gradient of the shipped pursuit is that."""
     x, picks, ways = draw.vector(draw.d, 9), draw.rows(draw.n, draw.d, 9), draw.rows(draw.n, draw.d, 9)
     r, moved = list(x), [0] * draw.d
     for w, v in zip(picks, ways, strict=True):

@@ -1,4 +1,4 @@
-"""Shipped pursuits at 9 to 64 steps without rounding: rows and samples are such that floats hold every number exactly."""
+"""Shipped pursuits at 9 to 64 steps without rounding: of rows and samples of which floats hold every number exactly."""
 
 from fractions import Fraction
 from typing import Literal
@@ -16,7 +16,7 @@ _CHAIN = 6
 
 
 def quartered(draw: Draw, steps: int) -> tuple[Tensor, Tensor]:
-    """Unit rows e_i and (±1, ±1, ±1, ±1)/2 of many R⁴ at right angles, products 0 and ±1/2; one sample in whole numbers."""
+    """Unit rows e_i and (±1, ±1, ±1, ±1)/2 of many R⁴, with products 0 and ±1/2; one sample in whole numbers."""
     signs = torch.tensor([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]], dtype=torch.float64)
     block = torch.cat((torch.eye(4, dtype=torch.float64), signs / 2))
     count = steps // 2
