@@ -23,9 +23,10 @@ from proofs_check.claim import (
     equal,
 )
 from proofs_check.claims.pursuit.cases import from_gram
+from proofs_check.claims.pursuit.loops import SQUARES
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import SEEDS, numbers
-from proofs_check.instances.inductions import CAUCHY_SCHWARZ, UNROLL, pair
+from proofs_check.instances.inductions import CAUCHY_SCHWARZ, ENERGY, UNROLL, pair
 from workbench.parts import pursuit
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
@@ -69,11 +70,14 @@ def _conclusion(case: Edge) -> dict[str, Part]:
     c, pick = case.first
     rows = case.rows(k, edge)
     one, other = (case.h @ part for part in (rows[:k], rows[k:]))
+    codes = torch.cat((case.h, -case.h)).tolist()
+    energy = coherence.square_norm(codes) + coherence.interference(codes, coherence.gram(rows.tolist()))
     ratio = theory.outside_share((k - 1) * case.mu, k * case.mu)
     above = (2 * k - 1) * case.mu > 1 + 1e-6
     return {
         "bound at μ = 1/(2k − 1)": equal(theory.largest_support(edge), float(k)),
         "two supports, one x": at_most((one - other).norm(), 0.0, unit=size * k**0.5),
+        "|Σ s_i h w_i|² = 0": equal(energy, 0.0, unit=size**2 * k),
         "largest |c| outside": equal(c[-1], ratio * c[:-1].max(), unit=size),
         "no less outside": at_most(c[:-1].max(), c[-1], unit=size),
         "first pick outside": equal(float(pick), float(k)) if above else Void("a tie"),
@@ -168,12 +172,17 @@ def _nearer(mu: float) -> Edge:
     return replace(THREE, mu=mu)
 
 
+def _half(h, g):
+    return sum(h[i] * h[j] * g[i][j] for i in range(len(h)) for j in range(i))
+
+
 CLAIM = Claim(
     id="MP-14",
     statement=(
-        "The bound is sharp. At every k = (1 + 1/μ)/2 there are 2k unit rows whose two halves have the same sum: one x "
-        "with two codes of k equal entries, which no method tells apart. For 1/(2k − 1) < μ ≤ 1/k there are k + 1 rows "
-        "of which pursuit picks the wrong one first."
+        "Of 2k unit rows with products −μs_is_j, k of s = 1 and k of s = −1, the two halves have the same sum at "
+        "k = (1 + 1/μ)/2: one x with two codes of k equal entries, which no method tells apart. Of k + 1 such rows, "
+        "one of s = −1, pursuit picks the wrong one first where 1/(2k − 1) < μ ≤ 1/k. So the bound is sharp, as far as "
+        "such rows exist."
     ),
     tex=r"\mu=\frac1{2k-1}:\ \sum_{i\in S}w_i=\sum_{j\notin S}w_j",
     source="ours: G = (1 + μ)I − μssᵀ, s = ±1; sharpness is known, Tropp (2004)",
@@ -188,7 +197,8 @@ CLAIM = Claim(
     ),
     proofs={
         "bound at μ = 1/(2k − 1)": symbolic.identity("(1 + 1/μ)/2 = k", "all k", _at_the_bound),
-        "two supports, one x": (
+        ("two supports, one x", "|Σ s_i h w_i|² = 0"): (
+            *ENERGY,
             smt.induction("|Σ s_i w_i|² = m − μm(m − 1)", "all m: induction over rows", _one_sign, _more_signs),
             smt.implies("the two sums are equal", "all k", _no_sum),
         ),
@@ -196,11 +206,13 @@ CLAIM = Claim(
             smt.induction("c = 1 − (k − 1)μ inside, kμ outside", "all k: induction over rows", _one_code, _more_codes),
             smt.implies("as much outside as inside, or more", "all real k, 1/(2k − 1) ≤ μ ≤ 1/k", _wrong),
         ),
-        LOOPS: (UNROLL, symbolic.identity("the two sums by the shipped sum", "k = 2, 3, 4", _sum_is_zero)),
+        LOOPS: (UNROLL, symbolic.identity("the two sums by the shipped sum", "k = 2, 3, 4", _sum_is_zero), SQUARES),
         BESIDE: (CAUCHY_SCHWARZ, smt.implies("zᵀGz ≥ 0, so that such rows exist", "all m, μ ≤ 1/(m − 1)", _definite)),
     },
     mutants=(
         Mutant("(2 + 1/μ)/2", theory.largest_support, lambda mu, *, ops=None: (2 + 1 / mu) / 2),
+        Mutant("half of the pairs", coherence.interference, _half),
         Mutant("k − 1 outside", theory.outside_share, lambda before, full: before / (1 - before)),
     ),
+    note="That zᵀGz ≥ 0 is proved; that a G with it is of some rows is the spectral theorem, and sampled.",
 )

@@ -131,7 +131,7 @@ CLAIM = Claim(
     ),
     proofs={
         ("OMP in S", "outside ≤ recovery · inside", "dual ≤ recovery"): (TRANSPOSED, HOELDER),
-        "OMP in S": (STEPPED, LEAST_SQUARES, NEW_PICK),
+        "OMP in S": (STEPPED, LEAST_SQUARES, *NEW_PICK),
         LOOPS: GROWN,
     },
     mutants=(

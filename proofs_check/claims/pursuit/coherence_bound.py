@@ -33,12 +33,17 @@ from proofs_check.claims.pursuit.inductions import (
     SHARE,
     SPAN,
     TRANSPOSED,
+    UPDATED,
 )
+from proofs_check.claims.pursuit.loops import SIX_STEPS, SQUARES, STEPS
 from proofs_check.engines import symbolic
 from proofs_check.instances.draw import numbers
 from proofs_check.instances.inductions import STEPPED, UNROLL
+from proofs_check.instances.loops import evaluated
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import orthonormal_with_rest
+from proofs_check.kernel.evaluations import EXACT as EXACTLY
+from proofs_check.kernel.evaluations import Draw, Pairs
 from workbench.parts import pursuit
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
@@ -78,13 +83,27 @@ def _passed_over(case: Mixture) -> float:
     return worst
 
 
+def _largest(case: Mixture, c: Tensor) -> tuple[Tensor, Tensor]:
+    """The largest |c| in S and outside, by sample."""
+    inside, off = (torch.where(at, c.abs(), 0.0).amax(1) for at in (case.h != 0, case.h == 0))
+    return inside, off
+
+
+def _after_a_step(case: Mixture, c: Tensor) -> Tensor:
+    """Correlations after a step along the best row of S, by the shipped update."""
+    best = torch.where(case.h != 0, c.abs(), -1.0).argmax(1, keepdim=True)
+    return theory.correlation_after(c, c.gather(1, best), case.rows[best[:, 0]] @ case.rows.T)
+
+
 def _conclusion(case: Mixture) -> dict[str, Part]:
-    c, mu, k = (case.x @ case.rows.T).abs(), case.coherence, case.k
-    inside, off = (torch.where(at, c, 0.0).amax(1) for at in (case.h != 0, case.h == 0))
+    c, mu, k = case.x @ case.rows.T, case.coherence, case.k
+    inside, off = _largest(case, c)
+    left, left_off = _largest(case, _after_a_step(case, c))
     share, flat = _shares(case), theory.outside_share((k - 1) * mu, k * mu)
     path, size = omp(case, "abs"), case.h.abs().amax(1).clamp_min(1e-300)
     found: dict[str, Part] = {
         "outside ≤ share of inside": at_most(off, share * inside, unit=inside.clamp_min(1e-300)),
+        "so after a step": at_most(left_off, share * left, unit=inside.clamp_min(1e-300)),
         "share ≤ kμ/(1 − (k − 1)μ)": at_most(share, flat),
         "k ≤ (1 + 1/μ)/2": at_most(k, theory.largest_support(mu)) if mu else Void("μ = 0: no bound"),
         "MP in S": at_most(outside(case, _pursuit(case)), 0.0),
@@ -108,6 +127,14 @@ def _attained(symbols, ops):
         inside = [[1 if i == j else -mu for j in range(k)] for i in range(k)]
         *own, out = (sum(g * h for g in row) for row in (*inside, [mu] * k))
         yield from ((out, theory.outside_share((k - 1) * mu, k * mu) * c) for c in own)
+
+
+def _sorted(draw: Draw) -> Pairs:
+    """Babel function of many rows, against sorted sizes."""
+    products = draw.rows(draw.n, draw.n)
+    for count in (1, draw.n // 2, draw.n - 1):
+        sizes = [sorted(abs(g) for j, g in enumerate(row) if j != i)[-count:] for i, row in enumerate(products)]
+        yield theory.cumulative_coherence(products, count, ops=EXACTLY), max(map(sum, sizes))
 
 
 @st.composite
@@ -152,22 +179,25 @@ CLAIM = Claim(
         Control(BELOW.name, ABOVE, "k rows with products −μ, one with products μ, (2k − 1)μ > 1"),
     ),
     proofs={
-        "outside ≤ share of inside": (TRANSPOSED, HOELDER),
+        ("outside ≤ share of inside", "so after a step"): (TRANSPOSED, HOELDER, UPDATED),
         "share ≤ kμ/(1 − (k − 1)μ)": SHARE,
         "share ≤ μ₁ form": COLUMNS,
         ("share ≤ μ₁ form", "μ₁ form ≤ μ form"): FLAT,
         "k ≤ (1 + 1/μ)/2": BOUND,
         "MP in S": (*PICKS, SPAN, INSIDE),
-        ("OMP in S", "OMP finds h"): (*PICKS, STEPPED, LEAST_SQUARES, NEW_PICK),
+        ("OMP in S", "OMP finds h"): (*PICKS, STEPPED, LEAST_SQUARES, *NEW_PICK),
         "OMP finds h": ONE_CODE,
-        LOOPS: (GROWN, UNROLL, *BABEL),
+        LOOPS: (GROWN, UNROLL, *BABEL, evaluated("the shipped μ₁, by sorting", _sorted), STEPS, SQUARES),
         BESIDE: symbolic.identity("attained: c_j = share · c_i by rows of G", "k = 1..6, all μ", _attained),
     },
     kernel={BESIDE: ("pursuit.exact_recovery", "coherence.one_sparse_code", "coherence.isometry_codes")},
     mutants=(
         Mutant("1 + (k − 1)μ", theory.outside_share, lambda before, full: full / (1 + before)),
+        Mutant("times for over", theory.outside_share, lambda before, full: full * (1 - before)),
         Mutant("(1 + 1/μ)/3", theory.largest_support, lambda mu, *, ops=FLOAT: (1 + ops.ratio(1, mu)) / 3),
         Mutant("the smallest row", theory.cumulative_coherence, lambda g, r, *, ops=None: _smallest(g, r), UNEVEN),
+        Mutant("G as the identity", theory.correlation_after, lambda c, a, product: c - a),
+        SIX_STEPS,
         A_STEP_TOO_FEW,
     ),
     note=(

@@ -1,13 +1,17 @@
 """MP-8: the gradient of the error in the rows picked, through the increments."""
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import torch
 
 from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
 from proofs_check.claims.pursuit.cases import Greedy, pursued
+from proofs_check.claims.pursuit.loops import SIX_STEPS, exact, quartered
 from proofs_check.engines import smt, symbolic
+from proofs_check.instances.loops import evaluated
+from proofs_check.kernel.evaluations import Draw, Pairs
 from workbench.parts import pursuit
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
@@ -86,6 +90,29 @@ def _back(unknowns, ops):
     return [total == gp - gw * wp], [total + gradient == gp - (vr + wp) * gw - a * gv]
 
 
+def _many_steps(draw: Draw) -> Pairs:
+    """n picks: <gradient, v> is how |r_T|² moves with rows w_t + v_t; the gradient of the shipped pursuit is that."""
+    x, picks, ways = draw.vector(draw.d, 9), draw.rows(draw.n, draw.d, 9), draw.rows(draw.n, draw.d, 9)
+    r, moved = list(x), [0] * draw.d
+    for w, v in zip(picks, ways, strict=True):
+        a = sum(p * q for p, q in zip(r, w, strict=True))
+        b = sum(p * q for p, q in zip(moved, w, strict=True)) + sum(p * q for p, q in zip(r, v, strict=True))
+        moved = [p - b * q - a * s for p, q, s in zip(moved, w, v, strict=True)]
+        r = [p - a * q for p, q in zip(r, w, strict=True)]
+    found = theory.loss_gradient(x, picks)
+    along = sum(g * s for row, v in zip(found, ways, strict=True) for g, s in zip(row, v, strict=True))
+    yield along, 2 * sum(p * q for p, q in zip(r, moved, strict=True))
+
+    rows, samples = quartered(draw, draw.n)
+    case = Differentiated(rows, samples, draw.n)
+    taken = case.path.indices[0].tolist()
+    total = [[Fraction(0)] * rows.shape[1] for _ in rows]
+    for j, own in zip(taken, theory.loss_gradient(exact(samples[0]), [exact(rows[j]) for j in taken]), strict=True):
+        total[j] = [p + q for p, q in zip(total[j], own, strict=True)]
+    yield len(taken), draw.n
+    yield from ((exact(row), wanted) for row, wanted in zip(case.gradient, total, strict=True))
+
+
 def _drawn():
     def make(case: Greedy) -> Differentiated:
         return Differentiated(case.rows, case.x, case.steps, case.select)
@@ -121,8 +148,11 @@ CLAIM = Claim(
             symbolic.identity("how a step moves with rows", "all T, d: coordinate by coordinate", _moved),
             smt.induction("|r_T|² moves by Σ ⟨∂L/∂w_t, v_t⟩", "all T, d: induction over steps", _none, _back),
         ),
-        LOOPS: symbolic.identity("the shipped recursion = derivatives", "T = 1, 2, 3 in d = 3, 2, 1", _by_parts),
+        LOOPS: (
+            symbolic.identity("the shipped recursion = derivatives", "T = 1, 2, 3 in d = 3, 2, 1", _by_parts),
+            evaluated("the shipped recursion and the shipped pursuit's gradient", _many_steps),
+        ),
     },
-    mutants=(Mutant("of detached codes", theory.loss_gradient, _detached),),
+    mutants=(Mutant("of detached codes", theory.loss_gradient, _detached), SIX_STEPS),
     note="The choice of the row has no gradient: where two rows tie the loss has a kink.",
 )

@@ -5,7 +5,7 @@ that u_i = g_i - sum_{l != i} G_il u_l, |G_il| <= mu, |g_i| <= mu.
 """
 
 from proofs_check.engines import smt, symbolic
-from proofs_check.instances.inductions import K_FORM, L1_FORM
+from proofs_check.instances.inductions import BILINEAR, ENERGY, K_FORM, L1_FORM
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
 
@@ -188,14 +188,40 @@ def _outside(unknowns, ops):
     return given, [b - ops.where(picked == 1, c, 0) == 0]
 
 
-def _new_pick(unknowns, ops):
-    """Outside |c_j| <= share max |c_S| < max |c_S|, 0 at old picks: the pick is new and in S.
+def _ahead(unknowns, ops):
+    """Outside |c_j| <= share max |c_S| < max |c_S|; max |c_S| > 0 as |r|² = sum b_i c_i <= |b|_1 max |c_S|."""
+    out, best, share, r2, energy, l1 = unknowns("out best share r2 energy l1")
+    given = [out <= share * best, share < 1, best >= 0, l1 >= 0, r2 > 0, energy == r2, ops.abs(energy) <= l1 * best]
+    return given, [out < best, best > 0]
 
-    max |c_S| > 0 as long as r = sum_S b_i w_i is not 0: |r|² = sum b_i c_i <= |b|_1 max |c_S|.
-    """
-    out, best, share, old, r2, l1 = unknowns("out best share old r2 l1")
-    given = [out <= share * best, share < 1, old == 0, best >= 0, l1 >= 0, r2 > 0, r2 <= l1 * best]
-    return given, [out < best, old < best]
+
+def _first_pick(unknowns, ops):
+    """Of a pick: its size c is that of the best row of S at least, and `off` is 1 where it is outside."""
+    c, best, out, off = unknowns("c best out off")
+    return [c >= best, out < best, (off == 0) | (off == 1), (off == 0) | (c <= out)], [off == 0]
+
+
+def _next_pick(unknowns, ops):
+    """So far no pick outside S and all distinct; `again` is 1 at an old pick, where least squares leave c = 0."""
+    picks, outside, distinct = unknowns("picks outside distinct")
+    c, best, out, off, again = unknowns("c best out off again")
+    given = [outside == 0, distinct == picks, c >= best, out < best, best > 0]
+    given += [(off == 0) | (off == 1), (off == 0) | (c <= out), (again == 0) | (again == 1), (again == 0) | (c == 0)]
+    return given, [outside + off == 0, distinct + 1 - again == picks + 1]
+
+
+def _first_updated(unknowns, ops):
+    """<w_j, sum_i b_i w_i> = sum_i b_i G_ij, starting at the row picked, of which a is taken."""
+    b, a, g = unknowns("b a g")
+    return [], [theory.correlation_after(b * g, a, g) == (b - a) * g]
+
+
+def _updated(unknowns, ops):
+    """One more row of the sum, with coefficient b: what the shipped update leaves is <w_j, r> of the new residual."""
+    c, left, a, g, b, product = unknowns("c left a g b product")
+    return [theory.correlation_after(c, a, g) == left], [
+        theory.correlation_after(c + b * product, a, g) == left + b * product
+    ]
 
 
 def _one_code(unknowns, ops):
@@ -233,5 +259,9 @@ BOUND = smt.implies("share < 1 just where k < (1 + 1/μ)/2, just where (2k − 1
 PICKS = (TRANSPOSED, HOELDER, *SHARE, BOUND)
 """no row outside S correlates with a residual in span S as much as the best row of S"""
 INSIDE = smt.induction("coefficients of rows outside S stay 0", "all steps: induction", _start, _outside)
-NEW_PICK = smt.implies("each pick is a new row of S", "all steps: induction", _new_pick)
-ONE_CODE = (*L1_FORM, *K_FORM, smt.implies("all of S picked, the code is h", "all k", _one_code))
+PICKED = smt.induction("each pick is a new row of S", "all steps: induction", _first_pick, _next_pick)
+"""where the best row of S is ahead of all outside, and has c above 0"""
+NEW_PICK = (BILINEAR, HOELDER, smt.implies("rows of S are ahead until r = 0", "all k, d", _ahead), PICKED)
+"""<sum b_i w_i, r> = sum b_i c_i by the first, row by row"""
+UPDATED = smt.induction("c of r − aw by the shipped update", "all k: induction over rows", _first_updated, _updated)
+ONE_CODE = (*ENERGY, *L1_FORM, *K_FORM, smt.implies("all of S picked, the code is h", "all k", _one_code))

@@ -19,7 +19,7 @@ from proofs_check.claims.pursuit.cases import (
 from proofs_check.claims.pursuit.inductions import INSIDE, PICKS, SPAN
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import codes, mixtures, numbers
-from proofs_check.instances.inductions import K_FORM, L1_FORM, STEPPED, UNROLL
+from proofs_check.instances.inductions import ENERGY, K_FORM, L1_FORM, STEPPED, UNROLL
 from proofs_check.instances.mixture import Mixture
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
@@ -167,6 +167,7 @@ CLAIM = Claim(
         "1 − λ_S/k in the support": (*PICKS, INSIDE),
         LOOPS: (smt.implies("the shipped sums", "m = 2, all rows", _two_rows), UNROLL),
         "1 − (1 − (k − 1)μ)/k": (
+            *ENERGY,
             *L1_FORM,
             *K_FORM,
             smt.induction("⟨b, c⟩² ≤ |b|²|c|²", "all k: induction over rows", _first_product, _product),

@@ -5,6 +5,7 @@ import torch
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.pursuit.cases import UNIT, Greedy, leaning, pursued, scaled
 from proofs_check.claims.pursuit.inductions import LEAST_SQUARES
+from proofs_check.claims.pursuit.loops import SQUARES, STEPS
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.inductions import STEPPED
 from workbench.parts import pursuit
@@ -78,7 +79,7 @@ CLAIM = Claim(
         Control(LAST.name, leaning([1.0, 0.3], steps=2, lag=1), "the pick before the last"),
     ),
     proofs={
-        LOOPS: symbolic.identity("⟨w, r'⟩, coordinate by coordinate", "d = 1..3", _last),
+        LOOPS: (symbolic.identity("⟨w, r'⟩, coordinate by coordinate", "d = 1..3", _last), STEPS, SQUARES),
         ("MP, last pick", "MP, last pick, any norm"): (
             STEPPED,
             smt.implies("⟨w, r'⟩ by inner products; 0 at |w| = 1", "all d", _by_products),

@@ -15,7 +15,8 @@ from proofs_check.claims.pursuit.cases import (
     omp,
     outside,
 )
-from proofs_check.claims.pursuit.inductions import LEAST_SQUARES, ONE_CODE
+from proofs_check.claims.pursuit.inductions import LEAST_SQUARES, ONE_CODE, PICKED
+from proofs_check.claims.pursuit.loops import SQUARES
 from proofs_check.engines import smt
 from proofs_check.instances.draw import codes, numbers
 from proofs_check.instances.inductions import STEPPED, UNROLL
@@ -82,6 +83,19 @@ def _eliminated(unknowns, ops):
     e, d, p, p2, g, ratio, most = unknowns("E D p p2 g ratio most")
     given = [d > 0, ratio * d >= p * p, ratio * d >= ops.abs(p * p2), ops.abs(g) <= most]
     return given, [e - p * p / d >= e - ratio, ops.abs(g - p * p2 / d) <= most + ratio]
+
+
+def _row_taken(unknowns, ops):
+    """A coordinate z of Pw_l, |Pw_l|² = D, projected off itself: 0, and at right angles to it; so is any other row."""
+    h, z, d, p = unknowns("h z D p")
+    return [d > 0], [h * z - (h * d) / d * z == 0, h * (z - d / d * z) == 0, p - p / d * d == 0]
+
+
+def _row_left(unknowns, ops):
+    """A coordinate of sum h_i P w_i, and `along` its product with Pw_l, gain one more row left: v of it, product p."""
+    total, along, after, h, v, p, z, d = unknowns("total along after h v p z D")
+    given = [d > 0, total - along / d * z == after]
+    return given, [(total + h * v) - (along + h * p) / d * z == after + h * (v - p / d * z)]
 
 
 def _row_itself(unknowns, ops):
@@ -164,12 +178,14 @@ CLAIM = Claim(
         ),
         ("picks in S", "h found"): (
             LEAST_SQUARES,
+            smt.induction("off one more row r = Σ h_i P w_i over rows left", ROWS_LEFT, _row_taken, _row_left),
             smt.induction("c_l ≥ h_l |Pw|² − (k − q − 1)h_l |⟨Pw, Pw'⟩|", ROWS_LEFT, _row_itself, _other_row),
             smt.induction("|c_j| ≤ (k − q)h_l |⟨Pw, Pw'⟩|", ROWS_LEFT, _first_outside, _outside_row),
             smt.implies("the row of largest h beats all outside", "all real k, q, μ", _pick),
+            PICKED,
         ),
         "h found": ONE_CODE,
-        LOOPS: UNROLL,
+        LOOPS: (UNROLL, SQUARES),
     },
     mutants=(
         Mutant("1 + qμ", theory.projected_energy, lambda mu, q: (1 + mu) * (1 + q * mu) / (1 - (q - 1) * mu)),

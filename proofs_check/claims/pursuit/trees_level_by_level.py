@@ -5,8 +5,9 @@ from dataclasses import replace
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import Claim, Control, Mutant, Part, Verdict, Void, at_most, equal
+from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, Void, at_most, equal
 from proofs_check.claims.pursuit.cases import UNIT, dense, outside
+from proofs_check.claims.pursuit.loops import SIX_STEPS, STEPS
 from proofs_check.claims.pursuit.tree_cases import APART, EXCLUSIVE, LEVELS, POSITIVE, Tree, tree, trees
 from proofs_check.engines import smt
 from proofs_check.instances.draw import numbers
@@ -91,6 +92,40 @@ def _noise(unknowns, ops):
     return given, [h + own > size(h * g + sibling), h + own > size(finished)]
 
 
+def _competing(unknowns, ops):
+    """A pick of size |c| against the active rows of two unfinished levels; `off` is 1 where it is none of such rows.
+
+    It is then a sibling in an unfinished level, or a row of a finished or silent one: of a silent one `done` is 0, of
+    the row picked in a finished one nothing is left.
+    """
+    c, h, own, level, lead, g, g2, beside, sibling, done, n, bound = unknowns(
+        "c h own level lead g g2 beside sibling done n bound"
+    )
+    size, floor = ops.abs, theory.tree_noise_floor(bound, n)
+    given = [size(v) <= n for v in (own, lead, sibling, beside, done)] + [bound >= 0, bound < 1]
+    given += [size(g) <= bound, size(g2) <= bound, h > floor, level > floor]
+    given += [size(c) >= size(h + own), size(c) >= size(level + lead)]
+    finished = theory.correlation_after(h * g + beside, h + done, g)
+    return given, c, (c == level * g2 + sibling, c == finished, c == theory.correlation_after(h + done, h + done, 1))
+
+
+def _first_noisy(unknowns, ops):
+    """No level is finished: a silent row's c is its noise."""
+    given, c, (sibling, _, _) = _competing(unknowns, ops)
+    off, idle, n = unknowns("off idle n")
+    given += [(off == 0) | (off == 1), (off == 0) | sibling | (c == idle), ops.abs(idle) <= n]
+    return given, [off == 0]
+
+
+def _noisy(unknowns, ops):
+    """So far no pick off the active rows of unfinished levels; other levels have no product with the row picked."""
+    given, c, (sibling, finished, taken) = _competing(unknowns, ops)
+    wrong, off, idle, n, other, a = unknowns("wrong off idle n other a")
+    given += [wrong == 0, (off == 0) | (off == 1), ops.abs(idle) <= n]
+    given += [(off == 0) | sibling | finished | taken | (c == idle)]
+    return given, [wrong + off == 0, theory.correlation_after(other, a, 0) == other]
+
+
 def _two_levels(of):
     """Trees of a row a level, by a number in [.1, .9]."""
 
@@ -137,12 +172,21 @@ CLAIM = Claim(
             "min h − g max h", "all levels: induction", _margin, _add_level
         ),
         "one shot keeps S just where the margin is above 0": (*TOP, OVERTAKEN),
-        "picks under noise": smt.implies("under noise, finished and unfinished levels", "all g, h, e", _noise),
+        "picks under noise": (
+            smt.implies("under noise, finished and unfinished levels", "all g, h, e", _noise),
+            smt.induction(
+                "each pick is the active row of a level not yet finished",
+                "all levels, g, h, e: induction over steps",
+                _first_noisy,
+                _noisy,
+            ),
+        ),
+        LOOPS: STEPS,
     },
     mutants=(
         Mutant("sum for difference", theory.one_shot_margin, lambda least, largest, g: least + g * largest),
         Mutant("1/(1 − g)", theory.tree_noise_floor, lambda g, n: n / (1 - g)),
         Mutant("2 alone", theory.tree_noise_floor, lambda g, n: 2 * n),
-        Mutant("nothing taken", theory.correlation_after, lambda c, a, product: c),
+        SIX_STEPS,
     ),
 )

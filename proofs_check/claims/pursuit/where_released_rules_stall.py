@@ -17,7 +17,13 @@ def _passed_over(case: Greedy) -> float:
 
 
 SIGNED = Hypothesis("the rule picks the largest c, not |c|", _passed_over)
+SUM = Hypothesis("x = w₁ + e w₂", lambda case: abs(float(case.known.h[0, 0]) - 1) + float(case.known.residual.max()))
+SMALL = Hypothesis("0 < e ≤ 1", lambda case: _beyond(float(case.known.h[0, 1])))
 ACUTE = Hypothesis("rows at an acute angle", lambda case: max(0.0, -float(case.rows[0] @ case.rows[1])))
+
+
+def _beyond(e: float) -> float:
+    return e - 1 if e > 1 else 0.0 if e > 0 else 1.0
 
 
 def _conclusion(case: Greedy) -> dict[str, Part]:
@@ -59,8 +65,8 @@ def _line(unknowns, ops):
     return [e > 0, c > 0, c < 1], [theory.stalled_residual(e, c, ops=ops) > 0]
 
 
-def _pair(row: list[float]) -> Greedy:
-    return of(Mixture.exact([[1.0, 0], row], [[1.0, 0.5]]), 200, select="relu")
+def _pair(row: list[float], h: tuple[float, float] = (1.0, 0.5)) -> Greedy:
+    return of(Mixture.exact([[1.0, 0], row], [h]), 200, select="relu")
 
 
 CLAIM = Claim(
@@ -74,7 +80,7 @@ CLAIM = Claim(
     source="ours: two steps by hand",
     kind="identity",
     promised=Verdict.PROVED,
-    hypotheses=(UNIT, SIGNED, ACUTE),
+    hypotheses=(UNIT, SIGNED, SUM, SMALL, ACUTE),
     instances=cones(),
     conclusion=_conclusion,
     controls=(
@@ -84,6 +90,12 @@ CLAIM = Claim(
             "|w₂| < 1",
         ),
         Control(SIGNED.name, cones().map(lambda case: of(case.known, 200)), "the largest |c| goes on to r = 0"),
+        Control(SUM.name, numbers(1.2, 3).map(lambda t: _pair([0.6, 0.8], (t, 1.0))), "x = tw₁ + w₂"),
+        Control(
+            SMALL.name,
+            (numbers(1.2, 3) | numbers(-0.9, -0.1)).map(lambda e: _pair([0.6, 0.8], (1.0, e))),
+            "e above 1: w₂ comes first; below 0: one step is enough",
+        ),
         Control(ACUTE.name, numbers(0.1, 0.9).map(lambda c: _pair([-c, (1 - c * c) ** 0.5])), "obtuse: it goes on"),
     ),
     proofs={

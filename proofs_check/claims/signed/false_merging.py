@@ -1,6 +1,7 @@
 """AT-8: two exclusive features of one size, one of them always on, become one signed latent without error."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import torch
 from hypothesis import strategies as st
@@ -9,9 +10,13 @@ from torch import Tensor
 from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, digits, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers, unit_rows
+from proofs_check.instances.loops import evaluated
 from proofs_check.instances.mixture import UNIT_ROWS
+from proofs_check.kernel.evaluations import Draw
+from proofs_check.kernel.evaluations import Pairs as Coordinates
 from synthetic.laws.directions import overlaps
 from workbench.theory import signed as theory
+from workbench.theory.ops import FLOAT
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +69,20 @@ def _merge(symbols, ops):
     yield dot**2 / length2, theory.merged_cosine(g, ops=ops) ** 2
 
 
+def _many_coordinates(draw: Draw) -> Coordinates:
+    v, w = ([Fraction(p) for p in draw.vector(draw.d)] for _ in range(2))
+    size = draw.number()
+    bias, row = theory.merged_pair(v, w, size)
+    yield len(bias), draw.d
+    yield [b + r for b, r in zip(bias, row, strict=True)], [size * p for p in v]
+    yield [b - r for b, r in zip(bias, row, strict=True)], [size * p for p in w]
+
+
 def _first_pair(unknowns, ops):
-    x, off = unknowns("x off")
-    return [x == off], [x == off]
+    """Nothing but the first pair."""
+    v, w, size, sign = unknowns("v w size sign")
+    (bias,), (row,) = theory.merged_pair([v], [w], size)
+    return [(sign == 1) | (sign == -1)], [ops.where(sign == 1, size * v, size * w) == bias + sign * row]
 
 
 def _pair(unknowns, ops):
@@ -185,12 +201,15 @@ CLAIM = Claim(
             smt.implies("the cosine with either", "all ⟨v, w⟩ < 1", _cosine),
         ),
         "bipolarity": smt.implies("bipolarity of a pair always on", "all rates", _usage),
-        LOOPS: symbolic.identity("the two values, and the cosine", "d = 1..3", _merge),
+        LOOPS: (
+            symbolic.identity("the two values, and the cosine", "d = 1..3", _merge),
+            evaluated("the two values, coordinate by coordinate", _many_coordinates),
+        ),
     },
     mutants=(
         Mutant("whole differences", theory.merged_pair, lambda v, w, a: _whole(v, w, a)),
-        Mutant("cosine of the mean", theory.merged_cosine, lambda g, *, ops=None: ((1 + g) / 2) ** 0.5),
-        Mutant("min without 2", theory.bipolarity, lambda p, q, *, ops=None: min(p, q) / (p + q)),
+        Mutant("cosine of the mean", theory.merged_cosine, lambda g, *, ops=FLOAT: ops.sqrt((1 + g) / 2)),
+        Mutant("min without 2", theory.bipolarity, lambda p, q, *, ops=FLOAT: ops.smaller(p, q) / (p + q)),
     ),
     note="If the pair is not always on, a(v + w)/2 costs a latent of its own, and k decides.",
 )

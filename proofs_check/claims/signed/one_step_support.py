@@ -4,11 +4,14 @@ import torch
 from hypothesis import strategies as st
 from scipy.linalg import hadamard
 
-from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import SEEDS, numbers, unit_rows
 from proofs_check.instances.inductions import TOP
+from proofs_check.instances.loops import evaluated
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
+from proofs_check.kernel.evaluations import EXACT as EXACTLY
+from proofs_check.kernel.evaluations import Draw, Pairs
 from synthetic.base.streams import stream
 from synthetic.laws.directions import overlaps
 from workbench.theory import signed as theory
@@ -69,6 +72,15 @@ def _sharp(symbols, ops):
     least, mu = symbols("h", positive=True), symbols("mu", positive=True)
     l1 = theory.recoverable_ratio(mu, ops=ops) * least
     yield theory.support_floor(least, l1, mu, ops=ops), theory.rest_ceiling(l1, mu)
+
+
+def _sorted(draw: Draw) -> Pairs:
+    """Of 4n entries the n largest by sorting, those of equal size in their order; where they are, as the proofs say."""
+    u, k = draw.vector(4 * draw.n), draw.n
+    u[1], u[3] = -u[0], u[2]
+    first = set(sorted(range(len(u)), key=lambda i: -abs(u[i]))[:k])
+    yield theory.abs_top_k(u, k, ops=EXACTLY), [u[i] if i in first else 0 for i in range(len(u))]
+    yield theory.gradient_mask(u, k, ops=EXACTLY), [int(i in first) for i in range(len(u))]
 
 
 INSIDE = Hypothesis("|h|₁/min|h| < (1 + 1/μ)/2", lambda case: max(0.0, _ratio(case) - _allowed(case)))
@@ -147,8 +159,7 @@ CLAIM = Claim(
     id="AT-5",
     statement=(
         "x = Σ_S h_i v_i, unit rows of coherence μ, u = xVᵀ: |u_i| ≥ |h_i| − μ(|h|₁ − |h_i|) on S and |u_j| ≤ μ|h|₁ "
-        "off it, so the |S| largest |u| are S if |h|₁/min|h| < (1 + 1/μ)/2. Sharp at μ = 1/(2k − 1) for equal sizes. "
-        "Values are off by up to μ(|h|₁ − |h_i|)."
+        "off it, so the |S| largest |u| are S if |h|₁/min|h| < (1 + 1/μ)/2. Values are  off by up to μ(|h|₁ − |h_i|)."
     ),
     tex=r"\|h\|_1/\min_S|h_i|<\tfrac12(1+1/\mu)\;\Rightarrow\;\mathrm{supp}\,\mathrm{AbsTopK}_k(xV^\top)=S",
     source="ours; for equal sizes the bound of Tropp (2004) for OMP",
@@ -173,6 +184,7 @@ CLAIM = Claim(
             smt.implies("so it is at μ = 0", "all k, all sizes", _apart_at_0),
         ),
         "support": TOP,
+        LOOPS: evaluated("the shipped abs_top_k, by sorting", _sorted),
         BESIDE: symbolic.identity("at the ratio they meet", "all μ", _sharp),
     },
     kernel={
@@ -185,5 +197,10 @@ CLAIM = Claim(
         Mutant("all of |h|₁", theory.support_floor, lambda h, l1, mu, *, ops=None: abs(h) + mu * (l1 - abs(h))),
         Mutant("half the ceiling", theory.rest_ceiling, lambda l1, mu: mu * l1 / 2),
         Mutant("half the bias", theory.one_step_bias, lambda h, l1, mu, *, ops=None: mu * (l1 - abs(h)) / 2),
+        edited("one kept too few", theory.abs_top_k, lambda f: lambda u, k, **settings: f(u, k - 1, **settings)),
+    ),
+    note=(
+        "At the ratio itself floor and ceiling are the same number; instances of k equal sizes with μ = 1/(2k − 1) "
+        "attain both."
     ),
 )

@@ -6,7 +6,19 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import (
+    BESIDE,
+    TOLERANCE,
+    Claim,
+    Control,
+    Hypothesis,
+    Mutant,
+    Part,
+    Verdict,
+    Void,
+    at_most,
+    equal,
+)
 from proofs_check.claims.signed.axis_cases import Axes, one_less
 from proofs_check.engines import smt
 from proofs_check.instances.draw import numbers, unit_rows
@@ -17,7 +29,9 @@ from workbench.theory import signed as theory
 def _conclusion(case: Axes) -> dict[str, Part]:
     """As many of the rows as are said to be needed are exact; with one less an error is left."""
     needed = theory.latents_for_axes(len(case.axes), signed=case.signed)
-    enough = replace(case, rows=case.rows[:needed])
+    enough, names = replace(case, rows=case.rows[:needed]), ("latents", "exact", "none to spare")
+    if case.error > TOLERANCE:
+        return dict.fromkeys(names, Void("these latents leave an error"))
     told: dict[str, Part] = {"latents": at_most(needed, len(case.rows)), "exact": equal(enough.error, 0.0)}
     if len(enough.rows) > 1:
         told["none to spare"] = at_most(1e-3, min(fewer.error for fewer in enough.with_fewer()))
@@ -25,8 +39,8 @@ def _conclusion(case: Axes) -> dict[str, Part]:
 
 
 def _first_box(unknowns, ops):
-    held = unknowns("held")
-    return [held <= 1], [held <= 1]
+    items, boxes, held = unknowns("items boxes held")
+    return [items == held, boxes == 1, held <= 1], [items <= boxes]
 
 
 def _box(unknowns, ops):
@@ -72,7 +86,8 @@ def _one_end(unknowns, ops):
 
 
 @st.composite
-def _axes(draw, signed=None):
+def _axes(draw, spare=0):
+    """Rows that are exact, and `spare` more at random."""
     n = draw(st.integers(2, 4))
     d = draw(st.integers(2, 4))
     axes = draw(unit_rows(n, d))
@@ -80,11 +95,20 @@ def _axes(draw, signed=None):
         angles = torch.arange(n, dtype=torch.float64) * torch.pi / n
         axes = torch.stack((angles.cos(), angles.sin()), 1)
     first, by = draw(st.tuples(numbers(0.1, 3), numbers(0.1, 1)))
-    values = [max(first, 0.1) + i * max(by, 0.1) for i in range(2 * n + 1)]
+    values = [max(first, 0.1) + i * max(by, 0.1) for i in range(2 * n + spare + 1)]
     samples = torch.tensor([values + [-v for v in values]] * n, dtype=torch.float64)
-    signed = draw(st.booleans()) if signed is None else signed
+    signed = draw(st.booleans())
     rows = axes if signed else torch.cat((axes, -axes))
+    if spare:
+        rows = torch.cat((rows, draw(unit_rows(spare, axes.shape[1]))))
     return Axes(axes, samples, rows, torch.zeros(axes.shape[1], dtype=torch.float64), signed)
+
+
+@st.composite
+def _too_few(draw):
+    """The first row left out, the others and the bias as they are or fitted anew."""
+    case = draw(_axes())
+    return next(case.with_fewer()) if draw(st.booleans()) else replace(case, rows=case.rows[1:])
 
 
 def _sizes(case: Axes) -> int:
@@ -121,7 +145,7 @@ CLAIM = Claim(
     kind="tight",
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(SAMPLED, APART, SEVERAL),
-    instances=_axes(),
+    instances=_axes() | _axes(spare=1) | _too_few(),
     conclusion=_conclusion,
     extremal={"latents": _axes()},
     controls=(
