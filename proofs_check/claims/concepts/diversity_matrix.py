@@ -51,12 +51,6 @@ def _entry(unknowns, ops):
     return [total == a - b], [total + theory.difference([x], [y])[0] == (a + x) - (b + y)]
 
 
-def _width(unknowns, ops):
-    """One entry of a column that sums to 0 is minus the sum of the others: the rest, l - 1 entries, give all of it."""
-    entry, others, cells = unknowns("entry others cells")
-    return [entry + others == 0], [entry == -others, theory.largest_rank(cells) == cells - 1]
-
-
 def _long(draw):
     one, other = draw.vector(draw.n), draw.vector(draw.n)
     yield theory.difference(one, other), [a - b for a, b in zip(one, other, strict=True)]
@@ -90,7 +84,6 @@ def diverse(tokens=TOKENS, scaled=False):
 
 
 COLUMNS = smt.induction("a column sums to 1 − 1", "all l: induction over entries", _no_entry, _entry)
-WIDTH = smt.implies("L = EL', L' its rows but one: of width l − 1", "all l: from 1ᵀL = 0", _width)
 SINGULAR = symbolic.identity("det L = 0", "l = 2, 3 from l + 1 tokens", _singular)
 LONG = evaluated("difference, as defined", _long)
 
@@ -109,7 +102,7 @@ CLAIM = Claim(
     conclusion=_conclusion,
     extremal={"rank L": diverse(st.just(S.JointRevealing()))},
     controls=(Control(DISTRIBUTIONS.name, diverse(st.just(S.Generic(20)), scaled=True), "rows of any length"),),
-    proofs={"1ᵀL = 0": COLUMNS, LOOPS: LONG, BESIDE: (WIDTH, SINGULAR)},
+    proofs={"1ᵀL = 0": COLUMNS, LOOPS: LONG, BESIDE: SINGULAR},
     mutants=(
         Mutant("twice the first", theory.difference, lambda a, b: [2 * x - y for x, y in zip(a, b, strict=True)]),
         Mutant("rank l − 2", theory.largest_rank, lambda cells: cells - 2),
