@@ -178,6 +178,17 @@ def _lacking(draw, n: int) -> Any:
 AFFINE = Hypothesis("an affine encoder", lambda case: abs(case.bent))
 INVERTIBLE = Hypothesis("H invertible", lambda case: max(0.0, 0.1 - abs(float(torch.det(_matrix(case.turn))))))
 CONTROLLED = Hypothesis("V in the regression", lambda case: float(not case.controlled))
+
+
+def _rank_lost(case: Design) -> int:
+    """How many of 1, a_i and a_i a_j depend on the others over the actions seen."""
+    a = case.data[0]
+    i, j = torch.triu_indices(a.shape[1], a.shape[1])
+    terms = torch.cat((torch.ones(len(a), 1, dtype=a.dtype), a, a[:, i] * a[:, j]), 1)
+    return terms.shape[1] - int(torch.linalg.matrix_rank(terms))
+
+
+DISTINCT = Hypothesis("quadratics of a told apart", _rank_lost)
 LINEAR = Hypothesis("u linear in ν", lambda case: abs(case.curved))
 
 

@@ -1,6 +1,7 @@
 """AUX-4: a latent whose encoder and decoder rows have product 1 returns a lone feature along its row exactly."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import torch
 from hypothesis import strategies as st
@@ -10,6 +11,8 @@ from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, 
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers, rows_of, unit_rows
 from proofs_check.instances.inductions import PRODUCTS
+from proofs_check.instances.loops import evaluated
+from proofs_check.kernel.evaluations import EXACT
 from workbench.theory import auxiliary as theory
 from workbench.theory.ops import FLOAT
 
@@ -53,6 +56,7 @@ class Latents:
 def _conclusion(case: Latents) -> dict[str, Part]:
     encoder, x2 = case.encoder, case.x.square().sum(1)
     d2 = case.rows.square().sum(1)
+    tied = torch.tensor([theory.aligned([0.0] * len(d), d) for d in case.rows.tolist()], dtype=torch.float64)
     unit = x2 + 1e-12 + case.x.square().sum(1) * encoder.square().sum(1) * d2
     alignment = (case.free * case.rows).sum(1)
     wanted = [theory.alone_error(a, b) for a, b in zip(x2.tolist(), alignment.tolist(), strict=True)]
@@ -61,6 +65,7 @@ def _conclusion(case: Latents) -> dict[str, Part]:
         "exact": equal(case.error(encoder), 0.0, unit=unit),
         "any alignment": equal(case.error(case.free), wanted, unit=free),
         "noise": at_most(1.0, encoder.square().sum(1) * d2),
+        "noise of the tied": equal(tied.square().sum(1) * d2, 1.0),
     }
 
 
@@ -99,12 +104,26 @@ def _products(unknowns, ops):
     return [q > 0, p * p <= u2 * q], [p + share * q == 1, e2 * q >= 1]
 
 
+def _tied(unknowns, ops):
+    """u = 0: |e|² = (1 / |d|²)² |d|²."""
+    e2, q = unknowns("e2 q")
+    return [q > 0, e2 == (1 / q) * (1 / q) * q], [e2 * q == 1]
+
+
 def _by_products(unknowns, ops):
     """x = c d sees <x, e> = c <e, d> and is returned f d with the shipped f: |x - f d|² = (c - f)² |d|²."""
     c, q, one, a = unknowns("c q one a")
     given = [c >= 0, q > 0, one == 1]
     (seen,), (free,) = theory.alone([c * one], [1], [1], ops=ops), theory.alone([c * a], [1], [1], ops=ops)
     return given, [(c - seen) ** 2 * q == 0, (c - free) ** 2 * q == theory.alone_error(c * c * q, a, ops=ops)]
+
+
+def _long(draw):
+    u, d, x = ([Fraction(v) for v in draw.vector(draw.n)] for _ in range(3))
+    share = (1 - _dot(u, d)) / _dot(d, d)
+    e, bias = [a + share * b for a, b in zip(u, d, strict=True)], draw.number()
+    yield theory.aligned(u, d), e
+    yield theory.alone(x, u, d, bias, ops=EXACT), [max(_dot(x, u) + bias, 0) * v for v in d]
 
 
 def _dot(a, b):
@@ -137,7 +156,7 @@ CLAIM = Claim(
     statement=(
         "e = u + (1 − ⟨u, d⟩)d/|d|² has ⟨e, d⟩ = 1 for every u, and then a ReLU latent without bias returns x = cd, c "
         "≥ 0, exactly by itself; with ⟨e, d⟩ = a it leaves (1 − max(a, 0))²|x|². Its gain for noise is |e||d| ≥ 1, "
-        "least for the tied e = d/|d|²."
+        "and 1 for the tied e = d/|d|²."
     ),
     tex=r"\langle e,d\rangle=1\ \Rightarrow\ \max(\langle cd,e\rangle,0)\,d=cd,\quad\|e\|\,\|d\|\geq1",
     source="ours; the parametrisation: aligned SAE, arXiv 2605.18629, as reported by readers",
@@ -159,9 +178,11 @@ CLAIM = Claim(
         ),
         "noise": PRODUCTS,
         ("exact", "noise"): smt.implies("by products: ⟨e, d⟩ = 1, |e|²|d|² ≥ 1", "all d, u", _products),
+        "noise of the tied": smt.implies("|e|²|d|² = 1 at u = 0", "all d: by products", _tied),
         LOOPS: (
             symbolic.identity("the products, coordinate by coordinate", "d = 1..4, all u", _vectors),
             smt.implies("the shipped latent by itself", "one coordinate, all alignments", _rectified),
+            evaluated("aligned and alone, as defined", _long),
         ),
     },
     mutants=(

@@ -8,10 +8,11 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
+from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, edited, equal
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers, rows_of
 from proofs_check.instances.inductions import OFF_SPAN
+from proofs_check.instances.loops import evaluated
 from workbench.theory import auxiliary as theory
 from workbench.theory import coherence
 
@@ -256,6 +257,23 @@ def _reached(symbols, ops):
         yield from zip(made, theory.reduced_rank([values], directions)[0], strict=True)
 
 
+def _long(draw):
+    """A basis need not be orthonormal for its sums to be those of the definition."""
+    n, rank = draw.n, draw.n // 2
+    z, basis, squares, b = draw.vector(n, 99), draw.rows(rank, n, 99), draw.vector(n), draw.rows(2, n, 99)
+    taken = [_dot(q, z) for q in basis]
+    left = [z[c] - sum(a * q[c] for a, q in zip(taken, basis, strict=True)) for c in range(n)]
+    along = [[_dot(row, v) for v in basis] for row in b]
+    kept = [[sum(a * v[c] for a, v in zip(of, basis, strict=True)) for c in range(n)] for of in along]
+    yield theory.reduced_rank(b, basis), kept
+    yield theory.off_span(z, basis), left
+    yield theory.dense_floor(7, squares, rank), 7 - sum(squares[i] for i in range(rank))
+
+
+def _dot(a, b):
+    return sum(p * q for p, q in zip(a, b, strict=True))
+
+
 def _excess(case: Dense) -> float:
     values = torch.linalg.svdvals(case.rival)
     return float(values[case.rank :].sum() / (1 + values.max()))
@@ -347,11 +365,15 @@ CLAIM = Claim(
             ),
             symbolic.identity("B V Vᵀ reaches the floor, X B V Vᵀ", "one sample, d = 3, r = 1, 2", _reached),
             smt.implies("the shipped floor is not passed", "d = 4, r = 2", _shares),
+            evaluated("off_span, reduced_rank and dense_floor, as defined", _long),
         ),
     },
     mutants=(
         Mutant("the r last", theory.dense_floor, lambda r2, squares, rank: r2 - sum(squares[-rank:])),
         Mutant("of every rank", theory.dense_floor, lambda r2, squares, rank: r2 - sum(squares)),
+        edited(
+            "half of the squares", theory.dense_floor, lambda f: lambda r2, s, rank: f(r2, [v / 2 for v in s], rank)
+        ),
         Mutant("one direction less", theory.reduced_rank, lambda b, v: _reduced(b, v[:-1])),
         Mutant(
             "the projection itself",

@@ -21,6 +21,7 @@ from proofs_check.claim import (
     Verdict,
     at_most,
     digits,
+    edited,
     equal,
 )
 from proofs_check.engines import smt, symbolic
@@ -228,6 +229,10 @@ def _of_all_rows(_: float) -> Finding:
     return Finding("proved")
 
 
+def _twice(penalty):
+    return lambda g, size, **kept: penalty(g, size, **kept) * (2 if size < len(g) else 1)
+
+
 MORE = Hypothesis("m > d", lambda case: max(0, case.rows.shape[1] + 1 - len(case.rows)))
 DRAWN = Hypothesis("chunks drawn anew", lambda case: float(case.fixed))
 
@@ -249,7 +254,7 @@ CLAIM = Claim(
     id="AUX-2",
     statement=(
         "For m > d the mean over rows of the largest squared cosine with another row is at least (m − d)/(d(m − 1)) > "
-        "0, as is the mean over all pairs; the simplex attains it. Over chunks of two rows or more that are drawn "
+        "0, as is the mean over all pairs; simplices drawn attain it. Over chunks of two rows or more that are drawn "
         "anew the expected penalty has the same floor, that of all m rows; over fixed chunks of d rows or fewer it "
         "can be 0."
     ),
@@ -299,6 +304,7 @@ CLAIM = Claim(
         Mutant("the smallest of all rows", theory.orthogonality_penalty, lambda g, *, ops=None: _least(g)),
         Mutant("cosines for squares", theory.pairs_penalty, lambda g: _cosines(g)),
         Mutant("a chunk smaller", theory.redrawn_penalty, lambda g, size, *, ops=None: _redrawn(g, 2) / 2),
+        edited("twice what chunks read", theory.redrawn_penalty, _twice),
         Mutant("n for n − 1", coherence.welch_square, lambda n, d: (n - d) / (d * n) + 1 / n),
     ),
     note=(

@@ -7,6 +7,7 @@ from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, at_
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import codes, mixtures, numbers
 from proofs_check.instances.inductions import BILINEAR
+from proofs_check.instances.loops import evaluated
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
 from synthetic.base.streams import stream
 from synthetic.laws.directions import Cone
@@ -73,6 +74,14 @@ def _grown(symbols, ops):
             yield grown, other[j] * sum(h[i] * g[i][j] for i in range(n) if i != j)
 
 
+def _long(draw):
+    h, other, rows = draw.vector(draw.n), draw.vector(draw.n), draw.rows(draw.n, draw.d)
+    x, y = ([sum(a * v[c] for a, v in zip(code, rows, strict=True)) for c in range(draw.d)] for code in (h, other))
+    g = coherence.gram(rows)
+    own = sum(a * b * g[i][i] for i, (a, b) in enumerate(zip(h, other, strict=True)))
+    yield theory.cross_interference(h, other, g), sum(a * b for a, b in zip(x, y, strict=True)) - own
+
+
 def _no_row(unknowns, ops):
     g, mu = unknowns("g mu")
     return [mu >= 0, g == 0], [ops.abs(g) <= mu * 0]
@@ -136,7 +145,8 @@ CLAIM = Claim(
     id="BA-1",
     statement=(
         "For unit rows of coherence μ and any two samples x = hV, x' = h'V: |⟨x, x'⟩ − ⟨h, h'⟩| ≤ μ(|h|₁|h'|₁ − "
-        "Σ|h_i h'_i|) ≤ μ|h|₁|h'|₁, whatever the signs. Both are attained on a cone, the second by disjoint supports."
+        "Σ|h_i h'_i|) ≤ μ|h|₁|h'|₁, whatever the signs. Cones attain both, as drawn, the "
+        "second by disjoint supports."
     ),
     tex=r"|\langle x,x'\rangle-\langle h,h'\rangle|\leq\mu\,\|h\|_1\|h'\|_1",
     source="ours; behind the identifiability theorem 5.3 of Chen et al. (2025), arXiv 2506.14002",
@@ -160,6 +170,7 @@ CLAIM = Claim(
         LOOPS: (
             symbolic.identity("the shipped sum grows by a row's share, by an entry's", "n = 1..4", _grown),
             symbolic.identity("it is the gap, coordinate by coordinate", "(n, d) up to (4, 3)", _expansion),
+            evaluated("cross_interference, as the gap less what lengths add", _long),
         ),
         ("l1 form", "distinct pairs"): (
             smt.induction("|g_j| ≤ μ(|h|₁ − |h_j|)", "all n: induction over rows", _no_row, _product),

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import sympy
 import torch
@@ -102,10 +103,10 @@ CLAIM = Claim(
     controls=(Control(CORRELATED.name, _cases(off=True), "nearly equal or nearly opposed normals"),),
     proofs={
         "both pass t within a half-plane": smt.implies(
-            "both above t: within one half-plane", "all s > 1, t ≥ 0", _corner, reached=False
+            "both above t: within one half-plane", "all s > 1, t ≥ 0", partial(_corner, reached=False)
         ),
         "and on half of a strip": smt.implies(
-            "both above t: all of a strip beyond another", "all s > 1, t ≥ 0", _corner, reached=True
+            "both above t: all of a strip beyond another", "all s > 1, t ≥ 0", partial(_corner, reached=True)
         ),
         BESIDE: symbolic.identity("tails are p^(square ratio + o(1)), by Mills' ratio", "all x > 0; limit", _mills),
     },

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 import synthetic as S
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited
+from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited
 from proofs_check.claims.concepts.cases import predicted
 from proofs_check.engines import symbolic
 from synthetic.concepts.activations import Readout, exact_activations, numerical_rank
@@ -52,9 +52,10 @@ def _conclusion(case: Optima) -> dict[str, Part]:
 
 def _read(case: Optima) -> float:
     """Largest error of x' read from the logits of x, over four contexts, by the dual of its own differences."""
-    rows, logits = gauge.differences(case.other.u), case.one.x[:4] @ gauge.differences(case.one.u)
+    seen, rows = gauge.differences(case.one.u).T.tolist(), gauge.differences(case.other.u)
+    logits = [theory.products(seen, x) for x in case.one.x[:4].tolist()]
     gram = (rows @ rows.T).tolist()
-    found = [interactions.dual_code(products, gram) for products in (logits @ rows.T).tolist()]
+    found = [interactions.dual_code(theory.products(rows.tolist(), row), gram) for row in logits]
     return float((torch.tensor(found, dtype=torch.float64) - case.other.x[:4]).abs().max() / case.other.x.abs().max())
 
 
@@ -99,9 +100,10 @@ CLAIM = Claim(
     instances=_pairs(),
     conclusion=_conclusion,
     controls=(Control(SPAN.name, _pairs(extra=3), "three more dimensions of noise, which no logit sees"),),
-    proofs={"|x' − x Gᵀ|": symbolic.identity("x' from its products", "d = 2, three or four tokens, any L̂'", _moved)},
+    proofs={BESIDE: symbolic.identity("x' from its products", "d = 2, three or four tokens, any L̂'", _moved)},
     kernel={"x' by its dual rows": "factors.dual_code"},
     mutants=(
+        edited("half of it", interactions.dual_code, lambda f: lambda p, gram: [v / 2 for v in f(p, gram)]),
         edited("the other way round", gauge.gauge, lambda f: lambda one, other: f(other, one)),
         Mutant(
             "products reversed",

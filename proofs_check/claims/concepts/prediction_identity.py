@@ -91,9 +91,7 @@ CLAIM = Claim(
     id="DC-1",
     statement=(
         "For s and y independent given c and any distribution w: log p(y|s) = Σ w_c log p(c|s) + κ_y + "
-        "KL(w ‖ p(c|s, y)), κ_y free of s. Activations of a perfect predictor are affine in log-posteriors where "
-        "the divergence is constant in s, or affine in them itself. An instance is 32 random models: 300 instances "
-        "are 9,600."
+        "KL(w ‖ p(c|s, y)), κ_y free of s. An instance is 32 random models: 300 instances are 9,600."
     ),
     tex=r"\log p(y|s)=\sum_c w_c\log p(c|s)+\kappa_y+\mathrm{KL}(w\,\|\,p(\cdot|s,y))",
     source="ours; Liu et al. (2025), arXiv 2503.08980, have w = p(c|y), as reported by readers",

@@ -2,7 +2,7 @@
 
 import torch
 
-from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, at_most, edited, equal
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Mutant, Part, Verdict, at_most, edited, equal
 from proofs_check.claims.interactions.cases import off_orthonormal
 from proofs_check.claims.interactions.gauge_cases import FREE, INSIDE, Gauge, gauges
 from proofs_check.engines import smt
@@ -117,6 +117,10 @@ def _columns(draw):
     yield theory.decode(f, [[row[r] for r in order] for row in U], moved, scales, b), made
 
 
+def _first_twice(decode):
+    return lambda f, U, C, s, b: decode(f, U, [[[2 * row[0], *row[1:]] for row in matrix] for matrix in C], s, b)
+
+
 PROJECTIONS = smt.induction("projections, negated and turned", "all m: induction over latents", _no_latent, _latent)
 
 CLAIM = Claim(
@@ -128,7 +132,7 @@ CLAIM = Claim(
     tex=r"\hat x(UQ,\,C_1Q,\,C_2,\,C_3)=\hat x(U,C_1,C_2,C_3)\quad(Q\text{ beyond }R_2)",
     source="ours, of the decoder of Koromilas et al. (2026), arXiv 2602.01322",
     kind="identity",
-    promised=Verdict.PROVED,
+    promised=Verdict.PROVED_IN_PART,
     hypotheses=(FREE, INSIDE),
     instances=gauges(),
     conclusion=_conclusion,
@@ -145,14 +149,21 @@ CLAIM = Claim(
         "order": smt.implies("two columns exchanged in all they have", "all ranks: two columns", _order),
         "rotation": (PROJECTIONS, smt.implies("two columns' shares, turned", "all ranks: two columns", _rotation)),
         "scale": smt.implies("a column's share under (tλ, C/t)", "all ranks: column by column", _scale),
-        "UᵀU = I": (
+        BESIDE: (
             smt.induction("products of turned and negated columns", "all m: induction over rows", _no_row, _row),
             smt.implies("these are 1 and 0", "all m, angles", _kept),
         ),
     },
     mutants=(
         edited("sizes of projections", theory.projections, lambda true: lambda f, U: [abs(a) for a in true(f, U)]),
+        edited("the first column twice", theory.decode, _first_twice),
+        edited(
+            "scales squared", theory.decode, lambda true: lambda f, U, C, s, b: true(f, U, C, [v * v for v in s], b)
+        ),
         Mutant("no linear part", theory.decode, lambda f, U, C, s, b: theory.degree_part(f, U, C[1], 3, s[1])),
     ),
-    note="So signs and sizes of λ2, λ3 mean nothing, nor do columns beyond R2 one by one, though UᵀU = I (PO-7).",
+    note=(
+        "That UᵀU = I stays is sampled. So signs and sizes of λ2, λ3 mean nothing, nor do columns beyond R2 one by "
+        "one, though UᵀU = I (PO-7)."
+    ),
 )
