@@ -54,7 +54,7 @@ def test_a_claim_on_trained_stacks_stands_by_its_record(id):
 @pytest.mark.parametrize("id", MEMBERS)
 def test_a_member_comes_to_the_figures_of_the_record(id):
     members = []
-    search(SHELF[id].instances, members.append, 300)
+    search(SHELF[id].instances, members.append, 300, 0)
     member = min(members, key=str)
     kept = json.loads((RECORD / f"{id}.json").read_text())["members"][str(member)]["parts"]
     for name, part in SHELF[id].conclusion(member).items():

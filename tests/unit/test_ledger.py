@@ -184,7 +184,7 @@ def test_names_of_keys_are_no_parts_and_draws_show_none():
         claim(proofs={"": evaluated("s", lambda draw: iter([(draw.n, draw.n)]))})
     taken = quick(claim(conclusion=lambda x: {BESIDE: at_most(x, x * x)}, extremal={}, mutants=()))
     assert "must have names of its own" in taken.problems[0]
-    with pytest.raises(ValueError, match="implies.scope must be of the sizes given"):
+    with pytest.raises(ValueError, match=r"implies\.scope must be of the sizes given"):
         smt.implies("s", "all k", lambda unknowns, ops, k: ([], [unknowns("x") ** 2 >= 0]), k=4)
 
 
