@@ -102,7 +102,7 @@ def attack(
     counts = claim.kind == "trained" and not quick
 
     def probe(instance: Any) -> None:
-        mark = _print(instance)
+        mark = str(instance) if claim.kind == "trained" else _print(instance)  # a member's figures come with time
         if (counts and mark in met) or (only is not None and mark not in only):
             return
         result.instances += 1

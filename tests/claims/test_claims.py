@@ -44,7 +44,7 @@ def test_a_claim_on_trained_stacks_stands_by_its_record(id):
     entry = recalled(SHELF[id])
     assert not entry.problems
     assert entry.verdict == entry.promised
-    assert {judged for _, judged, *_ in entry.held.values()} == {10}
+    assert min(judged for _, judged, *_ in entry.held.values()) == 10
     assert all(len(training["seeds"]) < 4 for training in entry.trainings)
     assert not {seed for training in entry.trainings for seed in training["seeds"]} & set(entry.calibrated_on)
     assert all(control["violation"] for control in entry.controls)

@@ -15,7 +15,6 @@ def _conclusion(case: Steering) -> dict[str, Part]:
 
 
 INTERIOR = Hypothesis("actions with an interior", lambda case: float(case.action == "corners"))
-RANK = Hypothesis("M of full row rank", lambda case: len(case.effect) - len(case.effect[0]))
 
 
 def _none(residual, a, width, *, unbiased=False):
@@ -33,13 +32,12 @@ CLAIM = Claim(
     kind="trained",
     calibrated_on=(*SEEDS, *range(100, 110)),
     promised=Verdict.SUPPORTED,
-    hypotheses=(HELD, INTERIOR, RANK),
+    hypotheses=(HELD, INTERIOR),
     instances=Steering.fresh(110),
     conclusion=_conclusion,
     controls=(
         Control(HELD.name, Steering.each_seed(held=False), "reconstruction alone"),
         Control(INTERIOR.name, Steering.alone(action="corners"), "three actions: R² .64 with it, .85 without"),
-        Control(RANK.name, Steering.alone(effect=((1.0,), (-0.3,))), "one action for two latents"),
     ),
     mutants=(Mutant("no restriction", restriction.mmr, _none, Steering.alone()),),
     note=(
