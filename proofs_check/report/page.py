@@ -39,6 +39,7 @@ table { border-collapse: collapse; margin: .6rem 0; font-size: 13px; width: 100%
 td:first-child, th { white-space: nowrap }
 td, th { text-align: left; vertical-align: top; padding: .15rem .8rem .15rem 0; border-bottom: 1px solid #e5e7eb }
 section { border-top: 2px solid #d0d7de; margin-top: 2rem }
+.wide { overflow-x: auto }
 .verdict { color: white; border-radius: .3rem; padding: .1rem .5rem; font-size: 13px; font-weight: 600 }
 .dim { color: #59636e; font-size: 13px }
 .bad { color: #cf222e }
@@ -61,14 +62,28 @@ def write_page(entries: list[Entry], path: Path) -> Path:
     heads = "".join(f"<th>{head}</th>" for head in names)
     good = sum(entry.ok for entry in entries)
     text = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Ledger of claims</title>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width"><title>Ledger of claims</title>'
         f"<style>{_CSS}</style></head><body><h1>Ledger of claims</h1>"
         f"<p>{good} of {len(entries)} verdicts as promised. Tightness is the bound over the worst case found; "
         f"1 is attained. PROVED says in which scope; sampling tries every claim as well.</p>"
-        f"<table><tr>{heads}</tr>{rows}</table>{''.join(map(_section, entries))}</body></html>\n"
+        f'<div class="wide"><table><tr>{heads}</tr>{rows}</table></div>'
+        f"{''.join(map(_section, entries))}</body></html>\n"
     )
     write_text(path, text)
     return path
+
+
+def _asides(entry: Entry) -> list[str]:
+    """What means would have seen, what is fragile, and which parts said nothing."""
+    seen = [f"{name or 'the mean'}: errors above {v:.2g} of its size would be seen" for name, v in entry.sees.items()]
+    silent = [f"{name or 'the conclusion'} says nothing of any instance: {why}" for name, why in entry.void.items()]
+    return [
+        *([f"{entry.sizes}; trusting {', '.join(entry.bases)}"] if entry.bases else []),
+        *seen,
+        *silent,
+        *([entry.fragile] if entry.fragile else []),
+    ]
 
 
 def _badge(entry: Entry) -> str:
@@ -84,14 +99,24 @@ def _section(entry: Entry) -> str:
         _formula(entry.tex) if entry.tex else "",
         f'<p class="dim">Source: {escape(entry.source)}<br>Hypotheses: {escape("; ".join(entry.hypotheses) or "none")}'
         f"<br>Scope: {escape(covers(entry))}<br>Tried {entry.instances} instances, {entry.distinct} distinct, judged "
-        f"{entry.judged}; least margin {margin}"
+        f"{entry.judged}; least margin {margin}{''.join(f'<br>{escape(line)}' for line in _asides(entry))}"
         f"{f'<br>Shown by {escape(entry.shown_by)}' if entry.shown_by else ''}</p>",
         "".join(f'<p class="dim">{escape(line)}</p>' for line in (against(entry), *trained_lines(entry)) if line),
         f"<p><b>{named(entry)}:</b> <code>{escape(entry.witness)}</code></p>" if entry.witness else "",
         f'<p class="dim">{escape(entry.note)}</p>' if entry.note else "",
         *(f'<p class="bad">{escape(problem)}</p>' for problem in entry.problems),
         _tightness_plot(entry),
-        _table(entry.checks, {"engine": "proof", "shows": "shows", "scope": "scope", "status": "", "detail": ""}),
+        _table(
+            [check | {"parts": ", ".join(check.get("of", []))} for check in entry.checks],
+            {
+                "engine": "proof",
+                "shows": "shows",
+                "parts": "of",
+                "scope": "scope",
+                "status": "status",
+                "detail": "detail",
+            },
+        ),
         _table(
             entry.kernel,
             {
@@ -113,7 +138,8 @@ def _table(rows: list[dict[str, str]], heads: dict[str, str]) -> str:
     if not rows:
         return ""
     body = "".join("<tr>" + "".join(f"<td>{escape(str(row[key]))}</td>" for key in heads) + "</tr>" for row in rows)
-    return f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads.values())}</tr>{body}</table>"
+    titles = "".join(f"<th>{head}</th>" for head in heads.values())
+    return f'<div class="wide"><table><tr>{titles}</tr>{body}</table></div>'
 
 
 def _formula(tex: str) -> str:

@@ -45,7 +45,7 @@ CLAIM = Claim(
     ),
     note=(
         "Measured, not proved: n = 64, d = 32, s = 2, m = 128, 500 steps; at 4 f .69-.83 against .06-.14, at f "
-        ".97-1.0 for both, in three seeds."
+        ".97-1.0 for both, on seeds 0-2."
     ),
     shown_by="experiments/bias/resonance.py",
 )

@@ -51,7 +51,7 @@ CLAIM = Claim(
     ),
     mutants=(Mutant("the smallest peaks", survival.survivors, _smallest_peaks),),
     note=(
-        "Measured, not proved: n = 64, d = 32, s = 2, m = 128, 500 steps, three seeds: adapted .49-.51, L1 .70-.76, "
+        "Measured, not proved: n = 64, d = 32, s = 2, m = 128, 500 steps, seeds 0-2: adapted .49-.51, L1 .70-.76, "
         "TopK .42-.44 at k = 6, .55-.61 at 4, .91-.97 at 2. So the published order of the two holds where TopK's k is "
         "far too large and not where it is right. At m = 2n half of the latents have no feature of their own to find."
     ),

@@ -41,7 +41,7 @@ CLAIM = Claim(
     ),
     mutants=(LENIENT,),
     note=(
-        "Measured, not proved: s = 2, m = 2n, 500 steps, three seeds: .14-.25, .92-.94, .98-1.0 at d = 16, 24, 32; "
+        "Measured, not proved: s = 2, m = 2n, 500 steps, seeds 0-2: .14-.25, .92-.94, .98-1.0 at d = 16, 24, 32; "
         ".75-.80 at d = 16 in 1000. In 1000 slower steps n = 32, 64 and 128 all pass one half near 2.4√n, so that √n "
         "as the scale of runs of one length is not excluded (n = 128, 512 at 3000 steps: a power .53). But in 12000 "
         "steps, two seeds, they pass one half near d = 13.5 and 18: a power .2."

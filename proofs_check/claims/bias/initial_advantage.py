@@ -112,7 +112,7 @@ CLAIM = Claim(
         Mutant("1 for √s", theory.threshold_advantage, lambda s, t, *, ops=None: t),
     ),
     note=(
-        "Measured, not proved: n = 256, d = 128, s = 3, 6 steps of 15,000 rows, three sets of starts. The cosine is "
+        "Measured, not proved: n = 256, d = 128, s = 3, 6 steps of 15,000 rows, seeds 0-2. The cosine is "
         "not monotone: it jumps to .98 in one step and then drifts down, the more the smaller d."
     ),
 )

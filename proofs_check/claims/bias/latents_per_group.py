@@ -49,7 +49,7 @@ CLAIM = Claim(
         ),
     ),
     note=(
-        "Measured, not proved: d = 24, 500 steps, three seeds: .28-.38 at m = n, .78-.81 at 2n. A count of latents "
+        "Measured, not proved: d = 24, 500 steps, seeds 0-2: .28-.38 at m = n, .78-.81 at 2n. A count of latents "
         "within [f/4, 2f] alone does not decide: it is the same for .5 to .001 as for .1 to .001. More is not always "
         "better: at 8n .44-.59 in 500 steps and .94-1.0 in 1500, where 2n falls to .53-.66; in "
         "experiments/bias/gba.py, 4000 steps, n = 128: .91 at 2n, .71 at 10n."

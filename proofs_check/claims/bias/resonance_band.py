@@ -38,7 +38,7 @@ CLAIM = Claim(
     mutants=(eightfold(), LENIENT),
     note=(
         "Measured, not proved: n = 64, d = 32, s = 2, m = 128, 500 steps; FRR .98-1.0 at 1.5 f, .03-.11 at 8 f in "
-        "three seeds. Below f direction recovery stays high at this size (1.0 at f/2) while loss rises tenfold."
+        "seeds 0-2. Below f direction recovery stays high at this size (1.0 at f/2) while loss rises tenfold."
     ),
     shown_by="experiments/bias/resonance.py",
 )

@@ -26,8 +26,8 @@ def _conclusion(case: Toy) -> dict[str, Part]:
 CLAIM = Claim(
     id="MP-10",
     statement=(
-        "On the published toy tree, siblings at product .3, after 500 of the published 15,000 steps and in three "
-        "seeds: matching pursuit by relu that stops at |r| < .05, when a row comes again or after 4 steps keeps "
+        "On the published toy tree, siblings at product .3, after 500 of the published 15,000 steps: "
+        "matching pursuit by relu that stops at |r| < .05, when a row comes again or after 4 steps keeps "
         "products inside levels and between them nearer to the truth than ReLU, BatchTopK and Matryoshka do: both mean "
         "squared errors are at most .75 of theirs. It uses more latents: 2.0 to 2.4 a sample against 1.3 to 1.4."
     ),

@@ -48,7 +48,7 @@ CLAIM = Claim(
     ),
     mutants=(Mutant("n for both", theory.latents_for_axes, lambda axes, *, signed: axes),),
     note=(
-        "Measured, not proved: 800 steps of 256, three seeds. FVU: AbsTopK n .04-.13, TopK n .31-.32, TopK 2n .05-.09 "
+        "Measured, not proved: 800 steps of 256, seeds 0-2. FVU: AbsTopK n .04-.13, TopK n .31-.32, TopK 2n .05-.09 "
         "with .54-.75 of the axes split. MCC .84-.93, .77 and .99: signed codes save latents, and find fewer axes than "
         "2n nonnegative ones do. 1500 steps: FVU .04-.09, .30-.31, .06."
     ),
