@@ -27,17 +27,28 @@ def has_axes(hint: Any) -> bool:
     return any(map(has_axes, hint if isinstance(hint, list | tuple) else get_args(hint)))
 
 
+def resolved(hint: Any, names: dict[str, Any]) -> Any:
+    """An annotation that is written as text; one of names that are there for type checkers alone says nothing."""
+    if not isinstance(hint, str):
+        return hint
+    try:
+        return eval(hint, names)
+    except Exception:  # whatever a name that is not there leads to
+        return Any
+
+
 def checked(function: Callable) -> Callable:
     """A function that checks its arguments and its result, but where `jaxtyping_disable` is set."""
+    hints = {name: resolved(hint, function.__globals__) for name, hint in function.__annotations__.items()}
     twin = types.FunctionType(
         function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
     )
-    twin.__kwdefaults__, twin.__annotations__ = function.__kwdefaults__, function.__annotations__
+    twin.__kwdefaults__, twin.__annotations__ = function.__kwdefaults__, hints
     twin.__module__, twin.__qualname__ = function.__module__, function.__qualname__
     strict = CHECK(twin)
     if strict is twin:  # nothing is annotated
         return function
-    if any(map(has_axes, function.__annotations__.values())):
+    if any(map(has_axes, hints.values())):
 
         @functools.wraps(function)
         def call(*args, **kwargs):
