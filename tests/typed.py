@@ -10,7 +10,7 @@ import functools
 import inspect
 import types
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 import jaxtyping
 from beartype import BeartypeConf, beartype
@@ -28,11 +28,12 @@ def has_axes(hint: Any) -> bool:
 
 
 def resolved(hint: Any, names: dict[str, Any]) -> Any:
-    """An annotation that is written as text; one of names that are there for type checkers alone says nothing."""
-    if not isinstance(hint, str):
-        return hint
+    """An annotation without text in it; one of names that are there for type checkers alone says nothing."""
+
+    def of(value: hint): ...
+
     try:
-        return eval(hint, names)
+        return get_type_hints(of, names, include_extras=True)["value"]
     except Exception:  # whatever a name that is not there leads to
         return Any
 

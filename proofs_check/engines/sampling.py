@@ -76,6 +76,10 @@ ENOUGH = 0.9
 """share of the members of trained stacks in which each part must hold"""
 
 
+Only = set[Any] | None
+"""prints of instances to which an attack keeps"""
+
+
 class _Found(Exception):  # noqa: N818
     """Ends a run of Hypothesis at a violation, which it then shrinks."""
 
@@ -85,13 +89,7 @@ class _OutOfTime(BaseException):
 
 
 def attack(
-    claim: Claim,
-    examples: int,
-    seed: int = 0,
-    seconds: float = math.inf,
-    *,
-    quick: bool = False,
-    only: set[Any] | None = None,
+    claim: Claim, examples: int, seed: int = 0, seconds: float = math.inf, *, quick: bool = False, only: Only = None
 ) -> Attack:
     """Try a claim on drawn instances, steering towards large measured / bound; with `only` on those of these prints.
 
@@ -109,7 +107,7 @@ def attack(
         result.seen.add(mark)
         conclusion = _judged(claim, instance, result, quick)
         result.parts |= dict.fromkeys(conclusion)
-        silent = {name: part.silent if isinstance(part, Relation) else part.reason for name, part in conclusion.items()}
+        silent = {name: _silent(part) for name, part in conclusion.items()}
         for name, part in conclusion.items():
             if isinstance(part, Relation) and not silent[name]:
                 spoken.add(name)
@@ -130,9 +128,7 @@ def attack(
         result.judged += bool(said)
 
     result.cut = search(claim.instances, probe, examples, seed, seconds, steer=not quick)
-    result.void = {name: why for name, why in result.void.items() if name not in spoken}
-    result.witness = result.witness or _too_few(result)
-    return result
+    return _ended(result, spoken)
 
 
 def _judged(claim: Claim, instance: Any, result: Attack, quick: bool) -> dict[str, Part]:
@@ -149,6 +145,18 @@ def _judged(claim: Claim, instance: Any, result: Attack, quick: bool) -> dict[st
         result.problem = f"does not meet {', '.join(broken)}: {instance}"
         raise _Found
     return conclusion
+
+
+def _ended(result: Attack, spoken: set[str]) -> Attack:
+    """What an attack came to, once all instances were judged; `spoken` are the parts that said something."""
+    result.void = {name: why for name, why in result.void.items() if name not in spoken}
+    result.witness = result.witness or _too_few(result)
+    return result
+
+
+def _silent(part: Part) -> str:
+    """Why a part says nothing of an instance; empty where it says something."""
+    return part.silent if isinstance(part, Relation) else part.reason
 
 
 def _hush(result: Attack, name: str, part: Part, reason: str) -> None:

@@ -91,6 +91,12 @@ def _badge(entry: Entry) -> str:
     return f'<span class="verdict" style="background:{_COLOURS[entry.verdict]}">{escape(entry.said)}</span>{mark}'
 
 
+_PROOFS = {"engine": "proof", "shows": "shows", "parts": "of", "scope": "scope", "status": "status", "detail": "detail"}
+_THEOREMS = {"theorem": "Coq kernel", "part": "of", "words": "in words", "formal": "formal", "base": "base"}
+_THEOREMS |= {"tie": "tied by"}
+"""keys of a row and the heads of their columns"""
+
+
 def _section(entry: Entry) -> str:
     margin = "none" if entry.margin is None else f"{entry.margin:.2g}"
     pieces = [
@@ -106,28 +112,8 @@ def _section(entry: Entry) -> str:
         f'<p class="dim">{escape(entry.note)}</p>' if entry.note else "",
         *(f'<p class="bad">{escape(problem)}</p>' for problem in entry.problems),
         _tightness_plot(entry),
-        _table(
-            [check | {"parts": ", ".join(check.get("of", []))} for check in entry.checks],
-            {
-                "engine": "proof",
-                "shows": "shows",
-                "parts": "of",
-                "scope": "scope",
-                "status": "status",
-                "detail": "detail",
-            },
-        ),
-        _table(
-            entry.kernel,
-            {
-                "theorem": "Coq kernel",
-                "part": "of",
-                "words": "in words",
-                "formal": "formal",
-                "base": "base",
-                "tie": "tied by",
-            },
-        ),
+        _table([check | {"parts": ", ".join(check.get("of", []))} for check in entry.checks], _PROOFS),
+        _table(entry.kernel, _THEOREMS),
         _table(entry.controls, {"drops": "control drops", "violation": "violation", "note": ""}),
         _table(entry.mutants, {"name": "mutant", "caught by": "caught by", "proof": "by proof", "witness": "witness"}),
     ]

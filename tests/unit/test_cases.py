@@ -131,7 +131,7 @@ def test_an_algebraic_inequality_is_proved_for_all_reals():
     entry = verdict(
         box={"a": ("0", None), "b": ("0", None)}, left=lambda a, b, ops: ops.sqrt(a * b), right=lambda a, b: (a + b) / 2
     )
-    assert (entry.verdict, entry.ok, entry.scope) == ("PROVED", True, ["a in [0, ∞], b in [0, ∞]"])
+    assert (entry.verdict, entry.ok, entry.scope) == ("PROVED", True, ["all a in [0, ∞], b in [0, ∞]"])
 
 
 def test_a_transcendental_one_is_proved_on_its_box():
@@ -155,7 +155,7 @@ def test_conditions_are_kept_and_told():
         right=lambda x, y: x + y,
     )
     assert entry.verdict == "PROVED"
-    assert entry.scope == ["x in [0, 10], y in [0, 10], under the conditions given"]
+    assert entry.scope == ["all x in [0, 10], y in [0, 10], under the conditions given"]
     assert entry.hypotheses == ["the conditions given"]
 
 
@@ -174,7 +174,7 @@ def test_pi_is_decided_by_balls():
 @pytest.mark.parametrize(
     ("right", "advice"),
     [
-        (lambda x, ops: ops.exp(x), "balls need both ends of each unknown"),
+        (lambda x, ops: ops.where(ops.sin(x) > 2, x - 2, x), "balls need both ends of each unknown"),
         (lambda x: math.exp(x), "from `ops`"),
         (lambda x: max(x, 0), "use ops.where, ops.larger"),
     ],

@@ -443,7 +443,7 @@ class Named(nn.Module):
             part._buffers[attribute] = self._buffers[name]
         for part, name, value in counts:
             cast = part._buffers[name]
-            part._buffers[name] = value if value is None or cast is None else value.to(cast.device)
+            part._buffers[name] = value if value is None or cast is None else value.to(cast.device, torch.float32)
         return self
 
 

@@ -185,11 +185,11 @@ def gram_schmidt(columns: Matrix, *, ops: Ops = FLOAT) -> list[list[Number]]:
     return done
 
 
-def decoder_parameters(m: int, d: int, ranks: Sequence[int]) -> int:
+def decoder_parameters(m: Number, d: Number, ranks: Sequence[Number]) -> Number:
     """Numbers in U, C1, C2, C3: m R1 + d (R1 + R2 + R3). Source: PolySAE."""
     return m * ranks[0] + d * sum(ranks)
 
 
-def parameter_surplus(m: int, ranks: Sequence[int]) -> Number:
+def parameter_surplus(m: Number, ranks: Sequence[Number]) -> Number:
     """Extra numbers over the linear decoder's m d at R1 = d, as a share of them: (R1 + R2 + R3) / m. Source: ours."""
     return sum(ranks) / m

@@ -167,7 +167,7 @@ def step_gain(square: Number, curvature: Number, size: Number) -> Number:
     return (1 / size - curvature) / 2 * square
 
 
-def latents_for_axes(axes: int, *, signed: bool) -> int:
+def latents_for_axes(axes: Number, *, signed: bool) -> Number:
     """Latents for n axes that occur alone, with both signs and any size: n with signed codes, 2n with nonnegative ones.
 
     Source: ours, `claims/signed/two_latents_an_axis.py`. Fails when: an axis is always on with two values; the bias

@@ -120,6 +120,7 @@ CLAIM = Claim(
         ),
     },
     mutants=(
+        Mutant("L of squares", coherence.l1_norm, lambda h, *, ops: sum(v * v for v in h)),
         Mutant("k in place of k − 1", coherence.energy_range, lambda mu, k, *, ops: (0, 1 + mu * k)),
         Mutant(
             "k − 2 in place of k − 1",

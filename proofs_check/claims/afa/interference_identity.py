@@ -57,7 +57,12 @@ CLAIM = Claim(
     kernel={
         "": ("coherence.gram_expansion", "coherence.interference_identity"),
     },
-    mutants=(Mutant("each pair once", coherence.interference, lambda h, g: h[0] * h[1] * g[0][1]),),
+    mutants=(
+        Mutant("each pair once", coherence.interference, lambda h, g: h[0] * h[1] * g[0][1]),
+        Mutant("|h|² without squares", coherence.square_norm, lambda h: sum(h)),
+        Mutant("|hV|² as |h|²", coherence.energy, lambda h, rows: coherence.square_norm(h)),
+        Mutant("first coordinates only", coherence.gram, lambda rows: [[v[0] * w[0] for w in rows] for v in rows]),
+    ),
     reads=Mixture,
     shown_by="experiments/afa/norms.py",
 )

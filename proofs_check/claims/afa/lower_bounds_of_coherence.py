@@ -129,6 +129,7 @@ CLAIM = Claim(
         BESIDE: ("coherence.sparse_l1", "coherence.cone_attains"),
     },
     mutants=(
+        Mutant("log of squares", afa.log_mismatch, lambda x2, f2, *, ops: ops.abs(ops.log(f2 / x2))),
         Mutant("k for k − 1", afa.lbo_k, lambda x2, f2, k, *, ops: ops.abs(x2 / f2 - 1) / k),
         Mutant("m − 2 for m − 1", afa.lbo_dense, lambda x2, f2, m, *, ops: ops.abs(x2 / f2 - 1) / (m - 2)),
         Mutant("L² for L² − N", afa.lbo_1, lambda x2, f2, l1, *, ops: ops.abs(x2 - f2) / (l1 * l1)),

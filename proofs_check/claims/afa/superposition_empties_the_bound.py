@@ -194,6 +194,7 @@ CLAIM = Claim(
         "Welch": ("coherence.frame_potential", "coherence.welch_sum", "coherence.welch"),
     },
     mutants=(
+        Mutant("√(2 ln n / d)", coherence.random_coherence, lambda n, d, *, ops: ops.sqrt(2 * ops.log(n) / d)),
         Mutant("n for n − 1 in Welch", coherence.welch_square, lambda n, d: (n - d) / (d * n)),
         Mutant("n − d + 1 in Welch", coherence.welch_square, lambda n, d: (n - d + 1) / (d * (n - 1))),
         Mutant("c with n − 2", coherence.norm_gap, lambda h2, mu, k: mu * (k - 2) * h2),
