@@ -113,7 +113,8 @@ class Recovery(OpenFlags):
 
     def training(self, world: "World") -> dict[str, Any]:
         """How SAEs of a world are trained where that differs from `train`."""
-        config, alone, large = self.train, self.left_alone, world.truth.n_true >= LARGE
+        config, large = self.train, world.truth.n_true >= LARGE
+        alone = self.left_alone - {*axes_of(self)}
         batch = 1024 if large and "batch" in alone else config.batch
         samples = (LARGE_RUN if large else SMALL_RUN) if self.samples is None else self.samples
         steps = max(1, samples // batch) if "steps" in alone else config.steps
