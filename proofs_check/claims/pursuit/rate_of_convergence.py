@@ -19,7 +19,7 @@ from proofs_check.claims.pursuit.cases import (
 from proofs_check.claims.pursuit.inductions import INSIDE, PICKS, SPAN
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import codes, mixtures, numbers
-from proofs_check.instances.inductions import ENERGY, K_FORM, L1_FORM, STEPPED, UNROLL
+from proofs_check.instances.inductions import ENERGY, K_FORM, L1_FORM, PRODUCTS, STEPPED, UNROLL
 from proofs_check.instances.mixture import Mixture
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
@@ -86,17 +86,6 @@ def _gershgorin(unknowns, ops):
     given = [n2 > 0, r2 > 0, r2 * r2 <= n2 * c2, c2 == lowest * r2, k >= 1, mu >= 0]
     given += [ops.abs(q) <= coherence.norm_gap(n2, mu, k)]
     return given, [theory.rate(lowest, k) <= theory.coherent_rate(k, mu)]
-
-
-def _first_product(unknowns, ops):
-    b, c = unknowns("b c")
-    return [], [(b * c) ** 2 <= (b * b) * (c * c)]
-
-
-def _product(unknowns, ops):
-    total, b2, c2, b, c = unknowns("total b2 c2 b c")
-    given = [total * total <= b2 * c2, b2 >= 0, c2 >= 0]
-    return given, [(total + b * c) ** 2 <= (b2 + b * b) * (c2 + c * c)]
 
 
 def _attained(symbols, ops):
@@ -170,7 +159,7 @@ CLAIM = Claim(
             *ENERGY,
             *L1_FORM,
             *K_FORM,
-            smt.induction("⟨b, c⟩² ≤ |b|²|c|²", "all k: induction over rows", _first_product, _product),
+            PRODUCTS,
             smt.implies("λ_S ≥ 1 − (k − 1)μ", "all k: from |q| ≤ μ(k − 1)N", _gershgorin),
         ),
         BESIDE: symbolic.identity("attained", "all k, μ at products −μ: orthonormal rows", _attained),
