@@ -1,7 +1,7 @@
 """A claim as code: what is drawn, what must hold of it, what attains it, what breaks it, what proves it."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal, get_args
@@ -276,14 +276,6 @@ LOOPS = "the shipped loops"
 """key of proofs that the sums of the other proofs are what the shipped code adds up"""
 BESIDE = "beside the conclusion"
 """key of proofs of what the statement says beside the parts of its conclusion"""
-
-
-def grouped(checks: Iterable[tuple[str, Check]]) -> dict[str, tuple[Check, ...]]:
-    """Part -> its checks, of pairs of both."""
-    found: dict[str, tuple[Check, ...]] = {}
-    for part, check in checks:
-        found[part] = (*found.get(part, ()), check)
-    return found
 
 
 Group = Check | tuple[Check, ...]

@@ -26,15 +26,13 @@ from proofs_check.claim import (
 )
 from proofs_check.engines import kernel
 from proofs_check.engines.need import Missing
-from proofs_check.engines.sampling import Attack, attack, search, violation
+from proofs_check.engines.sampling import LEAST, Attack, attack, search, violation
 from proofs_check.engines.statements import interval
 from proofs_check.shelf import area_of, title_of
 from proofs_check.trainings import Training, in_place, noted, watched
 
-MEMBERS = 1000
-"""draws from the members of trained stacks: enough for all of them"""
-TEN = 10
-"""members of which each part of a claim on trained stacks must say something"""
+DRAWS = 1000
+"""from the members of trained stacks: enough for all of them"""
 KERNEL = "Coq kernel"
 """what shows a part for all sizes, and what one then trusts"""
 
@@ -173,7 +171,7 @@ def judge(
     found, few = Attack(), max(examples // 4, 10)
     used: set[Any] = set()
     with _reported(entry, "drawing instances"), noted() as trainings, watched(claim.mutants) as calls:
-        drawn = max(examples, MEMBERS) if claim.kind == "trained" else examples
+        drawn = max(examples, DRAWS) if claim.kind == "trained" else examples
         found = attack(replace(claim, conclusion=conclusion or claim.conclusion), drawn, seed, limit)
         used = calls
     _record(entry, claim, found, trainings)
@@ -253,7 +251,7 @@ def _mutate(
     """
     limit = seconds if claim.kind == "trained" else min(seconds, 10.0)
     by, witness = _catch(claim, mutant, only, max(examples // 3, 10), limit, seed)
-    ties = [check for check in checks if used and {*claim.checks[check]} - {BESIDE}]
+    ties = [check for check in _of_parts(claim) if used and check in checks]
     proof, shown = _notice(mutant, ties, seconds)
     if not proof and used and backing:
         proof, shown = _differs(mutant, claim)
@@ -280,9 +278,8 @@ def _tie(entry: Entry, claim: Claim, found: Attack) -> None:
     for check, names in claim.checks.items():
         for name in names:
             (loops if name == LOOPS else needs.get(name, [])).append(check)
-    loose = {row["part"] for row in entry.kernel if not row["tie"].startswith("exact")} | found.void.keys()
-    loose |= {row["part"] for row in entry.kernel if row["problem"]}
-    theorems = {row["part"] for row in entry.kernel} - loose
+    loose = {row["part"] for row in entry.kernel if row["problem"] or not row["tie"].startswith("exact")}
+    theorems = {row["part"] for row in entry.kernel} - loose - found.void.keys()
     scopes = {name: [check.scope for check in needed] * (name not in found.void) for name, needed in needs.items()}
     entry.parts = {name: [*dict.fromkeys(scopes[name]), *[KERNEL] * (name in theorems)] for name in needs}
     named = {name for names in claim.checks.values() for name in names} | set(claim.kernel)
@@ -315,8 +312,8 @@ def _verdict(entry: Entry, claim: Claim, found: Attack) -> Verdict:
     status = {check["status"] for check in entry.checks}
     if "refuted" in status or found.witness:
         return refuted_as(claim)
-    few = any(judged < TEN for _, judged in found.held.values())
-    if "undecided" in status or found.problem or not found.judged or found.cut or found.unbounded or few:
+    open_ended = found.cut or found.unbounded or found.fewest < LEAST
+    if "undecided" in status or found.problem or not found.judged or open_ended:
         return Verdict.UNKNOWN
     own = any(check.decides is claim.conclusion for check in _of_parts(claim))
     if claim.checks and not own and not claim.mutants:
@@ -424,9 +421,8 @@ def _record(entry: Entry, claim: Claim, found: Attack, trainings: list[Training]
         seeds = {seed for made in trainings for seed in made["seeds"]} & {*claim.calibrated_on}
         if seeds:
             entry.problems.append(f"it is judged on seeds that set its thresholds: {sorted(seeds)}")
-        few = min((judged for _, judged in found.held.values()), default=TEN)
-        if few < TEN:
-            entry.problems.append(f"a part says something of {few} members alone: draw ten or more")
+        if found.fewest < LEAST:
+            entry.problems.append(f"a part says something of {found.fewest} members alone: draw ten or more")
         entry.held = {name: [*count, *interval(*count)] for name, count in found.held.items()}
     if bool(entry.trainings) != (claim.kind == "trained"):
         said = "something is" if entry.trainings else "nothing is"

@@ -43,8 +43,7 @@ def once(of: Callable[P, Training], *, measures: bool = False) -> Callable[[Call
 
         @wraps(train)
         def trained(*args: P.args, **named: P.kwargs) -> R:
-            for notes in _NOTES:
-                notes.append(of(*args, **named))
+            note([of(*args, **named)])
             mutants = tuple(mutant for mutant in _MUTANTS if not mutant.of.__module__.startswith(elsewhere))
             return kept(mutants, *args, **named)
 

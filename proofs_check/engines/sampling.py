@@ -66,14 +66,19 @@ class Attack:
         return [name for name, count in self.infinite.items() if 2 * count >= self.instances]
 
     @property
+    def fewest(self) -> int:
+        """Of how many members of trained stacks each part says something at least."""
+        return min((judged for _, judged in self.held.values()), default=LEAST)
+
+    @property
     def thresholds(self) -> dict[str, float]:
         """Part -> the side that was the same for all instances, where the other was not."""
         pairs = ((name, min(pair, key=len), max(pair, key=len)) for name, pair in self.sides.items())
         return {name: next(iter(fixed)) for name, fixed, moving in pairs if len(fixed) == 1 < len(moving)}
 
 
-ENOUGH = 0.9
-"""share of the members of trained stacks in which each part must hold"""
+LEAST, ENOUGH = 10, 0.9
+"""members of trained stacks of which each part must say something, and the share of them in which it must hold"""
 
 
 Only = set[Any] | None

@@ -12,7 +12,7 @@ from latex2mathml.converter import convert
 from matplotlib.figure import Figure
 
 from proofs_check.ledger import Entry
-from proofs_check.report.terminal import against, covers, named, tightness, trained_lines
+from proofs_check.report.terminal import against, covers, named, power_lines, tightness, trained_lines
 from synthetic.base.storage import write_text
 
 _COLOURS = {
@@ -76,11 +76,10 @@ def write_page(entries: list[Entry], path: Path) -> Path:
 
 def _asides(entry: Entry) -> list[str]:
     """What means would have seen, what is fragile, and which parts said nothing."""
-    seen = [f"{name or 'the mean'}: errors above {v:.2g} of its size would be seen" for name, v in entry.sees.items()]
     silent = [f"{name or 'the conclusion'} says nothing of any instance: {why}" for name, why in entry.void.items()]
     return [
         *([f"{entry.sizes}; trusting {', '.join(entry.bases)}"] if entry.bases else []),
-        *seen,
+        *power_lines(entry),
         *silent,
         *([entry.fragile] if entry.fragile else []),
     ]
@@ -112,7 +111,7 @@ def _section(entry: Entry) -> str:
         f'<p class="dim">{escape(entry.note)}</p>' if entry.note else "",
         *(f'<p class="bad">{escape(problem)}</p>' for problem in entry.problems),
         _tightness_plot(entry),
-        _table([check | {"parts": ", ".join(check.get("of", []))} for check in entry.checks], _PROOFS),
+        _table([check | {"parts": ", ".join(check["of"])} for check in entry.checks], _PROOFS),
         _table(entry.kernel, _THEOREMS),
         _table(entry.controls, {"drops": "control drops", "violation": "violation", "note": ""}),
         _table(entry.mutants, {"name": "mutant", "caught by": "caught by", "proof": "by proof", "witness": "witness"}),

@@ -88,6 +88,11 @@ def against(entry: Entry) -> str:
     return f"against a {told['against']}: {told['words']} ({told['version']})" if told else ""
 
 
+def power_lines(entry: Entry) -> list[str]:
+    """What parts that are means would have seen."""
+    return [f"{name or 'the mean'}: errors above {v:.2g} of its size would be seen" for name, v in entry.sees.items()]
+
+
 def trained_lines(entry: Entry) -> list[str]:
     """What was trained for a claim, a line a stack; then what its thresholds are, and where they come from."""
     if not entry.trainings:
@@ -132,7 +137,7 @@ def entry_detail(entry: Entry) -> RenderableType:
         f"tried {entry.instances} instances, {entry.distinct} distinct, judged {entry.judged}"
         f"{', cut short by --seconds' if entry.cut else ''}, least margin {margin}",
     ]
-    lines += [f"{name or 'the mean'}: errors above {v:.2g} of its size would be seen" for name, v in entry.sees.items()]
+    lines += power_lines(entry)
     lines += [Styled(entry.fragile, "dim")] if entry.fragile else []
     lines += [Styled(line, "dim") for line in (against(entry), *trained_lines(entry)) if line]
     if entry.witness:
