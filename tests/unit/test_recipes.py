@@ -1,6 +1,7 @@
 """Recipes and what they are made of: prefix losses, the L0 controller, the ISTA step, by hand and by plain code."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -162,11 +163,22 @@ def test_the_weight_follows_where_the_trend_leads():
     assert_close(state[:, 0], torch.tensor([4.6, -4.6, 0.0]))
 
 
-def test_training_reaches_the_target_of_each_member():
-    sae = W.create("jumprelu", 8, 24, target_l0=[1.0, 2.5], l0=0.1, through=True, gain=0.01)
+@pytest.mark.parametrize(("name", "weight"), [("jumprelu", {"l0": 0.1, "through": True}), ("relu", {"l1": 0.5})])
+def test_training_reaches_the_target_of_each_member(name, weight):
+    sae = W.create(name, 8, 24, target_l0=[1.0, 2.5], **weight)
     W.train(sae, WORLD, W.TrainConfig(steps=900, batch=64, lr=5e-3, penalty_warm_up=0.0))
     assert_close(sae.tensor("control")[:, 1], torch.tensor([1.0, 2.5]), atol=0, rtol=0.15)
     assert sae.tensor("control")[0, 0] > sae.tensor("control")[1, 0]
+
+
+@pytest.mark.parametrize(("steps", "pace"), [(100, 0.01), (4000, 0.005), (10**6, 3e-4)])
+def test_a_gain_of_0_lets_the_weight_go_as_far_in_any_training(steps, pace):
+    made = [W.create("relu", 4, 8, target_l0=2.0, gain=gain) for gain in (0.0, 0.07)]
+    for sae, gain in zip(made, (pace, 0.07), strict=True):
+        term = sae.objective["l1"]
+        term.begin(steps)
+        term.after_step(sae.train().trace(torch.zeros(6, 4)))  # nothing fires, the target is 2
+        assert float(term.control[0]) == pytest.approx(-gain * math.tanh(3.0))
 
 
 @pytest.mark.parametrize("targets", [[0.0, 4.0], -1.0])
@@ -250,7 +262,7 @@ def test_a_recipe_knows_the_protocol():
     assert config == replace(config, **wanted, steps=195_312, batch=1024)
     sae, config = W.recipe("jumprelu_controlled", 768, 16, l0=4)
     assert (config.resample_every, config.aux_k, config.decay) == (2500, 0, 1 / 3)
-    assert (float(sae.gain), sae.through) == (pytest.approx(3e-4), True)
+    assert (float(sae.gain), sae.through) == (0.0, True)
     assert W.recipe("topk", 768, 16, l0=4)[1].decay == 0
 
 

@@ -131,7 +131,7 @@ def test_settings_are_attributes_of_the_stacks_shape():
         "start": 0.125,
         "through": True,
         "target_l0": 0.0,
-        "gain": 3e-4,
+        "gain": 0.0,
     }
     assert W.create("matryoshka", 4, 64, prefixes=(1 / 16, 1 / 4, 1.0)).objective["mse"].widths == [4, 16, 64]
 

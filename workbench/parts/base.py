@@ -139,6 +139,9 @@ class Part(nn.Module):
             else:
                 setattr(self, name, value)
 
+    def begin(self, steps: int) -> None:
+        """Take note of the length of the training that begins or goes on."""
+
     def settle(self, encoder: "Encoder", decoder: "Decoder") -> None:
         """Put parameters back to where they have to be, after a step and after resampling, without gradient."""
 

@@ -367,22 +367,70 @@ class DeadGuess(Silent):
 # --- penalties --------------------------------------------------------------------------------------------------------
 
 
+class Steered(Term):
+    """A penalty on how many latents fire, or how strongly, whose weight may be steered to a number of active ones.
+
+    With a target the weight is multiplied by exp(c), and every step c grows by gain tanh(3 (L0 / target - 1)), L0 being
+    what the present trend leads to within 1/gain steps: c would otherwise run away before latents follow. A gain of 0
+    is 20 over the steps of the training, within [3e-4, .01].
+
+    Source: the controller after SynthSAEBench's, arXiv 2602.14687. Differs: it looks ahead, theirs rests while L0 nears
+    the target.
+    """
+
+    sparse = True
+    weight: Tensor
+    target_l0: Tensor
+    gain: Tensor
+    control: Tensor | None
+
+    def __init__(self, stack: Sizes, weight: NonNegative, target_l0: NonNegative, gain: NonNegative) -> None:
+        super().__init__()
+        self.keep(weight=stack.real(weight), target_l0=stack.real(target_l0), gain=stack.real(gain))
+        steered, given = bool((self.target_l0 > 0).any()), stack.settings.get("target_l0", target_l0)
+        whole, rule = not steered or bool((self.target_l0 > 0).all()), "above 0 for all members or for none"
+        must(whole, f"{stack.name}.target_l0", rule, given, "make two stacks")
+        self.register_buffer("control", stack.zeros(3) if steered else None)
+        self.pace = 3e-4
+
+    def begin(self, steps: int) -> None:
+        """In a short training the weight has as far to go."""
+        self.pace = min(0.01, max(3e-4, 20 / steps))
+
+    @property
+    def weight_now(self) -> Float[Tensor, "*s"]:
+        """The weight in force."""
+        return self.weight if self.control is None else self.weight * self.control[..., 0].exp()
+
+    def after_step(self, out: Pass) -> None:
+        """Steer the weight."""
+        if self.control is not None:
+            active = (out.dense() != 0).sum(-1).to(self.control.dtype).mean(-1)
+            gain = torch.where(self.gain > 0, self.gain, self.pace)
+            self.control.copy_(steer(self.control, active, self.target_l0, gain))
+
+
 @objective("l1")
-class L1(Term):
+class L1(Steered):
     """weight |f|_1; of a gated encoder its gates, of one with a low-rank part the sparse part."""
 
     name = "l1"
-    sparse = True
-    weight: Tensor
 
-    def __init__(self, stack: Sizes, weight: NonNegative = 1.0, *, warmed: bool = True) -> None:
-        super().__init__()
-        self.keep(weight=stack.real(weight))
+    def __init__(
+        self,
+        stack: Sizes,
+        weight: NonNegative = 1.0,
+        target_l0: NonNegative = 0.0,
+        gain: NonNegative = 0.0,
+        *,
+        warmed: bool = True,
+    ) -> None:
+        super().__init__(stack, weight, target_l0, gain)
         self.warmed = warmed
 
     def forward(self, out: Pass) -> Float[Tensor, "*s"]:
         f = out.coded.penalised()
-        return self.weight * (f if out.encoder.nonnegative else f.abs()).sum(-1).mean(-1)
+        return self.weight_now * (f if out.encoder.nonnegative else f.abs()).sum(-1).mean(-1)
 
 
 class RowL1(L1):
@@ -398,42 +446,22 @@ class RowL1(L1):
 
 
 @objective("l0")
-class L0(Term):
+class L0(Steered):
     """weight |f|_0, its gradient by a rectangle kernel: a JumpReLU's own one, else one of width 1 around f = 0.
 
-    With a target the weight is multiplied by exp(c), and every step c grows by gain tanh(3 (L0 / target - 1)), L0 being
-    what the present trend leads to within 1/gain steps: c would otherwise run away before the thresholds follow.
-
-    Source: Rajamanoharan et al. (2024), arXiv 2407.14435; the controller after SynthSAEBench's, arXiv 2602.14687.
+    Source: Rajamanoharan et al. (2024), arXiv 2407.14435.
     """
 
     name = "l0"
-    sparse = warmed = True
-    weight: Tensor
-    target_l0: Tensor
-    gain: Tensor
-    control: Tensor | None
+    warmed = True
 
     def __init__(
-        self, stack: Sizes, weight: NonNegative = 1.0, target_l0: NonNegative = 0.0, gain: NonNegative = 3e-4
+        self, stack: Sizes, weight: NonNegative = 1.0, target_l0: NonNegative = 0.0, gain: NonNegative = 0.0
     ) -> None:
-        super().__init__()
-        self.keep(weight=stack.real(weight), target_l0=stack.real(target_l0), gain=stack.real(gain))
-        steered, given = bool((self.target_l0 > 0).any()), stack.settings.get("target_l0", target_l0)
-        whole, rule = not steered or bool((self.target_l0 > 0).all()), "above 0 for all members or for none"
-        must(whole, f"{stack.name}.target_l0", rule, given, "make two stacks")
-        self.register_buffer("control", stack.zeros(3) if steered else None)
+        super().__init__(stack, weight, target_l0, gain)
 
     def forward(self, out: Pass) -> Float[Tensor, "*s"]:
-        active = out.encoder.active(out).mean(-1)
-        weight = self.weight if self.control is None else self.weight * self.control[..., 0].exp()
-        return weight * active
-
-    def after_step(self, out: Pass) -> None:
-        """Steer the weight."""
-        if self.control is not None:
-            active = (out.dense() != 0).sum(-1).to(self.control.dtype).mean(-1)
-            self.control.copy_(steer(self.control, active, self.target_l0, self.gain))
+        return self.weight_now * out.encoder.active(out).mean(-1)
 
 
 def steer(control: Tensor, active: Tensor, target: Tensor, gain: Tensor) -> Tensor:
@@ -722,27 +750,33 @@ class Ordered(Term):
 
 
 @objective("elastic")
-class ElasticNet(Term):
+class ElasticNet(Steered):
     """l1 |f|_1 + l2 |f|_2^2, mean over rows; of a gated encoder its gates, of one with a low-rank part the sparse part.
 
-    l2 > 0 makes the code of given rows unique and Lipschitz in x: least squares plus this is strongly convex in f.
+    A target steers l1. l2 > 0 makes codes unique and Lipschitz in x: least squares plus this is strongly convex in f.
 
     Source: Zou and Hastie (2005), elastic net; as a penalty of SAEs the adaptive elastic net SAE, arXiv 2605.05341.
     Differs: that one weighs |f_i| by a running pilot, here all latents weigh alike.
     """
 
     name = "elastic"
-    sparse = warmed = True
-    l1: Tensor
+    warmed = True
     l2: Tensor
 
-    def __init__(self, stack: Sizes, l1: NonNegative = 1.0, l2: NonNegative = 0.1) -> None:
-        super().__init__()
-        self.keep(l1=stack.real(l1), l2=stack.real(l2))
+    def __init__(
+        self,
+        stack: Sizes,
+        l1: NonNegative = 1.0,
+        l2: NonNegative = 0.1,
+        target_l0: NonNegative = 0.0,
+        gain: NonNegative = 0.0,
+    ) -> None:
+        super().__init__(stack, l1, target_l0, gain)
+        self.keep(l2=stack.real(l2))
 
     def forward(self, out: Pass) -> Float[Tensor, "*s"]:
         f = out.coded.penalised()
-        return self.l1 * f.abs().sum(-1).mean(-1) + self.l2 * f.square().sum(-1).mean(-1)
+        return self.weight_now * f.abs().sum(-1).mean(-1) + self.l2 * f.square().sum(-1).mean(-1)
 
 
 @objective("orthogonal")

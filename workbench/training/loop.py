@@ -141,6 +141,8 @@ class _Run:
                 _ = self.about.probe  # while the source still has its first rows to give
             match_moments(sae, self.world, config, self.seed)
         sae.rates = self.optimiser.rates
+        for part in sae.parts:
+            part.begin(config.steps)
         if config.k_start is not None and "k" in sae.settings:
             sae.annealed = {"k": sae.tensor("k").clone()}
         self.last = {name: value.clone() for name, value in sae.state_dict().items()}

@@ -167,8 +167,6 @@ def recipe_settings(
         train |= {"resample_every": every, "dead_after": min(train.get("dead_after", PROTOCOL.dead_after), every)}
     if made.start > 1:
         train["k_start"] = min(float(m), made.start * max(targets))
-    if made.l0 == "target_l0":  # in a shorter run thresholds have as far to go
-        settings["gain"] = min(0.01, max(3e-4, 20 / steps))
     whole = isinstance(variant_shelf()[made.variant].defaults[made.l0], int)
     values = [round(v) for v in targets] if whole else targets
     return settings, [{made.l0: value} for value in values], train

@@ -16,7 +16,7 @@ def jumprelu(
     start: NonNegative = 0.5,
     through: bool = False,
     target_l0: NonNegative = 0.0,
-    gain: NonNegative = 3e-4,
+    gain: NonNegative = 0.0,
 ) -> SAE:
     """f = pre 1[pre > threshold]; loss = |x - x_hat|^2 + l0 |f|_0, gradients of the step by a rectangle kernel.
 
@@ -28,8 +28,8 @@ def jumprelu(
         bandwidth: width of the estimator's kernel.
         start: initial threshold.
         through: send the estimate to the encoder as well (Anthropic's choice).
-        target_l0: mean active latents a sample that the weight is steered to (see `L0`); 0 leaves the weight alone.
-        gain: largest change of the log-weight in a step.
+        target_l0: mean active latents a sample that the weight is steered to (`parts.objectives.Steered`); 0 leaves it.
+        gain: largest change of the log-weight in a step; 0 for 20 over the steps of training, within [3e-4, .01].
 
     Source: Rajamanoharan et al. (2024), arXiv 2407.14435; the controller after SynthSAEBench's, arXiv 2602.14687.
     Differs: the threshold itself is trained, not its log; the controller looks ahead, theirs rests while L0 nears the
