@@ -76,7 +76,7 @@ class _Links:
         for entry in entries:
             words = [entry.statement, entry.source, entry.note, entry.witness, against(entry)]
             words += [control["note"] for control in entry.controls]
-            for id in {*self._ids.findall(" ".join(words))} - {entry.id}:
+            for id in set(self._ids.findall(" ".join(words))).difference([entry.id]):
                 self.naming[id].append(entry.id)
 
     def text(self, words: str) -> str:

@@ -171,6 +171,8 @@ def test_a_measurement_goes_on_where_it_stopped_and_is_recalled(counted):
     assert judged[:4] == first
     again = recalled(made)
     assert (again.verdict, again.held, again.trainings) == (entry.verdict, entry.held, entry.trainings)
+    assert again.members == entry.members
+    assert [len(members) for members in entry.members.values()] == [10, 10]
     assert measure(made, examples=300, seed=0).held == entry.held
     assert len(judged) == 10
 
