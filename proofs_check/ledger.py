@@ -29,7 +29,7 @@ from proofs_check.engines.need import Missing
 from proofs_check.engines.sampling import LEAST, Attack, attack, search, violation
 from proofs_check.engines.statements import interval
 from proofs_check.shelf import area_of, title_of
-from proofs_check.trainings import Training, in_place, noted, watched
+from proofs_check.trainings import Member, Training, in_place, noted, watched
 
 DRAWS = 1000
 """from the members of trained stacks: enough for all of them"""
@@ -87,6 +87,8 @@ class Entry:
     """seeds whose figures set the thresholds"""
     held: dict[str, list[float]] = field(default_factory=dict)
     """of a claim on trained stacks: part -> members in which it holds, members judged, and the interval of the rate"""
+    members: dict[str, list[Member]] = field(default_factory=dict)
+    """of a claim on trained stacks: part -> what it came to of each member"""
     thresholds: dict[str, float] = field(default_factory=dict)
     """part -> the side of its comparison that is the same for all instances"""
     ratios: dict[str, list[float]] = field(default_factory=dict)
@@ -132,9 +134,9 @@ class Entry:
         return [name for name, scopes in self.parts.items() if not scopes]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; instance by instance ratios are left out, infinities are text."""
+        """Plain values; ratios of each instance and sides of each member are left out, infinities are text."""
         plain = asdict(self) | {"ok": self.ok, "said": self.said}
-        del plain["ratios"]
+        del plain["ratios"], plain["members"]
         plain["margin"] = str(self.margin) if self.margin is not None and math.isinf(self.margin) else self.margin
         return plain
 

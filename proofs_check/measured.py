@@ -20,7 +20,7 @@ import torch
 from proofs_check.claim import Claim, Conclusion, Relation, Verdict, Void, parts
 from proofs_check.instances import stack
 from proofs_check.ledger import Entry, judge, opened, refuted_as
-from proofs_check.trainings import note, noted
+from proofs_check.trainings import Member, note, noted
 from synthetic.base.errors import must
 from synthetic.base.storage import write_text
 
@@ -102,6 +102,7 @@ def measure(claim: Claim, *, examples: int, seed: int) -> Entry:
         RECORD.mkdir(exist_ok=True)
     must(os.access(RECORD, os.W_OK), str(RECORD), "a folder that can be written", "none", "work in a clone")
     entry = judge(claim, examples=examples, seed=seed, conclusion=_remembering(claim, kept))
+    entry.members = _members(kept)
     entry.seconds = max(entry.seconds, sum(member["seconds"] for member in kept["members"].values()))
     if entry.verdict != Verdict.UNKNOWN:
         figures = {name: value for name, value in asdict(entry).items() if name in _FIGURES}
@@ -146,6 +147,18 @@ def _part(plain: Mapping[str, Any]) -> Relation | Void:
     return Relation(**{**plain, **sides})
 
 
+def _members(kept: dict[str, Any]) -> dict[str, list[Member]]:
+    """Part -> what it came to of each member of which it says something."""
+    found: dict[str, list[Member]] = {}
+    for name, member in kept["members"].items():
+        for part, sides in ((part, _part(plain)) for part, plain in member["parts"].items()):
+            if isinstance(sides, Relation) and not sides.silent:
+                worst = int(sides.margin.argmin())
+                ends = float(sides.measured[worst]), float(sides.bound[worst])
+                found.setdefault(part, []).append(Member(name, *ends, sides.equality, bool(sides.holds.all())))
+    return found
+
+
 def recalled(claim: Claim) -> Entry:
     """A claim's row as the record has it; left open where it was not measured as it stands."""
     kept, entry = _kept(claim), opened(claim)
@@ -157,6 +170,7 @@ def recalled(claim: Claim) -> Entry:
         return entry
     for name in _FIGURES:
         setattr(entry, name, kept["entry"][name])
+    entry.members = _members(kept)
     refuted = entry.verdict in (Verdict.REFUTED, Verdict.FAILS)
     entry.verdict = refuted_as(claim) if refuted else Verdict(entry.verdict)
     return entry

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache, wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import torch
 
@@ -12,6 +12,18 @@ from proofs_check.claim import Mutant
 
 Training = dict[str, Any]
 """what the ledger says of one: its world, world seed, seeds and steps at least"""
+
+
+class Member(NamedTuple):
+    """What a part of a conclusion came to of one member of trained stacks: its sample nearest to a violation."""
+
+    name: str
+    measured: float
+    bound: float
+    equality: bool
+    holds: bool
+
+
 P = ParamSpec("P")
 R = TypeVar("R")
 _MUTANTS: list[Mutant] = []

@@ -273,9 +273,10 @@ class SAE(Named):
         must(isinstance(values, Tensor), where, "a tensor of latents, or Codes", type(codes).__name__, "return them")
         got = (*values.shape[:-1], codes.width) if isinstance(codes, Codes) else tuple(values.shape)
         must(got == shape, where, f"one that gives latents of shape {shape}", got, "return one for each latent")
-        kinds, device = {self.b_dec.dtype}, values.device.type
+        dtype, device = self.b_dec.dtype, values.device.type
+        kinds = {dtype}
         kinds |= {torch.get_autocast_dtype(device)} if torch.is_autocast_enabled(device) else set()
-        must(values.dtype in kinds, where, f"one that gives {self.b_dec.dtype}", values.dtype, "keep that of x")
+        must(values.dtype in kinds, where, f"one that gives {dtype}", values.dtype, "keep that of x")
         return coded
 
     def trace(self, x: Float[Tensor, "*b n d"], target: Float[Tensor, "*b n d_out"] | None = None) -> Pass:
@@ -283,12 +284,12 @@ class SAE(Named):
 
         `target` is what they are to give, in its own units: x itself where None.
         """
-        coded = self.coded(x)
-        added, shape = self.decoder(coded.latents), (*self.shape, x.shape[-2], self.d_out)
+        coded, decoder = self.coded(x), self.decoder
+        added, shape = decoder(coded.latents), (*self.shape, x.shape[-2], self.d_out)
         where, advice = f"{self.name}.decoder", "return what latents add to b_dec"
         must(added.shape == shape, where, f"one that gives {shape}", tuple(added.shape), advice)
-        x_hat = sum(besides(coded, self.decoder, x), added + self.b_dec[..., None, :])
-        return Pass(x, coded, x_hat, self.encoder, self.decoder, x if target is None else target)
+        x_hat = sum(besides(coded, decoder, x), added + decoder.b_dec[..., None, :])
+        return Pass(x, coded, x_hat, self.encoder, decoder, x if target is None else target)
 
     def scaled_pair(self, x: Float[Tensor, "n d"], y: Float[Tensor, "n d_out"]) -> tuple[Tensor, Tensor]:
         """Raw activations and targets in the SAE's own units; one tensor where they are one."""
@@ -388,7 +389,7 @@ class SAE(Named):
     def finish_step(self, out: Pass) -> None:
         """What follows an optimiser step: rows are projected, every part updates what it keeps, parameters settle."""
         self.decoder.project()
-        for part in (self.encoder, self.decoder, *self.loss_terms.values(), *self.rules):
+        for part in (self.encoder, self.decoder, *self.objective.values(), *self.rules):
             if isinstance(part, Part):
                 part.after_step(out)
         self.settle()
@@ -396,7 +397,7 @@ class SAE(Named):
     @torch.no_grad()
     def settle(self) -> None:
         """Put parameters back to where parts hold them, columns of the encoder last, since they may follow rows."""
-        for part in (self.decoder, *self.loss_terms.values(), *self.rules, self.encoder):
+        for part in (self.decoder, *self.objective.values(), *self.rules, self.encoder):
             if isinstance(part, Part):
                 part.settle(self.encoder, self.decoder)
 

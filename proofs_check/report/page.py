@@ -1,183 +1,241 @@
-"""The ledger as one self-contained page: formulas are MathML, plots are drawn into it, nothing is fetched."""
+"""The ledger as one self-contained page; its frame with style and script is `ledger.html` beside this file."""
 
-import io
-import math
+import base64
+import hashlib
 import re
+from collections import Counter
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
-from xml.etree import ElementTree
-
-import matplotlib as mpl
-from latex2mathml.converter import convert
-from matplotlib.figure import Figure
+from string import Template
 
 from proofs_check.ledger import Entry
-from proofs_check.report.terminal import against, covers, named, power_lines, tightness, trained_lines
+from proofs_check.report.formulas import formula
+from proofs_check.report.strips import member_strips, tightness_strips
+from proofs_check.report.terminal import (
+    COLOURS,
+    against,
+    covers,
+    named,
+    power_lines,
+    stack_lines,
+    threshold_line,
+    tightness,
+)
 from synthetic.base.storage import write_text
 
-_COLOURS = {
-    "PROVED": "#1a7f37",
-    "PROVED in part": "#4c7a2f",
-    "SUPPORTED": "#0969da",
-    "VACUOUS": "#9a6700",
-    "REFUTED": "#cf222e",
-    "A READING FAILS": "#bc4c00",
-    "UNKNOWN": "#8250df",
-}
-_MATHML = {"math", "mrow", "mi", "mn", "mo", "ms", "mtext", "mspace", "mstyle", "mpadded", "mphantom", "menclose"}
-_MATHML |= {"mfrac", "msqrt", "mroot", "msub", "msup", "msubsup", "munder", "mover", "munderover"}
-_MATHML |= {"mtable", "mtr", "mtd"}
-"""elements a formula may have"""
-_LOOKS = {"display", "displaystyle", "scriptlevel", "mathvariant", "mathcolor", "mathsize", "notation", "linethickness"}
-_LOOKS |= {"stretchy", "symmetric", "fence", "separator", "form", "accent", "accentunder", "movablelimits", "largeop"}
-_LOOKS |= {"minsize", "maxsize", "width", "height", "depth", "lspace", "rspace", "columnalign", "columnspacing"}
-_LOOKS |= {"columnlines", "rowlines", "rowspacing"}
-"""attributes they may have: no link, no script"""
-_CSS = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1f2328 }
-table { border-collapse: collapse; margin: .6rem 0; font-size: 13px; width: 100% }
-td:first-child, th { white-space: nowrap }
-td, th { text-align: left; vertical-align: top; padding: .15rem .8rem .15rem 0; border-bottom: 1px solid #e5e7eb }
-section { border-top: 2px solid #d0d7de; margin-top: 2rem }
-.wide { overflow-x: auto }
-.verdict { color: white; border-radius: .3rem; padding: .1rem .5rem; font-size: 13px; font-weight: 600 }
-.dim { color: #59636e; font-size: 13px }
-.bad { color: #cf222e }
-svg { max-width: 100%; height: auto }
-code { font-size: 12px; overflow-wrap: anywhere }
-"""
+_FRAME = Path(__file__).with_name("ledger.html")
+_PROOFS = {"engine": "proof", "shows": "shows", "parts": "of", "scope": "scope", "came to": "came to"}
+_CONTROLS = {"drops": "control drops", "violation": "violation", "note": "note"}
+_MUTANTS = {"name": "mutant", "caught by": "caught by", "proof": "by proof", "witness": "witness"}
+"""keys of a row and the heads of their columns"""
 
 
 def write_page(entries: list[Entry], path: Path) -> Path:
     """Write the page; an earlier one is replaced whole."""
-    rows = "".join(
-        f'<tr><td><a href="#{escape(entry.id)}">{escape(entry.id)}</a></td><td>{escape(entry.title)}</td>'
-        f"<td>{_badge(entry)}</td>"
-        f"<td>{entry.judged}, {entry.distinct} distinct</td><td>{escape(tightness(entry.tightness.values()))}</td>"
-        f"<td>{escape(covers(entry))}</td><td>{escape(entry.sizes)}</td><td>{escape(', '.join(entry.bases))}</td>"
-        f"<td>{escape(entry.grade)}</td></tr>"
-        for entry in entries
-    )
-    names = ("claim", "theorem", "verdict", "judged", "tightness", "proofs cover", "sizes", "trusting", "statement")
-    heads = "".join(f"<th>{head}</th>" for head in names)
-    good = sum(entry.ok for entry in entries)
-    text = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width"><title>Ledger of claims</title>'
-        f"<style>{_CSS}</style></head><body><h1>Ledger of claims</h1>"
-        f"<p>{good} of {len(entries)} verdicts as promised. Tightness is the bound over the worst case found; "
-        f"1 is attained. PROVED says in which scope; sampling tries every claim as well.</p>"
-        f'<div class="wide"><table><tr>{heads}</tr>{rows}</table></div>'
-        f"{''.join(map(_section, entries))}</body></html>\n"
-    )
-    write_text(path, text)
+    frame, links = _FRAME.read_text("utf-8"), _Links(entries)
+    areas = {
+        area: [entry for entry in entries if entry.area == area] for area in dict.fromkeys(e.area for e in entries)
+    }
+    tally = Counter(entry.verdict for entry in entries)
+    pieces = {
+        "policy": _policy(frame),
+        "promised": f"{sum(entry.ok for entry in entries)} of {len(entries)}",
+        "tally": "".join(f"<li>{tally[v]} {_badge(v, v)}</li>" for v in COLOURS if tally[v]),
+        "filters": "".join(_filter(name, entries) for name in _FILTERS),
+        "contents": "".join(_contents(area, inside) for area, inside in areas.items()),
+        "overview": "".join(map(_rows, areas.values())),
+        "claims": "".join(
+            f'<div data-group><h2 id="area-{escape(area)}">{escape(area)}</h2>'
+            f"{''.join(_section(entry, links) for entry in inside)}</div>"
+            for area, inside in areas.items()
+        ),
+    }
+    write_text(path, Template(frame).substitute(pieces))
     return path
 
 
-def _asides(entry: Entry) -> list[str]:
-    """What means would have seen, what is fragile, and which parts said nothing."""
-    silent = [f"{name or 'the conclusion'} says nothing of any instance: {why}" for name, why in entry.void.items()]
-    return [
-        *([f"{entry.sizes}; trusting {', '.join(entry.bases)}"] if entry.bases else []),
-        *power_lines(entry),
-        *silent,
-        *([entry.fragile] if entry.fragile else []),
-    ]
+def _policy(frame: str) -> str:
+    """What a browser may run and fetch: the style and the script of the frame, and nothing else."""
+
+    def hashed(tag: str) -> str:
+        text = re.findall(f"<{tag}>(.*?)</{tag}>", frame, re.S)[0]
+        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+    rest = "base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; style-src {hashed('style')}; script-src {hashed('script')}; {rest}"
 
 
-def _badge(entry: Entry) -> str:
-    mark = "" if entry.ok else ' <b class="bad">not as promised</b>'
-    return f'<span class="verdict" style="background:{_COLOURS[entry.verdict]}">{escape(entry.said)}</span>{mark}'
+class _Links:
+    """Links to the claims on the page, and which of them name each other."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        ids = sorted({entry.id for entry in entries}, key=len, reverse=True)
+        self._ids = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, ids)) or '(?!)'})(?![\w-])")
+        self.naming: dict[str, list[str]] = {id: [] for id in ids}
+        for entry in entries:
+            words = [entry.statement, entry.source, entry.note, entry.witness, against(entry)]
+            words += [control["note"] for control in entry.controls]
+            for id in set(self._ids.findall(" ".join(words))).difference([entry.id]):
+                self.naming[id].append(entry.id)
+
+    def text(self, words: str) -> str:
+        """Words, escaped, with ids as links."""
+        pieces = self._ids.split(words)
+        return "".join(_link(piece) if i % 2 else escape(piece) for i, piece in enumerate(pieces))
 
 
-_PROOFS = {"engine": "proof", "shows": "shows", "parts": "of", "scope": "scope", "status": "status", "detail": "detail"}
-_THEOREMS = {"theorem": "Coq kernel", "part": "of", "words": "in words", "formal": "formal", "base": "base"}
-_THEOREMS |= {"tie": "tied by"}
-"""keys of a row and the heads of their columns"""
+def _link(id: str, more: str = "") -> str:
+    return f'<a href="#{escape(id)}"{more}>{escape(id)}</a>'
 
 
-def _section(entry: Entry) -> str:
-    margin = "none" if entry.margin is None else f"{entry.margin:.2g}"
+def _kind(verdict: str) -> str:
+    return f"v-{verdict.lower().replace(' ', '-')}"
+
+
+def _badge(verdict: str, said: str) -> str:
+    return f'<span class="verdict {_kind(verdict)}">{escape(said)}</span>'
+
+
+def _reach(entry: Entry) -> str:
+    """In a few words, the sizes that its proofs cover."""
+    if entry.sizes.startswith("sizes up to"):
+        return "up to sizes named"
+    return re.sub(r" \d.*", " in part", entry.sizes.partition(";")[0]) or "sampled or measured"
+
+
+_FILTERS: dict[str, tuple[str, Callable[[Entry], list[str]]]] = {
+    "area": ("Area", lambda entry: [entry.area]),
+    "verdict": ("Verdict", lambda entry: [entry.verdict]),
+    "base": ("Trusting", lambda entry: entry.bases or ["no proof"]),
+    "sizes": ("Sizes", lambda entry: [_reach(entry)]),
+    "grade": ("Statement", lambda entry: [entry.grade]),
+}
+"""name -> label, and what it has of an entry"""
+
+
+def _filter(name: str, entries: list[Entry]) -> str:
+    label, of = _FILTERS[name]
+    counts = Counter(value for entry in entries for value in of(entry))
+    options = "".join(f'<option value="{escape(v)}">{escape(v)} ({count})</option>' for v, count in counts.items())
+    return f'<label>{label} <select name="{name}"><option value="">all</option>{options}</select></label>'
+
+
+def _contents(area: str, entries: list[Entry]) -> str:
+    """An area and its claims, each a link."""
+    links = (
+        _link(e.id, f' class="{_kind(e.verdict)}" {_of(e)} title="{escape(e.title)}: {escape(e.said)}"')
+        for e in entries
+    )
+    return f'<div data-group><a href="#area-{escape(area)}">{escape(area)}</a><span>{"".join(links)}</span></div>'
+
+
+def _of(entry: Entry) -> str:
+    """Marks what is shown and hidden with a claim."""
+    return f'data-of="{escape(entry.id)}"'
+
+
+def _rows(entries: list[Entry]) -> str:
+    """An area's claims in the overview; a narrow screen leaves some columns to the claims themselves."""
+    rows = "".join(
+        f"<tr {_of(entry)}><td>{_link(entry.id)}</td><td>{escape(entry.title)}</td><td>{_verdict(entry)}</td>"
+        f'<td>{escape(_reach(entry))}</td><td class="extra">{escape(", ".join(entry.bases))}</td>'
+        f'<td class="extra">{escape(entry.grade)}</td><td class="extra">{tightness(entry.tightness.values())}</td>'
+        f'<td class="extra">{entry.judged} of {entry.distinct}</td></tr>'
+        for entry in entries
+    )
+    return f"<tbody data-group>{rows}</tbody>"
+
+
+def _verdict(entry: Entry) -> str:
+    return _badge(entry.verdict, entry.said) + ("" if entry.ok else ' <b class="bad">not as promised</b>')
+
+
+def _section(entry: Entry, links: _Links) -> str:
+    data = "".join(f' data-{name}="{escape("|".join(of(entry)))}"' for name, (_, of) in _FILTERS.items())
+    sizes = [entry.sizes, f"trusting {', '.join(entry.bases)}"] if entry.bases else []
+    facts = escape(" · ".join([*sizes, f"statement: {entry.grade}", f"kind: {entry.kind}"]))
     pieces = [
-        f'<section id="{escape(entry.id)}"><h2>{escape(entry.id)} {escape(entry.title)} {_badge(entry)}</h2>',
-        f"<p>{escape(entry.statement)}</p>",
-        _formula(entry.tex) if entry.tex else "",
-        f'<p class="dim">Source: {escape(entry.source)}<br>Hypotheses: {escape("; ".join(entry.hypotheses) or "none")}'
-        f"<br>Scope: {escape(covers(entry))}<br>Tried {entry.instances} instances, {entry.distinct} distinct, judged "
-        f"{entry.judged}; least margin {margin}{''.join(f'<br>{escape(line)}' for line in _asides(entry))}"
-        f"{f'<br>Shown by {escape(entry.shown_by)}' if entry.shown_by else ''}</p>",
-        "".join(f'<p class="dim">{escape(line)}</p>' for line in (against(entry), *trained_lines(entry)) if line),
-        f"<p><b>{named(entry)}:</b> <code>{escape(entry.witness)}</code></p>" if entry.witness else "",
-        f'<p class="dim">{escape(entry.note)}</p>' if entry.note else "",
+        f'<section id="{escape(entry.id)}" class="{_kind(entry.verdict)}"{data}>',
+        f"<h3>{_link(entry.id)} {escape(entry.title)} {_verdict(entry)}</h3>",
+        f"<p>{links.text(entry.statement)}</p>",
+        formula(entry.tex) if entry.tex else "",
+        f'<p class="facts">{facts}</p>',
+        f"<p>It speaks {links.text(against(entry))}</p>" if entry.refutes else "",
+        f"<p><b>{named(entry)}:</b> <code>{links.text(entry.witness)}</code></p>" if entry.witness else "",
         *(f'<p class="bad">{escape(problem)}</p>' for problem in entry.problems),
-        _tightness_plot(entry),
-        _table([check | {"parts": ", ".join(check["of"])} for check in entry.checks], _PROOFS),
-        _table(entry.kernel, _THEOREMS),
-        _table(entry.controls, {"drops": "control drops", "violation": "violation", "note": ""}),
-        _table(entry.mutants, {"name": "mutant", "caught by": "caught by", "proof": "by proof", "witness": "witness"}),
+        member_strips(entry),
+        _formal(entry),
+        _evidence(entry, links),
+        _about(entry, links),
     ]
     return "".join(pieces) + "</section>"
 
 
-def _table(rows: list[dict[str, str]], heads: dict[str, str]) -> str:
+def _formal(entry: Entry) -> str:
+    """The theorems behind a claim as a human and as the kernel reads them, in a fold."""
+    found = {
+        row["theorem"]: [other for other in entry.kernel if other["theorem"] == row["theorem"]] for row in entry.kernel
+    }
+    body = "".join(
+        f'<div class="theorem"><div><p>{escape(rows[0]["words"])}</p><p class="dim">'
+        f"shows {escape(', '.join(row['part'] or 'the conclusion' for row in rows))}; {escape(rows[0]['base'])}<br>"
+        f"{escape(rows[0]['tie'])}</p></div><pre>{escape(name)} :=\n{escape(rows[0]['formal'])}</pre></div>"
+        for name, rows in found.items()
+    )
+    return _fold(f"Formal statement: {len(found)} of Coq's kernel", body)
+
+
+def _evidence(entry: Entry, links: _Links) -> str:
+    """Proofs, what was drawn or trained, controls and mutants, in a fold."""
+    checks = [
+        check
+        | {"parts": ", ".join(check["of"]), "came to": ": ".join(filter(None, (check["status"], check["detail"])))}
+        for check in entry.checks
+    ]
+    tables = {"proof": (checks, _PROOFS), "control": (entry.controls, _CONTROLS), "mutant": (entry.mutants, _MUTANTS)}
+    stacks = stack_lines(entry)
+    counts = {"stack": len(stacks)} | {name: len(rows) for name, (rows, _) in tables.items()}
+    said = ", ".join(f"{count} {name}{'s' * (count > 1)}" for name, count in counts.items() if count)
+    body = "".join(_table(rows, heads, links) for rows, heads in tables.values())
+    trained = "".join(f'<p class="dim">Trained: {escape(line)}</p>' for line in stacks)
+    return _fold(f"Evidence: {said or 'drawn instances'}", (trained or tightness_strips(entry)) + body)
+
+
+def _fold(summary: str, body: str) -> str:
+    return f"<details><summary>{escape(summary)}</summary>{body}</details>" if body else ""
+
+
+def _about(entry: Entry, links: _Links) -> str:
+    """What else there is to say of a claim, as terms and what they are."""
+    margin = "none" if entry.margin is None else f"{entry.margin:.2g}"
+    silent = [f"{name or 'the conclusion'} says nothing of any instance: {why}" for name, why in entry.void.items()]
+    lines = {
+        "Source": [entry.source],
+        "Hypotheses": ["; ".join(entry.hypotheses)],
+        "Proofs cover": [covers(entry)],
+        "Tried": [
+            f"{entry.instances} instances, {entry.distinct} distinct, judged {entry.judged}; least margin {margin}",
+            *power_lines(entry),
+            *silent,
+            entry.fragile,
+        ],
+        "Thresholds": [threshold_line(entry)] if entry.trainings else [],
+        "Note": [entry.note],
+        "Shown by": [entry.shown_by],
+        "Named by": [", ".join(links.naming[entry.id])],
+    }
+    said = {term: "<br>".join(map(links.text, filter(None, words))) for term, words in lines.items()}
+    return f"<dl>{''.join(f'<dt>{term}</dt><dd>{words}</dd>' for term, words in said.items() if words)}</dl>"
+
+
+def _table(rows: list[dict[str, str]], heads: dict[str, str], links: _Links) -> str:
+    """Rows under heads; on a narrow screen each cell stands beside its head."""
     if not rows:
         return ""
-    body = "".join("<tr>" + "".join(f"<td>{escape(str(row[key]))}</td>" for key in heads) + "</tr>" for row in rows)
+    cells = (
+        (f'<td data-head="{head}">{links.text(str(row[key]))}</td>' for key, head in heads.items()) for row in rows
+    )
     titles = "".join(f"<th>{head}</th>" for head in heads.values())
-    return f'<div class="wide"><table><tr>{titles}</tr>{body}</table></div>'
-
-
-def _formula(tex: str) -> str:
-    """A formula as MathML, or its source where it is none."""
-    try:
-        return f"<p>{_mathml(tex)}</p>"
-    except Exception:  # whatever the converter raises of a text that is no formula
-        return f"<p><code>{escape(tex)}</code></p>"
-
-
-def _mathml(tex: str) -> str:
-    """A formula as MathML of known elements and attributes alone.
-
-    Raises:
-        ValueError: something else would come of it, or some of its commands are not known.
-        Exception: what the converter raises.
-    """
-    formula = ElementTree.fromstring(convert(tex, display="block"))
-    for element in formula.iter():
-        element.tag = element.tag.rpartition("}")[2]
-        if element.tag not in _MATHML or not _LOOKS.issuperset(element.attrib):
-            raise ValueError(f"{element.tag} with {list(element.attrib)} is no part of a formula")
-    if "\\" in "".join(formula.itertext()):
-        raise ValueError("a command of the formula is not known")
-    return ElementTree.tostring(formula, encoding="unicode", short_empty_elements=False)
-
-
-def _tightness_plot(entry: Entry) -> str:
-    """Measured over bound of every drawn instance, one row a part, with what the extremal instances reach."""
-    names = [name for name, ratios in entry.ratios.items() if ratios]
-    if not names:
-        return ""
-    figure = Figure(figsize=(7.5, 0.75 + 0.27 * len(names)), layout="constrained")
-    axes = figure.subplots()
-    for row, name in enumerate(reversed(names)):
-        axes.plot(entry.ratios[name], [row] * len(entry.ratios[name]), "|", color="#0072B2", alpha=0.35, markersize=9)
-        if 0 < entry.attained.get(name, math.nan) < math.inf:
-            axes.plot(1 / entry.attained[name], row, "D", color="#D55E00", markersize=5)
-    axes.axvline(1, color="0.3", linewidth=1)
-    least = min(ratio for name in names for ratio in entry.ratios[name])
-    most = max(ratio for name in names for ratio in entry.ratios[name])
-    axes.set_xlim(max(min(least, 0.0), -1.0) - 0.03, max(min(most, 2.0), 1.0) + 0.05)
-    axes.set_ylim(-0.6, len(names) - 0.4)
-    labels = [name or "conclusion" for name in reversed(names)]
-    axes.set_yticks(range(len(names)), labels, fontsize=9, parse_math=False)  # a "$" is no formula
-    axes.set_xlabel("measured / bound: bars drawn instances, diamond extremal ones", fontsize=9)
-    axes.spines[["top", "right"]].set_visible(False)
-    return f"<p>{_svg(figure)}</p>"
-
-
-def _svg(figure: Figure) -> str:
-    with mpl.rc_context({"svg.hashsalt": "sae-workbench", "svg.fonttype": "none"}):
-        out = io.StringIO()
-        figure.savefig(out, format="svg", bbox_inches="tight", pad_inches=0.05, metadata={"Date": None})
-    text = out.getvalue()
-    return re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S)
+    body = "".join(f"<tr>{''.join(row)}</tr>" for row in cells)
+    return f'<div class="wide"><table class="rows"><thead><tr>{titles}</tr></thead>{body}</table></div>'

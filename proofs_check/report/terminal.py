@@ -94,19 +94,27 @@ def power_lines(entry: Entry) -> list[str]:
 
 
 def trained_lines(entry: Entry) -> list[str]:
-    """What was trained for a claim, a line a stack; then what its thresholds are, and where they come from."""
-    if not entry.trainings:
-        return []
-    lines = ["trained: " + ", ".join(f"{key} {_plain(value)}" for key, value in t.items()) for t in _joined(entry)]
-    lines += [
+    """What was trained for a claim, a line a stack, and in how many members each part holds; then the thresholds."""
+    held = [
         f"{name or 'it'} holds in {count:.0f} of {of:.0f} members: a rate of {low:.2g} to {high:.2g} over worlds, "
         "streams and weights, at 95 %"
         for name, (count, of, low, high) in entry.held.items()
     ]
+    stacks = stack_lines(entry)
+    return [*(f"trained: {line}" for line in stacks), *held, f"thresholds {threshold_line(entry)}"] if stacks else []
+
+
+def stack_lines(entry: Entry) -> list[str]:
+    """What was trained for a claim, a line a stack."""
+    return [", ".join(f"{key} {_plain(value)}" for key, value in stack.items()) for stack in _joined(entry)]
+
+
+def threshold_line(entry: Entry) -> str:
+    """What the thresholds of a claim on trained stacks are, and where they come from."""
     levels = ", ".join(f"{value:g} ({name})" for name, value in entry.thresholds.items())
     judged = sorted({seed for training in entry.trainings for seed in training["seeds"]})
     same = ", which are those judged" if judged == sorted(entry.calibrated_on) else ""
-    return [*lines, f"thresholds {levels or 'relative'}: set on seeds {_plain(entry.calibrated_on)}{same}"]
+    return f"{levels or 'relative'}: set on seeds {_plain(entry.calibrated_on)}{same}"
 
 
 def _joined(entry: Entry) -> list[dict[str, Any]]:

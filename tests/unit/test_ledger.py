@@ -31,8 +31,9 @@ from proofs_check.engines.need import Missing
 from proofs_check.engines.sampling import attack, search
 from proofs_check.instances.draw import numbers
 from proofs_check.instances.loops import evaluated
-from proofs_check.ledger import exit_code, judge
+from proofs_check.ledger import KERNEL, exit_code, judge
 from proofs_check.report.terminal import against as against_line
+from workbench.theory import coherence
 
 POSITIVE = Hypothesis("positive", lambda x: float(x <= 0))
 
@@ -177,6 +178,20 @@ def test_what_notices_a_mutant_is_of_a_part_and_of_what_the_conclusion_calls():
     assert (beside.verdict, beside.mutants[0]["proof"]) == (Verdict.SUPPORTED, "")
     elsewhere = parted(conclusion=lambda x: {"square": at_most(x, x * x)}, proofs={"square": about(of_square)})
     assert (elsewhere.verdict, elsewhere.mutants[0]["caught by"]) == (Verdict.SUPPORTED, "smt")
+
+
+def test_a_theorem_is_tied_by_what_the_conclusion_calls_and_shows_no_silent_part():
+    def of_length(x):
+        return {"square": at_most(x, coherence.square_norm([float(x)])), "cube": at_most(x, x**3)}
+
+    half = Mutant("half", coherence.square_norm, lambda h: h[0] * h[0] / 2)
+    known = {"proofs": (), "kernel": {"square": "coherence.interference_identity"}, "mutants": (half,)}
+    tied = parted(conclusion=of_length, **known)
+    assert (tied.said, tied.mutants[0]["proof"]) == ("PROVED in part (1 of 2)", KERNEL)
+    elsewhere = parted(**known)
+    assert (elsewhere.verdict, elsewhere.mutants[0]["proof"]) == (Verdict.SUPPORTED, "")
+    silent = parted(conclusion=lambda x: of_length(x) | {"square": Void("never")}, **known)
+    assert (silent.verdict, silent.parts) == (Verdict.SUPPORTED, {"square": [], "cube": []})
 
 
 def test_names_of_keys_are_no_parts_and_draws_show_none():

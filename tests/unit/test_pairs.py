@@ -69,6 +69,15 @@ def test_a_skip_takes_over_what_is_linear():
     assert fvu[False] > 0.2
 
 
+def test_the_oracle_of_a_transcoder_reads_x_along_its_features():
+    world, few = find_source("sparse_map"), torch.tensor([3, 5, 8, 13])
+    columns, some = (W.oracle("transcoder", world, of=of).W_enc.mT.detach() for of in (None, few))
+    assert float((columns * world.mixture.truth.features).sum(1).min()) > 0.9
+    assert_close(some, columns[few])
+    config = W.TrainConfig(steps=20, batch=128, lr=1e-2, normalise=False)
+    assert W.ceiling("transcoder", world, config, n=2000)["f1"] > 0.65  # .62 of one that learned for 1,500 steps
+
+
 def test_a_transcoder_goes_on_from_a_checkpoint_and_a_folder(tmp_path):
     world, config = find_source("sparse_map"), W.TrainConfig(steps=8, batch=16, checkpoint_every=4)
     whole, parts = (W.create("transcoder", world, 16, seed=[0, 1], skip=True) for _ in range(2))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies as st
 
 from proofs_check import measured
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Verdict, at_most, edited
+from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Verdict, Void, at_most, edited
 from proofs_check.claims.bias.runs import recovered
 from proofs_check.instances import stack as stacks
 from proofs_check.instances.stack import Stack, Trained, training
@@ -150,6 +150,8 @@ def test_nine_members_of_ten_are_enough_and_eight_are_not(counted):
     entry = judge(replace(made, conclusion=lambda case: at_most(case.seed + 0 * case.fvu, 107.5)), examples=300)
     assert entry.verdict == Verdict.REFUTED
     assert entry.witness.startswith("it holds in 8 of 10; ")
+    nine = replace(made, conclusion=lambda case: at_most(case.fvu, 2.0) if case.seed < 109 else Void("silent"))
+    assert judge(nine, examples=300).verdict == Verdict.UNKNOWN
 
 
 def test_a_measurement_goes_on_where_it_stopped_and_is_recalled(counted):
@@ -171,6 +173,8 @@ def test_a_measurement_goes_on_where_it_stopped_and_is_recalled(counted):
     assert judged[:4] == first
     again = recalled(made)
     assert (again.verdict, again.held, again.trainings) == (entry.verdict, entry.held, entry.trainings)
+    assert again.members == entry.members
+    assert [len(members) for members in entry.members.values()] == [10, 10]
     assert measure(made, examples=300, seed=0).held == entry.held
     assert len(judged) == 10
 
@@ -186,3 +190,8 @@ def test_a_record_is_of_the_code_and_not_of_its_prose(counted, monkeypatch, tmp_
         )
         marks.append(fingerprint(made))
     assert marks[0] == marks[1] != marks[2]
+    monkeypatch.setattr(stacks, "__file__", str(tmp_path / "stack.py"))
+    for shared in ("stack.py", "runs.py"):
+        (tmp_path / shared).write_text("STEPS = 6\n")
+        marks.append(fingerprint(made))
+    assert len({*marks}) == 4

@@ -30,14 +30,15 @@ _FIELDS = {
         ("use_glu_encoder", "apply_decoder_bias_to_pre_encoder", "sparsity_include_decoder_norm"), optional(SWITCH)
     ),
 }
-_VARIANTS = {"jumprelu": "jumprelu", "topk": "topk", "relu": "relu"}
+_ACTIVATIONS = ("jumprelu", "topk", "relu")
+"""their names are those of our variants"""
 
 
 def load(folder: Path) -> SAE:
     """The SAE with their latents on raw inputs, in units of the inputs: theirs over s."""
     content = content_of(folder / WEIGHTS)
     config = _config(folder / CONFIG)
-    variant = _VARIANTS[pick(config["act_fn"].lower(), _VARIANTS, f"{CONFIG}: act_fn")]
+    activation = pick(config["act_fn"].lower(), _ACTIVATIONS, f"{CONFIG}: act_fn")
     names = {"W_enc": "encoder.weight", "b_enc": "encoder.bias", "W_dec": "decoder.weight"}
     names |= {"b_dec": "decoder.bias"} if "decoder.bias" in content else {}
     state = floats(content, names, WEIGHTS)
@@ -45,9 +46,9 @@ def load(folder: Path) -> SAE:
     must_agree(CONFIG, {name: config.get(name) for name in ("d_model", "d_sae")}, d, m)
     scale, by_norm = _scale(config), bool(config.get("sparsity_include_decoder_norm"))
     settings: dict[str, Any] = {}
-    if variant == "topk":
+    if activation == "topk":
         settings["k"] = config.get("top_k")
-    if variant == "jumprelu":
+    if activation == "jumprelu":
         threshold = config.get("jump_relu_threshold")
         must(threshold is not None, f"{CONFIG}: jump_relu_threshold", "a number", "none", "copy the folder whole")
         state["threshold"] = (
@@ -59,12 +60,12 @@ def load(folder: Path) -> SAE:
         "dataset_path": "cerebras/SlimPajama-627B",
     }
     return assembled(
-        variant,
+        activation,
         state,
         WEIGHTS,
         settings=settings,
         applied=bool(config.get("apply_decoder_bias_to_pre_encoder")),
-        rescaled=by_norm and variant == "topk",
+        rescaled=by_norm and activation == "topk",
         scale=scale,
         metadata={name: value for name, value in about.items() if value},
     )

@@ -3,16 +3,17 @@
 from typing import Any
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from synthetic.base.errors import must
 from synthetic.base.streams import stream
 from workbench.metrics import evaluate
 from workbench.metrics.evidence import known_world
+from workbench.ratios import unit_rows
 from workbench.sae import SAE, must_fit
 from workbench.training.config import TrainConfig
-from workbench.training.loop import match_moments, train
+from workbench.training.loop import MOMENT_SAMPLES, match_moments, train
 from workbench.variants import create
 
 
@@ -32,8 +33,9 @@ def has_ceiling(sae: SAE) -> bool:
 def oracle(name: str, world: Any, *, seed: int = 0, of: Int[Tensor, " m"] | None = None, **settings: Any) -> SAE:
     """A variant with one latent a true feature: W_dec = V and b_dec = b, both frozen; W_enc starts at V^T.
 
-    Train it to fit what remains: encoder, biases, thresholds. What the variant freezes stays as it was drawn. `of`
-    chooses features, all where None.
+    Where the decoder maps, rows of V lie in the space of its targets, and W_enc starts at the directions in which x
+    moves with each feature. Train it to fit what remains: encoder, biases, thresholds. What the variant freezes stays
+    as it was drawn. `of` chooses features, all where None.
 
     Raises:
         ValueError: the variant cannot have as many latents, or none with rows of norm 1 (`takes_unit_rows`).
@@ -55,11 +57,19 @@ def oracle(name: str, world: Any, *, seed: int = 0, of: Int[Tensor, " m"] | None
     match_moments(sae, world, TrainConfig(centre=False), seed)
     with torch.no_grad():
         held = sae.decoder.plant(rows)
-        if not sae.decoder.maps and "W_enc" in dict(sae.named_parameters()) and "W_enc" not in sae.frozen:
-            sae.tensor("W_enc").copy_(rows.mT)
+        if "W_enc" in dict(sae.named_parameters()) and "W_enc" not in sae.frozen:
+            sae.tensor("W_enc").copy_((_directions(world, seed, of) if sae.decoder.maps else rows).mT)
         sae.b_dec.copy_(truth.bias * sae.out_scale)
     sae.frozen = {*sae.frozen, *held, "b_dec"}
     return sae
+
+
+def _directions(world: Any, seed: int, of: Int[Tensor, " m"] | None) -> Float[Tensor, "m d"]:
+    """Unit covariances of activations with true coefficients: features of x, where coefficients are uncorrelated."""
+    drawn = world.sample(MOMENT_SAMPLES, stream(seed, "directions"))
+    x, h = drawn.x.double(), drawn.h.dense().double()
+    h = h if of is None else h[:, of]
+    return unit_rows((h - h.mean(0)).mT @ x)
 
 
 def sign_split(d: int, seed: int = 0) -> SAE:

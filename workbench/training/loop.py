@@ -30,7 +30,7 @@ from workbench.training.optimiser import Optimiser, spread
 from workbench.training.revival import resample
 from workbench.training.row_norms import fold_row_norms
 
-_MOMENT_SAMPLES = 8192  # samples behind E[x] and E|x|^2
+MOMENT_SAMPLES = 8192  # samples behind E[x] and E|x|^2
 
 Record = dict[str, Any]
 """Step, samples, seconds of training, loss terms, metrics after an evaluation: numbers, or lists by member."""
@@ -274,8 +274,8 @@ def match_moments(sae: SAE, world: Source, config: TrainConfig, seed: int) -> No
     """
     if not sae.fresh:
         return
-    drawn = world.sample(_MOMENT_SAMPLES, stream(seed, "moments", 0, sae.W_dec.device))
-    pair = pairs_given(drawn, _MOMENT_SAMPLES, world)
+    drawn = world.sample(MOMENT_SAMPLES, stream(seed, "moments", 0, sae.W_dec.device))
+    pair = pairs_given(drawn, MOMENT_SAMPLES, world)
     x, y = (rows.to(sae.W_dec.device, sae.W_dec.dtype) for rows in pair)
     must_be_finite(x)
     if config.normalise:

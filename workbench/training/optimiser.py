@@ -62,7 +62,8 @@ class Optimiser:
         before = None if self.own is None else [p.clone() for p in self.parameters]
         self.adam.param_groups[0]["lr"] = self.rate * share
         self.adam.step()
-        self.adam.zero_grad()
+        for p in self.parameters:
+            p.grad = None
         if self.own is not None and before is not None:
             for p, old in zip(self.parameters, before, strict=True):
                 p.copy_(old.lerp(p, spread(self.own, p)))
