@@ -45,24 +45,15 @@ def _conclusion(case: Scaled) -> dict[str, Part]:
     }
 
 
-def _no_sums(unknowns, ops):
-    c, r, ra, near, spread = unknowns("c r ra near spread")
-    given = [r == 0, ra == 0, near == 0, spread == 0]
-    return given, [c * r == 0, c * ra == 0, c * c * near == 0, c * c * spread == 0]
-
-
 def _sums(unknowns, ops):
     """Of c times residuals, alone and times an action (0 where the fit is least), k <r, r'>, and square deviations."""
     c, r, ra, near, spread = unknowns("c r ra near spread")
     r_c, ra_c, near_c, spread_c = unknowns("r_c ra_c near_c spread_c")
     one, a, other, k, off = unknowns("one a other k off")
-    given = [r_c == c * r, ra_c == c * ra, near_c == c * c * near, spread_c == c * c * spread]
-    return given, [
-        r_c + c * one == c * (r + one),
-        ra_c + c * one * a == c * (ra + one * a),
-        near_c + k * (c * one) * (c * other) == c * c * (near + k * one * other),
-        spread_c + (c * off) * (c * off) == c * c * (spread + off * off),
-    ]
+    says = [r_c == c * r, ra_c == c * ra, near_c == c * c * near, spread_c == c * c * spread]
+    plain = {"r": r + one, "ra": ra + one * a, "near": near + k * one * other, "spread": spread + off * off}
+    scaled = {"r_c": r_c + c * one, "ra_c": ra_c + c * one * a, "near_c": near_c + k * (c * one) * (c * other)}
+    return smt.Invariant(says, {**plain, **scaled, "spread_c": spread_c + (c * off) * (c * off)})
 
 
 def _ratio(unknowns, ops):
@@ -111,7 +102,7 @@ def _curvature(symbols, ops):
 
 
 SCALING = (
-    smt.induction("sums of scaled residuals", "all N, n, q: induction over samples", _no_sums, _sums),
+    smt.induction("sums of scaled residuals", "all N, n, q: induction over samples", _sums),
     smt.implies("their ratio", "all N", _ratio),
 )
 CURVATURE = symbolic.identity("share beyond affine maps", "all M, c, v, s", _curvature)

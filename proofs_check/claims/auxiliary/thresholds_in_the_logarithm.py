@@ -100,31 +100,18 @@ def _grown(symbols, ops):
         yield s(t + 1), a * a / b * s(t) + (1 - a) ** 2 / (1 - b)
 
 
-def _no_power(unknowns, ops):
-    total, power, r = unknowns("total power r")
-    return [total == 0, power == 1], [total * (1 - r) == 1 - power]
-
-
 def _power(unknowns, ops):
     total, power, r = unknowns("total power r")
-    return [total * (1 - r) == 1 - power], [(total + power) * (1 - r) == 1 - power * r]
-
-
-def _before(unknowns, ops):
-    """After one gradient from 0: m² <= w²/u v."""
-    g, a, b = unknowns("g a b")
-    m, v = theory.adam_moments(0, 0, g, a, b)
-    return [a >= 0, a < 1, b > 0, b < 1], [m * m <= (1 - a) * (1 - a) / (1 - b) * v]
+    after = {"total": total + power, "power": power * r}
+    return smt.Invariant([total * (1 - r) == 1 - power], after, {"power": 1})
 
 
 def _one_more(unknowns, ops):
-    """m² <= s v, then one more gradient, s' = a²/b s + (1 - a)²/(1 - b), v' = b v + (1 - b) g².
-
-    In p = a m, q = (1 - a) g: p² <= x y, x = a² s/b, y = b v, and q² <= z w, z = (1 - a)²/(1 - b), w = (1 - b) g².
-    """
-    p, q, x, y, z, w = unknowns("p q x y z w")
-    given = [x >= 0, y >= 0, z >= 0, w >= 0, p * p <= x * y, q * q <= z * w]
-    return given, [(p + q) * (p + q) <= (x + z) * (y + w)]
+    """m² <= s v, from 0, and one more gradient g: s' = a²/b s + (1 - a)²/(1 - b)."""
+    m, v, s, g, a, b = unknowns("m v s g a b")
+    moved = theory.adam_moments(m, v, g, a, b)
+    after = {"m": moved[0], "v": moved[1], "s": a * a / b * s + (1 - a) * (1 - a) / (1 - b)}
+    return smt.Invariant([m * m <= s * v, s >= 0, v >= 0], after, given=[a >= 0, a < 1, b > 0, b < 1])
 
 
 def _written(symbols, ops):
@@ -162,14 +149,10 @@ def _squares(unknowns, ops):
     return given, [step * step * seen1 * seen1 <= s * seen2]
 
 
-def _first(unknowns, ops):
-    step, bound = unknowns("step bound")
-    return [ops.abs(step) <= bound], [ops.abs(step) <= 1 * bound]
-
-
 def _total(unknowns, ops):
     total, step, bound, count = unknowns("total step bound count")
-    return [ops.abs(total) <= count * bound, ops.abs(step) <= bound], [ops.abs(total + step) <= (count + 1) * bound]
+    after = {"total": total + step, "count": count + 1}
+    return smt.Invariant([ops.abs(total) <= count * bound], after, given=[ops.abs(step) <= bound])
 
 
 def _factors(symbols, ops):
@@ -235,20 +218,20 @@ CLAIM = Claim(
     ),
     proofs={
         ("steps", "the last step", "steps, whatever t", *PATHS): (
-            smt.induction("m² ≤ s v: Cauchy and Schwarz", "all t, gradients: induction", _before, _one_more),
+            smt.induction("m² ≤ s v: Cauchy and Schwarz", "all t, gradients: induction", _one_more),
             symbolic.identity(
                 "the step of the induction is the shipped update", "all t, gradients: induction", _written
             ),
             smt.implies("the step from m² ≤ s v", "all t, ε ≥ 0", _squares),
         ),
         ("whatever t", "steps, whatever t", *PATHS): (
-            smt.induction("Σ_{j<t} rʲ = (1 − rᵗ)/(1 − r)", "all t: induction", _no_power, _power),
+            smt.induction("Σ_{j<t} rʲ = (1 − rᵗ)/(1 − r)", "all t: induction", _power),
             symbolic.identity("the share of the limit reached at t", "all t, β", _shared),
             smt.implies("it is at most 1", "all t, β₁² < β₂", _share),
             smt.implies("B_t ≤ B", "all t, β₁² < β₂", _limit),
         ),
         PATHS: (
-            smt.induction("T steps", "all T: induction", _first, _total),
+            smt.induction("T steps", "all T: induction", _total),
             symbolic.identity("quotients of factors", "all z, y", _factors),
             EXP_RISES,
             EXP_FALLS,

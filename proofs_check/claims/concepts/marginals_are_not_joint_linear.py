@@ -46,23 +46,13 @@ def _pair(symbols, ops):
     yield sympy.expand_log(ops.log(a * r) - ops.log(b * r), force=True), ops.log(a) - ops.log(b)
 
 
-def _no_pair(unknowns, ops):
-    a, b, ones, zeros, whole = unknowns("a b ones zeros whole")
-    odds, total, count = unknowns("odds total count")
-    start = [ones == 0, zeros == 0, whole == 0, total == 0, count == 0]
-    return start, [ones == a * whole, zeros == b * whole, total == count * odds]
-
-
 def _next_pair(unknowns, ops):
     """Sums of p(c|s) over c_k = 1 and 0, and of the difference of logarithms, which is `odds` of each pair."""
     a, b, ones, zeros, whole, r = unknowns("a b ones zeros whole r")
     odds, total, count = unknowns("odds total count")
-    given = [ones == a * whole, zeros == b * whole, total == count * odds]
-    return given, [
-        ones + a * r == a * (whole + r),
-        zeros + b * r == b * (whole + r),
-        total + odds == (count + 1) * odds,
-    ]
+    says = [ones == a * whole, zeros == b * whole, total == count * odds]
+    after = {"ones": ones + a * r, "zeros": zeros + b * r, "whole": whole + r}
+    return smt.Invariant(says, {**after, "total": total + odds, "count": count + 1})
 
 
 def _average(unknowns, ops):
@@ -116,7 +106,7 @@ CLAIM = Claim(
     proofs={
         "factorised: log-odds": (
             symbolic.identity("of a pair that differs in c_k, and of all", "all p(c_k|s), shares", _pair),
-            smt.induction("sums over pairs", "all l: induction over pairs", _no_pair, _next_pair),
+            smt.induction("sums over pairs", "all l: induction over pairs", _next_pair),
             smt.implies("2/l times l/2 pairs", "all l", _average),
         ),
         LOOPS: symbolic.identity(

@@ -42,15 +42,10 @@ def _exact(symbols, ops):
                 yield sum(row[r] * row[s] for row in U), int(r == s)
 
 
-def _no_pair(unknowns, ops):
-    f, g, b = unknowns("f g b")
-    return [], [_pair_of(f, g, b, ops) == f * g * b]
-
-
 def _pair(unknowns, ops):
     """A pair more, on two columns of its own."""
     made, total, f, g, b = unknowns("made total f g b")
-    return [made == total], [made + _pair_of(f, g, b, ops) == total + f * g * b]
+    return smt.Invariant([made == total], {"made": made + _pair_of(f, g, b, ops), "total": total + f * g * b})
 
 
 def _pair_of(f, g, b, ops):
@@ -133,9 +128,7 @@ CLAIM = Claim(
     ),
     proofs={
         LOOPS: symbolic.identity("2P columns, pair by pair, orthonormal", "P ≤ 3", _exact),
-        "exact": smt.induction(
-            "two columns a pair give the products alone", "all P: induction over pairs", _no_pair, _pair
-        ),
+        "exact": smt.induction("two columns a pair give the products alone", "all P: induction over pairs", _pair),
         "misfit of fewer": smt.implies("one column leaves g²/4", "P = 1: all gains, all unit columns", _one_short),
         BESIDE: (
             exact("the form has eigenvalues ±g/2 and misfit as shipped", "P ≤ 4", _spectrum),
