@@ -69,7 +69,7 @@ def _point(unknowns, ops):
 def _long(draw):
     """Any function will do for the exponential: here the numerator, modulo 97."""
     n, ops = draw.n, replace(EXACT, exp=lambda x: Fraction(x).numerator % 97)
-    r, a = draw.rows(n, 2), [[Fraction(v, 2**20) for v in row] for row in draw.rows(n, 2)]
+    r, a = draw.rows(n, draw.d), [[Fraction(v, 2**20) for v in row] for row in draw.rows(n, 9)]
     near = [[ops.exp(-sum((x - y) ** 2 for x, y in zip(p, q, strict=True)) / 18) for q in a] for p in a]
     total = sum(near[i][j] * _dot(r[i], r[j]) for i in range(n) for j in range(n))
     yield theory.mmr(r, a, 3, ops=ops), total / n**2

@@ -1,6 +1,7 @@
 """R-7: MMR scales with the square of the encoder; relative to the codes' variance it does not, and shows curvature."""
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import torch
 from hypothesis import strategies as st
@@ -11,6 +12,8 @@ from proofs_check.claims.actions.encoder_cases import Encoder, Sample, off_norma
 from proofs_check.claims.actions.moment_restriction import CURVED, LONG
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers
+from proofs_check.instances.loops import evaluated
+from proofs_check.kernel.evaluations import EXACT
 from workbench.theory import actions as theory
 from workbench.theory.ops import FLOAT
 from workbench.topics.actions import mmr as restriction
@@ -101,6 +104,24 @@ def _curvature(symbols, ops):
     yield 1 - h2**2 / (h2 * (h2 + c**2 * g2)), c**2 * g2 / (h2 + c**2 * g2)
 
 
+def _by_sums(draw):
+    """Any function will do for the exponential."""
+    n, ops = draw.n, replace(EXACT, exp=lambda x: Fraction(x).numerator % 97)
+    codes, a = [[Fraction(v) for v in row] for row in draw.rows(n, 9, 99)], [Fraction(v) for v in draw.vector(n, 99)]
+    columns, left, spread = [list(column) for column in zip(*codes, strict=True)], [], 0
+    for z in columns:
+        along, spread = (
+            sum(x * y for x, y in zip(a, z, strict=True)),
+            spread + sum(v * v for v in z) / n - (sum(z) / n) ** 2,
+        )
+        slope = (n * along - sum(a) * sum(z)) / (n * sum(x * x for x in a) - sum(a) ** 2)
+        left.append([v - slope * x - (sum(z) - slope * sum(a)) / n for x, v in zip(a, z, strict=True)])
+    left = [list(row) for row in zip(*left, strict=True)]
+    yield theory.residuals(codes, a), left
+    points = [[v] for v in a]
+    yield theory.relative_mmr(codes, left, points, 3, ops=ops) * spread, theory.mmr(left, points, 3, ops=ops)
+
+
 SCALING = (
     smt.induction("sums of scaled residuals", "all N, n, q: induction over samples", _sums),
     smt.implies("their ratio", "all N", _ratio),
@@ -148,6 +169,7 @@ CLAIM = Claim(
         LOOPS: (
             symbolic.identity("residuals, MMR and its ratio", "N = 3, n = 2, q = 1, all c ≠ 0 and s", _scaling),
             LONG,
+            evaluated("residuals by sums, and the ratio by the codes' variances", _by_sums, 33),
         ),
         BESIDE: symbolic.identity("the affine fit", "N = 4, q = 1", _affine_fit),
         "share beyond affine": (CURVED, CURVATURE, *SCALING),

@@ -226,7 +226,7 @@ def _reached(symbols, ops):
 def _long(draw):
     """A basis need not be orthonormal for its sums to be those of the definition."""
     n, rank = draw.n, draw.n // 2
-    z, basis, squares, b = draw.vector(n, 99), draw.rows(rank, n, 99), draw.vector(n), draw.rows(2, n, 99)
+    z, basis, squares, b = draw.vector(n, 99), draw.rows(rank, n, 99), draw.vector(n), draw.rows(9, n, 99)
     taken = [_dot(q, z) for q in basis]
     left = [z[c] - sum(a * q[c] for a, q in zip(taken, basis, strict=True)) for c in range(n)]
     along = [[_dot(row, v) for v in basis] for row in b]

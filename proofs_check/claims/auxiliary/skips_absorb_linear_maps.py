@@ -128,7 +128,7 @@ def _columns(symbols, ops):
 
 
 def _long(draw):
-    d, p = draw.n, 3
+    d, p = draw.n, 9
     x, A, C, s = draw.vector(d), draw.rows(d, p), draw.rows(d, p), draw.vector(p)
     y, other = _times(x, A), _times(x, C)
     yield theory.transcoder_loss(y, x, C, s), sum((a - b - v) ** 2 for a, b, v in zip(y, other, s, strict=True))

@@ -1,6 +1,7 @@
 """AUX-9: how far Adam's step can go, and with it a threshold whose logarithm is trained."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import torch
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, 
 from proofs_check.claims.auxiliary.cases import EXP_FALLS, EXP_RISES, FRESH, Descent, descents, restarted, steepest
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers
+from proofs_check.instances.loops import evaluated
 from workbench.tensors import TENSOR
 from workbench.theory import auxiliary as theory
 
@@ -72,6 +74,13 @@ def _weights(symbols, ops):
         yield sum(w * w / u for w, u in pairs) * seen2 / seen1**2, theory.adam_square(t, a, b)
 
 
+def _many_steps(draw):
+    t, a, b = draw.n, Fraction(1, abs(draw.number(9)) + 1), Fraction(3, 5)
+    r = a * a / b
+    share = (1 - b**t) * (1 - r**t) / (1 - a**t) ** 2
+    yield theory.adam_square(t, a, b), (1 - a) ** 2 / ((1 - b) * (1 - r)) * share
+
+
 def _closed(symbols, ops):
     """(1 - b^t)(1 - r^t) / (1 - a^t)², r = a²/b, is the share of the limit that is reached at t."""
     a, b = symbols("a b", positive=True)
@@ -112,17 +121,6 @@ def _one_more(unknowns, ops):
     moved = theory.adam_moments(m, v, g, a, b)
     after = {"m": moved[0], "v": moved[1], "s": a * a / b * s + (1 - a) * (1 - a) / (1 - b)}
     return smt.Invariant([m * m <= s * v, s >= 0, v >= 0], after, given=[a >= 0, a < 1, b > 0, b < 1])
-
-
-def _written(symbols, ops):
-    """The names of the step above, by the shipped update."""
-    m, v, g, s = symbols("m v g s")
-    a, b = symbols("a b", positive=True)
-    after = theory.adam_moments(m, v, g, a, b)
-    yield after[0], a * m + (1 - a) * g
-    yield after[1], b * v + (1 - b) * g**2
-    yield (a**2 * s / b) * (b * v), a**2 * s * v
-    yield (1 - a) ** 2 / (1 - b) * ((1 - b) * g**2), ((1 - a) * g) ** 2
 
 
 def _share(unknowns, ops):
@@ -219,9 +217,6 @@ CLAIM = Claim(
     proofs={
         ("steps", "the last step", "steps, whatever t", *PATHS): (
             smt.induction("m² ≤ s v: Cauchy and Schwarz", "all t, gradients: induction", _one_more),
-            symbolic.identity(
-                "the step of the induction is the shipped update", "all t, gradients: induction", _written
-            ),
             smt.implies("the step from m² ≤ s v", "all t, ε ≥ 0", _squares),
         ),
         ("whatever t", "steps, whatever t", *PATHS): (
@@ -241,6 +236,7 @@ CLAIM = Claim(
             symbolic.identity("weights of the running means, Σw²/u", "t = 1..4, all β", _weights),
             symbolic.identity("s of the induction", "t = 1..5, all β", _grown),
             symbolic.identity("the sum in closed form", "t = 1, 2, 3, 5, all β", _closed),
+            evaluated("B_t² at many steps, in closed form", _many_steps),
         ),
     },
     mutants=(

@@ -1,5 +1,6 @@
 """BA-3: what a decomposition is determined up to, and a co-occurrence that leaves it undetermined."""
 
+from fractions import Fraction
 from itertools import permutations
 
 import torch
@@ -9,7 +10,9 @@ from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Mutant, Part, Verd
 from proofs_check.claims.bias.nested_cases import APART, NESTED, SCALED, Nested, nested, witness
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.inductions import BILINEAR
+from proofs_check.instances.loops import evaluated
 from proofs_check.instances.mixture import NONNEGATIVE, UNIT_ROWS
+from proofs_check.kernel.evaluations import EXACT
 from workbench.metrics import matching
 from workbench.theory import bias as theory
 from workbench.theory import coherence
@@ -47,6 +50,12 @@ def _least_ratio(unknowns, ops, samples):
     for (first, _), value in zip(h, left, strict=True):
         zero = zero * ops.where(first > 0, value, 1)
     return given, [t > 0, *(value >= 0 for value in left), zero == 0]
+
+
+def _least(draw):
+    first, second = ([abs(v) for v in draw.vector(draw.n)] for _ in range(2))
+    wanted = min(Fraction(b, a) for a, b in zip(first, second, strict=True))
+    yield theory.nested_shear(first, second, ops=EXACT), wanted
 
 
 def _ratio(unknowns, ops):
@@ -147,6 +156,7 @@ CLAIM = Claim(
                 smt.implies("the shipped t > 0 is the largest with H' ≥ 0", f"N = {k}", _least_ratio, samples=k)
                 for k in (1, 2, 3)
             ),
+            evaluated("the shipped t is the least h_1/h_0", _least),
         ),
         "same data, moved": symbolic.identity("the same sum in any order", "n = 1..4, all d, N", _moved),
         ("same data, sheared", "cos(v_0, v'_0)"): symbolic.identity(

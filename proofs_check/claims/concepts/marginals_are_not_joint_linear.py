@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from fractions import Fraction
 
 import sympy
 from hypothesis import strategies as st
@@ -10,6 +11,8 @@ import synthetic as S
 from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.concepts.cases import Predicted, predicted
 from proofs_check.engines import smt, symbolic
+from proofs_check.instances.loops import evaluated
+from proofs_check.kernel.evaluations import EXACT
 from workbench.tensors import TENSOR
 from workbench.theory import concepts as theory
 
@@ -58,6 +61,16 @@ def _next_pair(unknowns, ops):
 def _average(unknowns, ops):
     cells, odds, total = unknowns("cells odds total")
     return [cells > 0, total == cells / 2 * odds], [2 / cells * total == odds]
+
+
+def _long(draw):
+    p, has = draw.vector(draw.n), [bool(draw.near(1)) for _ in range(draw.n)]
+
+    def log(x):
+        return Fraction(x).numerator % 97
+
+    ones = sum(v for v, one in zip(p, has, strict=True) if one)
+    yield theory.log_odds(p, has, ops=replace(EXACT, log=log)), log(ones) - log(sum(p) - ones)
 
 
 def _factorised(symbols, ops):
@@ -109,8 +122,11 @@ CLAIM = Claim(
             smt.induction("sums over pairs", "all l: induction over pairs", _next_pair),
             smt.implies("2/l times l/2 pairs", "all l", _average),
         ),
-        LOOPS: symbolic.identity(
-            "log-odds by sums and by means", "l = 4, 8: two and three binary concepts, any odds", _factorised
+        LOOPS: (
+            symbolic.identity(
+                "log-odds by sums and by means", "l = 4, 8: two and three binary concepts, any odds", _factorised
+            ),
+            evaluated("log_odds, with another function for the logarithm, as defined", _long),
         ),
     },
     mutants=(

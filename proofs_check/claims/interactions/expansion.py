@@ -104,8 +104,8 @@ def _partner(unknowns, ops):
 
 def _summed(draw):
     """The shipped decoder is the sum over monomials, over columns, and of what is not 0."""
-    n, r, scales = min(draw.n, 33), 5, [1, draw.number(99)]
-    f, U, C, b = draw.vector(n, 999), draw.rows(n, r, 999), [draw.rows(2, r, 999), draw.rows(2, 3, 999)], draw.vector(2)
+    n, r, d, scales = min(draw.n, 17), 11, 9, [1, draw.number(99)]
+    f, U, C, b = draw.vector(n, 999), draw.rows(n, r, 999), [draw.rows(d, r, 999), draw.rows(d, 9, 999)], draw.vector(d)
     made, total = theory.decode(f, U, C, scales, b), list(b)
     for members in [(i,) for i in range(n)] + [(i, j) for i in range(n) for j in range(i + 1)]:
         q = len(members)
@@ -113,14 +113,14 @@ def _summed(draw):
         total = [a + prod(f[i] for i in members) * v for a, v in zip(total, found, strict=True)]
     yield made, total
     first = theory.monomial((0, 1), U, C[1], scales[1])
-    made, found = [v - w for v, w in zip(made, b, strict=True)], [0, 0]
+    made, found = [v - w for v, w in zip(made, b, strict=True)], [0] * d
     for k in range(r):
         column, own = [[row[k]] for row in U], [[[line[k]] for line in matrix] for matrix in C if k < len(matrix[0])]
-        part = theory.decode(f, column, own, scales[: len(own)], [0, 0])
+        part = theory.decode(f, column, own, scales[: len(own)], [0] * d)
         made = [v - w for v, w in zip(made, part, strict=True)]
         if len(own) > 1:
             found = [v + w for v, w in zip(found, theory.monomial((0, 1), column, own[1], scales[1]), strict=True)]
-    yield (made, first), ([0, 0], found)
+    yield (made, first), ([0] * d, found)
     few = [f[0], *[0] * (n - 2), f[-1]]
     yield theory.decode(few, U, C, scales, b), theory.decode([f[0], f[-1]], [U[0], U[-1]], C, scales, b)
 

@@ -110,7 +110,7 @@ def _graded(a, c, e, g, l2, l3):
 
 def _columns(draw):
     """Decode, degrees and atoms add up columns, and projections latents."""
-    n, d, ranks, scales = draw.n, 2, (9, 7, 5), [1, draw.number(99), draw.number(99)]
+    n, d, ranks, scales = draw.n, 9, (11, 10, 9), [1, draw.number(99), draw.number(99)]
     f, U = draw.vector(n, 999), draw.rows(n, ranks[0], 999)
     C, b = [draw.rows(d, r, 999) for r in ranks], draw.vector(d)
     a = theory.projections(f, U)

@@ -61,7 +61,7 @@ def _latent(unknowns, ops):
 
 def _linear(draw):
     """Decode at scales 0 adds up latents and columns; so do the atoms."""
-    n, d, ranks = draw.n, 3, (9, 5, 2)
+    n, d, ranks = draw.n, 9, (9, 5, 2)
     f, b, U = draw.vector(n), draw.vector(d), draw.rows(n, ranks[0])
     C = [draw.rows(d, r) for r in ranks]
     parts = [

@@ -86,7 +86,7 @@ def _partner(unknowns, ops):
 
 def _columns(draw):
     """The shipped form adds up columns, symmetric; the square along phi is that of the form."""
-    n, d, r = min(draw.n, 33), 3, 5
+    n, d, r = min(draw.n, 33), 9, 10
     f, U, C2, phi = draw.vector(n, 999), draw.rows(n, r, 999), draw.rows(d, r, 999), draw.vector(d, 999)
     form = theory.contracted_form(U, C2, phi)
     weights = [sum(p * line[k] for p, line in zip(phi, C2, strict=True)) for k in range(r)]

@@ -11,7 +11,9 @@ from proofs_check.claims.signed.proximal_maps import NEAREST
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers
 from proofs_check.instances.inductions import STEPPED
+from proofs_check.instances.loops import evaluated
 from proofs_check.instances.mixture import UNIT_ROWS
+from proofs_check.kernel.evaluations import EXACT
 from workbench.theory import coherence
 from workbench.theory import signed as theory
 
@@ -32,6 +34,16 @@ def _conclusion(case: Descent) -> dict[str, Part]:
         "L ≥ m/d": at_most(coherence.dense_energy(m, d), case.curvature),
         "shipped": equal(shipped, written, unit=unit),
     }
+
+
+def _long(draw):
+    n, d, size = draw.n, draw.d, draw.number(99)
+    z, x, rows = draw.vector(n), draw.vector(d), draw.rows(n, d)
+    left = [x[c] - sum(z[i] * rows[i][c] for i in range(n)) for c in range(d)]
+    slope = [-sum(left[c] * row[c] for c in range(d)) for row in rows]
+    yield theory.coding_slope(z, x, rows), slope
+    moved = theory.abs_top_k([z[i] - size * slope[i] for i in range(n)], n // 2, ops=EXACT)
+    yield theory.thresholded_step(z, x, rows, size, n // 2, ops=EXACT), moved
 
 
 def _expansion(symbols, ops):
@@ -127,7 +139,10 @@ CLAIM = Claim(
             smt.induction("the rows' squares sum to m", "all m: induction", _units),
             smt.implies("so L ≥ m/d", "all m, d", _trace),
         ),
-        LOOPS: symbolic.identity("F is quadratic", "m ≤ 3, d ≤ 2", _expansion),
+        LOOPS: (
+            symbolic.identity("F is quadratic", "m ≤ 3, d ≤ 2", _expansion),
+            evaluated("F's gradient and the step, as defined", _long),
+        ),
     },
     mutants=(
         Mutant("1/s − L/2", theory.step_gain, lambda square, L, s: (1 / s - L / 2) * square),
