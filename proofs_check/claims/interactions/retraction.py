@@ -89,7 +89,7 @@ def _own_part(unknowns, ops):
 
 def _rational(draw):
     """Gram-Schmidt of QR, with R upper triangular of diagonal above 0, is Q: exactly, Q a reflection of fractions."""
-    n, width = min(draw.n, 33), 9
+    n, width = min(draw.n + 1, 33), 10
     v = draw.vector(n, 9)
     size = sum(a * a for a in v)
     Q = [[Fraction(int(i == j)) - Fraction(2 * v[i] * v[j], size) for i in range(n)] for j in range(width)]
