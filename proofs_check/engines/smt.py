@@ -47,7 +47,7 @@ class Invariant:
     start: Mapping[str, Any] = field(default_factory=dict)
     """sum -> what it is at first: 0 unless entered here"""
     given: Sequence[Any] = ()
-    """conditions on a term, on what stays, and on sums before the step; those that name no sum hold at the start too"""
+    """conditions on a term, on what stays and on sums before the step; at the start those that name no sum, no root"""
     also: Sequence[Any] = ()
     """what else holds at every step"""
 
@@ -96,15 +96,20 @@ def _told(shows: str, problem: Any, unknowns: Any, ops: Ops) -> tuple[Invariant,
         must(name in sums, f"induction {shows!r}.start", f"of {[*sums]}", repr(name), "enter it in after as well")
     for part in told.says:
         must(_names(part, sums), f"induction {shows!r}.says", f"of {[*sums]}", _said(part), "enter it in given")
-        if any(_unknown(need("z3", "z3-solver"), term) and " " in term.decl().name() for term in _terms(part.z3)):
+        if any(map(_root, _terms(part.z3))):
             refuse(TypeError(f"induction {shows!r}.says takes a root: say it of the root's square"))
     return told, sums
 
 
 def _names(part: Any, sums: Mapping[str, Any]) -> bool:
-    """Whether a comparison names one of the sums."""
+    """Whether a comparison names one of the sums, or a root, which may be one of theirs."""
     keys = {real.get_id() for real in sums.values()}
-    return isinstance(part, Formula) and any(term.get_id() in keys for term in _terms(part.z3))
+    return isinstance(part, Formula) and any(term.get_id() in keys or _root(term) for term in _terms(part.z3))
+
+
+def _root(term: Any) -> bool:
+    """Whether a term stands for a root that was taken: no unknown has a space in its name."""
+    return _unknown(need("z3", "z3-solver"), term) and " " in term.decl().name()
 
 
 def _put(says: Sequence[Any], sums: Mapping[str, Any], values: Mapping[str, Any]) -> list["Formula"]:
@@ -418,7 +423,7 @@ def _ops(z3: Any, context: Any) -> tuple[Ops, list[tuple[Any, Any]]]:
     roots: list[tuple[Any, Any]] = []
 
     def root(square: Any) -> Real:
-        below, value = _term(context, square), z3.Real(f"root {len(roots)}", context)  # no unknown has a space
+        below, value = _term(context, square), z3.Real(f"root {len(roots)}", context)
         roots.append((below, z3.And(value >= 0, value * value == below)))
         return Real(value)
 
