@@ -59,22 +59,17 @@ def _kernel(symbols, ops):
     yield near, ops.exp(-(d + (a - b) ** 2) / (2 * s**2))  # d is that of the coordinates so far
 
 
-def _no_point(unknowns, ops):
-    form, total = unknowns("form total")
-    return [form == 0, total == 0], [form == total * total, form >= 0]
-
-
 def _point(unknowns, ops):
     """The sum over i, j of r_i g_i r_j g_j so far, one latent and one t; the pairs of another point come."""
     form, total, r, g = unknowns("form total r g")
     more = form + 2 * (total * (r * g)) + (r * g) * (r * g)
-    return [form == total * total], [more == (total + r * g) * (total + r * g), more >= 0]
+    return smt.Invariant([form == total * total, form >= 0], {"form": more, "total": total + r * g})
 
 
 def _long(draw):
     """Any function will do for the exponential: here the numerator, modulo 97."""
     n, ops = draw.n, replace(EXACT, exp=lambda x: Fraction(x).numerator % 97)
-    r, a = draw.rows(n, 2), [[Fraction(v, 2**20) for v in row] for row in draw.rows(n, 2)]
+    r, a = draw.rows(n, draw.d), [[Fraction(v, 2**20) for v in row] for row in draw.rows(n, 9)]
     near = [[ops.exp(-sum((x - y) ** 2 for x, y in zip(p, q, strict=True)) / 18) for q in a] for p in a]
     total = sum(near[i][j] * _dot(r[i], r[j]) for i in range(n) for j in range(n))
     yield theory.mmr(r, a, 3, ops=ops), total / n**2
@@ -179,7 +174,7 @@ CLAIM = Claim(
     proofs={
         "at least 0": (
             symbolic.identity("k is an integral of g_a g_b", "all s; all q: coordinate by coordinate", _kernel),
-            smt.induction("Σ r_i g_i r_j g_j = (Σ r_i g_i)²", "all N: induction over points", _no_point, _point),
+            smt.induction("Σ r_i g_i r_j g_j = (Σ r_i g_i)²", "all N: induction over points", _point),
         ),
         LOOPS: LONG,
         BESIDE: (
