@@ -59,7 +59,7 @@ def rate(lowest: Number, count: Number) -> Number:
 
 
 def steps_enough(x2: Number, left2: Number, lowest: Number, count: Number) -> Number:
-    """Steps after which no more than left2 of |x|² is left, if each leaves at most `rate`: (|x|²/left2 - 1) count/lambda.
+    """Steps that leave no more than left2 of |x|², if each leaves at most `rate`: (|x|²/left2 - 1) count/lambda.
 
     Far more than are needed, log(|x|²/left2) / -log(rate), and without a logarithm.
 

@@ -137,7 +137,7 @@ def _no_fourth(unknowns, ops):
 def _fourth(unknowns, ops):
     """A column more, of (Σ U²)² = 1 ≤ m Σ U⁴."""
     columns, fourth, m, own = unknowns("R2 fourth m own")
-    return [columns <= m * fourth, 1 <= m * own], [columns + 1 <= m * (fourth + own)]
+    return [columns <= m * fourth, m * own >= 1], [columns + 1 <= m * (fourth + own)]
 
 
 def _summed(draw):

@@ -1,4 +1,4 @@
-"""AT-17: the best single row is that of largest |<w, x>| / |w|; by |<w, x>|, or by the coefficient, only at one norm."""
+"""AT-17: the best single row is that of largest |<w, x>| / |w|, not of largest |<w, x>|, or largest coefficient."""
 
 from dataclasses import dataclass
 
@@ -151,7 +151,9 @@ CLAIM = Claim(
     mutants=(
         Mutant("undivided", theory.lone_error, lambda x2, product, square: x2 - product * product),
         Mutant("over |w|⁴", theory.lone_coefficient, lambda product, square: product / (square * square)),
-        edited("|t| alone", theory.lone_score, lambda f: lambda t, square, *, ops=FLOAT: f(t, square / square, ops=ops)),
+        edited(
+            "|t| alone", theory.lone_score, lambda f: lambda t, square, *, ops=FLOAT: f(t, square / square, ops=ops)
+        ),
     ),
     note=(
         "To multiply by |w| is right where the latent is the coefficient t; to that of a tied encoder, ⟨w, x⟩, it adds "

@@ -40,7 +40,7 @@ def mmr(
         unbiased: leave out pairs of a sample with itself, which add E|r|^2 / n; the estimate can then be negative.
         fitted: W and alpha are least squares on these very samples. Then r = (I - H) z, H = D D^+, D = [a, 1], and for
             z affine in a, up to noise that does not depend on it, the sum over pairs is -E|noise|^2 tr(H K_0) on
-            average, K_0 the kernel without its diagonal, where it should be 0. `fitted` adds tr(H K_0) |r|^2 / tr(I - H).
+            average, K_0 the kernel without its diagonal, where it should be 0: tr(H K_0) |r|^2 / tr(I - H) is added.
 
     Source: Muandet, Jitkrittum, Kübler (2020); Saengkyongam et al. (2024), arXiv 2310.04295, the regulariser; `fitted`
     ours.
