@@ -139,7 +139,7 @@ CLAIM = Claim(
         "can fix B_ij. One column gives 2B_ij B_ll = B_il B_lj, entry by entry. What is beyond self terms takes two "
         "latents that fire in a square, three in a cube."
     ),
-    tex=r"f_if_j=0\Rightarrow\hat x_{B_{ij}+\lambda_2t}(f)=\hat x_{B_{ij}}(f),\qquad"
+    tex=r"f_if_j=0\Rightarrow\hat x_{B_{ij}+\lambda_2t}(f)=\hat x_{B_{ij}}(f),\qquad "
     r"R_2=1\Rightarrow B_{ij}=\frac{B_{il}B_{lj}}{2B_{ll}}",
     source="ours, of the decoder of Koromilas et al. (2026), arXiv 2602.01322",
     kind="identity",
