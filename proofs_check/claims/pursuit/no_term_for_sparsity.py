@@ -230,8 +230,7 @@ CLAIM = Claim(
         edited("twice the step", theory.energy_after, lambda f: lambda r2, a, w2: f(r2, 2 * a, w2)),
     ),
     note=(
-        "The bound is far from what is needed, some log(|x|²/τ²) in place of |x|²/τ²; it takes no logarithm. On the "
-        "toy tree of the paper rows with loss 0 had 2.6 to 2.95 latents a sample where the tree has 1.36. The authors' "
-        "rule also stops on a repeat, which is a number of steps in disguise."
+        "The bound is far from what is needed, some log(|x|²/τ²) in place of |x|²/τ²; it takes no logarithm. The "
+        "authors' rule also stops on a repeat, which is a number of steps in disguise."
     ),
 )
