@@ -7,7 +7,7 @@ import sympy
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited, equal
 from proofs_check.claims.actions.cases import Noise
 from proofs_check.claims.actions.encoder_cases import Encoder, Sample, off_kernel, off_spread, samples
 from proofs_check.engines import balls, smt, symbolic
@@ -45,7 +45,14 @@ def _conclusion(case: Restricted) -> dict[str, Part]:
         "at least 0": at_most(0.0, formula, unit=sample.size),
         "as shipped": equal(v, formula, unit=sample.size),
         "less pairs i = j": equal(sample.mmr(unbiased=True) * n * (n - 1), (v * n - own) * n, unit=n * n * sample.size),
+        "of its own fit, on average": equal(_on_average(sample), 0.0),
     }
+
+
+def _on_average(sample: Sample) -> float:
+    """E of the statistic over white noise, the sum over its directions, where W and alpha are fitted to the noise."""
+    left = restriction.linear_part(torch.eye(len(sample.codes), dtype=torch.float64), sample.actions)[2]
+    return float(restriction.mmr(left, sample.actions, sample.width, unbiased=True, fitted=True))
 
 
 def _kernel(symbols, ops):
@@ -136,9 +143,14 @@ def _lonely(left, actions, width, *, ops=None):
     return _mmr(left, actions, width) - sum(_dot(r, r) for r in left) / len(left) ** 2
 
 
-def _flat(residual, a, width, *, unbiased=False):
+def _flat(residual, a, width, **_):
     near = (-torch.cdist(a, a) / (2 * width**2)).exp()
     return (residual * (near @ residual)).sum() / len(a) ** 2
+
+
+def _uncorrected(true):
+    """The U-statistic, whatever W and alpha were fitted to."""
+    return lambda residual, a, width, *, unbiased=False, **_: true(residual, a, width, unbiased=unbiased)
 
 
 KERNEL = Hypothesis("a Gaussian kernel", lambda case: off_kernel(case.encoder))
@@ -156,7 +168,8 @@ def _curves(draw, **changes):
 CLAIM = Claim(
     id="R-6",
     statement=(
-        "MMR = E[⟨r, r′⟩ k(a, a′)] ≥ 0 for a Gaussian kernel k, and its V-statistic of any residuals; 0 for affine κ. "
+        "MMR = E[⟨r, r′⟩ k(a, a′)] ≥ 0 for a Gaussian kernel k, and its V-statistic of any residuals; 0 for affine κ, "
+        "and so on average is the U-statistic of a fit's own residuals with tr(HK₀)|r|²/tr(I − H) added to its sum. "
         "For κ = h + ch², h = Ma + ν, a uniform on [−1, 1] and any ν it is c²M⁴Q_s, Q_.3 = .0151245, Q_1 = "
         ".0030779 for a kernel of width s."
     ),
@@ -190,6 +203,7 @@ CLAIM = Claim(
         Mutant("without i = j", theory.mmr, _lonely),
         Mutant("k at the distance, unsquared", restriction.mmr, _flat),
         Mutant("M² for M⁴", theory.curved_mmr, lambda c, m, s, *, ops=FLOAT: _curved_mmr(c, ops.sqrt(m), s, ops=ops)),
+        edited("the fit left out", restriction.mmr, _uncorrected),
         Mutant("half the width", theory.curved_mmr, lambda c, m, s, *, ops=FLOAT: _curved_mmr(c, m, s / 2, ops=ops)),
     ),
 )

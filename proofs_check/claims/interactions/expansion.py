@@ -133,7 +133,12 @@ def _cubic(case: Polynomial) -> float:
 
 
 QUADRATIC = Hypothesis("no cubic term", _cubic)
-
+SUMMED = evaluated("monomial by monomial, column by column, without zeros", _summed)
+EXPANSION = (
+    smt.induction("degree 1", "all m, R1: induction over latents", _line),
+    smt.induction("pairs with a new latent", "all m: induction over latents", _partner),
+    smt.induction("a column's square is its monomials", "all m: induction over latents", _square),
+)
 
 CLAIM = Claim(
     id="PO-2",
@@ -151,12 +156,8 @@ CLAIM = Claim(
     conclusion=_conclusion,
     controls=(Control(QUADRATIC.name, polynomials(order=3), "f_i² f_j and f_i f_j² enter the mixed difference"),),
     proofs={
-        LOOPS: evaluated("monomial by monomial, column by column, without zeros", _summed),
-        "expansion": (
-            smt.induction("degree 1", "all m, R1: induction over latents", _line),
-            smt.induction("pairs with a new latent", "all m: induction over latents", _partner),
-            smt.induction("a column's square is its monomials", "all m: induction over latents", _square),
-        ),
+        LOOPS: SUMMED,
+        "expansion": EXPANSION,
         ("mixed difference", "one latent alone"): smt.induction(
             "differences of the shipped decoder", "all R1, R2: induction over columns", _difference
         ),

@@ -121,6 +121,13 @@ def _raised(rest: float) -> st.SearchStrategy[Greedy]:
     return greedy([[1.0, 0, 0], [0, 1, 0]], [1.0, 0, rest])
 
 
+ONE_STEP = (
+    STEPPED,
+    SPAN,
+    smt.induction("Σc² ≤ m max c²", "all m: induction over rows", _mean),
+    smt.implies("one step, from λ|r|² ≤ |Wr|²", "all m, d, t", _fall),
+)
+
 CLAIM = Claim(
     id="MP-4",
     statement=(
@@ -143,12 +150,7 @@ CLAIM = Claim(
         Control(IN_SPAN.name, numbers(0.1, 2).flatmap(_raised), "x in part outside the span"),
     ),
     proofs={
-        ("1 − λ/m", "1 − λ_S/k in the support"): (
-            STEPPED,
-            SPAN,
-            smt.induction("Σc² ≤ m max c²", "all m: induction over rows", _mean),
-            smt.implies("one step, from λ|r|² ≤ |Wr|²", "all m, d, t", _fall),
-        ),
+        ("1 − λ/m", "1 − λ_S/k in the support"): ONE_STEP,
         "1 − λ_S/k in the support": (*PICKS, INSIDE),
         LOOPS: (smt.implies("the shipped sums", "m = 2, all rows", _two_rows), UNROLL),
         "1 − (1 − (k − 1)μ)/k": (
