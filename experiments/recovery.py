@@ -8,6 +8,13 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 
 # isort: split
 import sys
+
+from experiments import launch
+
+if __name__ == "__main__":
+    sys.exit(launch("recovery"))
+
+# isort: split
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -306,6 +313,3 @@ STUDY = Study(
     ),
 )
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())
