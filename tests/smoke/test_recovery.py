@@ -137,6 +137,10 @@ def test_command_line_round_trip(tmp_path: Path, monkeypatch, capsys) -> None:
     run("train", "topk", str(tmp_path / "sae"), "--world", "toy", "--m", "16", "--set", "k=2", "--train.steps", "60")
     scores = json.loads(run("eval", str(tmp_path / "sae"), "--world", "toy", "--n", "2000", "--json"))
     assert scores["mcc"] > scores["mcc_null"]
+    table = run("eval", str(tmp_path / "sae"), "--world", "toy", "--n", "2000")
+    rows = [line.split()[1] for line in table.splitlines() if line.startswith("│")]
+    assert rows[:6] == ["mcc", "recall@.9", "f1", "fvu", "l0", "dead"]
+    assert set(rows) == {name for name in scores if not name.endswith(("_null", "_null_sd"))}
     assert "perhaps you meant 'k'" in run("train", "topk", str(tmp_path / "x"), "--set", "kk=2", code=2)
 
 
