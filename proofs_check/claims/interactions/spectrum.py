@@ -56,63 +56,38 @@ def _conclusion(case: Spectrum) -> dict[str, Part]:
     }
 
 
-def _no_column(unknowns, ops):
-    gram, made = unknowns("gram made")
-    return [gram == 0, made == 0], [gram == made]
-
-
 def _column(unknowns, ops):
     """A column u of U more, C1's entries there x and y: <w_c + x u, w_e + y u> by `BILINEAR`, u of norm 1 apart."""
     gram, made, one, other, own, x, y = unknowns("gram made one other own x y")
-    given = [gram == made, one == 0, other == 0, own == 1]
-    return given, [gram + x * other + y * one + x * y * own == made + x * y]
+    after = {"gram": gram + x * other + y * one + x * y * own, "made": made + x * y}
+    return smt.Invariant([gram == made], after, given=[one == 0, other == 0, own == 1])
 
 
 def _apart(unknowns, ops):
     """What orthogonal columns add up to, such as a column of W of those of U, is orthogonal to the next of them."""
     product, x, own = unknowns("product x own")
-    return [product == 0, own == 0], [product + x * own == 0]
-
-
-def _empty(unknowns, ops):
-    product = unknowns("product")
-    return [product == 0], [product == 0]
-
-
-def _no_sum(unknowns, ops):
-    total, count = unknowns("total count")
-    return [total == 0, count == 0], [total == count]
+    return smt.Invariant([product == 0], {"product": product + x * own}, given=[own == 0])
 
 
 def _sum(unknowns, ops):
     """The trace, entry by entry; with `more` of 1 the columns of U."""
     total, count, more, own = unknowns("total count more own")
-    return [total == count, more == own], [total + more == count + own]
-
-
-def _no_latent(unknowns, ops):
-    across, once, fourth = unknowns("across once fourth")
-    return [across == 0, once == 0, fourth == 0], [across == once * once - fourth]
+    return smt.Invariant([total == count], {"total": total + more, "count": count + own}, given=[more == own])
 
 
 def _latent(unknowns, ops):
     """Sum over pairs i != j of U_i² U_j² in one column."""
     across, once, fourth, u = unknowns("across once fourth u")
-    more = across + 2 * once * u**2
-    return [across == once * once - fourth], [more == (once + u**2) ** 2 - (fourth + u**4)]
-
-
-def _no_energy(unknowns, ops):
-    energy, known = unknowns("energy known")
-    return [energy == 0, known == 0], [energy == known]
+    after = {"across": across + 2 * once * u**2, "once": once + u**2, "fourth": fourth + u**4}
+    return smt.Invariant([across == once * once - fourth], after)
 
 
 def _energy(unknowns, ops):
     """|B_ij|² for orthogonal columns of C2: what a column more adds of the shipped monomial; `product` is <B, c>."""
     energy, known, product, u, v, c2, scale = unknowns("energy known product u v c2 l")
     t = theory.monomial((0, 1), [[u], [v]], [[1]], scale)[0]
-    given = [energy == known, product == 0]
-    return given, [energy + 2 * t * product + t * t * c2 == known + 4 * scale**2 * c2 * (u**2 * v**2)]
+    after = {"energy": energy + 2 * t * product + t * t * c2, "known": known + 4 * scale**2 * c2 * (u**2 * v**2)}
+    return smt.Invariant([energy == known], after, given=[product == 0])
 
 
 def _mean(unknowns, ops):
@@ -129,15 +104,10 @@ def _most(unknowns, ops):
     return given, [mean <= theory.most_pair_energy(scale, size2, columns, m)]
 
 
-def _no_fourth(unknowns, ops):
-    columns, fourth, m = unknowns("R2 fourth m")
-    return [columns == 0, fourth == 0], [columns <= m * fourth]
-
-
 def _fourth(unknowns, ops):
     """A column more, of (Σ U²)² = 1 ≤ m Σ U⁴."""
     columns, fourth, m, own = unknowns("R2 fourth m own")
-    return [columns <= m * fourth, m * own >= 1], [columns + 1 <= m * (fourth + own)]
+    return smt.Invariant([columns <= m * fourth], {"R2": columns + 1, "fourth": fourth + own}, given=[m * own >= 1])
 
 
 def _summed(draw):
@@ -157,7 +127,7 @@ def _summed(draw):
     yield B, pairs
 
 
-BESIDE_NEXT = smt.induction("a sum of columns is apart from the next", "all m, R1: over columns", _empty, _apart)
+BESIDE_NEXT = smt.induction("a sum of columns is apart from the next", "all m, R1: over columns", _apart)
 APART = Hypothesis("columns of C2 orthogonal, of one size", lambda case: _off_frame(case.C2))
 
 
@@ -209,21 +179,21 @@ CLAIM = Claim(
         ("WᵀW = C1C1ᵀ", "Σ|w_j|² = |C1|²"): (
             BILINEAR,
             BESIDE_NEXT,
-            smt.induction("WᵀW, an entry", "all m, R1, d: induction over columns", _no_column, _column),
+            smt.induction("WᵀW, an entry", "all m, R1, d: induction over columns", _column),
         ),
         ("Σ|w_j|² = |C1|²", "Σ|U_i|² = R1", "mean |B_ij|²", "mean |B_ij|², at most"): smt.induction(
-            "sums of equal numbers", "all d, R1, R2: induction", _no_sum, _sum
+            "sums of equal numbers", "all d, R1, R2: induction", _sum
         ),
         ("mean |B_ij|²", "mean |B_ij|², at most"): (
             BILINEAR,
             BESIDE_NEXT,
-            smt.induction("|B_ij|² = 4λ2²|c|²Σ U_ir²U_jr²", "all R2, d: over columns", _no_energy, _energy),
-            smt.induction("Σ_{i≠j} U_i²U_j² = (ΣU²)² − ΣU⁴", "all m: induction over latents", _no_latent, _latent),
+            smt.induction("|B_ij|² = 4λ2²|c|²Σ U_ir²U_jr²", "all R2, d: over columns", _energy),
+            smt.induction("Σ_{i≠j} U_i²U_j² = (ΣU²)² − ΣU⁴", "all m: induction over latents", _latent),
             smt.implies("the mean over pairs", "all m ≥ 2, R2", _mean),
         ),
         "mean |B_ij|², at most": (
             CAUCHY_SCHWARZ,
-            smt.induction("R2 ≤ m Σ U⁴", "all m, R2: induction over columns", _no_fourth, _fourth),
+            smt.induction("R2 ≤ m Σ U⁴", "all m, R2: induction over columns", _fourth),
             smt.implies("so the mean is at most that of one size", "all m ≥ 2, R2", _most),
         ),
     },

@@ -80,15 +80,10 @@ def _conclusion(case: Stopped) -> dict[str, Part]:
     }
 
 
-def _no_row(unknowns, ops):
-    r2, total = unknowns("r2 total")
-    return [r2 >= 0, total == 0], [total <= 0 * r2]
-
-
 def _row(unknowns, ops):
     """A unit row more: <w, r>² ≤ |r|²."""
     r2, total, m, c2 = unknowns("r2 total m c2")
-    return [total <= m * r2, c2 <= r2], [total + c2 <= (m + 1) * r2]
+    return smt.Invariant([total <= m * r2], {"total": total + c2, "m": m + 1}, given=[r2 >= 0, c2 <= r2])
 
 
 def _share(unknowns, ops):
@@ -97,27 +92,18 @@ def _share(unknowns, ops):
     return given, [theory.rate(lowest, m) >= 0, theory.rate(lowest, m) < 1]
 
 
-def _no_step(unknowns, ops):
-    left, x2, share = unknowns("left x2 share")
-    return [left == x2, share == 1], [left <= share * x2]
-
-
 def _step(unknowns, ops):
     left, after, x2, share, m, lowest = unknowns("left after x2 share m lowest")
     once = theory.rate(lowest, m)
-    return [left <= share * x2, m >= 1, once >= 0, after <= once * left], [after <= share * once * x2]
-
-
-def _unity(unknowns, ops):
-    share, t, s = unknowns("share t s")
-    return [share == 1, t == 0], [share * (1 + s * t) <= 1]
+    moved, start = {"left": after, "share": share * once}, {"left": x2, "share": 1}
+    return smt.Invariant([left <= share * x2], moved, start, given=[m >= 1, once >= 0, after <= once * left])
 
 
 def _bernoulli(unknowns, ops):
     share, t, m, lowest = unknowns("share t m lowest")
     s, once = lowest / m, theory.rate(lowest, m)
-    given = [m >= 1, lowest >= 0, once >= 0, share >= 0, t >= 0, share * (1 + s * t) <= 1]
-    return given, [share * once >= 0, share * once * (1 + s * (t + 1)) <= 1]
+    says, after = [share >= 0, t >= 0, share * (1 + s * t) <= 1], {"share": share * once, "t": t + 1}
+    return smt.Invariant(says, after, {"share": 1}, given=[m >= 1, lowest >= 0, once >= 0])
 
 
 def _within(unknowns, ops):
@@ -214,12 +200,12 @@ CLAIM = Claim(
         ("|r_T|² ≤ (1 − λ/m)^T|x|²", "|r| ≤ τ"): (
             *ONE_STEP,
             PRODUCTS,
-            smt.induction("|Wr|² ≤ m|r|²", "all m: induction over rows", _no_row, _row),
+            smt.induction("|Wr|² ≤ m|r|²", "all m: induction over rows", _row),
             smt.implies("so that 0 ≤ 1 − λ/m < 1", "all m, d", _share),
-            smt.induction("shares multiply", "all T: induction over steps", _no_step, _step),
+            smt.induction("shares multiply", "all T: induction over steps", _step),
         ),
         "|r| ≤ τ": (
-            smt.induction("(1 − s)^T(1 + sT) ≤ 1", "all T: induction over steps", _unity, _bernoulli),
+            smt.induction("(1 − s)^T(1 + sT) ≤ 1", "all T: induction over steps", _bernoulli),
             smt.implies("steps enough", "all T, m, τ", _within),
         ),
         "after one step": (STEPPED, symbolic.identity("one unit row taken", "all d, m", _first)),
