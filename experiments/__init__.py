@@ -38,6 +38,7 @@ MODULES = {
 
 def launch(name: str) -> int:
     """Run a study with the rest of the command line, under its module's own name; the exit code."""
+    sys.argv[0] = f"python -m experiments {name}"
     return guarded(lambda: _run(name))
 
 

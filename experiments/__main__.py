@@ -15,7 +15,7 @@ def main() -> int:
     if name in ("-h", "--help"):
         Console().print("\n".join((f"{__doc__}\n", *MODULES)), soft_wrap=True)
         return 0
-    sys.argv = [f"python -m experiments {name}", *words]
+    sys.argv[1:] = words
     return launch(name)
 
 

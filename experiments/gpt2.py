@@ -11,6 +11,13 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 
 # isort: split
 import sys
+
+from experiments import launch
+
+if __name__ == "__main__":
+    sys.exit(launch("gpt2"))
+
+# isort: split
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -227,7 +234,3 @@ def main() -> int:
         return STUDY.main(default=PRESETS.get(named, PRESETS["laptop"]))
 
     return guarded(body)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

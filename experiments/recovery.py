@@ -8,6 +8,13 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 
 # isort: split
 import sys
+
+from experiments import launch
+
+if __name__ == "__main__":
+    sys.exit(launch("recovery"))
+
+# isort: split
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -28,6 +35,7 @@ from synthetic.source import World, has_targets
 from workbench import SAE, TrainConfig, ceiling, create, find_source, two_by_two, variant_shelf
 from workbench.sae import must_fit
 from workbench.study.figure import Figure
+from workbench.study.flags import axes_of as swept_settings
 from workbench.study.panels import Axis
 from workbench.study.places import Arm, Place, Scores, Stack, stacks, trained_as
 from workbench.study.study import Study
@@ -107,7 +115,7 @@ def axes_of(settings: Recovery, world: World) -> tuple[str, ...]:
 
 
 def arms(settings: Recovery, place: Place) -> list[Arm]:
-    """The variants, each with its own k."""
+    """The variants, each with its own k; at a variation those that can be there."""
     world: Any = place.source
     base = next(p for p in varied(settings)[0] if p.world == place.world and p.columns["axis"] == "samples")
     origin: Any = base.source
@@ -118,10 +126,38 @@ def arms(settings: Recovery, place: Place) -> list[Arm]:
     training = settings.training(origin) | {"evaluations": often if place is base else 1}
     most_frequent = world.truth.rates.sort(descending=True).values[:m]
     k = max(1, round(float(most_frequent.sum()))) if settings.k is None else settings.k
-    for name in names:
+    for name in (name for name in names if not misfit(settings, place, name)):
         own = {"k": k} if "k" in shelf[name].settings else {}
         found.append(Arm(name, name, m, own, train=training))
     return found
+
+
+def misfit(settings: Recovery, place: Place, name: str) -> str:
+    """Why a variant cannot be where d is another one, such as views that do not divide it; empty if it can."""
+    if place.columns["axis"] != "superposition":
+        return ""
+    source, own = place.source, variant_shelf()[name].settings
+    swept = tuple((key, values[0]) for key, values in swept_settings(settings).items() if key in own)
+    return _refusal(name, source.d, settings.latents(source), swept)
+
+
+@cache
+def _refusal(name: str, d: int, m: int, settings: tuple[tuple[str, Any], ...]) -> str:
+    try:
+        create(name, d, m, **dict(settings))
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def left_out(settings: Recovery) -> Iterator[str]:
+    """A line for each variation that cannot be drawn, and for each variant that cannot be at one."""
+    found, lines = varied(settings)
+    yield from lines
+    for place in found:
+        for name in chosen(settings.variants, settings.plugin):
+            if why := misfit(settings, place, name):
+                yield f"left out {name} at {place.label}: {why}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -294,7 +330,7 @@ STUDY = Study(
     derive=with_axes,
     figures=figures,
     tables=tables,
-    notes=lambda settings: varied(settings)[1],
+    notes=left_out,
     keep=True,
     toy=Recovery(
         world=("toy",),
@@ -306,6 +342,3 @@ STUDY = Study(
     ),
 )
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,6 +9,13 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 
 # isort: split
 import sys
+
+from experiments import launch
+
+if __name__ == "__main__":
+    sys.exit(launch("synthsaebench"))
+
+# isort: split
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -245,6 +252,3 @@ STUDY = Study(
     ),
 )  # fmt: skip
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -104,6 +104,12 @@ def test_commands_of_the_pages_name_what_exists() -> None:
             assert flag == "help" or f"    {name}: " in text, (package, words)
 
 
+def test_audits_of_the_pages_name_a_world_where_the_folder_holds_none() -> None:
+    audits = [words for _, words in commands() if words[:1] == ["audit"]]
+    assert [words[1] for words in audits if "--world" not in words and not words[1].startswith("runs/")] == []
+    assert len(audits) >= 4
+
+
 def test_targets_of_make_on_the_pages_exist() -> None:
     targets = {name for page in PAGES for name in re.findall(r"(?:^|`)make (\w+)", page.read_text("utf-8"), re.M)}
     assert {"recovery", "test", "lm"} <= targets

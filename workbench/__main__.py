@@ -83,7 +83,7 @@ class Train:
 
 @dataclass(frozen=True)
 class Eval:
-    """Print every metric of a saved SAE on a world, beside chance; on an activation store those that need no truth."""
+    """Print every metric of a saved SAE beside chance, those that matter first; on a store those that need no truth."""
 
     sae: tyro.conf.Positional[Path]
     """folder written by `train`, `SAE.save` or SAELens"""
@@ -312,10 +312,9 @@ def _eval(command: Eval, console: Console) -> int:
         print(json_text(shown))
         return 0
     table = Table("metric", "value", "chance")
-    for name, value in shown.items():
-        if not name.endswith(("_null", "_null_sd")):
-            chance = shown.get(f"{name}_null")
-            table.add_row(name, _text(value), "" if chance is None else _text(chance))
+    for name in scores.metrics:
+        chance = shown.get(f"{name}_null")
+        table.add_row(name, _text(shown[name]), "" if chance is None else _text(chance))
     console.print(table)
     return 0
 

@@ -6,10 +6,6 @@ Kendall's tau, beside chance. Run `python -m experiments transfer`; results go t
 goes on; `--store FOLDER` takes activations that `python -m experiments gpt2` has kept; `--help` lists the flags.
 """
 
-import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
-
-# isort: split
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -211,6 +207,3 @@ STUDY = Study(
     ),
 )  # fmt: skip
 main = STUDY.main
-
-if __name__ == "__main__":
-    sys.exit(main())

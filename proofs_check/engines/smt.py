@@ -2,7 +2,8 @@
 
 import numbers
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from proofs_check.claim import Check, Finding, must_be_of_sizes
 from proofs_check.engines.need import need
 from proofs_check.engines.refusals import Refusing, no_number, record, refusals, refuse
+from synthetic.base.errors import must
 from workbench.theory.ops import Ops
 
 Problem = Callable[..., tuple[Iterable[Any], Iterable[Any]]]
@@ -34,21 +36,86 @@ def implies(shows: str, scope: str, problem: Problem, **sizes: Any) -> Check:
     return Check("smt", shows, scope, lambda seconds: _decide(partial(problem, **sizes), seconds))
 
 
-def induction(shows: str, scope: str, base: Problem, step: Problem) -> Check:
-    """The statement holds at the start, and from each case follows the next.
+@dataclass(frozen=True)
+class Invariant:
+    """A statement about sums, and how one more term moves them."""
 
-    That the step concludes what it assumes, one case on, and that the start is the first of these cases, is for the
-    reader to see: the engine decides the two implications.
+    says: Sequence[Any]
+    """comparisons; each names a sum"""
+    after: Mapping[str, Any]
+    """sum -> what one more term makes of it; all other unknowns of the statement stay what they are"""
+    start: Mapping[str, Any] = field(default_factory=dict)
+    """sum -> what it is at first: 0 unless entered here"""
+    given: Sequence[Any] = ()
+    """conditions on a term, on what stays and on sums before the step; at the start those that name no sum, no root"""
+    also: Sequence[Any] = ()
+    """what else holds at every step"""
+
+
+def induction(shows: str, scope: str, problem: Callable[..., Invariant]) -> Check:
+    """A statement holds for sums of any number of terms: at the start, and after one more term where it held before.
+
+    Both cases are made from the one statement, by putting the sums' values into it.
+
+    Args:
+        shows: what is proved, in words.
+        scope: for which cases, such as "all k: induction over rows".
+        problem: (unknowns, ops) -> the statement, with what its sums start from and become.
     """
 
+    def start(unknowns: Any, ops: Ops) -> Any:
+        told, sums = _told(shows, problem, unknowns, ops)
+        values = {name: told.start.get(name, 0) for name in told.after}
+        return [fact for fact in told.given if not _names(fact, sums)], _put(told.says, sums, values)
+
+    def step(unknowns: Any, ops: Ops) -> Any:
+        told, sums = _told(shows, problem, unknowns, ops)
+        return [*told.given, *told.says], [*_put(told.says, sums, told.after), *told.also]
+
     def run(seconds: float) -> Finding:
-        for name, problem in (("start", base), ("step", step)):
-            finding = _decide(problem, seconds)
+        for name, case, constant in (("start", start, True), ("step", step, False)):
+            finding = _decide(case, seconds, constant=constant)
             if finding.status != "proved":
-                return Finding(finding.status, f"{name}: {finding.detail}")
+                return replace(finding, detail=f"{name}: {finding.detail}")
         return Finding("proved")
 
     return Check("smt", shows, scope, run)
+
+
+def _told(shows: str, problem: Any, unknowns: Any, ops: Ops) -> tuple[Invariant, dict[str, Any]]:
+    """An invariant, and its sums by name.
+
+    Raises:
+        ValueError: nothing moves on, or a part of the statement or of the start names no sum.
+        TypeError: the statement takes a root, which does not move on.
+    """
+    told = problem(unknowns, ops)
+    sums = {name: unknowns(name).z3 for name in told.after}
+    must(sums, f"induction {shows!r}.after", "of one sum at least", "none", "say what one more term makes of it")
+    for name in told.start:
+        must(name in sums, f"induction {shows!r}.start", f"of {[*sums]}", repr(name), "enter it in after as well")
+    for part in told.says:
+        must(_names(part, sums), f"induction {shows!r}.says", f"of {[*sums]}", _said(part), "enter it in given")
+        if any(map(_root, _terms(part.z3))):
+            refuse(TypeError(f"induction {shows!r}.says takes a root: say it of the root's square"))
+    return told, sums
+
+
+def _names(part: Any, sums: Mapping[str, Any]) -> bool:
+    """Whether a comparison names one of the sums, or a root, which may be one of theirs."""
+    keys = {real.get_id() for real in sums.values()}
+    return isinstance(part, Formula) and any(term.get_id() in keys or _root(term) for term in _terms(part.z3))
+
+
+def _root(term: Any) -> bool:
+    """Whether a term stands for a root that was taken: no unknown has a space in its name."""
+    return _unknown(need("z3", "z3-solver"), term) and " " in term.decl().name()
+
+
+def _put(says: Sequence[Any], sums: Mapping[str, Any], values: Mapping[str, Any]) -> list["Formula"]:
+    """A statement about sums at other values of theirs, put in at once."""
+    pairs = [(real, _term(real.ctx, values[name])) for name, real in sums.items()]
+    return [Formula(need("z3", "z3-solver").substitute(part.z3, *pairs)) for part in says]
 
 
 class Formula(Refusing):
@@ -235,7 +302,7 @@ class _Query:
         return Finding("undecided", f"{what} {where}: add what keeps it from that to the hypotheses")
 
 
-def _decide(problem: Problem, seconds: float) -> Finding:
+def _decide(problem: Problem, seconds: float, *, constant: bool = False) -> Finding:
     query = _Query(seconds)
     z3, context = query.z3, query.context
     ops, roots = _ops(z3, context)
@@ -243,7 +310,7 @@ def _decide(problem: Problem, seconds: float) -> Finding:
         given, then = (list(side) for side in problem(query.unknowns, ops))
     if refused:
         return Finding("undecided", f"the problem caught what cannot be decided: {refused[0]}")
-    silent = _silent(z3, then)
+    silent = _silent(z3, then, constant)
     if silent:
         return Finding("undecided", silent)
     facts = [z3.BoolVal(part, context) if isinstance(part, bool) else _said(part) for part in given]
@@ -269,11 +336,11 @@ def _decide(problem: Problem, seconds: float) -> Finding:
     return Finding("proved") if found == z3.unsat else Finding("refuted", at)
 
 
-def _silent(z3: Any, conclusions: list[Any]) -> str:
-    """What is wrong with a list of conclusions that is empty, or of which one names no unknown; else nothing."""
+def _silent(z3: Any, conclusions: list[Any], constant: bool) -> str:
+    """What is wrong with a list of conclusions that is empty, or of which one may not be `constant` and is."""
     if not conclusions:
         return "no conclusion to prove"
-    for part in conclusions:
+    for part in () if constant else conclusions:
         if isinstance(part, bool) or not any(_unknown(z3, term) for term in _terms(_said(part))):
             said = part if isinstance(part, bool) else _said(part)
             return f"the conclusion {said} is a constant and says nothing of the unknowns: drop it or put one into it"
@@ -356,7 +423,7 @@ def _ops(z3: Any, context: Any) -> tuple[Ops, list[tuple[Any, Any]]]:
     roots: list[tuple[Any, Any]] = []
 
     def root(square: Any) -> Real:
-        below, value = _term(context, square), z3.Real(f"root {len(roots)}", context)  # no unknown has a space
+        below, value = _term(context, square), z3.Real(f"root {len(roots)}", context)
         roots.append((below, z3.And(value >= 0, value * value == below)))
         return Real(value)
 

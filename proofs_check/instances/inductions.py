@@ -4,7 +4,9 @@ A step adds one row with coefficient t whose products with the rows so far are G
 starts at one row h_1. That the shipped sums grow by `pair(t, g)` is `UNROLL`.
 """
 
+import functools
 import itertools
+import operator
 
 from proofs_check.engines import smt, symbolic
 from workbench.theory import coherence, signed
@@ -26,38 +28,27 @@ def _unroll(symbols, ops):
         yield coherence.l1_norm([*h, t], ops=ops) - coherence.l1_norm(h, ops=ops), ops.abs(t)
 
 
-def _first_product(unknowns, ops):
-    h, product, mu = unknowns("h product mu")
-    return [ops.abs(product) <= mu], [ops.abs(h * product) <= mu * ops.abs(h)]
-
-
 def _product(unknowns, ops):
     g, l1, t, product, mu = unknowns("g l1 t product mu")
     size = ops.abs
-    return [size(g) <= mu * l1, size(product) <= mu], [size(g + t * product) <= mu * (l1 + size(t))]
-
-
-def _first_l1_form(unknowns, ops):
-    h, mu = unknowns("h mu")
-    q = coherence.interference([h], [[1]])
-    return [mu >= 0], [ops.abs(q + 0 * h) <= coherence.l1_gap(ops.abs(h), h * h, mu)]
+    after = {"g": g + t * product, "l1": l1 + size(t)}
+    return smt.Invariant([size(g) <= mu * l1], after, given=[size(product) <= mu])
 
 
 def _l1_form(unknowns, ops):
     q, g, l1, h2, t, mu = unknowns("q g l1 h2 t mu")
     size = ops.abs
-    given = [size(q) <= coherence.l1_gap(l1, h2, mu), size(g) <= mu * l1, mu >= 0, l1 >= 0]
-    return given, [size(q + pair(t, g)) <= coherence.l1_gap(l1 + size(t), h2 + t * t, mu)]
-
-
-def _first_cauchy_schwarz(unknowns, ops):
-    h = unknowns("h")
-    return [], [ops.abs(h) ** 2 <= 1 * (h * h)]
+    says = [size(q) <= coherence.l1_gap(l1, h2, mu), l1 >= 0]
+    start = {"q": coherence.interference([t], [[1]]), "l1": size(t), "h2": t * t}
+    after = {"q": q + pair(t, g), "l1": l1 + size(t), "h2": h2 + t * t}
+    return smt.Invariant(says, after, start, [size(g) <= mu * l1, mu >= 0])
 
 
 def _cauchy_schwarz(unknowns, ops):
     l1, h2, k, t = unknowns("l1 h2 k t")
-    return [l1 * l1 <= k * h2, k >= 1], [(l1 + ops.abs(t)) ** 2 <= (k + 1) * (h2 + t * t)]
+    after = {"l1": l1 + ops.abs(t), "h2": h2 + t * t, "k": k + 1}
+    start = {"l1": ops.abs(t), "h2": t * t, "k": 1}
+    return smt.Invariant([l1 * l1 <= k * h2, k >= 1], after, start)
 
 
 def _k_form(unknowns, ops):
@@ -70,114 +61,80 @@ def _k_form(unknowns, ops):
 OVER_ROWS = "all k: induction over rows"
 UNROLL = symbolic.identity("the shipped sums grow by one row's share", "k = 1..4", _unroll)
 L1_FORM = (
-    smt.induction("|Σ h_i G_i| ≤ μL", OVER_ROWS, _first_product, _product),
-    smt.induction("|q| ≤ μ(L² − N)", OVER_ROWS, _first_l1_form, _l1_form),
+    smt.induction("|Σ h_i G_i| ≤ μL", OVER_ROWS, _product),
+    smt.induction("|q| ≤ μ(L² − N)", OVER_ROWS, _l1_form),
 )
-CAUCHY_SCHWARZ = smt.induction("L² ≤ kN", OVER_ROWS, _first_cauchy_schwarz, _cauchy_schwarz)
+CAUCHY_SCHWARZ = smt.induction("L² ≤ kN", OVER_ROWS, _cauchy_schwarz)
 K_FORM = (
     CAUCHY_SCHWARZ,
     smt.implies("μ(L² − N) ≤ μ(k − 1)N ≤ ε(n − 1)N", "all k ≤ n: from L² ≤ kN", _k_form),
 )
 
 
-def _one_coordinate(unknowns, ops):
-    x, y, v, t, s = unknowns("x y v t s")
-    return [], [(x + t * v) * (y + s * v) == x * y + t * (v * y) + s * (x * v) + t * s * (v * v)]
-
-
 def _coordinate(unknowns, ops):
     """Sums over the coordinates so far, and one more coordinate."""
     both, xy, vy, xv, v2, t, s, x, y, v = unknowns("both xy vy xv v2 t s x y v")
-    after = both + (x + t * v) * (y + s * v)
-    given = [both == xy + t * vy + s * xv + t * s * v2]
-    return given, [after == xy + x * y + t * (vy + v * y) + s * (xv + x * v) + t * s * (v2 + v * v)]
-
-
-def _one_square(unknowns, ops):
-    x, y = unknowns("x y")
-    return [], [(x * y) ** 2 <= (x * x) * (y * y)]
+    after = {"both": both + (x + t * v) * (y + s * v), "xy": xy + x * y, "vy": vy + v * y, "xv": xv + x * v}
+    return smt.Invariant([both == xy + t * vy + s * xv + t * s * v2], {**after, "v2": v2 + v * v})
 
 
 def _square(unknowns, ops):
     product, x2, y2, x, y = unknowns("product x2 y2 x y")
-    given = [product * product <= x2 * y2, x2 >= 0, y2 >= 0]
-    return given, [(product + x * y) ** 2 <= (x2 + x * x) * (y2 + y * y)]
-
-
-def _no_vector(unknowns, ops):
-    length, most = unknowns("length most")
-    return [length >= 0, length == 0, most == 0], [length <= most]
+    after = {"product": product + x * y, "x2": x2 + x * x, "y2": y2 + y * y}
+    return smt.Invariant([product * product <= x2 * y2, x2 >= 0, y2 >= 0], after)
 
 
 def _vector(unknowns, ops):
     """|A + b|² = |A|² + 2<A, b> + |b|², and the product is at most |A||b| in size."""
     length, most, size, share, product, longer = unknowns("length most size share product longer")
-    given = [length >= 0, size >= 0, longer >= 0, length <= most, size <= share]
-    given += [product * product <= (length * length) * (size * size)]
-    return [*given, longer * longer == length * length + 2 * product + size * size], [longer <= most + share]
-
-
-def _one_row_energy(unknowns, ops):
-    h, v2 = unknowns("h v2")
-    return [v2 == 1], [h * h * v2 == h * h + h * coherence.interference([h], [[1]])]
+    given = [size >= 0, longer >= 0, size <= share, product * product <= (length * length) * (size * size)]
+    given += [longer * longer == length * length + 2 * product + size * size]
+    after = {"length": longer, "most": most + share}
+    return smt.Invariant([length >= 0, length <= most], after, given=given)
 
 
 def _row_energy(unknowns, ops):
     """One more row: |hV + tv|² by products, with <hV, v> = g and |v| = 1."""
     energy, h2, q, g, t, v2 = unknowns("energy h2 q g t v2")
-    after = energy + 2 * t * g + t * t * v2
-    return [energy == h2 + q, v2 == 1], [after == (h2 + t * t) + (q + pair(t, g))]
+    after = {"energy": energy + 2 * t * g + t * t * v2, "h2": h2 + t * t, "q": q + pair(t, g)}
+    start = {"energy": t * t * v2, "h2": t * t, "q": coherence.interference([t], [[1]])}
+    return smt.Invariant([energy == h2 + q], after, start, [v2 == 1])
 
 
 OVER_COORDINATES = "all d: induction over coordinates"
-BILINEAR = smt.induction(
-    "⟨x + tv, y + sv⟩ = ⟨x, y⟩ + t⟨v, y⟩ + s⟨x, v⟩ + ts|v|²", OVER_COORDINATES, _one_coordinate, _coordinate
-)
+BILINEAR = smt.induction("⟨x + tv, y + sv⟩ = ⟨x, y⟩ + t⟨v, y⟩ + s⟨x, v⟩ + ts|v|²", OVER_COORDINATES, _coordinate)
 """with s = 0 products are linear; with y = x and s = t it is |x + tv|²"""
-PRODUCTS = smt.induction("⟨x, y⟩² ≤ |x|²|y|²", OVER_COORDINATES, _one_square, _square)
-TRIANGLE = smt.induction("|Σ a| ≤ Σ b for |a| ≤ b", "all numbers of vectors: induction", _no_vector, _vector)
-ENERGY = (BILINEAR, smt.induction("|hV|² = N + q for unit rows", OVER_ROWS, _one_row_energy, _row_energy))
+PRODUCTS = smt.induction("⟨x, y⟩² ≤ |x|²|y|²", OVER_COORDINATES, _square)
+TRIANGLE = smt.induction("|Σ a| ≤ Σ b for |a| ≤ b", "all numbers of vectors: induction", _vector)
+ENERGY = (BILINEAR, smt.induction("|hV|² = N + q for unit rows", OVER_ROWS, _row_energy))
 """<hV, v> = sum_i h_i <v_i, v> by the first, row by row"""
-
-
-def _no_vector_yet(unknowns, ops):
-    product, seen = unknowns("product seen")
-    return [product == seen], [product == seen]
 
 
 def _one_vector(unknowns, ops):
     """Orthonormal vectors: what is left of y has with a later one the product that y has, <r - a b, w> = <r, w>."""
     product, seen, a, overlap = unknowns("product seen a overlap")
-    return [product == seen, overlap == 0], [product - a * overlap == seen]
-
-
-def _no_direction(unknowns, ops):
-    left, y2, taken = unknowns("left y2 taken")
-    return [left == y2, taken == 0], [left >= y2 - taken]
+    return smt.Invariant([product == seen], {"product": product - a * overlap}, {"product": seen}, [overlap == 0])
 
 
 def _direction(unknowns, ops):
     """|r - a b|² = |r|² - 2 a <r, b> + a² for unit b, <r, b> = <y, b>: at least |r|² less that square."""
     left, y2, taken, a, seen, b2 = unknowns("left y2 taken a seen b2")
-    return [left >= y2 - taken, b2 == 1], [left - 2 * a * seen + a * a * b2 >= y2 - (taken + seen * seen)]
-
-
-def _none_kept(unknowns, ops):
-    left, y2, taken = unknowns("left y2 taken")
-    return [left == y2, taken == 0], [left == y2 - taken]
+    after = {"left": left - 2 * a * seen + a * a * b2, "taken": taken + seen * seen}
+    return smt.Invariant([left >= y2 - taken], after, {"left": y2}, [b2 == 1])
 
 
 def _kept(unknowns, ops):
     """With a = <y, b> it is just that."""
     left, y2, taken, seen, b2 = unknowns("left y2 taken seen b2")
-    return [left == y2 - taken, b2 == 1], [left - 2 * seen * seen + seen * seen * b2 == y2 - (taken + seen * seen)]
+    after = {"left": left - 2 * seen * seen + seen * seen * b2, "taken": taken + seen * seen}
+    return smt.Invariant([left == y2 - taken], after, {"left": y2}, [b2 == 1])
 
 
 OFF_SPAN = (
     BILINEAR,
-    smt.induction("⟨y − Σa b, w⟩ = ⟨y, w⟩", "all d, r: over orthonormal vectors", _no_vector_yet, _one_vector),
-    smt.induction("|y − Σ⟨y, b⟩b|² = |y|² − Σ⟨y, b⟩²", "all d, r: over orthonormal vectors", _none_kept, _kept),
-    smt.induction("|y − Σa b|² ≥ |y|² − Σ⟨y, b⟩²", "all d, r: over orthonormal vectors", _no_direction, _direction),
+    smt.induction("⟨y − Σa b, w⟩ = ⟨y, w⟩", "all d, r: over orthonormal vectors", _one_vector),
+    smt.induction("|y − Σ⟨y, b⟩b|² = |y|² − Σ⟨y, b⟩²", "all d, r: over orthonormal vectors", _kept),
+    smt.induction("|y − Σa b|² ≥ |y|² − Σ⟨y, b⟩²", "all d, r: over orthonormal vectors", _direction),
 )
 """what orthonormal vectors leave of y, with any coefficients and with the best"""
 
@@ -188,53 +145,40 @@ def ahead(other, value, ops):
     return 1 - earlier[1], 1 - later[0]
 
 
+def some(cases):
+    """That one of some comparisons holds."""
+    return functools.reduce(operator.or_, cases)
+
+
 def same_rank(shows, scope, pairs, *, anywhere=False):
     """As many entries come before one entry as before another one: `pairs` gives conditions, and two pairs to compare.
 
     A pair is any other entry and the entry itself; `anywhere` lets it stand at another place in the second.
     """
 
-    def compared(unknowns, ops):
+    def problem(unknowns, ops):
         given, one, two = pairs(unknowns, ops)
         counts = ahead(*one, ops=ops), ahead(*two, ops=ops)
-        return given, itertools.product(*counts) if anywhere else zip(*counts, strict=True)
+        rank, same, a, b = unknowns("rank same a b")
+        places = itertools.product(*counts) if anywhere else zip(*counts, strict=True)
+        given = [*given, some((a == x) & (b == y) for x, y in places)]
+        return smt.Invariant([rank == same], {"rank": rank + a, "same": same + b}, given=given)
 
-    def first(unknowns, ops):
-        given, counts = compared(unknowns, ops)
-        return given, [a == b for a, b in counts]
-
-    def step(unknowns, ops):
-        given, counts = compared(unknowns, ops)
-        rank, same = unknowns("rank same")
-        return [*given, rank == same], [rank + a == same + b for a, b in counts]
-
-    return smt.induction(shows, scope, first, step)
-
-
-def _first_ahead(unknowns, ops):
-    t, v, on = unknowns("t v on")
-    given = [(on == 0) | (on == 1), (on == 1) | (ops.abs(t) < ops.abs(v))]
-    return given, [count <= on for count in ahead(t, v, ops)]
+    return smt.induction(shows, scope, problem)
 
 
 def _ahead(unknowns, ops):
     """Of an entry of S: what comes before it is of S."""
-    t, v, on, rank, seen = unknowns("t v on rank seen")
-    given = [(on == 0) | (on == 1), (on == 1) | (ops.abs(t) < ops.abs(v)), rank <= seen]
-    return given, [rank + count <= seen + on for count in ahead(t, v, ops)]
-
-
-def _first_behind(unknowns, ops):
-    t, v, on = unknowns("t v on")
-    given = [(on == 0) | (on == 1), (on == 0) | (ops.abs(t) > ops.abs(v))]
-    return given, [count >= on for count in ahead(t, v, ops)]
+    t, v, on, rank, seen, count = unknowns("t v on rank seen count")
+    given = [(on == 0) | (on == 1), (on == 1) | (ops.abs(t) < ops.abs(v)), some(count == x for x in ahead(t, v, ops))]
+    return smt.Invariant([rank <= seen], {"rank": rank + count, "seen": seen + on}, given=given)
 
 
 def _behind(unknowns, ops):
     """Of an entry off S: all of S comes before it."""
-    t, v, on, rank, seen = unknowns("t v on rank seen")
-    given = [(on == 0) | (on == 1), (on == 0) | (ops.abs(t) > ops.abs(v)), rank >= seen]
-    return given, [rank + count >= seen + on for count in ahead(t, v, ops)]
+    t, v, on, rank, seen, count = unknowns("t v on rank seen count")
+    given = [(on == 0) | (on == 1), (on == 0) | (ops.abs(t) > ops.abs(v)), some(count == x for x in ahead(t, v, ops))]
+    return smt.Invariant([rank >= seen], {"rank": rank + count, "seen": seen + on}, given=given)
 
 
 def _read(unknowns, ops):
@@ -243,43 +187,31 @@ def _read(unknowns, ops):
     return [inside <= k - 1, outside >= k], [inside < k, ops.where(outside < k, 1, 0) == 0]
 
 
-def _first_overtaken(unknowns, ops):
-    t, small, large = unknowns("t small large")
-    pairs = [(a, b) for a in ahead(t, large, ops) for b in ahead(t, small, ops)]
-    return [ops.abs(large) > ops.abs(small)], [a <= b for a, b in pairs]
-
-
 def _overtaken(unknowns, ops):
     """No more entries come before a larger entry than before a smaller one, and itself comes before that."""
-    t, small, large, rank, more = unknowns("t small large rank more")
-    pairs = [(a, b) for a in ahead(t, large, ops) for b in ahead(t, small, ops)]
+    t, small, large, rank, more, a, b = unknowns("t small large rank more a b")
+    pairs = [(a == x) & (b == y) for x in ahead(t, large, ops) for y in ahead(t, small, ops)]
     own = [count == 1 for count in ahead(large, small, ops)] + [count == 0 for count in ahead(small, large, ops)]
-    return [ops.abs(large) > ops.abs(small), rank <= more], [rank + a <= more + b for a, b in pairs] + own
+    given = [ops.abs(large) > ops.abs(small), some(pairs)]
+    return smt.Invariant([rank <= more], {"rank": rank + a, "more": more + b}, given=given, also=own)
 
 
 OVER_ENTRIES = "all m, k: induction over entries"
 TOP = (
-    smt.induction(
-        "where all of S are larger, what comes before an entry of S is of S", OVER_ENTRIES, _first_ahead, _ahead
-    ),
-    smt.induction("where all of S are larger, S comes before every other entry", OVER_ENTRIES, _first_behind, _behind),
+    smt.induction("where all of S are larger, what comes before an entry of S is of S", OVER_ENTRIES, _ahead),
+    smt.induction("where all of S are larger, S comes before every other entry", OVER_ENTRIES, _behind),
     smt.implies("so the k largest are S", "all m, k", _read),
 )
-OVERTAKEN = smt.induction("who is larger comes before", OVER_ENTRIES, _first_overtaken, _overtaken)
+OVERTAKEN = smt.induction("who is larger comes before", OVER_ENTRIES, _overtaken)
 """so that the k largest are S only where none outside is larger than one of S"""
-
-
-def _no_step(unknowns, ops):
-    x, y, v, a, b = unknowns("x y v a b")
-    return [], [(x - a * v) * (y - b * v) == x * y - b * (x * v) - a * (y * v) + a * b * (v * v)]
 
 
 def _step(unknowns, ops):
     """One coordinate more: capitals are inner products of the coordinates so far."""
     x, y, v, a, b = unknowns("x y v a b")
     total, xy, xv, yv, vv = unknowns("total XY XV YV VV")
-    after = (xy + x * y) - b * (xv + x * v) - a * (yv + y * v) + a * b * (vv + v * v)
-    return [total == xy - b * xv - a * yv + a * b * vv], [total + (x - a * v) * (y - b * v) == after]
+    after = {"total": total + (x - a * v) * (y - b * v), "XY": xy + x * y, "XV": xv + x * v, "YV": yv + y * v}
+    return smt.Invariant([total == xy - b * xv - a * yv + a * b * vv], {**after, "VV": vv + v * v})
 
 
-STEPPED = smt.induction("⟨x − av, y − bv⟩ by inner products", "all d: induction over coordinates", _no_step, _step)
+STEPPED = smt.induction("⟨x − av, y − bv⟩ by inner products", "all d: induction over coordinates", _step)

@@ -169,7 +169,11 @@ def _by_balls(
     scope: str,
     seconds: float,
 ) -> Finding:
-    """What Arb says of a bounded box, or of one whose open end SymPy's derivatives settle."""
+    """What Arb says of a bounded box, or of one whose open end SymPy's derivatives settle; of a line, both halves."""
+    if len(box) == 1 and [*box.values()] == [(None, None)]:
+        halves = ({name: ends for name in box} for ends in ((None, "0"), ("0", None)))
+        found = [_by_balls(half, difference, given, whole, scope, seconds / 2) for half in halves]
+        return next((half for half in found if half.status != "proved"), found[0])
     ended = {name: (low, high) for name, (low, high) in box.items() if low is not None and high is not None}
     if given is not None or (len(ended) < len(box) and len(box) > 1):
         ended = None

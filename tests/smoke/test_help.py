@@ -3,14 +3,21 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 from experiments import MODULES
 
+ROOT = Path(__file__).parents[2]
+RUNNABLE = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in (ROOT / "experiments").rglob("*.py")
+    if '__name__ == "__main__"' in path.read_text("utf-8")
+}
 HEAVY = {"torch", "polars", "matplotlib", "scipy", "sympy", "hypothesis"}
 ENTRIES = [
     "workbench", *(f"workbench {name}" for name in ("list", "check", "train", "eval", "identify")),
     "proofs_check", *(f"proofs_check {name}" for name in ("judge", "check", "audit")),
-    "experiments", *(f"experiments {name}" for name in MODULES), "experiments.benchmark",
+    "experiments", *(f"experiments {name}" for name in MODULES), *sorted(RUNNABLE - {"experiments.__main__"}),
 ]  # fmt: skip
 SEEN = """
 import contextlib, io, json, os, runpy, sys

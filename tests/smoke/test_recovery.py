@@ -14,6 +14,7 @@ import pytest
 from experiments.recovery import main
 from experiments.variations import places
 from synthetic import find_source
+from workbench import variant_shelf
 from workbench.__main__ import main as command_line
 
 ROOT = Path(__file__).parents[2]
@@ -111,6 +112,19 @@ def test_bad_input_gets_one_clear_line(flags: tuple[str, ...], advice: str, monk
     assert advice in said
 
 
+def test_every_variant_is_planned_wherever_it_can_be(monkeypatch, capsys) -> None:
+    """Of all, two views alone do not divide the d of a variation; and with one view they do."""
+    flags = ("--dry-run", "--no-ceilings", "--samples", "128", "--axis", "superposition", "--variants")
+    code, said = inside(monkeypatch, capsys, *flags, "all")
+    units = {tuple(line.split()[0].split("/")) for line in said.splitlines() if " samples x " in line}
+    spots = ("base", "superposition-1", "superposition-3", "superposition-4")
+    two_views = {("superposition-3", "crosscoder"), ("superposition-3", "batch_topk_crosscoder")}
+    assert (code, units) == (0, {(spot, name) for spot in spots for name in variant_shelf()} - two_views)
+    assert "left out crosscoder at superposition-3: crosscoder.views must be a divisor of d=21; got 2" in said
+    code, said = inside(monkeypatch, capsys, *flags, "crosscoder", "--set", "views=1")
+    assert (code, "left out" in said, "superposition-3/crosscoder/views=1 " in said) == (0, False, True)
+
+
 def test_command_line_round_trip(tmp_path: Path, monkeypatch, capsys) -> None:
     def run(*arguments: str, code: int = 0) -> str:
         monkeypatch.setattr(sys, "argv", ["workbench", *arguments])
@@ -123,6 +137,10 @@ def test_command_line_round_trip(tmp_path: Path, monkeypatch, capsys) -> None:
     run("train", "topk", str(tmp_path / "sae"), "--world", "toy", "--m", "16", "--set", "k=2", "--train.steps", "60")
     scores = json.loads(run("eval", str(tmp_path / "sae"), "--world", "toy", "--n", "2000", "--json"))
     assert scores["mcc"] > scores["mcc_null"]
+    table = run("eval", str(tmp_path / "sae"), "--world", "toy", "--n", "2000")
+    rows = [line.split()[1] for line in table.splitlines() if line.startswith("│")]
+    assert rows[:6] == ["mcc", "recall@.9", "f1", "fvu", "l0", "dead"]
+    assert set(rows) == {name for name in scores if not name.endswith(("_null", "_null_sd"))}
     assert "perhaps you meant 'k'" in run("train", "topk", str(tmp_path / "x"), "--set", "kk=2", code=2)
 
 
@@ -179,6 +197,7 @@ def test_every_small_preset_works_without_gradients_and_runtime_checks() -> None
     script = """
 import torch, workbench
 from synthetic import find_source
+from workbench import variant_shelf
 for name in ("toy", "superposition", "correlated", "hierarchical", "noisy"):
     world = find_source(name)
     with torch.no_grad():

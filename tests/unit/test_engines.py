@@ -90,27 +90,59 @@ def test_a_root_under_a_root_is_checked_in_turn():
     assert smt_finding(problem(0)).status == "undecided"
 
 
-def test_an_induction_needs_its_start_and_its_step():
-    """sum of the first n odd numbers = n²; then with a wrong start, then with a wrong step."""
+def odd_numbers(first=0, more=1, says=lambda s, n, ops: [s == n * n], **fields):
+    """The sum of the first n odd numbers."""
 
-    def start(first):
-        return lambda unknowns, ops: ([unknowns("s") == first], [unknowns("s") == 1])
+    def problem(unknowns, ops):
+        s, n = unknowns("s n")
+        after = {"s": s + 2 * n + more, "n": n + 1}
+        return smt.Invariant(says(s, n, ops), after, {"s": first}, **fields)
 
-    def step(more):
-        def problem(unknowns, ops):
-            s, n = unknowns("s n")
-            return [s == n * n], [s + 2 * n + more == (n + 1) * (n + 1)]
+    return smt.induction("s = n²", "all n", problem)
 
-        return problem
 
-    assert smt.induction("s", "all n", start(1), step(1)).run(5.0).status == "proved"
+def test_an_induction_makes_its_start_and_its_step_of_one_statement():
+    assert odd_numbers().run(5.0).status == "proved"
     for wrong, where in (
-        (smt.induction("s", "all n", start(2), step(1)), "start: "),
-        (smt.induction("s", "all n", start(1), step(2)), "step: "),
+        (odd_numbers(first=1), "start: "),
+        (odd_numbers(more=2), "step: "),
+        (odd_numbers(says=lambda s, n, ops: [s <= n * n, s >= n * n + n]), "step: "),
+        (odd_numbers(says=lambda s, n, ops: [s < n * n]), "start: "),
+        (odd_numbers(also=[False]), "step: "),
     ):
         finding = wrong.run(5.0)
-        assert finding.status == "refuted"
+        assert finding.status != "proved"
         assert finding.detail.startswith(where)
+
+
+def test_an_induction_says_at_the_start_no_condition_on_its_sums():
+    """Which would be one on what they start from: here that a sum of 1 is 0."""
+
+    def problem(unknowns, ops):
+        s, x = unknowns("s x")
+        return smt.Invariant([s <= 0], {"s": s + x}, {"s": x}, [s == x, x <= 0 * s])
+
+    assert smt.induction("s", "all n", problem).run(5.0).detail.startswith("start: ")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"says": lambda s, n, ops: [ops.sqrt(s) == n]}, "say it of the root's square"),
+        ({"says": lambda s, n, ops: [n == n], "after": {"s": 1}}, "enter it in given"),
+        ({"says": lambda s, n, ops: [True]}, "enter it in given"),
+        ({"after": {}}, "say what one more term makes of it"),
+        ({"after": {"n": 1}}, "enter it in after as well"),
+    ],
+)
+def test_an_induction_refuses_a_statement_that_does_not_move_on(fields, said):
+    def problem(unknowns, ops):
+        s, n = unknowns("s n")
+        says = fields.get("says", lambda s, n, ops: [s == n])(s, n, ops)
+        return smt.Invariant(says, fields.get("after", {"s": s + 1, "n": n + 1}), {"s": 0})
+
+    with pytest.raises((ValueError, TypeError), match=said):
+        smt.induction("s", "all n", problem).run(5.0)
 
 
 def test_smt_gives_up_in_time_and_says_so():

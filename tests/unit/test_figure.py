@@ -59,6 +59,13 @@ def test_lines_are_medians_told_apart_without_colour():
     assert {text.get_text() for text in axes.texts} == {"topk", "relu", "chance"}  # at the ends of lines
 
 
+def test_few_positions_on_a_logarithmic_axis_are_named_in_full():
+    positions = (0.25, 128.0, 2944.0, 149_888.0)
+    rows = [{"place": "a", "arm": "topk", "seed": 0, "metric": "mcc", "x": x, "value": 0.5} for x in positions]
+    axes = Figure("f", [Lines(y="mcc", across=Axis("samples", log=True))]).draw(tidy(rows, "study")).axes[0]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["0.25", "128", "2,944", "149,888"]
+
+
 def test_where_labels_do_not_fit_there_is_one_legend():
     flat = TABLE.with_columns(value=pl.lit(0.5))
     figure = Figure("f", [Lines(y="mcc"), Lines(y="fvu")]).draw(flat)

@@ -18,6 +18,7 @@ from workbench.parts.semi_nmf import (
     decoder_step,
     fit,
     fit_recursive,
+    refined,
     refitted,
     winner_take_all,
 )
@@ -230,6 +231,70 @@ def test_a_parent_is_what_makes_most_of_a_row_whatever_the_scale_of_its_codes():
     assert tree.children(0, 0) == [0, 1]
     assert tree.children(0, 1) == [2, 0, 1]
     assert tree.children(0, 1, share=0.5) == [2]
+
+
+def layered(seed=0, noise=0.0, mask=None):
+    """X = f1 f2 W2 of 80 samples, 6 rows made of 2, all codes nonnegative; rows 0 off the mask."""
+    rng = S.stream(seed, "tests/semi_nmf/layered")
+    fine, coarse = (torch.rand(*shape, generator=rng, dtype=torch.float64) for shape in ((80, 6), (6, 2)))
+    rows = torch.randn(2, 12, generator=rng, dtype=torch.float64)
+    rows = rows if mask is None else rows * mask
+    return fine**3 @ coarse**3 @ rows + noise * torch.randn(80, 12, generator=rng, dtype=torch.float64)
+
+
+def test_a_step_beneath_finer_codes_is_one_of_the_codes_and_never_raises_the_loss():
+    for seed in range(5):
+        x, finer = normal(30, 8, name=f"x{seed}"), positive(30, 5, name=f"g{seed}")
+        f, rows = positive(5, 3, name=f"f{seed}"), normal(3, 8, name=f"w{seed}")
+        none = torch.eye(30, dtype=torch.float64)
+        assert_close(code_step(x, finer @ f, rows, none), code_step(x, finer @ f, rows))
+        for _ in range(40):
+            before, f = loss(x, finer @ f, rows), code_step(x, f, rows, finer)
+            assert loss(x, finer @ f, rows) <= before + 1e-9
+            assert bool((f >= 0).all())
+
+
+@pytest.mark.parametrize("share", [None, 0.5, (0.5, None), (None, 0.25)])
+def test_joint_refinement_never_raises_the_loss(share):
+    for seed in range(3):
+        x = layered(seed, noise=0.3)
+        tree = fit_recursive(x, [6, 2], share=share, iterations=30, seed=seed)
+        found = refined(x, tree, 60)
+        history = found.levels[0].losses
+        assert bool((history.diff() <= 1e-9 * history[0]).all())
+        assert_close(float(history[0]), loss(x, tree.codes, tree.levels[-1].rows))
+        assert_close(float(history[-1]), loss(x, found.codes, found.levels[-1].rows))
+        assert_close(found.levels[0].rows, found.levels[1].codes @ found.levels[1].rows)
+        for level, old in zip(found.levels, tree.levels, strict=True):
+            assert bool((level.codes >= 0).all())
+            assert level.codes.shape == old.codes.shape
+            assert_close(level.codes.norm(dim=0), torch.ones(level.codes.shape[1]).double())
+        assert torch.equal(found.levels[-1].rows != 0, tree.levels[-1].rows != 0)
+
+
+def test_joint_refinement_finds_two_layers_that_one_after_the_other_miss():
+    """A mask on the first level costs the second, which the levels together make up for; without noise."""
+    x = layered()
+    for seed in range(3):
+        tree = fit_recursive(x, [6, 2], share=(0.5, None), iterations=200, seed=seed)
+        found = refined(x, tree, 200)
+        before, after = (loss(x, each.codes, each.levels[-1].rows) for each in (tree, found))
+        assert before > 0.05 * float(x.square().sum())
+        assert after < 0.7 * before
+
+
+def test_a_recursion_is_refined_where_asked():
+    x = layered(noise=0.3)
+    options: list[dict[str, int]] = [{}, {"joint": 0}, {"joint": 9}]
+    plain, none, joint = (fit_recursive(x, [6, 3, 2], iterations=30, **more) for more in options)
+    for one, other, wanted in zip(none.levels, plain.levels, joint.levels, strict=True):
+        assert torch.equal(one.codes, other.codes)
+        assert torch.equal(one.rows, other.rows)
+        assert not torch.equal(wanted.rows, other.rows)
+    again = refined(x, plain, 9)
+    assert all(torch.equal(a.codes, b.codes) for a, b in zip(joint.levels, again.levels, strict=True))
+    with pytest.raises(ValueError, match=r"semi_nmf.fit_recursive.joint must be at least 0; got -1"):
+        fit_recursive(x, [6, 2], joint=-1)
 
 
 @pytest.mark.parametrize(

@@ -42,15 +42,25 @@ class Factors:
     """J after each iteration; that of codes and rows is the least"""
 
 
-def code_step(x: Float[Tensor, "*b n d"], f: Float[Tensor, "*s n m"], W: Float[Tensor, "*s m d"]) -> Tensor:
+def code_step(
+    x: Float[Tensor, "*b n d"],
+    f: Float[Tensor, "*s k m"],
+    W: Float[Tensor, "*s m d"],
+    finer: Float[Tensor, "*s n k"] | None = None,
+) -> Float[Tensor, "*s k m"]:
     """One multiplicative step, f sqrt((P+ + f Q-) / (P- + f Q+)), P = x W^T, Q = W W^T: J never rises, zeros stay.
 
     The step minimises a separable upper bound of J(f) that touches it at the old codes. At rest f (f Q - P) = 0, yet
     f Q - P >= 0 at zeros is not enforced. A row W_j = 0 leaves its codes.
+
+    With nonnegative codes g of a finer level, x ~ g f W, it is g^T P for P and g^T g f for the f that meets Q: the same
+    bound holds, since g^T g has no entry below 0.
     """
-    P, Q = x @ W.mT, W @ W.mT
-    up = P.relu() + f @ (-Q).relu()
-    down = (-P).relu() + f @ Q.relu()
+    P, Q, met = x @ W.mT, W @ W.mT, f
+    if finer is not None:
+        P, met = finer.mT @ P, finer.mT @ (finer @ f)
+    up = P.relu() + met @ (-Q).relu()
+    down = (-P).relu() + met @ Q.relu()
     return f * torch.where(down > 0, up / down.where(down > 0, 1.0), 1.0).sqrt()
 
 
@@ -225,9 +235,7 @@ class Tree:
     @property
     def codes(self) -> Float[Tensor, "n m_last"]:
         """The product f1 ... fL, nonnegative."""
-        return (
-            torch.linalg.multi_dot([level.codes for level in self.levels]) if self.levels[1:] else self.levels[0].codes
-        )
+        return _product([level.codes for level in self.levels])
 
     def weights(self, level: int) -> Float[Tensor, "m_fine m_coarse"]:
         """How much of each row of a level (0 the finest) the rows of the next one make: f_ij |w_j|."""
@@ -246,7 +254,12 @@ class Tree:
 
 
 def fit_recursive(
-    x: Float[Tensor, "n d"], sizes: Sequence[int], *, share: float | Sequence[float | None] | None = None, **more: Any
+    x: Float[Tensor, "n d"],
+    sizes: Sequence[int],
+    *,
+    share: float | Sequence[float | None] | None = None,
+    joint: int = 0,
+    **more: Any,
 ) -> Tree:
     """Semi-NMF of x, then of its rows, then of theirs, with ever fewer rows.
 
@@ -254,18 +267,70 @@ def fit_recursive(
         x: one activation a row.
         sizes: rows of each level, falling.
         share: of entries kept, for all levels or for each.
+        joint: rounds of `refined` afterwards.
         more: passed to `fit`.
 
-    Source: Shafran, Geiger, Geva (2025). Differs: no joint gradient descent afterwards, which leaves f < 0 and W dense.
+    Source: Shafran, Geiger, Geva (2025). Differs: their joint gradient descent afterwards leaves f < 0 and W dense.
     """
     falling = len(sizes) >= 1 and all(a > b for a, b in pairwise(sizes))
     must(falling, "semi_nmf.fit_recursive.sizes", "falling", list(sizes), "give the finest level first")
     shares = list(share) if isinstance(share, Sequence) else [share] * len(sizes)
     must(len(shares) == len(sizes), "semi_nmf.fit_recursive.share", "one a level", shares, "give as many as sizes")
+    must(joint >= 0, "semi_nmf.fit_recursive.joint", "at least 0", joint, "0 leaves the levels as they were fitted")
     levels: list[Factors] = []
     for m, own in zip(sizes, shares, strict=True):
         levels.append(fit(levels[-1].rows if levels else x, m, share=own, **more))
-    return Tree(tuple(levels))
+    return refined(x, Tree(tuple(levels)), joint) if joint else Tree(tuple(levels))
+
+
+def refined(x: Float[Tensor, "n d"], tree: Tree, rounds: int) -> Tree:
+    """All levels together for |x - f1 ... fL WL|^2, which never rises: a step of each level's codes, then WL.
+
+    WL is least squares on the entries that it had. Rows of the finer levels become what the coarser ones make of them,
+    f_l+1 ... fL WL, which is dense wherever two rows with different entries are mixed.
+
+    Args:
+        x: what the tree was fitted to.
+        tree: where to start.
+        rounds: of steps.
+
+    Returns:
+        The best tree seen; its first level has the history of the loss, the others reproduce their rows.
+
+    Source: ours, after Trigeorgis, Bousmalis, Zafeiriou, Schuller (2014), A deep semi-NMF model.
+    """
+    x, codes, W = x.double(), [level.codes for level in tree.levels], tree.levels[-1].rows
+    mask = W != 0
+    losses = [float((x - tree.codes @ W).square().sum())]
+    best = (codes, W)
+    for _ in range(rounds):
+        codes = list(codes)
+        for i, f in enumerate(codes):
+            finer = _product(codes[:i]) if i else None
+            codes[i] = code_step(x, f, _product([*codes[i + 1 :], W]), finer).clamp_min(_FLOOR)
+        whole = _product(codes)
+        W = decoder_step(x, whole) if bool(mask.all()) else refitted(x, whole, mask)
+        losses.append(float((x - whole @ W).square().sum()))
+        best = (codes, W) if losses[-1] <= min(losses) else best
+    return _tree(*best, torch.tensor(losses, dtype=torch.float64))
+
+
+def _product(matrices: Sequence[Tensor]) -> Tensor:
+    return torch.linalg.multi_dot(list(matrices)) if len(matrices) > 1 else matrices[0]
+
+
+def _tree(codes: Sequence[Tensor], W: Tensor, losses: Tensor) -> Tree:
+    """Levels of norm 1, from the finest on: the scale of each goes to the next, and so to the rows."""
+    scaled: list[Tensor] = []
+    size = None
+    for f in codes:
+        f = f if size is None else size[:, None] * f
+        size = f.norm(dim=0).clamp_min(1e-300)
+        scaled.append(f / size)
+    W = W if size is None else size[:, None] * W
+    rows = [_product([*scaled[i + 1 :], W]) for i in range(len(scaled))]
+    told = [losses, *[torch.zeros(1, dtype=torch.float64)] * (len(rows) - 1)]
+    return Tree(tuple(Factors(*parts) for parts in zip(scaled, rows, told, strict=True)))
 
 
 def leaf_accuracy(parents: Int[Tensor, " n"], family: Int[Tensor, " n"]) -> float:

@@ -179,7 +179,7 @@ def _tick_values(axes: Axes, values: Sequence[Real]) -> None:
     if axes.get_xscale() != "log" or not values:
         return
     if len(values) <= 7:
-        axes.xaxis.set_ticks(values, [f"{v:.3g}" for v in values])
+        axes.xaxis.set_ticks(values, [f"{v:.3g}" if v < 1000 else f"{v:,g}" for v in values])
         axes.xaxis.set_minor_locator(NullLocator())
     else:
         wide = max(values) / min(values) > 100

@@ -193,3 +193,46 @@ def decoder_parameters(m: Number, d: Number, ranks: Sequence[Number]) -> Number:
 def parameter_surplus(m: Number, ranks: Sequence[Number]) -> Number:
     """Extra numbers over the linear decoder's m d at R1 = d, as a share of them: (R1 + R2 + R3) / m. Source: ours."""
     return sum(ranks) / m
+
+
+def mean_pair_energy(scale: Number, size2: Number, fourth: Number, columns: Number, m: Number) -> Number:
+    """Mean |B_ij|² over pairs i != j: 4 l2² |c|² (R2 - sum_ir U_ir⁴) / (m (m - 1)), m >= 2.
+
+    Args:
+        scale: l2.
+        size2: |c|² of each column of C2; columns are orthogonal.
+        fourth: sum of U_ir⁴ over latents and the R2 columns of U, from R2/m where all entries have one size to R2.
+        columns: R2.
+        m: latents.
+
+    Source: ours: (sum_i U_ir²)² = 1 holds the pairs and, with i = j, the fourth powers.
+    """
+    return 4 * scale**2 * size2 * (columns - fourth) / (m * (m - 1))
+
+
+def most_pair_energy(scale: Number, size2: Number, columns: Number, m: Number) -> Number:
+    """The largest `mean_pair_energy`, where all entries of U have one size: 4 l2² |c|² R2 / m².
+
+    So |B_ij| has a root mean square of 2 |l2| |c| sqrt(R2) / m at most, where linear atoms have |c| sqrt(R1 / m).
+
+    Source: ours, Cauchy and Schwarz.
+    """
+    return 4 * scale**2 * size2 * columns / (m * m)
+
+
+def with_pair(
+    U: Matrix, C: Sequence[Matrix], pair: tuple[int, int], target: Sequence[Number], *, ops: Ops = FLOAT
+) -> tuple[list[list[Number]], list[list[list[Number]]]]:
+    """U, C1 and C2 of the decoder that adds l2 f_i f_j target to what it was: two columns more.
+
+    The columns are those of `pair_columns`, behind the R2 that degree 2 has; C1 is 0 there.
+
+    Source: ours, polarisation.
+    """
+    part, (first, second), at = 1 / ops.sqrt(ops.num("2")), pair, len(C[1][0])
+    longer = [
+        [*row[:at], part * ((k == first) + (k == second)), part * ((k == first) - (k == second)), *row[at:]]
+        for k, row in enumerate(U)
+    ]
+    linear = [[*row[:at], 0, 0, *row[at:]] for row in C[0]]
+    return longer, [linear, [[*row, t / 2, -t / 2] for row, t in zip(C[1], target, strict=True)]]

@@ -58,6 +58,16 @@ def rate(lowest: Number, count: Number) -> Number:
     return 1 - lowest / count
 
 
+def steps_enough(x2: Number, left2: Number, lowest: Number, count: Number) -> Number:
+    """Steps that leave no more than left2 of |x|², if each leaves at most `rate`: (|x|²/left2 - 1) count/lambda.
+
+    Far more than are needed, log(|x|²/left2) / -log(rate), and without a logarithm.
+
+    Source: ours, Bernoulli's inequality (1 - s)^T (1 + s T) <= 1.
+    """
+    return (x2 / left2 - 1) * count / lowest
+
+
 def coherent_rate(k: Number, mu: Number) -> Number:
     """`rate` inside a support of k rows, from coherence: 1 - (1 - (k - 1) mu) / k.
 

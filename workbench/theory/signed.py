@@ -77,6 +77,26 @@ def _rank(size: Sequence[Number], i: int, ops: Ops) -> Number:
     return rank
 
 
+def lone_coefficient(product: Number, square: Number) -> Number:
+    """The t that brings t w nearest to x, from <w, x> and |w|²: <w, x> / |w|². Source: least squares."""
+    return product / square
+
+
+def lone_error(x2: Number, product: Number, square: Number) -> Number:
+    """|x - t w|² there: |x|² - <w, x>² / |w|². Source: Pythagoras."""
+    return x2 - product * product / square
+
+
+def lone_score(coefficient: Number, square: Number, *, ops: Ops = FLOAT) -> Number:
+    """What the best single row is largest in: the size of what it adds, |t| |w|, which is |<w, x>| / |w|.
+
+    By |<w, x>|, or by |t|, it is chosen where norms are equal.
+
+    Source: ours; Mallat and Zhang (1993) take unit rows.
+    """
+    return ops.abs(coefficient) * ops.sqrt(square)
+
+
 def gap_square(u: Sequence[Number], z: Sequence[Number]) -> Number:
     """|u - z|². Source: definition."""
     return square_norm([a - b for a, b in zip(u, z, strict=True)])

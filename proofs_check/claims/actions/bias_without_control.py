@@ -33,17 +33,13 @@ def _left(unknowns, ops):
     return [product == noise], [noise - product == 0]
 
 
-def _no_latent(unknowns, ops):
-    fitted, plain, more = unknowns("fitted plain more")
-    return [fitted == 0, plain == 0, more == 0], [fitted == plain + more]
-
-
 def _latent(unknowns, ops):
     """f = l + <b, h>, b = (N S^-1)^T beta: what its linear part adds at M a*, where at mean h = 0 it adds nothing."""
     fitted, plain, more, linear, b, m = unknowns("fitted plain more linear b m")
     zero = theory.mean_outcome([[0]], [linear + b], [0 * m], [[0]])
     step = theory.mean_outcome([[0]], [linear + b], [m], [[0]]) - zero
-    return [fitted == plain + more], [fitted + step == plain + linear * m + (more + b * m)]
+    after = {"fitted": fitted + step, "plain": plain + linear * m, "more": more + b * m}
+    return smt.Invariant([fitted == plain + more], after)
 
 
 def _naive(symbols, ops):
@@ -78,15 +74,11 @@ def _dot(one, other):
     return sum(a * b for a, b in zip(one, other, strict=True))
 
 
-def _no_term(unknowns, ops):
-    t, plain, scaled = unknowns("t plain scaled")
-    return [plain == 0, scaled == 0], [scaled == t * plain]
-
-
 def _term(unknowns, ops):
     """Products of a row with a vector, and with t times it: of M a*, of S^-1, of N, of beta."""
     t, plain, scaled, x, y = unknowns("t plain scaled x y")
-    return [scaled == t * plain], [scaled + x * (t * y) == t * (plain + x * y)]
+    after = {"plain": plain + x * y, "scaled": scaled + x * (t * y)}
+    return smt.Invariant([scaled == t * plain], after)
 
 
 def _linear(symbols, ops):
@@ -127,10 +119,10 @@ CLAIM = Claim(
         BESIDE: (
             smt.implies("ν − Bh and h are uncorrelated, B = NS⁻¹", "all n, q: entry by entry", _left),
             symbolic.identity("ν − Bh and squares of h are, too", "all n, q: thirds of normals", _third),
-            smt.induction("l + ⟨Bᵀβ, h⟩ predicts ⟨Bᵀβ, Ma*⟩ more", "all n: over latents", _no_latent, _latent),
+            smt.induction("l + ⟨Bᵀβ, h⟩ predicts ⟨Bᵀβ, Ma*⟩ more", "all n: over latents", _latent),
             symbolic.identity("what the fit l + ⟨Bᵀβ, h⟩ predicts", "n = 1, 2, any l, N, S", _naive),
         ),
-        "linear in a*": smt.induction("products with ta*", "all n, q: induction over terms", _no_term, _term),
+        "linear in a*": smt.induction("products with ta*", "all n, q: induction over terms", _term),
         LOOPS: (
             symbolic.identity("one latent", "n = q = 1", _one),
             symbolic.identity("linear in a*, 0 at β = 0", "n = q = 1, 2", _linear),

@@ -74,45 +74,29 @@ def _level(unknowns, ops):
     return given, [at(t) == value]
 
 
-def _no_column(unknowns, ops):
-    turned, moved, mean, off = unknowns("turned moved mean off")
-    return [turned == 0, moved == 0, mean == 0, off == 0], [turned == moved + mean + off]
-
-
 def _column(unknowns, ops):
     """A coordinate of H (M a* + nu) is one of W a*, of H mean nu, and of V = H (nu - mean nu)."""
     turned, moved, mean, off = unknowns("turned moved mean off")
     h, m, nu, bar = unknowns("h m nu bar")
-    after = moved + h * m + mean + h * bar + off + h * (nu - bar)
-    return [turned == moved + mean + off], [turned + h * (m + nu) == after]
-
-
-def _no_sample(unknowns, ops):
-    asked, fitted, y, truth = unknowns("asked fitted y truth")
-    return [asked == 0, fitted == 0, y == 0, truth == 0], [asked - fitted + y == truth]
+    after = {"turned": turned + h * (m + nu), "moved": moved + h * m, "mean": mean + h * bar}
+    return smt.Invariant([turned == moved + mean + off], {**after, "off": off + h * (nu - bar)})
 
 
 def _sample(unknowns, ops):
     """f is l and a constant k: at M a* + nu, and at h, where y = l + u; the truth is l at M a* + nu, and u."""
     asked, fitted, y, truth = unknowns("asked fitted y truth")
     there, here, u, k = unknowns("there here u k")
-    after = asked + (there + k) - (fitted + here + k) + (y + here + u)
-    return [asked - fitted + y == truth], [after == truth + there + u]
-
-
-def _no_noise(unknowns, ops):
-    form, line, count, a, b, both, x, y = unknowns("form line count a b both x y")
-    start = [form == 0, line == 0, count == 0, a == 0, b == 0, both == 0]
-    return start, [form == count * x * y + x * b + y * a + both, line == count * x + a]
+    after = {"asked": asked + there + k, "fitted": fitted + here + k, "y": y + here + u, "truth": truth + there + u}
+    return smt.Invariant([asked - fitted + y == truth], after)
 
 
 def _noise(unknowns, ops):
     """Sums over noises of (x + a) (y + b), of x + a, of a, of b and of a b, for two coordinates of m + nu."""
     form, line, count, a, b, both, x, y = unknowns("form line count a b both x y")
     v, w = unknowns("v w")
-    after = (count + 1) * x * y + x * (b + w) + y * (a + v) + both + v * w
-    given = [form == count * x * y + x * b + y * a + both, line == count * x + a]
-    return given, [form + (x + v) * (y + w) == after, line + x + v == (count + 1) * x + a + v]
+    says = [form == count * x * y + x * b + y * a + both, line == count * x + a]
+    sums = {"count": count + 1, "a": a + v, "b": b + w, "both": both + v * w}
+    return smt.Invariant(says, {"form": form + (x + v) * (y + w), "line": line + x + v, **sums})
 
 
 def _centred(unknowns, ops):
@@ -179,8 +163,8 @@ CLAIM = Claim(
             smt.implies(
                 "what f leaves open is free of a, and cancels", "all n, q, M: coordinates of a, three values", _level
             ),
-            smt.induction("φ⁻¹(Wa* + α + V) = Ma* + ν", "all n: induction over columns of H", _no_column, _column),
-            smt.induction("the formula", "all N: induction over samples", _no_sample, _sample),
+            smt.induction("φ⁻¹(Wa* + α + V) = Ma* + ν", "all n: induction over columns of H", _column),
+            smt.induction("the formula", "all N: induction over samples", _sample),
             smt.implies("f is unique up to a constant", "n = q = 1, M ≠ 0, quadratics", _unique),
             symbolic.identity(
                 "the formula, from W = HM, V = H(ν − mean ν)", "n = q = 1, three noises, two actions, any u", _formula
@@ -188,7 +172,7 @@ CLAIM = Claim(
             symbolic.identity("what is left open cancels", "n = q = 1, M = 0; n = 2, q = 1, M = (m, 0)", _open),
         ),
         "by acting": (
-            smt.induction("sums of products", "all N: induction over noises", _no_noise, _noise),
+            smt.induction("sums of products", "all N: induction over noises", _noise),
             smt.implies("their mean, for noise of mean 0", "all n: pair by pair", _centred),
         ),
         LOOPS: evaluated("mean_outcome, as defined", _long),

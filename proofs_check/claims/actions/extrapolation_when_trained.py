@@ -34,10 +34,9 @@ CLAIM = Claim(
     controls=(Control(STRAIGHT.name, Steering.alone(bend=1.0), "a³ for a: h itself does no better (R-12)"),),
     mutants=(edited("without squares", control_function.monomials, lambda f: lambda z, degree: f(z, 1)),),
     note=(
-        "Measured, not proved: ten mixings, shares of the variance .03-.61 for the codes held to linear invariance. "
-        "They are below .7 of their twins' in eight members, and below .35 of a network's y ~ a in three, though on "
-        "the one mixing of the first seeds both held in all: what a representation gains outside of the actions seen "
-        "is a matter of the mixing. Where y ~ a has the right form no representation is needed."
+        "Measured, not proved: ten mixings, shares of the variance .05-.67 for the codes held to linear invariance: "
+        "what a representation gains outside of the actions seen is a matter of the mixing. Where y ~ a has the right "
+        "form no representation is needed."
     ),
     shown_by="experiments/actions/study.py",
 )

@@ -1,10 +1,14 @@
 """R-2: Gaussian noise acts on a polynomial encoder as the heat operator, which a negative covariance undoes."""
 
+from fractions import Fraction
+from math import comb, factorial
+
 import sympy
 
-from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, edited, equal
+from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, edited, equal
 from proofs_check.claims.actions.cases import Smoothed, smoothings
 from proofs_check.engines import symbolic
+from proofs_check.instances.loops import evaluated
 from workbench.theory import actions as theory
 
 
@@ -78,6 +82,42 @@ NORMAL = Hypothesis("normal noise", lambda case: float(case.law != "gaussian"))
 COVARIANCE = Hypothesis("of covariance S", lambda case: abs(case.factor - 1))
 
 
+def _paired(factors, covariance):
+    """E of the product of m_i + nu_i over these i, by Isserlis: the first stays m_i, or pairs with a later one."""
+    if not factors:
+        return {(): 1}
+    first, *rest = factors
+    found = {tuple(sorted((first, *left))): v for left, v in _paired(rest, covariance).items()}
+    for at, other in enumerate(rest):
+        for left, v in _paired(rest[:at] + rest[at + 1 :], covariance).items():
+            found[left] = found.get(left, 0) + covariance[first][other] * v
+    return found
+
+
+def _long(draw):
+    n = draw.n
+    v, a, c = abs(draw.number(9)), draw.number(9), draw.vector(n, 99)
+    moments = theory.gaussian_moments(v, n)
+    yield (
+        moments,
+        [(j % 2 == 0) * factorial(j) // (2 ** (j // 2) * factorial(j // 2)) * v ** (j // 2) for j in range(n)],
+    )
+    moments = draw.vector(n, 99)
+    mean = [comb(j, i) * (2 * a) ** i * moments[j - i] for j in range(n) for i in range(j + 1)]
+    over = [c[j] for j in range(n) for _ in range(j + 1)]
+    found = theory.conditional_mean(c, 2, moments)
+    yield sum(f * a**i for i, f in enumerate(found)), sum(x * y for x, y in zip(over, mean, strict=True))
+    table = draw.rows(n, n, 9)
+    covariance = [[table[max(i, j)][min(i, j)] for j in range(n)] for i in range(n)]
+    products = {tuple(sorted((t, (t + 1) % n, (2 * t + 1) % n, n - 1))): Fraction(draw.number(9)) for t in range(n)}
+    wanted: dict = {}
+    for factors, coefficient in products.items():
+        for left, value in _paired(list(factors), covariance).items():
+            wanted[left] = wanted.get(left, 0) + coefficient * value
+    kappa = {tuple(factors.count(i) for i in range(n)): value for factors, value in products.items()}
+    yield theory.smoothed(kappa, covariance), {tuple(left.count(i) for i in range(n)): x for left, x in wanted.items()}
+
+
 CLAIM = Claim(
     id="R-2",
     statement=(
@@ -102,6 +142,7 @@ CLAIM = Claim(
             symbolic.identity("two latents, correlated", "n = 2, D ≤ 5", _two),
         ),
         "−S undoes it": symbolic.identity("undone by −S", "n = 2, D ≤ 5", _undone),
+        LOOPS: evaluated("moments, the mean of one latent, and of many by pairs of factors", _long, 33),
         "highest degree": symbolic.identity("it stays, and so do affine maps", "n = 1, D ≤ 8; n = 2, D ≤ 5", _top),
     },
     mutants=(

@@ -7,7 +7,7 @@ import sympy
 import torch
 from hypothesis import strategies as st
 
-from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited, equal
 from proofs_check.claims.actions.cases import Noise
 from proofs_check.claims.actions.encoder_cases import Encoder, Sample, off_kernel, off_spread, samples
 from proofs_check.engines import balls, smt, symbolic
@@ -45,7 +45,14 @@ def _conclusion(case: Restricted) -> dict[str, Part]:
         "at least 0": at_most(0.0, formula, unit=sample.size),
         "as shipped": equal(v, formula, unit=sample.size),
         "less pairs i = j": equal(sample.mmr(unbiased=True) * n * (n - 1), (v * n - own) * n, unit=n * n * sample.size),
+        "of its own fit, on average": equal(_on_average(sample), 0.0),
     }
+
+
+def _on_average(sample: Sample) -> float:
+    """E of the statistic over white noise, the sum over its directions, where W and alpha are fitted to the noise."""
+    left = restriction.linear_part(torch.eye(len(sample.codes), dtype=torch.float64), sample.actions)[2]
+    return float(restriction.mmr(left, sample.actions, sample.width, unbiased=True, fitted=True))
 
 
 def _kernel(symbols, ops):
@@ -59,22 +66,17 @@ def _kernel(symbols, ops):
     yield near, ops.exp(-(d + (a - b) ** 2) / (2 * s**2))  # d is that of the coordinates so far
 
 
-def _no_point(unknowns, ops):
-    form, total = unknowns("form total")
-    return [form == 0, total == 0], [form == total * total, form >= 0]
-
-
 def _point(unknowns, ops):
     """The sum over i, j of r_i g_i r_j g_j so far, one latent and one t; the pairs of another point come."""
     form, total, r, g = unknowns("form total r g")
     more = form + 2 * (total * (r * g)) + (r * g) * (r * g)
-    return [form == total * total], [more == (total + r * g) * (total + r * g), more >= 0]
+    return smt.Invariant([form == total * total, form >= 0], {"form": more, "total": total + r * g})
 
 
 def _long(draw):
     """Any function will do for the exponential: here the numerator, modulo 97."""
     n, ops = draw.n, replace(EXACT, exp=lambda x: Fraction(x).numerator % 97)
-    r, a = draw.rows(n, 2), [[Fraction(v, 2**20) for v in row] for row in draw.rows(n, 2)]
+    r, a = draw.rows(n, draw.d), [[Fraction(v, 2**20) for v in row] for row in draw.rows(n, 9)]
     near = [[ops.exp(-sum((x - y) ** 2 for x, y in zip(p, q, strict=True)) / 18) for q in a] for p in a]
     total = sum(near[i][j] * _dot(r[i], r[j]) for i in range(n) for j in range(n))
     yield theory.mmr(r, a, 3, ops=ops), total / n**2
@@ -141,9 +143,14 @@ def _lonely(left, actions, width, *, ops=None):
     return _mmr(left, actions, width) - sum(_dot(r, r) for r in left) / len(left) ** 2
 
 
-def _flat(residual, a, width, *, unbiased=False):
+def _flat(residual, a, width, **_):
     near = (-torch.cdist(a, a) / (2 * width**2)).exp()
     return (residual * (near @ residual)).sum() / len(a) ** 2
+
+
+def _uncorrected(true):
+    """The U-statistic, whatever W and alpha were fitted to."""
+    return lambda residual, a, width, *, unbiased=False, **_: true(residual, a, width, unbiased=unbiased)
 
 
 KERNEL = Hypothesis("a Gaussian kernel", lambda case: off_kernel(case.encoder))
@@ -161,7 +168,8 @@ def _curves(draw, **changes):
 CLAIM = Claim(
     id="R-6",
     statement=(
-        "MMR = E[⟨r, r′⟩ k(a, a′)] ≥ 0 for a Gaussian kernel k, and its V-statistic of any residuals; 0 for affine κ. "
+        "MMR = E[⟨r, r′⟩ k(a, a′)] ≥ 0 for a Gaussian kernel k, and its V-statistic of any residuals; 0 for affine κ, "
+        "and so on average is the U-statistic of a fit's own residuals with tr(HK₀)|r|²/tr(I − H) added to its sum. "
         "For κ = h + ch², h = Ma + ν, a uniform on [−1, 1] and any ν it is c²M⁴Q_s, Q_.3 = .0151245, Q_1 = "
         ".0030779 for a kernel of width s."
     ),
@@ -179,7 +187,7 @@ CLAIM = Claim(
     proofs={
         "at least 0": (
             symbolic.identity("k is an integral of g_a g_b", "all s; all q: coordinate by coordinate", _kernel),
-            smt.induction("Σ r_i g_i r_j g_j = (Σ r_i g_i)²", "all N: induction over points", _no_point, _point),
+            smt.induction("Σ r_i g_i r_j g_j = (Σ r_i g_i)²", "all N: induction over points", _point),
         ),
         LOOPS: LONG,
         BESIDE: (
@@ -195,6 +203,7 @@ CLAIM = Claim(
         Mutant("without i = j", theory.mmr, _lonely),
         Mutant("k at the distance, unsquared", restriction.mmr, _flat),
         Mutant("M² for M⁴", theory.curved_mmr, lambda c, m, s, *, ops=FLOAT: _curved_mmr(c, ops.sqrt(m), s, ops=ops)),
+        edited("the fit left out", restriction.mmr, _uncorrected),
         Mutant("half the width", theory.curved_mmr, lambda c, m, s, *, ops=FLOAT: _curved_mmr(c, m, s / 2, ops=ops)),
     ),
 )

@@ -49,16 +49,11 @@ def _alternation(symbols, ops):
         yield theory.least_deviation(c[-1], degree, ops=ops) * sizes, ops.abs(c[-1])
 
 
-def _no_node(unknowns, ops):
-    total, sizes, most = unknowns("total sizes most")
-    return [total == 0, sizes == 0], [ops.abs(total) <= most * sizes]
-
-
 def _node(unknowns, ops):
     """Of weights times values of size `most` at most, and of the weights' sizes."""
     total, sizes, most, w, value = unknowns("total sizes most w value")
-    given = [ops.abs(total) <= most * sizes, ops.abs(value) <= most]
-    return given, [ops.abs(total + w * value) <= most * (sizes + ops.abs(w))]
+    after = {"total": total + w * value, "sizes": sizes + ops.abs(w)}
+    return smt.Invariant([ops.abs(total) <= most * sizes], after, given=[ops.abs(value) <= most])
 
 
 def _reach(unknowns, ops):
@@ -118,7 +113,7 @@ CLAIM = Claim(
         ),
         "misses": (
             symbolic.identity("weights read off c_D", "D = 2..6, any W, α", _alternation),
-            smt.induction("|Σ w v| ≤ max|v| Σ|w|", "all D: induction over nodes", _no_node, _node),
+            smt.induction("|Σ w v| ≤ max|v| Σ|w|", "all D: induction over nodes", _node),
             smt.implies("|M| ≥ r", "D = 2..6", _reach),
         ),
         BESIDE: (

@@ -43,16 +43,11 @@ def _standardise(symbols, ops):
         yield ((square / (ops.sqrt(variance) + eps) ** 2) / norm**2).subs(variance, square / (d - 1)), 1
 
 
-def _no_entry(unknowns, ops):
-    scaled, square, size = unknowns("scaled square size")
-    return [scaled == 0, square == 0], [scaled * size * size == square]
-
-
 def _entry(unknowns, ops):
     """Σ (v / size)² = Σ v² / size² of the centred entries v."""
     scaled, square, size, v = unknowns("scaled square size v")
-    given = [scaled * size * size == square, size > 0]
-    return given, [(scaled + (v / size) ** 2) * size * size == square + v * v]
+    after = {"scaled": scaled + (v / size) ** 2, "square": square + v * v}
+    return smt.Invariant([scaled * size * size == square], after, given=[size > 0])
 
 
 def _norm(unknowns, ops):
@@ -98,7 +93,7 @@ CLAIM = Claim(
     proofs={
         LOOPS: symbolic.identity("|x̃|² against the formula's square", "d = 2..5", _standardise),
         ("norm", "never above √(d − 1)"): (
-            smt.induction("|x̃|² is Σ (x − mean)² over (s + eps)²", "all d: induction over entries", _no_entry, _entry),
+            smt.induction("|x̃|² is Σ (x − mean)² over (s + eps)²", "all d: induction over entries", _entry),
             smt.implies("so |x̃| is the formula, at most √(d − 1)", "all d", _norm),
         ),
         BESIDE: balls.positive(

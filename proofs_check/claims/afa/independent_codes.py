@@ -79,32 +79,21 @@ def _enumerate(symbols, ops):
         yield top / bottom, average_case.independent_code_ratio(rate, mean, second, total, n)
 
 
-def _first_row(unknowns, ops):
-    """E h² = p E[m²] of one unit row."""
-    rate, mean, second = unknowns("p mean second")
-    top = rate * second
-    return [rate > 0, second > 0], [top == average_case.independent_code_ratio(rate, mean, second, 1, 1) * top]
-
-
 def _product(unknowns, ops):
     """E<x, v> = Σ_i E[h_i] G_i = p E[m] s for s = Σ_i G_i: one more term."""
     eg, s, rate, mean, product = unknowns("eg s p mean product")
-    return [eg == rate * mean * s], [eg + rate * mean * product == rate * mean * (s + product)]
-
-
-def _no_product(unknowns, ops):
-    eg, s, rate, mean = unknowns("eg s p mean")
-    return [eg == 0, s == 0], [eg == rate * mean * s]
+    return smt.Invariant([eg == rate * mean * s], {"eg": eg + rate * mean * product, "s": s + product})
 
 
 def _row(unknowns, ops):
     """E|x|², E|h|² and |Σ v_i|² of one more row v, <Σ v_i, v> = s; its entry t is independent of x."""
     top, bottom, total, n, s, eg, rate, mean, second = unknowns("top bottom total n s eg p mean second")
-    given = [rate > 0, second > 0, n >= 1, bottom == n * rate * second, eg == rate * mean * s]
-    given += [top == average_case.independent_code_ratio(rate, mean, second, total, n) * bottom]
-    longer, more = top + pair(rate * mean, eg) + rate * second, bottom + rate * second
-    ratio = average_case.independent_code_ratio(rate, mean, second, total + pair(1, s) + 1, n + 1)
-    return given, [more == (n + 1) * rate * second, longer == ratio * more]
+    ratio = average_case.independent_code_ratio(rate, mean, second, total, n)
+    says = [top == ratio * bottom, bottom == n * rate * second, n >= 1]
+    after = {"top": top + pair(rate * mean, eg) + rate * second, "bottom": bottom + rate * second}
+    after |= {"total": total + pair(1, s) + 1, "n": n + 1}
+    start = {"top": rate * second, "bottom": rate * second, "total": 1, "n": 1}
+    return smt.Invariant(says, after, start, [rate > 0, second > 0, eg == rate * mean * s])
 
 
 INDEPENDENT = Hypothesis("entries independent", lambda case: case.dependence)
@@ -139,8 +128,8 @@ CLAIM = Claim(
         LOOPS: UNROLL,
         BESIDE: symbolic.identity("expectation over all codes", "n = 2, 3; two magnitudes", _enumerate),
         "": (
-            smt.induction("E⟨x, v⟩ = p E[m]⟨Σ v_i, v⟩", "all n: induction over rows", _no_product, _product),
-            smt.induction("E|x|² is the ratio times E|h|²", "all n: induction over rows", _first_row, _row),
+            smt.induction("E⟨x, v⟩ = p E[m]⟨Σ v_i, v⟩", "all n: induction over rows", _product),
+            smt.induction("E|x|² is the ratio times E|h|²", "all n: induction over rows", _row),
         ),
     },
     kernel={BESIDE: "coherence.interference_identity"},

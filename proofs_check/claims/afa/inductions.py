@@ -26,17 +26,16 @@ def _pass(unknowns, ops):
         yield top_afa.nearest_prefix(norms[:count], tau, ops=ops) == place
 
 
-def _first_norm(unknowns, ops):
-    held, norm, tau = unknowns("held norm tau")
-    return [held == norm], [ops.abs(held - tau) <= ops.abs(norm - tau), held <= norm]
-
-
 def _next_norm(unknowns, ops):
-    """`norm` is any that was passed, `last` the last of them."""
-    held, norm, last, new, tau = unknowns("held norm last new tau")
-    kept = ops.where(moves(held, new, tau, ops), new, held)
-    given = [ops.abs(held - tau) <= ops.abs(norm - tau), held <= last, last <= new]
-    return given, [ops.abs(kept - tau) <= ops.abs(norm - tau), ops.abs(kept - tau) <= ops.abs(new - tau), kept <= new]
+    """`norm` is any that may come: once it was `seen`, the norm held is as near to tau; `last` is the last of them."""
+    held, norm, last, new, tau, seen, here = unknowns("held norm last new tau seen here")
+    zero, one = ops.num("0"), ops.num("1")
+    nearer = ops.abs(held - tau) <= ops.abs(norm - tau)
+    after = {"held": ops.where(moves(held, new, tau, ops), new, held), "last": new}
+    after["seen"] = ops.where(here == 1, one, seen)
+    start = {"held": new, "last": new, "seen": ops.where(here == 1, one, zero)}
+    given = [last <= new, (here == 0) | ((here == 1) & (new == norm))]
+    return smt.Invariant([(seen == 0) | nearer, held <= last], after, start, given)
 
 
 def _kept(draw):
@@ -60,6 +59,4 @@ PASS = smt.implies(
     "the shipped loop passes from norm to norm", "2 to 4 prefixes", lambda unknowns, ops: ([], _pass(unknowns, ops))
 )
 VECTORISED = evaluated("the vectorised rule and the loop keep the first nearest prefix", _kept)
-NEAREST = smt.induction(
-    "the norm held is as near as any passed", "all numbers of prefixes: induction", _first_norm, _next_norm
-)
+NEAREST = smt.induction("the norm held is as near as any passed", "all numbers of prefixes: induction", _next_norm)

@@ -59,30 +59,21 @@ def _entry(symbols, ops):
     yield sympy.integrate(w**2, (w, -limit, limit)) / (2 * limit), limit**2 / 3
 
 
-def _no_entry(unknowns, ops):
-    first, second, x2, limit = unknowns("first second x2 limit")
-    return [first == 0, second == 0, x2 == 0], [first == 0 * limit, second == x2 * limit * limit / 3]
-
-
 def _more_entries(unknowns, ops):
     """E z and E z² of z = Σ x_c w_c, one more entry; w is independent of z."""
     first, second, x2, limit, x, w1, w2 = unknowns("first second x2 limit x w1 w2")
-    given = [first == 0, second == x2 * limit * limit / 3, w1 == 0, w2 == limit * limit / 3]
-    second = second + 2 * x * first * w1 + x * x * w2
-    return given, [first + x * w1 == 0, second == (x2 + x * x) * limit * limit / 3]
-
-
-def _no_column(unknowns, ops):
-    energy, m, x2, limit = unknowns("energy m x2 limit")
-    return [energy == 0, m == 0], [energy == top_afa.initial_energy(x2, m, limit)]
+    says = [first == 0, second == x2 * limit * limit / 3]
+    after = {"first": first + x * w1, "second": second + 2 * x * first * w1 + x * x * w2, "x2": x2 + x * x}
+    return smt.Invariant(says, after, given=[w1 == 0, w2 == limit * limit / 3])
 
 
 def _column(unknowns, ops):
     """relu(z) and relu(−z) have one law, so each has half the mean square of z."""
     energy, m, x2, limit, kept, dropped, second = unknowns("energy m x2 limit kept dropped second")
-    given = [energy == top_afa.initial_energy(x2, m, limit), second == x2 * limit * limit / 3]
-    given += [kept == dropped, kept + dropped == second]
-    return given, [energy + kept == top_afa.initial_energy(x2, m + 1, limit)]
+    given = [second == x2 * limit * limit / 3, kept == dropped, kept + dropped == second]
+    return smt.Invariant(
+        [energy == top_afa.initial_energy(x2, m, limit)], {"energy": energy + kept, "m": m + 1}, given=given
+    )
 
 
 def _at_kaiming(symbols, ops):
@@ -116,9 +107,9 @@ CLAIM = Claim(
     proofs={
         "mean": (
             symbolic.identity("E w = 0 and E w² = a²/3 by integration", "all a", _entry),
-            smt.induction("E(xw)² = |x|² a²/3", "all d: induction over entries", _no_entry, _more_entries),
+            smt.induction("E(xw)² = |x|² a²/3", "all d: induction over entries", _more_entries),
             smt.implies("relu(z)² + relu(−z)² = z²", "all z", _halves),
-            smt.induction("each column adds half of E(xw)²", "all m: induction over columns", _no_column, _column),
+            smt.induction("each column adds half of E(xw)²", "all m: induction over columns", _column),
         ),
         "|x|² at √(6/m)": symbolic.identity("the value at √(6/m)", "all m", _at_kaiming),
     },

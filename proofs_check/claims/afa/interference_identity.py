@@ -23,17 +23,12 @@ def _expand(symbols, ops):
         yield gap - off_unit, coherence.interference(h, coherence.gram(rows))
 
 
-def _first(unknowns, ops):
-    """One row v with coefficient h: |hv|² = h² |v|²."""
-    h, v2 = unknowns("h v2")
-    return [v2 == 1], [h * h * v2 - h * h == coherence.interference([h], [[1]])]
-
-
 def _step(unknowns, ops):
     """One more row v with coefficient t, where <hV, v> = g."""
     x2, h2, q, g, t, v2 = unknowns("x2 h2 q g t v2")
-    longer = x2 + 2 * t * g + t * t * v2
-    return [x2 - h2 == q, v2 == 1], [longer - (h2 + t * t) == q + pair(t, g)]
+    after = {"x2": x2 + 2 * t * g + t * t * v2, "h2": h2 + t * t, "q": q + pair(t, g)}
+    start = {"x2": t * t * v2, "h2": t * t, "q": coherence.interference([t], [[1]])}
+    return smt.Invariant([x2 - h2 == q], after, start, [v2 == 1])
 
 
 CLAIM = Claim(
@@ -52,7 +47,7 @@ CLAIM = Claim(
     ),
     proofs={
         LOOPS: (symbolic.identity("expansion of the shipped sums", "n ≤ 4, d ≤ 3", _expand), UNROLL),
-        "": smt.induction("|x|² − |h|² = q", "all n, d: induction over rows", _first, _step),
+        "": smt.induction("|x|² − |h|² = q", "all n, d: induction over rows", _step),
     },
     kernel={
         "": ("coherence.gram_expansion", "coherence.interference_identity"),

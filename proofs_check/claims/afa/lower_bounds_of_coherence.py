@@ -46,19 +46,11 @@ def _chain(unknowns, ops):
     return given, [dense <= by_k, by_k <= by_l1, by_l1 <= mu]
 
 
-def _two_rows(unknowns, ops):
-    a, b = unknowns("a b")
-    return [a != 0, b != 0], [(ops.abs(a) + ops.abs(b)) ** 2 > a * a + b * b]
-
-
 def _more_rows(unknowns, ops):
-    l1, h2, t = unknowns("l1 h2 t")
-    return [l1 * l1 > h2, l1 >= 0], [(l1 + ops.abs(t)) ** 2 > h2 + t * t]
-
-
-def _no_pair(unknowns, ops):
-    mu, eps = unknowns("mu eps")
-    return [mu == 0, eps == 0], [mu <= eps]
+    l1, h2, t, a, b = unknowns("l1 h2 t a b")
+    after = {"l1": l1 + ops.abs(t), "h2": h2 + t * t}
+    start = {"l1": ops.abs(a) + ops.abs(b), "h2": a * a + b * b}
+    return smt.Invariant([l1 * l1 > h2, l1 >= 0], after, start, [a != 0, b != 0])
 
 
 def _pair(unknowns, ops):
@@ -66,7 +58,7 @@ def _pair(unknowns, ops):
     mu, eps, product, active = unknowns("mu eps product active")
     size = ops.abs(product)
     of_support = ops.where(active == 1, ops.larger(mu, size), mu)
-    return [mu <= eps], [of_support <= ops.larger(eps, size)]
+    return smt.Invariant([mu <= eps], {"mu": of_support, "eps": ops.larger(eps, size)})
 
 
 def _largest(draw):
@@ -116,10 +108,10 @@ CLAIM = Claim(
         ("dense ≤ k", "k ≤ 1", "1 ≤ μ"): (
             *L1_FORM,
             CAUCHY_SCHWARZ,
-            smt.induction("L² > N", "all k ≥ 2: induction over rows", _two_rows, _more_rows),
+            smt.induction("L² > N", "all k ≥ 2: induction over rows", _more_rows),
             smt.implies("the chain, from |q| ≤ μ(L² − N) and L² ≤ kN", "all k ≥ 2, m ≥ k", _chain),
         ),
-        "μ ≤ ε": smt.induction("a maximum over more pairs", "all n: induction over pairs", _no_pair, _pair),
+        "μ ≤ ε": smt.induction("a maximum over more pairs", "all n: induction over pairs", _pair),
         "dead rows shrink it": symbolic.identity(
             "invariance to scale; padding; symmetry of the log form", "all sizes", _invariances
         ),

@@ -40,15 +40,11 @@ def _bound(unknowns, ops):
     return given, [ops.abs(f - x) <= top_afa.norm_loss_bound(below, above, b)]
 
 
-def _no_coordinate(unknowns, ops):
-    tau2, x2, inner, b2 = unknowns("tau2 x2 inner b2")
-    return [tau2 == 0, x2 == 0, inner == 0, b2 == 0], [tau2 == x2 - 2 * inner + b2]
-
-
 def _coordinate(unknowns, ops):
     """|x - b|² = |x|² - 2<x, b> + |b|²."""
     tau2, x2, inner, b2, x, b = unknowns("tau2 x2 inner b2 x b")
-    return [tau2 == x2 - 2 * inner + b2], [tau2 + (x - b) ** 2 == x2 + x * x - 2 * (inner + x * b) + b2 + b * b]
+    after = {"tau2": tau2 + (x - b) ** 2, "x2": x2 + x * x, "inner": inner + x * b, "b2": b2 + b * b}
+    return smt.Invariant([tau2 == x2 - 2 * inner + b2], after)
 
 
 def _triangle(unknowns, ops):
@@ -133,7 +129,7 @@ CLAIM = Claim(
         "||f| − |x||": (
             NEAREST,
             PRODUCTS,
-            smt.induction("|x − b|² expanded", "all d: induction over coordinates", _no_coordinate, _coordinate),
+            smt.induction("|x − b|² expanded", "all d: induction over coordinates", _coordinate),
             smt.implies("||x − b| − |x|| ≤ |b|", "all d", _triangle),
             smt.implies("half gap and |b|", "all d, m", _bound),
         ),

@@ -54,16 +54,13 @@ def _past_the_last(unknowns, ops):
     return [ops.abs(held - tau) <= ops.abs(full - tau)], [~moves(held, full, tau, ops)]
 
 
-def _no_entry(unknowns, ops):
-    following, least2 = unknowns("following2 least2")
-    return [], [following >= following + 0 * least2]
-
-
 def _entry(unknowns, ops):
     """C² after one more entry of at least h_min."""
     square, following, after, least2, h2 = unknowns("square following2 after least2 h2")
-    given = [square >= following + after * least2, h2 >= least2]
-    return given, [square + h2 >= following + (after + 1) * least2]
+    start = {"square": following, "after": 0}
+    return smt.Invariant(
+        [square >= following + after * least2], {"square": square + h2, "after": after + 1}, start, [h2 >= least2]
+    )
 
 
 def _missed(unknowns, ops):
@@ -110,9 +107,7 @@ CLAIM = Claim(
             "the pass stays where the norm does", "all K", _past_the_last
         ),
         "missed": (
-            smt.induction(
-                "entries after a prefix hold h_min² each", "all K: induction over entries", _no_entry, _entry
-            ),
+            smt.induction("entries after a prefix hold h_min² each", "all K: induction over entries", _entry),
             smt.implies("the bound on missed entries", "all K", _missed),
         ),
     },

@@ -100,38 +100,26 @@ def _symmetry(unknowns, ops):
     return given, [m == 0, c == 0, s == 1 / d]
 
 
-def _no_coordinate(unknowns, ops):
-    """Sums of none."""
-    eg, eqg, eg2, ex2, s = unknowns("eg eqg eg2 ex2 s")
-    return [eg == 0, eqg == 0, eg2 == 0, ex2 == 0], [eg == 0 * s, eqg == 0 * s, eg2 == s * ex2]
-
-
 def _coordinate(unknowns, ops):
     """G = <x, v> for v independent of x, and of q: E G, E qG, E G² of one more coordinate x_a v_a.
 
     x1 = E x_a, qx = E q x_a, x2 = E x_a², cross the sum of E x_a x_b over those before.
     """
     eg, eqg, eg2, ex2, x1, qx, x2, cross, m, c, s = unknowns("eg eqg eg2 ex2 x1 qx x2 cross m c s")
-    given = [m == 0, c == 0, eg == 0, eqg == 0, eg2 == s * ex2]
-    return given, [eg + x1 * m == 0, eqg + qx * m == 0, eg2 + x2 * s + 2 * cross * c == s * (ex2 + x2)]
-
-
-def _first_row(unknowns, ops):
-    h, d = unknowns("h d")
-    h2, h4, q = h * h, h * h * h * h, coherence.interference([h], [[1]])
-    variance = average_case.random_directions_variance(h2, h4, d)
-    return [h != 0, d >= 1], [q == 0 * h, h2 == h * h + q, q * q == variance * h2 * h2]
+    after = {"eg": eg + x1 * m, "eqg": eqg + qx * m, "eg2": eg2 + x2 * s + 2 * cross * c, "ex2": ex2 + x2}
+    return smt.Invariant([eg == 0, eqg == 0, eg2 == s * ex2], after, given=[m == 0, c == 0])
 
 
 def _row(unknowns, ops):
     """E q, E q² and E|x|² of one more row with coefficient t and product g = <x, v>."""
     q1, q2, x2, h2, h4, d, t, eg, eqg, eg2 = unknowns("q1 q2 x2 h2 h4 d t eg eqg eg2")
-    given = [h2 > 0, d >= 1, q1 == 0, x2 == h2 + q1, eg == 0, eqg == 0, eg2 == x2 / d]
-    given += [q2 == average_case.random_directions_variance(h2, h4, d) * h2 * h2]
-    longer, more = h2 + t * t, h4 + t * t * t * t
-    first, second = q1 + pair(t, eg), q2 + 2 * pair(t, eqg) + pair(t, 1) ** 2 * eg2
-    variance = average_case.random_directions_variance(longer, more, d)
-    return given, [first == 0, x2 + pair(t, eg) + t * t == longer + first, second == variance * longer * longer]
+    says = [q1 == 0, x2 == h2 + q1, h2 > 0]
+    says += [q2 == average_case.random_directions_variance(h2, h4, d) * h2 * h2]
+    after = {"q1": q1 + pair(t, eg), "q2": q2 + 2 * pair(t, eqg) + pair(t, 1) ** 2 * eg2}
+    after |= {"x2": x2 + pair(t, eg) + t * t, "h2": h2 + t * t, "h4": h4 + t * t * t * t}
+    q = coherence.interference([t], [[1]])
+    start = {"q1": q, "q2": q * q, "x2": t * t, "h2": t * t, "h4": t * t * t * t}
+    return smt.Invariant(says, after, start, [t != 0, d >= 1, eg == 0, eqg == 0, eg2 == x2 / d])
 
 
 def _at_most(unknowns, ops):
@@ -169,10 +157,9 @@ CLAIM = Claim(
             smt.induction(
                 "E G = E qG = 0 and E G² = E|x|²/d for G = ⟨x, v⟩",
                 "all d: induction over coordinates",
-                _no_coordinate,
                 _coordinate,
             ),
-            smt.induction("E q, E|x|² and E q²", OVER_ROWS, _first_row, _row),
+            smt.induction("E q, E|x|² and E q²", OVER_ROWS, _row),
         ),
         "variance ≤ 2/d": smt.implies("variance ≤ 2/d", "all k, d", _at_most),
         BESIDE: (

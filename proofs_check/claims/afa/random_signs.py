@@ -101,36 +101,24 @@ def _one_sign(unknowns, ops):
     return [], [((a + b) + (a - b)) / 2 == a, ((a + b) ** 2 + (a - b) ** 2) / 2 == a * a + b * b]
 
 
-def _no_entry(unknowns, ops):
-    g2, w, n, mu = unknowns("g2 w n mu")
-    return [g2 == 0, w == 0, n == 0], [g2 == w, w <= mu * mu * n]
-
-
 def _entry(unknowns, ops):
     """E g² of g = Σ s_i h_i G_i is w = Σ h_i² G_i², at most mu² n for n = Σ h_i²."""
     g2, w, n, mu, h, product = unknowns("g2 w n mu h product")
-    given = [g2 == w, w <= mu * mu * n, ops.abs(product) <= mu]
     more = (h * product) ** 2
-    return given, [g2 + more == w + more, w + more <= mu * mu * (n + h * h)]
-
-
-def _first_row(unknowns, ops):
-    h, mu = unknowns("h mu")
-    h2, h4, q = h * h, h * h * h * h, coherence.interference([h], [[1]])
-    total = average_case.random_signs_variance([h], [[1]]) * h2 * h2
-    bound = average_case.random_signs_bound(h2, h4, mu)
-    return [h != 0], [q == 0 * h, q * q == total, total <= bound * h2 * h2]
+    after = {"g2": g2 + more, "w": w + more, "n": n + h * h}
+    return smt.Invariant([g2 == w, w <= mu * mu * n], after, given=[ops.abs(product) <= mu])
 
 
 def _row(unknowns, ops):
     """E q, E q² and the variance times N², of one more row with coefficient t and products g, E g² = w."""
     q1, q2, total, h2, h4, mu, t, w = unknowns("q1 q2 total h2 h4 mu t w")
-    given = [q1 == 0, q2 == total, h2 > 0, w <= mu * mu * h2]
-    given += [total <= average_case.random_signs_bound(h2, h4, mu) * h2 * h2]
-    longer, more = h2 + t * t, h4 + t * t * t * t
-    bound = average_case.random_signs_bound(longer, more, mu)
-    second, grown = q2 + pair(t, 1) ** 2 * w, total + 4 * t * t * w
-    return given, [q1 + pair(t, 0) == 0, second == grown, grown <= bound * longer * longer]
+    bound = average_case.random_signs_bound(h2, h4, mu)
+    says = [q1 == 0, q2 == total, h2 > 0, total <= bound * h2 * h2]
+    after = {"q1": q1 + pair(t, 0), "q2": q2 + pair(t, 1) ** 2 * w, "total": total + 4 * t * t * w}
+    after |= {"h2": h2 + t * t, "h4": h4 + t * t * t * t}
+    q, variance = coherence.interference([t], [[1]]), average_case.random_signs_variance([t], [[1]])
+    start = {"q1": q, "q2": q * q, "total": variance * t**4, "h2": t * t, "h4": t * t * t * t}
+    return smt.Invariant(says, after, start, [t != 0, w <= mu * mu * h2])
 
 
 def _dependence(case: Signed) -> float:
@@ -184,8 +172,8 @@ CLAIM = Claim(
         BESIDE: symbolic.identity("mean and variance over all sign patterns", "k = 2..4", _enumerate),
         ("mean 0", "variance", "no factor k"): (
             smt.implies("means over one more sign", "all reals", _one_sign),
-            smt.induction("E(Σ s_i h_i G_i)² = Σ h_i² G_i² ≤ μ²N", "all k: induction over entries", _no_entry, _entry),
-            smt.induction("E q = 0, E q² is N² times the variance, at most the bound", OVER_ROWS, _first_row, _row),
+            smt.induction("E(Σ s_i h_i G_i)² = Σ h_i² G_i² ≤ μ²N", "all k: induction over entries", _entry),
+            smt.induction("E q = 0, E q² is N² times the variance, at most the bound", OVER_ROWS, _row),
         ),
     },
     kernel={BESIDE: "coherence.interference_identity"},

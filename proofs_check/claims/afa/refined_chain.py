@@ -33,50 +33,33 @@ def _conclusion(case: Mixture) -> dict[str, Part]:
     return {name: at_most(measured, bound, unit=case.unit) for name, (measured, bound) in sides.items()}
 
 
-def _first_shares(unknowns, ops):
-    gained, shares = unknowns("gained shares")
-    return [gained == 0, shares == 0], [ops.abs(gained) <= shares]
-
-
 def _shares(unknowns, ops):
     """What a row with coefficient t gains with those so far, against Σ |G_i| (h_i² + t²): one more of those."""
     gained, shares, h, t, g = unknowns("gained shares h t g")
-    more = ops.abs(g) * (h * h + t * t)
-    return [ops.abs(gained) <= shares], [ops.abs(gained + pair(t, h * g)) <= shares + more]
-
-
-def _first_row(unknowns, ops):
-    h = unknowns("h")
-    q = coherence.interference([h], [[1]])
-    return [], [ops.abs(q + 0 * h) <= 0 * h]
+    after = {"gained": gained + pair(t, h * g), "shares": shares + ops.abs(g) * (h * h + t * t)}
+    return smt.Invariant([ops.abs(gained) <= shares], after)
 
 
 def _row(unknowns, ops):
     """R = Σ_i h_i² Σ_j |G_ij| grows by those shares."""
-    q, rows, gained, shares = unknowns("q R gained shares")
-    return [ops.abs(q) <= rows, ops.abs(gained) <= shares], [ops.abs(q + gained) <= rows + shares]
-
-
-def _first_mean(unknowns, ops):
-    rows, h2, largest = unknowns("R h2 largest")
-    return [rows == 0, h2 == 0], [rows <= largest * h2]
+    q, rows, gained, shares, h = unknowns("q R gained shares h")
+    start = {"q": coherence.interference([h], [[1]]), "R": 0}
+    return smt.Invariant(
+        [ops.abs(q) <= rows], {"q": q + gained, "R": rows + shares}, start, [ops.abs(gained) <= shares]
+    )
 
 
 def _mean(unknowns, ops):
     rows, h2, largest, h, row_sum = unknowns("R h2 largest h sum")
-    return [rows <= largest * h2, row_sum <= largest], [rows + h * h * row_sum <= largest * (h2 + h * h)]
-
-
-def _first_term(unknowns, ops):
-    s, row_sum, top = unknowns("s sum top")
-    return [s == 0, row_sum == 0], [ops.abs(s) <= row_sum * top]
+    after = {"R": rows + h * h * row_sum, "h2": h2 + h * h}
+    return smt.Invariant([rows <= largest * h2], after, given=[row_sum <= largest])
 
 
 def _term(unknowns, ops):
     """One more term of s = Σ_j E_ij y_j, where |y_j| <= top."""
     s, row_sum, top, e, y = unknowns("s sum top e y")
-    given = [ops.abs(s) <= row_sum * top, ops.abs(y) <= top]
-    return given, [ops.abs(s + e * y) <= (row_sum + ops.abs(e)) * top]
+    after = {"s": s + e * y, "sum": row_sum + ops.abs(e)}
+    return smt.Invariant([ops.abs(s) <= row_sum * top], after, given=[ops.abs(y) <= top])
 
 
 def _eigenvalue(unknowns, ops):
@@ -86,15 +69,10 @@ def _eigenvalue(unknowns, ops):
     return given, [ops.abs(value) * h2 <= largest * h2]
 
 
-def _first_sum(unknowns, ops):
-    row_sum, mu, count = unknowns("sum mu count")
-    return [row_sum == 0, count == 0], [row_sum <= mu * count]
-
-
 def _sum(unknowns, ops):
     row_sum, mu, count, g = unknowns("sum mu count g")
-    given = [row_sum <= mu * count, ops.abs(g) <= mu]
-    return given, [row_sum + ops.abs(g) <= mu * (count + 1)]
+    after = {"sum": row_sum + ops.abs(g), "count": count + 1}
+    return smt.Invariant([row_sum <= mu * count], after, given=[ops.abs(g) <= mu])
 
 
 def _of_count(unknowns, ops):
@@ -154,16 +132,16 @@ CLAIM = Claim(
         ("μ(L² − N)", "μ(k − 1)N", "ε(n − 1)N"): L1_FORM,
         ("μ(k − 1)N", "ε(n − 1)N", "order: L ≤ k", "order: k ≤ n"): K_FORM,
         "Gershgorin": (
-            smt.induction("2|t Σ h_i G_i| ≤ Σ |G_i|(h_i² + t²)", OVER_ROWS, _first_shares, _shares),
-            smt.induction("|q| ≤ Σ h_i² Σ_j |G_ij|", OVER_ROWS, _first_row, _row),
-            smt.induction("which is at most the largest row sum times N", OVER_ROWS, _first_mean, _mean),
+            smt.induction("2|t Σ h_i G_i| ≤ Σ |G_i|(h_i² + t²)", OVER_ROWS, _shares),
+            smt.induction("|q| ≤ Σ h_i² Σ_j |G_ij|", OVER_ROWS, _row),
+            smt.induction("which is at most the largest row sum times N", OVER_ROWS, _mean),
         ),
         "order: λ ≤ Gershgorin": (
-            smt.induction("|Σ_j E_ij y_j| ≤ Σ_j |E_ij| max |y_j|", "all k: induction over entries", _first_term, _term),
+            smt.induction("|Σ_j E_ij y_j| ≤ Σ_j |E_ij| max |y_j|", "all k: induction over entries", _term),
             smt.implies("|λ| is at most a row sum", "all k: at the largest entry of an eigenvector", _eigenvalue),
         ),
         "order: Gershgorin ≤ k": (
-            smt.induction("a row sum is at most μ times its terms", "all k: induction over terms", _first_sum, _sum),
+            smt.induction("a row sum is at most μ times its terms", "all k: induction over terms", _sum),
             smt.implies("so at most μ(k − 1)", "all k", _of_count),
         ),
         BESIDE: smt.implies("Rayleigh's quotient in an eigendirection", "one eigendirection", _spectral),

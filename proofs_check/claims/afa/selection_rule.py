@@ -50,36 +50,25 @@ def _conclusion(case: Staircase) -> dict[str, Part]:
     }
 
 
-def _one_prefix(unknowns, ops):
-    """Both targets hold C_1."""
-    norm, a, b, tau, later, i, j = unknowns("C1 a b tau later i j")
-    given = [a == norm, b == norm, i == 1, j == 1, tau <= later]
-    return given, [a <= b, b <= norm, i <= j, j <= 1, ops.abs(a - tau) <= ops.abs(b - tau)]
-
-
 def _next_prefix(unknowns, ops):
     """Of `passed` prefixes the pass for tau holds the i-th, of norm a, that for the later target the j-th, of b."""
     a, b, last, new, tau, later, i, j, passed = unknowns("a b last new tau later i j passed")
-    given = [tau <= later, a <= b, b <= last, last <= new, i <= j, j <= passed, ops.abs(a - tau) <= ops.abs(b - tau)]
+    says = [a <= b, b <= last, i <= j, j <= passed, ops.abs(a - tau) <= ops.abs(b - tau)]
     first, second = moves(a, new, tau, ops), moves(b, new, later, ops)
-    a, b = ops.where(first, new, a), ops.where(second, new, b)
-    i, j = ops.where(first, passed + 1, i), ops.where(second, passed + 1, j)
-    return given, [a <= b, b <= new, i <= j, j <= passed + 1, ops.abs(a - tau) <= ops.abs(b - tau)]
-
-
-def _first_scaled(unknowns, ops):
-    """Both passes hold the first prefix."""
-    norm, a, b, i, j, factor = unknowns("C1 a b i j factor")
-    return [factor > 0, a == norm, b == factor * norm, i == 1, j == 1], [b == factor * a, i == j]
+    after = {"a": ops.where(first, new, a), "b": ops.where(second, new, b), "last": new, "passed": passed + 1}
+    after |= {"i": ops.where(first, passed + 1, i), "j": ops.where(second, passed + 1, j)}
+    start = {"a": new, "b": new, "last": new, "passed": 1, "i": 1, "j": 1}
+    return smt.Invariant(says, after, start, [tau <= later, last <= new])
 
 
 def _next_scaled(unknowns, ops):
     """One pass holds the i-th prefix, of norm a; that of what is scaled the j-th, of norm b."""
     a, b, i, j, new, tau, factor, count = unknowns("a b i j new tau factor count")
     first, second = moves(a, new, tau, ops), moves(b, factor * new, factor * tau, ops)
-    held, scaled = ops.where(first, new, a), ops.where(second, factor * new, b)
-    same = ops.where(first, count, i) == ops.where(second, count, j)
-    return [factor > 0, b == factor * a, i == j], [scaled == factor * held, same]
+    after = {"a": ops.where(first, new, a), "b": ops.where(second, factor * new, b)}
+    after |= {"i": ops.where(first, count, i), "j": ops.where(second, count, j)}
+    start = {"a": new, "b": factor * new, "i": 1, "j": 1}
+    return smt.Invariant([b == factor * a, i == j], after, start, [factor > 0])
 
 
 def _half_gap(unknowns, ops):
@@ -158,10 +147,10 @@ CLAIM = Claim(
     proofs={
         LOOPS: (PASS, VECTORISED),
         "monotone in τ": smt.induction(
-            "no fewer for a larger target", "all numbers of prefixes: induction", _one_prefix, _next_prefix
+            "no fewer for a larger target", "all numbers of prefixes: induction", _next_prefix
         ),
         "scale": smt.induction(
-            "scaling changes no choice of the pass", "all numbers of prefixes: induction", _first_scaled, _next_scaled
+            "scaling changes no choice of the pass", "all numbers of prefixes: induction", _next_scaled
         ),
         "half gap": (NEAREST, smt.implies("so within half the gap", "all gaps", _half_gap)),
         ("half gap ≤ a₂²/(2(C₁ + C₂))", "≤ a₂/4"): smt.implies("the first gap bounds all", "all j", _bound),

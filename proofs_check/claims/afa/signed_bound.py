@@ -15,41 +15,24 @@ def _conclusion(case: Mixture) -> dict[str, Part]:
     return {"above": at_most(q, high, unit=case.unit), "below": at_most(-q, -low, unit=case.unit)}
 
 
-def _first_product(unknowns, ops):
-    h, product, low, high = unknowns("h product low high")
-    return [h >= 0, low <= product, product <= high], [low * h <= h * product, h * product <= high * h]
-
-
 def _product(unknowns, ops):
     g, l1, t, product, low, high = unknowns("g l1 t product low high")
-    given = [low * l1 <= g, g <= high * l1, low <= product, product <= high, t >= 0]
-    return given, [low * (l1 + t) <= g + t * product, g + t * product <= high * (l1 + t)]
-
-
-def _first(unknowns, ops):
-    h, low, high = unknowns("h low high")
-    least, most = coherence.signed_gap(h, h * h, low, high)
-    q = coherence.interference([h], [[1]])
-    return [h >= 0, low <= high], [least <= q, q <= most]
+    given = [low <= product, product <= high, t >= 0]
+    return smt.Invariant([low * l1 <= g, g <= high * l1], {"g": g + t * product, "l1": l1 + t}, given=given)
 
 
 def _step(unknowns, ops):
     q, g, l1, h2, t, low, high = unknowns("q g l1 h2 t low high")
     least, most = coherence.signed_gap(l1, h2, low, high)
-    given = [least <= q, q <= most, low * l1 <= g, g <= high * l1, low <= high, l1 >= 0, t >= 0]
-    least, most = coherence.signed_gap(l1 + t, h2 + t * t, low, high)
-    longer = q + pair(t, g)
-    return given, [least <= longer, longer <= most]
-
-
-def _first_aligned(unknowns, ops):
-    h = unknowns("h")
-    return [h >= 0], [ops.abs(h) ** 2 >= h * h]
+    start = {"q": coherence.interference([t], [[1]]), "l1": t, "h2": t * t}
+    after = {"q": q + pair(t, g), "l1": l1 + t, "h2": h2 + t * t}
+    given = [low * l1 <= g, g <= high * l1, low <= high, t >= 0]
+    return smt.Invariant([least <= q, q <= most, l1 >= 0], after, start, given)
 
 
 def _aligned(unknowns, ops):
     l1, h2, t = unknowns("l1 h2 t")
-    return [l1 * l1 >= h2, l1 >= 0, t >= 0], [(l1 + t) ** 2 >= h2 + t * t]
+    return smt.Invariant([l1 * l1 >= h2, l1 >= 0], {"l1": l1 + t, "h2": h2 + t * t}, given=[t >= 0])
 
 
 def _corollary(unknowns, ops):
@@ -80,11 +63,11 @@ CLAIM = Claim(
     proofs={
         LOOPS: UNROLL,
         ("above", "below"): (
-            smt.induction("aL ≤ Σ h_i G_i ≤ bL", OVER_ROWS, _first_product, _product),
-            smt.induction("a(L² − N) ≤ q ≤ b(L² − N)", OVER_ROWS, _first, _step),
+            smt.induction("aL ≤ Σ h_i G_i ≤ bL", OVER_ROWS, _product),
+            smt.induction("a(L² − N) ≤ q ≤ b(L² − N)", OVER_ROWS, _step),
         ),
         BESIDE: (
-            smt.induction("L² ≥ N", OVER_ROWS, _first_aligned, _aligned),
+            smt.induction("L² ≥ N", OVER_ROWS, _aligned),
             smt.implies("a ≥ 0 gives |h| ≤ |x|", "all k", _corollary),
         ),
     },

@@ -79,52 +79,34 @@ def _largest_eigenvalue(unknowns, ops):
     return [d >= 1, n == top + rest, rest <= (d - 1) * top], [mean <= top, (top > mean) == (rest < (d - 1) * top)]
 
 
-def _no_entry(unknowns, ops):
-    columns, rows, count = unknowns("columns rows count")
-    return [columns == 0, rows == 0, count == 0], [columns == rows, rows == count]
-
-
 def _entry(unknowns, ops):
     """One entry counts for its column and for its row."""
     columns, rows, v = unknowns("columns rows v")
-    return [columns == rows], [columns + v * v == rows + v * v]
+    return smt.Invariant([columns == rows], {"columns": columns + v * v, "rows": rows + v * v})
 
 
 def _row(unknowns, ops):
     rows, count, v2 = unknowns("rows count v2")
-    return [rows == count, v2 == 1], [rows + v2 == count + 1]
-
-
-def _no_column(unknowns, ops):
-    total, count, most = unknowns("total count most")
-    return [total == 0, count == 0, most == 0], [total <= count * most]
+    return smt.Invariant([rows == count], {"rows": rows + v2, "count": count + 1}, given=[v2 == 1])
 
 
 def _column(unknowns, ops):
     total, count, most, square = unknowns("total count most square")
-    return [total <= count * most, count >= 0], [total + square <= (count + 1) * ops.larger(most, square)]
-
-
-def _no_product(unknowns, ops):
-    product, h2 = unknowns("product h2")
-    return [product == 0, h2 == 0], [product == h2]
+    after = {"total": total + square, "count": count + 1, "most": ops.larger(most, square)}
+    return smt.Invariant([total <= count * most, count >= 0], after)
 
 
 def _product(unknowns, ops):
     """The c-th coordinate of hV is Σ h_i V_ic, and h_i is V_ic."""
     product, h2, h, v = unknowns("product h2 h v")
-    return [product == h2, h == v], [product + h * v == h2 + h * h]
-
-
-def _no_coordinate(unknowns, ops):
-    energy, seen = unknowns("energy seen")
-    return [energy == 0, seen == 0], [seen <= energy]
+    return smt.Invariant([product == h2], {"product": product + h * v, "h2": h2 + h * h}, given=[h == v])
 
 
 def _coordinate(unknowns, ops):
     """`seen` is the square of the c-th coordinate once that was passed."""
     energy, seen, y, here = unknowns("energy seen y here")
-    return [seen <= energy], [seen + ops.where(here == 1, y * y, 0) <= energy + y * y]
+    after = {"seen": seen + ops.where(here == 1, y * y, 0), "energy": energy + y * y}
+    return smt.Invariant([seen <= energy], after)
 
 
 def _longest_column(unknowns, ops):
@@ -170,11 +152,11 @@ CLAIM = Claim(
             "c = 1 leaves n = d + 1 and ε = 1/d", "all n > d ≥ 1: from Welch's bound", _equality
         ),
         "a code with |hV|² ≥ (n/d)|h|²": (
-            smt.induction("squares of columns and of rows", "all n, d: induction over entries", _no_entry, _entry),
-            smt.induction("n unit rows have n in all", "all n: induction over rows", _no_entry, _row),
-            smt.induction("the longest column has a d-th", "all d: induction over columns", _no_column, _column),
-            smt.induction("with h = V_c, (hV)_c is |h|²", "all n: induction over rows", _no_product, _product),
-            smt.induction("(hV)_c² ≤ |hV|²", "all d: induction over coordinates", _no_coordinate, _coordinate),
+            smt.induction("squares of columns and of rows", "all n, d: induction over entries", _entry),
+            smt.induction("n unit rows have n in all", "all n: induction over rows", _row),
+            smt.induction("the longest column has a d-th", "all d: induction over columns", _column),
+            smt.induction("with h = V_c, (hV)_c is |h|²", "all n: induction over rows", _product),
+            smt.induction("(hV)_c² ≤ |hV|²", "all d: induction over coordinates", _coordinate),
             smt.implies("so the longest column has n/d", "all n > d", _longest_column),
         ),
         BESIDE: (

@@ -33,28 +33,17 @@ def _above(unknowns, ops):
     return [value >= 0, value <= high], [value * value * y * y <= most * most * value * y * y]
 
 
-def _rectified_start(unknowns, ops):
-    y = unknowns("y")
-    kept, _ = top_afa.sign_split(y, ops=ops)
-    return [], [kept * kept <= y * y]
-
-
 def _rectified(unknowns, ops):
     full2, y2, y = unknowns("full2 y2 y")
     kept, _ = top_afa.sign_split(y, ops=ops)
-    return [full2 <= y2], [full2 + kept * kept <= y2 + y * y]
-
-
-def _no_coordinate(unknowns, ops):
-    longer, before, gained, h = unknowns("longer before gained h")
-    return [longer == 0, before == 0, gained == 0], [longer == before + h * gained]
+    return smt.Invariant([full2 <= y2], {"full2": full2 + kept * kept, "y2": y2 + y * y})
 
 
 def _coordinate(unknowns, ops):
     """<p + h v, x> = <p, x> + h <v, x>, one more coordinate: row by row <hV, x> = Σ h_i <v_i, x>."""
     longer, before, gained, h, p, v, x = unknowns("longer before gained h p v x")
-    given = [longer == before + h * gained]
-    return given, [longer + (p + h * v) * x == before + p * x + h * (gained + v * x)]
+    after = {"longer": longer + (p + h * v) * x, "before": before + p * x, "gained": gained + v * x}
+    return smt.Invariant([longer == before + h * gained], after)
 
 
 def _roots(unknowns, ops):
@@ -62,18 +51,12 @@ def _roots(unknowns, ops):
     return [tau2 <= s, s * s <= (h * h) * (full * full), tau2 >= 0, h >= 0, full >= 0], [tau2 <= h * full]
 
 
-def _inner_start(unknowns, ops):
-    h, y = unknowns("h y")
-    kept, _ = top_afa.sign_split(y, ops=ops)
-    return [h >= 0], [h * y <= h * kept, (h * kept) ** 2 <= h * h * (kept * kept)]
-
-
 def _inner(unknowns, ops):
     """sum h_i y_i <= sum h_i relu(y_i) for h >= 0, and Cauchy-Schwarz for the latter, one entry at a time."""
-    s, a, b, h, y = unknowns("s a b h y")
+    low, s, a, b, h, y = unknowns("low s a b h y")
     kept, _ = top_afa.sign_split(y, ops=ops)
-    given = [s * s <= a * b, a >= 0, b >= 0, h >= 0]
-    return given, [h * y <= h * kept, (s + h * kept) ** 2 <= (a + h * h) * (b + kept * kept)]
+    after = {"low": low + h * y, "s": s + h * kept, "a": a + h * h, "b": b + kept * kept}
+    return smt.Invariant([low <= s, s * s <= a * b, a >= 0, b >= 0], after, given=[h >= 0])
 
 
 def _below(unknowns, ops):
@@ -104,12 +87,10 @@ CLAIM = Claim(
         Control("exact: x = hV", orthonormal_with_rest(), "V = I, x = h + ρ"),
     ),
     proofs={
-        "C_K ≤ |G_S h|": smt.induction(
-            "|relu y|² ≤ |y|²", "all k: induction over entries", _rectified_start, _rectified
-        ),
+        "C_K ≤ |G_S h|": smt.induction("|relu y|² ≤ |y|²", "all k: induction over entries", _rectified),
         "τ² ≤ |h| C_K": (
-            smt.induction("τ² = ⟨h, y⟩ for y = G_S h", "all k, d: row by row", _no_coordinate, _coordinate),
-            smt.induction("⟨h, y⟩ ≤ ⟨h, relu y⟩ ≤ |h||relu y|", "all k: induction over entries", _inner_start, _inner),
+            smt.induction("τ² = ⟨h, y⟩ for y = G_S h", "all k, d: row by row", _coordinate),
+            smt.induction("⟨h, y⟩ ≤ ⟨h, relu y⟩ ≤ |h||relu y|", "all k: induction over entries", _inner),
             smt.implies("so τ² ≤ |h| C_K", "all k", _roots),
         ),
         BESIDE: (

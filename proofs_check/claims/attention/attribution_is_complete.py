@@ -59,40 +59,26 @@ def _grows(symbols, ops):
         yield longer - before, theory.source_part(a, values[count], symbols("w:2"))
 
 
-def _no_coordinate(unknowns, ops):
-    after, before, part, a = unknowns("after before part a")
-    return [after == 0, before == 0, part == 0], [after == before + part * (1 + 0 * a)]
-
-
 def _coordinate(unknowns, ops):
     """<z + a v, w> is <z, w> and the source's part: one more coordinate of the head."""
     after, before, part, z, a, v, w = unknowns("after before part z a v w")
     added = theory.source_part(a, [v], [w])
-    return [after == before + part], [after + (z + a * v) * w == before + z * w + (part + added)]
-
-
-def _no_source(unknowns, ops):
-    """z = 0."""
-    inner, parts = unknowns("inner parts")
-    return [inner == 0, parts == 0], [inner == parts]
+    moved = {"after": after + (z + a * v) * w, "before": before + z * w, "part": part + added}
+    return smt.Invariant([after == before + part], moved)
 
 
 def _source(unknowns, ops):
-    inner, parts, after, part = unknowns("inner parts after part")
-    return [inner == parts, after == inner + part], [after == parts + part]
-
-
-def _no_head(unknowns, ops):
-    """pre = b_enc."""
-    parts, b = unknowns("parts b")
-    return [parts == 0], [b == parts + theory.constant_part(b, [], [])]
+    inner, parts, part = unknowns("inner parts part")
+    return smt.Invariant([inner == parts], {"inner": inner + part, "parts": parts + part})
 
 
 def _head(unknowns, ops):
     """pre, the parts and the constant by one more coordinate of z = <z - b_dec, w> + b_enc, whichever head it is of."""
-    pre, parts, fixed, z, c, w = unknowns("pre parts fixed z c w")
+    pre, parts, fixed, z, c, w, b = unknowns("pre parts fixed z c w b")
     more = theory.constant_part(0, [c], [w])
-    return [pre == parts + fixed], [pre + (z - c) * w == parts + z * w + (fixed + more)]
+    start = {"pre": b, "fixed": theory.constant_part(b, [], [])}
+    after = {"pre": pre + (z - c) * w, "parts": parts + z * w, "fixed": fixed + more}
+    return smt.Invariant([pre == parts + fixed], after, start)
 
 
 CLAIM = Claim(
@@ -120,11 +106,9 @@ CLAIM = Claim(
         ),
         BESIDE: symbolic.identity("the whole sum", "two heads, two sources, width 2", _whole),
         ("sources", "heads"): (
-            smt.induction(
-                "⟨z + a v, w⟩ is ⟨z, w⟩ and the source's part", "all widths: induction", _no_coordinate, _coordinate
-            ),
-            smt.induction("⟨z_h, w_h⟩ is the sum of its sources' parts", "all sources: induction", _no_source, _source),
-            smt.induction("pre is Σ_h ⟨z_h, w_h⟩ and the constant", "all heads and widths: induction", _no_head, _head),
+            smt.induction("⟨z + a v, w⟩ is ⟨z, w⟩ and the source's part", "all widths: induction", _coordinate),
+            smt.induction("⟨z_h, w_h⟩ is the sum of its sources' parts", "all sources: induction", _source),
+            smt.induction("pre is Σ_h ⟨z_h, w_h⟩ and the constant", "all heads and widths: induction", _head),
         ),
     },
     kernel={BESIDE: "factors.attribution_complete"},

@@ -106,17 +106,12 @@ def _diagonal(symbols, ops):
         yield theory.output_error([*r, x], after) - theory.output_error(r, before), theory.output_error([x], [[s]])
 
 
-def _no_value(unknowns, ops):
-    error, square, low, high = unknowns("error square low high")
-    return [error == 0, square == 0], [low * low * square <= error, error <= high * high * square]
-
-
 def _value(unknowns, ops):
     """Each residual is between least² and most² times |r|²; one more singular value."""
     error, square, low, high, s, x = unknowns("error square low high s x")
-    given = [low > 0, low <= s, s <= high, low * low * square <= error, error <= high * high * square]
-    longer, more = error + theory.output_error([x], [[s]]), square + x * x
-    return given, [low * low * more <= longer, longer <= high * high * more]
+    after = {"error": error + theory.output_error([x], [[s]]), "square": square + x * x}
+    says = [low * low * square <= error, error <= high * high * square]
+    return smt.Invariant(says, after, given=[low > 0, low <= s, s <= high])
 
 
 def _of_bounds(unknowns, ops):
@@ -163,7 +158,7 @@ CLAIM = Claim(
             smt.implies("|r|² for all r only so, by products of rows", "all d: two rows at a time", _only_by_pairs),
         ),
         "of two residuals": (
-            smt.induction("between the extreme singular values", "all d: induction over them", _no_value, _value),
+            smt.induction("between the extreme singular values", "all d: induction over them", _value),
             smt.implies("their ratio", "all bounds", _of_bounds),
         ),
     },

@@ -3,14 +3,17 @@
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
+from math import prod
 
 import torch
 from hypothesis import strategies as st
 
 import synthetic as S
-from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
 from proofs_check.engines import symbolic
 from proofs_check.instances.draw import SEEDS
+from proofs_check.instances.loops import evaluated
+from proofs_check.kernel.evaluations import EXACT
 from workbench.metrics import attribution
 from workbench.theory import attention as theory
 
@@ -139,6 +142,15 @@ def _none_sure(sizes, count=10, *, sure=0, ops=None):
     return _chance(sizes, count, **({"ops": ops} if ops else {}))
 
 
+def _drawn(draw):
+    """Each latent after the first is of the same role: (n_r - i) of the n - i left."""
+    sizes = [abs(v) for v in draw.vector(draw.n, 99)]
+    n, first = sum(sizes), sizes[0]
+    chances = [prod(Fraction(size - i, n - i) for i in range(3)) for size in sizes]
+    yield theory.one_role_chance(sizes, 3, ops=EXACT), sum(chances)
+    yield theory.one_role_chance(sizes, 3, sure=1, ops=EXACT), Fraction(first * (first - 1), n * (n - 1))
+
+
 def _first_only(share, roles, count=10):
     return _rule(share, roles, 1)
 
@@ -164,6 +176,7 @@ CLAIM = Claim(
     ),
     proofs={
         "chance": symbolic.identity("by counting", "n_r ≤ 4, 2, 1; c ≤ 4; s ≤ 1", _by_counting),
+        LOOPS: evaluated("drawn one after the other", _drawn),
         BESIDE: (
             symbolic.identity("one by one", "n ≤ 40, q ≤ 5, c ≤ 10", _one_by_one),
             symbolic.identity("never, if n_r < c for all r", "three roles, c = 2, 5, 10", _too_few),

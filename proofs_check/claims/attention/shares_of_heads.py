@@ -103,16 +103,11 @@ def _shares(norm, rest, ops):
     return theory.head_share([[norm], [rest]], ops=ops)
 
 
-def _no_head(unknowns, ops):
-    shares, norms, total = unknowns("shares norms total")
-    return [shares == 0, norms == 0, total > 0], [shares * total == norms]
-
-
 def _head(unknowns, ops):
     """Shares of the heads so far, their norms, and the sum of all norms."""
     shares, norms, total, norm = unknowns("shares norms total norm")
-    given = [shares * total == norms, norm >= 0, norm <= total, total > 0]
-    return given, [(shares + _shares(norm, total - norm, ops)[0]) * total == norms + norm]
+    after = {"shares": shares + _shares(norm, total - norm, ops)[0], "norms": norms + norm}
+    return smt.Invariant([shares * total == norms], after, given=[norm >= 0, norm <= total, total > 0])
 
 
 def _all_heads(unknowns, ops):
@@ -126,28 +121,21 @@ def _lone(unknowns, ops):
     return [norm > 0], [share == 1, other == 0]
 
 
-def _no_entry(unknowns, ops):
-    """Of a row r of coefficients: |r Q|², |r|², and the product of r Q with the next row of Q."""
-    turned, square, product = unknowns("turned square product")
-    return [turned == 0, square == 0, product == 0], [turned == square, product == 0 * square]
-
-
 def _entry(unknowns, ops):
-    """One more row q of Q, of norm 1, at right angles to those before and after it."""
+    """Of a row r of coefficients: |r Q|², |r|², and the product of r Q with the next row of Q.
+
+    One more row q of Q, of norm 1, at right angles to those before and after it.
+    """
     turned, square, product, a, q2, with_next = unknowns("turned square product a q2 with_next")
-    given = [turned == square, product == 0, q2 == 1, with_next == 0]
-    return given, [turned + 2 * a * product + a * a * q2 == square + a * a, product + a * with_next == 0]
-
-
-def _no_scaled(unknowns, ops):
-    scaled, square, factor = unknowns("scaled square factor")
-    return [scaled == 0, square == 0], [scaled == factor * factor * square]
+    after = {"turned": turned + 2 * a * product + a * a * q2, "square": square + a * a}
+    after["product"] = product + a * with_next
+    return smt.Invariant([turned == square, product == 0], after, given=[q2 == 1, with_next == 0])
 
 
 def _scaled(unknowns, ops):
     scaled, square, factor, a = unknowns("scaled square factor a")
-    given = [scaled == factor * factor * square]
-    return given, [scaled + (factor * a) ** 2 == factor * factor * (square + a * a)]
+    after = {"scaled": scaled + (factor * a) ** 2, "square": square + a * a}
+    return smt.Invariant([scaled == factor * factor * square], after)
 
 
 def _one_factor(unknowns, ops):
@@ -207,12 +195,12 @@ CLAIM = Claim(
             symbolic.identity("a turn within a head", "d_head = 2, all rotations and reflections but by π", _turned),
         ),
         "sum": (
-            smt.induction("shares times all norms are norms", "all H: induction over heads", _no_head, _head),
+            smt.induction("shares times all norms are norms", "all H: induction over heads", _head),
             smt.implies("so they sum to 1", "all H", _all_heads),
         ),
         "after the change": (
-            smt.induction("|aQ| = |a| for Q with orthonormal rows", "all d_head: induction", _no_entry, _entry),
-            smt.induction("|c a|² = c²|a|²", "all d_head: induction", _no_scaled, _scaled),
+            smt.induction("|aQ| = |a| for Q with orthonormal rows", "all d_head: induction", _entry),
+            smt.induction("|c a|² = c²|a|²", "all d_head: induction", _scaled),
             smt.implies("one factor of all norms", "all H", _one_factor),
         ),
         "one writer": smt.implies("1 of the only writer, 0 of the others", "all H", _lone),

@@ -115,38 +115,24 @@ def _normal(symbols, ops):
     yield coherence.square_norm(left), coherence.square_norm(z) - coherence.square_norm(along)
 
 
-def _no_direction(unknowns, ops):
-    last = unknowns("last")
-    return [last >= 0], [0 * last <= last * 0]
-
-
 def _ky_fan(unknowns, ops):
     """Squares l_i, shares c_i in [0, 1] of an r-space: sum (l_i - l_r)(c_i - [i <= r]) <= 0, term by term."""
     total, square, share, last, inside = unknowns("total square share last inside")
-    given = [total <= 0, share >= 0, share <= 1, last >= 0, square >= 0]
-    given += [ops.where(inside == 1, square - last, last - square) >= 0, ops.where(inside == 1, 1, inside) == inside]
-    given += [inside * (inside - 1) == 0]
-    return given, [total + (square - last) * (share - inside) <= 0]
-
-
-def _no_sample(unknowns, ops):
-    left, all2, taken = unknowns("left all2 taken")
-    return [left == 0, all2 == 0, taken == 0], [left >= all2 - taken]
+    given = [share >= 0, share <= 1, last >= 0, square >= 0, inside * (inside - 1) == 0]
+    given += [ops.where(inside == 1, square - last, last - square) >= 0]
+    return smt.Invariant([total <= 0], {"total": total + (square - last) * (share - inside)}, given=given)
 
 
 def _sample(unknowns, ops):
     left, all2, taken, mine, y2, share = unknowns("left all2 taken mine y2 share")
-    return [left >= all2 - taken, mine >= y2 - share], [left + mine >= (all2 + y2) - (taken + share)]
-
-
-def _no_sample_yet(unknowns, ops):
-    left, all2, taken = unknowns("left all2 taken")
-    return [left == 0, all2 == 0, taken == 0], [left == all2 - taken]
+    after = {"left": left + mine, "all2": all2 + y2, "taken": taken + share}
+    return smt.Invariant([left >= all2 - taken], after, given=[mine >= y2 - share])
 
 
 def _fitted(unknowns, ops):
     left, all2, taken, mine, y2, share = unknowns("left all2 taken mine y2 share")
-    return [left == all2 - taken, mine == y2 - share], [left + mine == (all2 + y2) - (taken + share)]
+    after = {"left": left + mine, "all2": all2 + y2, "taken": taken + share}
+    return smt.Invariant([left == all2 - taken], after, given=[mine == y2 - share])
 
 
 def _floor(unknowns, ops):
@@ -155,15 +141,12 @@ def _floor(unknowns, ops):
     return [r2 == p2 + o2, left == p2 - squares], [o2 + left == theory.dense_floor(r2, [squares], 1)]
 
 
-def _no_basis(unknowns, ops):
-    both, one, other = unknowns("both one other")
-    return [both == one - other], [both == one - other]
-
-
 def _basis(unknowns, ops):
     """A coordinate of what a basis leaves of y - z, of y and of z; along q the products subtract."""
     both, one, other, along, beside, q = unknowns("both one other along beside q")
-    return [both == one - other], [both - (along - beside) * q == (one - along * q) - (other - beside * q)]
+    start = {"both": one - other, "one": one, "other": other}
+    after = {"both": both - (along - beside) * q, "one": one - along * q, "other": other - beside * q}
+    return smt.Invariant([both == one - other], after, start)
 
 
 def _free_rows(unknowns, ops):
@@ -174,27 +157,18 @@ def _free_rows(unknowns, ops):
     return given, [floor <= loose, freed == floor]
 
 
-def _no_pair(unknowns, ops):
-    taken, held = unknowns("taken held")
-    return [taken == 0, held == 0], [taken == held]
-
-
 def _pair(unknowns, ops):
     """sum_q |P b_q|² = sum_q sum_j l_j s_jq² = sum_j l_j c_j, pair by pair; c_j = sum_q s_jq²."""
     taken, held, square, before, s = unknowns("taken held square before s")
-    after = before + s * s
-    return [taken == held], [taken + square * (s * s) == held - square * before + square * after]
-
-
-def _no_axis(unknowns, ops):
-    shares, count = unknowns("shares count")
-    return [shares == 0, count == 0], [shares == count]
+    more = before + s * s
+    after = {"taken": taken + square * (s * s), "held": held - square * before + square * more}
+    return smt.Invariant([taken == held], after)
 
 
 def _axis(unknowns, ops):
     """sum_j c_j = sum_q sum_j s_jq², and sum_j s_jq² = |b_q|² = 1 over a basis: it is r."""
     shares, count, mine = unknowns("shares count mine")
-    return [shares == count, mine == 1], [shares + mine == count + 1]
+    return smt.Invariant([shares == count], {"shares": shares + mine, "count": count + 1}, given=[mine == 1])
 
 
 def _at_most_one(unknowns, ops):
@@ -203,21 +177,13 @@ def _at_most_one(unknowns, ops):
     return [left == v2 - c, left >= 0, v2 == 1], [c <= 1]
 
 
-def _no_square(unknowns, ops):
-    total, held, top, shares, count, last = unknowns("total held top shares count last")
-    given = [total == 0, held == 0, top == 0, shares == 0, count == 0]
-    return given, [total == held - top - last * (shares - count)]
-
-
 def _square(unknowns, ops):
     """The sum of Ky Fan's step, written out."""
     total, held, top, shares, count, last = unknowns("total held top shares count last")
     square, share, inside = unknowns("square share inside")
-    after = total + (square - last) * (share - inside)
-    held_after, top_after = held + square * share, top + square * inside
-    shares_after, count_after = shares + share, count + inside
-    given = [total == held - top - last * (shares - count)]
-    return given, [after == held_after - top_after - last * (shares_after - count_after)]
+    after = {"total": total + (square - last) * (share - inside), "held": held + square * share}
+    after |= {"top": top + square * inside, "shares": shares + share, "count": count + inside}
+    return smt.Invariant([total == held - top - last * (shares - count)], after)
 
 
 def _no_more(unknowns, ops):
@@ -260,7 +226,7 @@ def _reached(symbols, ops):
 def _long(draw):
     """A basis need not be orthonormal for its sums to be those of the definition."""
     n, rank = draw.n, draw.n // 2
-    z, basis, squares, b = draw.vector(n, 99), draw.rows(rank, n, 99), draw.vector(n), draw.rows(2, n, 99)
+    z, basis, squares, b = draw.vector(n, 99), draw.rows(rank, n, 99), draw.vector(n), draw.rows(9, n, 99)
     taken = [_dot(q, z) for q in basis]
     left = [z[c] - sum(a * q[c] for a, q in zip(taken, basis, strict=True)) for c in range(n)]
     along = [[_dot(row, v) for v in basis] for row in b]
@@ -343,20 +309,20 @@ CLAIM = Claim(
             smt.implies("the floors of R and of P", "all r: the sum of r squares as one", _floor),
         ),
         ("reached", "rows free: reached"): smt.induction(
-            "the same summed, with the best", "all N: over samples", _no_sample_yet, _fitted
+            "the same summed, with the best", "all N: over samples", _fitted
         ),
         ("rows free: reached", "rows free: never passed"): (
             *OFF_SPAN,
-            smt.induction("what a basis leaves is linear", "all N, m: over a basis of the codes", _no_basis, _basis),
+            smt.induction("what a basis leaves is linear", "all N, m: over a basis of the codes", _basis),
             smt.implies("beside the best rows, the same of X off the codes", "all sizes", _free_rows),
         ),
         ("never passed", "rows free: never passed"): (
-            smt.induction("the same summed", "all N: over samples", _no_sample, _sample),
-            smt.induction("Σ_q|P b_q|² = Σ l_j c_j", "all d, r: over pairs", _no_pair, _pair),
-            smt.induction("Σ c_j = r", "all r: over directions", _no_axis, _axis),
+            smt.induction("the same summed", "all N: over samples", _sample),
+            smt.induction("Σ_q|P b_q|² = Σ l_j c_j", "all d, r: over pairs", _pair),
+            smt.induction("Σ c_j = r", "all r: over directions", _axis),
             smt.implies("c_j ≤ 1", "all d, r", _at_most_one),
-            smt.induction("Σ(l_i − l_r)(c_i − [i ≤ r]) ≤ 0", "all d, r: term by term", _no_direction, _ky_fan),
-            smt.induction("which is Σ l_i c_i − Σ_{i≤r} l_i where Σ c_i = r", "all d, r", _no_square, _square),
+            smt.induction("Σ(l_i − l_r)(c_i − [i ≤ r]) ≤ 0", "all d, r: term by term", _ky_fan),
+            smt.induction("which is Σ l_i c_i − Σ_{i≤r} l_i where Σ c_i = r", "all d, r", _square),
             smt.implies("so no space of dimension r holds more: Eckart–Young", "all d, r, N", _no_more),
         ),
         LOOPS: (

@@ -89,26 +89,17 @@ def _drop(unknowns, ops):
     return given, [before - after == theory.prefix_drop(f, f - inside, 1)]
 
 
-def _no_latent(unknowns, ops):
-    product, seen, inside = unknowns("product seen I")
-    return [product == seen, inside == 0], [product == seen - inside]
-
-
 def _latent(unknowns, ops):
     """What is left of x after one more latent, <r - f d, w> = <r, w> - f <d, w>."""
     product, seen, inside, f, overlap = unknowns("product seen I f overlap")
-    return [product == seen - inside], [product - f * overlap == seen - (inside + f * overlap)]
-
-
-def _no_row(unknowns, ops):
-    inner = unknowns("inner")
-    return [inner == 0], [inner == 0]
+    after = {"product": product - f * overlap, "I": inside + f * overlap}
+    return smt.Invariant([product == seen - inside], after, {"product": seen})
 
 
 def _row(unknowns, ops):
     """<r, sum b_j d_j> for a residual at right angles to each row: the normal equations."""
     inner, b, product = unknowns("inner b product")
-    return [inner == 0, product == 0], [inner + b * product == 0]
+    return smt.Invariant([inner == 0], {"inner": inner + b * product}, given=[product == 0])
 
 
 def _least(unknowns, ops):
@@ -197,7 +188,7 @@ CLAIM = Claim(
     proofs={
         ("falls", "by"): (
             BILINEAR,
-            smt.induction("⟨r, d_k⟩ = ⟨x, d_k⟩ − Σ_{i<k} f_i⟨d_i, d_k⟩", "all k: over latents", _no_latent, _latent),
+            smt.induction("⟨r, d_k⟩ = ⟨x, d_k⟩ − Σ_{i<k} f_i⟨d_i, d_k⟩", "all k: over latents", _latent),
             smt.implies("the drop", "all k, d: by products", _drop),
         ),
         "falls": smt.implies("when it is not below 0", "all k, d: by products", _criterion),
@@ -209,7 +200,7 @@ CLAIM = Claim(
         ),
         BESIDE: (
             BILINEAR,
-            smt.induction("the residual is off every combination", "all k: over rows", _no_row, _row),
+            smt.induction("the residual is off every combination", "all k: over rows", _row),
             smt.implies("so no other coefficients leave less", "all k, d: by products", _least),
             *L1_FORM[:1],
             smt.implies("f_k ≥ 2μ Σ_{i<k} f_i is enough", "all k, d", _by_coherence),

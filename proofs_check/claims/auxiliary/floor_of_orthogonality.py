@@ -76,51 +76,34 @@ def _frame(symbols, ops):
         yield sum(moment[a][a] for a in range(d)), sum(products[i][i] for i in range(m))
 
 
-def _no_entry(unknowns, ops):
-    after, squares, along, own = unknowns("after squares along own")
-    return [after == 0, squares == 0, along == 0, own == 0], [after == squares + 2 * along + own]
-
-
 def _entry(unknowns, ops):
     """One more row v: sum_ab (S_ab + v_a v_b)², entry by entry."""
     after, squares, along, own, s, a, b = unknowns("after squares along own s a b")
-    given = [after == squares + 2 * along + own]
-    return given, [after + (s + a * b) ** 2 == (squares + s * s) + 2 * (along + s * (a * b)) + (own + (a * b) ** 2)]
-
-
-def _no_index(unknowns, ops):
-    double, total = unknowns("double total")
-    return [double == 0, total == 0], [double == total * total]
+    moved = {"after": after + (s + a * b) ** 2, "squares": squares + s * s}
+    moved |= {"along": along + s * (a * b), "own": own + (a * b) ** 2}
+    return smt.Invariant([after == squares + 2 * along + own], moved)
 
 
 def _index(unknowns, ops):
     """sum_ab x_a x_b, by the row and the column of one more index, each x times the sum so far."""
     double, total, x, column = unknowns("double total x column")
-    return [double == total * total, column == total * x], [double + 2 * column + x * x == (total + x) ** 2]
-
-
-def _no_row(unknowns, ops):
-    potential, squares, trace, m = unknowns("potential squares trace m")
-    return [potential == 0, squares == 0, trace == 0, m == 0], [potential == squares, trace == m]
+    after = {"double": double + 2 * column + x * x, "total": total + x}
+    return smt.Invariant([double == total * total], after, given=[column == total * x])
 
 
 def _row(unknowns, ops):
     """One more unit row v: the products with it are v S v in the sum, sum v_a² v_b² = |v|⁴."""
     potential, squares, trace, m, along, v2 = unknowns("potential squares trace m along v2")
-    given = [potential == squares, trace == m, v2 == 1]
-    return given, [potential + 2 * along + v2 * v2 == squares + 2 * along + v2 * v2, trace + v2 == m + 1]
-
-
-def _no_largest(unknowns, ops):
-    penalty, mean = unknowns("penalty mean")
-    return [penalty == 0, mean == 0], [mean <= penalty]
+    after = {"potential": potential + 2 * along + v2 * v2, "squares": squares + 2 * along + v2 * v2}
+    after |= {"trace": trace + v2, "m": m + 1}
+    return smt.Invariant([potential == squares, trace == m], after, given=[v2 == 1])
 
 
 def _largest(unknowns, ops):
     """Over rows, over sets of a row: what is at least a mean of `count` squares, added."""
     penalty, mean, count, largest, total = unknowns("penalty mean count largest total")
-    given = [mean <= penalty, count >= 1, total <= count * largest]
-    return given, [mean + total / count <= penalty + largest]
+    after = {"mean": mean + total / count, "penalty": penalty + largest}
+    return smt.Invariant([mean <= penalty], after, given=[count >= 1, total <= count * largest])
 
 
 def _welch(unknowns, ops):
@@ -131,15 +114,11 @@ def _welch(unknowns, ops):
     return given, [floor <= pairs, ops.where(m >= d + 1, floor, 1) >= ops.where(m >= d + 1, 1 / (d * (m - 1)), 0)]
 
 
-def _first_of_chunk(unknowns, ops):
-    square, largest = unknowns("square largest")
-    return [square <= largest], [square <= 1 * largest]
-
-
 def _of_chunk(unknowns, ops):
     """The largest of c squares is at least their mean: sum <= c max, one more."""
     total, count, square, largest = unknowns("total count square largest")
-    return [total <= count * largest, square <= largest], [total + square <= (count + 1) * largest]
+    after = {"total": total + square, "count": count + 1}
+    return smt.Invariant([total <= count * largest], after, given=[square <= largest])
 
 
 def _expected(symbols, ops):
@@ -163,38 +142,26 @@ def _of_two(symbols, ops):
         yield theory.redrawn_penalty(products, 2, ops=ops), theory.pairs_penalty(products)
 
 
-def _one_other(unknowns, ops):
-    square, whole = unknowns("square whole")
-    return [square <= whole], [square <= whole]
-
-
 def _other(unknowns, ops):
     """`whole` is the largest square of a row with any other."""
     largest, square, whole = unknowns("largest square whole")
-    return [largest <= whole, square <= whole], [ops.larger(largest, square) <= whole]
-
-
-def _no_set(unknowns, ops):
-    total, sets, whole = unknowns("total sets whole")
-    return [total == 0, sets == 0], [total <= sets * whole]
+    after, start = {"largest": ops.larger(largest, square)}, {"largest": square}
+    return smt.Invariant([largest <= whole], after, start, [square <= whole])
 
 
 def _set(unknowns, ops):
     total, sets, whole, largest = unknowns("total sets whole largest")
-    return [total <= sets * whole, largest <= whole], [total + largest <= (sets + 1) * whole]
-
-
-def _no_mean(unknowns, ops):
-    total, penalty, sets = unknowns("total penalty sets")
-    return [total == 0, penalty == 0], [total <= sets * penalty]
+    after = {"total": total + largest, "sets": sets + 1}
+    return smt.Invariant([total <= sets * whole], after, given=[largest <= whole])
 
 
 def _mean(unknowns, ops):
     """Over rows: what is added over all sets is at most their number, the same for each row, times what is added."""
     total, penalty, sets, row, whole, m = unknowns("total penalty sets row whole m")
-    given = [total <= sets * penalty, row <= sets * whole, sets >= 1, m >= 1]
-    after, most = total + row, penalty + whole
-    return given, [after <= sets * most, after / (m * sets) <= most / m]
+    after = {"total": total + row, "penalty": penalty + whole}
+    given = [row <= sets * whole, sets >= 1, m >= 1]
+    also = [(total + row) / (m * sets) <= (penalty + whole) / m]
+    return smt.Invariant([total <= sets * penalty], after, given=given, also=also)
 
 
 def _below_whole(unknowns, ops):
@@ -272,22 +239,22 @@ CLAIM = Claim(
     ),
     proofs={
         FLOORS: (
-            smt.induction("Σ(S_ab + v_a v_b)² = ΣS² + 2Σ S_ab v_a v_b + Σ v_a²v_b²", "all d", _no_entry, _entry),
-            smt.induction("Σ_ab x_a x_b = (Σ_a x_a)²", "all d: induction", _no_index, _index),
-            smt.induction("Σ G² = Σ S² for S = VᵀV, and tr S = m", "all m, d: over unit rows", _no_row, _row),
+            smt.induction("Σ(S_ab + v_a v_b)² = ΣS² + 2Σ S_ab v_a v_b + Σ v_a²v_b²", "all d", _entry),
+            smt.induction("Σ_ab x_a x_b = (Σ_a x_a)²", "all d: induction", _index),
+            smt.induction("Σ G² = Σ S² for S = VᵀV, and tr S = m", "all m, d: over unit rows", _row),
             CAUCHY_SCHWARZ,
             smt.implies("Welch's square, from m² ≤ d Σ_a S_aa²", "all m > d", _welch),
         ),
         ("never 0", "whole", "chunks"): (
-            smt.induction("the largest is at least the mean", "all sizes: induction", _first_of_chunk, _of_chunk),
-            smt.induction("means of largest squares, added", "all m: over rows", _no_largest, _largest),
+            smt.induction("the largest is at least the mean", "all sizes: induction", _of_chunk),
+            smt.induction("means of largest squares, added", "all m: over rows", _largest),
         ),
         "chunks": symbolic.identity("the mean over drawn chunks is that over pairs", "m = 2..5, all sizes", _expected),
         "chunks of two": symbolic.identity("they hold one other row", "m = 2..6", _of_two),
         "chunks ≤ whole": (
-            smt.induction("largest of some at most that of all", "all sizes: over a chunk", _one_other, _other),
-            smt.induction("n sets of a row: a sum of at most n times it", "all sizes: over sets", _no_set, _set),
-            smt.induction("of m rows with n sets each, the mean", "all m: over rows", _no_mean, _mean),
+            smt.induction("largest of some at most that of all", "all sizes: over a chunk", _other),
+            smt.induction("n sets of a row: a sum of at most n times it", "all sizes: over sets", _set),
+            smt.induction("of m rows with n sets each, the mean", "all m: over rows", _mean),
         ),
         LOOPS: (
             smt.implies("the shipped penalty of chunks of 2 below that of all rows", "m = 3", _below_whole),

@@ -56,18 +56,14 @@ def _variance(symbols, ops):
         yield coherence.square_norm(theory.hull_row(weights, data)) + theory.hull_spread(weights, data), mean
 
 
-def _no_datum(unknowns, ops):
-    length, total, longest = unknowns("length total longest")
-    return [length == 0, total == 0], [length <= total * longest, total >= 0]
-
-
 def _datum(unknowns, ops):
     """|p + a x|² by products, one more datum of weight a: at most ((sum a) longest)²."""
     length, total, longest, a, x, product, longer = unknowns("length total longest a x product longer")
-    given = [length >= 0, length <= total * longest, total >= 0, longest >= 0, a >= 0, x >= 0, x <= longest]
-    given += [product * product <= (length * length) * (x * x), longer >= 0]
+    given = [longest >= 0, a >= 0, x >= 0, x <= longest, longer >= 0]
+    given += [product * product <= (length * length) * (x * x)]
     given += [longer * longer == length * length + 2 * a * product + a * a * x * x]
-    return given, [longer <= (total + a) * longest, total + a >= 0]
+    says = [length >= 0, length <= total * longest, total >= 0]
+    return smt.Invariant(says, {"length": longer, "total": total + a}, given=given)
 
 
 def _free(unknowns, ops):
@@ -78,17 +74,13 @@ def _free(unknowns, ops):
     return [*given, longer >= 0, longer * longer == p * p + 2 * product + z * z], [longer <= bound]
 
 
-def _no_part(unknowns, ops):
-    spread, squares, along, weight, p2 = unknowns("spread squares along weight p2")
-    return [spread == 0, squares == 0, along == 0, weight == 0], [spread == squares - 2 * along + weight * p2]
-
-
 def _part(unknowns, ops):
     """One more datum of weight a: |x - p|² = |x|² - 2 <x, p> + |p|²; `along` is <sum a x, p>, `weight` sum a."""
     spread, squares, along, weight, p2 = unknowns("spread squares along weight p2")
     a, x2, product, gap = unknowns("a x2 product gap")
-    given = [spread == squares - 2 * along + weight * p2, gap == x2 - 2 * product + p2]
-    return given, [spread + a * gap == (squares + a * x2) - 2 * (along + a * product) + (weight + a) * p2]
+    after = {"spread": spread + a * gap, "squares": squares + a * x2, "along": along + a * product}
+    after["weight"] = weight + a
+    return smt.Invariant([spread == squares - 2 * along + weight * p2], after, given=[gap == x2 - 2 * product + p2])
 
 
 def _at_mean(unknowns, ops):
@@ -97,14 +89,9 @@ def _at_mean(unknowns, ops):
     return given, [p2 == squares - spread, ops.where(spread >= 0, p2, squares) <= squares]
 
 
-def _no_share(unknowns, ops):
-    spread = unknowns("spread")
-    return [spread == 0], [spread >= 0]
-
-
 def _share(unknowns, ops):
     spread, a, square = unknowns("spread a square")
-    return [spread >= 0, a >= 0, square >= 0], [spread + a * square >= 0]
+    return smt.Invariant([spread >= 0], {"spread": spread + a * square}, given=[a >= 0, square >= 0])
 
 
 INSIDE = Hypothesis("weights at least 0", lambda case: (-case.weights).clamp_min(0).amax(1))
@@ -162,16 +149,16 @@ CLAIM = Claim(
         LOOPS: symbolic.identity("|d|² and the spread", "up to four data, d ≤ 3", _variance),
         ("|d|²", "at most the mean square"): (
             BILINEAR,
-            smt.induction("Σ a|x − p|² for any p", "all N: induction", _no_part, _part),
+            smt.induction("Σ a|x − p|² for any p", "all N: induction", _part),
             smt.implies("at p = d and Σa = 1", "all N, d: by products", _at_mean),
         ),
         ("spread ≥ 0", "at most the mean square"): smt.induction(
-            "a sum of squares with weights", "all N: induction", _no_share, _share
+            "a sum of squares with weights", "all N: induction", _share
         ),
         "norm": (
             BILINEAR,
             PRODUCTS,
-            smt.induction("|Σ a_n x_n| ≤ Σa max|x_n|", "all N, d: induction over data", _no_datum, _datum),
+            smt.induction("|Σ a_n x_n| ≤ Σa max|x_n|", "all N, d: induction over data", _datum),
             smt.implies("the free part", "all d: by products", _free),
         ),
     },

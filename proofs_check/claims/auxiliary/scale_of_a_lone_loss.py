@@ -1,6 +1,7 @@
 """AUX-8: a coefficient of the only loss that reaches a parameter changes none of Adam's steps."""
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from hypothesis import strategies as st
 from torch import Tensor
@@ -9,6 +10,8 @@ from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, 
 from proofs_check.claims.auxiliary.cases import Descent, descents
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers
+from proofs_check.instances.loops import evaluated
+from proofs_check.kernel.evaluations import EXACT
 from workbench.theory import auxiliary as theory
 
 
@@ -66,6 +69,16 @@ def _step(unknowns, ops):
     given = [v >= 0, c > 0, eps >= 0, (v > 0) | (eps > 0), seen1 > 0, seen2 > 0]
     scaled = theory.adam_step(c * m, c * c * v, seen1, seen2, eps, ops=ops)
     return given, [scaled == theory.adam_step(m, v, seen1, seen2, eps / c, ops=ops)]
+
+
+def _all_steps(draw):
+    g, a, b, ops = draw.vector(draw.n, 99), Fraction(1, 2), Fraction(2, 3), replace(EXACT, sqrt=lambda v: v * v + 1)
+    wanted = []
+    for t in range(1, draw.n + 1):
+        m = (1 - a) * sum(a ** (t - i) * g[i - 1] for i in range(1, t + 1))
+        v = (1 - b) * sum(b ** (t - i) * g[i - 1] ** 2 for i in range(1, t + 1))
+        wanted.append(theory.adam_step(m, v, 1 - a**t, 1 - b**t, 1, ops=ops))
+    yield list(theory.adam_steps(g, a, b, 1, ops=ops)), wanted
 
 
 def _first_steps(symbols, ops):
@@ -130,7 +143,10 @@ CLAIM = Claim(
             symbolic.identity("moments scale by c and c²", "all t, gradients: induction", _moments),
             smt.implies("the step, ε over c", "all t, moments, c > 0, ε ≥ 0", _step),
         ),
-        LOOPS: symbolic.identity("the shipped steps from the start", "two steps, β₁ = ½, all β₂", _first_steps),
+        LOOPS: (
+            symbolic.identity("the shipped steps from the start", "two steps, β₁ = ½, all β₂", _first_steps),
+            evaluated("the shipped steps, with another function for the root, by sums over gradients", _all_steps),
+        ),
     },
     mutants=(
         Mutant("squares of the mean", theory.adam_moments, lambda m, v, g, a, b: (_moment(m, v, g, a, b)[0], abs(g))),

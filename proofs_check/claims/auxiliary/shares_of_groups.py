@@ -83,42 +83,28 @@ def _conclusion(case: Groups) -> dict[str, Part]:
     }
 
 
-def _no_group(unknowns, ops):
-    total, groups, empty, filled, kept = unknowns("total groups empty filled kept")
-    nothing = [total == 0, groups == 0, empty == 0, filled == 0]
-    return nothing, [total == groups * kept + empty, empty + filled == groups]
-
-
 def _group(unknowns, ops):
     """Over the groups that a new feature may get: it adds 1 to what is kept where the group is empty."""
     total, groups, empty, filled, kept, free = unknowns("total groups empty filled kept free")
-    given = [total == groups * kept + empty, empty + filled == groups, free * (free - 1) == 0]
-    after = total + kept + free
-    return given, [after == (groups + 1) * kept + empty + free, empty + free + filled + (1 - free) == groups + 1]
-
-
-def _no_way(unknowns, ops):
-    after, kept, ways, k = unknowns("after kept ways k")
-    return [after == 0, kept == 0, ways == 0], [after == k * kept + k * ways - kept]
+    says = [total == groups * kept + empty, empty + filled == groups]
+    after = {"total": total + kept + free, "groups": groups + 1, "empty": empty + free, "filled": filled + (1 - free)}
+    return smt.Invariant(says, after, given=[free * (free - 1) == 0])
 
 
 def _way(unknowns, ops):
     """Over the ways of earlier features: f filled groups keep one each, those of a new feature k f + (k - f)."""
     after, kept, ways, k, filled, empty, total = unknowns("after kept ways k filled empty total")
-    given = [after == k * kept + k * ways - kept, total == k * filled + empty, empty + filled == k]
-    return given, [after + total == k * (kept + filled) + k * (ways + 1) - (kept + filled)]
-
-
-def _no_kept(unknowns, ops):
-    after, kept, k, n = unknowns("after kept k n")
-    return [after == 0, kept == 0], [after == (k - n) * kept]
+    moved = {"after": after + total, "kept": kept + filled, "ways": ways + 1}
+    given = [total == k * filled + empty, empty + filled == k]
+    return smt.Invariant([after == k * kept + k * ways - kept], moved, given=given)
 
 
 def _all_kept(unknowns, ops):
     """Over ways: one that keeps all n features has n filled groups, and a new feature k - n empty ones."""
     after, kept, k, n, whole, filled, empty = unknowns("after kept k n whole filled empty")
-    given = [after == (k - n) * kept, whole * (whole - 1) == 0, empty + filled == k, whole * (filled - n) == 0]
-    return given, [after + whole * empty == (k - n) * (kept + whole)]
+    given = [whole * (whole - 1) == 0, empty + filled == k, whole * (filled - n) == 0]
+    moved = {"after": after + whole * empty, "kept": kept + whole}
+    return smt.Invariant([after == (k - n) * kept], moved, given=given)
 
 
 def _products_of_shares(_: float) -> Finding:
@@ -130,38 +116,25 @@ def _products_of_shares(_: float) -> Finding:
     return Finding("proved")
 
 
-def _no_slot(unknowns, ops):
-    total, slots, empty, used, groups, filled = unknowns("total slots empty used groups filled")
-    nothing = [total == 0, slots == 0, empty == 0, used == 0, groups == 0]
-    return nothing, [total == filled * slots + empty, slots + used == groups]
-
-
 def _slot(unknowns, ops):
     """Over groups of g latents, u of them used: a new feature finds g - u free ones, and adds 1 where none is used.
 
     `empty` counts the free latents of empty groups, g each.
     """
     total, slots, empty, used, groups, filled, g, u = unknowns("total slots empty used groups filled g u")
-    given = [total == filled * slots + empty, slots + used == groups, u >= 0, u <= g, g >= 1]
     more = ops.where(u == 0, filled + 1, filled)
     fresh = ops.where(u == 0, g, ops.num("0"))
-    return given, [
-        total + more * (g - u) == filled * (slots + g - u) + empty + fresh,
-        slots + (g - u) + used + u == groups + g,
-    ]
-
-
-def _no_sequence(unknowns, ops):
-    after, kept, count, k = unknowns("after kept count k")
-    return [after == 0, kept == 0, count == 0], [after == k * kept + k * count]
+    says = [total == filled * slots + empty, slots + used == groups]
+    after = {"total": total + more * (g - u), "slots": slots + g - u, "empty": empty + fresh}
+    return smt.Invariant(says, {**after, "used": used + u, "groups": groups + g}, given=[u >= 0, u <= g, g >= 1])
 
 
 def _sequence(unknowns, ops):
     """Over draws of n distinct latents: k g - n are free, g (k - f) of them in groups that are empty."""
     after, kept, count, k, g, n, filled, total = unknowns("after kept count k g n filled total")
-    given = [after == (k * g - n) * kept + g * (k * count - kept), total == filled * (k * g - n) + g * (k - filled)]
-    most = kept + filled
-    return given, [after + total == (k * g - n) * most + g * (k * (count + 1) - most)]
+    moved = {"after": after + total, "kept": kept + filled, "count": count + 1}
+    given = [total == filled * (k * g - n) + g * (k - filled)]
+    return smt.Invariant([after == (k * g - n) * kept + g * (k * count - kept)], moved, given=given)
 
 
 def _recursion(symbols, ops):
@@ -221,16 +194,11 @@ def _slower(unknowns, ops):
     return [k >= 2, g >= 1, i >= 0, i <= k - 1], [ratio <= (k - 1) / k, ratio >= 0]
 
 
-def _no_draw(unknowns, ops):
-    missed, power, share = unknowns("missed power share")
-    return [missed == 1, power == 1, share >= 0, share <= 1], [missed <= power, missed >= 0, share >= 0]
-
-
 def _draw(unknowns, ops):
     """The product of the ratios against the power of (k - 1)/k, one more draw."""
     missed, power, ratio, share = unknowns("missed power ratio share")
-    given = [missed >= 0, missed <= power, ratio >= 0, ratio <= share]
-    return given, [missed * ratio <= power * share, missed * ratio >= 0]
+    after = {"missed": missed * ratio, "power": power * share}
+    return smt.Invariant([missed <= power, missed >= 0], after, {"missed": 1, "power": 1}, [ratio >= 0, ratio <= share])
 
 
 def _kept(unknowns, ops):
@@ -320,17 +288,17 @@ CLAIM = Claim(
     ),
     proofs={
         BESIDE: (
-            smt.induction("k − n groups are left to keep a new one", "all k: over ways", _no_kept, _all_kept),
+            smt.induction("k − n groups are left to keep a new one", "all k: over ways", _all_kept),
             Check("exact", "k!/k^k is the product of (k − n)/k", "k = 1, 2, 4, 8, 16", _products_of_shares),
         ),
         "distinct latents": (
-            smt.induction("free latents, and those of empty groups", "all k, g: over groups", _no_slot, _slot),
-            smt.induction("over draws of n latents", "all k, g, n: over draws", _no_sequence, _sequence),
+            smt.induction("free latents, and those of empty groups", "all k, g: over groups", _slot),
+            smt.induction("over draws of n latents", "all k, g, n: over draws", _sequence),
             symbolic.identity("so is the mean", "all k, g, n: induction", _recursion),
         ),
         ("share", *BOUNDS): (
-            smt.induction("a new feature adds 1 where its group is empty", "all k: over groups", _no_group, _group),
-            smt.induction("over k^n ways of n features", "all k, n: over ways", _no_way, _way),
+            smt.induction("a new feature adds 1 where its group is empty", "all k: over groups", _group),
+            smt.induction("over k^n ways of n features", "all k, n: over ways", _way),
             symbolic.identity("so is the share, of k^n ways", "all k, n: induction", _one_more),
         ),
         BOUNDS: (
@@ -342,7 +310,7 @@ CLAIM = Claim(
         ),
         "at least as much of distinct latents": (
             smt.implies("a draw without replacement misses a group no more often", "all k ≥ 2, g, draws", _slower),
-            smt.induction("all draws together", "all draws: induction", _no_draw, _draw),
+            smt.induction("all draws together", "all draws: induction", _draw),
             smt.implies("so it keeps as much at least", "all k, n", _kept),
         ),
         LOOPS: (

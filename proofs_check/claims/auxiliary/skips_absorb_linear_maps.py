@@ -83,15 +83,11 @@ def _absorbed(symbols, ops):
         yield theory.transcoder_loss(y, x, less, linear), 0
 
 
-def _no_input(unknowns, ops):
-    less, along, other = unknowns("less along other")
-    return [less == 0, along == 0, other == 0], [less == along - other]
-
-
 def _input(unknowns, ops):
     """sum_i x_i (A_i - C_i) of one output, one more input."""
     less, along, other, x, a, c = unknowns("less along other x a c")
-    return [less == along - other], [less + x * (a - c) == along + x * a - (other + x * c)]
+    after = {"less": less + x * (a - c), "along": along + x * a, "other": other + x * c}
+    return smt.Invariant([less == along - other], after)
 
 
 def _any_size(unknowns, ops):
@@ -132,7 +128,7 @@ def _columns(symbols, ops):
 
 
 def _long(draw):
-    d, p = draw.n, 3
+    d, p = draw.n, 9
     x, A, C, s = draw.vector(d), draw.rows(d, p), draw.rows(d, p), draw.vector(p)
     y, other = _times(x, A), _times(x, C)
     yield theory.transcoder_loss(y, x, C, s), sum((a - b - v) ** 2 for a, b, v in zip(y, other, s, strict=True))
@@ -177,7 +173,7 @@ CLAIM = Claim(
         Control(FULL.name, _transcoded(rank=1), "a skip of rank 1 beside a map of rank 2"),
     ),
     proofs={
-        "codes linear in x": smt.induction("x(A − C) = xA − xC", "all d: induction over inputs", _no_input, _input),
+        "codes linear in x": smt.induction("x(A − C) = xA − xC", "all d: induction over inputs", _input),
         ("W = A", "codes linear in x"): smt.implies(
             "one output, the sums xA and xC as unknowns", "all d, p, samples: output by output", _any_size
         ),

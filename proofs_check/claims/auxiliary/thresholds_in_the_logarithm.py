@@ -1,6 +1,7 @@
 """AUX-9: how far Adam's step can go, and with it a threshold whose logarithm is trained."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import torch
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, 
 from proofs_check.claims.auxiliary.cases import EXP_FALLS, EXP_RISES, FRESH, Descent, descents, restarted, steepest
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers
+from proofs_check.instances.loops import evaluated
 from workbench.tensors import TENSOR
 from workbench.theory import auxiliary as theory
 
@@ -72,6 +74,13 @@ def _weights(symbols, ops):
         yield sum(w * w / u for w, u in pairs) * seen2 / seen1**2, theory.adam_square(t, a, b)
 
 
+def _many_steps(draw):
+    t, a, b = draw.n, Fraction(1, abs(draw.number(9)) + 1), Fraction(3, 5)
+    r = a * a / b
+    share = (1 - b**t) * (1 - r**t) / (1 - a**t) ** 2
+    yield theory.adam_square(t, a, b), (1 - a) ** 2 / ((1 - b) * (1 - r)) * share
+
+
 def _closed(symbols, ops):
     """(1 - b^t)(1 - r^t) / (1 - a^t)², r = a²/b, is the share of the limit that is reached at t."""
     a, b = symbols("a b", positive=True)
@@ -100,42 +109,18 @@ def _grown(symbols, ops):
         yield s(t + 1), a * a / b * s(t) + (1 - a) ** 2 / (1 - b)
 
 
-def _no_power(unknowns, ops):
-    total, power, r = unknowns("total power r")
-    return [total == 0, power == 1], [total * (1 - r) == 1 - power]
-
-
 def _power(unknowns, ops):
     total, power, r = unknowns("total power r")
-    return [total * (1 - r) == 1 - power], [(total + power) * (1 - r) == 1 - power * r]
-
-
-def _before(unknowns, ops):
-    """After one gradient from 0: m² <= w²/u v."""
-    g, a, b = unknowns("g a b")
-    m, v = theory.adam_moments(0, 0, g, a, b)
-    return [a >= 0, a < 1, b > 0, b < 1], [m * m <= (1 - a) * (1 - a) / (1 - b) * v]
+    after = {"total": total + power, "power": power * r}
+    return smt.Invariant([total * (1 - r) == 1 - power], after, {"power": 1})
 
 
 def _one_more(unknowns, ops):
-    """m² <= s v, then one more gradient, s' = a²/b s + (1 - a)²/(1 - b), v' = b v + (1 - b) g².
-
-    In p = a m, q = (1 - a) g: p² <= x y, x = a² s/b, y = b v, and q² <= z w, z = (1 - a)²/(1 - b), w = (1 - b) g².
-    """
-    p, q, x, y, z, w = unknowns("p q x y z w")
-    given = [x >= 0, y >= 0, z >= 0, w >= 0, p * p <= x * y, q * q <= z * w]
-    return given, [(p + q) * (p + q) <= (x + z) * (y + w)]
-
-
-def _written(symbols, ops):
-    """The names of the step above, by the shipped update."""
-    m, v, g, s = symbols("m v g s")
-    a, b = symbols("a b", positive=True)
-    after = theory.adam_moments(m, v, g, a, b)
-    yield after[0], a * m + (1 - a) * g
-    yield after[1], b * v + (1 - b) * g**2
-    yield (a**2 * s / b) * (b * v), a**2 * s * v
-    yield (1 - a) ** 2 / (1 - b) * ((1 - b) * g**2), ((1 - a) * g) ** 2
+    """m² <= s v, from 0, and one more gradient g: s' = a²/b s + (1 - a)²/(1 - b)."""
+    m, v, s, g, a, b = unknowns("m v s g a b")
+    moved = theory.adam_moments(m, v, g, a, b)
+    after = {"m": moved[0], "v": moved[1], "s": a * a / b * s + (1 - a) * (1 - a) / (1 - b)}
+    return smt.Invariant([m * m <= s * v, s >= 0, v >= 0], after, given=[a >= 0, a < 1, b > 0, b < 1])
 
 
 def _share(unknowns, ops):
@@ -162,14 +147,10 @@ def _squares(unknowns, ops):
     return given, [step * step * seen1 * seen1 <= s * seen2]
 
 
-def _first(unknowns, ops):
-    step, bound = unknowns("step bound")
-    return [ops.abs(step) <= bound], [ops.abs(step) <= 1 * bound]
-
-
 def _total(unknowns, ops):
     total, step, bound, count = unknowns("total step bound count")
-    return [ops.abs(total) <= count * bound, ops.abs(step) <= bound], [ops.abs(total + step) <= (count + 1) * bound]
+    after = {"total": total + step, "count": count + 1}
+    return smt.Invariant([ops.abs(total) <= count * bound], after, given=[ops.abs(step) <= bound])
 
 
 def _factors(symbols, ops):
@@ -235,20 +216,17 @@ CLAIM = Claim(
     ),
     proofs={
         ("steps", "the last step", "steps, whatever t", *PATHS): (
-            smt.induction("m² ≤ s v: Cauchy and Schwarz", "all t, gradients: induction", _before, _one_more),
-            symbolic.identity(
-                "the step of the induction is the shipped update", "all t, gradients: induction", _written
-            ),
+            smt.induction("m² ≤ s v: Cauchy and Schwarz", "all t, gradients: induction", _one_more),
             smt.implies("the step from m² ≤ s v", "all t, ε ≥ 0", _squares),
         ),
         ("whatever t", "steps, whatever t", *PATHS): (
-            smt.induction("Σ_{j<t} rʲ = (1 − rᵗ)/(1 − r)", "all t: induction", _no_power, _power),
+            smt.induction("Σ_{j<t} rʲ = (1 − rᵗ)/(1 − r)", "all t: induction", _power),
             symbolic.identity("the share of the limit reached at t", "all t, β", _shared),
             smt.implies("it is at most 1", "all t, β₁² < β₂", _share),
             smt.implies("B_t ≤ B", "all t, β₁² < β₂", _limit),
         ),
         PATHS: (
-            smt.induction("T steps", "all T: induction", _first, _total),
+            smt.induction("T steps", "all T: induction", _total),
             symbolic.identity("quotients of factors", "all z, y", _factors),
             EXP_RISES,
             EXP_FALLS,
@@ -258,6 +236,7 @@ CLAIM = Claim(
             symbolic.identity("weights of the running means, Σw²/u", "t = 1..4, all β", _weights),
             symbolic.identity("s of the induction", "t = 1..5, all β", _grown),
             symbolic.identity("the sum in closed form", "t = 1, 2, 3, 5, all β", _closed),
+            evaluated("B_t² at many steps, in closed form", _many_steps),
         ),
     },
     mutants=(

@@ -25,26 +25,18 @@ def _conclusion(case: Conditioned) -> dict[str, Part]:
     }
 
 
-def _no_entry(unknowns, ops):
-    shared, plain, entries, h = unknowns("shared plain entries h")
-    return [shared == 0, plain == 0, entries == 0], [shared == plain + h * entries]
-
-
 def _entry(unknowns, ops):
     """A coordinate: sum_k (C_k + h h_k) v_k = sum_k C_k v_k + h sum_k h_k v_k, C_k the sums over earlier samples."""
     shared, plain, entries, h, c, k, v = unknowns("shared plain entries h c k v")
-    return [shared == plain + h * entries], [shared + (c + h * k) * v == plain + c * v + h * (entries + k * v)]
-
-
-def _no_sample(unknowns, ops):
-    total, combined = unknowns("total combined")
-    return [total == 0, combined == 0], [total == combined]
+    after = {"shared": shared + (c + h * k) * v, "plain": plain + c * v, "entries": entries + k * v}
+    return smt.Invariant([shared == plain + h * entries], after)
 
 
 def _sample(unknowns, ops):
     """A coordinate of x is `entries`: sum h x stays sum_k C_k v_k with one more sample, by the induction over rows."""
-    total, combined, after, entries, h = unknowns("total combined after entries h")
-    return [total == combined, after == combined + h * entries], [total + h * entries == after]
+    total, combined, more, entries, h = unknowns("total combined after entries h")
+    after = {"total": total + h * entries, "combined": more}
+    return smt.Invariant([total == combined], after, given=[more == combined + h * entries])
 
 
 def _leak(unknowns, ops):
@@ -76,40 +68,27 @@ def _cosine(unknowns, ops):
     return [*given, spare >= 0], [least * least * theta * theta == theta * theta - leak2, cosine >= least]
 
 
-def _no_pair(unknowns, ops):
-    together, count, largest = unknowns("together count B")
-    return [together == 0, count == 0], [together <= largest * largest * count]
-
-
 def _pair(unknowns, ops):
     """Over samples sum h h_k <= B² |D_i & D_k|; over the entries of one sample it is B² times their count."""
     together, count, largest, h, k = unknowns("together count B h k")
-    given = [together <= largest * largest * count, h >= 0, h <= largest, k >= 0, k <= largest]
-    return given, [together + h * k <= largest * largest * (count + ops.where(k > 0, ops.num("1"), ops.num("0")))]
-
-
-def _no_square(unknowns, ops):
-    squares, total, most = unknowns("squares total most")
-    return [squares == 0, total == 0], [squares <= most * total, squares <= total * total, total >= 0]
+    given = [h >= 0, h <= largest, k >= 0, k <= largest]
+    after = {"together": together + h * k, "count": count + ops.where(k > 0, ops.num("1"), ops.num("0"))}
+    return smt.Invariant([together <= largest * largest * count], after, given=given)
 
 
 def _square(unknowns, ops):
     """Sum c² <= B² rho sum c and <= (sum c)² for 0 <= c <= B² rho."""
     squares, total, most, c = unknowns("squares total most c")
-    given = [squares <= most * total, squares <= total * total, total >= 0, c >= 0, c <= most]
-    return given, [squares + c * c <= most * (total + c), squares + c * c <= (total + c) ** 2, total + c >= 0]
-
-
-def _no_row(unknowns, ops):
-    others, samples, largest, s = unknowns("others samples B s")
-    return [others == 0, samples == 0], [others <= largest * largest * (s - 1) * samples]
+    says = [squares <= most * total, squares <= total * total, total >= 0]
+    return smt.Invariant(says, {"squares": squares + c * c, "total": total + c}, given=[c >= 0, c <= most])
 
 
 def _row(unknowns, ops):
     """Each sample has s - 1 other entries at most: h sum_k h_k <= B² (s - 1)."""
     others, samples, largest, s, share, count = unknowns("others samples B s share count")
-    given = [others <= largest * largest * (s - 1) * samples, share <= largest * largest * count, count <= s - 1]
-    return given, [others + share <= largest * largest * (s - 1) * (samples + 1)]
+    given = [share <= largest * largest * count, count <= s - 1]
+    after = {"others": others + share, "samples": samples + 1}
+    return smt.Invariant([others <= largest * largest * (s - 1) * samples], after, given=given)
 
 
 def _coarse(unknowns, ops):
@@ -166,8 +145,8 @@ CLAIM = Claim(
     proofs={
         LOOPS: UNROLL,
         ("cosine", "coarse R²"): (
-            smt.induction("Σ(C_k + h h_k)v_k = ΣC_k v_k + h x", "all n: induction over rows", _no_entry, _entry),
-            smt.induction("Σ h_i x = Σ_k C_k v_k", "all samples: induction", _no_sample, _sample),
+            smt.induction("Σ(C_k + h h_k)v_k = ΣC_k v_k + h x", "all n: induction over rows", _entry),
+            smt.induction("Σ h_i x = Σ_k C_k v_k", "all samples: induction", _sample),
         ),
         "cosine": (
             *ENERGY,
@@ -178,9 +157,9 @@ CLAIM = Claim(
             smt.implies("the shipped root", "all n, d, samples", _cosine),
         ),
         "coarse R²": (
-            smt.induction("c_k ≤ B²ρ; h Σh_k ≤ B² times a count", "all samples, n: induction", _no_pair, _pair),
-            smt.induction("Σc ≤ B²(s − 1)", "all samples: induction", _no_row, _row),
-            smt.induction("Σc² ≤ B²ρ Σc and ≤ (Σc)²", "all n: induction over rows", _no_square, _square),
+            smt.induction("c_k ≤ B²ρ; h Σh_k ≤ B² times a count", "all samples, n: induction", _pair),
+            smt.induction("Σc ≤ B²(s − 1)", "all samples: induction", _row),
+            smt.induction("Σc² ≤ B²ρ Σc and ≤ (Σc)²", "all n: induction over rows", _square),
             smt.implies("R² from B, ρ, s, μ", "all n, s: from these sums", _coarse),
         ),
         BESIDE: symbolic.identity("attained at product −c/θ", "all c < θ: two rows", _attained),

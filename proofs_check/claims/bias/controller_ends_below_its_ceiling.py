@@ -23,33 +23,21 @@ def _conclusion(case: Frozen) -> dict[str, Part]:
     }
 
 
-def _no_row(unknowns, ops):
-    fire, seen = unknowns("fire seen")
-    return [fire == 0, seen == 0], [fire >= 0, ops.where(seen == 1, fire, 1) >= 1]
-
-
 def _row(unknowns, ops):
     """How many rows fire: at least 1 once the largest is seen, where its peak is above 0."""
     fire, seen, row, top, b = unknowns("fire seen row top b")
     one, zero = ops.num("1"), ops.num("0")
-    given = [fire >= 0, ops.where(seen == 1, fire, one) >= 1, top + b > 0, row <= top]
-    after = fire + ops.where(row + b > 0, one, zero)
-    largest = ops.where(row == top, one, seen)
-    return given, [after >= 0, ops.where(largest == 1, after, one) >= 1]
-
-
-def _start(unknowns, ops):
-    b, top = unknowns("b top")
-    return [b == 0, top > 0], [top + b > 0]
+    after = {"fire": fire + ops.where(row + b > 0, one, zero), "seen": ops.where(row == top, one, seen)}
+    says = [fire >= 0, ops.where(seen == 1, fire, one) >= 1]
+    return smt.Invariant(says, after, given=[top + b > 0, row <= top])
 
 
 def _adaptation(unknowns, ops):
     """One more adaptation: the peak stays above 0, so that a row fires, and b does not rise; 1/B is above the floor."""
     b, q, p, floor, top, gamma, lowest, raised, fire, rows = unknowns("b q p floor top gamma lowest raised fire rows")
-    peak = top + b
-    new = adaptations.written_out(b, q, p, floor, gamma * peak, raised, lowest, ops)
-    given = [peak > 0, gamma > 0, gamma < 1, lowest <= -top, rows >= 1, floor * rows <= 1, q * rows == fire, fire >= 1]
-    return given, [q * rows >= 1, top + new > 0, new <= b]
+    new = adaptations.written_out(b, q, p, floor, gamma * (top + b), raised, lowest, ops)
+    given = [top > 0, gamma > 0, gamma < 1, lowest <= -top, rows >= 1, floor * rows <= 1, q * rows == fire, fire >= 1]
+    return smt.Invariant([top + b > 0], {"b": new}, given=given, also=[q * rows >= 1, new <= b])
 
 
 def _fall(unknowns, ops):
@@ -124,11 +112,10 @@ CLAIM = Claim(
     ),
     proofs={
         ("alive", "monotone"): (
-            smt.induction("a row fires where the peak is above 0", "all B: induction over rows", _no_row, _row),
+            smt.induction("a row fires where the peak is above 0", "all B: induction over rows", _row),
             smt.induction(
                 "the peak stays above 0, and b does not rise",
                 "all B ≤ 1/floor, t: induction over adaptations",
-                _start,
                 _adaptation,
             ),
         ),

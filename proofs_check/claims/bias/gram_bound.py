@@ -48,13 +48,8 @@ def _row(unknowns, ops):
     g and k are the products of v with x and y.
     """
     xy, codes, total, g, k, t, s, v2 = unknowns("xy codes total g k t s v2")
-    after = xy + t * k + s * g + t * s * v2
-    return [xy - codes == total, v2 == 1], [after - (codes + t * s) == total + t * k + s * g]
-
-
-def _one_row(unknowns, ops):
-    t, s, v2 = unknowns("t s v2")
-    return [v2 == 1], [t * s * v2 - t * s == 0 * t]
+    after = {"xy": xy + t * k + s * g + t * s * v2, "codes": codes + t * s, "total": total + t * k + s * g}
+    return smt.Invariant([xy - codes == total], after, given=[v2 == 1])
 
 
 def _grown(symbols, ops):
@@ -82,32 +77,21 @@ def _long(draw):
     yield theory.cross_interference(h, other, g), sum(a * b for a, b in zip(x, y, strict=True)) - own
 
 
-def _no_row(unknowns, ops):
-    g, mu = unknowns("g mu")
-    return [mu >= 0, g == 0], [ops.abs(g) <= mu * 0]
-
-
-def _no_entry(unknowns, ops):
-    gap, l1, mu = unknowns("gap l1 mu")
-    return [mu >= 0, l1 >= 0, gap == 0], [ops.abs(gap) <= theory.gram_gap(l1, 0, mu, shared=0)]
-
-
 def _product(unknowns, ops):
     """One more row i != j: |g_j| <= mu (|h|_1 - |h_j|) stays true."""
     g, rest, t, product, mu = unknowns("g rest t product mu")
     size = ops.abs
-    given = [mu >= 0, size(product) <= mu, size(g) <= mu * rest]
-    return given, [size(g + t * product) <= mu * (rest + size(t))]
+    after = {"g": g + t * product, "rest": rest + size(t)}
+    return smt.Invariant([size(g) <= mu * rest], after, given=[mu >= 0, size(product) <= mu])
 
 
 def _entry(unknowns, ops):
     """One more entry h'_j: its share is at most |h'_j| mu (|h|_1 - |h_j|)."""
     gap, l1, other, shared, mine, t, g, mu = unknowns("gap l1 other shared mine t g mu")
     size = ops.abs
-    given = [size(gap) <= theory.gram_gap(l1, other, mu, shared=shared)]
-    given += [mu >= 0, l1 >= size(mine), size(g) <= mu * (l1 - size(mine))]
-    grown = theory.gram_gap(l1, other + size(t), mu, shared=shared + size(mine * t))
-    return given, [size(gap + t * g) <= grown]
+    given = [mu >= 0, l1 >= size(mine), size(g) <= mu * (l1 - size(mine))]
+    after = {"gap": gap + t * g, "other": other + size(t), "shared": shared + size(mine * t)}
+    return smt.Invariant([size(gap) <= theory.gram_gap(l1, other, mu, shared=shared)], after, given=given)
 
 
 def _looser(unknowns, ops):
@@ -163,9 +147,7 @@ CLAIM = Claim(
     proofs={
         ("l1 form", "distinct pairs", "sum"): (
             BILINEAR,
-            smt.induction(
-                "⟨x, x'⟩ − ⟨h, h'⟩ is the sum over distinct pairs", "all n: induction over rows", _one_row, _row
-            ),
+            smt.induction("⟨x, x'⟩ − ⟨h, h'⟩ is the sum over distinct pairs", "all n: induction over rows", _row),
         ),
         LOOPS: (
             symbolic.identity("the shipped sum grows by a row's share, by an entry's", "n = 1..4", _grown),
@@ -173,10 +155,8 @@ CLAIM = Claim(
             evaluated("cross_interference, as the gap less what lengths add", _long),
         ),
         ("l1 form", "distinct pairs"): (
-            smt.induction("|g_j| ≤ μ(|h|₁ − |h_j|)", "all n: induction over rows", _no_row, _product),
-            smt.induction(
-                "|gap| ≤ μ(|h|₁|h'|₁ − Σ|h_i h'_i|)", "all n: induction over entries of h'", _no_entry, _entry
-            ),
+            smt.induction("|g_j| ≤ μ(|h|₁ − |h_j|)", "all n: induction over rows", _product),
+            smt.induction("|gap| ≤ μ(|h|₁|h'|₁ − Σ|h_i h'_i|)", "all n: induction over entries of h'", _entry),
         ),
         "l1 form": smt.implies("the l1 form is looser", "all n", _looser),
     },

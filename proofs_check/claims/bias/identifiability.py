@@ -1,5 +1,6 @@
 """BA-3: what a decomposition is determined up to, and a co-occurrence that leaves it undetermined."""
 
+from fractions import Fraction
 from itertools import permutations
 
 import torch
@@ -9,7 +10,9 @@ from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Mutant, Part, Verd
 from proofs_check.claims.bias.nested_cases import APART, NESTED, SCALED, Nested, nested, witness
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.inductions import BILINEAR
+from proofs_check.instances.loops import evaluated
 from proofs_check.instances.mixture import NONNEGATIVE, UNIT_ROWS
+from proofs_check.kernel.evaluations import EXACT
 from workbench.metrics import matching
 from workbench.theory import bias as theory
 from workbench.theory import coherence
@@ -49,24 +52,23 @@ def _least_ratio(unknowns, ops, samples):
     return given, [t > 0, *(value >= 0 for value in left), zero == 0]
 
 
-def _first_ratio(unknowns, ops):
-    """Of one sample."""
-    largest, h, k = unknowns("largest h k")
-    ratio = ops.where(k > 0, h / k, ops.num("0"))
-    given = [h >= 0, k >= 0, ops.where(h > 0, k, 1) > 0, largest == ops.larger(ops.num("0"), ratio)]
-    return given, [h <= largest * k, h == largest * k, ops.where(largest > 0, h, 1) > 0, largest >= 0]
+def _least(draw):
+    first, second = ([abs(v) for v in draw.vector(draw.n)] for _ in range(2))
+    wanted = min(Fraction(b, a) for a, b in zip(first, second, strict=True))
+    yield theory.nested_shear(first, second, ops=EXACT), wanted
 
 
 def _ratio(unknowns, ops):
-    """The largest h_0 / h_1 so far, of an earlier sample (h, k) and of the one where it is reached, and one more."""
+    """The largest h_0 / h_1 so far, and where it is reached; any sample (h, k) is below it once it was seen."""
     largest, h, k, top, below, more, beside = unknowns("largest h k top below more beside")
-    given = [h <= largest * k, k >= 0, largest >= 0, top == largest * below, below >= 0, more >= 0, beside >= 0]
-    given += [ops.where(more > 0, beside, 1) > 0, ops.where(largest > 0, top, 1) > 0]
+    seen, here = unknowns("seen here")
     ratio = ops.where(beside > 0, more / beside, ops.num("0"))
-    after = ops.larger(largest, ratio)
-    reached = ops.where(ratio > largest, more, top), ops.where(ratio > largest, beside, below)
-    met = [reached[0] == after * reached[1], ops.where(after > 0, reached[0], 1) > 0]
-    return given, [h <= after * k, more <= after * beside, *met, after >= 0]
+    says = [ops.where(seen == 1, h - largest * k, ops.num("0")) <= 0, largest >= 0, top == largest * below, below >= 0]
+    says += [ops.where(largest > 0, top, 1) > 0]
+    after = {"largest": ops.larger(largest, ratio), "seen": ops.where(here == 1, ops.num("1"), seen)}
+    after |= {"top": ops.where(ratio > largest, more, top), "below": ops.where(ratio > largest, beside, below)}
+    given = [more >= 0, beside >= 0, ops.where(more > 0, beside, 1) > 0, k >= 0]
+    return smt.Invariant(says, after, given=[*given, (here == 0) | ((more == h) & (beside == k))])
 
 
 def _sheared(unknowns, ops):
@@ -107,17 +109,12 @@ def _strict(unknowns, ops):
     return [t > 0, g > -1, g < 1], [cosine < 1, cosine > -1, (g + t) ** 2 < length2]
 
 
-def _no_pair(unknowns, ops):
-    total, rows, wrong = unknowns("total rows wrong")
-    return [total == 0, rows == 0, wrong == 0], [total <= rows, ops.where(wrong > 0, total, rows - 1) < rows]
-
-
 def _pair(unknowns, ops):
     """|cos| is 1 on the true pairs and below 1 elsewhere: an assignment with wrong pairs has a sum below n."""
     total, rows, wrong, cos = unknowns("total rows wrong cos")
-    given = [total <= rows, ops.where(wrong > 0, total, rows - 1) < rows, wrong >= 0, cos <= 1]
-    after = wrong + ops.where(cos < 1, ops.num("1"), ops.num("0"))
-    return given, [total + cos <= rows + 1, ops.where(after > 0, total + cos, rows) < rows + 1]
+    says = [total <= rows, ops.where(wrong > 0, total, rows - 1) < rows, wrong >= 0]
+    after = {"total": total + cos, "rows": rows + 1, "wrong": wrong + ops.where(cos < 1, ops.num("1"), ops.num("0"))}
+    return smt.Invariant(says, after, given=[cos <= 1])
 
 
 SIGNED = witness(rows=torch.eye(3).tolist(), h=((1, 1, -1),), scales=(1, 1, 1), order=(0, 1, 2))
@@ -150,7 +147,7 @@ CLAIM = Claim(
     ),
     proofs={
         ("H' ≥ 0", "no larger t", "no more nonzeros"): (
-            smt.induction("the largest h_0/h_1 is reached", "all N: induction over samples", _first_ratio, _ratio),
+            smt.induction("the largest h_0/h_1 is reached", "all N: induction over samples", _ratio),
             smt.implies("H' ≥ 0 for t up to 1 over it, one entry 0 there", "all N: sample by sample", _sheared),
         ),
         "H' ≥ 0": smt.implies("codes over positive scales", "all n, N: entry by entry", _scaled),
@@ -159,6 +156,7 @@ CLAIM = Claim(
                 smt.implies("the shipped t > 0 is the largest with H' ≥ 0", f"N = {k}", _least_ratio, samples=k)
                 for k in (1, 2, 3)
             ),
+            evaluated("the shipped t is the least h_1/h_0", _least),
         ),
         "same data, moved": symbolic.identity("the same sum in any order", "n = 1..4, all d, N", _moved),
         ("same data, sheared", "cos(v_0, v'_0)"): symbolic.identity(
@@ -167,7 +165,7 @@ CLAIM = Claim(
         "cos(v_0, v'_0)": BILINEAR,
         BESIDE: (
             smt.implies("v_0 + tv_1 is neither row", "all t > 0, |g| < 1", _strict),
-            smt.induction("every other assignment has a smaller sum", "all n: induction over rows", _no_pair, _pair),
+            smt.induction("every other assignment has a smaller sum", "all n: induction over rows", _pair),
         ),
     },
     mutants=(

@@ -20,24 +20,14 @@ def _conclusion(case: Latents) -> dict[str, Part]:
     }
 
 
-def _no_coordinate(unknowns, ops):
-    left, a, phi = unknowns("left a phi")
-    x2, xw, xr, w2, wr, r2 = sums = unknowns("x2 xw xr w2 wr r2")
-    f = a * phi
-    empty = [left == 0, *(value == 0 for value in sums)]
-    return empty, [left == x2 - 2 * f * xw - 2 * a * xr + f * f * w2 + 2 * f * a * wr + a * a * r2]
-
-
 def _coordinate(unknowns, ops):
     """|x - a (w phi + rest)|² over coordinates is made of six sums."""
     left, a, phi, x, w, rest = unknowns("left a phi x w rest")
     x2, xw, xr, w2, wr, r2 = unknowns("x2 xw xr w2 wr r2")
     f = a * phi
-    given = [left == x2 - 2 * f * xw - 2 * a * xr + f * f * w2 + 2 * f * a * wr + a * a * r2]
-    after = left + (x - a * (w * phi + rest)) ** 2
-    sums = x2 + x * x, xw + x * w, xr + x * rest, w2 + w * w, wr + w * rest, r2 + rest * rest
-    x2, xw, xr, w2, wr, r2 = sums
-    return given, [after == x2 - 2 * f * xw - 2 * a * xr + f * f * w2 + 2 * f * a * wr + a * a * r2]
+    says = [left == x2 - 2 * f * xw - 2 * a * xr + f * f * w2 + 2 * f * a * wr + a * a * r2]
+    after = {"left": left + (x - a * (w * phi + rest)) ** 2, "x2": x2 + x * x, "xw": xw + x * w, "xr": xr + x * rest}
+    return smt.Invariant(says, {**after, "w2": w2 + w * w, "wr": wr + w * rest, "r2": r2 + rest * rest})
 
 
 def _gradient(symbols, ops):
@@ -66,12 +56,8 @@ def _gradient(symbols, ops):
 def _averaged(unknowns, ops):
     """Over samples: 2 f(a) - f(2a) = g x for each, so for their sums; on and off samples alike."""
     once, twice, straight, one, two, g = unknowns("once twice straight one two g")
-    return [2 * once - twice == straight, 2 * one - two == g], [2 * (once + one) - (twice + two) == straight + g]
-
-
-def _no_sample(unknowns, ops):
-    once, twice, straight = unknowns("once twice straight")
-    return [once == 0, twice == 0, straight == 0], [2 * once - twice == straight]
+    after = {"once": once + one, "twice": twice + two, "straight": straight + g}
+    return smt.Invariant([2 * once - twice == straight], after, given=[2 * one - two == g])
 
 
 def _derivative(symbols, ops):
@@ -114,14 +100,8 @@ def _length(unknowns, ops):
     """|x_hat| <= a S: one more unit latent adds at most a |phi|."""
     hat, total, phi, inner, a, longer = unknowns("hat total phi inner a longer")
     size = ops.abs
-    given = [a >= 0, hat >= 0, longer >= 0, hat <= a * total, size(inner) <= hat]
-    given += [longer**2 == hat**2 + 2 * a * phi * inner + (a * phi) ** 2]
-    return given, [longer <= a * (total + size(phi))]
-
-
-def _empty(unknowns, ops):
-    a = unknowns("a")
-    return [a >= 0], [a * 0 >= 0]
+    given = [a >= 0, longer >= 0, size(inner) <= hat, longer**2 == hat**2 + 2 * a * phi * inner + (a * phi) ** 2]
+    return smt.Invariant([hat >= 0, hat <= a * total], {"hat": longer, "total": total + size(phi)}, given=given)
 
 
 CLAIM = Claim(
@@ -145,15 +125,15 @@ CLAIM = Claim(
     ),
     proofs={
         ("error", "one part in ten", "carried on to a = 0"): (
-            smt.induction("|x − x̂|² by sums over coordinates", OVER_COORDINATES, _no_coordinate, _coordinate),
+            smt.induction("|x − x̂|² by sums over coordinates", OVER_COORDINATES, _coordinate),
             symbolic.identity(
                 "−∇_w L/a = g(u)x − φx̂ − ⟨w, x̂⟩x, 2f(a) − f(2a) = g(u)x", "all d, m: one coordinate of w", _gradient
             ),
         ),
-        "carried on to a = 0": smt.induction("means over samples", "all N: induction", _no_sample, _averaged),
+        "carried on to a = 0": smt.induction("means over samples", "all N: induction", _averaged),
         ("error", "one part in ten"): (
             PRODUCTS,
-            smt.induction("|x̂| ≤ aΣ|φ_k|", "all m: induction over latents", _empty, _length),
+            smt.induction("|x̂| ≤ aΣ|φ_k|", "all m: induction over latents", _length),
             smt.implies("|φx̂ + ⟨w, x̂⟩x| ≤ a(|φ| + |x|)Σ|φ_k|", "all d, N: from Cauchy-Schwarz", _remainder),
             TRIANGLE,
         ),

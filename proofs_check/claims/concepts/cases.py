@@ -149,20 +149,13 @@ def tables(draw: st.DrawFn, n: int = 32, *, mixed: bool = False) -> Tables:
     return Tables(rows(), emission, weights, rows() if mixed else None)
 
 
-def _no_mean(unknowns, ops):
-    low, high, whole, mean = unknowns("low high whole mean")
-    return [whole == 0, mean == 0], [low * whole <= mean, mean <= high * whole]
-
-
 def _mean(unknowns, ops):
     low, high, whole, mean, p, r = unknowns("low high whole mean p r")
-    before, range_ = [low * whole <= mean, mean <= high * whole], [p >= 0, low <= r, r <= high]
-    return [*before, *range_], [low * (whole + p) <= mean + p * r, mean + p * r <= high * (whole + p)]
+    says = [low * whole <= mean, mean <= high * whole]
+    return smt.Invariant(says, {"whole": whole + p, "mean": mean + p * r}, given=[p >= 0, low <= r, r <= high])
 
 
-MEANS = smt.induction(
-    "a mean under p(c|s) is in the range of its values", "all l: over configurations", _no_mean, _mean
-)
+MEANS = smt.induction("a mean under p(c|s) is in the range of its values", "all l: over configurations", _mean)
 
 
 def named_logarithms(ops: Ops, values: Sequence[Any], logarithms: Sequence[Any]) -> Ops:

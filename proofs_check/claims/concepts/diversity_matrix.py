@@ -40,15 +40,11 @@ def _conclusion(case: Diversity) -> dict[str, Part]:
     }
 
 
-def _no_entry(unknowns, ops):
-    total = unknowns("total")
-    return [total == sum(theory.difference([], []))], [total == 0]
-
-
 def _entry(unknowns, ops):
     """Sums a, b of two rows so far and `total` of their difference; entries x, y come."""
     a, b, total, x, y = unknowns("a b total x y")
-    return [total == a - b], [total + theory.difference([x], [y])[0] == (a + x) - (b + y)]
+    after = {"a": a + x, "b": b + y, "total": total + theory.difference([x], [y])[0]}
+    return smt.Invariant([total == a - b], after, {"total": sum(theory.difference([], []))})
 
 
 def _long(draw):
@@ -83,7 +79,7 @@ def diverse(tokens=TOKENS, scaled=False):
     return predicted(tokens).map(of)
 
 
-COLUMNS = smt.induction("a column sums to 1 − 1", "all l: induction over entries", _no_entry, _entry)
+COLUMNS = smt.induction("a column sums to 1 − 1", "all l: induction over entries", _entry)
 SINGULAR = symbolic.identity("det L = 0", "l = 2, 3 from l + 1 tokens", _singular)
 LONG = evaluated("difference, as defined", _long)
 

@@ -8,9 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 import synthetic as S
-from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited
+from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited
 from proofs_check.claims.concepts.cases import predicted
 from proofs_check.engines import symbolic
+from proofs_check.instances.loops import evaluated
 from synthetic.concepts.activations import Readout, exact_activations, numerical_rank
 from workbench.theory import concept_probes as theory
 from workbench.theory import interactions
@@ -59,6 +60,11 @@ def _read(case: Optima) -> float:
     return float((torch.tensor(found, dtype=torch.float64) - case.other.x[:4]).abs().max() / case.other.x.abs().max())
 
 
+def _defined(draw):
+    rows, x = draw.rows(draw.n, draw.d), draw.vector(draw.d)
+    yield theory.products(rows, x), [sum(row[c] * x[c] for c in range(draw.d)) for row in rows]
+
+
 def _moved(symbols, ops):
     """(L'^T)^+, for columns that are independent, takes x' back from its products, which are those of x."""
     import sympy
@@ -100,7 +106,10 @@ CLAIM = Claim(
     instances=_pairs(),
     conclusion=_conclusion,
     controls=(Control(SPAN.name, _pairs(extra=3), "three more dimensions of noise, which no logit sees"),),
-    proofs={BESIDE: symbolic.identity("x' from its products", "d = 2, three or four tokens, any L̂'", _moved)},
+    proofs={
+        LOOPS: evaluated("products, as defined", _defined),
+        BESIDE: symbolic.identity("x' from its products", "d = 2, three or four tokens, any L̂'", _moved),
+    },
     kernel={"x' by its dual rows": "factors.dual_code"},
     mutants=(
         edited("half of it", interactions.dual_code, lambda f: lambda p, gram: [v / 2 for v in f(p, gram)]),

@@ -51,19 +51,11 @@ def _conclusion(case: Leaking) -> dict[str, Part]:
     }
 
 
-def _nothing(unknowns, ops):
-    eps, said, own, mean = unknowns("eps said own mean")
-    return [said == 0, own == 0, mean == 0], [said == (1 - eps) * own + eps * mean]
-
-
 def _configuration(unknowns, ops):
-    """p(y|c) = (1 - eps) [c = c(y)] + eps r; `own` is p(c(y)|s), `mean` that of the r, d."""
-    eps, said, own, mean, p, r = unknowns("eps said own mean p r")
-    before, after = said == (1 - eps) * own + eps * mean, eps * (mean + p * r)
-    return [before], [
-        said + p * ((1 - eps) + eps * r) == (1 - eps) * (own + p) + after,
-        said + p * (eps * r) == (1 - eps) * own + after,
-    ]
+    """p(y|c) = (1 - eps) [c = c(y)] + eps r; `own` is p(c(y)|s), `mean` that of the r, d; c(y) comes where y is 1."""
+    eps, said, own, mean, p, r, y = unknowns("eps said own mean p r y")
+    after = {"said": said + p * ((1 - eps) * y + eps * r), "own": own + p * y, "mean": mean + p * r}
+    return smt.Invariant([said == (1 - eps) * own + eps * mean], after, given=[(y == 0) | (y == 1)])
 
 
 def _shift(symbols, ops):
@@ -110,7 +102,7 @@ CLAIM = Claim(
     controls=(Control(RARE.name, _cases((4.0,), 0.1), "ε = .1 where some p(c|s) are 1e-9"),),
     proofs={
         ("shift of log p(y|s)", "shift's sign"): (
-            smt.induction("p(y|s) = (1 − ε)p + εd", "all l: induction over configurations", _nothing, _configuration),
+            smt.induction("p(y|s) = (1 − ε)p + εd", "all l: induction over configurations", _configuration),
             MEANS,
             symbolic.identity("the shift is log(1 + x), x = ud", "all ε, p(c(y)|s), leaks", _shift),
             smt.implies("0 ≤ x ≤ u ≤ 1", "all p, d; ε ≤ .01 p", _share),

@@ -48,35 +48,26 @@ def _factors(draw, balanced=False, off=0.0):
     return Factors(left, right, left @ right + off * float(left.norm() * right.norm()) * spare)
 
 
-def _no_entry(unknowns, ops):
-    product, left, right = unknowns("product left right")
-    return [product == 0, left == 0, right == 0], [product <= theory.factored(left, right)]
-
-
 def _entry(unknowns, ops):
     """Of <a, b> and |a|^2, |b|^2 so far; entries x, y come."""
     product, left, right, x, y = unknowns("product left right x y")
-    before = product <= theory.factored(left, right)
-    return [before], [product + x * y <= theory.factored(left + x * x, right + y * y)]
+    after = {"product": product + x * y, "left": left + x * x, "right": right + y * y}
+    return smt.Invariant([product <= theory.factored(left, right)], after)
 
 
 def _vector(unknowns, ops):
     """Singular values s = <P^T u, Q v> so far, and the square norms of the P^T u and Q v; the next ones come."""
     total, left, right, s, a, b = unknowns("total left right s a b")
-    given = [total <= theory.factored(left, right), s <= theory.factored(a, b)]
-    return given, [total + s <= theory.factored(left + a, right + b)]
-
-
-def _whole(unknowns, ops):
-    whole, taken, left = unknowns("whole taken left")
-    return [taken == 0, left == whole], [whole == taken + left]
+    after = {"total": total + s, "left": left + a, "right": right + b}
+    return smt.Invariant([total <= theory.factored(left, right)], after, given=[s <= theory.factored(a, b)])
 
 
 def _taken(unknowns, ops):
     """A unit u at right angles to those before takes <u, p>^2 of |p|^2; what is left over is a square."""
     whole, taken, left, along, after = unknowns("whole taken left along after")
-    given = [whole == taken + left, after == left - 2 * along * along + along * along, after >= 0]
-    return given, [whole == taken + along * along + after, taken + along * along <= whole]
+    given = [after == left - 2 * along * along + along * along, after >= 0]
+    moved = {"taken": taken + along * along, "left": after}
+    return smt.Invariant([whole == taken + left], moved, {"left": whole}, given, [taken + along * along <= whole])
 
 
 def _bounded(unknowns, ops):
@@ -105,9 +96,9 @@ CLAIM = Claim(
     controls=(Control(PRODUCT.name, _factors(off=10.0), "another matrix"),),
     proofs={
         "surrogate": (
-            smt.induction("⟨a, b⟩ ≤ (|a|² + |b|²)/2", "all r: induction over entries", _no_entry, _entry),
-            smt.induction("Σ σ, by σ = ⟨Pᵀu, Qv⟩", "all ranks: induction over singular vectors", _no_entry, _vector),
-            smt.induction("Σ ⟨u, p⟩² ≤ |p|²", "all ranks: induction over orthonormal u", _whole, _taken),
+            smt.induction("⟨a, b⟩ ≤ (|a|² + |b|²)/2", "all r: induction over entries", _entry),
+            smt.induction("Σ σ, by σ = ⟨Pᵀu, Qv⟩", "all ranks: induction over singular vectors", _vector),
+            smt.induction("Σ ⟨u, p⟩² ≤ |p|²", "all ranks: induction over orthonormal u", _taken),
             smt.implies("by Frobenius norms", "all sizes", _bounded),
         )
     },

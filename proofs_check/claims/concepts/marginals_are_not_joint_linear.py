@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from fractions import Fraction
 
 import sympy
 from hypothesis import strategies as st
@@ -10,6 +11,8 @@ import synthetic as S
 from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.concepts.cases import Predicted, predicted
 from proofs_check.engines import smt, symbolic
+from proofs_check.instances.loops import evaluated
+from proofs_check.kernel.evaluations import EXACT
 from workbench.tensors import TENSOR
 from workbench.theory import concepts as theory
 
@@ -46,28 +49,28 @@ def _pair(symbols, ops):
     yield sympy.expand_log(ops.log(a * r) - ops.log(b * r), force=True), ops.log(a) - ops.log(b)
 
 
-def _no_pair(unknowns, ops):
-    a, b, ones, zeros, whole = unknowns("a b ones zeros whole")
-    odds, total, count = unknowns("odds total count")
-    start = [ones == 0, zeros == 0, whole == 0, total == 0, count == 0]
-    return start, [ones == a * whole, zeros == b * whole, total == count * odds]
-
-
 def _next_pair(unknowns, ops):
     """Sums of p(c|s) over c_k = 1 and 0, and of the difference of logarithms, which is `odds` of each pair."""
     a, b, ones, zeros, whole, r = unknowns("a b ones zeros whole r")
     odds, total, count = unknowns("odds total count")
-    given = [ones == a * whole, zeros == b * whole, total == count * odds]
-    return given, [
-        ones + a * r == a * (whole + r),
-        zeros + b * r == b * (whole + r),
-        total + odds == (count + 1) * odds,
-    ]
+    says = [ones == a * whole, zeros == b * whole, total == count * odds]
+    after = {"ones": ones + a * r, "zeros": zeros + b * r, "whole": whole + r}
+    return smt.Invariant(says, {**after, "total": total + odds, "count": count + 1})
 
 
 def _average(unknowns, ops):
     cells, odds, total = unknowns("cells odds total")
     return [cells > 0, total == cells / 2 * odds], [2 / cells * total == odds]
+
+
+def _long(draw):
+    p, has = draw.vector(draw.n), [bool(draw.near(1)) for _ in range(draw.n)]
+
+    def log(x):
+        return Fraction(x).numerator % 97
+
+    ones = sum(v for v, one in zip(p, has, strict=True) if one)
+    yield theory.log_odds(p, has, ops=replace(EXACT, log=log)), log(ones) - log(sum(p) - ones)
 
 
 def _factorised(symbols, ops):
@@ -116,11 +119,14 @@ CLAIM = Claim(
     proofs={
         "factorised: log-odds": (
             symbolic.identity("of a pair that differs in c_k, and of all", "all p(c_k|s), shares", _pair),
-            smt.induction("sums over pairs", "all l: induction over pairs", _no_pair, _next_pair),
+            smt.induction("sums over pairs", "all l: induction over pairs", _next_pair),
             smt.implies("2/l times l/2 pairs", "all l", _average),
         ),
-        LOOPS: symbolic.identity(
-            "log-odds by sums and by means", "l = 4, 8: two and three binary concepts, any odds", _factorised
+        LOOPS: (
+            symbolic.identity(
+                "log-odds by sums and by means", "l = 4, 8: two and three binary concepts, any odds", _factorised
+            ),
+            evaluated("log_odds, with another function for the logarithm, as defined", _long),
         ),
     },
     mutants=(

@@ -52,16 +52,12 @@ def _configuration(unknowns, ops):
     return [log_own == log_p + log_e - total], said, w, total
 
 
-def _first(unknowns, ops):
-    given, said, w, total = _configuration(unknowns, ops)
-    return given, [said == w * total]
-
-
 def _next(unknowns, ops):
     """The parts so far sum to (sum of w) log p(y|s)."""
     given, said, w, total = _configuration(unknowns, ops)
     before, weight = unknowns("before weight")
-    return [*given, before == weight * total], [before + said == (weight + w) * total]
+    after = {"before": before + said, "weight": weight + w}
+    return smt.Invariant([before == weight * total], after, given=given)
 
 
 def _twos(value):
@@ -104,7 +100,7 @@ CLAIM = Claim(
     proofs={
         "|sides differ|": (
             symbolic.identity("log p(c|s, y), by Bayes", "all p, p(y|c), shares of the others", _bayes),
-            smt.induction("the three parts sum to log p(y|s)", "all l: induction over configurations", _first, _next),
+            smt.induction("the three parts sum to log p(y|s)", "all l: induction over configurations", _next),
         ),
         LOOPS: (
             symbolic.identity("both sides", "l = 2, all p, p(y|c), w", _two),

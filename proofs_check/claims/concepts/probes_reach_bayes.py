@@ -63,21 +63,17 @@ def _above(unknowns, ops):
     return given, [-p * log_y - (1 - p) * log_z >= 0]
 
 
-def _no_context(unknowns, ops):
-    loss, entropy = unknowns("loss entropy")
-    return [loss == 0, entropy == 0], [loss >= entropy]
-
-
 def _context(unknowns, ops):
     loss, entropy, w, here, least_here = unknowns("loss entropy w here least_here")
-    return [loss >= entropy, w >= 0, here >= least_here], [loss + w * here >= entropy + w * least_here]
+    after = {"loss": loss + w * here, "entropy": entropy + w * least_here}
+    return smt.Invariant([loss >= entropy], after, given=[w >= 0, here >= least_here])
 
 
 ABOVE = (
     symbolic.identity("log-loss − H, by ratios", "all p, logits", _ratios),
     *LOGARITHM,
     smt.implies("log-loss ≥ H, by log z ≤ z − 1", "all p, logits", _above),
-    smt.induction("and so is the mean over contexts", "all N: induction over contexts", _no_context, _context),
+    smt.induction("and so is the mean over contexts", "all N: induction over contexts", _context),
 )
 """no prediction has a smaller log-loss than the entropy"""
 

@@ -17,25 +17,15 @@ def _conclusion(case: Diversity) -> dict[str, Part]:
     return {"1 ≤ |row of BLᵀ − I|₁": at_most(1.0, off.abs().sum(1))}
 
 
-def _no_token(unknowns, ops):
-    total = unknowns("total")
-    return [total == 0], [total == 0]
-
-
 def _token(unknowns, ops):
     """The sum over c of a row of B L^T: each token adds its entry of B times the sum of its column of L, which is 0."""
     total, b, column = unknowns("total b column")
-    return [total == 0, column == 0], [total + b * column == 0]
-
-
-def _no_cell(unknowns, ops):
-    size, total = unknowns("size total")
-    return [size == 0, total == 0], [ops.abs(total) <= size]
+    return smt.Invariant([total == 0], {"total": total + b * column}, given=[column == 0])
 
 
 def _cell(unknowns, ops):
     size, total, x = unknowns("size total x")
-    return [ops.abs(total) <= size], [ops.abs(total + x) <= size + ops.abs(x)]
+    return smt.Invariant([ops.abs(total) <= size], {"total": total + x, "size": size + ops.abs(x)})
 
 
 def _apart(unknowns, ops):
@@ -65,8 +55,8 @@ CLAIM = Claim(
     proofs={
         "1 ≤ |row of BLᵀ − I|₁": (
             COLUMNS,
-            smt.induction("rows of BLᵀ sum to 0", "all l: induction over tokens", _no_token, _token),
-            smt.induction("|Σ x| ≤ Σ|x|", "all l: induction over entries", _no_cell, _cell),
+            smt.induction("rows of BLᵀ sum to 0", "all l: induction over tokens", _token),
+            smt.induction("|Σ x| ≤ Σ|x|", "all l: induction over entries", _cell),
             smt.implies("those of BLᵀ − I to −1", "all l", _apart),
         ),
         LOOPS: LONG,

@@ -48,11 +48,6 @@ def _conclusion(case: Sharpened) -> dict[str, Part]:
     }
 
 
-def _none(unknowns, ops):
-    found, weight, share, slope, log = unknowns("found weight share slope log")
-    return [found == 0, weight == 0, share == 0], [found - weight * log >= weight - share * slope]
-
-
 def _one(unknowns, ops):
     """Of w log(w/q), w and q so far, against `log` = log(W/Q) of all of them, `slope` = W/Q.
 
@@ -61,9 +56,9 @@ def _one(unknowns, ops):
     found, weight, share, slope, log = unknowns("found weight share slope log")
     w, q, log_w, log_q = unknowns("w q log_w log_q")
     more = theory.divergence([w], [q], ops=named_logarithms(ops, (w, q), (log_w, log_q)))
-    given = [found - weight * log >= weight - share * slope, w > 0, q > 0, slope > 0]
-    given.append(log_q - log_w + log <= q / w * slope - 1)
-    return given, [found + more - (weight + w) * log >= weight + w - (share + q) * slope]
+    given = [w > 0, q > 0, slope > 0, log_q - log_w + log <= q / w * slope - 1]
+    after = {"found": found + more, "weight": weight + w, "share": share + q}
+    return smt.Invariant([found - weight * log >= weight - share * slope], after, given=given)
 
 
 def _merged(unknowns, ops):
@@ -100,7 +95,7 @@ CLAIM = Claim(
     proofs={
         "divergence": (
             *LOGARITHM,
-            smt.induction("Σ w log(w/q) ≥ W log(W/Q)", "all l: induction over configurations", _none, _one),
+            smt.induction("Σ w log(w/q) ≥ W log(W/Q)", "all l: induction over configurations", _one),
             smt.implies("with the likeliest configuration", "all l: W = 1 − w*", _merged),
         ),
         LOOPS: LONG_SUMS,

@@ -20,18 +20,11 @@ def _conclusion(case: Labelled) -> dict[str, Part]:
     }
 
 
-def _no_sample(unknowns, ops):
-    mean, pull, ones, zeros = unknowns("mean pull ones zeros")
-    return [pull == 0, ones == 0, zeros == 0], [pull == (1 - mean) * ones - mean * zeros]
-
-
 def _sample(unknowns, ops):
     """Sums of x over the labels 1 and 0 so far; a sample of either label comes."""
-    mean, pull, ones, zeros, x = unknowns("mean pull ones zeros x")
-    return [pull == (1 - mean) * ones - mean * zeros], [
-        pull + (1 - mean) * x == (1 - mean) * (ones + x) - mean * zeros,
-        pull + (0 - mean) * x == (1 - mean) * ones - mean * (zeros + x),
-    ]
+    mean, pull, ones, zeros, x, y = unknowns("mean pull ones zeros x y")
+    after = {"pull": pull + (y - mean) * x, "ones": ones + y * x, "zeros": zeros + (1 - y) * x}
+    return smt.Invariant([pull == (1 - mean) * ones - mean * zeros], after, given=[(y == 0) | (y == 1)])
 
 
 def _classes(unknowns, ops):
@@ -90,7 +83,7 @@ CLAIM = Claim(
     controls=(Control(SMALL_C.name, labelled(C=1.0), "C = 1: about .6"),),
     proofs={
         "n₁n₀/n times the means' difference": (
-            smt.induction("sums by label", "all n: induction over samples", _no_sample, _sample),
+            smt.induction("sums by label", "all n: induction over samples", _sample),
             smt.implies("the pull is the difference of means", "all n, any labels of both kinds", _classes),
         ),
         LOOPS: (

@@ -51,15 +51,12 @@ def _conclusion(case: Steering) -> dict[str, Part]:
     }
 
 
-def _no_configuration(unknowns, ops):
-    g, raised, has, rest = unknowns("g raised has rest")
-    return [raised == 0, has == 0, rest == 0], [raised == g * has + rest]
-
-
 def _configuration(unknowns, ops):
-    """Of the raised sum: one with c_k = 1, or one without."""
-    g, raised, has, rest, p = unknowns("g raised has rest p")
-    return [raised == g * has + rest], [raised + p * g == g * (has + p) + rest, raised + p == g * has + (rest + p)]
+    """Of the raised sum: a configuration with c_k = c, 1 or 0."""
+    g, raised, has, rest, p, c = unknowns("g raised has rest p c")
+    after = {"raised": raised + p * ops.where(c == 1, g, ops.num("1"))}
+    after |= {"has": has + p * c, "rest": rest + p * (1 - c)}
+    return smt.Invariant([raised == g * has + rest], after, given=[(c == 0) | (c == 1)])
 
 
 def _odds(unknowns, ops):
@@ -120,7 +117,7 @@ CLAIM = Claim(
     controls=(Control(REVEALING.name, _cases(S.Leak(0.3)), "tokens that leak"),),
     proofs={
         ("the law's odds of c_k", "the law's p(c_-k|c_k)"): (
-            smt.induction("raised sums", "all l: induction over configurations", _no_configuration, _configuration),
+            smt.induction("raised sums", "all l: induction over configurations", _configuration),
             smt.implies("odds and conditionals of the raised", "all l: by the sums", _odds),
         ),
         LOOPS: evaluated("steered, as defined", _long),

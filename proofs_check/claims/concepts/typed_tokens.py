@@ -47,15 +47,11 @@ def _whole(symbols, ops):
     yield theory.event_prediction(a, [share], ops=ops), sympy.expand_log(ops.log(a * share), force=True)
 
 
-def _none(unknowns, ops):
-    a, said, share = unknowns("a said share")
-    return [said == 0, share == 0], [said == a * share]
-
-
 def _one_more(unknowns, ops):
-    """p(y|s) so far is a times the share of the event so far; a configuration within or outside of it comes."""
-    a, said, share, p = unknowns("a said share p")
-    return [said == a * share], [said + a * p == a * (share + p), said + 0 * p == a * share]
+    """p(y|s) so far is a times the share of the event so far; a configuration within it, e = 1, or outside comes."""
+    a, said, share, p, e = unknowns("a said share p e")
+    after = {"said": said + e * a * p, "share": share + e * p}
+    return smt.Invariant([said == a * share], after, given=[(e == 0) | (e == 1)])
 
 
 def _long(draw):
@@ -75,7 +71,7 @@ def _short(symbols, ops):
 OVER = "all l: induction over configurations"
 EVENTS = (
     symbolic.identity("log a + log p(E_y|s) = log of a p(E_y|s)", "all a, p(E_y|s)", _whole),
-    smt.induction("Σ p(y|c) p(c|s) = a p(E_y|s)", OVER, _none, _one_more),
+    smt.induction("Σ p(y|c) p(c|s) = a p(E_y|s)", OVER, _one_more),
 )
 SHARES = (
     symbolic.identity("log p(y|s)", "1 to 3 configurations", _short),

@@ -66,16 +66,11 @@ def _conclusion(case: Faint) -> dict[str, Part]:
     return found
 
 
-def _unsaid(unknowns, ops):
-    eta, q, said, whole, tilt = unknowns("eta q said whole tilt")
-    return [said == 0, whole == 0, tilt == 0], [said == q * (whole + eta * tilt)]
-
-
 def _said(unknowns, ops):
     """A configuration adds p q (1 + eta r); the p sum to 1."""
     eta, q, said, whole, tilt, p, r = unknowns("eta q said whole tilt p r")
-    before = said == q * (whole + eta * tilt)
-    return [before], [said + p * q * (1 + eta * r) == q * (whole + p + eta * (tilt + p * r))]
+    after = {"said": said + p * q * (1 + eta * r), "whole": whole + p, "tilt": tilt + p * r}
+    return smt.Invariant([said == q * (whole + eta * tilt)], after)
 
 
 def _logarithm(symbols, ops):
@@ -124,7 +119,7 @@ CLAIM = Claim(
     controls=(Control(WEAK.name, _faint(S.JointRevealing()), "tokens that reveal c: log-posteriors fit, p does not"),),
     proofs={
         "|log p(y|s) − log q − η Σ r p|": (
-            smt.induction("p(y|s) = q(1 + η Σ r p)", "all l: induction over configurations", _unsaid, _said),
+            smt.induction("p(y|s) = q(1 + η Σ r p)", "all l: induction over configurations", _said),
             MEANS,
             smt.implies("|u| ≤ η, and the bound rises", "all l; η < 1", _rising),
             symbolic.identity("log of q(1 + u)", "all l, q, u", _logarithm),

@@ -46,28 +46,19 @@ def _two(f, g, h, k, q, logs, ops):
     return _gap([f, h], [g, k], [0, 0], [[0, q], [q, 0]], logs, ops)
 
 
-def _no_pair(unknowns, ops):
-    f, g, q, log = unknowns("f g q log")
-    return [f >= 0, g > 0, 2 * log * g * g <= f * f - g * g], [_one(f, g, 0, q, log, ops) >= 0]
-
-
 def _pair(unknowns, ops):
-    """With log(f h / g k) <= f h / g k - 1."""
-    pairs, f, g, h, k, q, a, b = unknowns("pairs f g h k q a b")
-    given = [pairs >= 0, f >= 0, g > 0, h >= 0, k > 0, (a + b) * g * k <= f * h - g * k]
-    return given, [pairs + _two(f, g, h, k, q, [a, b], ops) >= 0]
-
-
-def _no_code(unknowns, ops):
-    f, g, p, log = unknowns("f g p log")
-    return [f >= 0, g > 0, log * g <= f - g], [_one(f, g, p, 0, log, ops) >= 0]
+    """A code with itself, then with each other one: with log(f h / g k) <= f h / g k - 1."""
+    pairs, f, g, h, k, q, own, log, a, b = unknowns("pairs f g h k q own log a b")
+    given = [f >= 0, g > 0, 2 * log * g * g <= f * f - g * g, h >= 0, k > 0, (a + b) * g * k <= f * h - g * k]
+    start = {"pairs": _one(f, g, 0, own, log, ops)}
+    return smt.Invariant([pairs >= 0], {"pairs": pairs + _two(f, g, h, k, q, [a, b], ops)}, start, given)
 
 
 def _code(unknowns, ops):
     """One code more: its own share, and its pairs."""
     gap, pairs, f, g, p, q, log = unknowns("gap pairs f g p q log")
-    given = [gap >= 0, pairs >= 0, f >= 0, g > 0, log * g <= f - g, 2 * log * g * g <= f * f - g * g]
-    return given, [gap + pairs + _one(f, g, p, q, log, ops) >= 0]
+    given = [pairs >= 0, f >= 0, g > 0, log * g <= f - g, 2 * log * g * g <= f * f - g * g]
+    return smt.Invariant([gap >= 0], {"gap": gap + pairs + _one(f, g, p, q, log, ops)}, given=given)
 
 
 def _shares(draw):
@@ -106,40 +97,23 @@ def _touches(unknowns, ops):
     return [g > 0, up >= 0, down >= 0], [_term(g, g, up, down, 0, ops) == 0]
 
 
-def _no_update(unknowns, ops):
-    f, g, up, down, log, least = unknowns("f g up down log least")
-    at = theory.multiplicative(g, up, down, ops=ops)
-    given = [f > 0, g > 0, up >= 0, down > 0, 2 * (log - least) * at * at <= f * f - at * at]
-    return given, [_term(at, g, up, down, least, ops) <= _term(f, g, up, down, log, ops)]
-
-
 def _update(unknowns, ops):
     """With log (f / at)² <= (f / at)² - 1 for the code `at` after the update."""
-    lower, higher = unknowns("lower higher")
-    given, (no_more,) = _no_update(unknowns, ops)
-    f, g, up, down, log, least = unknowns("f g up down log least")
+    lower, higher, f, g, up, down, log, least = unknowns("lower higher f g up down log least")
     at = theory.multiplicative(g, up, down, ops=ops)
-    more = _term(at, g, up, down, least, ops), _term(f, g, up, down, log, ops)
-    return [*given, no_more, lower <= higher], [lower + more[0] <= higher + more[1]]
-
-
-def _no_fall(unknowns, ops):
-    """The logarithm of the update's root is half that of its square."""
-    g, up, down, log = unknowns("g up down log")
-    at = theory.multiplicative(g, up, down, ops=ops)
-    fall = _term(g, g, up, down, 0, ops) - _term(at, g, up, down, log / 2, ops)
-    drop = theory.least_drop(g, up, down, ops=_with_logs(ops, log))
-    return [g > 0, up >= 0, down > 0], [drop == fall]
+    given = [f > 0, g > 0, up >= 0, down > 0, 2 * (log - least) * at * at <= f * f - at * at]
+    after = {"lower": lower + _term(at, g, up, down, least, ops), "higher": higher + _term(f, g, up, down, log, ops)}
+    return smt.Invariant([lower <= higher], after, given=given)
 
 
 def _fall(unknowns, ops):
-    drops, falls = unknowns("drops falls")
-    given, (same,) = _no_fall(unknowns, ops)
-    g, up, down, log = unknowns("g up down log")
+    """The logarithm of the update's root is half that of its square."""
+    drops, falls, g, up, down, log = unknowns("drops falls g up down log")
     at = theory.multiplicative(g, up, down, ops=ops)
     fall = _term(g, g, up, down, 0, ops) - _term(at, g, up, down, log / 2, ops)
     drop = theory.least_drop(g, up, down, ops=_with_logs(ops, log))
-    return [*given, same, drops == falls], [drops + drop == falls + fall]
+    given = [g > 0, up >= 0, down > 0]
+    return smt.Invariant([drops == falls], {"drops": drops + drop, "falls": falls + fall}, given=given)
 
 
 def _losses(unknowns, ops):
@@ -178,11 +152,11 @@ SHARES = evaluated("Z − J adds up codes and pairs, J is |x − fW|²", _shares
 SEPARATE = evaluated("Z is J(f') and a term for each code", _separate)
 ABOVE = (
     *LOGARITHM,
-    smt.induction("a code's pairs have Z ≥ J", "all m: induction over pairs", _no_pair, _pair),
-    smt.induction("Z ≥ J", "all m: induction over codes", _no_code, _code),
+    smt.induction("a code's pairs have Z ≥ J", "all m: induction over pairs", _pair),
+    smt.induction("Z ≥ J", "all m: induction over codes", _code),
 )
 TOUCHES = smt.implies("a code's term is 0 at f'", "all m: code by code", _touches)
-FALL = smt.induction("the fall from f' to the update", "all m: induction over codes", _no_fall, _fall)
+FALL = smt.induction("the fall from f' to the update", "all m: induction over codes", _fall)
 LOSS = (*ABOVE, TOUCHES, FALL, smt.implies("J(f') = Z(f'), J ≤ Z: J falls as much", "all m", _losses))
 
 CLAIM = Claim(
@@ -213,7 +187,7 @@ CLAIM = Claim(
         "Z = J at f'": TOUCHES,
         "least at the update": (
             *LOGARITHM,
-            smt.induction("least at the update", "all m: induction over codes", _no_update, _update),
+            smt.induction("least at the update", "all m: induction over codes", _update),
         ),
         "its fall": FALL,
         "the loss falls by as much": LOSS,

@@ -36,17 +36,13 @@ def _conclusion(case: Step) -> dict[str, Part]:
     }
 
 
-def _own(unknowns, ops):
-    f, p, q = unknowns("f p q")
-    ((up, down),) = theory.pulls([f], [p], [[q]], ops=ops)
-    return [], [up - down == p - f * q]
-
-
 def _another(unknowns, ops):
-    """What a second code with product q adds to the pulls of the first."""
-    up, down, slope, f, h, q = unknowns("up down slope f h q")
+    """The pulls of a code by itself, and what a second code with product q adds."""
+    up, down, slope, f, p, own, h, q = unknowns("up down slope f p own h q")
+    first = theory.pulls([f], [p], [[own]], ops=ops)[0]
     more, less = theory.pulls([f, h], [0, 0], [[0, q], [q, 0]], ops=ops)[0]
-    return [up - down == slope], [(up + more) - (down + less) == slope - h * q]
+    start = {"up": first[0], "down": first[1], "slope": p - f * own}
+    return smt.Invariant([up - down == slope], {"up": up + more, "down": down + less, "slope": slope - h * q}, start)
 
 
 def _pulled(draw):
@@ -98,25 +94,18 @@ def _residual(unknowns, ops):
     return given, [theory.stationarity(g, up, down, ops=ops) <= drop]
 
 
-def _no_code(unknowns, ops):
-    residual, drop = unknowns("residual drop")
-    return [residual <= drop], [0 + residual <= 0 + drop]
-
-
 def _code(unknowns, ops):
     residuals, drops, residual, drop = unknowns("residuals drops residual drop")
-    return [residuals <= drops, residual <= drop], [residuals + residual <= drops + drop]
-
-
-def _first_step(unknowns, ops):
-    residual, start, now = unknowns("residual start now")
-    return [residual <= start - now], [1 * residual <= start - now]
+    after = {"residuals": residuals + residual, "drops": drops + drop}
+    return smt.Invariant([residuals <= drops], after, given=[residual <= drop])
 
 
 def _step(unknowns, ops):
-    least, count, start, now, residual, after = unknowns("least count start now residual after")
-    given = [count >= 1, least * count <= start - now, residual <= now - after]
-    return given, [ops.smaller(least, residual) * (count + 1) <= start - after]
+    """From the first step, that falls from `begin` to `then`."""
+    least, count, begin, now, residual, after, first, then = unknowns("least count begin now residual after first then")
+    moved = {"least": ops.smaller(least, residual), "count": count + 1, "now": after}
+    start, given = {"least": first, "count": 1, "now": then}, [first <= begin - then, residual <= now - after]
+    return smt.Invariant([least * count <= begin - now, count >= 1], moved, start, given)
 
 
 def _steeper(before, up, down, *, ops=FLOAT):
@@ -137,7 +126,7 @@ CURVES = (
     from_1("2t log t ≤ t² − 1", lambda t, ops: 2 * t * ops.log(t), lambda t, ops: t * t - 1),
 )
 RESIDUAL = (*CURVES, smt.implies("the residual is at most the fall", "all f', up, down, by the curves", _residual))
-PULLS = smt.induction("up − down = p − f q", "all m: induction over codes", _own, _another)
+PULLS = smt.induction("up − down = p − f q", "all m: induction over codes", _another)
 
 CLAIM = Claim(
     id="SN-3",
@@ -182,10 +171,8 @@ CLAIM = Claim(
         "best of T steps ≤ (J₀ − J_T)/T": (
             *LOSS,
             *RESIDUAL,
-            smt.induction(
-                "the sum of residuals is at most that of falls", "all m: induction over codes", _no_code, _code
-            ),
-            smt.induction("T times the least is at most J₀ − J_T", "all T: induction over steps", _first_step, _step),
+            smt.induction("the sum of residuals is at most that of falls", "all m: induction over codes", _code),
+            smt.induction("T times the least is at most J₀ − J_T", "all T: induction over steps", _step),
         ),
     },
     mutants=(

@@ -30,21 +30,13 @@ def _conclusion(case: Factors) -> dict[str, Part]:
     }
 
 
-def _no_column(unknowns, ops):
-    v, a = unknowns("v a")
-    return [v != 0, a > 0], [
-        _left([a * v], [v], a, ops) == 0,
-        _left([v], [0], a, ops) == 1,
-        _left([0], [v], a, ops) == 1,
-    ]
-
-
 def _column(unknowns, ops):
-    """A neuron of the core more, of the first feature, of the second: all nonzero entries, any a."""
-    count, own, v, a = unknowns("count own v a")
-    core, first, second = _left([a * v], [v], a, ops), _left([v], [0], a, ops), _left([0], [v], a, ops)
-    given = [v != 0, a > 0, count == own]
-    return given, [count + core == own, count + first == own + 1, count + second == own + 1]
+    """A neuron of the core more, or of the first feature, or of the second: all nonzero entries, any a."""
+    count, own, v, a, core, first = unknowns("count own v a core first")
+    found = _left([a * v], [v], a, ops), _left([v], [0], a, ops), _left([0], [v], a, ops)
+    added = ops.where(core == 1, found[0], ops.where(first == 1, found[1], found[2]))
+    after = {"count": count + added, "own": own + ops.where(core == 1, ops.num("0"), ops.num("1"))}
+    return smt.Invariant([count == own], after, given=[v != 0, a > 0])
 
 
 def _left(one, other, a, ops):
@@ -94,7 +86,7 @@ def _cases(draw):
 
 
 COUNT = (
-    smt.induction("the core cancels, the rest stays", "all C, E: induction over neurons", _no_column, _column),
+    smt.induction("the core cancels, the rest stays", "all C, E: induction over neurons", _column),
     smt.implies("E and E make the count", "all E", _twice),
 )
 CODE = [[1, 1]]

@@ -57,32 +57,20 @@ def _conclusion(case: Factors) -> dict[str, Part]:
 _MIXTURES = {2: [(1, 1), (1, -1), (2, 1)], 3: [(1, 1, 0), (1, 0, -1), (1, 1, 1), (2, -1, 1)]}
 
 
-def _no_neuron(unknowns, ops):
-    a, v = unknowns("a v")
-    ((mixed,),) = theory.product([[a]], [[v]])
-    return [v != 0], [theory.nonzeros([mixed], ops=ops) == 1 * theory.nonzeros([a], ops=ops)]
-
-
 def _neuron(unknowns, ops):
     """A neuron of the support more, on which the other rows are 0."""
     count, s, a, v = unknowns("count s a v")
     ((mixed,),) = theory.product([[a]], [[v]])
-    terms = theory.nonzeros([a], ops=ops)
-    return [v != 0, count == s * terms], [count + theory.nonzeros([mixed], ops=ops) == (s + 1) * terms]
-
-
-def _no_row(unknowns, ops):
-    a, s, block = unknowns("a s block")
-    terms = theory.nonzeros([a], ops=ops)
-    return [s >= 1, block == s * terms], [block == theory.mixture_nonzeros(terms, s)]
+    after = {"count": count + theory.nonzeros([mixed], ops=ops), "s": s + 1}
+    return smt.Invariant([count == s * theory.nonzeros([a], ops=ops)], after, given=[v != 0])
 
 
 def _row(unknowns, ops):
     """A row more, whose support no other row meets."""
     count, terms, a, s, block = unknowns("count terms a s block")
     more = theory.nonzeros([a], ops=ops)
-    given = [s >= 1, block == s * more, count == theory.mixture_nonzeros(terms, s)]
-    return given, [count + block == theory.mixture_nonzeros(terms + more, s)]
+    after, given = {"count": count + block, "terms": terms + more}, [s >= 1, block == s * more]
+    return smt.Invariant([count == theory.mixture_nonzeros(terms, s)], after, given=given)
 
 
 def _counting(unknowns, ops):
@@ -132,8 +120,8 @@ def _cases(draw):
 
 
 COUNT = (
-    smt.induction("a block has s nonzeros or none", "all s: induction over neurons", _no_neuron, _neuron),
-    smt.induction("a mixture of q rows has qs", "all m, s: induction over rows", _no_row, _row),
+    smt.induction("a block has s nonzeros or none", "all s: induction over neurons", _neuron),
+    smt.induction("a mixture of q rows has qs", "all m, s: induction over rows", _row),
 )
 EYE, PAIR = [[1, 0], [0, 1]], [[1, 2, 0, 0], [0, 0, 3, -1]]
 

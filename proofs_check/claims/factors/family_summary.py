@@ -63,29 +63,18 @@ def _largest(unknowns, ops):
     return [c > 0, e > 0, count >= 1], [count * c + e > e]
 
 
-def _no_leaf(unknowns, ops):
-    """The sum of leaves: its square, and its product with the core."""
-    c, e, square, along = unknowns("c e square along")
-    return [square == c + e, along == c], [square == 1 * 1 * c + 1 * e, along == 1 * c]
-
-
 def _leaf(unknowns, ops):
     """A leaf x more: <T, x> = n C, |x|² = C + E, <x, core> = C."""
     c, e, count, square, along, product, own, core = unknowns("c e count square along product own core")
-    given = [square == count**2 * c + count * e, along == count * c, product == count * c, own == c + e, core == c]
-    more = count + 1
-    return given, [square + 2 * product + own == more**2 * c + more * e, along + core == more * c]
-
-
-def _no_entry(unknowns, ops):
-    x, r = unknowns("x r")
-    return [], [theory.square_error([[x]], [[1]], [[r]]) == x * x - 2 * (x * r) + r * r]
+    says = [square == count**2 * c + count * e, along == count * c]
+    after = {"square": square + 2 * product + own, "along": along + core, "count": count + 1}
+    return smt.Invariant(says, after, given=[product == count * c, own == c + e, core == c])
 
 
 def _entry(unknowns, ops):
     error, x2, xr, r2, x, r = unknowns("error x2 xr r2 x r")
-    more = theory.square_error([[x]], [[1]], [[r]])
-    return [error == x2 - 2 * xr + r2], [error + more == (x2 + x * x) - 2 * (xr + x * r) + (r2 + r * r)]
+    after = {"error": error + theory.square_error([[x]], [[1]], [[r]]), "x2": x2 + x * x}
+    return smt.Invariant([error == x2 - 2 * xr + r2], {**after, "xr": xr + x * r, "r2": r2 + r * r})
 
 
 def _error(unknowns, ops):
@@ -139,7 +128,7 @@ def _family(core, parts):
     return st.just(Family(*(torch.tensor(t, dtype=torch.float64) for t in (core, parts))))
 
 
-SUM = smt.induction("the leaves' sum T: |T|² = L²C + LE", "all L: induction over leaves", _no_leaf, _leaf)
+SUM = smt.induction("the leaves' sum T: |T|² = L²C + LE", "all L: induction over leaves", _leaf)
 COSINE = smt.implies("the cosine", "all L, C, E", _cosine)
 
 CLAIM = Claim(
@@ -164,7 +153,7 @@ CLAIM = Claim(
         LOOPS: evaluated("the error with codes of 1, entry by entry", _entries),
         "its error": (
             SUM,
-            smt.induction("|x − r|² in products", "all L, d: induction over entries", _no_entry, _entry),
+            smt.induction("|x − r|² in products", "all L, d: induction over entries", _entry),
             smt.implies("the error of the mean", "all L, C, E", _error),
         ),
         "no row does better": (

@@ -72,36 +72,25 @@ def _nonnegative(unknowns, ops):
     return [f >= 0, c > 0], [code + 0 * w >= 0]
 
 
-def _no_coordinate(unknowns, ops):
-    x, w, v, c, e = unknowns("x w v c e")
-    ((one,), (two,)) = theory.rescaled([[1, 1]], [[w], [v]], [c, e])[1]
-    given = [c > 0, e > 0]
-    return given, [x * one == c * (x * w), one * two == c * e * (w * v)]
-
-
 def _coordinate(unknowns, ops):
     """Products of rescaled rows with a sample and with each other."""
     p, p_new, q, q_new, x, w, v, c, e = unknowns("p p_new q q_new x w v c e")
     ((one,), (two,)) = theory.rescaled([[1, 1]], [[w], [v]], [c, e])[1]
-    given = [c > 0, e > 0, p_new == c * p, q_new == c * e * q]
-    return given, [p_new + x * one == c * (p + x * w), q_new + one * two == c * e * (q + w * v)]
-
-
-def _own(unknowns, ops):
-    """Both pulls grow by the row's factor."""
-    f, p, q, c = unknowns("f p q c")
-    ((up, down),) = theory.pulls([f], [p], [[q]], ops=ops)
-    ((more, less),) = theory.pulls([f / c], [c * p], [[c * c * q]], ops=ops)
-    return [c > 0], [more == c * up, less == c * down]
+    after = {"p": p + x * w, "p_new": p_new + x * one, "q": q + w * v, "q_new": q_new + one * two}
+    return smt.Invariant([p_new == c * p, q_new == c * e * q], after, given=[c > 0, e > 0])
 
 
 def _another(unknowns, ops):
-    """What a second code adds to the pulls of the first."""
-    up, down, up_new, down_new, f, h, q, c, e = unknowns("up down up_new down_new f h q c e")
+    """Both pulls grow by the row's factor: those of a code by itself, and what a second code adds."""
+    up, down, up_new, down_new, f, p, own = unknowns("up down up_new down_new f p own")
+    h, q, c, e = unknowns("h q c e")
+    (alone,) = theory.pulls([f], [p], [[own]], ops=ops)
+    (scaled,) = theory.pulls([f / c], [c * p], [[c * c * own]], ops=ops)
+    start = {"up": alone[0], "down": alone[1], "up_new": scaled[0], "down_new": scaled[1]}
     u, v = theory.pulls([f, h], [0, 0], [[0, q], [q, 0]], ops=ops)[0]
     u_new, v_new = theory.pulls([f / c, h / e], [0, 0], [[0, c * e * q], [c * e * q, 0]], ops=ops)[0]
-    given = [c > 0, e > 0, up_new == c * up, down_new == c * down]
-    return given, [up_new + u_new == c * (up + u), down_new + v_new == c * (down + v)]
+    after = {"up": up + u, "down": down + v, "up_new": up_new + u_new, "down_new": down_new + v_new}
+    return smt.Invariant([up_new == c * up, down_new == c * down], after, start, [c > 0, e > 0])
 
 
 def _code(unknowns, ops):
@@ -166,8 +155,8 @@ CLAIM = Claim(
         "J in another order": symbolic.identity("the product in any order", "m = 2, 3", _reordered),
         "f ≥ 0": smt.implies("f/c ≥ 0", "all N, m: code by code", _nonnegative),
         "a step by the formula": (
-            smt.induction("p_j grows by c_j, q_jk by c_j c_k", "all d: induction", _no_coordinate, _coordinate),
-            smt.induction("both pulls grow by c", "all m: induction over codes", _own, _another),
+            smt.induction("p_j grows by c_j, q_jk by c_j c_k", "all d: induction", _coordinate),
+            smt.induction("both pulls grow by c", "all m: induction over codes", _another),
             smt.implies("so the code after a step falls by c", "all m: code by code", _code),
         ),
     },

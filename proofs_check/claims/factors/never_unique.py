@@ -31,19 +31,13 @@ def _conclusion(case: Factors) -> dict[str, Part]:
     }
 
 
-def _no_coordinate(unknowns, ops):
-    v, w, a = unknowns("v w a")
-    (first,) = theory.sheared([[0, 0]], [[v], [w]], a)[1][0]
-    return [], [first * v == v * v - a * (v * w), first**2 == v * v - 2 * a * (v * w) + a**2 * (w * w)]
-
-
 def _coordinate(unknowns, ops):
     """Products of the new row with the old one and with itself, from those of the rows."""
     along, length, v2, vw, w2, v, w, a = unknowns("along length v2 vw w2 v w a")
     (first,) = theory.sheared([[0, 0]], [[v], [w]], a)[1][0]
-    given = [along == v2 - a * vw, length == v2 - 2 * a * vw + a**2 * w2]
-    v2, vw, w2 = v2 + v * v, vw + v * w, w2 + w * w
-    return given, [along + first * v == v2 - a * vw, length + first**2 == v2 - 2 * a * vw + a**2 * w2]
+    says = [along == v2 - a * vw, length == v2 - 2 * a * vw + a**2 * w2]
+    after = {"along": along + first * v, "length": length + first**2, "v2": v2 + v * v, "vw": vw + v * w}
+    return smt.Invariant(says, {**after, "w2": w2 + w * w})
 
 
 def _angle(unknowns, ops):
@@ -121,7 +115,7 @@ CLAIM = Claim(
     proofs={
         LOOPS: SHEARED,
         "its angle": (
-            smt.induction("⟨w_0', w_0⟩ and |w_0'|²", "all d: induction over coordinates", _no_coordinate, _coordinate),
+            smt.induction("⟨w_0', w_0⟩ and |w_0'|²", "all d: induction over coordinates", _coordinate),
             smt.implies("sin² of unit rows", "all a > 0, |g| < 1", _angle),
         ),
         "f ≥ 0": NONNEGATIVE,

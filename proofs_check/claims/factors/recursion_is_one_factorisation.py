@@ -61,14 +61,11 @@ def _associative(symbols, ops):
         yield from zip(one, other, strict=True)
 
 
-def _start(unknowns, ops):
-    f, g = unknowns("f g")
-    return [f >= 0, g >= 0], [theory.product([[f]], [[g]])[0][0] >= 0]
-
-
 def _step(unknowns, ops):
     total, f, g = unknowns("total f g")
-    return [total >= 0, f >= 0, g >= 0], [theory.product([[total, f]], [[1], [g]])[0][0] >= 0]
+    after = {"total": theory.product([[total, f]], [[1], [g]])[0][0]}
+    start = {"total": theory.product([[f]], [[g]])[0][0]}
+    return smt.Invariant([total >= 0], after, start, [f >= 0, g >= 0])
 
 
 SIGNS = Hypothesis("codes of all levels at least 0", lambda c: max(0.0, -float(c.first.min()), -float(c.second.min())))
@@ -117,7 +114,7 @@ CLAIM = Claim(
     ),
     proofs={
         "one factorisation": symbolic.identity("(f_1 f_2)W = f_1(f_2 W)", "m ≤ 3", _associative),
-        "f_1 f_2 ≥ 0": smt.induction("f_1 f_2 ≥ 0", "all m: induction over terms", _start, _step),
+        "f_1 f_2 ≥ 0": smt.induction("f_1 f_2 ≥ 0", "all m: induction over terms", _step),
     },
     kernel={
         "f_1 f_2 ≥ 0": "factors.layers_are_one",

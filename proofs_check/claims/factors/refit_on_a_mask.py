@@ -92,16 +92,12 @@ def _other():
     return st.just(Masked(eye, eye, eye, mask, _fitted(eye, eye, ~mask)))
 
 
-def _no_column(unknowns, ops):
-    error, least, excess = unknowns("error least excess")
-    return [error == 0, least == 0, excess == 0], [error == least + excess, least <= error]
-
-
 def _column(unknowns, ops):
     """One more column of W, of which the theorem speaks; its excess is a square."""
     error, least, excess, mine, best, more = unknowns("error least excess mine best more")
-    given = [error == least + excess, excess >= 0, mine == best + more, more >= 0]
-    return given, [error + mine == (least + best) + (excess + more), least + best <= error + mine]
+    after = {"error": error + mine, "least": least + best, "excess": excess + more}
+    says = [error == least + excess, excess >= 0, least <= error]
+    return smt.Invariant(says, after, given=[mine == best + more, more >= 0])
 
 
 def _long(draw):
@@ -131,7 +127,7 @@ CLAIM = Claim(
     conclusion=_conclusion,
     controls=(Control(SAME.name, _other(), "refitted on another mask, as when the mask changes between rounds"),),
     proofs={
-        SHOWN: smt.induction("J, the least and the excess summed", "all d: over columns", _no_column, _column),
+        SHOWN: smt.induction("J, the least and the excess summed", "all d: over columns", _column),
         LOOPS: evaluated("square_error, column by column", _long),
         BESIDE: LEAST_SQUARES,
     },

@@ -88,16 +88,12 @@ def _rotation(t):
     return [[c, -s], [s, c]]
 
 
-def _no_entry(unknowns, ops):
-    u, y, t = unknowns("u y t")
-    return [], [theory.product([[u]], theory.lift([y], t))[0][0] == u + t * (u * y)]
-
-
 def _entry(unknowns, ops):
-    """One more column of U: what it adds to the entry of another column of U (I + t y 1^T)."""
-    found, own, along, u, y, t = unknowns("found own along u y t")
+    """The entry of a column of U (I + t y 1^T): its own u, and what one more column adds."""
+    found, along, mine, factor, u, y, t = unknowns("found along mine factor u y t")
     more = theory.product([[0, u]], theory.lift([0, y], t))[0][0]
-    return [found == own + t * along], [found + more == own + t * (along + u * y)]
+    start = {"found": theory.product([[mine]], theory.lift([factor], t))[0][0], "along": mine * factor}
+    return smt.Invariant([found == mine + t * along], {"found": found + more, "along": along + u * y}, start)
 
 
 def _nonnegative(unknowns, ops):
@@ -170,7 +166,7 @@ def _opposed(a: float) -> st.SearchStrategy[Lift]:
 
 
 ENTRIES = (
-    smt.induction("an entry u becomes u + t(Uy)_i", "all m: induction over columns", _no_entry, _entry),
+    smt.induction("an entry u becomes u + t(Uy)_i", "all m: induction over columns", _entry),
     smt.implies("f ≥ 0 from the threshold on", "all N, m: entry by entry", _nonnegative),
 )
 _lift, _inverse_of, _threshold = theory.lift, theory.lift_inverse, theory.lift_threshold

@@ -58,22 +58,14 @@ def _expand(symbols, ops, m, ranks):
     yield theory.decode(f, U, C, scales, bias)[0], total
 
 
-def _no_difference(unknowns, ops):
-    s, t, u, v, c, e, scale, b = unknowns("s t u v c e l b")
-    mixed, alone = _differences(s, t, u, v, c, e, scale, b)
-    return [], [
-        mixed == s * t * _of((0, 1), u, v, e, scale),
-        alone == s * _of((0,), u, v, c, 1) + s * s * _of((0, 0), u, v, e, scale),
-    ]
-
-
 def _difference(unknowns, ops):
     """A column more: each is the sum of the columns' (`_summed`)."""
     mixed, pair, alone, selves, s, t, u, v, c, e, scale, b = unknowns("mixed pair alone selves s t u v c e l b")
     more, own = _differences(s, t, u, v, c, e, scale, b)
-    given = [mixed == s * t * pair, alone == selves]
     added = s * _of((0,), u, v, c, 1) + s * s * _of((0, 0), u, v, e, scale)
-    return given, [mixed + more == s * t * (pair + _of((0, 1), u, v, e, scale)), alone + own == selves + added]
+    after = {"mixed": mixed + more, "pair": pair + _of((0, 1), u, v, e, scale)}
+    after |= {"alone": alone + own, "selves": selves + added}
+    return smt.Invariant([mixed == s * t * pair, alone == selves], after)
 
 
 def _differences(s, t, u, v, c, e, scale, b):
@@ -89,22 +81,10 @@ def _of(members, u, v, c, scale):
     return theory.monomial(members, [[u], [v]], [[c]], scale)[0]
 
 
-def _no_line(unknowns, ops):
-    f, u, c = unknowns("f u c")
-    return [], [theory.degree_part([f], [[u]], [[c]], 1)[0] == f * theory.monomial((0,), [[u]], [[c]])[0]]
-
-
 def _line(unknowns, ops):
     made, found, f, u, c = unknowns("made found f u c")
     more = theory.degree_part([f], [[u]], [[c]], 1)[0], f * theory.monomial((0,), [[u]], [[c]])[0]
-    return [made == found], [made + more[0] == found + more[1]]
-
-
-def _no_square(unknowns, ops):
-    f, u, c, scale = unknowns("f u c l")
-    return [], [
-        theory.degree_part([f], [[u]], [[c]], 2, scale)[0] == f * f * theory.monomial((0, 0), [[u]], [[c]], scale)[0]
-    ]
+    return smt.Invariant([made == found], {"made": made + more[0], "found": found + more[1]})
 
 
 def _square(unknowns, ops):
@@ -112,25 +92,20 @@ def _square(unknowns, ops):
     a, made, found, pairs, f, u, c, scale = unknowns("a made found pairs f u c l")
     own = f * f * theory.monomial((0, 0), [[u]], [[c]], scale)[0]
     now, then = (theory.degree_part([v], [[1]], [[c]], 2, scale)[0] for v in (a, a + f * u))
-    given = [made == found, made == now, pairs == 2 * scale * c * a * f * u]
-    return given, [then == found + pairs + own]
-
-
-def _no_partner(unknowns, ops):
-    f, u, h, v, c, scale = unknowns("f u h v c l")
-    return [], [h * f * theory.monomial((0, 1), [[v], [u]], [[c]], scale)[0] == 2 * scale * c * (h * v) * f * u]
+    after = {"a": a + f * u, "made": then, "found": found + pairs + own}
+    return smt.Invariant([made == found, made == now], after, given=[pairs == 2 * scale * c * a * f * u])
 
 
 def _partner(unknowns, ops):
     a, pairs, f, u, h, v, c, scale = unknowns("a pairs f u h v c l")
     more = h * f * theory.monomial((0, 1), [[v], [u]], [[c]], scale)[0]
-    return [pairs == 2 * scale * c * a * f * u], [pairs + more == 2 * scale * c * (a + h * v) * f * u]
+    return smt.Invariant([pairs == 2 * scale * c * a * f * u], {"pairs": pairs + more, "a": a + h * v})
 
 
 def _summed(draw):
     """The shipped decoder is the sum over monomials, over columns, and of what is not 0."""
-    n, r, scales = min(draw.n, 33), 5, [1, draw.number(99)]
-    f, U, C, b = draw.vector(n, 999), draw.rows(n, r, 999), [draw.rows(2, r, 999), draw.rows(2, 3, 999)], draw.vector(2)
+    n, r, d, scales = min(draw.n, 17), 11, 9, [1, draw.number(99)]
+    f, U, C, b = draw.vector(n, 999), draw.rows(n, r, 999), [draw.rows(d, r, 999), draw.rows(d, 9, 999)], draw.vector(d)
     made, total = theory.decode(f, U, C, scales, b), list(b)
     for members in [(i,) for i in range(n)] + [(i, j) for i in range(n) for j in range(i + 1)]:
         q = len(members)
@@ -138,14 +113,14 @@ def _summed(draw):
         total = [a + prod(f[i] for i in members) * v for a, v in zip(total, found, strict=True)]
     yield made, total
     first = theory.monomial((0, 1), U, C[1], scales[1])
-    made, found = [v - w for v, w in zip(made, b, strict=True)], [0, 0]
+    made, found = [v - w for v, w in zip(made, b, strict=True)], [0] * d
     for k in range(r):
         column, own = [[row[k]] for row in U], [[[line[k]] for line in matrix] for matrix in C if k < len(matrix[0])]
-        part = theory.decode(f, column, own, scales[: len(own)], [0, 0])
+        part = theory.decode(f, column, own, scales[: len(own)], [0] * d)
         made = [v - w for v, w in zip(made, part, strict=True)]
         if len(own) > 1:
             found = [v + w for v, w in zip(found, theory.monomial((0, 1), column, own[1], scales[1]), strict=True)]
-    yield (made, first), ([0, 0], found)
+    yield (made, first), ([0] * d, found)
     few = [f[0], *[0] * (n - 2), f[-1]]
     yield theory.decode(few, U, C, scales, b), theory.decode([f[0], f[-1]], [U[0], U[-1]], C, scales, b)
 
@@ -158,7 +133,12 @@ def _cubic(case: Polynomial) -> float:
 
 
 QUADRATIC = Hypothesis("no cubic term", _cubic)
-
+SUMMED = evaluated("monomial by monomial, column by column, without zeros", _summed)
+EXPANSION = (
+    smt.induction("degree 1", "all m, R1: induction over latents", _line),
+    smt.induction("pairs with a new latent", "all m: induction over latents", _partner),
+    smt.induction("a column's square is its monomials", "all m: induction over latents", _square),
+)
 
 CLAIM = Claim(
     id="PO-2",
@@ -176,14 +156,10 @@ CLAIM = Claim(
     conclusion=_conclusion,
     controls=(Control(QUADRATIC.name, polynomials(order=3), "f_i² f_j and f_i f_j² enter the mixed difference"),),
     proofs={
-        LOOPS: evaluated("monomial by monomial, column by column, without zeros", _summed),
-        "expansion": (
-            smt.induction("degree 1", "all m, R1: induction over latents", _no_line, _line),
-            smt.induction("pairs with a new latent", "all m: induction over latents", _no_partner, _partner),
-            smt.induction("a column's square is its monomials", "all m: induction over latents", _no_square, _square),
-        ),
+        LOOPS: SUMMED,
+        "expansion": EXPANSION,
         ("mixed difference", "one latent alone"): smt.induction(
-            "differences of the shipped decoder", "all R1, R2: induction over columns", _no_difference, _difference
+            "differences of the shipped decoder", "all R1, R2: induction over columns", _difference
         ),
         BESIDE: tuple(
             symbolic.identity("expansion of the shipped decoder", f"m = {m}, ranks {ranks}", _expand, m=m, ranks=ranks)

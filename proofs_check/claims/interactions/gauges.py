@@ -24,20 +24,14 @@ def _share(*numbers):
     return theory.decode([a], [[1]], [[[c]], [[e]], [[g]]], [1, l2, l3], [0])[0]
 
 
-def _no_latent(unknowns, ops):
-    f, u, v, c, s = unknowns("f u v c s")
-    made = theory.projections([f], [[-u, c * u + s * v, c * v - s * u]])
-    a, b = theory.projections([f], [[u, v]])
-    return [c * c + s * s == 1], [made[0] == -a, made[1] == c * a + s * b, made[2] == c * b - s * a]
-
-
 def _latent(unknowns, ops):
     """Projections on a column negated, and on two turned."""
     a, b, flipped, one, two, f, u, v, c, s = unknowns("a b flipped one two f u v c s")
-    given = [c * c + s * s == 1, flipped == -a, one == c * a + s * b, two == c * b - s * a]
+    says = [flipped == -a, one == c * a + s * b, two == c * b - s * a]
     more = theory.projections([f], [[-u, c * u + s * v, c * v - s * u]])
-    a, b = (old + new for old, new in zip((a, b), theory.projections([f], [[u, v]]), strict=True))
-    return given, [flipped + more[0] == -a, one + more[1] == c * a + s * b, two + more[2] == c * b - s * a]
+    plain = theory.projections([f], [[u, v]])
+    after = {"a": a + plain[0], "b": b + plain[1], "flipped": flipped + more[0]}
+    return smt.Invariant(says, {**after, "one": one + more[1], "two": two + more[2]}, given=[c * c + s * s == 1])
 
 
 def _sign(unknowns, ops):
@@ -69,24 +63,17 @@ def _scale(unknowns, ops):
     return [t != 0], [_share(a, c, e / t, g / t, t * l2, t * l3) == _share(a, c, e, g, l2, l3)]
 
 
-def _no_row(unknowns, ops):
-    u, v, w, c, s = unknowns("u v w c s")
-    one, two = c * u + s * v, c * v - s * u
-    turned = [one * one, two * two, one * two, one * w, two * w, -u * w]
-    return [c * c + s * s == 1], [
-        a == b for a, b in zip(turned, _turned([u * u, v * v, u * v, u * w, v * w], c, s), strict=True)
-    ]
-
-
 def _row(unknowns, ops):
     """Products of columns turned, and of one negated with a third, a row of U more."""
     u, v, w, c, s = unknowns("u v w c s")
-    old, new = unknowns("uu vv uv uw vw"), unknowns("a b d e g h")
-    given = [c * c + s * s == 1, *(a == b for a, b in zip(new, _turned(old, c, s), strict=True))]
+    products, turned = ("uu", "vv", "uv", "uw", "vw"), ("a", "b", "d", "e", "g", "h")
+    old, new = unknowns(" ".join(products)), unknowns(" ".join(turned))
     one, two = c * u + s * v, c * v - s * u
-    made = [a + b for a, b in zip(new, [one * one, two * two, one * two, one * w, two * w, -u * w], strict=True)]
-    old = [a + b for a, b in zip(old, [u * u, v * v, u * v, u * w, v * w], strict=True)]
-    return given, [a == b for a, b in zip(made, _turned(old, c, s), strict=True)]
+    more = dict(zip(turned, [one * one, two * two, one * two, one * w, two * w, -u * w], strict=True))
+    more |= dict(zip(products, [u * u, v * v, u * v, u * w, v * w], strict=True))
+    after = {name: unknowns(name) + value for name, value in more.items()}
+    says = [a == b for a, b in zip(new, _turned(old, c, s), strict=True)]
+    return smt.Invariant(says, after, given=[c * c + s * s == 1])
 
 
 def _turned(products, c, s):
@@ -121,7 +108,7 @@ def _first_twice(decode):
     return lambda f, U, C, s, b: decode(f, U, [[[2 * row[0], *row[1:]] for row in matrix] for matrix in C], s, b)
 
 
-PROJECTIONS = smt.induction("projections, negated and turned", "all m: induction over latents", _no_latent, _latent)
+PROJECTIONS = smt.induction("projections, negated and turned", "all m: induction over latents", _latent)
 
 CLAIM = Claim(
     id="PO-6",
@@ -150,7 +137,7 @@ CLAIM = Claim(
         "rotation": (PROJECTIONS, smt.implies("two columns' shares, turned", "all ranks: two columns", _rotation)),
         "scale": smt.implies("a column's share under (tλ, C/t)", "all ranks: column by column", _scale),
         BESIDE: (
-            smt.induction("products of turned and negated columns", "all m: induction over rows", _no_row, _row),
+            smt.induction("products of turned and negated columns", "all m: induction over rows", _row),
             smt.implies("these are 1 and 0", "all m, angles", _kept),
         ),
     },

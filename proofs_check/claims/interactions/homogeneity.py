@@ -45,48 +45,30 @@ def _gradient(f, U, C, scales, bias):
     return [float(torch.autograd.grad(v, first, retain_graph=True)[0]) for v in made]
 
 
-def _no_latent(unknowns, ops):
-    f, u, t = unknowns("f u t")
-    return [], [theory.projections([t * f], [[u]])[0] == t * theory.projections([f], [[u]])[0]]
-
-
 def _latent(unknowns, ops):
     a_new, a, f, u, t = unknowns("a_new a f u t")
     more = theory.projections([t * f], [[u]])[0], theory.projections([f], [[u]])[0]
-    return [a_new == t * a], [a_new + more[0] == t * (a + more[1])]
-
-
-def _no_column(unknowns, ops):
-    """One column with projection a, of each degree."""
-    a, t, c, scale = unknowns("a t c l")
-    return [], [_part(t * a, c, q, scale) == t**q * _part(a, c, q, scale) for q in (1, 2, 3)]
+    return smt.Invariant([a_new == t * a], {"a_new": a_new + more[0], "a": a + more[1]})
 
 
 def _column(unknowns, ops):
-    a, t, c, scale, new, old = unknowns("a t c l new old")
-    made = [
-        ops.where(new == t**q * old, new + _part(t * a, c, q, scale) - t**q * (old + _part(a, c, q, scale)), 0) == 0
-        for q in (1, 2, 3)
-    ]
-    return [], made
+    """A column more with projection a: the parts of degree 1, 2 and 3."""
+    a, t, c, scale = unknowns("a t c l")
+    names = [(f"new{q}", f"old{q}", q) for q in (1, 2, 3)]
+    after = {new: unknowns(new) + _part(t * a, c, q, scale) for new, _, q in names}
+    after |= {old: unknowns(old) + _part(a, c, q, scale) for _, old, q in names}
+    return smt.Invariant([unknowns(new) == t**q * unknowns(old) for new, old, q in names], after)
 
 
 def _part(a, c, q, scale):
     return theory.degree_part([a], [[1]], [[c]], q, scale)[0]
 
 
-def _no_share(unknowns, ops):
-    """In one column: sum_i f_i u_i = a carries the derivative of each degree."""
-    a, f, u, c, e, g, l2, l3 = unknowns("a f u c e g l2 l3")
-    given = [a == f * u]
-    return given, [f * _atom(u, a, c, e, g, l2, l3) == _degrees(f * u, a, c, e, g, l2, l3)]
-
-
 def _share(unknowns, ops):
     """A latent more, at the projection a of all of them: `so_far` of it."""
     found, so_far, a, f, u, c, e, g, l2, l3 = unknowns("found so_far a f u c e g l2 l3")
-    given = [found == _degrees(so_far, a, c, e, g, l2, l3)]
-    return given, [found + f * _atom(u, a, c, e, g, l2, l3) == _degrees(so_far + f * u, a, c, e, g, l2, l3)]
+    after = {"found": found + f * _atom(u, a, c, e, g, l2, l3), "so_far": so_far + f * u}
+    return smt.Invariant([found == _degrees(so_far, a, c, e, g, l2, l3)], after)
 
 
 def _whole(unknowns, ops):
@@ -111,14 +93,11 @@ def _derivative(symbols, ops):
     yield sympy.diff(made, f), _atom(u, f * u + rest, c, e, g, l2, l3)
 
 
-def _no_degrees(unknowns, ops):
-    a, c, e, g, l2, l3, b = unknowns("a c e g l2 l3 b")
-    return [], [_decoded(a, c, e, g, l2, l3, b) == b + _graded(a, c, e, g, l2, l3)]
-
-
 def _more_degrees(unknowns, ops):
-    made, total, a, c, e, g, l2, l3 = unknowns("made total a c e g l2 l3")
-    return [made == total], [made + _decoded(a, c, e, g, l2, l3, 0) == total + _graded(a, c, e, g, l2, l3)]
+    made, total, a, c, e, g, l2, l3, b = unknowns("made total a c e g l2 l3 b")
+    after = {"made": made + _decoded(a, c, e, g, l2, l3, 0), "total": total + _graded(a, c, e, g, l2, l3)}
+    start = {"made": _decoded(a, c, e, g, l2, l3, b), "total": b + _graded(a, c, e, g, l2, l3)}
+    return smt.Invariant([made == total], after, start)
 
 
 def _decoded(a, c, e, g, l2, l3, b):
@@ -131,7 +110,7 @@ def _graded(a, c, e, g, l2, l3):
 
 def _columns(draw):
     """Decode, degrees and atoms add up columns, and projections latents."""
-    n, d, ranks, scales = draw.n, 2, (9, 7, 5), [1, draw.number(99), draw.number(99)]
+    n, d, ranks, scales = draw.n, 9, (11, 10, 9), [1, draw.number(99), draw.number(99)]
     f, U = draw.vector(n, 999), draw.rows(n, ranks[0], 999)
     C, b = [draw.rows(d, r, 999) for r in ranks], draw.vector(d)
     a = theory.projections(f, U)
@@ -177,16 +156,14 @@ CLAIM = Claim(
     proofs={
         LOOPS: evaluated("x̂, degrees and atoms, column by column", _columns),
         tuple(f"y_{q}(3f) = 3^{q} y_{q}(f)" for q in (1, 2, 3)): (
-            smt.induction("projections of tf", "all m: induction over latents", _no_latent, _latent),
-            smt.induction("y_q(tf) = t^q y_q(f)", "all R_q, q ≤ 3: induction over columns", _no_column, _column),
+            smt.induction("projections of tf", "all m: induction over latents", _latent),
+            smt.induction("y_q(tf) = t^q y_q(f)", "all R_q, q ≤ 3: induction over columns", _column),
         ),
         "⟨f, ∇y_q⟩ = q y_q": (
-            smt.induction("f times the atoms, in a column", "all m: induction over latents", _no_share, _share),
+            smt.induction("f times the atoms, in a column", "all m: induction over latents", _share),
             smt.implies("these are q y_q", "all R_q: column by column", _whole),
         ),
-        "x̂ is the sum of its degrees": smt.induction(
-            "x̂ = b + Σ y_q", "all R_q: induction over columns", _no_degrees, _more_degrees
-        ),
+        "x̂ is the sum of its degrees": smt.induction("x̂ = b + Σ y_q", "all R_q: induction over columns", _more_degrees),
         "effective atom": symbolic.identity(
             "the effective atom is the derivative of decode", "all m, R_q: column by column", _derivative
         ),

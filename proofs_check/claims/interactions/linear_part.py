@@ -46,31 +46,22 @@ def _shipped(case: Factored) -> Tensor:
         return (poly.decoder(f) - f @ plain.W_dec).norm() / f.norm()
 
 
-def _no_column(unknowns, ops):
-    f, u, c = unknowns("f u c")
-    return [], [theory.degree_part([f], [[u]], [[c]], 1)[0] == f * theory.linear_atoms([[u]], [[c]])[0][0]]
-
-
 def _column(unknowns, ops):
     """One latent's share of a coordinate, a column more."""
     made, atom, f, u, c = unknowns("made atom f u c")
     more = theory.degree_part([f], [[u]], [[c]], 1)[0], theory.linear_atoms([[u]], [[c]])[0][0]
-    return [made == f * atom], [made + more[0] == f * (atom + more[1])]
-
-
-def _no_latent(unknowns, ops):
-    share, f, atom, b = unknowns("share f atom b")
-    return [share == f * atom], [b + share == b + f * atom]
+    return smt.Invariant([made == f * atom], {"made": made + more[0], "atom": atom + more[1]})
 
 
 def _latent(unknowns, ops):
-    made, linear, share, f, atom = unknowns("made linear share f atom")
-    return [made == linear, share == f * atom], [made + share == linear + f * atom]
+    made, linear, share, f, atom, b = unknowns("made linear share f atom b")
+    after = {"made": made + share, "linear": linear + f * atom}
+    return smt.Invariant([made == linear], after, {"made": b, "linear": b}, [share == f * atom])
 
 
 def _linear(draw):
     """Decode at scales 0 adds up latents and columns; so do the atoms."""
-    n, d, ranks = draw.n, 3, (9, 5, 2)
+    n, d, ranks = draw.n, 9, (9, 5, 2)
     f, b, U = draw.vector(n), draw.vector(d), draw.rows(n, ranks[0])
     C = [draw.rows(d, r) for r in ranks]
     parts = [
@@ -99,19 +90,14 @@ def _factored(symbols, ops):
         yield from ((sum(U[i][r] * U[i][s] for i in range(3)), int(r == s)) for s in range(2))
 
 
-def _no_axis(unknowns, ops):
-    least = unknowns("least")
-    return [least >= 0], [0 * least <= least * (0 - 0)]
-
-
 def _axis(unknowns, ops):
     """S: the least variance kept. What a projection holds beyond the kept ones is at most S (sum of shares - kept)."""
     held, kept, shares, count, v, share, least = unknowns("held kept shares count v share least")
-    given = [least >= 0, v >= 0, share >= 0, share <= 1, held - kept <= least * (shares - count)]
     among = ops.where(v >= least, v, 0), ops.where(v >= least, ops.num("1"), ops.num("0"))
-    also = held + v * share - kept - among[0] <= least * (shares + share - count - among[1])
+    after = {"held": held + v * share, "kept": kept + among[0], "shares": shares + share, "count": count + among[1]}
     tied = ops.where(v == least, held + v * share - kept - least * (shares + share - count), 0) <= 0
-    return given, [also, tied]
+    given = [least >= 0, v >= 0, share >= 0, share <= 1]
+    return smt.Invariant([held - kept <= least * (shares - count)], after, given=given, also=[tied])
 
 
 def _tail(unknowns, ops):
@@ -173,11 +159,11 @@ CLAIM = Claim(
             evaluated("the tail", _largest),
         ),
         "x̂ = fW + b": (
-            smt.induction("a latent gives f times its atom", "all R1: induction over columns", _no_column, _column),
-            smt.induction("x̂ = b + Σ f_i w_i", "all m: induction over latents", _no_latent, _latent),
+            smt.induction("a latent gives f times its atom", "all R1: induction over columns", _column),
+            smt.induction("x̂ = b + Σ f_i w_i", "all m: induction over latents", _latent),
         ),
         "tail": (
-            smt.induction("what is held beyond the kept", "all d: induction over axes", _no_axis, _axis),
+            smt.induction("what is held beyond the kept", "all d: induction over axes", _axis),
             smt.implies("the tail is left", "all d, R1", _tail),
         ),
         BESIDE: symbolic.identity("U orthonormal and U C1ᵀ = W, by Gram and Schmidt", "3 × 2, W of a kind", _factored),

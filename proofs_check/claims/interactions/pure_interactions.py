@@ -57,21 +57,12 @@ def _conclusion(case: Projected) -> dict[str, Part]:
     return told
 
 
-def _no_latent(unknowns, ops):
-    f, u = unknowns("f u")
-    p1, p2, p3 = (theory.power_sum([f], [u], q) for q in (1, 2, 3))
-    return [], [theory.pure_square(p1, p2) == 0, theory.pure_cube(p1, p2, p3) == 0]
-
-
 def _latent(unknowns, ops):
     """E2 gains a e1, e3 gains a e2, for a = f u; e1 = p1."""
     p1, p2, p3, e2, e3, f, u = unknowns("p1 p2 p3 e2 e3 f u")
-    given = [2 * e2 == theory.pure_square(p1, p2), 6 * e3 == theory.pure_cube(p1, p2, p3)]
+    says = [2 * e2 == theory.pure_square(p1, p2), 6 * e3 == theory.pure_cube(p1, p2, p3)]
     q1, q2, q3 = (p + theory.power_sum([f], [u], q) for q, p in enumerate((p1, p2, p3), 1))
-    return given, [
-        2 * (e2 + f * u * p1) == theory.pure_square(q1, q2),
-        6 * (e3 + f * u * e2) == theory.pure_cube(q1, q2, q3),
-    ]
+    return smt.Invariant(says, {"p1": q1, "p2": q2, "p3": q3, "e2": e2 + f * u * p1, "e3": e3 + f * u * e2})
 
 
 def _newton(draw):
@@ -124,7 +115,7 @@ CLAIM = Claim(
     controls=(Control(RAISED.name, _projected(halfway=True), "f^q U in place of f^q U^q"),),
     proofs={
         LOOPS: evaluated("power sums, pairs and triples, latent by latent", _newton),
-        ("2 e2", "6 e3"): smt.induction("Newton's identities", "all m: induction over latents", _no_latent, _latent),
+        ("2 e2", "6 e3"): smt.induction("Newton's identities", "all m: induction over latents", _latent),
         BESIDE: symbolic.identity("one active latent gives 0", "m = 1", _one_active),
     },
     kernel={"2 e2": "factors.pure_square"},

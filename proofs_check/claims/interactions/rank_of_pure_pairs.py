@@ -1,6 +1,7 @@
 """PO-4: P disjoint products without self terms need R2 = 2P columns, and 2P suffice."""
 
 from dataclasses import replace
+from fractions import Fraction
 
 import sympy
 import torch
@@ -11,6 +12,8 @@ from proofs_check.claims.interactions.cases import orthonormal
 from proofs_check.claims.interactions.exact import exact
 from proofs_check.claims.interactions.pair_cases import DISJOINT, NONZERO, VARYING, PurePairs, binary, pure_pairs
 from proofs_check.engines import smt, symbolic
+from proofs_check.instances.loops import evaluated
+from proofs_check.kernel.evaluations import EXACT
 from workbench.theory import interactions as theory
 
 
@@ -42,15 +45,10 @@ def _exact(symbols, ops):
                 yield sum(row[r] * row[s] for row in U), int(r == s)
 
 
-def _no_pair(unknowns, ops):
-    f, g, b = unknowns("f g b")
-    return [], [_pair_of(f, g, b, ops) == f * g * b]
-
-
 def _pair(unknowns, ops):
     """A pair more, on two columns of its own."""
     made, total, f, g, b = unknowns("made total f g b")
-    return [made == total], [made + _pair_of(f, g, b, ops) == total + f * g * b]
+    return smt.Invariant([made == total], {"made": made + _pair_of(f, g, b, ops), "total": total + f * g * b})
 
 
 def _pair_of(f, g, b, ops):
@@ -102,6 +100,20 @@ def _varied(case: PurePairs) -> PurePairs:
     return replace(case, f=torch.cartesian_prod(*[values] * case.f.shape[1]))
 
 
+def _many(draw):
+    """With 7 for the root of 2."""
+    n, ops = draw.n, replace(EXACT, sqrt=lambda _: Fraction(7))
+    wanted = [[Fraction(0)] * (2 * n) for _ in range(2 * n)]
+    for q in range(0, 2 * n, 2):
+        wanted[q][q] = wanted[q][q + 1] = wanted[q + 1][q] = Fraction(1, 7)
+        wanted[q + 1][q + 1] = Fraction(-1, 7)
+    yield theory.pair_columns(n, ops=ops), wanted
+    gains = [Fraction(v) for v in draw.vector(n)]
+    squares = sorted(g * g / 4 for g in [*gains, *gains])
+    for columns in (1, n, 2 * n - 1):
+        yield theory.least_misfit(gains, columns, ops=EXACT), sum(squares[: 2 * n - columns])
+
+
 def _shared():
     """f_0 f_1 + f_0 f_2 = f_0 (f_1 + f_2): two pairs for the price of one."""
     a = 0.5
@@ -132,10 +144,11 @@ CLAIM = Claim(
         Control(DISJOINT.name, st.just(_shared()), "pairs that share a latent and a target"),
     ),
     proofs={
-        LOOPS: symbolic.identity("2P columns, pair by pair, orthonormal", "P ≤ 3", _exact),
-        "exact": smt.induction(
-            "two columns a pair give the products alone", "all P: induction over pairs", _no_pair, _pair
+        LOOPS: (
+            symbolic.identity("2P columns, pair by pair, orthonormal", "P ≤ 3", _exact),
+            evaluated("columns and misfit of many pairs", _many),
         ),
+        "exact": smt.induction("two columns a pair give the products alone", "all P: induction over pairs", _pair),
         "misfit of fewer": smt.implies("one column leaves g²/4", "P = 1: all gains, all unit columns", _one_short),
         BESIDE: (
             exact("the form has eigenvalues ±g/2 and misfit as shipped", "P ≤ 4", _spectrum),

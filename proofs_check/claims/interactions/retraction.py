@@ -52,28 +52,18 @@ def _conclusion(case: Stepped) -> dict[str, Part]:
     }
 
 
-def _no_coordinate(unknowns, ops):
-    a, q, w, along = unknowns("a q w along")
-    return [], [(a - along * q) * w == a * w - along * (q * w)]
-
-
 def _coordinate(unknowns, ops):
     """Products of what is left of a column after q is taken off: with w, one coordinate more."""
     new, aw, qw, a, q, w, along = unknowns("new aw qw a q w along")
-    return [new == aw - along * qw], [new + (a - along * q) * w == aw + a * w - along * (qw + q * w)]
-
-
-def _nothing_done(unknowns, ops):
-    """The first q: its product with what is left is 0."""
-    along, qq, new = unknowns("along qq new")
-    return [qq == 1, new == along - along * qq], [new == 0]
+    after = {"new": new + (a - along * q) * w, "aw": aw + a * w, "qw": qw + q * w}
+    return smt.Invariant([new == aw - along * qw], after)
 
 
 def _one_more_done(unknowns, ops):
-    """The next q: 0 too, and that with an earlier one, s, stays 0."""
-    along, qq, qs, old, new, new_s = unknowns("along qq qs old new new_s")
-    given = [qq == 1, qs == 0, old == 0, new == along - along * qq, new_s == old - along * qs]
-    return given, [new == 0, new_s == 0]
+    """What is left has product 0 with the q taken off last, and with one taken off earlier, s."""
+    along, qq, qs, last, old = unknowns("along qq qs last old")
+    after, start = {"last": along - along * qq, "old": old - along * qs}, {"last": along - along * qq}
+    return smt.Invariant([last == 0, old == 0], after, start, [qq == 1, qs == 0])
 
 
 def _scaled_to_1(unknowns, ops):
@@ -86,15 +76,9 @@ def _scaled_to_1(unknowns, ops):
     return given, [u * u + v * v == 1, left2 / (root * root) == 1, product / root == 0, left2 / root > 0]
 
 
-def _first_part(unknowns, ops):
-    """An earlier column is sum_s r_s q_s over the q before: its product with the new q."""
-    r, qs = unknowns("r qs")
-    return [qs == 0], [r * qs == 0]
-
-
 def _next_part(unknowns, ops):
     total, r, qs = unknowns("total r qs")
-    return [total == 0, qs == 0], [total + r * qs == 0]
+    return smt.Invariant([total == 0], {"total": total + r * qs}, given=[qs == 0])
 
 
 def _own_part(unknowns, ops):
@@ -105,7 +89,7 @@ def _own_part(unknowns, ops):
 
 def _rational(draw):
     """Gram-Schmidt of QR, with R upper triangular of diagonal above 0, is Q: exactly, Q a reflection of fractions."""
-    n, width = min(draw.n, 33), 6
+    n, width = min(draw.n + 1, 33), 10
     v = draw.vector(n, 9)
     size = sum(a * a for a in v)
     Q = [[Fraction(int(i == j)) - Fraction(2 * v[i] * v[j], size) for i in range(n)] for j in range(width)]
@@ -146,8 +130,8 @@ def _steps(draw, back=True):
 
 
 DONE = (
-    smt.induction("products with what is left", "all m: induction over coordinates", _no_coordinate, _coordinate),
-    smt.induction("what is left meets no q", "all r: induction over q taken off", _nothing_done, _one_more_done),
+    smt.induction("products with what is left", "all m: induction over coordinates", _coordinate),
+    smt.induction("what is left meets no q", "all r: induction over q taken off", _one_more_done),
     smt.implies("over its length it is a unit", "all m, r", _scaled_to_1),
 )
 
@@ -175,9 +159,7 @@ CLAIM = Claim(
         "orthonormal": DONE,
         ("spans of first columns", "diagonal above 0"): (
             *DONE,
-            smt.induction(
-                "earlier columns have no part of a new q", "all r: induction over q", _first_part, _next_part
-            ),
+            smt.induction("earlier columns have no part of a new q", "all r: induction over q", _next_part),
             smt.implies("a column has its length left", "all r", _own_part),
         ),
         BESIDE: smt.implies("one Cholesky factor", "2 × 2", _cholesky),

@@ -63,44 +63,30 @@ def _conclusion(case: Quadratic) -> dict[str, Part]:
     }
 
 
-def _no_weight(unknowns, ops):
-    phi, c, a = unknowns("phi c a")
-    return [], [phi * theory.degree_part([a], [[1]], [[c]], 2)[0] == (phi * c) * a**2]
-
-
 def _weight(unknowns, ops):
     """In one column: a coordinate of x more; w = <phi, c> so far."""
     along, w, phi, c, a = unknowns("along w phi c a")
     more = phi * theory.degree_part([a], [[1]], [[c]], 2)[0]
-    return [along == w * a**2], [along + more == (w + phi * c) * a**2]
-
-
-def _no_latent(unknowns, ops):
-    f, u, w = unknowns("f u w")
-    return [], [f * f * theory.contracted_form([[u]], [[w]], [1])[0][0] == w * (f * u) ** 2]
+    return smt.Invariant([along == w * a**2], {"along": along + more, "w": w + phi * c})
 
 
 def _latent(unknowns, ops):
     """A latent more in one column: f M f gains its own entry and twice `pairs`, those with the latents before."""
     value, pairs, a, f, u, w = unknowns("value pairs a f u w")
     own = f * f * theory.contracted_form([[u]], [[w]], [1])[0][0]
-    return [value == w * a**2, pairs == w * a * f * u], [value + 2 * pairs + own == w * (a + f * u) ** 2]
-
-
-def _no_partner(unknowns, ops):
-    f, u, h, v, w = unknowns("f u h v w")
-    return [], [h * f * theory.contracted_form([[v], [u]], [[w]], [1])[0][1] == w * (h * v) * f * u]
+    after = {"value": value + 2 * pairs + own, "a": a + f * u}
+    return smt.Invariant([value == w * a**2], after, given=[pairs == w * a * f * u])
 
 
 def _partner(unknowns, ops):
     a, pairs, f, u, h, v, w = unknowns("a pairs f u h v w")
     more = h * f * theory.contracted_form([[v], [u]], [[w]], [1])[0][1]
-    return [pairs == w * a * f * u], [pairs + more == w * (a + h * v) * f * u]
+    return smt.Invariant([pairs == w * a * f * u], {"pairs": pairs + more, "a": a + h * v})
 
 
 def _columns(draw):
     """The shipped form adds up columns, symmetric; the square along phi is that of the form."""
-    n, d, r = min(draw.n, 33), 3, 5
+    n, d, r = min(draw.n, 33), 9, 10
     f, U, C2, phi = draw.vector(n, 999), draw.rows(n, r, 999), draw.rows(d, r, 999), draw.vector(d, 999)
     form = theory.contracted_form(U, C2, phi)
     weights = [sum(p * line[k] for p, line in zip(phi, C2, strict=True)) for k in range(r)]
@@ -111,29 +97,18 @@ def _columns(draw):
     yield along, sum(f[i] * f[j] * form[i][j] for i in range(n) for j in range(n))
 
 
-def _no_product(unknowns, ops):
-    """One column's part of (M v)_i: M_ij v_j of another latent j, or of i itself."""
-    u, h, v, w = unknowns("u h v w")
-    form = theory.contracted_form([[u], [h]], [[w]], [1])
-    return [], [form[0][1] * v == w * u * (h * v), form[0][0] * v == w * u * (u * v)]
-
-
 def _product(unknowns, ops):
-    """It is w u_i p, p = <u, v>."""
-    total, p, u, h, v, w = unknowns("total p u h v w")
-    more = theory.contracted_form([[u], [h]], [[w]], [1])[0][1] * v
-    return [total == w * u * p], [total + more == w * u * (p + h * v)]
-
-
-def _no_other(unknowns, ops):
-    w, g, x = unknowns("w g x")
-    return [g == 0], [w * g * x == 0]
+    """One column's part of (M v)_i, M_ij v_j of another latent j or of i itself: it is w u_i p, p = <u, v>."""
+    total, p, u, h, v, w, own = unknowns("total p u h v w own")
+    form = theory.contracted_form([[u], [h]], [[w]], [1])
+    start = {"total": form[0][0] * own, "p": u * own}
+    return smt.Invariant([total == w * u * p], {"total": total + form[0][1] * v, "p": p + h * v}, start)
 
 
 def _other(unknowns, ops):
     """Columns r other than s, g = <u_s, u_r>; x is u_ir, or <u_r, v>."""
     total, w, g, x = unknowns("total w g x")
-    return [total == 0, g == 0], [total + w * g * x == 0]
+    return smt.Invariant([total == 0], {"total": total + w * g * x}, given=[g == 0])
 
 
 def _own(unknowns, ops):
@@ -141,48 +116,29 @@ def _own(unknowns, ops):
     return [total == 0, g == 1], [total + w * g * x == w * x]
 
 
-def _no_split(unknowns, ops):
-    w, p, g, x, u = unknowns("w p g x u")
-    return [], [w * p * (g + x * u) == w * p * g + x * (w * p * u)]
-
-
 def _split(unknowns, ops):
     """Sum_r w_r p_r g_r, one latent more with x = u_is (or v_i) and (M v)_i: column by column."""
     longer, shorter, entry, w, p, g, x, u = unknowns("longer shorter entry w p g x u")
-    more = longer + w * p * (g + x * u)
-    return [longer == shorter + x * entry], [more == shorter + w * p * g + x * (entry + w * p * u)]
-
-
-def _no_value(unknowns, ops):
-    x, entry, value, v = unknowns("x entry value v")
-    return [entry == value * v], [x * entry == value * (x * v)]
+    after = {"longer": longer + w * p * (g + x * u), "shorter": shorter + w * p * g, "entry": entry + w * p * u}
+    return smt.Invariant([longer == shorter + x * entry], after)
 
 
 def _value(unknowns, ops):
     """An eigenvector, (M v)_i = value v_i: so sum_r w_r p_r g_r is value <x, v>, x = u_s or v."""
     total, p, x, entry, value, v = unknowns("total p x entry value v")
-    return [entry == value * v, total == value * p], [total + x * entry == value * (p + x * v)]
-
-
-def _no_rest(unknowns, ops):
-    p, own, w = unknowns("p own w")
-    return [own != 0, p * own == 0], [w * p * p == 0]
+    after = {"total": total + x * entry, "p": p + x * v}
+    return smt.Invariant([total == value * p], after, given=[entry == value * v])
 
 
 def _rest(unknowns, ops):
     total, p, own, w = unknowns("total p own w")
-    return [total == 0, own != 0, p * own == 0], [total + w * p * p == 0]
-
-
-def _none(unknowns, ops):
-    w, p = unknowns("w p")
-    return [p == 0], [w * p * p == 0]
+    return smt.Invariant([total == 0], {"total": total + w * p * p}, given=[own != 0, p * own == 0])
 
 
 def _none_yet(unknowns, ops):
     """Without any p the value, sum_r w_r p_r², is 0."""
     total, w, p = unknowns("total w p")
-    return [total == 0, p == 0], [total + w * p * p == 0]
+    return smt.Invariant([total == 0], {"total": total + w * p * p}, given=[p == 0])
 
 
 def _apart(unknowns, ops):
@@ -233,9 +189,9 @@ def _quadratics(draw, equal_columns=False, unused=False, skew=False):
     return Quadratic(U, C2, torch.ones(d, dtype=torch.float64))
 
 
-IMAGE = (smt.induction("(Mv)_i = Σ w_r u_ir ⟨u_r, v⟩", "all m: induction over latents", _no_product, _product),)
+IMAGE = (smt.induction("(Mv)_i = Σ w_r u_ir ⟨u_r, v⟩", "all m: induction over latents", _product),)
 ORTHOGONAL = (
-    smt.induction("columns at right angles add nothing", "all R: induction over columns", _no_other, _other),
+    smt.induction("columns at right angles add nothing", "all R: induction over columns", _other),
     smt.implies("the column itself adds its own", "all R", _own),
 )
 
@@ -264,17 +220,17 @@ CLAIM = Claim(
         "all that have values other than 0": (
             *IMAGE,
             *ORTHOGONAL,
-            smt.induction("products with Mv, column by column", "all R: induction over columns", _no_split, _split),
-            smt.induction("of an eigenvector they are its value's", "all m: induction over latents", _no_value, _value),
-            smt.induction("without any p the value is 0", "all R: induction over columns", _none, _none_yet),
+            smt.induction("products with Mv, column by column", "all R: induction over columns", _split),
+            smt.induction("of an eigenvector they are its value's", "all m: induction over latents", _value),
+            smt.induction("without any p the value is 0", "all R: induction over columns", _none_yet),
             smt.implies("where one p is there no other is", "all R: pair by pair", _apart),
-            smt.induction("others add nothing", "all R: induction over columns", _no_rest, _rest),
+            smt.induction("others add nothing", "all R: induction over columns", _rest),
             smt.implies("so p² = 1 for one column", "all R", _unit),
         ),
         "along φ": (
-            smt.induction("φ of a column's square", "all d: induction over coordinates", _no_weight, _weight),
-            smt.induction("pairs with a new latent", "all m: induction over latents", _no_partner, _partner),
-            smt.induction("a column's form", "all m: induction over latents", _no_latent, _latent),
+            smt.induction("φ of a column's square", "all d: induction over coordinates", _weight),
+            smt.induction("pairs with a new latent", "all m: induction over latents", _partner),
+            smt.induction("a column's form", "all m: induction over latents", _latent),
         ),
         BESIDE: symbolic.identity("equal columns rotate", "m = 2, all angles but π", _equal_columns),
     },

@@ -98,18 +98,13 @@ def _sum_is_zero(symbols, ops):
         yield coherence.square_norm(h) + coherence.interference(h, products), 0
 
 
-def _one_sign(unknowns, ops):
-    """Of rows with products -mu s_i s_j: g = sum s_i G_ij of a row to come, over its s; N and q of the code s."""
-    s, mu = unknowns("s mu")
-    n2, q = coherence.square_norm([s]), coherence.interference([s], [[1]])
-    return [s * s == 1], [s * (-mu * s) == -mu * 1, n2 == 1, q + 0 * mu == -mu * 1 * (1 - 1)]
-
-
 def _more_signs(unknowns, ops):
-    s, new, mu, m, g, n2, q = unknowns("s new mu m g n2 q")
-    given = [s * s == 1, new * new == 1, g == -mu * m, n2 == m, q == -mu * m * (m - 1)]
-    grown = q + pair(new, g * new)
-    return given, [g + s * (-mu * s) == -mu * (m + 1), n2 + new * new == m + 1, grown == -mu * (m + 1) * m]
+    """Of m rows with products -mu s_i s_j: g = sum s_i G_ij of a row to come, over its s; N and q of the code s."""
+    s, mu, m, g, n2, q = unknowns("s mu m g n2 q")
+    says = [g == -mu * m, n2 == m, q == -mu * m * (m - 1)]
+    after = {"g": g + s * (-mu * s), "n2": n2 + s * s, "q": q + pair(s, g * s), "m": m + 1}
+    start = {"g": s * (-mu * s), "n2": coherence.square_norm([s]), "q": coherence.interference([s], [[1]]), "m": 1}
+    return smt.Invariant(says, after, start, [s * s == 1])
 
 
 def _no_sum(unknowns, ops):
@@ -125,16 +120,12 @@ def _definite(unknowns, ops):
     return given, [(1 + mu) * n2 - mu * (along * along) >= 0]
 
 
-def _one_code(unknowns, ops):
-    h, mu = unknowns("h mu")
-    return [], [h == h * (1 - 0 * mu), h * mu == 1 * mu * h]
-
-
 def _more_codes(unknowns, ops):
     """One more of k equal codes: correlations of a row inside and of the row outside."""
     inside, out, h, mu, k = unknowns("inside out h mu k")
-    given = [inside == h * (1 - (k - 1) * mu), out == k * mu * h]
-    return given, [inside - mu * h == h * (1 - k * mu), out + mu * h == (k + 1) * mu * h]
+    after = {"inside": inside - mu * h, "out": out + mu * h, "k": k + 1}
+    start = {"inside": h, "out": h * mu, "k": 1}
+    return smt.Invariant([inside == h * (1 - (k - 1) * mu), out == k * mu * h], after, start)
 
 
 def _wrong(unknowns, ops):
@@ -199,11 +190,11 @@ CLAIM = Claim(
         "bound at μ = 1/(2k − 1)": symbolic.identity("(1 + 1/μ)/2 = k", "all k", _at_the_bound),
         ("two supports, one x", "|Σ s_i h w_i|² = 0"): (
             *ENERGY,
-            smt.induction("|Σ s_i w_i|² = m − μm(m − 1)", "all m: induction over rows", _one_sign, _more_signs),
+            smt.induction("|Σ s_i w_i|² = m − μm(m − 1)", "all m: induction over rows", _more_signs),
             smt.implies("the two sums are equal", "all k", _no_sum),
         ),
         ("largest |c| outside", "no less outside", "first pick outside"): (
-            smt.induction("c = 1 − (k − 1)μ inside, kμ outside", "all k: induction over rows", _one_code, _more_codes),
+            smt.induction("c = 1 − (k − 1)μ inside, kμ outside", "all k: induction over rows", _more_codes),
             smt.implies("as much outside as inside, or more", "all real k, 1/(2k − 1) ≤ μ ≤ 1/k", _wrong),
         ),
         LOOPS: (UNROLL, symbolic.identity("the two sums by the shipped sum", "k = 2, 3, 4", _sum_is_zero), SQUARES),

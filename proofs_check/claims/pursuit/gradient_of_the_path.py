@@ -74,20 +74,14 @@ def _moved(symbols, ops):
     yield after.diff(t).subs(t, 0), p - b * w - a * v
 
 
-def _none(unknowns, ops):
-    """X does not move."""
-    total, along = unknowns("total along")
-    return [total == 0, along == 0], [total == along]
-
-
 def _back(unknowns, ops):
     """So far sum_s <dL/dw_s, v_s> = <g_{t-1}, p>, p how r_{t-1} moves; then with step t it is <g_t, how r_t does>.
 
     Inner products of g = g_t, r = r_{t-1}, w = w_t, p and v = v_t.
     """
-    total, a, gp, gw, gv, vr, wp = unknowns("total a gp gw gv vr wp")
-    gradient = -a * gv - gw * vr
-    return [total == gp - gw * wp], [total + gradient == gp - (vr + wp) * gw - a * gv]
+    total, moved, a, gp, gw, gv, vr, wp = unknowns("total moved a gp gw gv vr wp")
+    after = {"total": total - a * gv - gw * vr, "moved": gp - (vr + wp) * gw - a * gv}
+    return smt.Invariant([total == moved], after, given=[moved == gp - gw * wp])
 
 
 def _many_steps(draw: Draw) -> Pairs:
@@ -146,7 +140,7 @@ CLAIM = Claim(
     proofs={
         "": (
             symbolic.identity("how a step moves with rows", "all T, d: coordinate by coordinate", _moved),
-            smt.induction("|r_T|² moves by Σ ⟨∂L/∂w_t, v_t⟩", "all T, d: induction over steps", _none, _back),
+            smt.induction("|r_T|² moves by Σ ⟨∂L/∂w_t, v_t⟩", "all T, d: induction over steps", _back),
         ),
         LOOPS: (
             symbolic.identity("the shipped recursion = derivatives", "T = 1, 2, 3 in d = 3, 2, 1", _by_parts),

@@ -65,15 +65,11 @@ def _expand(symbols, ops):
         yield _dot(v, [p - a * q for p, q in zip(r, w, strict=True)]), theory.correlation_after(c, a, product)
 
 
-def _start(unknowns, ops):
-    c = unknowns("c")
-    return [], [theory.correlation_after(c, 0, 1) == c]
-
-
 def _step(unknowns, ops):
     """After some steps c = <w_i, x> - sum_t a_t G_it; one more keeps it so."""
     c, first, taken, a, product = unknowns("c first taken a product")
-    return [c == first - taken], [theory.correlation_after(c, a, product) == first - (taken + a * product)]
+    after = {"c": theory.correlation_after(c, a, product), "taken": taken + a * product}
+    return smt.Invariant([c == first - taken], after, {"c": theory.correlation_after(first, 0, 1)})
 
 
 def _dot(a, b):
@@ -117,7 +113,7 @@ CLAIM = Claim(
         LOOPS: symbolic.identity("⟨w_i, r − aw_j⟩", "d = 1..3, any norms", _expand),
         "correlations": (
             STEPPED,
-            smt.induction("c = W r at every step", "all T, d, m: induction over steps", _start, _step),
+            smt.induction("c = W r at every step", "all T, d, m: induction over steps", _step),
         ),
     },
     kernel={

@@ -10,15 +10,11 @@ from workbench.theory import coherence
 from workbench.theory import pursuit as theory
 
 
-def _first_row(unknowns, ops):
-    h, new, a, v = unknowns("h new a v")
-    return [], [(h - a * new) * v == h * v - a * (new * v)]
-
-
 def _row(unknowns, ops):
     """A coordinate of sum_i (h_i - a [i = j]) w_i; `own` is that of w_j once its row has come."""
     total, x, own, h, new, a, v = unknowns("total x own h new a v")
-    return [total == x - a * own], [total + (h - a * new) * v == (x + h * v) - a * (own + new * v)]
+    after = {"total": total + (h - a * new) * v, "x": x + h * v, "own": own + new * v}
+    return smt.Invariant([total == x - a * own], after)
 
 
 def _no_shorter(unknowns, ops):
@@ -41,53 +37,34 @@ def _grown(symbols, ops):
         yield by_rows(k) - by_rows(new), across * u[new] + b[new] * (along + g[new][new] * u[new])
 
 
-def _one_row(unknowns, ops):
-    b, u, g = unknowns("b u g")
-    return [], [b * (g * u) == u * (g * b)]
-
-
 def _more_rows(unknowns, ops):
     """sum_i b_i (Gu)_i and sum_l u_l (Gb)_l gain a row with products G_i: across = sum b_i G_i, along = sum u_i G_i."""
     left, right, across, along, b, u, g = unknowns("left right across along b u g")
-    gains = across * u + b * (along + g * u), along * b + u * (across + g * b)
-    return [left == right], [left + gains[0] == right + gains[1]]
-
-
-def _first_entry(unknowns, ops):
-    g, mu = unknowns("g mu")
-    return [ops.abs(g) <= mu], [ops.abs(g) <= ops.abs(g) + mu * 0]
+    after = {"left": left + across * u + b * (along + g * u), "right": right + along * b + u * (across + g * b)}
+    return smt.Invariant([left == right], after)
 
 
 def _entry(unknowns, ops):
     """One more term of u_i = g_i - sum G_il u_l, `rest` the sum of the |u_l| so far."""
     u, g, rest, new, product, mu = unknowns("u g rest new product mu")
     size = ops.abs
-    given = [size(u) <= size(g) + mu * rest, size(product) <= mu, mu >= 0]
-    return given, [size(u - product * new) <= size(g) + mu * (rest + size(new))]
-
-
-def _first_term(unknowns, ops):
-    g = unknowns("g")
-    return [], [ops.abs(g) <= ops.abs(g) + 0]
+    after = {"u": u - product * new, "rest": rest + size(new)}
+    return smt.Invariant([size(u) <= size(g) + mu * rest], after, {"u": g}, [size(product) <= mu, mu >= 0])
 
 
 def _term(unknowns, ops):
     """The same with the products themselves: `rest` is sum |G_il| |u_l| so far."""
     u, g, rest, new, product = unknowns("u g rest new product")
     size = ops.abs
-    return [size(u) <= size(g) + rest], [size(u - product * new) <= size(g) + (rest + size(product) * size(new))]
-
-
-def _first_sum(unknowns, ops):
-    u, mu, total = unknowns("u mu U")
-    return [u >= 0, u <= mu + mu * (total - u)], [u <= 1 * mu + mu * (1 * total - u)]
+    after = {"u": u - product * new, "rest": rest + size(product) * size(new)}
+    return smt.Invariant([size(u) <= size(g) + rest], after, {"u": g})
 
 
 def _sum(unknowns, ops):
     """Entries 1..i add up to P <= i mu + mu (i U - P); one more entry of size u."""
     partial, u, i, mu, total = unknowns("P u i mu U")
-    given = [partial <= i * mu + mu * (i * total - partial), u >= 0, u <= mu + mu * (total - u)]
-    return given, [partial + u <= (i + 1) * mu + mu * ((i + 1) * total - (partial + u))]
+    given = [u >= 0, u <= mu + mu * (total - u)]
+    return smt.Invariant([partial <= i * mu + mu * (i * total - partial)], {"P": partial + u, "i": i + 1}, given=given)
 
 
 def _whole(unknowns, ops):
@@ -97,26 +74,18 @@ def _whole(unknowns, ops):
     return given, [total <= theory.outside_share((k - 1) * mu, k * mu)]
 
 
-def _one_pair(unknowns, ops):
-    u, v, g = unknowns("u v g")
-    return [], [u * (g * v) + v * (g * u) == v * (g * u) + u * (g * v)]
-
-
 def _by_columns(unknowns, ops):
     """sum_i sum_{l != i} |G_il| |u_l| by rows and by columns; one more entry of size u, sums of its |G| in both."""
     rows, columns, own, others, u = unknowns("rows columns own others u")
-    return [rows == columns], [rows + own * u + others == columns + others + u * own]
-
-
-def _first_column(unknowns, ops):
-    u, column, before = unknowns("u column before")
-    return [u >= 0, column <= before], [u * column <= before * u]
+    after = {"rows": rows + own * u + others, "columns": columns + others + u * own}
+    return smt.Invariant([rows == columns], after)
 
 
 def _column(unknowns, ops):
     """Columns sum to mu_1(k - 1) at most."""
     total, share, u, column, before = unknowns("total share u column before")
-    return [total <= before * share, u >= 0, column <= before], [total + u * column <= before * (share + u)]
+    after = {"total": total + u * column, "share": share + u}
+    return smt.Invariant([total <= before * share], after, given=[u >= 0, column <= before])
 
 
 def _by_sums(unknowns, ops):
@@ -132,25 +101,17 @@ def _flat(unknowns, ops):
     return given, [theory.outside_share(before, full) <= theory.outside_share((k - 1) * mu, k * mu)]
 
 
-def _first_size(unknowns, ops):
-    g, mu = unknowns("g mu")
-    return [ops.abs(g) <= mu], [ops.abs(g) <= 1 * mu]
-
-
 def _size(unknowns, ops):
     total, count, g, mu = unknowns("total count g mu")
-    return [total <= count * mu, ops.abs(g) <= mu], [total + ops.abs(g) <= (count + 1) * mu]
-
-
-def _hoelder_first(unknowns, ops):
-    u, c, best = unknowns("u c best")
-    return [ops.abs(c) <= best], [ops.abs(u * c) <= ops.abs(u) * best]
+    after = {"total": total + ops.abs(g), "count": count + 1}
+    return smt.Invariant([total <= count * mu], after, given=[ops.abs(g) <= mu])
 
 
 def _hoelder(unknowns, ops):
     total, share, u, c, best = unknowns("total share u c best")
     size = ops.abs
-    return [size(total) <= share * best, size(c) <= best], [size(total + u * c) <= (share + size(u)) * best]
+    after = {"total": total + u * c, "share": share + size(u)}
+    return smt.Invariant([size(total) <= share * best], after, given=[size(c) <= best])
 
 
 def _largest(unknowns, ops, count):
@@ -175,17 +136,12 @@ def _bound(unknowns, ops):
     return given, [small == ops.where(k < theory.largest_support(mu, ops=ops), 1, 0), small == below]
 
 
-def _start(unknowns, ops):
-    b, h = unknowns("b h")
-    return [b == h, h == 0], [b == 0]
-
-
 def _outside(unknowns, ops):
     """The coefficient b of any row outside S, 0 so far; the pick has |c| >= best, that of the best row of S."""
     b, c, best, share, picked = unknowns("b c best share picked")
-    given = [b == 0, ops.abs(c) >= best, best >= 0, share >= 0, share < 1]
+    given = [ops.abs(c) >= best, best >= 0, share >= 0, share < 1]
     given += [ops.where(picked == 1, ops.abs(c), 0) <= share * best]
-    return given, [b - ops.where(picked == 1, c, 0) == 0]
+    return smt.Invariant([b == 0], {"b": b - ops.where(picked == 1, c, 0)}, given=given)
 
 
 def _ahead(unknowns, ops):
@@ -195,33 +151,21 @@ def _ahead(unknowns, ops):
     return given, [out < best, best > 0]
 
 
-def _first_pick(unknowns, ops):
-    """Of a pick: its size c is that of the best row of S at least, and `off` is 1 where it is outside."""
-    c, best, out, off = unknowns("c best out off")
-    return [c >= best, out < best, (off == 0) | (off == 1), (off == 0) | (c <= out)], [off == 0]
-
-
 def _next_pick(unknowns, ops):
     """So far no pick outside S and all distinct; `again` is 1 at an old pick, where least squares leave c = 0."""
     picks, outside, distinct = unknowns("picks outside distinct")
     c, best, out, off, again = unknowns("c best out off again")
-    given = [outside == 0, distinct == picks, c >= best, out < best, best > 0]
-    given += [(off == 0) | (off == 1), (off == 0) | (c <= out), (again == 0) | (again == 1), (again == 0) | (c == 0)]
-    return given, [outside + off == 0, distinct + 1 - again == picks + 1]
-
-
-def _first_updated(unknowns, ops):
-    """<w_j, sum_i b_i w_i> = sum_i b_i G_ij, starting at the row picked, of which a is taken."""
-    b, a, g = unknowns("b a g")
-    return [], [theory.correlation_after(b * g, a, g) == (b - a) * g]
+    given = [c >= best, out < best, best > 0, (off == 0) | (off == 1), (off == 0) | (c <= out)]
+    given += [(again == 0) | (again == 1), (again == 0) | (c == 0)]
+    after = {"outside": outside + off, "distinct": distinct + 1 - again, "picks": picks + 1}
+    return smt.Invariant([outside == 0, distinct == picks], after, given=given)
 
 
 def _updated(unknowns, ops):
-    """One more row of the sum, with coefficient b: what the shipped update leaves is <w_j, r> of the new residual."""
+    """<w_j, sum_i b_i w_i> = sum_i b_i G_ij, from the row picked, of which a is taken."""
     c, left, a, g, b, product = unknowns("c left a g b product")
-    return [theory.correlation_after(c, a, g) == left], [
-        theory.correlation_after(c + b * product, a, g) == left + b * product
-    ]
+    after, start = {"c": c + b * product, "left": left + b * product}, {"c": b * g, "left": (b - a) * g}
+    return smt.Invariant([theory.correlation_after(c, a, g) == left], after, start)
 
 
 def _one_code(unknowns, ops):
@@ -232,24 +176,24 @@ def _one_code(unknowns, ops):
 
 
 ENTRIES = "all k: induction over entries"
-SPAN = smt.induction("hW − a w_j = (h − a e_j)W", "all m, d: induction over rows", _first_row, _row)
+SPAN = smt.induction("hW − a w_j = (h − a e_j)W", "all m, d: induction over rows", _row)
 LEAST_SQUARES = smt.implies("what least squares leave is at right angles to picks", "all picks, d", _no_shorter)
 GROWN = symbolic.identity("bᵀGu grows by one row's share", "k = 1..4", _grown)
-TRANSPOSED = smt.induction("⟨w_j, Db⟩ = ⟨W_S⁺w_j, W_S Db⟩", "all k: induction over rows", _one_row, _more_rows)
-HOELDER = smt.induction("|⟨u, c⟩| ≤ |u|₁ max|c|", ENTRIES, _hoelder_first, _hoelder)
+TRANSPOSED = smt.induction("⟨w_j, Db⟩ = ⟨W_S⁺w_j, W_S Db⟩", "all k: induction over rows", _more_rows)
+HOELDER = smt.induction("|⟨u, c⟩| ≤ |u|₁ max|c|", ENTRIES, _hoelder)
 SHARE = (
-    smt.induction("|u_i| ≤ |g_i| + μ Σ_{l≠i}|u_l|", ENTRIES, _first_entry, _entry),
-    smt.induction("the entries' sum", ENTRIES, _first_sum, _sum),
+    smt.induction("|u_i| ≤ |g_i| + μ Σ_{l≠i}|u_l|", ENTRIES, _entry),
+    smt.induction("the entries' sum", ENTRIES, _sum),
     smt.implies("|u|₁ ≤ kμ/(1 − (k − 1)μ)", "all k", _whole),
 )
 COLUMNS = (
-    smt.induction("|u_i| ≤ |g_i| + Σ_{l≠i}|G_il||u_l|", ENTRIES, _first_term, _term),
-    smt.induction("Σ_i Σ_{l≠i}|G_il||u_l| by columns", ENTRIES, _one_pair, _by_columns),
-    smt.induction("Σ_l |u_l| Σ_{i≠l}|G_il| ≤ μ₁(k − 1)|u|₁", ENTRIES, _first_column, _column),
+    smt.induction("|u_i| ≤ |g_i| + Σ_{l≠i}|G_il||u_l|", ENTRIES, _term),
+    smt.induction("Σ_i Σ_{l≠i}|G_il||u_l| by columns", ENTRIES, _by_columns),
+    smt.induction("Σ_l |u_l| Σ_{i≠l}|G_il| ≤ μ₁(k − 1)|u|₁", ENTRIES, _column),
     smt.implies("|u|₁ ≤ μ₁(k)/(1 − μ₁(k − 1))", "all k", _by_sums),
 )
 FLAT = (
-    smt.induction("r sizes of μ at most sum to rμ at most", "all r: induction", _first_size, _size),
+    smt.induction("r sizes of μ at most sum to rμ at most", "all r: induction", _size),
     smt.implies("μ₁(k)/(1 − μ₁(k − 1)) ≤ kμ/(1 − (k − 1)μ)", "all k", _flat),
 )
 BABEL = tuple(
@@ -258,10 +202,10 @@ BABEL = tuple(
 BOUND = smt.implies("share < 1 just where k < (1 + 1/μ)/2, just where (2k − 1)μ < 1", "all real k ≥ 1, μ > 0", _bound)
 PICKS = (TRANSPOSED, HOELDER, *SHARE, BOUND)
 """no row outside S correlates with a residual in span S as much as the best row of S"""
-INSIDE = smt.induction("coefficients of rows outside S stay 0", "all steps: induction", _start, _outside)
-PICKED = smt.induction("each pick is a new row of S", "all steps: induction", _first_pick, _next_pick)
+INSIDE = smt.induction("coefficients of rows outside S stay 0", "all steps: induction", _outside)
+PICKED = smt.induction("each pick is a new row of S", "all steps: induction", _next_pick)
 """where the best row of S is ahead of all outside, and has c above 0"""
 NEW_PICK = (BILINEAR, HOELDER, smt.implies("rows of S are ahead until r = 0", "all k, d", _ahead), PICKED)
 """<sum b_i w_i, r> = sum b_i c_i by the first, row by row"""
-UPDATED = smt.induction("c of r − aw by the shipped update", "all k: induction over rows", _first_updated, _updated)
+UPDATED = smt.induction("c of r − aw by the shipped update", "all k: induction over rows", _updated)
 ONE_CODE = (*ENERGY, *L1_FORM, *K_FORM, smt.implies("all of S picked, the code is h", "all k", _one_code))

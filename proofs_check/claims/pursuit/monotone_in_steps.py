@@ -28,17 +28,14 @@ def _conclusion(case: Greedy) -> dict[str, Part]:
     }
 
 
-def _start(unknowns, ops):
-    x2 = unknowns("x2")
-    return [x2 >= 0], [theory.energy_left(x2, []) == x2]
-
-
 def _step(unknowns, ops):
-    """One more unit row; what the earlier steps took is carried as its root."""
-    x2, spent, a = unknowns("x2 spent a")
-    before = theory.energy_left(x2, [spent])
-    after = theory.energy_after(before, a, 1)
-    return [x2 >= 0], [after == theory.energy_left(x2, [spent, a]), after <= before]
+    """One more unit row; what the steps so far took is carried as its root."""
+    x2, left, spent, more, a = unknowns("x2 left spent more a")
+    after = theory.energy_after(left, a, 1)
+    also = [after <= left, theory.energy_left(x2, [spent, a]) == theory.energy_left(x2, [more])]
+    moved = {"left": after, "spent": more}
+    start, given = {"left": theory.energy_left(x2, [])}, [more * more == spent * spent + a * a]
+    return smt.Invariant([left == theory.energy_left(x2, [spent])], moved, start, given, also)
 
 
 def _three_steps(symbols, ops):
@@ -79,7 +76,7 @@ CLAIM = Claim(
     proofs={
         ("never rises", "|r_T|² = |x|² − Σa²"): (
             STEPPED,
-            smt.induction("|r_T|² = |x|² − Σa² and no step raises it", "all T, d, any rule: induction", _start, _step),
+            smt.induction("|r_T|² = |x|² − Σa² and no step raises it", "all T, d, any rule: induction", _step),
         ),
         LOOPS: symbolic.identity("the shipped sum, step by step", "T = 3 in d = 2, all rows", _three_steps),
     },

@@ -51,15 +51,11 @@ def _conclusion(case: Greedy) -> dict[str, Part]:
     }
 
 
-def _first(unknowns, ops):
-    c2 = unknowns("c2")
-    return [c2 >= 0], [c2 <= 1 * c2]
-
-
 def _mean(unknowns, ops):
     """The sum of m squares is at most m times the largest."""
     total, largest, m, c2 = unknowns("total largest m c2")
-    return [total <= m * largest, m >= 1, c2 >= 0], [total + c2 <= (m + 1) * ops.larger(largest, c2)]
+    after = {"total": total + c2, "m": m + 1, "largest": ops.larger(largest, c2)}
+    return smt.Invariant([total <= m * largest, m >= 0], after, given=[c2 >= 0])
 
 
 def _fall(unknowns, ops):
@@ -125,6 +121,13 @@ def _raised(rest: float) -> st.SearchStrategy[Greedy]:
     return greedy([[1.0, 0, 0], [0, 1, 0]], [1.0, 0, rest])
 
 
+ONE_STEP = (
+    STEPPED,
+    SPAN,
+    smt.induction("Σc² ≤ m max c²", "all m: induction over rows", _mean),
+    smt.implies("one step, from λ|r|² ≤ |Wr|²", "all m, d, t", _fall),
+)
+
 CLAIM = Claim(
     id="MP-4",
     statement=(
@@ -147,12 +150,7 @@ CLAIM = Claim(
         Control(IN_SPAN.name, numbers(0.1, 2).flatmap(_raised), "x in part outside the span"),
     ),
     proofs={
-        ("1 − λ/m", "1 − λ_S/k in the support"): (
-            STEPPED,
-            SPAN,
-            smt.induction("Σc² ≤ m max c²", "all m: induction over rows", _first, _mean),
-            smt.implies("one step, from λ|r|² ≤ |Wr|²", "all m, d, t", _fall),
-        ),
+        ("1 − λ/m", "1 − λ_S/k in the support"): ONE_STEP,
         "1 − λ_S/k in the support": (*PICKS, INSIDE),
         LOOPS: (smt.implies("the shipped sums", "m = 2, all rows", _two_rows), UNROLL),
         "1 − (1 − (k − 1)μ)/k": (

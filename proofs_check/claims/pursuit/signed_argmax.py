@@ -53,72 +53,40 @@ def _off(case: Mixture, q: int) -> torch.Tensor:
     return rows - rows @ basis @ basis.T
 
 
-def _first(unknowns, ops):
-    e, g, mu = unknowns("e g mu")
-    return [e == 1, ops.abs(g) <= mu, mu >= 0, mu < 1], [
-        e >= theory.projected_energy(mu, 0),
-        ops.abs(g) <= theory.projected_product(mu, 0),
-    ]
-
-
 def _schur(unknowns, ops):
     """One more row of energy D eliminated: E - p² / D and g - p p' / D, with the bounds at q for all of them."""
-    e, d, p, p2, g, mu, q = unknowns("E D p p2 g mu q")
+    e, d, p, p2, g, mu, q, first = unknowns("E D p p2 g mu q first")
     least, most = theory.projected_energy(mu, q), theory.projected_product(mu, q)
     size = ops.abs
-    given = [mu > 0, q >= 0, (q + 1) * mu < 1, e >= least, d >= least]
-    given += [size(p) <= most, size(p2) <= most, size(g) <= most]
-    ratio = ops.num("1") * most * most / least  # what elimination can take or add at most
-    gone = [p * p <= most * most, size(p * p2) <= most * most, most * most == ratio * least, ratio >= 0]
-    return given + gone, [
-        e - ratio >= theory.projected_energy(mu, q + 1),
-        most + ratio <= theory.projected_product(mu, q + 1),
-        ratio * d >= p * p,
-        ratio * d >= size(p * p2),
-    ]
-
-
-def _eliminated(unknowns, ops):
-    """So both bounds hold of what elimination leaves."""
-    e, d, p, p2, g, ratio, most = unknowns("E D p p2 g ratio most")
-    given = [d > 0, ratio * d >= p * p, ratio * d >= ops.abs(p * p2), ops.abs(g) <= most]
-    return given, [e - p * p / d >= e - ratio, ops.abs(g - p * p2 / d) <= most + ratio]
-
-
-def _row_taken(unknowns, ops):
-    """A coordinate z of Pw_l, |Pw_l|² = D, projected off itself: 0, and at right angles to it; so is any other row."""
-    h, z, d, p = unknowns("h z D p")
-    return [d > 0], [h * z - (h * d) / d * z == 0, h * (z - d / d * z) == 0, p - p / d * d == 0]
+    given = [mu > 0, mu < 1, size(first) <= mu, q >= 0, (q + 1) * mu < 1]
+    given += [d >= least, size(p) <= most, size(p2) <= most]
+    after, start = {"E": e - p * p / d, "g": g - p * p2 / d, "q": q + 1}, {"E": 1, "g": first}
+    return smt.Invariant([e >= least, size(g) <= most], after, start, given)
 
 
 def _row_left(unknowns, ops):
-    """A coordinate of sum h_i P w_i, and `along` its product with Pw_l, gain one more row left: v of it, product p."""
+    """A coordinate of sum h_i P w_i, |Pw_l|² = D, and of what is left of it off Pw_l: first that of Pw_l, z.
+
+    `along` is the product with Pw_l, and gains p; `after` is what is left, v - p / D z of each row but that itself, 0.
+    """
     total, along, after, h, v, p, z, d = unknowns("total along after h v p z D")
-    given = [d > 0, total - along / d * z == after]
-    return given, [(total + h * v) - (along + h * p) / d * z == after + h * (v - p / d * z)]
-
-
-def _row_itself(unknowns, ops):
-    h, e, least, most = unknowns("h e least most")
-    return [h >= 0, e >= least], [h * e >= h * least - 0 * h * most]
+    start = {"total": h * z, "along": h * d}
+    moved = {"total": total + h * v, "along": along + h * p, "after": after + h * (v - p / d * z)}
+    return smt.Invariant([total - along / d * z == after], moved, start, [d > 0])
 
 
 def _other_row(unknowns, ops):
     """c_l gains h_i <Pw_i, Pw_l>, h_i at most the largest, that of l."""
-    c, count, top, h, g, least, most = unknowns("c count top h g least most")
-    given = [c >= top * least - count * top * most, h >= 0, h <= top, ops.abs(g) <= most]
-    return given, [c + h * g >= top * least - (count + 1) * top * most]
-
-
-def _first_outside(unknowns, ops):
-    top, h, g, most = unknowns("top h g most")
-    return [h >= 0, h <= top, ops.abs(g) <= most], [ops.abs(h * g) <= 1 * top * most]
+    c, count, top, h, g, least, most, e = unknowns("c count top h g least most e")
+    given = [h >= 0, h <= top, ops.abs(g) <= most, e >= least]
+    after = {"c": c + h * g, "count": count + 1}
+    return smt.Invariant([c >= top * least - count * top * most], after, {"c": top * e}, given)
 
 
 def _outside_row(unknowns, ops):
     c, count, top, h, g, most = unknowns("c count top h g most")
-    given = [ops.abs(c) <= count * top * most, h >= 0, h <= top, ops.abs(g) <= most]
-    return given, [ops.abs(c + h * g) <= (count + 1) * top * most]
+    after, given = {"c": c + h * g, "count": count + 1}, [h >= 0, h <= top, ops.abs(g) <= most]
+    return smt.Invariant([ops.abs(c) <= count * top * most], after, given=given)
 
 
 def _pick(unknowns, ops):
@@ -173,14 +141,13 @@ CLAIM = Claim(
     proofs={
         ("picks in S", "h found", "least |Pw|²", "largest |⟨Pw, Pw'⟩|"): (
             STEPPED,
-            smt.induction("one more row eliminated", "all q: induction over Schur complements", _first, _schur),
-            smt.implies("what elimination leaves", "all q", _eliminated),
+            smt.induction("one more row eliminated", "all q: induction over Schur complements", _schur),
         ),
         ("picks in S", "h found"): (
             LEAST_SQUARES,
-            smt.induction("off one more row r = Σ h_i P w_i over rows left", ROWS_LEFT, _row_taken, _row_left),
-            smt.induction("c_l ≥ h_l |Pw|² − (k − q − 1)h_l |⟨Pw, Pw'⟩|", ROWS_LEFT, _row_itself, _other_row),
-            smt.induction("|c_j| ≤ (k − q)h_l |⟨Pw, Pw'⟩|", ROWS_LEFT, _first_outside, _outside_row),
+            smt.induction("off one more row r = Σ h_i P w_i over rows left", ROWS_LEFT, _row_left),
+            smt.induction("c_l ≥ h_l |Pw|² − (k − q − 1)h_l |⟨Pw, Pw'⟩|", ROWS_LEFT, _other_row),
+            smt.induction("|c_j| ≤ (k − q)h_l |⟨Pw, Pw'⟩|", ROWS_LEFT, _outside_row),
             smt.implies("the row of largest h beats all outside", "all real k, q, μ", _pick),
             PICKED,
         ),

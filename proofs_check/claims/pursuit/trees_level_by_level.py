@@ -44,42 +44,31 @@ def _conclusion(case: Tree) -> dict[str, Part]:
 
 
 def _largest_first(unknowns, ops):
-    """Levels have left what their row's h lacks of its code f: h picked, another's at most that, 0 where finished.
+    """A level has left what its row's h lacks of its code f: all of it, or nothing once it was picked.
 
-    The row of the largest is ahead of its sibling, of another level's row and of that one's sibling, and f = h there.
+    What is picked is the level with the most left, h; `other` is what another has. The row of the largest is ahead of
+    its sibling, of another level's row and of that one's sibling.
     """
-    h, other, g, g2, size, f, whole = unknowns("h other g g2 size f whole")
-    given = [h > 0, other >= 0, other <= h, size < 1, ops.abs(g) <= size, ops.abs(g2) <= size, f + h == whole]
-    left = theory.correlation_after(h, h, 1), theory.correlation_after(h * g, h, g)
-    return given, [
-        h > ops.abs(h * g),
-        h >= other,
-        h > ops.abs(other * g2),
-        *(value == 0 for value in left),
-        theory.correlation_after(other, h, 0) == other,
-        theory.correlation_after(other * g2, h, 0) == other * g2,
-        f + h == whole,
-    ]
-
-
-def _before(unknowns, ops):
-    """At the start f = 0."""
-    f, h, whole = unknowns("f h whole")
-    return [f == 0, h == whole], [f + h == whole]
-
-
-def _margin(unknowns, ops):
-    """One level: its row correlates h, its siblings g h, rows of silent levels 0."""
-    h, g = unknowns("h g")
-    return [h > 0, g > 0], [h - ops.larger(g * h, 0) == theory.one_shot_margin(h, h, g)]
+    f, left, whole, done, picked = unknowns("f left whole done picked")
+    h, other, g, g2, size = unknowns("h other g g2 size")
+    given = [h > 0, other >= 0, other <= h, size < 1, ops.abs(g) <= size, ops.abs(g2) <= size]
+    ahead = [h > ops.abs(h * g), h >= other, h > ops.abs(other * g2)]
+    stays = [theory.correlation_after(h * g, h, g) == 0, theory.correlation_after(other * g2, h, 0) == other * g2]
+    alone = theory.correlation_after(left, left, 1), theory.correlation_after(left, h, 0)
+    after = {"f": ops.where(picked == 1, f + left, f), "left": ops.where(picked == 1, *alone)}
+    after["done"] = ops.where(picked == 1, ops.num("1"), done)
+    says = [f + left == whole, ops.where(done == 1, left, ops.num("0")) == 0]
+    return smt.Invariant(says, after, {"left": whole}, given, [*ahead, *stays])
 
 
 def _add_level(unknowns, ops):
-    """One more active level moves the least and the largest alone."""
-    least, largest, new, g = unknowns("least largest new g")
-    low, high = -ops.larger(-least, -new), ops.larger(largest, new)
-    idle = ops.larger(g * largest, g * new)
-    return [least > 0, least <= largest, new > 0, g > 0], [low - idle == theory.one_shot_margin(low, high, g)]
+    """Of active levels: the least c of their rows, the largest of siblings, by the least and the largest h."""
+    low, idle, least, largest, new, g = unknowns("low idle least largest new g")
+    says = [low - idle == theory.one_shot_margin(least, largest, g), low == least, idle == g * largest]
+    after = {"low": ops.smaller(low, new), "idle": ops.larger(idle, g * new)}
+    after |= {"least": ops.smaller(least, new), "largest": ops.larger(largest, new)}
+    start = {"low": new, "idle": ops.larger(g * new, 0), "least": new, "largest": new}
+    return smt.Invariant(says, after, start, [new > 0, g > 0])
 
 
 def _noise(unknowns, ops):
@@ -109,21 +98,13 @@ def _competing(unknowns, ops):
     return given, c, (c == level * g2 + sibling, c == finished, c == theory.correlation_after(h + done, h + done, 1))
 
 
-def _first_noisy(unknowns, ops):
-    """No level is finished: a silent row's c is its noise."""
-    given, c, (sibling, _, _) = _competing(unknowns, ops)
-    off, idle, n = unknowns("off idle n")
-    given += [(off == 0) | (off == 1), (off == 0) | sibling | (c == idle), ops.abs(idle) <= n]
-    return given, [off == 0]
-
-
 def _noisy(unknowns, ops):
     """So far no pick off the active rows of unfinished levels; other levels have no product with the row picked."""
     given, c, (sibling, finished, taken) = _competing(unknowns, ops)
     wrong, off, idle, n, other, a = unknowns("wrong off idle n other a")
-    given += [wrong == 0, (off == 0) | (off == 1), ops.abs(idle) <= n]
-    given += [(off == 0) | sibling | finished | taken | (c == idle)]
-    return given, [wrong + off == 0, theory.correlation_after(other, a, 0) == other]
+    given += [(off == 0) | (off == 1), ops.abs(idle) <= n, (off == 0) | sibling | finished | taken | (c == idle)]
+    also = [theory.correlation_after(other, a, 0) == other]
+    return smt.Invariant([wrong == 0], {"wrong": wrong + off}, given=given, also=also)
 
 
 def _two_levels(of):
@@ -165,11 +146,10 @@ CLAIM = Claim(
         ("relu: f = h", "abs: f = h"): smt.induction(
             "the level of the largest h goes first, and whole",
             "all levels, sizes, g: induction over steps",
-            _before,
             _largest_first,
         ),
         ("one shot", "one shot keeps S just where the margin is above 0"): smt.induction(
-            "min h − g max h", "all levels: induction", _margin, _add_level
+            "min h − g max h", "all levels: induction", _add_level
         ),
         "one shot keeps S just where the margin is above 0": (*TOP, OVERTAKEN),
         "picks under noise": (
@@ -177,7 +157,6 @@ CLAIM = Claim(
             smt.induction(
                 "each pick is the active row of a level not yet finished",
                 "all levels, g, h, e: induction over steps",
-                _first_noisy,
                 _noisy,
             ),
         ),

@@ -11,7 +11,9 @@ from proofs_check.claims.signed.proximal_maps import NEAREST
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers
 from proofs_check.instances.inductions import STEPPED
+from proofs_check.instances.loops import evaluated
 from proofs_check.instances.mixture import UNIT_ROWS
+from proofs_check.kernel.evaluations import EXACT
 from workbench.theory import coherence
 from workbench.theory import signed as theory
 
@@ -34,6 +36,16 @@ def _conclusion(case: Descent) -> dict[str, Part]:
     }
 
 
+def _long(draw):
+    n, d, size = draw.n, draw.d, draw.number(99)
+    z, x, rows = draw.vector(n), draw.vector(d), draw.rows(n, d)
+    left = [x[c] - sum(z[i] * rows[i][c] for i in range(n)) for c in range(d)]
+    slope = [-sum(left[c] * row[c] for c in range(d)) for row in rows]
+    yield theory.coding_slope(z, x, rows), slope
+    moved = theory.abs_top_k([z[i] - size * slope[i] for i in range(n)], n // 2, ops=EXACT)
+    yield theory.thresholded_step(z, x, rows, size, n // 2, ops=EXACT), moved
+
+
 def _expansion(symbols, ops):
     """F(z') = F(z) + <grad, z' - z> + |(z' - z) W|²/2."""
     for m, d in ((1, 1), (2, 2), (3, 2)):
@@ -45,15 +57,10 @@ def _expansion(symbols, ops):
         yield theory.coding_loss(new, x, rows), start + slope + coherence.energy(moved, rows) / 2
 
 
-def _first_latent(unknowns, ops):
-    move, slope = unknowns("move slope")
-    return [], [slope * move == move * slope]
-
-
 def _latent(unknowns, ops):
     """<left, δW> = sum δ_i <left, w_i>: one more latent moves."""
     along, total, move, slope = unknowns("along total move slope")
-    return [along == total], [along + slope * move == total + move * slope]
+    return smt.Invariant([along == total], {"along": along + slope * move, "total": total + move * slope})
 
 
 def _fall(unknowns, ops):
@@ -76,25 +83,15 @@ def _column(unknowns, ops):
     return [n >= 0, rest >= 0, largest >= 0, n * n + rest <= largest * n], [n <= largest]
 
 
-def _first_column(unknowns, ops):
-    n, largest = unknowns("n L")
-    return [n <= largest], [n <= 1 * largest]
-
-
 def _columns(unknowns, ops):
     n, total, d, largest = unknowns("n total d L")
-    return [total <= d * largest, n <= largest], [total + n <= (d + 1) * largest]
-
-
-def _first_unit(unknowns, ops):
-    w2 = unknowns("w2")
-    return [w2 == 1], [w2 == 1]
+    return smt.Invariant([total <= d * largest], {"total": total + n, "d": d + 1}, given=[n <= largest])
 
 
 def _units(unknowns, ops):
     """All squares of W summed, by rows of length 1."""
     total, m, w2 = unknowns("total m w2")
-    return [total == m, w2 == 1], [total + w2 == m + 1]
+    return smt.Invariant([total == m], {"total": total + w2, "m": m + 1}, given=[w2 == 1])
 
 
 def _trace(unknowns, ops):
@@ -131,18 +128,21 @@ CLAIM = Claim(
     proofs={
         "fall": (
             STEPPED,
-            smt.induction("⟨left, δW⟩ = ⟨δ, left Wᵀ⟩", "all m: induction over latents", _first_latent, _latent),
+            smt.induction("⟨left, δW⟩ = ⟨δ, left Wᵀ⟩", "all m: induction over latents", _latent),
             *NEAREST,
             smt.implies("the fall", "all m, d, k, s > 0: from |δW|² ≤ L|δ|²", _fall),
         ),
         "no rise": smt.implies("(1/s − L)/2 ≥ 0", "all s ≤ 1/L", _no_rise),
         "L ≥ m/d": (
             smt.implies("L is at least the square of any column", "all m, d", _column),
-            smt.induction("the columns' squares sum to dL at most", "all d: induction", _first_column, _columns),
-            smt.induction("the rows' squares sum to m", "all m: induction", _first_unit, _units),
+            smt.induction("the columns' squares sum to dL at most", "all d: induction", _columns),
+            smt.induction("the rows' squares sum to m", "all m: induction", _units),
             smt.implies("so L ≥ m/d", "all m, d", _trace),
         ),
-        LOOPS: symbolic.identity("F is quadratic", "m ≤ 3, d ≤ 2", _expansion),
+        LOOPS: (
+            symbolic.identity("F is quadratic", "m ≤ 3, d ≤ 2", _expansion),
+            evaluated("F's gradient and the step, as defined", _long),
+        ),
     },
     mutants=(
         Mutant("1/s − L/2", theory.step_gain, lambda square, L, s: (1 / s - L / 2) * square),

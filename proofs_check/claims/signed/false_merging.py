@@ -78,25 +78,12 @@ def _many_coordinates(draw: Draw) -> Coordinates:
     yield [b - r for b, r in zip(bias, row, strict=True)], [size * p for p in w]
 
 
-def _first_pair(unknowns, ops):
-    """Nothing but the first pair."""
-    v, w, size, sign = unknowns("v w size sign")
-    (bias,), (row,) = theory.merged_pair([v], [w], size)
-    return [(sign == 1) | (sign == -1)], [ops.where(sign == 1, size * v, size * w) == bias + sign * row]
-
-
 def _pair(unknowns, ops):
     """One more pair at one coordinate: its first feature is on where the sign is 1, its second where it is -1."""
     x, x_hat, v, w, size, sign = unknowns("x x_hat v w size sign")
     (bias,), (row,) = theory.merged_pair([v], [w], size)
-    on = ops.where(sign == 1, size * v, size * w)
-    return [x == x_hat, (sign == 1) | (sign == -1)], [x + on == x_hat + bias + sign * row]
-
-
-def _first_coordinate(unknowns, ops):
-    v, w, size = unknowns("v w size")
-    (row,) = theory.merged_pair([v], [w], size)[1]
-    return [], [2 * row * v == size * (v * v - v * w), 4 * row * row == size * size * (v * v - 2 * v * w + w * w)]
+    after = {"x": x + ops.where(sign == 1, size * v, size * w), "x_hat": x_hat + bias + sign * row}
+    return smt.Invariant([x == x_hat], after, given=[(sign == 1) | (sign == -1)])
 
 
 def _coordinate(unknowns, ops):
@@ -104,14 +91,10 @@ def _coordinate(unknowns, ops):
     v, w, size = unknowns("v w size")
     (row,) = theory.merged_pair([v], [w], size)[1]
     first, second, length2, vv, vw, ww = unknowns("first second length2 vv vw ww")
-    given = [2 * first == size * (vv - vw), 2 * second == size * (vw - ww)]
-    given += [4 * length2 == size * size * (vv - 2 * vw + ww)]
-    vv, vw, ww = vv + v * v, vw + v * w, ww + w * w
-    return given, [
-        2 * (first + row * v) == size * (vv - vw),
-        2 * (second + row * w) == size * (vw - ww),
-        4 * (length2 + row * row) == size * size * (vv - 2 * vw + ww),
-    ]
+    says = [2 * first == size * (vv - vw), 2 * second == size * (vw - ww)]
+    says += [4 * length2 == size * size * (vv - 2 * vw + ww)]
+    after = {"first": first + row * v, "second": second + row * w, "length2": length2 + row * row}
+    return smt.Invariant(says, {**after, "vv": vv + v * v, "vw": vw + v * w, "ww": ww + w * w})
 
 
 def _cosine(unknowns, ops):
@@ -191,13 +174,9 @@ CLAIM = Claim(
         Control("unit rows", _pairs(length=2.0), "rows of length 2: the cosine's formula"),
     ),
     proofs={
-        "exact": smt.induction(
-            "x = Σ (bias ± row)", "all P, d: induction over pairs, coordinate by coordinate", _first_pair, _pair
-        ),
+        "exact": smt.induction("x = Σ (bias ± row)", "all P, d: induction over pairs, coordinate by coordinate", _pair),
         "cosine with either": (
-            smt.induction(
-                "⟨row, v⟩, ⟨row, w⟩, |row|²", "all d: induction over coordinates", _first_coordinate, _coordinate
-            ),
+            smt.induction("⟨row, v⟩, ⟨row, w⟩, |row|²", "all d: induction over coordinates", _coordinate),
             smt.implies("the cosine with either", "all ⟨v, w⟩ < 1", _cosine),
         ),
         "bipolarity": smt.implies("bipolarity of a pair always on", "all rates", _usage),

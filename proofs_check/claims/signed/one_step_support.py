@@ -33,16 +33,11 @@ def _conclusion(case: Mixture) -> dict[str, Part]:
     }
 
 
-def _first(unknowns, ops):
-    h, product, mu = unknowns("h product mu")
-    return [ops.abs(product) <= mu], [ops.abs(h * product) <= theory.rest_ceiling(ops.abs(h), mu)]
-
-
 def _step(unknowns, ops):
     g, l1, t, product, mu = unknowns("g l1 t product mu")
     size = ops.abs
-    given = [size(g) <= theory.rest_ceiling(l1, mu), size(product) <= mu]
-    return given, [size(g + t * product) <= theory.rest_ceiling(l1 + size(t), mu)]
+    after = {"g": g + t * product, "l1": l1 + size(t)}
+    return smt.Invariant([size(g) <= theory.rest_ceiling(l1, mu)], after, given=[size(product) <= mu])
 
 
 def _on(unknowns, ops):
@@ -176,7 +171,7 @@ CLAIM = Claim(
     ),
     proofs={
         ("on", "off", "bias", "apart", "support"): smt.induction(
-            "|Σ h_j G_ij| ≤ μ Σ|h_j|", "all k: induction over active rows", _first, _step
+            "|Σ h_j G_ij| ≤ μ Σ|h_j|", "all k: induction over active rows", _step
         ),
         ("on", "bias", "apart", "support"): smt.implies("floor and bias on the support", "all k", _on),
         ("apart", "support"): (

@@ -63,17 +63,11 @@ def _pythagoras(symbols, ops):
         yield error - off, formula
 
 
-def _no_row(unknowns, ops):
-    x2 = unknowns("x2")
-    return [], [x2 == theory.error_square(x2, 0, 0)]
-
-
 def _one_more(unknowns, ops):
     """One more orthonormal row: what is left has <left, w> = u there, |left - z w|² = |left|² - 2 z u + z²."""
     left, x2, u2, gap2, u, z = unknowns("left x2 u2 gap2 u z")
-    given = [left == theory.error_square(x2, u2, gap2)]
-    grown = theory.error_square(x2, u2 + u * u, gap2 + theory.gap_square([u], [z]))
-    return given, [left - 2 * z * u + z * z == grown]
+    after = {"left": left - 2 * z * u + z * z, "u2": u2 + u * u, "gap2": gap2 + theory.gap_square([u], [z])}
+    return smt.Invariant([left == theory.error_square(x2, u2, gap2)], after, {"left": x2})
 
 
 def _order(unknowns, ops):
@@ -137,7 +131,7 @@ CLAIM = Claim(
     proofs={
         ("order", "error, signed", "error, nonnegative"): (
             STEPPED,
-            smt.induction("|x − zW|² by Pythagoras", "all m, d: induction over rows", _no_row, _one_more),
+            smt.induction("|x − zW|² by Pythagoras", "all m, d: induction over rows", _one_more),
         ),
         LOOPS: symbolic.identity("|x − zW|², overlaps carried along", "m ≤ 2, d ≤ 3", _pythagoras),
         "order": (NEARER, smt.implies("the order carries over", "all reals", _order)),

@@ -84,28 +84,19 @@ def _kept(unknowns, ops):
     return [s * s == 1, rank == same], [ops.where(same < k, s * v, 0) == s * ops.where(rank < k, v, 0)]
 
 
-def _first_input(unknowns, ops):
-    x, w, b, s = unknowns("x w b s")
-    return [s * s == 1], [x * (w * s) + b * s == s * (x * w + b), (-x) * w == -(x * w)]
-
-
 def _input(unknowns, ops):
-    """One more input of a pre-activation, of the flipped one, and of that of -x without biases."""
-    u, flipped, turned, plain, x, w, s = unknowns("u flipped turned plain x w s")
-    given = [s * s == 1, flipped == s * u, turned == -plain]
-    return given, [flipped + x * (w * s) == s * (u + x * w), turned + (-x) * w == -(plain + x * w)]
-
-
-def _first_latent(unknowns, ops):
-    f, w, s = unknowns("f w s")
-    return [s * s == 1], [(s * f) * (s * w) == f * w, (-f) * w == -(f * w)]
+    """A pre-activation, the flipped one, and that of -x without biases: from its bias, one more input each."""
+    u, flipped, turned, plain, x, w, s, b = unknowns("u flipped turned plain x w s b")
+    after = {"u": u + x * w, "flipped": flipped + x * (w * s), "turned": turned + (-x) * w, "plain": plain + x * w}
+    start = {"u": b, "flipped": b * s}
+    return smt.Invariant([flipped == s * u, turned == -plain], after, start, [s * s == 1])
 
 
 def _latent(unknowns, ops):
     """One more latent of x_hat, of that with flipped codes and rows, and of that with all codes negated."""
     x_hat, flipped, turned, f, w, s = unknowns("x_hat flipped turned f w s")
-    given = [s * s == 1, flipped == x_hat, turned == -x_hat]
-    return given, [flipped + (s * f) * (s * w) == x_hat + f * w, turned + (-f) * w == -(x_hat + f * w)]
+    after = {"x_hat": x_hat + f * w, "flipped": flipped + (s * f) * (s * w), "turned": turned + (-f) * w}
+    return smt.Invariant([flipped == x_hat, turned == -x_hat], after, given=[s * s == 1])
 
 
 UNBIASED = Hypothesis("biases 0", lambda case: torch.stack((case.b_enc.abs().max(), case.b_dec.abs().max())).max())
@@ -146,10 +137,10 @@ CLAIM = Claim(
     ),
     proofs={
         ("flipped", "odd"): (
-            smt.induction("u∘s = s∘u, and u(−x) = −u(x)", "all d: induction over inputs", _first_input, _input),
+            smt.induction("u∘s = s∘u, and u(−x) = −u(x)", "all d: induction over inputs", _input),
             same_rank("signs leave ranks", OVER_ENTRIES, _signs),
             smt.implies("A(s∘u) = s∘A(u), all signs", "all m, k", _kept),
-            smt.induction("signs cancel in x_hat", "all m: induction over latents", _first_latent, _latent),
+            smt.induction("signs cancel in x_hat", "all m: induction over latents", _latent),
         ),
         LOOPS: tuple(
             smt.implies("A(s∘u) = s∘A(u), all signs", f"m = {m}, k = {k}", _flip, m=m, k=k)

@@ -38,15 +38,10 @@ def _conclusion(case: Axes) -> dict[str, Part]:
     return told
 
 
-def _first_box(unknowns, ops):
-    items, boxes, held = unknowns("items boxes held")
-    return [items == held, boxes == 1, held <= 1], [items <= boxes]
-
-
 def _box(unknowns, ops):
     """One more latent, which holds one size, or one end, at most."""
     items, boxes, held = unknowns("items boxes held")
-    return [items <= boxes, held <= 1], [items + held <= boxes + 1]
+    return smt.Invariant([items <= boxes], {"items": items + held, "boxes": boxes + 1}, given=[held <= 1])
 
 
 def _parallel(unknowns, ops):
@@ -158,7 +153,6 @@ CLAIM = Claim(
             smt.induction(
                 "of more sizes than latents two share one; no more ends than latents, where none shares",
                 "all m: induction over latents",
-                _first_box,
                 _box,
             ),
             smt.implies("a latent exact on two sizes is parallel to the axis, as b_dec is", ALL_PLACES, _parallel),

@@ -48,8 +48,8 @@ class InvariantAutoencoder(nn.Module):
 
     Source: Saengkyongam et al. (2024), arXiv 2310.04295, as quoted by its reviewers. Differs: relative MMR; penalties
     are trained side by side and chosen afterwards (`chosen`); sizes are ours.
-    Fails when: batches are small; W and alpha are fitted to the batch itself, which makes its MMR too low by about
-    E|r|^2 / batch and rewards noise. Take 512 or more.
+    Fails when: batches are small: MMR of a batch is right on average (`mmr`, `fitted`), and its spread is about
+    E|r|^2 / batch. Take 512 or more.
     """
 
     penalties: Tensor
@@ -120,7 +120,8 @@ def fit_autoencoder(
         error = (made.decoder(codes) - z[which]).square().mean((-1, -2))
         residual = linear_part(codes, a[which])[2]
         spread = codes.var(-2, correction=0).sum(-1)
-        loss = error + made.penalties * mmr.mmr(residual, a[which], width, unbiased=True) / spread.clamp_min(1e-12)
+        restriction = mmr.mmr(residual, a[which], width, unbiased=True, fitted=True)
+        loss = error + made.penalties * restriction / spread.clamp_min(1e-12)
         adam.zero_grad(set_to_none=True)
         loss.sum().backward()
         for p in made.parameters():
