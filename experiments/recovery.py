@@ -127,8 +127,8 @@ def arms(settings: Recovery, place: Place) -> list[Arm]:
     most_frequent = world.truth.rates.sort(descending=True).values[:m]
     k = max(1, round(float(most_frequent.sum()))) if settings.k is None else settings.k
     for name in (name for name in names if not misfit(settings, place, name)):
-        own = {"k": k} if "k" in shelf[name].settings else {}
-        found.append(Arm(name, name, m, own, train=training))
+        own = {setting: k for setting in ("k", "target_l0") if setting in shelf[name].settings}
+        found.append(Arm(name, name, m, own, train=training, tuned=True))
     return found
 
 

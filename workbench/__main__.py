@@ -6,7 +6,7 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 import json
 import sys
 import tempfile
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -17,7 +17,7 @@ from rich.text import Text
 from synthetic.base.annotations import converted
 from synthetic.base.console import Console, json_text
 from synthetic.base.errors import guarded, must, must_be_whole, pick
-from synthetic.base.flags import read_flags
+from synthetic.base.flags import names_of, read_flags
 from workbench.training.config import Diverged, TrainConfig, read_config, read_settings
 
 _SEEDS = 2**63 - 1
@@ -72,7 +72,7 @@ class Train:
     config: Path | None = None
     """defaults: the folder of a run, or of an SAE that `train` wrote, or a JSON file of training settings"""
     train: TrainConfig = field(default_factory=TrainConfig)
-    """training"""
+    """training; where no flag or --config names them, k_start, aux_k, aux_weight and dead_after are of `tuned`"""
 
     def __post_init__(self) -> None:
         must(self.out != Path(), "out", "a folder of its own", "the current one", "name one to be made")
@@ -181,6 +181,7 @@ def _train(command: Train, console: Console) -> int:
     from synthetic.base.lock import locked
     from workbench.interop.forms import must_take_ours
     from workbench.public import find_source
+    from workbench.training.tuned import tuned
     from workbench.variants import create
 
     torch.set_num_threads(command.threads)
@@ -190,6 +191,12 @@ def _train(command: Train, console: Console) -> int:
     source = find_source(command.world)
     objective = " ".join(command.objective) if command.objective else None
     sae = create(command.variant, source, command.m, seed=command.seed, objective=objective, **settings)
+    if command.config is None:
+        plain = TrainConfig()
+        named = {f.name for f in fields(plain) if getattr(command.train, f.name) != getattr(plain, f.name)}
+        named |= {*names_of(None, "train")}
+        train = tuned(sae, **{name: getattr(command.train, name) for name in named})
+        command = replace(command, train=train)
     with locked(command.out, f"training {command.variant}"):
         return _trained(command, sae, source, console)
 

@@ -428,7 +428,7 @@ _ACTING: dict[str, dict[str, Any]] = {
     "group_bias_adaptation": {"period": 4},
     "p_annealing": {"start": 10, "every": 10},
     "structured": {"start": 10, "every": 10},
-    "jumprelu": {"target_l0": 3.0},
+    "jumprelu": {"target_l0": 3.0, "gain": 3e-4},
     "polysae": {"rank1": 2, "rank3": 2},
     "semi_nmf": {"iterations": 40},
     "top_afa": {"precise": True},

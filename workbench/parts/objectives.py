@@ -465,11 +465,14 @@ class L0(Steered):
 
 
 def steer(control: Tensor, active: Tensor, target: Tensor, gain: Tensor) -> Tensor:
-    """The controller's next state: log-weight, smoothed L0, its smoothed change a step; (*s, 3)."""
+    """The controller's next state: log-weight, smoothed L0, its smoothed change a step; (*s, 3).
+
+    L0 is smoothed over 100 steps, or a third of 1/gain where that is shorter.
+    """
     log_weight, seen, drift = control.unbind(-1)
-    first = seen == 0
-    now = torch.where(first, active, seen.lerp(active, 0.01))
-    drift = torch.where(first, 0.0, drift.lerp(now - seen, 0.01))
+    first, rate = seen == 0, (3 * gain).clamp(0.01, 0.1)
+    now = torch.where(first, active, seen.lerp(active, rate))
+    drift = torch.where(first, 0.0, drift.lerp(now - seen, rate))
     error = (now + drift / gain.clamp_min(1e-9)) / target.clamp_min(1e-9) - 1
     log_weight = (log_weight + gain * (3 * error).tanh()).clamp(-4.6, 4.6)
     return torch.where((target > 0)[..., None], torch.stack((log_weight, now, drift), -1), control)

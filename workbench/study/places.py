@@ -21,6 +21,7 @@ from workbench.study.units import Report, Row, Unit, kind_of, listed, setting_te
 from workbench.training.config import TrainConfig
 from workbench.training.scored import train
 from workbench.training.snapshots import Snapshots
+from workbench.training.tuned import RULED, tuned
 from workbench.variants import create, variant_shelf
 
 Scores = Mapping[str, Any]
@@ -85,6 +86,8 @@ class Arm:
     """what is done to a fresh stack: a function of a module, or a partial of one"""
     setting: str = ""
     """what tells it from arms of its name, such as "k=8"; in the column of that name"""
+    tuned: bool = False
+    """`workbench.tuned` decides of training what the study and its user leave alone"""
 
 
 def without_bias(sae: SAE, source: Any) -> None:
@@ -224,6 +227,10 @@ def _stacks(settings: TrainFlags, place: Place, arm: Arm, chosen: dict[str, Any]
     arm = replace(arm, m=chosen.get("m", arm.m), settings={**arm.settings, **of_variant}, grid=grid)
     words = " ".join(filter(None, (arm.setting, *(f"{name}={setting_text(v)}" for name, v in chosen.items()))))
     config = replace(settings.train, **{**arm.train, **of_train})
+    if arm.tuned and isinstance(settings, OpenFlags):
+        left = settings.left_alone.intersection(RULED) - {*arm.train, *of_train}
+        sae = create(arm.variant, place.source, arm.m, **{**arm.settings, **arm.grid[0]})
+        config = tuned(sae, **{f.name: getattr(config, f.name) for f in fields(config) if f.name not in left})
     seeds = tuple(range(settings.seeds))
     members = len(grid) * (len(seeds) if settings.over == "weights" else 1)
     must_fit(f"SAE of {place.label}", place.source.d, arm.m, (members,))

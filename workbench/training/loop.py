@@ -29,6 +29,7 @@ from workbench.training.machine import keep_freed_memory
 from workbench.training.optimiser import Optimiser, spread
 from workbench.training.revival import resample
 from workbench.training.row_norms import fold_row_norms
+from workbench.training.tuned import tuned
 
 MOMENT_SAMPLES = 8192  # samples behind E[x] and E|x|^2
 
@@ -74,7 +75,7 @@ def train(
             the end. Members that diverged then have the parameters of the last such point before, or of the start.
         ValueError: source and SAE do not fit, the source has too few rows, or the checkpoint belongs to another run.
     """
-    config, seed = config or TrainConfig(), seed_of("train.seed", seed)
+    config, seed = config or tuned(sae), seed_of("train.seed", seed)
     world: Source = as_source(source)
     must_fit("train.source", world, sae, "create the SAE with that d")
     lasting = not any(value.is_inference() for value in sae.state_dict().values())

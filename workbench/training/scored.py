@@ -15,6 +15,7 @@ from workbench.sae import SAE
 from workbench.training import loop
 from workbench.training.config import TrainConfig
 from workbench.training.loop import Progress, Record
+from workbench.training.tuned import tuned
 
 
 def train(
@@ -37,7 +38,7 @@ def train(
         sae: an SAE or a stack, on the device to train on.
         source: where activations come from: a world or its name, a store, or what `workbench.rows` takes, as a tensor,
             an array, a DataLoader or an iterator.
-        config: settings; defaults where None.
+        config: settings; those of `tuned` where None.
         seed: of the data.
         checkpoint: file to keep the run's state in, every `config.checkpoint_every` steps and at the end.
         resume: continue from `checkpoint` if it exists; the result has the same bits as an unbroken run. The run may
@@ -51,7 +52,7 @@ def train(
         Records at each evaluation and at the end: the losses of that step's batch, and metrics.
     """
     source = as_source(source)
-    config = config or TrainConfig()
+    config = config or tuned(sae)
     if score is None and config.evaluations and truth_of(source) is not None:
         samples = config.evaluation_samples
         score = partial(evaluate, source=source, n=samples, seed=seed_of("train.seed", seed))
