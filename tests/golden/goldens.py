@@ -272,15 +272,6 @@ FOLLOWS: dict[str, dict[str, pl.Expr]] = {
         "panel": pl.when(pl.col("place") == "optima").then("metric").otherwise("place"),
         "line": pl.col("arm"),
     },
-    "transfer": {
-        "kind": pl.when(pl.col("against").is_null())
-        .then("kind")
-        .otherwise(
-            pl.col("metric").replace({"family_p": "family p", "least": "variants low", "most": "variants high"})
-        ),
-        "variant": pl.col("arm"),
-        "metric": pl.coalesce("of", "metric"),
-    },
     "attention": {"part": pl.col("place"), "place": pl.col("x"), "what": pl.col("metric").replace(_ATTENTION)},
     "concepts": {
         "part": pl.col("place"),
@@ -315,25 +306,6 @@ FOLLOWS: dict[str, dict[str, pl.Expr]] = {
         "step": pl.when(_AT("planted")).then(0).otherwise("step"),
         "seed": pl.when(_AT("planted")).then(0).otherwise("seed"),
         "metric": pl.col("metric").replace(_COMPOUNDS),
-    },
-    "interventions": {
-        "part": pl.col("place"),
-        "reach": pl.when(_AT("linear")).then("x"),
-        "method": pl.when(_AT("learned")).then(
-            pl.col("arm").replace(
-                {
-                    "restricted_no_control": "restricted, no control",
-                    "network": "y ~ a, network",
-                    "quadratic": "y ~ a, quadratic",
-                }
-            )
-        ),
-        "what": pl.when(pl.col("metric") == "prediction")
-        .then("arm")
-        .when(pl.col("metric") == "off")
-        .then(pl.format("off/{}", (7 * (pl.col("a1") + 3) + pl.col("a2") + 3).round().cast(pl.Int64)))
-        .when(~pl.col("metric").is_in(["bias", "closed_form_bias"]))
-        .then(pl.col("metric").replace({"closed_form": "truth + bias", "effective_samples": "effective"})),
     },
     "pursuit": {
         "part": pl.col("place").str.split(" ").list.first(),
