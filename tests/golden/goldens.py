@@ -235,16 +235,8 @@ def _AT(place: str) -> pl.Expr:  # noqa: N802
     return pl.col("place") == place
 
 
-_ATTENTION = {"auc_rho": "AUC rho", "auc_size": "AUC |z|", "auc_size_active": "AUC |z| when active", "mcc": "MCC"}
-_ATTENTION |= {"auc_dfa_active": "AUC DFA when active", "features_per_head": "features a head", "mcc_null": "chance"}
-_ATTENTION |= {"l0": "L0", "fvu": "FVU", "largest_share": "largest share", "sure_misranked": "sure but misranked"}
-_ATTENTION |= {"exact_part": "exactly the part", "mcc_in_z": "MCC in z"}
 _LAST = pl.col("step") == pl.col("step").max()
 FOLLOWS: dict[str, dict[str, pl.Expr]] = {
-    "afa_bounds": {
-        "panel": pl.col("place"),
-        "line": pl.when(pl.col("place") == "average").then(pl.col("metric") + ", " + pl.col("arm")).otherwise("arm"),
-    },
     "bias_phase": {"map": pl.col("place"), "ratio": pl.col("x"), "high": pl.col("x") * pl.col("s") / pl.col("n_true")},
     "gba": {
         "part": pl.when(pl.col("place").is_in(["unbalanced", "uniform"])).then(pl.lit("grid")).otherwise("place"),
@@ -272,16 +264,6 @@ FOLLOWS: dict[str, dict[str, pl.Expr]] = {
         "panel": pl.when(pl.col("place") == "optima").then("metric").otherwise("place"),
         "line": pl.col("arm"),
     },
-    "transfer": {
-        "kind": pl.when(pl.col("against").is_null())
-        .then("kind")
-        .otherwise(
-            pl.col("metric").replace({"family_p": "family p", "least": "variants low", "most": "variants high"})
-        ),
-        "variant": pl.col("arm"),
-        "metric": pl.coalesce("of", "metric"),
-    },
-    "attention": {"part": pl.col("place"), "place": pl.col("x"), "what": pl.col("metric").replace(_ATTENTION)},
     "concepts": {
         "part": pl.col("place"),
         "seed": pl.col("world_seed"),
@@ -315,25 +297,6 @@ FOLLOWS: dict[str, dict[str, pl.Expr]] = {
         "step": pl.when(_AT("planted")).then(0).otherwise("step"),
         "seed": pl.when(_AT("planted")).then(0).otherwise("seed"),
         "metric": pl.col("metric").replace(_COMPOUNDS),
-    },
-    "interventions": {
-        "part": pl.col("place"),
-        "reach": pl.when(_AT("linear")).then("x"),
-        "method": pl.when(_AT("learned")).then(
-            pl.col("arm").replace(
-                {
-                    "restricted_no_control": "restricted, no control",
-                    "network": "y ~ a, network",
-                    "quadratic": "y ~ a, quadratic",
-                }
-            )
-        ),
-        "what": pl.when(pl.col("metric") == "prediction")
-        .then("arm")
-        .when(pl.col("metric") == "off")
-        .then(pl.format("off/{}", (7 * (pl.col("a1") + 3) + pl.col("a2") + 3).round().cast(pl.Int64)))
-        .when(~pl.col("metric").is_in(["bias", "closed_form_bias"]))
-        .then(pl.col("metric").replace({"closed_form": "truth + bias", "effective_samples": "effective"})),
     },
     "pursuit": {
         "part": pl.col("place").str.split(" ").list.first(),
