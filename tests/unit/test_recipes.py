@@ -157,7 +157,9 @@ def test_the_weight_follows_where_the_trend_leads():
     assert_close(state, torch.tensor([[0.0995, 8, 0], [-0.0905, 2, 0], [0, 0, 0]]), atol=1e-4, rtol=0)  # tanh 3, 1.5
     falling = torch.tensor([[0.0, 5.0, -0.2]])  # within 1/gain = 10 steps at 3, below the target
     ahead = steer(falling, torch.tensor([5.0]), target[:1], gain[:1])
-    assert_close(ahead[0], torch.tensor([-0.0630, 5.0, -0.198]), atol=1e-3, rtol=0)  # tanh(3 (5 - 1.98 - 4) / 4)
+    assert_close(ahead[0], torch.tensor([-0.0537, 5.0, -0.18]), atol=1e-4, rtol=0)  # tanh(3 (5 - 1.8 - 4) / 4)
+    slow = steer(torch.tensor([[0.0, 4.0, 0.0]]), torch.tensor([5.0]), target[:1], torch.tensor([1e-3]))
+    assert_close(slow[0], torch.tensor([1e-3 * math.tanh(0.0825), 4.01, 1e-4]), atol=1e-7, rtol=1e-4)
     for _ in range(100):
         state = steer(state, state[:, 1] * torch.tensor([1.1, 0.9, 1.0]), target, gain)
     assert_close(state[:, 0], torch.tensor([4.6, -4.6, 0.0]))
