@@ -55,6 +55,7 @@ def fitted(unit: Fit, report: Report) -> Iterator[Row]:
     data, k = unit.seeds[0] if alone else 0, arm.settings["k"]
     steps, device = range(-(-counts[-1] // batch)), torch.device("cpu")
     x = torch.cat([training_batch(source, batch, data, step, device)[0] for step in steps])
+    step, seconds = 0, 0.0
     for n in counts:
         step, clock = -(-n // batch), time.perf_counter()
         found = [fit(arm.name, x[:n], arm.m, k, seed) for seed in unit.seeds]

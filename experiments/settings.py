@@ -68,8 +68,8 @@ class Recovery(OpenFlags):
     world: tuple[str, ...] = ("superposition",)
     """names of worlds (`python -m workbench list`), or folders of saved ones"""
     variants: tuple[str, ...] = ("core",)
-    """variant names; "core" for those marked so, "all" for the whole shelf; or dictionary learners (k_svd, mod, fast_ica,
-    nmf, k_means, online_dictionary, frozen_random), "classical" for all of them"""
+    """variant names; "core" for those marked so, "all" for the whole shelf; and dictionary learners, k_svd, mod,
+    fast_ica, nmf, k_means, online_dictionary and frozen_random, "classical" for all of them"""
     samples: int | None = None
     """training samples of each SAE; by default 150,000 for small worlds, 1,000,000 for large ones, or --train.steps"""
     axis: tuple[AxisName, ...] = ()
@@ -120,8 +120,8 @@ class Recovery(OpenFlags):
         """Names of the dictionary learners among the variants, without repeats."""
         from workbench.topics.classical import LEARNERS
 
-        found = [list(LEARNERS) if name == "classical" else [name] for name in self.variants]
-        return [name for name in dict.fromkeys(sum(found, [])) if name in LEARNERS]
+        found = [own for name in self.variants for own in (LEARNERS if name == "classical" else [name])]
+        return [name for name in dict.fromkeys(found) if name in LEARNERS]
 
     def training(self, world: "World") -> dict[str, Any]:
         """How SAEs of a world are trained where that differs from `train`."""

@@ -1,4 +1,4 @@
-"""Dictionary learners: what they find, what decides their bits, and how they stand beside SAEs in the recovery study."""
+"""Dictionary learners: what they find, what decides their bits, and how they stand beside SAEs."""
 
 import importlib.util
 
@@ -18,7 +18,7 @@ N_TRUE, D = 24, 32
 
 
 def planted(name: str, n: int = 4000) -> tuple[torch.Tensor, torch.Tensor]:
-    """Random rows, and samples of two of them on average; for NMF rows without one coordinate below 0, each with a large one of its own."""
+    """Random rows, and samples of two of them on average; NMF's rows have no coordinate below 0, and a large one each."""
     rng = stream(0, "planted")
     rows = torch.randn(N_TRUE, D, generator=rng)
     rows = (
@@ -129,7 +129,6 @@ def test_over_worlds_each_seed_has_its_own_samples(tmp_path, monkeypatch, capsys
     ("flags", "advice"),
     [
         (("--world", "toy", "--variants", "k_svdd"), "perhaps you meant 'k_svd'"),
-        (("--world", "synthsaebench_16k", "--variants", "classical"), "name some, or another world"),
         (("--world", "toy", "--variants", "nmf", "--m", "4000"), "below the 4,000 samples that nmf is fitted on"),
         (("--world", "toy", "--variants", "nmf", "--set", "kk=3"), "perhaps you meant 'k'"),
     ],
@@ -138,6 +137,31 @@ def test_bad_input_gets_one_clear_line(flags: tuple[str, ...], advice: str, monk
     code, said = run(monkeypatch, capsys, recovery, *flags, "--axis", "samples", "--dry-run")
     assert code == 2
     assert advice in said.replace("\n", " ")
+
+
+LARGE = """
+from synthetic import SparseMixture, world
+
+
+@world
+def crowd(n_true: int = 2048, d: int = 8, **changes):
+    \"\"\"As many features as make a world large.\"\"\"
+    return SparseMixture(**{"n_true": n_true, "d": d} | changes)
+"""
+
+
+def test_large_worlds_are_for_saes_alone(tmp_path, monkeypatch, capsys) -> None:
+    (tmp_path / "mine.py").write_text(LARGE)
+    flags = ("--plugin", tmp_path / "mine.py", "--world", "toy", "crowd", "--dry-run")
+    code, said = run(monkeypatch, capsys, recovery, *flags, "--variants", "topk", "mod")
+    assert code == 0
+    assert "crowd: without mod" in said
+    assert [line.split()[0] for line in said.splitlines() if "samples x" in line and "ceiling" not in line] == [
+        *("base/topk", "crowd-base/topk", "base/mod")
+    ]
+    code, said = run(monkeypatch, capsys, recovery, *flags[:2], "--world", "crowd", "--variants", "mod")
+    assert code == 2
+    assert "name some, or another world" in said
 
 
 def test_what_is_not_installed_is_said_before_any_work(tmp_path, monkeypatch, capsys) -> None:

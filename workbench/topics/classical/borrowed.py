@@ -1,5 +1,7 @@
 """Learners that scikit-learn has."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -37,8 +39,8 @@ def k_means(x: Float[Tensor, "n d"], m: int, k: int, seed: int) -> Float[Tensor,
     """
     from sklearn.cluster import MiniBatchKMeans
 
-    means = MiniBatchKMeans(m, n_init=1, random_state=_number(seed)).fit(unit_rows(x).numpy())
-    return torch.from_numpy(means.cluster_centers_)
+    how: dict[str, Any] = {"n_init": 1, "random_state": _number(seed)}
+    return torch.from_numpy(MiniBatchKMeans(m, **how).fit(unit_rows(x).numpy()).cluster_centers_)
 
 
 @learner(most=20_000, borrowed=True)
@@ -50,11 +52,10 @@ def online_dictionary(x: Float[Tensor, "n d"], m: int, k: int, seed: int) -> Flo
     from sklearn.decomposition import MiniBatchDictionaryLearning
 
     x = x / x.square().sum(1).mean().sqrt()
-    how = {"fit_algorithm": "cd", "positive_code": True, "max_iter": 1, "tol": 0.0, "max_no_improvement": None}
-    start = first_rows(x, m, seed).numpy()
-    found = MiniBatchDictionaryLearning(
-        m, alpha=1.2 / x.shape[1] ** 0.5, dict_init=start, random_state=_number(seed), **how
-    ).fit(x.numpy())
+    how: dict[str, Any] = {"fit_algorithm": "cd", "positive_code": True}
+    how |= {"max_iter": 1, "tol": 0.0, "max_no_improvement": None}  # each sample once
+    how |= {"alpha": 1.2 / x.shape[1] ** 0.5, "dict_init": first_rows(x, m, seed).numpy()}
+    found = MiniBatchDictionaryLearning(m, random_state=_number(seed), **how).fit(x.numpy())
     return torch.from_numpy(found.components_)
 
 
@@ -69,6 +70,6 @@ def nmf(x: Float[Tensor, "n d"], m: int, k: int, seed: int) -> Float[Tensor, "m 
     from sklearn.decomposition import NMF
 
     both = torch.cat((x.relu(), (-x).relu()), 1)
-    parts = NMF(m, init="random", max_iter=100, random_state=_number(seed)).fit(both.numpy()).components_
-    positive, negative = torch.from_numpy(parts).split(x.shape[1], 1)
+    how: dict[str, Any] = {"n_components": m, "init": "random", "max_iter": 100, "random_state": _number(seed)}
+    positive, negative = torch.from_numpy(NMF(**how).fit(both.numpy()).components_).split(x.shape[1], 1)
     return positive - negative
