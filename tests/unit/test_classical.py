@@ -10,15 +10,17 @@ from torch.testing import assert_close
 import workbench as W
 from experiments import recovery
 from synthetic.base.streams import stream
+from synthetic.source import training_batch
 from tests.toys import run
 from workbench.metrics.matching import match
+from workbench.study.places import with_seed
 from workbench.topics.classical import LEARNERS, fit
 
 N_TRUE, D = 24, 32
 
 
 def planted(name: str, n: int = 4000) -> tuple[torch.Tensor, torch.Tensor]:
-    """Random rows, and samples of two of them on average; NMF's rows have no coordinate below 0, and a large one each."""
+    """Random rows, and samples of two of them on average; NMF's rows have no coordinate below 0."""
     rng = stream(0, "planted")
     rows = torch.randn(N_TRUE, D, generator=rng)
     rows = (
@@ -115,14 +117,21 @@ def test_a_run_grows_by_learners_and_by_their_seeds(tmp_path, monkeypatch, capsy
     assert same == before.filter(pl.col("metric") == "mcc", pl.col("kind") == "score")["value"].to_list()
 
 
-def test_over_worlds_each_seed_has_its_own_samples(tmp_path, monkeypatch, capsys) -> None:
+def test_over_worlds_each_seed_has_the_samples_that_an_sae_of_it_is_trained_on(tmp_path, monkeypatch, capsys) -> None:
     flags = (*TOY, "--variants", "frozen_random", "--over", "worlds", "--seeds", "2", "--out", tmp_path)
     code, said = run(monkeypatch, capsys, recovery, *flags)
     assert code == 0, said
     (folder,) = (tmp_path / "recovery").iterdir()
     table = pl.read_parquet(folder / "metrics.parquet").filter(pl.col("metric") == "fvu", pl.col("x") == 6400)
-    assert set(table.select("world_seed", "seed").rows()) == {(0, 0), (1, 1)}
-    assert table["value"].n_unique() == 2
+    values = {
+        (world_seed, seed): value for world_seed, seed, value in table.select("world_seed", "seed", "value").rows()
+    }
+    assert values.keys() == {(0, 0), (1, 1)}
+    world, m, k = with_seed(W.find_source("toy"), 1), table["m"][0], int(table["k"][0])
+    x = torch.cat([training_batch(world, 32, 1, step, torch.device("cpu"))[0] for step in range(200)])
+    rows = W.create("frozen_decoder", world.d, m, k=k, seed=1).W_dec.detach()
+    how = {"n": 200, "seed": 1, "encoder": "nn_omp", "k": k, "metrics": ["fvu"]}
+    assert values[1, 1] == pytest.approx(W.evaluate(rows, world, bias=x.mean(0), **how)["fvu"], rel=1e-5)
 
 
 @pytest.mark.parametrize(
