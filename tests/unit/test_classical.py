@@ -20,14 +20,12 @@ N_TRUE, D = 24, 32
 
 
 def planted(name: str, n: int = 4000) -> tuple[torch.Tensor, torch.Tensor]:
-    """Random rows, and samples of two of them on average; NMF's rows have no coordinate below 0."""
+    """Random rows, and samples of two of them on average; NMF's rows have coordinates of one sign each."""
     rng = stream(0, "planted")
     rows = torch.randn(N_TRUE, D, generator=rng)
-    rows = (
-        (rows * (torch.rand(rows.shape, generator=rng) < 0.2)).abs() + 3 * torch.eye(N_TRUE, D)
-        if name == "nmf"
-        else rows
-    )
+    if name == "nmf":
+        rows = rows.abs() * (torch.rand(rows.shape, generator=rng) < 0.2) + 3 * torch.eye(N_TRUE, D)
+        rows *= torch.randn(D, generator=rng).sign()
     rows = rows / rows.norm(dim=1, keepdim=True)
     h = (torch.rand(n, N_TRUE, generator=rng) < 2 / N_TRUE) * (torch.rand(n, N_TRUE, generator=rng) + 0.5)
     return rows, h @ rows
@@ -39,6 +37,15 @@ def test_it_finds_planted_rows_and_their_signs(name: str) -> None:
     found, centre = fit(name, x, N_TRUE if name == "nmf" else 2 * N_TRUE, 2)
     assert float(match(found.double(), rows.double()).cosine_of.mean()) > 0.95
     assert_close(centre, x[: LEARNERS[name].most].mean(0) * LEARNERS[name].centred)
+
+
+@pytest.mark.parametrize("name", ["mod", "k_svd"])
+def test_rows_that_no_sample_uses_start_anew(name: str) -> None:
+    """Nearly all first rows are of one line."""
+    rows, x = planted(name, 800)
+    line = torch.tensor([1.0, -1.0]).repeat(2000)[:, None] * rows[0]
+    found, _ = fit(name, torch.cat((line, x)), 2 * N_TRUE, 2, seed=1)
+    assert float(match(found.double(), rows.double()).cosine_of.mean()) > 0.95
 
 
 @pytest.mark.parametrize("name", LEARNERS)

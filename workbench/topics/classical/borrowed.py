@@ -43,7 +43,7 @@ def k_means(x: Float[Tensor, "n d"], m: int, k: int, seed: int) -> Float[Tensor,
     return torch.from_numpy(MiniBatchKMeans(m, **how).fit(unit_rows(x).numpy()).cluster_centers_)
 
 
-@learner(most=20_000, borrowed=True)
+@learner(most=10_000, borrowed=True)
 def online_dictionary(x: Float[Tensor, "n d"], m: int, k: int, seed: int) -> Float[Tensor, "m d"]:
     """Online dictionary learning: rows from sufficient statistics of nonnegative lasso codes, one pass over samples.
 
