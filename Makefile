@@ -53,7 +53,7 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 # what is beside the core, added to the same folder
-$(READY)-test: EXTRAS := dev,proofs,lm
+$(READY)-test: EXTRAS := dev,proofs,lm,classical
 $(READY)-proofs: EXTRAS := proofs
 $(READY)-lm: EXTRAS := lm
 $(READY)-%: $(READY)

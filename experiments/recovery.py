@@ -23,6 +23,8 @@ from typing import Any
 
 import polars as pl
 
+from experiments.classical import Fit, fitted
+from experiments.classical import notes as of_learners
 from experiments.curves import Column, curves
 from experiments.settings import LARGE, Recovery, brought
 from experiments.variations import NOISE_DB, feasible, places
@@ -41,6 +43,7 @@ from workbench.study.places import Arm, Place, Scores, Stack, stacks, trained_as
 from workbench.study.study import Study
 from workbench.study.table import Medians, best_settings, final, score_table
 from workbench.study.units import Report, Row, Unit
+from workbench.topics.classical import LEARNERS
 from workbench.training.ceiling import has_ceiling, takes_unit_rows
 
 METRICS = {"recall@.9": "share of features, cos ≥ .9", "mcc": "MCC", "f1": "macro-F1 over features"}
@@ -55,12 +58,12 @@ AXES = {
 
 @cache
 def chosen(names: tuple[str, ...], plugin: Path | None) -> list[str]:
-    """Variant names, without repeats, plug-ins last."""
+    """Names of variants to train, without repeats, plug-ins last."""
     shelf, found = variant_shelf(), []
     for name in names:
         if name in ("core", "all"):
             found += [n for n, variant in shelf.items() if variant.core or name == "all"]
-        else:
+        elif name != "classical" and name not in LEARNERS:
             found.append(pick(name, shelf, "--variants"))
     return list(dict.fromkeys(found + brought(plugin)))
 
@@ -115,20 +118,30 @@ def axes_of(settings: Recovery, world: World) -> tuple[str, ...]:
 
 
 def arms(settings: Recovery, place: Place) -> list[Arm]:
-    """The variants, each with its own k; at a variation those that can be there."""
+    """The variants, all aiming at one L0; at a variation those that can be there."""
+    names = chosen(settings.variants, settings.plugin)  # what a plug-in registers is then on the shelf
+    return _arms(settings, place, {name: name for name in names if not misfit(settings, place, name)})
+
+
+def learners(settings: Recovery, place: Place) -> list[Arm]:
+    """The dictionary learners, as if they were SAEs whose rows are not trained."""
+    return _arms(settings, place, dict.fromkeys(settings.learners, "frozen_decoder"))
+
+
+def _arms(settings: Recovery, place: Place, variants: dict[str, str]) -> list[Arm]:
+    """Arms by name, each with a variant."""
     world: Any = place.source
     base = next(p for p in varied(settings)[0] if p.world == place.world and p.columns["axis"] == "samples")
     origin: Any = base.source
-    names = chosen(settings.variants, settings.plugin)  # what a plug-in registers is then on the shelf
     m, large, shelf, found = settings.latents(origin), origin.truth.n_true >= LARGE, variant_shelf(), []
     must(settings.k is None or settings.k <= m, "--k", f"at most m={m}", settings.k, "lower it or raise --m")
     often = settings.train.evaluations or (4 if large else 8)
     training = settings.training(origin) | {"evaluations": often if place is base else 1}
     most_frequent = world.truth.rates.sort(descending=True).values[:m]
     k = max(1, round(float(most_frequent.sum()))) if settings.k is None else settings.k
-    for name in (name for name in names if not misfit(settings, place, name)):
-        own = {setting: k for setting in ("k", "target_l0") if setting in shelf[name].settings}
-        found.append(Arm(name, name, m, own, train=training, tuned=True))
+    for name, variant in variants.items():
+        own = {setting: k for setting in ("k", "target_l0") if setting in shelf[variant].settings}
+        found.append(Arm(name, variant, m, own, train=training, tuned=True))
     return found
 
 
@@ -205,6 +218,41 @@ def measure_ceiling(unit: Ceiling, report: Report) -> Iterator[Row]:
         yield stack.columns() | {"lr": None, "metric": metric, "kind": "ceiling", "value": scores[metric]}
 
 
+def take_learners(place: Place) -> bool:
+    """Whether dictionary learners are fitted at a place."""
+    return place.source.truth.n_true < LARGE and not has_targets(place.source)
+
+
+def fits(settings: Recovery) -> Iterator[Fit]:
+    """One for each dictionary learner at each small place; of what --set names they have sizes alone."""
+    if not settings.learners:
+        return
+    trained, where = chosen(settings.variants, settings.plugin), [p for p in varied(settings)[0] if take_learners(p)]
+    rule = f"variants, as {', '.join(settings.learners)} take worlds of fewer than {LARGE} features, without targets"
+    must(trained or where, "--variants", rule, settings.world, "name some, or another world")
+    theirs = tuple(text for text in settings.set if text.partition("=")[0] in ("k", "m", "steps", "batch"))
+    for stack in stacks(where, learners, replace(settings, set=theirs if trained else settings.set)):
+        yield Fit(settings=settings, seeds=stack.seeds, stack=replace(stack, seeds=(), settings=settings))
+
+
+def plan(settings: Recovery) -> Iterator[Unit]:
+    """What stands beside trained SAEs."""
+    yield from ceilings(settings)
+    yield from fits(settings)
+
+
+def work(unit: Unit, report: Report) -> Iterator[Row]:
+    """What is done with that."""
+    return fitted(unit, report) if isinstance(unit, Fit) else measure_ceiling(unit, report)  # type: ignore[arg-type]
+
+
+def notes(settings: Recovery) -> Iterator[str]:
+    """What cannot be drawn or trained, and what learners are held to."""
+    names, without = settings.learners, [p.world for p in base_places(settings) if not take_learners(p)]
+    yield from left_out(settings)
+    yield from of_learners(names, without) if names else ()
+
+
 def halves(sae: SAE, place: Place, settings: Recovery) -> Scores:
     """F1 of the learned and the true dictionary, each under its own encoder and under best inference; on the worlds.
 
@@ -248,14 +296,16 @@ def caption(settings: Recovery) -> str:
     said = []
     for place in base_places(settings):
         world: Any = place.source
-        how = trained_as(list(stacks([place], arms, settings)))
+        own = list(stacks([place], arms, settings))
+        how = trained_as(own or list(stacks([place], learners, settings)))
         firing = getattr(world, "firing", None)
         scaling = f", scale_by_parent = {firing.scale_by_parent}" if isinstance(firing, Forest) else ""
         said.append(
             f"world {place.world}: n_true = {world.truth.n_true}, d = {world.d}, E[L0] = "
-            f"{world.truth.expected_l0:.2f}{scaling}; m = {how['m']}, {how['samples']} samples, batch {how['batch']}, "
-            f"lr {how['lr']}"
+            f"{world.truth.expected_l0:.2f}{scaling}; m = {how['m']}, {how['samples']} samples"
+            + (f", batch {how['batch']}, lr {how['lr']}" if own else "")
         )
+    said += ["dictionary learners: first samples alone, nonnegative OMP at the same k"] * bool(settings.learners)
     said += ["each arm at its setting of the best final MCC"] * bool(settings.set)
     what = "initial weights; members share data" if settings.over == "weights" else "world, samples and weights"
     return "; ".join(said) + f"; {settings.seeds} seeds ({what}): median, 10-90 % band, points"
@@ -296,7 +346,8 @@ def tables(settings: Recovery) -> list[Any]:
             own = final(table.filter(pl.col("place") == place.label, pl.col("axis") == "samples"))
             yield score_table(own, settings.metrics or TABLE, f"{place.world}, last step")
 
-    return [scores, *(HALVES,) * settings.ceilings]
+    trained = chosen(settings.variants, settings.plugin)
+    return [scores, *(HALVES,) * bool(settings.ceilings and trained)]
 
 
 HALVES = Medians(
@@ -325,12 +376,12 @@ STUDY = Study(
     places=lambda settings: varied(settings)[0],
     arms=arms,
     measure=halves,
-    plan=ceilings,
-    work=measure_ceiling,
+    plan=plan,
+    work=work,
     derive=with_axes,
     figures=figures,
     tables=tables,
-    notes=left_out,
+    notes=notes,
     keep=True,
     toy=Recovery(
         world=("toy",),

@@ -68,7 +68,8 @@ class Recovery(OpenFlags):
     world: tuple[str, ...] = ("superposition",)
     """names of worlds (`python -m workbench list`), or folders of saved ones"""
     variants: tuple[str, ...] = ("core",)
-    """variant names; "core" for those marked so, "all" for the whole shelf"""
+    """variant names; "core" for those marked so, "all" for the whole shelf; and dictionary learners, k_svd, mod,
+    fast_ica, nmf, k_means, online_dictionary and frozen_random, "classical" for all of them"""
     samples: int | None = None
     """training samples of each SAE; by default 150,000 for small worlds, 1,000,000 for large ones, or --train.steps"""
     axis: tuple[AxisName, ...] = ()
@@ -95,6 +96,7 @@ class Recovery(OpenFlags):
         """Refuse impossible settings before any work."""
         from workbench import variant_shelf
         from workbench.metrics import METRICS
+        from workbench.topics.classical import LEARNERS, must_have
 
         super().check()
         for name in ("samples", "m", "k"):
@@ -106,10 +108,20 @@ class Recovery(OpenFlags):
         must(not both, "--samples and --train.steps", "given one at a time", "both", "drop one")
         brought(self.plugin)
         for name in self.variants:
-            pick(name, ["core", "all", *variant_shelf()], "--variants")
+            pick(name, ["core", "all", "classical", *variant_shelf(), *LEARNERS], "--variants")
+        for name in self.learners:
+            must_have(name, "--variants")
         for name in self.metrics:
             pick(name, [metric for kind in METRICS for metric in kind.names], "--metrics")
         must(self.threads >= 1, "--threads", "at least 1", self.threads, "raise it")
+
+    @property
+    def learners(self) -> list[str]:
+        """Names of the dictionary learners among the variants, without repeats."""
+        from workbench.topics.classical import LEARNERS
+
+        found = [own for name in self.variants for own in (LEARNERS if name == "classical" else [name])]
+        return [name for name in dict.fromkeys(found) if name in LEARNERS]
 
     def training(self, world: "World") -> dict[str, Any]:
         """How SAEs of a world are trained where that differs from `train`."""

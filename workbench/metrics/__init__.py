@@ -35,6 +35,7 @@ def evaluate(
     *,
     metrics: Collection[str] | None = None,
     encoder: str | None = None,
+    bias: Tensor | None = None,
     **budget: Any,
 ) -> Scores:
     """Every metric of the shelf on n fresh samples (stream "evaluate" of `seed`, never seen in training).
@@ -51,6 +52,7 @@ def evaluate(
         encoder: in place of an SAE's own one, an inference on its rows and b_dec: "omp" or "nn_omp" (orthogonal
             matching pursuit, with nonnegative codes) with k=, "nn_lasso" with penalty=, "nnls"; they are those of
             `workbench.parts.inference`.
+        bias: (*s, d), what codes on given rows are added to; 0 where None. An SAE has its own.
         budget: k or penalty of that inference.
 
     Returns:
@@ -61,7 +63,7 @@ def evaluate(
     """
     must(n >= 1, "evaluate.n", "at least 1", n, "draw some samples")
     source, seed = _rows_or_source(source, n), seed_of("evaluate.seed", seed)
-    coding = _coding(sae, encoder, budget)
+    coding = _coding(sae, encoder, bias, budget)
     coding.must_fit("evaluate.source", ArrayRows((source,)) if isinstance(source, Tensor) else source)
     kinds = METRICS if metrics is None else _families(metrics)
     members = [
@@ -83,8 +85,9 @@ def _rows_or_source(x: Any, n: int) -> Source | Tensor:
     return source
 
 
-def _coding(sae: SAE | Tensor, encoder: str | None, budget: dict[str, Any]) -> Coding:
+def _coding(sae: SAE | Tensor, encoder: str | None, bias: Tensor | None, budget: dict[str, Any]) -> Coding:
     if isinstance(sae, SAE):
+        must(bias is None, "evaluate.bias", "of rows alone", f"one beside {sae.name}", "drop it: an SAE has b_dec")
         for name, parameter in sae.named_parameters():
             good = bool(parameter.isfinite().all())
             must(
@@ -108,7 +111,11 @@ def _coding(sae: SAE | Tensor, encoder: str | None, budget: dict[str, Any]) -> C
         must(False, "evaluate.encoder", "given for rows without one", "none", 'pass encoder="omp", k=4')
         raise AssertionError
     must(bool(sae.isfinite().all()), "evaluate.rows", "finite", "NaN or inf", "drop them")
-    return Inferred(sae, inference(encoder, **budget))
+    if bias is not None:
+        size = (*sae.shape[:-2], sae.shape[-1])
+        fits = bias.shape == size and bool(bias.isfinite().all())
+        must(fits, "evaluate.bias", f"{size}, finite", tuple(bias.shape), "pass what codes are added to")
+    return Inferred(sae, inference(encoder, **budget), bias)
 
 
 def _families(names: Collection[str]) -> list[Metric]:

@@ -194,7 +194,7 @@ def stacks(
     axes = axes_of(settings)
     pairs = [(place, arms(settings, place)) for place in places]
     shelf = {name for _, own in pairs for arm in own for name in _names(arm)}
-    for name in axes:
+    for name in axes if shelf else ():  # a study may have units of its own alone
         pick(name, shelf, "--set")
     for m in axes.get("m", ()):
         whole = isinstance(m, int) and not isinstance(m, bool) and m >= 1
