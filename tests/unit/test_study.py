@@ -18,7 +18,7 @@ from workbench.study.figure import captioned
 from workbench.study.flags import TrainFlags, parsed
 from workbench.study.places import Arm, Place
 from workbench.study.study import Study, carry_out
-from workbench.study.table import COLUMNS, LOW_IS_BETTER, SCHEMA, best_settings, differences, speeds, tidy
+from workbench.study.table import COLUMNS, LOW_IS_BETTER, SCHEMA, best_settings, differences, score_table, speeds, tidy
 from workbench.study.units import Unit, packed, unpacked
 from workbench.training.config import TrainConfig
 
@@ -147,6 +147,18 @@ def test_every_setting_of_an_arm_has_its_own_speed():
             rows += [about | {"setting": grid, "seed": s, "metric": "samples", "value": 100.0} for s in seeds]
     wanted = {("topk", "lr=0.1"): "50 x 2", ("topk", "lr=0.2"): "40 x 1.5", ("relu", None): "20 x 4"}
     assert speeds(tidy(rows, "small")) == wanted
+
+
+def test_no_heading_or_figure_is_cut_in_a_terminal_of_80_columns():
+    metrics = ("recall@.9", "mcc", "f1", "fvu", "l0", "dead")
+    arm = {"place": "base", "arm": "batch_topk_crosscoder", "setting": "k=8 lr=0.001", "step": 1}
+    rows = [arm | {"seed": 0, "metric": name, "value": 57.5} for name in metrics]
+    rows += [arm | {"seed": 0, "metric": "samples", "value": 2e5}, arm | {"metric": "seconds", "value": 1.0}]
+    console = Console(width=80, record=True)
+    console.print(score_table(tidy(rows, "small"), metrics, "toy"))
+    lines = console.export_text().splitlines()
+    assert lines[1].split() == ["arm", *metrics, "samples/s"]
+    assert lines[3].split()[1:] == ["57.500"] * 6 + ["200,000", "x", "1"]
 
 
 @pytest.mark.parametrize(

@@ -115,11 +115,12 @@ def score_table(table: pl.DataFrame, metrics: Sequence[str], title: str) -> Tabl
         metrics: columns.
         title: above.
     """
-    shown = Table(title=title, caption="median over seeds, their 10 % and 90 % quantiles, chance, ceiling")
-    shown.add_column("arm", no_wrap=True)
+    caption = "median over seeds, their 10 % and 90 % quantiles, chance, ceiling"
+    shown = Table(title=title, caption=caption, box=SIMPLE, show_edge=False, collapse_padding=True, pad_edge=False)
+    shown.add_column("arm", overflow="fold")  # settings go to a line of their own before a figure is cut
     rates = speeds(table)
     for name in (*metrics, *(["samples/s"] if rates else [])):
-        shown.add_column(name, justify="right")
+        shown.add_column(name, justify="right", no_wrap=True)
     for (arm, setting), own in table.group_by("arm", "setting", maintain_order=True):
 
         def values(kind: str, share: float = 0.5, own: pl.DataFrame = own) -> list[str]:
