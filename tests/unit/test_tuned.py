@@ -7,25 +7,25 @@ import synthetic as S
 import workbench as W
 
 WORLD = S.SparseMixture(n_true=12, d=8, firing=S.Independent(S.Constant(0.15)))
-AUX = {"aux_k": 4, "aux_weight": 1.0}
+AUX = {"aux_k": 8, "aux_weight": 1.0}
 
 
 @pytest.mark.parametrize(
     ("name", "settings", "rules"),
     [
-        ("topk", {"k": 2}, {"k_start": 6.0, **AUX}),
-        ("batch_topk", {"k": [1.5, 2.0]}, {"k_start": 6.0, **AUX}),
-        ("topk", {"k": 10}, {"k_start": 24.0, **AUX}),  # no more than m
+        ("topk", {"k": 2}, {"k_start": 4.0, **AUX}),  # d/4
+        ("batch_topk", {"k": [0.5, 1.0]}, {"k_start": 3.0, **AUX}),
+        ("topk", {"k": 4}, {"k_start": None, **AUX}),  # of d = 16 four are not few
         ("jumprelu", {"target_l0": 2.0}, AUX),
         ("groupmax", {"k": 2}, AUX),  # k groups of m/k: none can be more
         ("matching_pursuit", {"k": 2}, {}),  # no pre-activations
-        ("frozen_decoder", {"k": 2}, {"k_start": 6.0}),
+        ("frozen_decoder", {"k": 1}, {"k_start": 3.0}),
         ("top_afa", {}, {}),  # a term of its own looks after dead latents
         ("group_bias_adaptation", {}, {}),  # so does its controller
     ],
 )
 def test_the_rules_of_parts(name, settings, rules):
-    made = W.tuned(W.create(name, 8, 24, **settings), batch=100)
+    made = W.tuned(W.create(name, 16, 24, **settings), batch=100)
     assert made == W.TrainConfig(batch=100, dead_after=12, **rules)  # 50 x 24 samples
 
 
@@ -35,9 +35,9 @@ def test_what_is_said_stands():
 
 
 def test_training_without_a_config_is_tuned():
-    plain, made = (W.create("batch_topk", 8, 24, k=2.0, seed=3) for _ in range(2))
+    plain, made = (W.create("batch_topk", 8, 24, k=1.0, seed=3) for _ in range(2))
     short = W.tuned(plain, steps=30, batch=32)
-    assert (short.dead_after, short.k_start) == (38, 6.0)
+    assert (short.dead_after, short.k_start) == (38, 2.0)
     seen = []
 
     def stop(now):
@@ -47,6 +47,6 @@ def test_training_without_a_config_is_tuned():
 
     with pytest.raises(KeyboardInterrupt):
         W.train(made, WORLD, on_step=stop)
-    assert seen[0] == pytest.approx(6.0)
-    assert float(made.k) == 2.0
+    assert seen[0] == pytest.approx(2.0)
+    assert float(made.k) == 1.0
     assert not torch.equal(made.W_dec, plain.W_dec)

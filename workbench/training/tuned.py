@@ -7,10 +7,12 @@ from workbench.parts.objectives import Silent
 from workbench.sae import SAE
 from workbench.training.config import TrainConfig
 
-K_START = 3.0
-"""k begins at this multiple of its own"""
+K_START, MOST = 3.0, 1 / 4
+"""k begins at this multiple of its own, but at no more than this share of d: more directions are no sparse code"""
 PATIENCE = 50
 """samples a latent, of which the average one fires k of these times, before one that never fired counts as dead"""
+RULED = ("k_start", "aux_k", "aux_weight", "dead_after")
+"""what `tuned` has rules for"""
 
 
 def tuned(sae: SAE, **changes: Any) -> TrainConfig:
@@ -18,12 +20,13 @@ def tuned(sae: SAE, **changes: Any) -> TrainConfig:
 
     Where latents compete for k places or have to pass a threshold, one that is never chosen never learns. Hence
 
-    - an encoder with a k begins with 3 k, which falls to k over the first half (`k_start`);
+    - an encoder with a k begins with 3 k, or d/4 where that is less, and comes down to k over the first half
+      (`k_start`); from d/4 on k stays as it is;
     - dead latents learn from what the others leave: AuxK with d/2 of them at weight 1 (`aux_k`, `aux_weight`), unless
-      nothing is selected, rows or columns are frozen, or a part looks after dead latents itself;
+      the encoder gives no pre-activations, rows or columns are frozen, or a part looks after dead latents itself;
     - a latent is dead after 50 m samples without firing (`dead_after`).
 
-    The factorial behind them is `python -m experiments tuning`; its table stands in docs/topics/tuning.md.
+    What they are worth on three worlds, and where they are not, stands in docs/topics/tuning.md.
 
     Args:
         sae: what is to be trained.
@@ -32,14 +35,12 @@ def tuned(sae: SAE, **changes: Any) -> TrainConfig:
     config = TrainConfig(**changes)
     rules: dict[str, Any] = {"dead_after": max(10, round(PATIENCE * sae.m / config.batch))}
     if anneals(sae):
-        rules["k_start"] = min(float(sae.m), K_START * float(sae.tensor("k").max()))
+        k = float(sae.tensor("k").max())
+        first = min(K_START * k, MOST * sae.d)
+        rules["k_start"] = first if first > k else None
     if revives(sae):
         rules |= {"aux_k": max(1, min(sae.d, sae.m) // 2), "aux_weight": 1.0}
     return replace(config, **{name: value for name, value in rules.items() if name not in changes})
-
-
-RULED = ("k_start", "aux_k", "aux_weight", "dead_after")
-"""what `tuned` has rules for"""
 
 
 def anneals(sae: SAE) -> bool:
