@@ -37,6 +37,6 @@ from workbench.training.config import Diverged as Diverged
 from workbench.training.config import TrainConfig as TrainConfig
 from workbench.training.recipes import RECIPES as RECIPES
 from workbench.training.recipes import Recipe as Recipe
+from workbench.training.recipes import tuned as tuned
 from workbench.training.snapshots import Snapshots as Snapshots
-from workbench.training.tuned import tuned as tuned
 from workbench.training.two_by_two import two_by_two as two_by_two

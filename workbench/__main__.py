@@ -181,7 +181,7 @@ def _train(command: Train, console: Console) -> int:
     from synthetic.base.lock import locked
     from workbench.interop.forms import must_take_ours
     from workbench.public import find_source
-    from workbench.training.tuned import tuned
+    from workbench.training.recipes import tuned
     from workbench.variants import create
 
     torch.set_num_threads(command.threads)

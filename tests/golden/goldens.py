@@ -250,7 +250,6 @@ FOLLOWS: dict[str, dict[str, pl.Expr]] = {
         "arm": pl.concat_str("arm", "setting", separator=" ", ignore_nulls=True),
     },
     "hierarchy": {"part": pl.col("place")},
-    "recovery": {"variant": pl.col("arm"), "generator": pl.col("place"), "seed": pl.col("seed").fill_null(-1)},
     "top_afa": {
         "variant": pl.when(pl.col("arm").str.starts_with("TopK")).then(pl.lit("topk")).otherwise(pl.lit("top_afa")),
         "k": pl.col("x"),

@@ -18,6 +18,7 @@ def test_train_goes_on_to_more_steps_and_reads_a_config_back(tmp_path: Path, mon
         return "".join(capsys.readouterr())
 
     words = ("--world", "toy", "--m", "20", "--set", "k=2", "--train.batch", "16", "--train.warm-up", "0")
+    words += ("--train.k-start", "None")  # else k comes down from more by a schedule of the run's length
     steady = (*words, "--train.decay", "0")
     train("a", *steady, "--train.steps", "4")
     assert "a has done these 4 steps already" in train("a", *steady, "--train.steps", "4")
@@ -36,6 +37,7 @@ def test_train_goes_on_to_more_steps_and_reads_a_config_back(tmp_path: Path, mon
     about = json.loads((tmp_path / "c/train.json").read_text())
     assert (about["world"], about["m"], about["set"]) == ("toy", 20, ["k=2"])
     assert (about["train"]["steps"], about["train"]["batch"], about["train"]["decay"]) == (5, 16, 0.0)
+    assert (about["train"]["k_start"], about["train"]["aux_k"], about["train"]["dead_after"]) == (None, 8, 62)
     workbench.create("topk", 16, 20, k=2).save(tmp_path / "c")
     assert "out must be a folder without an SAE, or with this run's" in train("c", *steady, code=2)
 

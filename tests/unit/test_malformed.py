@@ -20,6 +20,7 @@ import workbench as W
 from proofs_check import __main__ as ledger
 from synthetic.base import flags
 from workbench import __main__ as bench
+from workbench.metrics.scores import Scores
 
 DIGITS = "1" * 5000
 DEEP = "[" * 2000
@@ -269,7 +270,7 @@ def test_files_that_are_no_python_are_refused(box):
 @pytest.mark.parametrize("form", ["workbench.json", "cfg.json", "stack.json"])
 def test_files_that_are_no_sae_are_read_or_refused(box, monkeypatch, form):
     """Fields that a reader has no use for may hold anything."""
-    monkeypatch.setattr("workbench.metrics.evaluate", lambda *_: {})
+    monkeypatch.setattr("workbench.metrics.evaluate", lambda *_: Scores({}, {}, ()))
     folder = W.create("topk", 4, 4, k=1, seed=[0, 1] if form == "stack.json" else 0).save("sae")
     if form == "cfg.json":  # as SAELens writes it
         (folder / "workbench.json").unlink()

@@ -554,7 +554,7 @@ def test_a_stack_says_what_its_members_are():
     sae.k.fill_(3)
     assert repr(sae) == "topk(d=8, m=12, k=3, trained)"
     assert repr(W.create("relu", 8, 12, l1=0.25)) == "relu(d=8, m=12, l1=0.25, fresh)"
-    assert W.create("relu", 8, 12).members() == [{"seed": 0, "l1": 2.0}]
+    assert W.create("relu", 8, 12).members() == [{"seed": 0, "l1": 2.0, "target_l0": 0.0, "gain": 0.0}]
 
 
 # --- what is set by hand is saved ------------------------------------------------------------------------------------
@@ -609,7 +609,7 @@ def test_settings_changed_by_hand_are_saved(tmp_path):
     assert [member["k"] for member in again.members()] == [3, 5]
     assert (again.frozen, again.rates) == (("b_dec",), [1e-3, 2e-3])
     relu = W.create("relu", 8, 12, l1=0.3)  # .3 is no float32: settings that were not changed stay as they were given
-    assert W.load(relu.save(tmp_path / "relu")).settings == {"l1": 0.3}
+    assert W.load(relu.save(tmp_path / "relu")).settings["l1"] == 0.3
 
 
 @pytest.mark.parametrize(
@@ -793,7 +793,10 @@ def test_a_strangers_objective_goes_with_three_encoders(monkeypatch, name):
         ("nested=a", r"objective nested must be given numbers alone; got \('a',\): write"),
         ("l1=-1", r"objective l1\.weight must be at least 0; got -1: raise it"),
         ("l1=a", r"objective l1\.weight must be a number; got a: give one"),
-        ("l1=1,true,3", r"objective l1 must be given at most 2 values, weight, warmed; got 3: drop"),
+        (
+            "l1=1,2,0.1,true,3",
+            r"objective l1 must be given at most 4 values, weight, target_l0, gain, warmed; got 5: drop",
+        ),
         ("l1=weigth:1", r"setting of objective l1 must be one of .*; got 'weigth': perhaps you meant 'weight'"),
         ("l1=1,,2", r"objective l1 must be given values between its commas"),
         ("l1=1 l1=2", r"objective l1 must be named once for each term of the loss; got 'l1=1 l1=2'"),

@@ -19,9 +19,9 @@ from workbench.settings import must_fit
 from workbench.study.flags import OpenFlags, TrainFlags, axes_of
 from workbench.study.units import Report, Row, Unit, kind_of, listed, setting_text
 from workbench.training.config import TrainConfig
+from workbench.training.recipes import RULED, tuned
 from workbench.training.scored import train
 from workbench.training.snapshots import Snapshots
-from workbench.training.tuned import RULED, tuned
 from workbench.variants import create, variant_shelf
 
 Scores = Mapping[str, Any]

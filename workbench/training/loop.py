@@ -27,9 +27,9 @@ from workbench.training.checkpoint import identity, load_checkpoint, save_checkp
 from workbench.training.config import Diverged, TrainConfig
 from workbench.training.machine import keep_freed_memory
 from workbench.training.optimiser import Optimiser, spread
+from workbench.training.recipes import tuned
 from workbench.training.revival import resample
 from workbench.training.row_norms import fold_row_norms
-from workbench.training.tuned import tuned
 
 MOMENT_SAMPLES = 8192  # samples behind E[x] and E|x|^2
 

@@ -15,7 +15,7 @@ from workbench.sae import SAE
 from workbench.training import loop
 from workbench.training.config import TrainConfig
 from workbench.training.loop import Progress, Record
-from workbench.training.tuned import tuned
+from workbench.training.recipes import tuned
 
 
 def train(
