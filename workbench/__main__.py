@@ -191,12 +191,10 @@ def _train(command: Train, console: Console) -> int:
     source = find_source(command.world)
     objective = " ".join(command.objective) if command.objective else None
     sae = create(command.variant, source, command.m, seed=command.seed, objective=objective, **settings)
-    if command.config is None:
-        plain = TrainConfig()
-        named = {f.name for f in fields(plain) if getattr(command.train, f.name) != getattr(plain, f.name)}
-        named |= {*names_of(None, "train")}
-        train = tuned(sae, **{name: getattr(command.train, name) for name in named})
-        command = replace(command, train=train)
+    plain, content = TrainConfig(), {} if command.config is None else read_settings(command.config)
+    named = {f.name for f in fields(plain) if getattr(command.train, f.name) != getattr(plain, f.name)}
+    named |= {*names_of(None, "train"), *content.get("train", content)} & {f.name for f in fields(plain)}
+    command = replace(command, train=tuned(sae, **{name: getattr(command.train, name) for name in named}))
     with locked(command.out, f"training {command.variant}"):
         return _trained(command, sae, source, console)
 
@@ -220,7 +218,7 @@ def _trained(command: Train, sae: Any, source: Any, console: Console) -> int:
         must(_equals(sae, out), "out", _FREE, f"{out}, with another one", _ANOTHER)
     train(sae, source, config, seed=command.seed, checkpoint=checkpoint, resume=True)
     if done and config.lengthens(so_far):
-        _say(console, _lengthened(config, so_far, done, bool(sae.warmed)))
+        _say(console, _lengthened(config, so_far, done, sae))
     ended = done == config.steps and _is_saved(out)
     if not ended:
         sae.save(out)
@@ -240,9 +238,15 @@ def _say(console: Console, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _lengthened(config: TrainConfig, so_far: TrainConfig, done: int, penalties: bool) -> str:
+def _lengthened(config: TrainConfig, so_far: TrainConfig, done: int, sae: Any) -> str:
     """What becomes of a run that is given more steps."""
-    unlike = config.unlike(so_far, done, penalties)
+    from workbench.parts.objectives import Steered, pace_of
+
+    paced = [
+        t for t in sae.loss_terms.values() if isinstance(t, Steered) and t.control is not None and not t.gain.all()
+    ]
+    unlike = config.unlike(so_far, done, bool(sae.warmed))
+    unlike += ["pace of the target"] * bool(paced and pace_of(config.steps) != pace_of(so_far.steps))
     said = f"went on from step {done} of {so_far.steps} to {config.steps}, "
     if not unlike:
         return said + "with the bits of an unbroken run"

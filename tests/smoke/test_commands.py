@@ -38,6 +38,10 @@ def test_train_goes_on_to_more_steps_and_reads_a_config_back(tmp_path: Path, mon
     assert (about["world"], about["m"], about["set"]) == ("toy", 20, ["k=2"])
     assert (about["train"]["steps"], about["train"]["batch"], about["train"]["decay"]) == (5, 16, 0.0)
     assert (about["train"]["k_start"], about["train"]["aux_k"], about["train"]["dead_after"]) == (None, 8, 62)
+    (tmp_path / "few.json").write_text('{"steps": 3, "aux_k": 2}')
+    train("e", "--world", "toy", "--m", "20", "--set", "k=2", "--config", str(tmp_path / "few.json"))
+    few = json.loads((tmp_path / "e/train.json").read_text())["train"]
+    assert (few["steps"], few["aux_k"], few["aux_weight"], few["k_start"]) == (3, 2, 1.0, 4.0)
     workbench.create("topk", 16, 20, k=2).save(tmp_path / "c")
     assert "out must be a folder without an SAE, or with this run's" in train("c", *steady, code=2)
 

@@ -183,6 +183,23 @@ def test_a_gain_of_0_lets_the_weight_go_as_far_in_any_training(steps, pace):
         assert float(term.control[0]) == pytest.approx(-gain * math.tanh(3.0))
 
 
+def test_a_controller_counts_in_float32_whatever_the_sae_is_cast_to():
+    sae = W.create("relu", 4, 8, target_l0=2.0).bfloat16()
+    assert sae.tensor("control").dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"target_l0": 9.0}, r"relu\.target_l0 must be at most m=8; got 9\.0: lower it or raise m"),
+        ({"target_l0": 2.0, "l1": 0.0}, "relu: weight of l1 must be above 0 where it is steered to a target"),
+    ],
+)
+def test_a_target_that_nothing_reaches_is_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        W.create("relu", 4, 8, **settings)
+
+
 @pytest.mark.parametrize("targets", [[0.0, 4.0], -1.0])
 def test_targets_are_checked(targets):
     with pytest.raises(

@@ -794,8 +794,8 @@ def test_a_strangers_objective_goes_with_three_encoders(monkeypatch, name):
         ("l1=-1", r"objective l1\.weight must be at least 0; got -1: raise it"),
         ("l1=a", r"objective l1\.weight must be a number; got a: give one"),
         (
-            "l1=1,2,0.1,true,3",
-            r"objective l1 must be given at most 4 values, weight, target_l0, gain, warmed; got 5: drop",
+            "l1=1,true,2,0.1,3",
+            r"objective l1 must be given at most 4 values, weight, warmed, target_l0, gain; got 5: drop",
         ),
         ("l1=weigth:1", r"setting of objective l1 must be one of .*; got 'weigth': perhaps you meant 'weight'"),
         ("l1=1,,2", r"objective l1 must be given values between its commas"),

@@ -379,6 +379,7 @@ class Steered(Term):
     """
 
     sparse = True
+    counters = ("control",)
     weight: Tensor
     target_l0: Tensor
     gain: Tensor
@@ -390,12 +391,16 @@ class Steered(Term):
         steered, given = bool((self.target_l0 > 0).any()), stack.settings.get("target_l0", target_l0)
         whole, rule = not steered or bool((self.target_l0 > 0).all()), "above 0 for all members or for none"
         must(whole, f"{stack.name}.target_l0", rule, given, "make two stacks")
+        within = bool((self.target_l0 <= stack.m).all())
+        must(within, f"{stack.name}.target_l0", f"at most m={stack.m}", given, "lower it or raise m")
+        moves = not steered or bool((self.weight > 0).all())
+        must(moves, f"{stack.name}: weight of {self.name}", "above 0 where it is steered to a target", 0, "raise it")
         self.register_buffer("control", stack.zeros(3) if steered else None)
         self.pace = 3e-4
 
     def begin(self, steps: int) -> None:
         """In a short training the weight has as far to go."""
-        self.pace = min(0.01, max(3e-4, 20 / steps))
+        self.pace = pace_of(steps)
 
     @property
     def weight_now(self) -> Float[Tensor, "*s"]:
@@ -420,10 +425,10 @@ class L1(Steered):
         self,
         stack: Sizes,
         weight: NonNegative = 1.0,
-        target_l0: NonNegative = 0.0,
-        gain: NonNegative = 0.0,
         *,
         warmed: bool = True,
+        target_l0: NonNegative = 0.0,
+        gain: NonNegative = 0.0,
     ) -> None:
         super().__init__(stack, weight, target_l0, gain)
         self.warmed = warmed
@@ -462,6 +467,11 @@ class L0(Steered):
 
     def forward(self, out: Pass) -> Float[Tensor, "*s"]:
         return self.weight_now * out.encoder.active(out).mean(-1)
+
+
+def pace_of(steps: int) -> float:
+    """The gain of a controller that has none of its own, in a training of so many steps."""
+    return min(0.01, max(3e-4, 20 / steps))
 
 
 def steer(control: Tensor, active: Tensor, target: Tensor, gain: Tensor) -> Tensor:

@@ -176,7 +176,7 @@ def recipe_settings(
 K_START, MOST = 3.0, 1 / 4
 """k begins at this multiple of its own, but at no more than this share of d: more directions are no sparse code"""
 PATIENCE = 50
-"""samples a latent, of which the average one fires k of these times, before one that never fired counts as dead"""
+"""so many samples for each latent go by before one that fired in none of them counts as dead"""
 RULED = ("k_start", "aux_k", "aux_weight", "dead_after")
 """what `tuned` has rules for"""
 
@@ -187,10 +187,10 @@ def tuned(sae: SAE, **changes: Any) -> TrainConfig:
     Where latents compete for k places or have to pass a threshold, one that is never chosen never learns. Hence
 
     - an encoder with a k begins with 3 k, or d/4 where that is less, and comes down to k over the first half
-      (`k_start`); from d/4 on k stays as it is;
+      (`k_start`, in a stack that of the largest k); from d/4 on k stays as it is;
     - dead latents learn from what the others leave: AuxK with d/2 of them at weight 1 (`aux_k`, `aux_weight`), unless
       the encoder gives no pre-activations, rows or columns are frozen, or a part looks after dead latents itself;
-    - a latent is dead after 50 m samples without firing (`dead_after`).
+    - a latent is dead after 50 m samples without firing, and 10 steps (`dead_after`).
 
     What they are worth on three worlds, and where they are not, stands in docs/topics/tuning.md.
 

@@ -21,4 +21,6 @@ def gated(stack: Stack, l1: Real = 3.0, target_l0: NonNegative = 0.0, gain: NonN
 
     Source: Rajamanoharan et al. (2024), arXiv 2404.16014.
     """
-    return stack.sae(Gated(stack), Rows(stack), SquaredError(), L1(stack, l1, target_l0, gain), GateError())
+    return stack.sae(
+        Gated(stack), Rows(stack), SquaredError(), L1(stack, l1, target_l0=target_l0, gain=gain), GateError()
+    )

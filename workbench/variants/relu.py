@@ -20,4 +20,4 @@ def relu(stack: Stack, l1: NonNegative = 2.0, target_l0: NonNegative = 0.0, gain
 
     Source: Bricken et al. (2023), Towards Monosemanticity; Cunningham et al. (2023), arXiv 2309.08600.
     """
-    return stack.sae(Affine(stack, ReLU()), Rows(stack), SquaredError(), L1(stack, l1, target_l0, gain))
+    return stack.sae(Affine(stack, ReLU()), Rows(stack), SquaredError(), L1(stack, l1, target_l0=target_l0, gain=gain))

@@ -74,6 +74,7 @@ def fit(
     must(len(x) > m, "fit.x", f"of more than m={m} samples", len(x), "draw more or lower m")
     must(bool(x.isfinite().all()), "fit.x", "finite", "NaN or inf", "repair the data source")
     x = x[: own.most].float()
+    must(bool((x != x[0]).any()), "fit.x", "of samples that differ", "one sample again and again", "draw others")
     centre = x.mean(0) if own.centred else torch.zeros(x.shape[1])
     with _quiet() if own.borrowed else nullcontext():
         rows = own.learn(x - centre, m, k, seed)
