@@ -192,8 +192,10 @@ def _train(command: Train, console: Console) -> int:
     objective = " ".join(command.objective) if command.objective else None
     sae = create(command.variant, source, command.m, seed=command.seed, objective=objective, **settings)
     plain, content = TrainConfig(), {} if command.config is None else read_settings(command.config)
-    named = {f.name for f in fields(plain) if getattr(command.train, f.name) != getattr(plain, f.name)}
-    named |= {*names_of(None, "train"), *content.get("train", content)} & {f.name for f in fields(plain)}
+    said = {*names_of(None, "train"), *content.get("train", content)}
+    named = [
+        f.name for f in fields(plain) if f.name in said or getattr(command.train, f.name) != getattr(plain, f.name)
+    ]
     command = replace(command, train=tuned(sae, **{name: getattr(command.train, name) for name in named}))
     with locked(command.out, f"training {command.variant}"):
         return _trained(command, sae, source, console)

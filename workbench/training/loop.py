@@ -27,7 +27,6 @@ from workbench.training.checkpoint import identity, load_checkpoint, save_checkp
 from workbench.training.config import Diverged, TrainConfig
 from workbench.training.machine import keep_freed_memory
 from workbench.training.optimiser import Optimiser, spread
-from workbench.training.recipes import tuned
 from workbench.training.revival import resample
 from workbench.training.row_norms import fold_row_norms
 
@@ -49,7 +48,7 @@ class Progress:
 def train(
     sae: SAE,
     source: Any,
-    config: TrainConfig | None = None,
+    config: TrainConfig,
     *,
     seed: int | np.integer = 0,
     checkpoint: str | Path | None = None,
@@ -75,7 +74,7 @@ def train(
             the end. Members that diverged then have the parameters of the last such point before, or of the start.
         ValueError: source and SAE do not fit, the source has too few rows, or the checkpoint belongs to another run.
     """
-    config, seed = config or tuned(sae), seed_of("train.seed", seed)
+    seed = seed_of("train.seed", seed)
     world: Source = as_source(source)
     must_fit("train.source", world, sae, "create the SAE with that d")
     lasting = not any(value.is_inference() for value in sae.state_dict().values())
