@@ -34,6 +34,8 @@ class TrainConfig:
     """scale inputs to E|x|^2 = d (the scale is kept in the SAE, which takes raw activations)"""
     centre: bool = True
     """start b_dec at E[x]"""
+    data_start: bool = False
+    """point fresh latents along centred activations, in place of random directions"""
     penalty_warm_up: float = 0.1
     """share of the steps over which sparsity penalties rise from 0"""
     k_start: float | None = None

@@ -27,7 +27,7 @@ from workbench.training.checkpoint import identity, load_checkpoint, save_checkp
 from workbench.training.config import Diverged, TrainConfig
 from workbench.training.machine import keep_freed_memory
 from workbench.training.optimiser import Optimiser, spread
-from workbench.training.revival import resample
+from workbench.training.revival import resample, start_at_data
 from workbench.training.row_norms import fold_row_norms
 
 MOMENT_SAMPLES = 8192  # samples behind E[x] and E|x|^2
@@ -139,7 +139,10 @@ class _Run:
                 fold_row_norms(sae)
             if self.about is not None:
                 _ = self.about.probe  # while the source still has its first rows to give
+            fresh = sae.fresh
             match_moments(sae, self.world, config, self.seed)
+            if fresh and config.data_start:
+                start_at_data(sae, self.world, self.seed)
         sae.rates = self.optimiser.rates
         for part in sae.parts:
             part.begin(config.steps)

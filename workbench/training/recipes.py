@@ -4,10 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
+
 from synthetic.base.errors import must, pick
+from workbench.parts.base import Sizes
 from workbench.parts.objectives import Silent
 from workbench.sae import SAE
 from workbench.training.config import PROTOCOL, TrainConfig
+from workbench.training.revival import movable
 from workbench.variants import create, variant_shelf
 
 _BENCHMARK = "SynthSAEBench, arXiv 2602.14687, github.com/decoderesearch/synth-sae-bench-experiments"
@@ -43,6 +47,8 @@ class Recipe:
 
 _SORTED: dict[str, Any] = {"prefixes": _LEVELS, "detach": "inner", "by_frequency": True}
 _THIRD = {"decay": 1 / 3}
+_FEW: dict[str, Any] = _THIRD | {"lr": 3e-3, "k_anneal": 1.0, "data_start": True, "aux_weight": 1.0}
+"""for a fiftieth of the samples; batches of 256"""
 
 RECIPES: dict[str, Recipe] = {
     "topk": Recipe("topk", "constant rate", f"{_BENCHMARK}. Differs: the paper has no per-sample TopK"),
@@ -88,6 +94,14 @@ RECIPES: dict[str, Recipe] = {
         l0="target_l0",
         aux=False,
         resample=True,
+    ),
+    "matryoshka_at_data": Recipe(
+        "matryoshka",
+        "as matryoshka_sorted, for few samples: latents start along activations, AuxK of full weight, rate 3e-3",
+        "ours",
+        _SORTED,
+        _FEW,
+        start=2.4,
     ),
     "ista_matryoshka": Recipe(
         "ista",
@@ -162,7 +176,7 @@ def recipe_settings(
     if made.aux:
         levels = len(settings.get("prefixes", (1.0,)))
         share = 1 / (1 + (levels - 1) * settings.get("inner_weight", 1.0))  # the loss is a mean over prefixes
-        train |= {"aux_k": max(1, min(d, m) // 2), "aux_weight": share}
+        train = {"aux_k": max(1, min(d, m) // 2), "aux_weight": share} | train
     if made.resample:
         every = max(1, min(2500, steps // 40))
         train |= {"resample_every": every, "dead_after": min(train.get("dead_after", PROTOCOL.dead_after), every)}
@@ -177,7 +191,9 @@ K_START, MOST = 3.0, 1 / 4
 """k begins at this multiple of its own, but at no more than this share of d: more directions are no sparse code"""
 PATIENCE = 50
 """so many samples for each latent go by before one that fired in none of them counts as dead"""
-RULED = ("k_start", "aux_k", "aux_weight", "dead_after")
+WIDE = 128
+"""from this d on, latents start along activations"""
+RULED = ("k_start", "aux_k", "aux_weight", "dead_after", "data_start")
 """what `tuned` has rules for"""
 
 
@@ -190,7 +206,9 @@ def tuned(sae: SAE, **changes: Any) -> TrainConfig:
       (`k_start`, in a stack that of the largest k); from d/4 on k stays as it is;
     - dead latents learn from what the others leave: AuxK with d/2 of them at weight 1 (`aux_k`, `aux_weight`), unless
       the encoder gives no pre-activations, rows or columns are frozen, or a part looks after dead latents itself;
-    - a latent is dead after 50 m samples without firing, and 10 steps (`dead_after`).
+    - a latent is dead after 50 m samples without firing, and 10 steps (`dead_after`);
+    - from d = 128 on, latents that are compared with one another start along activations (`data_start`), unless rows
+      or columns are frozen or are no longer those of the SAE's seed.
 
     What they are worth on three worlds, and where they are not, stands in docs/topics/tuning.md.
 
@@ -200,6 +218,8 @@ def tuned(sae: SAE, **changes: Any) -> TrainConfig:
     """
     config = TrainConfig(**changes)
     rules: dict[str, Any] = {"dead_after": max(10, round(PATIENCE * sae.m / config.batch))}
+    if sae.d >= WIDE and sae.encoder.compares and unmoved(sae):
+        rules["data_start"] = True
     if anneals(sae):
         k = float(sae.tensor("k").max())
         first = min(K_START * k, MOST * sae.d)
@@ -218,3 +238,9 @@ def revives(sae: SAE) -> bool:
     """Whether AuxK is of use."""
     cared_for = sae.targets is not None or any(isinstance(term, Silent) for term in sae.loss_terms.values())
     return sae.has_evidence and not cared_for and not {"W_dec", "W_enc"} & {*sae.frozen}
+
+
+def unmoved(sae: SAE) -> bool:
+    """Whether latents may be pointed elsewhere: they can be, and stand where the SAE's seed put them."""
+    rows = Sizes(sae.name, sae.d, sae.m, sae.shape, sae.seed).rows
+    return sae.fresh and movable(sae) and torch.equal(sae.W_dec.cpu(), rows)

@@ -1,12 +1,53 @@
-"""Dead latents: resampling."""
+"""Latents pointed at activations: dead ones by resampling, fresh ones at the start."""
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from synthetic.base.errors import must
 from synthetic.base.streams import stream
-from workbench.parts.base import Pass
+from synthetic.source import Source, must_be_finite, pairs_given
+from workbench.parts.base import Pass, drawn
+from workbench.parts.decoders import Rows
+from workbench.ratios import unit_rows
 from workbench.sae import SAE
+
+OFF = 0.1
+"""length of the random direction beside each activation: equal activations do not make equal latents"""
+
+
+def movable(sae: SAE) -> bool:
+    """Whether latents can be pointed anywhere: rows of their own, and columns where there are any, none frozen."""
+    return isinstance(sae.decoder, Rows) and not {"W_dec", "W_enc"} & {*sae.frozen}
+
+
+@torch.no_grad()
+def start_at_data(sae: SAE, source: Source, seed: int) -> None:
+    """Point each latent along a centred activation: rows of W_dec and columns of W_enc, which keep their lengths.
+
+    Each member takes m of 2 m activations, in an order of its own seed, and stands off by `OFF` of the row it had. In
+    many dimensions a random direction is nearly orthogonal to every feature, so that most latents are never chosen;
+    an activation has cosine near 1/sqrt(s) with each of its s features. Where the decoder maps, rows go along targets.
+
+    Raises:
+        ValueError: W_dec or W_enc is frozen, or latents have no rows of their own.
+    """
+    rule = f"False for {sae.name}, whose latents have no rows and columns of their own that training moves"
+    must(movable(sae), "TrainConfig.data_start", rule, True, "drop it")
+    given = pairs_given(source.sample(2 * sae.m, stream(seed, "start", 0, sae.W_dec.device)), 2 * sae.m, source)
+    x, y = sae.scaled_pair(*(rows.to(sae.W_dec.device, sae.W_dec.dtype) for rows in given))
+    must_be_finite(x)
+    must_be_finite(y, "world.y")
+    order = drawn(sae.seed, sae.shape, "start", lambda rng: torch.randperm(len(x), generator=rng)[: sae.m]).to(x.device)
+    seen, clear = _directions(x, sae.decoder.centre, order)
+    wanted, far = _directions(y, sae.b_dec, order) if sae.decoder.maps else (seen, clear)
+    moved: list[tuple[Tensor, Tensor]] = [(sae.W_dec, wanted)]
+    moved += [(p.mT, seen) for name, p in sae.encoder.named_parameters() if name == "W_enc"]
+    for rows, along in moved:
+        lengths = rows.norm(dim=-1, keepdim=True)
+        there = unit_rows(along + OFF * unit_rows(rows)) * lengths
+        rows.copy_(torch.where((clear & far)[..., None], there, rows))
+    sae.settle()
 
 
 @torch.no_grad()
