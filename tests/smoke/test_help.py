@@ -48,3 +48,14 @@ def test_help_loads_nothing_heavy():
         assert code == 0, (entry, said)
         assert entry == "experiments" or "--help" in said, entry
         assert not HEAVY & set(modules), entry
+
+
+def test_training_loads_no_compiler():
+    """torch's is a second of every process, and its own optimisers load it."""
+    script = """
+import sys, torch, workbench
+workbench.train(workbench.create("topk", 4, 4), torch.eye(4), workbench.TrainConfig(steps=1, batch=4))
+print("torch._dynamo" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]

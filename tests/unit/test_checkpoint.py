@@ -15,6 +15,7 @@ import workbench as W
 from synthetic.base import storage
 from synthetic.source import Batch, Codes
 from workbench.training.checkpoint import exact, identity, load_checkpoint, save_checkpoint, started
+from workbench.training.optimiser import Adam
 
 WORLD = S.SparseMixture(n_true=12, d=8)
 SHORT = W.TrainConfig(steps=12, batch=8)
@@ -122,7 +123,7 @@ def test_records_are_not_in_the_header(tmp_path):
     """A safetensors header has a limit that the records of a large stack would reach."""
     records = [{"step": 1, "said": "x" * 10_000}]
     sae = W.create("topk", 8, 16, k=2)
-    optimiser = torch.optim.Adam(sae.parameters())
+    optimiser = Adam(list(sae.parameters()), lr=1e-3)
     who, silent = identity(sae, SHORT, WORLD, 0), torch.zeros(16, dtype=torch.long)
     progress = {"step": 1, "seconds": 0.0, "records": records}
     save_checkpoint(tmp_path / "c", sae, optimiser, silent, who, progress)

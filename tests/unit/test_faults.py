@@ -19,6 +19,7 @@ from workbench.__main__ import Train, _train
 from workbench.study import run as results
 from workbench.study.run import Run
 from workbench.training.checkpoint import Identity, identity, load_checkpoint, save_checkpoint
+from workbench.training.optimiser import Adam
 
 
 class Killed(BaseException):
@@ -115,7 +116,7 @@ def read_world(folder):
 
 def writer(number):
     made = sae(seed=number)
-    adam = torch.optim.Adam(made.parameters())
+    adam = Adam(list(made.parameters()), lr=1e-3)
     about = identity(made, CONFIG, WORLD, 0)
     silent = torch.zeros(8, dtype=torch.long)
     progress = {"step": number, "records": [], "seconds": 0.0}
@@ -126,7 +127,7 @@ def writer(number):
 def read_checkpoint(folder):
     made = sae()
     about = identity(made, CONFIG, WORLD, 0)
-    _, progress = load_checkpoint(folder / "c", made, torch.optim.Adam(made.parameters()), about)
+    _, progress = load_checkpoint(folder / "c", made, Adam(list(made.parameters()), lr=1e-3), about)
     return bits(made.state_dict()), progress
 
 

@@ -15,7 +15,7 @@ from synthetic.source import Batch, Codes
 from workbench.parts.objectives import aux_k_loss
 from workbench.parts.sparsifiers import fired
 from workbench.training.checkpoint import identity, load_checkpoint, started
-from workbench.training.optimiser import MemoryOrderAdam, clip_gradients
+from workbench.training.optimiser import Adam, clip_gradients
 from workbench.training.revival import resample
 from workbench.variants.anchored import anchor
 
@@ -297,7 +297,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
         W.train(W.create("topk", 8, 16), WORLD, SHORT, checkpoint=tmp_path / "c", resume=True)
     sae = W.create("topk", 8, 16)
     with pytest.raises(FileNotFoundError, match="checkpoint must hold gone; got no such file"):
-        load_checkpoint(tmp_path / "gone", sae, torch.optim.Adam(sae.parameters()), identity(sae, SHORT, WORLD, 0))
+        load_checkpoint(tmp_path / "gone", sae, Adam(list(sae.parameters()), lr=1e-3), identity(sae, SHORT, WORLD, 0))
 
 
 def test_every_stream_is_its_own():
@@ -589,7 +589,7 @@ def test_resampling_revives_what_cannot_fire(name, settings):
 
 def test_resample_rewrites_dead_latents_only():
     sae = W.create("relu", 8, 12, seed=[0, 1])
-    adam = torch.optim.Adam(sae.parameters(), lr=1e-3)
+    adam = Adam(list(sae.parameters()), lr=1e-3)
     x = WORLD.sample(64, S.stream(0, "tests")).x
     for _ in range(2):
         out = sae.trace(x)
@@ -632,7 +632,9 @@ def test_what_parts_hold_in_place_stays_there_where_latents_are_resampled(name):
         anchor(sae, axes)
     start = sae.W_dec.detach().clone()
     x = torch.randn(40, 6, generator=S.stream(0, "tests/x"))
-    count = resample(sae, sae.trace(x), torch.ones(2, 12, dtype=torch.bool), torch.optim.Adam(sae.parameters()), 0, 0)
+    count = resample(
+        sae, sae.trace(x), torch.ones(2, 12, dtype=torch.bool), Adam(list(sae.parameters()), lr=1e-3), 0, 0
+    )
     assert count.tolist() == [12, 12]
     assert not torch.equal(sae.W_dec, start)
     if name == "anchored":
@@ -653,7 +655,7 @@ def test_resample_prefers_what_is_explained_worst_and_makes_no_twins():
         with torch.no_grad():
             sae.W_enc.zero_()
         mask = torch.arange(4) < dead
-        resample(sae, sae.trace(x), mask, torch.optim.Adam(sae.parameters()), 0, step)
+        resample(sae, sae.trace(x), mask, Adam(list(sae.parameters()), lr=1e-3), 0, step)
         return sae.W_dec[:dead].detach()
 
     share = sum(float(rows(1, step)[0, 1] > 0.5) for step in range(300)) / 300
@@ -711,7 +713,7 @@ def test_adam_of_transposed_parameters_is_adam(stack):
     rng = S.stream(0, "tests/adam")
     turned = torch.nn.Parameter(torch.randn(*stack, 4, 3, generator=rng).mT)
     plain = torch.nn.Parameter(turned.detach().clone(memory_format=torch.contiguous_format))
-    ours, stock = MemoryOrderAdam([turned], lr=0.1, fused=True), torch.optim.Adam([plain], lr=0.1)
+    ours, stock = Adam([turned], lr=0.1), torch.optim.Adam([plain], lr=0.1)
     for _ in range(4):
         gradient = torch.randn(*stack, 3, 4, generator=rng)
         turned.grad, plain.grad = torch.empty_like(turned).copy_(gradient), gradient
@@ -719,4 +721,5 @@ def test_adam_of_transposed_parameters_is_adam(stack):
         stock.step()
         assert_close(turned, plain)
     assert_close(ours.state[turned]["exp_avg"], stock.state[plain]["exp_avg"])
+    assert ours.state[turned]["exp_avg"].stride() == turned.stride()
     assert turned.stride()[-2:] == (1, 3)

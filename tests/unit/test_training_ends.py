@@ -12,6 +12,7 @@ import synthetic as S
 import workbench as W
 from workbench.training.config import Diverged
 from workbench.training.loop import match_moments
+from workbench.training.optimiser import Adam
 from workbench.training.revival import resample
 from workbench.variants import variant_shelf
 
@@ -98,7 +99,7 @@ def test_a_broken_checkpoint_is_not_written(tmp_path):
 @pytest.mark.parametrize("where", ["step", "finish_step", "backward"])
 def test_ctrl_c_inside_a_step_leaves_a_whole_sae_to_go_on_from(tmp_path, monkeypatch, where):
     """Ctrl-C amid Adam's update, before rows have norm 1 again, or amid gradients: resumed, the bits are the same."""
-    owner = {"step": torch.optim.Adam, "finish_step": W.SAE, "backward": torch.Tensor}[where]
+    owner = {"step": Adam, "finish_step": W.SAE, "backward": torch.Tensor}[where]
     plain, calls = getattr(owner, where), [0]
 
     def pressed(self, *values):
@@ -110,7 +111,7 @@ def test_ctrl_c_inside_a_step_leaves_a_whole_sae_to_go_on_from(tmp_path, monkeyp
         return None if where == "backward" else plain(self, *values)
 
     config = W.TrainConfig(steps=9, batch=16, checkpoint_every=4)
-    unbroken = W.create("topk", 8, 8, k=2)  # a square W_enc shows no transposition by its shape
+    unbroken = W.create("topk", 8, 8, k=2)
     W.train(unbroken, WORLD, config)
     sae, file = W.create("topk", 8, 8, k=2), tmp_path / "checkpoint.safetensors"
     monkeypatch.setattr(owner, where, pressed)
@@ -287,7 +288,7 @@ def test_resampling_points_at_no_row_without_direction():
         sae.b_dec.fill_(0.3)
         sae.b_dec[1] += 1e-8
     before = sae.W_dec.detach().clone()
-    count = resample(sae, sae.trace(x), torch.ones(12, dtype=torch.bool), torch.optim.Adam(sae.parameters()), 0, 0)
+    count = resample(sae, sae.trace(x), torch.ones(12, dtype=torch.bool), Adam(list(sae.parameters()), lr=1e-3), 0, 0)
     assert int(count) == 1
     assert_close(sae.W_dec.norm(dim=1), torch.ones(12))
     assert int((sae.W_dec != before).any(1).sum()) == 1

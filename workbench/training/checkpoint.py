@@ -22,6 +22,7 @@ from synthetic.rows import IteratorRows
 from synthetic.source import Finite, Source
 from workbench.sae import SAE
 from workbench.training.config import TrainConfig
+from workbench.training.optimiser import Adam
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 _FORMAT = "2"
@@ -101,7 +102,7 @@ def exact(value: Any) -> Any:
 def save_checkpoint(
     path: Path,
     sae: SAE,
-    adam: torch.optim.Optimizer,
+    adam: Adam,
     silent: Tensor,
     about: Identity,
     progress: dict[str, Any],
@@ -130,9 +131,7 @@ def started(path: Path) -> tuple[TrainConfig, int] | None:
     return TrainConfig(**config), progress["step"]
 
 
-def load_checkpoint(
-    path: Path, sae: SAE, adam: torch.optim.Optimizer, about: Identity
-) -> tuple[Tensor, dict[str, Any]]:
+def load_checkpoint(path: Path, sae: SAE, adam: Adam, about: Identity) -> tuple[Tensor, dict[str, Any]]:
     """Restore what `save_checkpoint` wrote.
 
     Raises:

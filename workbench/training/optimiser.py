@@ -5,36 +5,48 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.adam import adam
 
 from synthetic.base.errors import must
 from workbench.sae import SAE
 from workbench.training.config import TrainConfig
 
 
-class MemoryOrderAdam(torch.optim.Adam):
-    """Fused Adam that is shown transposed parameters in the order they have in memory; it would copy them each step."""
+class Adam:
+    """Adam (Kingma and Ba 2015) as torch has it, fused, on the parameters' memory: transposed ones would be copied.
+
+    `torch.optim.Adam` loads torch's compiler, a second of every process.
+    """
+
+    def __init__(
+        self, parameters: Sequence[nn.Parameter], lr: float, betas: tuple[float, float] = (0.9, 0.999)
+    ) -> None:
+        self.parameters, self.lr, self.betas = list(parameters), lr, betas
+        self.state: dict[Tensor, dict[str, Tensor]] = {}
+        """of each parameter that had a gradient: the number of steps and both moments, of its shape and layout"""
 
     @torch.no_grad()
-    def step(self) -> None:  # type: ignore[override]
-        """One step; parameters, gradients and moments keep their shapes."""
-        given = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
-        turned = [p for p in given if p.ndim > 1 and not p.is_contiguous()]
-        for p in turned:
-            self._turn(p)
-        try:
-            super().step()
-        finally:
-            for p in turned:
-                self._turn(p)
+    def step(self) -> None:
+        """One step of the parameters that have a gradient."""
+        moved = [p for p in self.parameters if p.grad is not None]
+        for p in moved:
+            if p not in self.state:
+                moments = {name: torch.zeros_like(p) for name in ("exp_avg", "exp_avg_sq")}
+                self.state[p] = {"step": torch.zeros((), dtype=torch.float32, device=p.device), **moments}
+        seen = ([p, p.grad, self.state[p]["exp_avg"], self.state[p]["exp_avg_sq"]] for p in moved)
+        lists = [list(own) for own in zip(*map(_in_memory_order, seen), strict=True)]
+        if lists:
+            beta1, beta2 = self.betas
+            steps = [self.state[p]["step"] for p in moved]
+            how = {"lr": self.lr, "beta1": beta1, "beta2": beta2, "eps": 1e-8, "weight_decay": 0.0}
+            adam(*lists, [], steps, fused=True, amsgrad=False, maximize=False, **how)
 
-    def _turn(self, p: Tensor) -> None:
-        gradient, p.grad = p.grad, None
-        p.data = p.data.mT
-        p.grad = None if gradient is None else gradient.mT
-        for moment in ("exp_avg", "exp_avg_sq"):
-            if moment in self.state[p]:
-                self.state[p][moment] = self.state[p][moment].mT
+
+def _in_memory_order(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """A parameter and what belongs to it, transposed where that is how the parameter lies in memory."""
+    turned = tensors[0].ndim > 1 and not tensors[0].is_contiguous()
+    return [t.detach().mT if turned else t.detach() for t in tensors]
 
 
 class Optimiser:
@@ -47,7 +59,7 @@ class Optimiser:
         rates = rates_of(config.lr, sae.shape)
         self.sae, self.config, self.rate = sae, config, float(rates.max())
         self.parameters = [p for p in sae.parameters() if p.requires_grad]
-        self.adam = MemoryOrderAdam(self.parameters, lr=self.rate, betas=config.betas, fused=True)
+        self.adam = Adam(self.parameters, self.rate, config.betas)
         own = torch.tensor(rates / rates.max(), dtype=torch.float32, device=sae.W_dec.device)
         self.own = own if np.ptp(rates) else None
         self.rates = rates.ravel().tolist() if np.ptp(rates) else None
@@ -60,7 +72,7 @@ class Optimiser:
         if self.config.clip is not None:
             clip_gradients(self.parameters, self.config.clip, len(self.sae.shape))
         before = None if self.own is None else [p.clone() for p in self.parameters]
-        self.adam.param_groups[0]["lr"] = self.rate * share
+        self.adam.lr = self.rate * share
         self.adam.step()
         for p in self.parameters:
             p.grad = None

@@ -11,6 +11,7 @@ from workbench.parts.base import Pass, drawn
 from workbench.parts.decoders import Rows
 from workbench.ratios import unit_rows
 from workbench.sae import SAE
+from workbench.training.optimiser import Adam
 
 OFF = 0.1
 """length of the random direction beside each activation: equal activations do not make equal latents"""
@@ -51,9 +52,7 @@ def start_at_data(sae: SAE, source: Source, seed: int) -> None:
 
 
 @torch.no_grad()
-def resample(
-    sae: SAE, out: Pass, dead: Bool[Tensor, "*s m"], adam: torch.optim.Optimizer, seed: int, step: int
-) -> Int[Tensor, "*s"]:
+def resample(sae: SAE, out: Pass, dead: Bool[Tensor, "*s m"], adam: Adam, seed: int, step: int) -> Int[Tensor, "*s"]:
     """Point dead latents at rows of the batch, drawn without replacement by the square of |x - x_hat|^2.
 
     Decoder and encoder say what they make of a direction to look at, that of the centred input (`renewed`): rows along
@@ -93,8 +92,8 @@ def _directions(
     return found / length.clamp_min(1e-30)[..., None], length > low
 
 
-def _replace(adam: torch.optim.Optimizer, parameter: Tensor, mask: Tensor, value: Tensor) -> None:
+def _replace(adam: Adam, parameter: Tensor, mask: Tensor, value: Tensor) -> None:
     parameter.copy_(torch.where(mask, value, parameter))
     for moment in ("exp_avg", "exp_avg_sq"):
-        if moment in adam.state[parameter]:
+        if moment in adam.state.get(parameter, {}):
             adam.state[parameter][moment].masked_fill_(mask, 0.0)
