@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,13 +35,12 @@ class Adam:
             if p not in self.state:
                 moments = {name: torch.zeros_like(p) for name in ("exp_avg", "exp_avg_sq")}
                 self.state[p] = {"step": torch.zeros((), dtype=torch.float32, device=p.device), **moments}
-        seen = ([p, p.grad, self.state[p]["exp_avg"], self.state[p]["exp_avg_sq"]] for p in moved)
-        lists = [list(own) for own in zip(*map(_in_memory_order, seen), strict=True)]
-        if lists:
-            beta1, beta2 = self.betas
-            steps = [self.state[p]["step"] for p in moved]
+        if moved:
+            own = [[p, p.grad, self.state[p]["exp_avg"], self.state[p]["exp_avg_sq"]] for p in moved]
+            laid: Any = [list(tensors) for tensors in zip(*map(_in_memory_order, own), strict=True)]
+            steps, (beta1, beta2) = [self.state[p]["step"] for p in moved], self.betas
             how = {"lr": self.lr, "beta1": beta1, "beta2": beta2, "eps": 1e-8, "weight_decay": 0.0}
-            adam(*lists, [], steps, fused=True, amsgrad=False, maximize=False, **how)
+            adam(*laid, [], steps, fused=True, amsgrad=False, maximize=False, **how)
 
 
 def _in_memory_order(tensors: Sequence[Tensor]) -> list[Tensor]:
