@@ -37,10 +37,10 @@ class Adam:
                 self.state[p] = {"step": torch.zeros((), dtype=torch.float32, device=p.device), **moments}
         if moved:
             own = [[p, p.grad, self.state[p]["exp_avg"], self.state[p]["exp_avg_sq"]] for p in moved]
-            laid: Any = [list(tensors) for tensors in zip(*map(_in_memory_order, own), strict=True)]
+            values, gradients, means, squares = map(list, zip(*map(_in_memory_order, own), strict=True))
             steps, (beta1, beta2) = [self.state[p]["step"] for p in moved], self.betas
-            how = {"lr": self.lr, "beta1": beta1, "beta2": beta2, "eps": 1e-8, "weight_decay": 0.0}
-            adam(*laid, [], steps, fused=True, amsgrad=False, maximize=False, **how)
+            how: Any = {"lr": self.lr, "beta1": beta1, "beta2": beta2, "eps": 1e-8, "weight_decay": 0.0}
+            adam(values, gradients, means, squares, [], steps, fused=True, amsgrad=False, maximize=False, **how)
 
 
 def _in_memory_order(tensors: Sequence[Tensor]) -> list[Tensor]:
