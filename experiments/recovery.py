@@ -382,6 +382,7 @@ STUDY = Study(
     figures=figures,
     tables=tables,
     notes=notes,
+    headline="mcc",
     keep=True,
     toy=Recovery(
         world=("toy",),

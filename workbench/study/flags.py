@@ -77,6 +77,9 @@ class TrainFlags(RunFlags):
     crossed with those of others, and with the seeds"""
     over: Literal["weights", "worlds"] = "weights"
     """what seeds differ in: initial weights, on one world and its samples; or world, samples and weights"""
+    tune: bool = False
+    """give each arm the best of a third, once and three times its learning rate, by the study's first metric on three
+    worlds, samples and weights of their own, which are not judged; at the first place of each world"""
 
 
 @dataclass(frozen=True)

@@ -192,6 +192,7 @@ def stacks(
         ValueError: --set names what no arm has, or a size does not fit into memory.
     """
     axes = axes_of(settings)
+    must(not (settings.tune and "lr" in axes), "--tune", "given without rates of --set", axes.get("lr"), "drop one")
     pairs = [(place, arms(settings, place)) for place in places]
     shelf = {name for _, own in pairs for arm in own for name in _names(arm)}
     for name in axes if shelf else ():  # a study may have units of its own alone
@@ -239,11 +240,15 @@ def _stacks(settings: TrainFlags, place: Place, arm: Arm, chosen: dict[str, Any]
 
 
 def trained_as(units: Sequence[Stack]) -> dict[str, str]:
-    """Latents m, samples, batch and lr of stacks in words for a caption: what --set varies is listed."""
+    """Latents m, samples, batch and lr of stacks in words for a caption: what --set varies is listed.
+
+    Rates are "tuned" where --tune chooses them, and the caption says below what it chose.
+    """
     found: dict[str, set[Any]] = {"m": {unit.arm.m for unit in units}, "samples": {unit.size for unit in units}}
     found |= {name: {getattr(unit.train, name) for unit in units} for name in ("batch", "lr")}
     forms = {"samples": "{:,}", "lr": "{:g}"}
-    return {name: listed([forms.get(name, "{}").format(v) for v in sorted(own)]) for name, own in found.items()}
+    said = {name: listed([forms.get(name, "{}").format(v) for v in sorted(own)]) for name, own in found.items()}
+    return said | {"lr": "tuned"} if any(unit.settings.tune for unit in units) else said
 
 
 def evaluated(sae: SAE, place: Place, settings: Any) -> Scores:
