@@ -43,6 +43,8 @@ class Study(Generic[S]):
     """where SAEs are trained"""
     arms: Callable[[S, Place], Sequence[Arm]] | None = None
     """what is trained at a place"""
+    refused: Callable[[S, Place, Any, Mapping[str, Any]], str] | None = None
+    """why an arm cannot be at a place with what --set gives; empty if it can"""
     measure: Callable[[SAE, Place, S], Scores] | None = evaluated
     """scores of a trained stack; where `train.evaluations` are set, those during training come by themselves"""
     plan: Callable[[S], Iterable[Unit]] | None = None
@@ -80,7 +82,7 @@ class Study(Generic[S]):
         """What is to be done for these settings."""
         found: list[Unit] = []
         if self.places is not None and self.arms is not None:
-            found += stacks(list(self.places(settings)), self.arms, settings)  # type: ignore[arg-type]
+            found += stacks(list(self.places(settings)), self.arms, settings, self.refused)  # type: ignore[arg-type]
         if self.plan is not None:
             found += self.plan(settings)
         ids = [unit.id for unit in found]
