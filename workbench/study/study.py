@@ -43,8 +43,6 @@ class Study(Generic[S]):
     """where SAEs are trained"""
     arms: Callable[[S, Place], Sequence[Arm]] | None = None
     """what is trained at a place"""
-    refused: Callable[[S, Place, Any, Mapping[str, Any]], str] | None = None
-    """why an arm cannot be at a place with what --set gives; empty if it can"""
     measure: Callable[[SAE, Place, S], Scores] | None = evaluated
     """scores of a trained stack; where `train.evaluations` are set, those during training come by themselves"""
     plan: Callable[[S], Iterable[Unit]] | None = None
@@ -66,6 +64,8 @@ class Study(Generic[S]):
     """once, when the run folder is there and before any unit"""
     toy: S | None = None
     """settings that make it a matter of seconds"""
+    refused: Callable[[S, Place, Any, Mapping[str, Any]], str] | None = None
+    """why an arm cannot be at a place with what --set gives; empty if it can"""
     also: tuple[type[Exception], ...] = ()
     """errors beside ValueError and OSError that are the user's to mend"""
 
