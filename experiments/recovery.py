@@ -15,7 +15,8 @@ if __name__ == "__main__":
     sys.exit(launch("recovery"))
 
 # isort: split
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -42,7 +43,7 @@ from workbench.study.panels import Axis
 from workbench.study.places import Arm, Place, Scores, Stack, stacks, trained_as
 from workbench.study.study import Study
 from workbench.study.table import Medians, best_settings, final, score_table
-from workbench.study.units import Report, Row, Unit
+from workbench.study.units import Report, Row, Unit, setting_text
 from workbench.topics.classical import LEARNERS
 from workbench.training.ceiling import has_ceiling, takes_unit_rows
 
@@ -120,7 +121,8 @@ def axes_of(settings: Recovery, world: World) -> tuple[str, ...]:
 def arms(settings: Recovery, place: Place) -> list[Arm]:
     """The variants, all aiming at one L0; at a variation those that can be there."""
     names = chosen(settings.variants, settings.plugin)  # what a plug-in registers is then on the shelf
-    return _arms(settings, place, {name: name for name in names if not misfit(settings, place, name)})
+    can = {name: name for name in names if not all(why for _, why in misfits(settings, place, name))}
+    return _arms(settings, place, can)
 
 
 def learners(settings: Recovery, place: Place) -> list[Arm]:
@@ -145,13 +147,24 @@ def _arms(settings: Recovery, place: Place, variants: dict[str, str]) -> list[Ar
     return found
 
 
-def misfit(settings: Recovery, place: Place, name: str) -> str:
+def misfits(settings: Recovery, place: Place, name: str) -> list[tuple[dict[str, Any], str]]:
+    """Of each combination that --set gives a variant why it cannot be at a place, as `misfit` has it."""
+    own = {key: values for key, values in swept_settings(settings).items() if key in variant_shelf()[name].settings}
+    chosen = [dict(zip(own, values, strict=True)) for values in itertools.product(*own.values())]
+    return [(each, misfit(settings, place, name, each)) for each in chosen]
+
+
+def misfit(settings: Recovery, place: Place, name: str, chosen: Mapping[str, Any]) -> str:
     """Why a variant cannot be where d is another one, such as views that do not divide it; empty if it can."""
     if place.columns["axis"] != "superposition":
         return ""
-    source, own = place.source, variant_shelf()[name].settings
-    swept = tuple((key, values[0]) for key, values in swept_settings(settings).items() if key in own)
-    return _refusal(name, source.d, settings.latents(source), swept)
+    own = {key: value for key, value in chosen.items() if key in variant_shelf()[name].settings}
+    return _refusal(name, place.source.d, settings.latents(place.source), tuple(own.items()))
+
+
+def refused(settings: Recovery, place: Place, arm: Arm, chosen: Mapping[str, Any]) -> str:
+    """The same of an arm."""
+    return misfit(settings, place, arm.variant, chosen)
 
 
 @cache
@@ -169,8 +182,10 @@ def left_out(settings: Recovery) -> Iterator[str]:
     yield from lines
     for place in found:
         for name in chosen(settings.variants, settings.plugin):
-            if why := misfit(settings, place, name):
-                yield f"left out {name} at {place.label}: {why}"
+            for own, why in misfits(settings, place, name):
+                words = "".join(f" {key}={setting_text(value)}" for key, value in own.items())
+                if why:
+                    yield f"left out {name}{words} at {place.label}: {why}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +208,7 @@ class Ceiling(Unit):
 
 def ceilings(settings: Recovery) -> Iterator[Ceiling]:
     """One for each arm on small worlds."""
-    trained = stacks(varied(settings)[0], arms, settings) if settings.ceilings else ()
+    trained = stacks(varied(settings)[0], arms, settings, refused) if settings.ceilings else ()
     for stack in trained:
         if stack.place.source.truth.n_true < LARGE and has_ceiling(_fresh(stack)):
             train = TrainConfig()  # which has no say here
@@ -375,6 +390,7 @@ STUDY = Study(
     settings=Recovery,
     places=lambda settings: varied(settings)[0],
     arms=arms,
+    refused=refused,
     measure=halves,
     plan=plan,
     work=work,
@@ -382,6 +398,7 @@ STUDY = Study(
     figures=figures,
     tables=tables,
     notes=notes,
+    headline="mcc",
     keep=True,
     toy=Recovery(
         world=("toy",),

@@ -79,7 +79,8 @@ class Recovery(OpenFlags):
     m: int | None = None
     """latents; by default twice the features of a small world, a quarter of a large one's"""
     k: int | None = None
-    """k of the variants that have one; by default the E[L0] of the m most frequent features"""
+    """k of the variants that have one, target_l0 of those that are steered; by default the E[L0] of the m most
+    frequent features"""
     train: TrainConfig = field(default_factory=lambda: TrainConfig(batch=128))
     """training; evaluations 0 are 8, or 4 on large worlds, where a batch of 128 stands for 1,024 and an lr of 3e-3 for
     3e-4"""

@@ -243,6 +243,7 @@ STUDY = Study(
     derive=with_l0,
     figures=figures,
     tables=tables,
+    headline="saelens_f1",
     keep=True,
     notes=lambda settings: [about(settings)],
     toy=SynthSAEBench(

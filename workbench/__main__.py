@@ -6,7 +6,7 @@ import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 import json
 import sys
 import tempfile
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -191,11 +191,8 @@ def _train(command: Train, console: Console) -> int:
     source = find_source(command.world)
     objective = " ".join(command.objective) if command.objective else None
     sae = create(command.variant, source, command.m, seed=command.seed, objective=objective, **settings)
-    plain, content = TrainConfig(), {} if command.config is None else read_settings(command.config)
-    said = {*names_of(None, "train"), *content.get("train", content)}
-    named = [
-        f.name for f in fields(plain) if f.name in said or getattr(command.train, f.name) != getattr(plain, f.name)
-    ]
+    content = {} if command.config is None else read_settings(command.config)
+    named = command.train.named({*names_of(None, "train"), *content.get("train", content)})
     command = replace(command, train=tuned(sae, **{name: getattr(command.train, name) for name in named}))
     with locked(command.out, f"training {command.variant}"):
         return _trained(command, sae, source, console)

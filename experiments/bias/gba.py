@@ -24,6 +24,8 @@ NULLS = ("recall@.9_null", "recall@.8_null", "f1_null", "mcs@.9_null")
 BIASED = "group_bias_adaptation"
 GRIDS = {"TopK": ("topk", "k"), "BatchTopK": ("batch_topk", "k"), "JumpReLU": ("jumprelu", "l0"), "L1": ("relu", "l1")}
 """methods beside bias adaptation: variant, and the setting that decides how sparse it is"""
+HELD: dict[str, dict[str, Any]] = {"jumprelu": {"bandwidth": 0.5, "start": 0.5, "through": False}}
+"""settings of those that the comparison was made with"""
 
 
 def places(settings: GBA) -> Iterator[Place]:
@@ -60,7 +62,8 @@ def arms(settings: GBA, place: Place) -> list[Arm]:
         words = f"p={low:g}f" if groups == 1 else f"K={groups} p={high:g}f…{low:g}f"
         found.append(adapted(m, words, groups=groups, high=high * f, low=low * f))
     for method, (variant, name) in GRIDS.items():
-        found += [Arm(method, variant, m, {name: v}, setting=f"{name}={v:g}") for v in getattr(settings, name)]
+        own = HELD.get(variant, {})
+        found += [Arm(method, variant, m, own | {name: v}, setting=f"{name}={v:g}") for v in getattr(settings, name)]
     return found
 
 

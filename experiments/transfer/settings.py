@@ -13,12 +13,12 @@ if TYPE_CHECKING:  # the flags are read before torch loads
 
 MODEL = "model"
 """the place that is no world"""
-KNOBS: dict[str, tuple[str, float, dict[str, float]]] = {
+KNOBS: dict[str, tuple[str, float, dict[str, Any]]] = {
     "relu": ("l1", 4.0, {}),
     "gated": ("l1", 4.0, {}),
     "p_annealing": ("l1", 4.0, {}),
     "lista": ("l1", 4.0, {}),
-    "jumprelu": ("start", 1.0, {"l0": 1.0}),
+    "jumprelu": ("start", 1.0, {"l0": 1.0, "bandwidth": 0.5, "through": False}),
 }
 """variant -> setting that its L0 is calibrated by, where to begin, what else is set. In short runs a threshold of
 JumpReLU moves by no more than the sum of step sizes, so its start decides."""

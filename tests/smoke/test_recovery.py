@@ -123,6 +123,11 @@ def test_every_variant_is_planned_wherever_it_can_be(monkeypatch, capsys) -> Non
     assert "left out crosscoder at superposition-3: crosscoder.views must be a divisor of d=21; got 2" in said
     code, said = inside(monkeypatch, capsys, *flags, "crosscoder", "--set", "views=1")
     assert (code, "left out" in said, "superposition-3/crosscoder/views=1 " in said) == (0, False, True)
+    for views in ("1,2", "2,1"):  # every value is judged for itself
+        code, said = inside(monkeypatch, capsys, *flags, "crosscoder", "--set", f"views={views}")
+        assert (code, "superposition-3/crosscoder/views=1 " in said, "/views=2 " in said) == (0, True, True)
+        assert "left out crosscoder views=2 at superposition-3: crosscoder.views must be a divisor of d=21" in said
+        assert "superposition-3/crosscoder/views=2 " not in said
 
 
 def test_command_line_round_trip(tmp_path: Path, monkeypatch, capsys) -> None:

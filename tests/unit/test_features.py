@@ -14,7 +14,7 @@ import workbench as W
 from synthetic.worlds import superposition as worlds
 from workbench.metrics.features import chance_cosine
 from workbench.metrics.intervals import newcombe, wilson
-from workbench.study.feature_figure import feature_figure
+from workbench.study.figure import feature_figure
 
 D, N = 64, 200
 FIRES = {

@@ -11,7 +11,8 @@ from torch.testing import assert_close
 import synthetic as S
 import workbench as W
 from workbench import kernels
-from workbench.parts.objectives import levels_of, prefix_loss, split, steer, track_frequency
+from workbench.__main__ import _lengthened
+from workbench.parts.objectives import PATIENT, PROMPT, levels_of, prefix_loss, split, steer, track_frequency
 from workbench.parts.sparsifiers import fired
 
 WORLD = S.SparseMixture(n_true=12, d=8, firing=S.Independent(S.Constant(0.15)), bias_norm=0.5)
@@ -152,17 +153,30 @@ def test_without_a_step_it_is_batch_topk():
 
 
 def test_the_weight_follows_where_the_trend_leads():
-    target, gain = torch.tensor([4.0, 4.0, 0.0]), torch.full((3,), 0.1)
-    state = steer(torch.zeros(3, 3), torch.tensor([8.0, 2.0, 8.0]), target, gain)
-    assert_close(state, torch.tensor([[0.0995, 8, 0], [-0.0905, 2, 0], [0, 0, 0]]), atol=1e-4, rtol=0)  # tanh 3, 1.5
+    target, gain = torch.tensor([4.0, 4.0]), torch.full((2,), 0.1)
+    state = steer(torch.zeros(2, 3), torch.tensor([8.0, 2.0]), target, gain, PATIENT)
+    assert_close(state, torch.tensor([[0.0995, 8, 0], [-0.0905, 2, 0]]), atol=1e-4, rtol=0)  # tanh 3, 1.5
     falling = torch.tensor([[0.0, 5.0, -0.2]])  # within 1/gain = 10 steps at 3, below the target
-    ahead = steer(falling, torch.tensor([5.0]), target[:1], gain[:1])
+    ahead = steer(falling, torch.tensor([5.0]), target[:1], gain[:1], PATIENT)
     assert_close(ahead[0], torch.tensor([-0.0537, 5.0, -0.18]), atol=1e-4, rtol=0)  # tanh(3 (5 - 1.8 - 4) / 4)
-    slow = steer(torch.tensor([[0.0, 4.0, 0.0]]), torch.tensor([5.0]), target[:1], torch.tensor([1e-3]))
+    near = steer(falling, torch.tensor([5.0]), target[:1], gain[:1], PROMPT)  # within 2 steps at 4.64
+    assert_close(near[0], torch.tensor([0.0159, 5.0, -0.18]), atol=1e-4, rtol=0)  # tanh((5 - .36 - 4) / 4)
+    slow = steer(torch.tensor([[0.0, 4.0, 0.0]]), torch.tensor([5.0]), target[:1], torch.tensor([1e-3]), PATIENT)
     assert_close(slow[0], torch.tensor([1e-3 * math.tanh(0.0825), 4.01, 1e-4]), atol=1e-7, rtol=1e-4)
     for _ in range(100):
-        state = steer(state, state[:, 1] * torch.tensor([1.1, 0.9, 1.0]), target, gain)
-    assert_close(state[:, 0], torch.tensor([4.6, -4.6, 0.0]))
+        state = steer(state, state[:, 1] * torch.tensor([1.1, 0.9]), target, gain, PATIENT)
+    assert_close(state[:, 0], torch.tensor([4.6, -4.6]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["relu", "elastic_net", "gated", "jumprelu"])
+def test_every_steered_variant_ends_within_3_percent_of_its_target(name):
+    world = S.find_source("superposition")
+    sae = W.create(name, world, 128, target_l0=[1.0, 4.0])
+    W.train(sae, world, W.tuned(sae, steps=1171, batch=128))
+    assert_close(
+        torch.as_tensor(W.evaluate(sae, world, n=20_000)["l0"]), torch.tensor([1.0, 4.0]).double(), rtol=0.03, atol=0
+    )
 
 
 @pytest.mark.parametrize(("name", "weight"), [("jumprelu", {"l0": 0.1, "through": True}), ("relu", {"l1": 0.5})])
@@ -179,8 +193,17 @@ def test_a_gain_of_0_lets_the_weight_go_as_far_in_any_training(steps, pace):
     for sae, gain in zip(made, (pace, 0.07), strict=True):
         term = sae.objective["l1"]
         term.begin(steps)
-        term.after_step(sae.train().trace(torch.zeros(6, 4)))  # nothing fires, the target is 2
-        assert float(term.control[0]) == pytest.approx(-gain * math.tanh(3.0))
+        term.after_step(sae.train().trace(torch.zeros(6, 4)))  # nothing fires, the slope is 1
+        assert float(term.control[0]) == pytest.approx(-gain * math.tanh(1.0))
+
+
+@pytest.mark.parametrize(("gain", "another"), [(0.0, True), (0.01, False), (None, False)])
+def test_a_lengthened_run_says_where_its_controller_had_another_pace(gain, another):
+    sae = W.create("relu", 4, 8) if gain is None else W.create("relu", 4, 8, target_l0=2.0, gain=gain)
+    steady = W.TrainConfig(steps=3000, warm_up=0.0, decay=0.0, penalty_warm_up=0.0)
+    said = _lengthened(replace(steady, steps=6000), steady, 3000, sae)
+    assert said.endswith("other steps so far (pace of the target)") == another
+    assert said.endswith("with the bits of an unbroken run") == (not another)
 
 
 def test_a_controller_counts_in_float32_whatever_the_sae_is_cast_to():

@@ -123,6 +123,20 @@ def test_steps_follow_from_samples_and_each_batch_of_a_sweep():
     assert Recovery(set=("steps=4000",)).training(large)["checkpoint_every"] == 400
 
 
+def test_a_k_of_a_sweep_is_the_target_of_arms_that_are_steered():
+    plain = Recovery(world=("toy",), variants=("topk", "relu"), axis=("samples",), samples=1280, ceilings=False)
+    units = RECOVERY.units(replace(plain, set=("k=2,3",)))
+    aims = [(unit.arm.name, unit.setting, unit.arm.settings) for unit in units]
+    assert aims == [
+        ("topk", "k=2", {"k": 2}),
+        ("topk", "k=3", {"k": 3}),
+        ("relu", "k=2", {"target_l0": 2}),
+        ("relu", "k=3", {"target_l0": 3}),
+    ]
+    apart = RECOVERY.units(replace(plain, set=("k=2,3", "target_l0=1.5")))
+    assert [unit.setting for unit in apart] == ["k=2", "k=3", "target_l0=1.5"]  # which names it is not aimed by k too
+
+
 def test_a_caption_lists_what_the_sweep_varies():
     train, texts = TrainConfig(steps=3, batch=16, lr=3e-3), ("lr=0.001,0.01", "m=8,16", "k=2,4")
     settings = Small(train=train, set=texts)

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -367,12 +367,31 @@ class DeadGuess(Silent):
 # --- penalties --------------------------------------------------------------------------------------------------------
 
 
+class Control(NamedTuple):
+    """How a weight is steered."""
+
+    slope: float
+    """of the controller in L0 / target"""
+    ahead: float
+    """over how many 1/gain steps the trend is followed"""
+    rate: float
+    """at which L0 and its trend are smoothed: so many gains, within [.01, .1]"""
+
+
+PROMPT, GATED = Control(slope=1.0, ahead=0.2, rate=10.0), Control(slope=1.0, ahead=1.0, rate=10.0)
+PATIENT = Control(slope=3.0, ahead=1.0, rate=3.0)
+"""where latents follow the weight within a few steps, later, and where they take hundreds"""
+
+
 class Steered(Term):
     """A penalty on how many latents fire, or how strongly, whose weight may be steered to a number of active ones.
 
-    With a target the weight is multiplied by exp(c), and every step c grows by gain tanh(3 (L0 / target - 1)), L0 being
-    what the present trend leads to within 1/gain steps: c would otherwise run away before latents follow. A gain of 0
-    is 20 over the steps of the training, within [3e-4, .01].
+    With a target the weight is multiplied by exp(c), and every step c grows by gain tanh(slope (L0 / target - 1)), L0
+    being what the present trend leads to within ahead/gain steps: c would otherwise run away before latents follow. A
+    gain of 0 is 20 over the steps of the training, within [3e-4, .01].
+
+    Thresholds follow the weight slowly, biases under L1 at once: there L0 answers a weight that looks as far ahead by
+    swings of a factor of two that never end, of which the mean alone is at the target.
 
     Source: the controller after SynthSAEBench's, arXiv 2602.14687. Differs: it looks ahead, theirs rests while L0 nears
     the target.
@@ -384,6 +403,7 @@ class Steered(Term):
     target_l0: Tensor
     gain: Tensor
     control: Tensor | None
+    control_by: ClassVar[Control] = PATIENT
 
     def __init__(self, stack: Sizes, weight: NonNegative, target_l0: NonNegative, gain: NonNegative) -> None:
         super().__init__()
@@ -412,7 +432,8 @@ class Steered(Term):
         if self.control is not None:
             active = (out.dense() != 0).sum(-1).to(self.control.dtype).mean(-1)
             gain = torch.where(self.gain > 0, self.gain, self.pace)
-            self.control.copy_(steer(self.control, active, self.target_l0, gain))
+            by = GATED if isinstance(out.coded, Gates) else self.control_by
+            self.control.copy_(steer(self.control, active, self.target_l0, gain, by))
 
 
 @objective("l1")
@@ -420,6 +441,7 @@ class L1(Steered):
     """weight |f|_1; of a gated encoder its gates, of one with a low-rank part the sparse part."""
 
     name = "l1"
+    control_by = PROMPT
 
     def __init__(
         self,
@@ -474,18 +496,15 @@ def pace_of(steps: int) -> float:
     return min(0.01, max(3e-4, 20 / steps))
 
 
-def steer(control: Tensor, active: Tensor, target: Tensor, gain: Tensor) -> Tensor:
-    """The controller's next state: log-weight, smoothed L0, its smoothed change a step; (*s, 3).
-
-    L0 is smoothed over 100 steps, or a third of 1/gain where that is shorter.
-    """
+def steer(control: Tensor, active: Tensor, target: Tensor, gain: Tensor, by: Control) -> Tensor:
+    """The controller's next state: log-weight, smoothed L0, its smoothed change a step; (*s, 3)."""
     log_weight, seen, drift = control.unbind(-1)
-    first, rate = seen == 0, (3 * gain).clamp(0.01, 0.1)
+    first, rate = seen == 0, (by.rate * gain).clamp(0.01, 0.1)
     now = torch.where(first, active, seen.lerp(active, rate))
     drift = torch.where(first, 0.0, drift.lerp(now - seen, rate))
-    error = (now + drift / gain.clamp_min(1e-9)) / target.clamp_min(1e-9) - 1
-    log_weight = (log_weight + gain * (3 * error).tanh()).clamp(-4.6, 4.6)
-    return torch.where((target > 0)[..., None], torch.stack((log_weight, now, drift), -1), control)
+    error = (now + by.ahead * drift / gain) / target - 1
+    log_weight = (log_weight + gain * (by.slope * error).tanh()).clamp(-4.6, 4.6)
+    return torch.stack((log_weight, now, drift), -1)
 
 
 EPS = 1e-8
@@ -774,6 +793,7 @@ class ElasticNet(Steered):
 
     name = "elastic"
     warmed = True
+    control_by = PROMPT
     l2: Tensor
 
     def __init__(

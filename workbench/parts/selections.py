@@ -142,7 +142,7 @@ class Jump(Selection):
 
     @property
     def surrogate(self) -> tuple[str, ...]:
-        return ("threshold",)
+        return ("threshold", *("W_enc", "b_enc", "b_dec") * self.through)
 
     def forward(self, pre: Float[Tensor, "*s n m"]) -> Latents:
         return jump(pre, self.threshold, self.bandwidth, through=self.through)

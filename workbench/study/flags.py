@@ -77,6 +77,9 @@ class TrainFlags(RunFlags):
     crossed with those of others, and with the seeds"""
     over: Literal["weights", "worlds"] = "weights"
     """what seeds differ in: initial weights, on one world and its samples; or world, samples and weights"""
+    tune: bool = False
+    """give each arm the best of a third, once and three times its learning rate, by the study's first metric on three
+    worlds, samples and weights of their own, which are not judged; at the first place of each world"""
 
 
 @dataclass(frozen=True)
@@ -90,9 +93,8 @@ class OpenFlags(TrainFlags):
     @property
     def left_alone(self) -> set[str]:
         """Settings of training that rules of the study may go over."""
-        plain = type(self)().train
-        names = {item.name for item in fields(plain) if getattr(plain, item.name) == getattr(self.train, item.name)}
-        return names - {*self.pinned}
+        named = self.train.named(self.pinned, plain=type(self)().train)
+        return {item.name for item in fields(self.train)} - named
 
     @property
     def long_as_said(self) -> bool:
@@ -270,8 +272,9 @@ def check_settings(settings: RunFlags) -> None:
     for name, why in settings.fixed.items():
         flag = f"--{name.replace('_', '-')}"
         must(values[flag] == plain[flag], flag, str(plain[flag]), values[flag], why)
-    rates = getattr(getattr(settings, "train", None), "lr", 0.0)
+    rates, start = (getattr(getattr(settings, "train", None), name, None) for name in ("lr", "k_start"))
     must(not isinstance(rates, tuple), "--train.lr", "one rate", rates, "make a run for each rate")
+    must(not isinstance(start, tuple), "--train.k-start", "one number", start, "make a run for each")
     for name in settings.positive:
         value = getattr(settings, name)
         each = value if isinstance(value, tuple) else (value,)

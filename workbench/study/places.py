@@ -184,14 +184,21 @@ def seed_of_world(source: Any) -> int | None:
 
 
 def stacks(
-    places: Sequence[Place], arms: Callable[[Any, Place], Sequence[Arm]], settings: TrainFlags
+    places: Sequence[Place],
+    arms: Callable[[Any, Place], Sequence[Arm]],
+    settings: TrainFlags,
+    refused: Callable[[Any, Place, Arm, Mapping[str, Any]], str] | None = None,
 ) -> Iterator[Stack]:
     """The units of a study that trains arms at places, for each combination of what --set gives.
+
+    A k of --set is the `target_l0` of an arm that aims at an L0 by that and has no k. Of combinations that an arm
+    cannot have at a place, `refused` says why, and they are left out.
 
     Raises:
         ValueError: --set names what no arm has, or a size does not fit into memory.
     """
     axes = axes_of(settings)
+    must(not (settings.tune and "lr" in axes), "--tune", "given without rates of --set", axes.get("lr"), "drop one")
     pairs = [(place, arms(settings, place)) for place in places]
     shelf = {name for _, own in pairs for arm in own for name in _names(arm)}
     for name in axes if shelf else ():  # a study may have units of its own alone
@@ -203,9 +210,11 @@ def stacks(
     for place, own in pairs:
         trained = {(): own}  # arms of each training that --set gives: some make steps of samples and batch
         for i, arm in enumerate(own):
-            names = [name for name in axes if name in _names(arm)]
+            names = [name for name in axes if name in _names(arm) and _meant(arm, name) not in {*axes} - {name}]
             for values in itertools.product(*(axes[name] for name in names)):
                 chosen = dict(zip(names, values, strict=True))
+                if refused is not None and refused(settings, place, arm, _of_variant(arm, chosen) | chosen):
+                    continue
                 train = {name: chosen[name] for name in of_train}
                 key = tuple(train.values())
                 if key not in trained:
@@ -215,13 +224,26 @@ def stacks(
 
 
 def _names(arm: Arm) -> set[str]:
-    return {*TrainConfig.__dataclass_fields__, *variant_shelf()[arm.variant].settings, "m"}
+    aimed = {"k"} if _meant(arm, "k") != "k" else set()
+    return {*TrainConfig.__dataclass_fields__, *variant_shelf()[arm.variant].settings, *aimed, "m"}
+
+
+def _meant(arm: Arm, name: str) -> str:
+    """The setting that a name of --set stands for: an arm that is steered to an L0 and has no k takes k as that."""
+    steered = name == "k" and "target_l0" in arm.settings and name not in variant_shelf()[arm.variant].settings
+    return "target_l0" if steered else name
+
+
+def _of_variant(arm: Arm, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """What --set chose of the variant's settings, under its own names."""
+    beside = {*TrainConfig.__dataclass_fields__, "m"}
+    return {_meant(arm, name): value for name, value in chosen.items() if name not in beside}
 
 
 def _stacks(settings: TrainFlags, place: Place, arm: Arm, chosen: dict[str, Any]) -> Iterator[Stack]:
     """One arm at a place with what --set chose: one stack of all seeds, or one a seed where seeds draw worlds."""
     of_train = {name: value for name, value in chosen.items() if name in TrainConfig.__dataclass_fields__}
-    of_variant = {name: value for name, value in chosen.items() if name not in of_train and name != "m"}
+    of_variant = _of_variant(arm, chosen)
     grid = [{n: v for n, v in row.items() if n not in of_variant} for row in arm.grid]
     grid = [row for i, row in enumerate(grid) if row not in grid[:i]]
     arm = replace(arm, m=chosen.get("m", arm.m), settings={**arm.settings, **of_variant}, grid=grid)
@@ -229,7 +251,8 @@ def _stacks(settings: TrainFlags, place: Place, arm: Arm, chosen: dict[str, Any]
     config = replace(settings.train, **{**arm.train, **of_train})
     if arm.tuned and isinstance(settings, OpenFlags):
         left = settings.left_alone.intersection(RULED) - {*arm.train, *of_train}
-        sae = create(arm.variant, place.source, arm.m, **{**arm.settings, **arm.grid[0]})
+        rows = {name: [[row[name]] for row in grid] for name in grid[0]}
+        sae = create(arm.variant, place.source, arm.m, **{**arm.settings, **rows})
         config = tuned(sae, **{f.name: getattr(config, f.name) for f in fields(config) if f.name not in left})
     seeds = tuple(range(settings.seeds))
     members = len(grid) * (len(seeds) if settings.over == "weights" else 1)
@@ -239,11 +262,15 @@ def _stacks(settings: TrainFlags, place: Place, arm: Arm, chosen: dict[str, Any]
 
 
 def trained_as(units: Sequence[Stack]) -> dict[str, str]:
-    """Latents m, samples, batch and lr of stacks in words for a caption: what --set varies is listed."""
+    """Latents m, samples, batch and lr of stacks in words for a caption: what --set varies is listed.
+
+    Rates are "tuned" where --tune chooses them, and the caption says below what it chose.
+    """
     found: dict[str, set[Any]] = {"m": {unit.arm.m for unit in units}, "samples": {unit.size for unit in units}}
     found |= {name: {getattr(unit.train, name) for unit in units} for name in ("batch", "lr")}
     forms = {"samples": "{:,}", "lr": "{:g}"}
-    return {name: listed([forms.get(name, "{}").format(v) for v in sorted(own)]) for name, own in found.items()}
+    said = {name: listed([forms.get(name, "{}").format(v) for v in sorted(own)]) for name, own in found.items()}
+    return said | {"lr": "tuned"} if any(unit.settings.tune for unit in units) else said
 
 
 def evaluated(sae: SAE, place: Place, settings: Any) -> Scores:

@@ -14,6 +14,7 @@ from synthetic.base.console import Console, json_text
 from synthetic.base.errors import guarded, must
 from workbench.sae import SAE
 from workbench.study import places as at_places
+from workbench.study import tuning
 from workbench.study.figure import MOST_PANELS, PAPER, SCREEN, Figure, save
 from workbench.study.flags import RunFlags, TrainFlags, check_kept, config_of, opened, parsed, started
 from workbench.study.panels import Heat
@@ -53,6 +54,8 @@ class Study(Generic[S]):
     figures: Sequence[Any] | Callable[[S], Sequence[Any]] = ()
     tables: Sequence[Any] | Callable[[S], Sequence[Any]] = ()
     questions: Sequence[Any] | Callable[[S], Sequence[Any]] = ()
+    headline: str = ""
+    """the metric by which --tune chooses rates and a training counts as too short; without one it has neither"""
     keep: bool = False
     """whether worlds, SAEs and checkpoints stay in the run folder, so that a stopped training goes on where it was"""
     notes: Callable[[S], Iterable[str]] | None = None
@@ -61,6 +64,8 @@ class Study(Generic[S]):
     """once, when the run folder is there and before any unit"""
     toy: S | None = None
     """settings that make it a matter of seconds"""
+    refused: Callable[[S, Place, Any, Mapping[str, Any]], str] | None = None
+    """why an arm cannot be at a place with what --set gives; empty if it can"""
     also: tuple[type[Exception], ...] = ()
     """errors beside ValueError and OSError that are the user's to mend"""
 
@@ -77,7 +82,7 @@ class Study(Generic[S]):
         """What is to be done for these settings."""
         found: list[Unit] = []
         if self.places is not None and self.arms is not None:
-            found += stacks(list(self.places(settings)), self.arms, settings)  # type: ignore[arg-type]
+            found += stacks(list(self.places(settings)), self.arms, settings, self.refused)  # type: ignore[arg-type]
         if self.plan is not None:
             found += self.plan(settings)
         ids = [unit.id for unit in found]
@@ -89,6 +94,8 @@ class Study(Generic[S]):
         """What is done with a unit, as a pool takes it."""
         if isinstance(unit, Stack):
             return partial(packing, partial(at_places.trained, self.measure, self.keep))
+        if isinstance(unit, tuning.Trial):
+            return partial(packing, tuning.tried)
         if self.work is None:
             raise ValueError(f"Study.work must be given; got none for {type(unit).__name__}: name a function.")
         return partial(packing, self.work)
@@ -150,16 +157,19 @@ def carry_out(
     """
     console = console or Console(quiet=True)
     settings, run, stages = opened(settings, study.name)
+    advice = f"{study.name} has no metric to choose by"
+    must(not tuned(settings) or study.headline, "--tune", "left out", "given", advice)
     for line in study.notes(settings) if study.notes is not None else ():
         console.print(line, style="dim", highlight=False, soft_wrap=True)
     for line in trained_alone(grown_units(study, stages)):
         console.print(line, style="dim", highlight=False, soft_wrap=True)
     if settings.dry_run:
-        show_plan(console, settings, grown_units(study, stages))
+        show_plan(console, settings, with_trials(study, grown_units(study, stages)))
         return None
     settings = settings.resolved()
     stages = [*stages[:-1], settings]
     units, config = grown_units(study, stages), config_of(replace(settings, resume=None))
+    with_trials(study, units)  # refuses places where nothing can be tuned
     if run is None:
         run = Run.start(settings.out, study.name, config)
     elif any(run.config.get(name) != config[name] for name in settings.adds):
@@ -171,11 +181,36 @@ def carry_out(
             study.begin(settings, run.folder)
     how = {"jobs": settings.jobs, "limit": limit, "plugin": getattr(settings, "plugin", None)}
     how["threads"] = getattr(settings, "threads", 1)
-    results, failed = finish_units(study.work_on, units, run, console, again(study.name, settings), **how)
+    finish = partial(finish_units, study.work_on, run=run, console=console, again=again(study.name, settings), **how)
+    judged, wrong = rated(study, units, run, partial(finish, limit=None)) if tuned(settings) else (units, {})
+    results, failed = finish(judged)
+    failed = wrong | failed
     if not results and failed:
         return Outcome(tidy([], study.name), run, settings, failed)
     table = write_table(study, settings, run, [unit for unit in units if unit.id in results], results)
     return Outcome(table, run, settings, failed)
+
+
+def tuned(settings: RunFlags) -> bool:
+    """Whether arms are given learning rates of their own."""
+    return isinstance(settings, TrainFlags) and settings.tune
+
+
+def with_trials(study: Study[S], units: Sequence[Unit]) -> list[Unit]:
+    """Units with those before them by which they are tuned."""
+    asked = [unit for unit in units if tuned(unit.settings)]
+    return [*(trial for own in tuning.trials(asked, study.headline).values() for trial in own), *units]
+
+
+def rated(
+    study: Study[S], units: Sequence[Unit], run: Run, finish: Callable[[Sequence[Unit]], Any]
+) -> tuple[list[Unit], dict[str, str]]:
+    """Units at the rates that tuning chose, which the run's folder then says; and the trials that failed."""
+    trials = tuning.trials(units, study.headline)
+    results, failed = finish([trial for own in trials.values() for trial in own])
+    choices = tuning.chosen(trials, results)
+    tuning.keep(run.folder, choices.values())
+    return list(tuning.rated(units, choices)), failed
 
 
 def write_table(
@@ -230,9 +265,9 @@ def run_study(study: Study[S], settings: S, console: Console) -> int:
 
 def show(study: Study[S], settings: S, table: pl.DataFrame, run: Run, console: Console) -> None:
     """Draw the figures, print the tables and the answers; last, where everything lies."""
-    paths = [
-        path for figure in declared(study.figures, settings) for path in drawn(figure, table, settings, run.folder)
-    ]
+    choices = tuning.kept(run.folder)
+    figures = [tuning.said_below(figure, choices) for figure in declared(study.figures, settings)]
+    paths = [path for figure in figures for path in drawn(figure, table, settings, run.folder)]
     for item in declared(study.tables, settings):
         shown = item.of(table) if hasattr(item, "of") else item(table)
         for each in shown if isinstance(shown, Iterator | list | tuple) else (shown,):
@@ -241,6 +276,8 @@ def show(study: Study[S], settings: S, table: pl.DataFrame, run: Run, console: C
     if questions:
         console.print(answered(questions, table, title=study.name))
     paths += list(show_sweep(table, settings, run.folder, console))
+    for line in (*map(str, choices), *(tuning.still_rising(table, study.headline) if study.headline else ())):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
     for path in paths:
         console.print(f"figure {path}", soft_wrap=True, highlight=False)
     console.print(f"results {run.folder}", soft_wrap=True, highlight=False)

@@ -92,7 +92,7 @@ class Unit:
 
 def _lasting(settings: Any) -> dict[str, Any]:
     """Settings that a result depends on."""
-    left_out = (*HOW, *settings.adds)
+    left_out = (*HOW, *settings.adds, "tune")  # what tuning chooses stands in the units themselves
     return {field.name: getattr(settings, field.name) for field in fields(settings) if field.name not in left_out}
 
 

@@ -1,6 +1,7 @@
 """Settings of a training run, and how it can fail."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,9 @@ class TrainConfig:
     """point fresh latents along centred activations, in place of random directions"""
     penalty_warm_up: float = 0.1
     """share of the steps over which sparsity penalties rise from 0"""
-    k_start: float | None = None
-    """begin with this k and anneal to the variant's own; None for no annealing; no effect on variants without k"""
+    k_start: float | tuple[float, ...] | None = None
+    """begin with this k and anneal to the variant's own; a tuple gives one for each k that the stack was made with, or
+    for each of its members; None for no annealing; no effect on variants without k"""
     k_anneal: float = 0.5
     """share of the steps the annealing takes"""
     aux_k: int = 0
@@ -71,14 +73,20 @@ class TrainConfig:
         must(rates.size and (rates > 0).all(), "TrainConfig.lr", "above 0", self.lr, "give a positive step size")
         must(all(0 <= b < 1 for b in self.betas), "TrainConfig.betas", "in [0, 1)", self.betas, "0.9 0.999 is usual")
         must(self.aux_weight >= 0, "TrainConfig.aux_weight", "at least 0", self.aux_weight, "use aux_k=0 for none")
-        must(
-            self.k_start is None or self.k_start > 0,
-            "TrainConfig.k_start",
-            "above 0",
-            self.k_start,
-            "use None for none",
-        )
+        starts = np.asarray(1.0 if self.k_start is None else self.k_start)
+        grows = starts.size and (starts > 0).all()
+        must(grows, "TrainConfig.k_start", "above 0", self.k_start, "use None for none")
         must(self.clip is None or self.clip > 0, "TrainConfig.clip", "above 0", self.clip, "use None for no clipping")
+
+    def named(self, said: Iterable[str] = (), plain: "TrainConfig | None" = None) -> set[str]:
+        """Settings that no rule may go over: those that somebody named, and those that are not at their defaults.
+
+        Args:
+            said: names that a command line, a file or a study gave.
+            plain: holds the defaults; of this class where None.
+        """
+        plain, names = plain or TrainConfig(), [item.name for item in fields(self)]
+        return {*said} & {*names} | {name for name in names if getattr(plain, name) != getattr(self, name)}
 
     @classmethod
     def of(cls, plain: dict[str, Any]) -> "TrainConfig":

@@ -1,5 +1,6 @@
 """The training loop: plain, one batch for the whole stack, no step of one member touching another."""
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -148,6 +149,7 @@ class _Run:
             part.begin(config.steps)
         if config.k_start is not None and "k" in sae.settings:
             sae.annealed = {"k": sae.tensor("k").clone()}
+            self.k_start = starts_of(config.k_start, sae)
         self.last = {name: value.clone() for name, value in sae.state_dict().items()}
         """parameters and buffers where they were last found finite"""
         self.clock = time.perf_counter() - spent
@@ -158,7 +160,7 @@ class _Run:
         """One step, and what is due after it."""
         sae, config = self.sae, self.config
         if "k" in sae.annealed:
-            _anneal_k(sae, sae.annealed["k"], config, self.done)
+            _anneal_k(sae, sae.annealed["k"], self.k_start, config.annealing_at(self.done))
         given = training_batch(self.world, config.batch, self.seed, self.done, self.device, sae.W_dec.dtype)
         x, target = sae.scaled_pair(*given)
         dead = self.silent >= config.dead_after
@@ -303,9 +305,25 @@ def _scale_of(x: Float[Tensor, "n d"], where: str = "world.x") -> Float[Tensor, 
     return scale
 
 
+def starts_of(k_start: float | tuple[float, ...], sae: SAE) -> float | Float[Tensor, "*s"]:
+    """Where the k of each member begins.
+
+    Raises:
+        ValueError: neither one number, nor one for each k that the stack was made with, nor one for each member.
+    """
+    if not isinstance(k_start, tuple):
+        return k_start
+    given, members = np.shape(sae.settings["k"]), math.prod(sae.shape)
+    shape = next((shape for shape in (given, sae.shape) if math.prod(shape) == len(k_start)), None)
+    rule = f"one number, {math.prod(given)} for the k of {sae.name} as it was made, or {members} for its members"
+    must(shape is not None, "TrainConfig.k_start", rule, k_start, "give as many")
+    starts = np.broadcast_to(np.reshape(k_start, shape or ()), sae.shape).copy()
+    return torch.from_numpy(starts).float().to(sae.W_dec.device)
+
+
 @torch.no_grad()
-def _anneal_k(sae: SAE, final: Tensor, config: TrainConfig, step: int) -> None:
-    k = final + ((config.k_start or 0.0) - final) * config.annealing_at(step)
+def _anneal_k(sae: SAE, final: Tensor, start: float | Tensor, left: float) -> None:
+    k = final + (start - final) * left
     sae.tensor("k").copy_(k.clamp_max(sae.m) if final.is_floating_point() else k.round().clamp(1, sae.m))
 
 

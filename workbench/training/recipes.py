@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from synthetic.base.errors import must, pick
@@ -203,7 +204,7 @@ def tuned(sae: SAE, **changes: Any) -> TrainConfig:
     Where latents compete for k places or have to pass a threshold, one that is never chosen never learns. Hence
 
     - an encoder with a k begins with 3 k, or d/4 where that is less, and comes down to k over the first half
-      (`k_start`, in a stack that of the largest k); from d/4 on k stays as it is;
+      (`k_start`, in a stack of several k one for each); from d/4 on k stays as it is;
     - dead latents learn from what the others leave: AuxK with d/2 of them at weight 1 (`aux_k`, `aux_weight`), unless
       the encoder gives no pre-activations, rows or columns are frozen, or a part looks after dead latents itself;
     - a latent is dead after 50 m samples without firing, and 10 steps (`dead_after`);
@@ -221,12 +222,20 @@ def tuned(sae: SAE, **changes: Any) -> TrainConfig:
     if sae.d >= WIDE and sae.encoder.compares and unmoved(sae):
         rules["data_start"] = True
     if anneals(sae):
-        k = float(sae.tensor("k").max())
-        first = min(K_START * k, MOST * sae.d)
-        rules["k_start"] = first if first > k else None
+        rules["k_start"] = first_k(sae)
     if revives(sae):
         rules |= {"aux_k": max(1, min(sae.d, sae.m) // 2), "aux_weight": 1.0}
     return replace(config, **{name: value for name, value in rules.items() if name not in changes})
+
+
+def first_k(sae: SAE) -> float | tuple[float, ...] | None:
+    """`k_start` by the rule: a number where all k of a stack begin alike, None where none begins larger."""
+    k = np.asarray(sae.settings_now()["k"], dtype=np.float64)
+    first = np.maximum(np.minimum(K_START * k, MOST * sae.d), k)
+    if (first == k).all():
+        return None
+    starts = tuple(first.ravel().tolist())
+    return starts[0] if len({*starts}) == 1 else starts
 
 
 def anneals(sae: SAE) -> bool:

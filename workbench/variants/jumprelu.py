@@ -12,9 +12,9 @@ from workbench.settings import NonNegative, Positive, Real
 def jumprelu(
     stack: Stack,
     l0: Real = 1.0,
-    bandwidth: Positive = 0.5,
-    start: NonNegative = 0.5,
-    through: bool = False,
+    bandwidth: Positive = 1.0,
+    start: NonNegative = 1.0,
+    through: bool = True,
     target_l0: NonNegative = 0.0,
     gain: NonNegative = 0.0,
 ) -> SAE:
