@@ -72,7 +72,7 @@ class Train:
     config: Path | None = None
     """defaults: the folder of a run, or of an SAE that `train` wrote, or a JSON file of training settings"""
     train: TrainConfig = field(default_factory=TrainConfig)
-    """training; where no flag or --config names them, k_start, aux_k, aux_weight and dead_after are of `tuned`"""
+    """training; where no flag or --config names it, what `tuned` has rules for is by them"""
 
     def __post_init__(self) -> None:
         must(self.out != Path(), "out", "a folder of its own", "the current one", "name one to be made")

@@ -10,21 +10,23 @@ import workbench as W
 
 WORLD12 = S.SparseMixture(n_true=12, d=12, firing=S.Independent(S.Constant(0.15)))
 WORLD = S.SparseMixture(n_true=12, d=8, firing=S.Independent(S.Constant(0.15)))
-AUX = {"aux_k": 8, "aux_weight": 1.0}
+AUX, SLOW = {"aux_k": 8, "aux_weight": 1.0}, {"k_anneal": 0.9}
 
 
 @pytest.mark.parametrize(
     ("name", "settings", "rules"),
     [
-        ("topk", {"k": 2}, {"k_start": 4.0, **AUX}),  # d/4
-        ("batch_topk", {"k": [0.5, 1.0]}, {"k_start": (1.5, 3.0), **AUX}),  # each its own
-        ("batch_topk", {"k": [[0.5], [5.0]], "seed": [0, 1]}, {"k_start": (1.5, 5.0), **AUX}),
-        ("topk", {"k": [2, 3, 4]}, {"k_start": 4.0, **AUX}),
+        ("topk", {"k": 2}, {"k_start": 4.0, **SLOW, **AUX}),  # d/4
+        ("batch_topk", {"k": [0.5, 1.0]}, {"k_start": (1.5, 3.0), **SLOW, **AUX}),  # each its own
+        ("batch_topk", {"k": [[0.5], [5.0]], "seed": [0, 1]}, {"k_start": (1.5, 5.0), **SLOW, **AUX}),
+        ("topk", {"k": [2, 3, 4]}, {"k_start": 4.0, **SLOW, **AUX}),
         ("topk", {"k": 4}, {"k_start": None, **AUX}),  # of d = 16 four are not few
         ("jumprelu", {"target_l0": 2.0}, AUX),
         ("groupmax", {"k": 2}, AUX),  # k groups of m/k: none can be more
         ("matching_pursuit", {"k": 2}, {}),  # no pre-activations
-        ("frozen_decoder", {"k": 1}, {"k_start": 3.0}),
+        ("frozen_decoder", {"k": 1}, {"k_start": 3.0, **SLOW}),
+        ("matryoshka", {"k": 1.0}, {"k_start": 3.0, **AUX}),  # with prefixes, sooner
+        ("ista", {"k": 1.0}, {"k_start": 3.0, **SLOW, **AUX}),
         ("top_afa", {}, {}),  # a term of its own looks after dead latents
         ("group_bias_adaptation", {}, {}),  # so does its controller
     ],

@@ -9,7 +9,7 @@ import torch
 
 from synthetic.base.errors import must, pick
 from workbench.parts.base import Sizes
-from workbench.parts.objectives import Silent
+from workbench.parts.objectives import Nested, Silent
 from workbench.sae import SAE
 from workbench.training.config import PROTOCOL, TrainConfig
 from workbench.training.revival import movable
@@ -190,11 +190,13 @@ def recipe_settings(
 
 K_START, MOST = 3.0, 1 / 4
 """k begins at this multiple of its own, but at no more than this share of d: more directions are no sparse code"""
+K_ANNEAL = 0.9
+"""share of the steps over which it comes down, but where shorter prefixes have to reconstruct too"""
 PATIENCE = 50
 """so many samples for each latent go by before one that fired in none of them counts as dead"""
 WIDE = 128
 """from this d on, latents start along activations"""
-RULED = ("k_start", "aux_k", "aux_weight", "dead_after", "data_start")
+RULED = ("k_start", "k_anneal", "aux_k", "aux_weight", "dead_after", "data_start")
 """what `tuned` has rules for"""
 
 
@@ -203,8 +205,8 @@ def tuned(sae: SAE, **changes: Any) -> TrainConfig:
 
     Where latents compete for k places or have to pass a threshold, one that is never chosen never learns. Hence
 
-    - an encoder with a k begins with 3 k, or d/4 where that is less, and comes down to k over the first half
-      (`k_start`, in a stack of several k one for each); from d/4 on k stays as it is;
+    - an encoder with a k begins with 3 k, or d/4 where that is less (`k_start`, in a stack of several k one for each),
+      and comes down to k over .9 of the steps, with prefixes over half (`k_anneal`); from d/4 on k stays as it is;
     - dead latents learn from what the others leave: AuxK with d/2 of them at weight 1 (`aux_k`, `aux_weight`), unless
       the encoder gives no pre-activations, rows or columns are frozen, or a part looks after dead latents itself;
     - a latent is dead after 50 m samples without firing, and 10 steps (`dead_after`);
@@ -223,6 +225,8 @@ def tuned(sae: SAE, **changes: Any) -> TrainConfig:
         rules["data_start"] = True
     if anneals(sae):
         rules["k_start"] = first_k(sae)
+        if rules["k_start"] and not any(isinstance(t, Nested) and len(t.widths) > 1 for t in sae.loss_terms.values()):
+            rules["k_anneal"] = K_ANNEAL
     if revives(sae):
         rules |= {"aux_k": max(1, min(sae.d, sae.m) // 2), "aux_weight": 1.0}
     return replace(config, **{name: value for name, value in rules.items() if name not in changes})
