@@ -17,6 +17,8 @@ from workbench.theory import coherence
 _T = TypeVar("_T")
 _LISTED = 24
 """largest support whose pairs are taken one by one, by the formula shipped; larger ones by products of matrices"""
+NEARLY = 1e-6
+"""products of unit rows below this count as none"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +66,11 @@ class Mixture:
 
     def __str__(self) -> str:
         return f"rows {digits(self.rows)}, h {digits(self.h)}, x {digits(self.x)}"
+
+    @property
+    def nontrivial(self) -> bool:
+        """More rows than dimensions, and active ones that are not at right angles."""
+        return self.m > self.d and float(self.support_coherence.max()) > NEARLY
 
     @property
     def m(self) -> int:
@@ -177,6 +184,11 @@ class Mixture:
     def spectrum(self) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
         """Extreme eigenvalues of the Gram matrix on the support minus the identity."""
         return self.of_codes(_spectrum)
+
+
+def overlapping(rows: Float[Tensor, "m d"]) -> bool:
+    """Whether some two rows are not at right angles."""
+    return len(rows) > 1 and float(directions.overlaps(rows).max()) > NEARLY
 
 
 def _largest_overlap(rows: Tensor) -> float:

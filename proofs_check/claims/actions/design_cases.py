@@ -53,6 +53,11 @@ class Design:
     controlled: bool = True
     """V_phi is in the regression"""
 
+    @property
+    def nontrivial(self) -> bool:
+        """Two latents."""
+        return len(self.effect) > 1
+
     @cached_property
     def data(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """a, nu, h, y."""

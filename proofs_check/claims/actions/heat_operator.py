@@ -130,6 +130,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(NORMAL, COVARIANCE),
     instances=smoothings(),
+    nontrivial=lambda case: max(map(sum, case.kappa)) > 1,
     conclusion=_conclusion,
     controls=(
         Control(NORMAL.name, smoothings(law="uniform", least=4), "uniform of the same variance: from degree 4 on"),

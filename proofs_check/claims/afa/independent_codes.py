@@ -119,6 +119,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(UNIT_ROWS, INDEPENDENT),
     instances=_cases(),
+    nontrivial=lambda case: len(case.rows) > case.rows.shape[1],
     conclusion=_conclusion,
     controls=(
         Control(INDEPENDENT.name, _cases(together=True), "all entries fire together, with one magnitude"),

@@ -102,6 +102,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(SYMMETRIC,),
     instances=_cases(),
+    nontrivial=lambda case: case.x.count_nonzero() > 1 and case.m > 1,
     conclusion=_conclusion,
     controls=(Control(SYMMETRIC.name, _cases(share=0.0), "entries on [0, a]"),),
     proofs={

@@ -13,7 +13,7 @@ from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import codes, cones, unit_rows
 from proofs_check.instances.inductions import OVER_ROWS, UNROLL, pair
 from proofs_check.instances.loops import evaluated
-from proofs_check.instances.mixture import UNIT_ROWS
+from proofs_check.instances.mixture import UNIT_ROWS, overlapping
 from workbench.theory import average_case, coherence
 
 
@@ -156,6 +156,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(UNIT_ROWS, FAIR),
     instances=_cases(),
+    nontrivial=lambda case: len(case.h) > case.rows.shape[1] and overlapping(case.rows[case.h != 0]),
     conclusion=_conclusion,
     extremal={"no factor k": cones().map(lambda case: Signed(case.rows, case.h[0], all_signs(case.m)))},
     controls=(

@@ -129,6 +129,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(OUTRANKED,),
     instances=_planted(),
+    nontrivial=lambda case: case.writers > 1 or case.row.shape[1] > 1,
     conclusion=_conclusion,
     extremal={"": _planted(row="extreme")},
     controls=(Control(OUTRANKED.name, _planted(row="itself"), "the direction itself, nearly: writers rank first"),),

@@ -169,6 +169,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(RANDOM, NO_TIES),
     instances=_heads(),
+    nontrivial=lambda case: len(case.sizes) > 1 and 1 < case.count - case.sure <= max(case.sizes),
     conclusion=_conclusion,
     controls=(
         Control(RANDOM.name, st.just(Head((3, 2), 2, lead=True)), "own latents lead: never wrong while n ≥ c"),

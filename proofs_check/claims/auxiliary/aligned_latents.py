@@ -12,6 +12,7 @@ from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers, rows_of, unit_rows
 from proofs_check.instances.inductions import PRODUCTS
 from proofs_check.instances.loops import evaluated
+from proofs_check.instances.mixture import overlapping
 from proofs_check.kernel.evaluations import EXACT
 from workbench.theory import auxiliary as theory
 from workbench.theory.ops import FLOAT
@@ -164,6 +165,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(ALIGNED, LONE, ABOVE, UNBIASED),
     instances=_latents(),
+    nontrivial=lambda case: overlapping(case.rows) and case.free.any(),
     conclusion=_conclusion,
     extremal={"noise": TIED},
     controls=(

@@ -291,6 +291,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(RANK, SAME),
     instances=_dense(),
+    nontrivial=lambda case: (case.rival - case.best).abs().max() > 1e-6,
     conclusion=_conclusion,
     controls=(
         Control(

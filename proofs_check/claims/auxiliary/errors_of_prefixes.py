@@ -11,7 +11,7 @@ from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers, rows_of, unit_rows
 from proofs_check.instances.inductions import BILINEAR, L1_FORM
 from proofs_check.instances.loops import evaluated
-from proofs_check.instances.mixture import UNIT_ROWS
+from proofs_check.instances.mixture import UNIT_ROWS, overlapping
 from synthetic.laws.directions import overlaps, unit
 from workbench.theory import auxiliary as theory
 
@@ -179,6 +179,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(TIED, APART, UNIT_ROWS),
     instances=_ordered(),
+    nontrivial=lambda case: overlapping(case.rows),
     conclusion=_conclusion,
     controls=(
         Control(APART.name, st.just(OBLIQUE), "x on the first row, the second at cosine .8: from 0 to .64"),

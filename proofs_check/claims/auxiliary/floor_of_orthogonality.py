@@ -230,6 +230,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(MORE, DRAWN, UNIT_ROWS),
     instances=_chunks(),
+    nontrivial=lambda case: case.rows.shape[1] > 1 and case.size < len(case.rows),
     conclusion=_conclusion,
     extremal={"whole": SIMPLEX, "pairs": SIMPLEX, "chunks": SIMPLEX},
     controls=(

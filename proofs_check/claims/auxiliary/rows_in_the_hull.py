@@ -137,6 +137,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(INSIDE, WHOLE),
     instances=_hulls(),
+    nontrivial=lambda case: ((case.weights > 0).sum(1) > 1).any(),
     conclusion=_conclusion,
     extremal={"norm": _longest()},
     controls=(

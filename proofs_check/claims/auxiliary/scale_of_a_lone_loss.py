@@ -119,6 +119,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(LONE, NO_EPS, FIXED, ABOVE),
     instances=_weighted(),
+    nontrivial=lambda case: case.factors[0] != 1 and len({abs(g) for g in case.plain.gradients}) > 1,
     conclusion=_conclusion,
     controls=(
         Control(

@@ -280,6 +280,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(COUNT, EVEN, CLEAN),
     instances=_groups(),
+    nontrivial=lambda case: case.size > 1,
     conclusion=_conclusion,
     controls=(
         Control(COUNT.name, _groups(k=(2, 3), more=2), "more features than groups"),

@@ -203,6 +203,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(FRESH, FORGETS, LOGARITHM),
     instances=_thresholds(),
+    nontrivial=lambda case: case.descent.nontrivial,
     conclusion=_conclusion,
     extremal={"the last step": steepest().map(_with)},
     controls=(

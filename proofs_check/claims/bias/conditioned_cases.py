@@ -10,13 +10,19 @@ from torch import Tensor
 
 from proofs_check.claim import Hypothesis
 from proofs_check.instances.draw import codes, numbers, unit_rows
-from proofs_check.instances.mixture import Mixture
+from proofs_check.instances.mixture import NEARLY, Mixture
 from synthetic.laws.directions import overlaps
 from workbench.theory import bias as theory
 
 
 class Conditioned(Mixture):
     """A mixture of which row 0 is the feature asked about; D its samples with h_0 > 0, at least one."""
+
+    @property
+    def nontrivial(self) -> bool:
+        """More rows than dimensions, and another feature fires beside row 0, not at right angles to it."""
+        beside = (self.rows[1:] @ self.rows[0]).abs() > NEARLY
+        return self.m > self.d and bool(((self.moments[1:] > 0) & beside).any())
 
     @cached_property
     def fires(self) -> Tensor:

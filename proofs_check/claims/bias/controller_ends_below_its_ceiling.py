@@ -104,6 +104,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(CLEAR, ROOM, SHARE),
     instances=_frozen(),
+    nontrivial=lambda case: (case.products > 0).sum() > case.allowed,
     conclusion=_conclusion,
     controls=(
         Control(CLEAR.name, _frozen(clamp=True), "two rows fire at the lowest bias, one may"),

@@ -133,6 +133,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(INSIDE, FORWARD, ORDERED),
     instances=_adaptations(),
+    nontrivial=lambda case: len(case.b) > 1 and (case.moved() != case.b).any(),
     conclusion=_conclusion,
     controls=(
         Control(INSIDE.name, _adaptations(outside=1.0), "b above 0 stays there between floor and ceiling"),

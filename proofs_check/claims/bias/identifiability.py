@@ -11,7 +11,7 @@ from proofs_check.claims.bias.nested_cases import APART, NESTED, SCALED, Nested,
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.inductions import BILINEAR
 from proofs_check.instances.loops import evaluated
-from proofs_check.instances.mixture import NONNEGATIVE, UNIT_ROWS
+from proofs_check.instances.mixture import NONNEGATIVE, UNIT_ROWS, overlapping
 from proofs_check.kernel.evaluations import EXACT
 from workbench.metrics import matching
 from workbench.theory import bias as theory
@@ -133,6 +133,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(UNIT_ROWS, APART, SCALED, NESTED, NONNEGATIVE),
     instances=nested(),
+    nontrivial=lambda case: overlapping(case.rows) and ((case.h[:, 0] == 0) & (case.h[:, 1] > 0)).any(),
     conclusion=_conclusion,
     controls=(
         Control("unit rows", st.just(witness(rows=((1, 0), (1.2, 1.6)))), "the cosine's formula needs lengths 1"),

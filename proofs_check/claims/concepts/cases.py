@@ -38,6 +38,13 @@ class Predicted:
         return f"sizes {c.sizes}, {c.prior}, {c.contexts}, {c.tokens}, seed {c.seed}"
 
     @property
+    def nontrivial(self) -> bool:
+        """Concepts depend on each other, given some context."""
+        return bool(
+            (self.model.log_posterior - self.model.log_marginals @ self.model.has_value.double()).abs().max() > 1e-6
+        )
+
+    @property
     def model(self) -> ConceptModel:
         """Its tables."""
         return _made(self.concepts)[0]

@@ -36,6 +36,7 @@ CLAIM = Claim(
     promised=Verdict.SUPPORTED,
     hypotheses=(ALONE, FACTORISED),
     instances=_any() | _any(revealing=False, factorised=True),
+    nontrivial=lambda case: case.values > 2,
     conclusion=_conclusion,
     controls=(
         Control(ALONE.name, _any(second=True), "evidence on a second concept as well"),

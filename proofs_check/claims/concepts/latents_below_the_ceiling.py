@@ -71,6 +71,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(OF_X,),
     instances=_latents(),
+    nontrivial=lambda case: case.bound > 1e-3,
     conclusion=_conclusion,
     controls=(Control(OF_X.name, _latents(leaks=True), "a latent that is the label"),),
     proofs={"H(c|s)": ABOVE},

@@ -95,6 +95,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(SAME,),
     instances=tables(),
+    nontrivial=lambda case: case.posterior.shape[1] > 2,
     conclusion=_conclusion,
     controls=(Control(SAME.name, tables(mixed=True), "another w in the divergence"),),
     proofs={

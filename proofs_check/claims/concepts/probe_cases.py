@@ -30,6 +30,12 @@ class Labelled:
     def __str__(self) -> str:
         return f"seed {self.seed}, C = {self.C:g}, {'real' if self.real else 'random'} labels"
 
+    @property
+    def nontrivial(self) -> bool:
+        """Both labels occur."""
+        labels = self.sample("train")[1]
+        return bool(labels.min() < labels.max())
+
     def sample(self, name: str) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         """Samples and labels, as many of each."""
         rng = S.stream(self.seed, f"claim/{name}")

@@ -34,6 +34,11 @@ class Step:
     def __str__(self) -> str:
         return f"f' {digits(self.before)}, f {digits(self.f)}, p {digits(self.p)}, q {digits(self.q)}"
 
+    @property
+    def nontrivial(self) -> bool:
+        """Two codes or more, whose rows are not at right angles."""
+        return bool((self.q - torch.diag(self.q.diagonal())).any())
+
     @cached_property
     def unit(self) -> float:
         """Size of J's terms."""

@@ -138,6 +138,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(APART, EXACTLY, RANK),
     instances=_cases(),
+    nontrivial=lambda case: case.amount > 1,
     conclusion=_conclusion,
     controls=(
         Control(

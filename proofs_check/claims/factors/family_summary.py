@@ -144,6 +144,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(APART, EQUAL),
     instances=_cases(),
+    nontrivial=lambda case: case.core.any(),
     conclusion=_conclusion,
     controls=(
         Control(APART.name, _family([1, 0, 0], [[0, 1, 0], [0, 0.6, 0.8]]), "exclusive parts that overlap"),

@@ -145,6 +145,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(SCALES, CODES),
     instances=_cases(),
+    nontrivial=lambda case: (case.scales != 1).any() and (case.codes > 0).all(1).any(),
     conclusion=_conclusion,
     controls=(
         Control(SCALES.name, st.just(_moved([[1.0, 1]], EYE, [1.0, -1], [0, 1])), "a negative scale: a code below 0"),

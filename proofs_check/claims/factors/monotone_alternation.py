@@ -71,6 +71,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(POSITIVE_START, UNMASKED, COUNTED),
     instances=alternations(),
+    nontrivial=lambda case: case.codes.shape[1] > 1,
     conclusion=_conclusion,
     controls=(
         Control(POSITIVE_START.name, start([[0], [-1]], [[-1], [-2]], rounds=2), "codes below 0"),

@@ -9,7 +9,7 @@ from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, 
 from proofs_check.claims.factors.cases import CODES, Factors, exact, factors
 from proofs_check.engines import smt
 from proofs_check.instances.loops import evaluated
-from proofs_check.instances.mixture import UNIT_ROWS
+from proofs_check.instances.mixture import UNIT_ROWS, overlapping
 from synthetic.laws.directions import unit
 from workbench.metrics.matching import cosines
 from workbench.theory import factors as theory
@@ -105,6 +105,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(CODES, AMOUNT, APART, UNIT_ROWS),
     instances=_cases() | _cases(pure=True),
+    nontrivial=lambda case: overlapping(case.rows) and (case.codes[:, :2] > 0).all(1).any(),
     conclusion=_conclusion,
     controls=(
         Control(CODES.name, exact([[-1, 0]], [[1, 0], [0, 1]]), "a code below 0 to start with"),

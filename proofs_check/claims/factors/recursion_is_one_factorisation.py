@@ -108,6 +108,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(SIGNS,),
     instances=_cases(),
+    nontrivial=lambda case: case.second.shape[1] > 1,
     conclusion=_conclusion,
     controls=(
         Control(SIGNS.name, _after_gradient(), "a joint gradient step that clamps nothing, as in the published code"),

@@ -124,6 +124,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(SAME,),
     instances=_cases(),
+    nontrivial=lambda case: len(case.rows) > 1 and case.mask.any() and not case.mask.all(),
     conclusion=_conclusion,
     controls=(Control(SAME.name, _other(), "refitted on another mask, as when the mask changes between rounds"),),
     proofs={

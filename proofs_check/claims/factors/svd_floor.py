@@ -184,6 +184,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(CONE, ENOUGH),
     instances=_cases(),
+    nontrivial=lambda case: len(case.y) > 1,
     conclusion=_conclusion,
     controls=(
         Control(CONE.name, numbers(0.5, 3).flatmap(_opposed), "X = [a; −a], m = 1: rank 1, and J = |a|²"),

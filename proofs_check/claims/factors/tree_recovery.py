@@ -41,6 +41,7 @@ CLAIM = Claim(
     promised=Verdict.SUPPORTED,
     hypotheses=(CORE, MASK, TRUE),
     instances=orchards(0, 3, 6),
+    nontrivial=lambda case: case.worlds > 1,
     conclusion=_conclusion,
     controls=(
         Control(CORE.name, orchards(3, core=0), "no core: nothing to find, measured .42"),

@@ -9,6 +9,7 @@ from torch import Tensor
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, digits, equal
 from proofs_check.engines import symbolic
 from proofs_check.instances.draw import SEEDS, numbers
+from proofs_check.instances.mixture import overlapping
 from synthetic.base.streams import stream
 from synthetic.laws.directions import unit
 from workbench.theory import coherence
@@ -98,6 +99,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(INDEPENDENT, EXACT),
     instances=_composed(),
+    nontrivial=lambda case: overlapping(case.rows),
     conclusion=_conclusion,
     controls=(
         Control(INDEPENDENT.name, _composed(inside=True), "b within span(V): no linear encoder tells them apart"),

@@ -89,6 +89,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(FULL,),
     instances=_sizes(),
+    nontrivial=lambda case: case.m > case.d > case.ranks[1],
     conclusion=_conclusion,
     controls=(Control(FULL.name, _sizes(short=1), "R1 < d: another comparison, the linear part is smaller"),),
     proofs={

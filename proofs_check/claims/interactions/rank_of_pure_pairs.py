@@ -136,6 +136,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(VARYING, NONZERO, DISJOINT),
     instances=pure_pairs(),
+    nontrivial=lambda case: len(case.pairs) > 1,
     conclusion=_conclusion,
     extremal={"columns": pure_pairs(spare=0)},
     controls=(

@@ -149,6 +149,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(RETRACTED,),
     instances=_steps(),
+    nontrivial=lambda case: case.U.shape[1] > 1,
     conclusion=_conclusion,
     controls=(Control(RETRACTED.name, _steps(back=False), "no retraction: off by the step"),),
     proofs={

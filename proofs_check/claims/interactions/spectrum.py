@@ -168,6 +168,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(ORTHONORMAL, APART),
     instances=_spectra(),
+    nontrivial=lambda case: case.C2.shape[1] > 1,
     conclusion=_conclusion,
     extremal={"mean |B_ij|², at most": _spectra(flat=True)},
     controls=(

@@ -67,6 +67,7 @@ CLAIM = Claim(
     promised=Verdict.SUPPORTED,
     hypotheses=(RANDOM,),
     instances=st.integers(0, 4).map(Untrained),
+    nontrivial=lambda case: case.columns > 1,
     conclusion=_conclusion,
     controls=(
         Control(

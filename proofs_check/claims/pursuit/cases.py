@@ -47,6 +47,11 @@ class Greedy:
         return f"rows {digits(self.rows)}, x {digits(self.x)}, {', '.join(more)}"
 
     @property
+    def nontrivial(self) -> bool:
+        """More rows than dimensions, and two steps or more."""
+        return len(self.rows) > self.rows.shape[1] and self.steps > 1
+
+    @property
     def known(self) -> Mixture:
         """The mixture.
 

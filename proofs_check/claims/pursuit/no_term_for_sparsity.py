@@ -168,6 +168,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(UNIT, IN_SPAN, LARGEST, ENOUGH),
     instances=_stopped() | st.builds(_plane, TURNED, numbers(0.1, 0.6)),
+    nontrivial=lambda case: len(case.rows) > case.rows.shape[1] and case.path.steps.max() > 1,
     conclusion=_conclusion,
     controls=(
         Control(

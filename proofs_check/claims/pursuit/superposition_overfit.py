@@ -84,6 +84,7 @@ CLAIM = Claim(
     promised=Verdict.SUPPORTED,
     hypotheses=(SUPERPOSED, BEYOND, NOISELESS),
     instances=st.integers(0, 9).map(TrueRows),
+    nontrivial=lambda case: case.n > case.d,
     conclusion=_conclusion,
     controls=(
         Control(SUPERPOSED.name, st.just(TrueRows(n=32)), "orthonormal rows: further steps find nothing"),

@@ -11,7 +11,7 @@ from torch import Tensor
 import synthetic as S
 from proofs_check.claim import Hypothesis, digits
 from proofs_check.instances.draw import SEEDS, numbers
-from proofs_check.instances.mixture import Mixture
+from proofs_check.instances.mixture import NEARLY, Mixture
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +23,11 @@ class Tree(Mixture):
 
     def __str__(self) -> str:
         return f"{super().__str__()}, levels {tuple(self.level.tolist())}, noise {digits(self.noise)}"
+
+    @property
+    def nontrivial(self) -> bool:
+        """Two levels or more are active, and siblings are not at right angles."""
+        return int((self.h != 0).sum()) > 1 and float(self.within.abs().max()) > NEARLY
 
     @property
     def within(self) -> Float[Tensor, "m m"]:

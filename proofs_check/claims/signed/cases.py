@@ -26,6 +26,11 @@ class Activation:
         return f"{said}, λ = {self.lam:.4g}, c = {self.c:.4g}{', u rectified first' if self.rectified else ''}"
 
     @property
+    def nontrivial(self) -> bool:
+        """Fewer entries are kept than are not 0, and these have both signs."""
+        return self.k < sum(v != 0 for v in self.u) and min(self.u) < 0 < max(self.u)
+
+    @property
     def seen(self) -> tuple[float, ...]:
         """What the activation is given."""
         return tuple(max(v, 0.0) for v in self.u) if self.rectified else self.u

@@ -11,7 +11,7 @@ from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, 
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers, unit_rows
 from proofs_check.instances.loops import evaluated
-from proofs_check.instances.mixture import UNIT_ROWS
+from proofs_check.instances.mixture import UNIT_ROWS, overlapping
 from proofs_check.kernel.evaluations import Draw
 from proofs_check.kernel.evaluations import Pairs as Coordinates
 from synthetic.laws.directions import overlaps
@@ -166,6 +166,9 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(EXCLUSIVE, ALWAYS, FIXED, UNIT_ROWS),
     instances=_pairs(),
+    nontrivial=lambda case: (
+        len(case.sizes) > 1 and overlapping(case.rows) and (case.h.amax(0).view(-1, 2) > 0).all(1).any()
+    ),
     conclusion=_conclusion,
     controls=(
         Control(EXCLUSIVE.name, _pairs(both=True), "both at once"),

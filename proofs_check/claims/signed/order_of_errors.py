@@ -123,6 +123,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(ORTHONORMAL, TIED),
     instances=_tied(),
+    nontrivial=lambda case: case.k < len(case.u) and min(case.u) < 0 < max(case.u),
     conclusion=_conclusion,
     controls=(
         Control(ORTHONORMAL.name, st.just(opposed()) | _overcomplete(), "opposed rows both enter; random rows"),

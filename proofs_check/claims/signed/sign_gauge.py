@@ -130,6 +130,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(UNBIASED, SIGNED),
     instances=_saes(),
+    nontrivial=lambda case: len(case.flips) > 1 and case.flips.min() < 0,
     conclusion=_conclusion,
     controls=(
         Control(UNBIASED.name, _saes(bias=1.0), "x_hat is odd about b_dec at best; the gauge stays"),

@@ -22,6 +22,7 @@ from proofs_check.claim import (
 from proofs_check.claims.signed.axis_cases import Axes, one_less
 from proofs_check.engines import smt
 from proofs_check.instances.draw import numbers, unit_rows
+from proofs_check.instances.mixture import overlapping
 from synthetic.laws.directions import overlaps
 from workbench.theory import signed as theory
 
@@ -141,6 +142,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(SAMPLED, APART, SEVERAL),
     instances=_axes() | _axes(spare=1) | _too_few(),
+    nontrivial=lambda case: overlapping(case.axes),
     conclusion=_conclusion,
     extremal={"latents": _axes()},
     controls=(

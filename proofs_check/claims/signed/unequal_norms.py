@@ -135,6 +135,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(BEST,),
     instances=_rows(),
+    nontrivial=lambda case: len(case.rows) > 1 and case.rows.norm(dim=1).std() > 0,
     conclusion=_conclusion,
     controls=(
         Control(BEST.name, _rows(rule="product", short=True), "a long row is chosen by |⟨w, x⟩|"),
