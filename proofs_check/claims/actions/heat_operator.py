@@ -78,7 +78,7 @@ def _top(symbols, ops):
         yield after[degree,], line[degree]
 
 
-NORMAL = Hypothesis("normal noise", lambda case: float(case.law != "gaussian"))
+NORMAL = Hypothesis("normal noise", lambda case: case.off_normal)
 COVARIANCE = Hypothesis("of covariance S", lambda case: abs(case.factor - 1))
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
 from proofs_check.engines import smt, symbolic
-from proofs_check.instances.draw import codes, cones, unit_rows
+from proofs_check.instances.draw import codes, cones, mostly, unit_rows
 from proofs_check.instances.inductions import OVER_ROWS, UNROLL, pair
 from proofs_check.instances.loops import evaluated
 from proofs_check.instances.mixture import UNIT_ROWS, overlapping
@@ -139,8 +139,9 @@ def _pairwise_only():
 
 @st.composite
 def _cases(draw, together=False, length=1.0):
-    k, d = draw(st.integers(2, 6) | st.just(10)), draw(st.integers(1, 8))
-    h = draw(codes(k)).abs()
+    k = draw(st.integers(2, 6) | st.just(10))
+    d = draw(mostly(st.integers(1, k - 1), st.integers(1, 8)))
+    h = draw(codes(k, active=2)).abs()
     return Signed(length * draw(unit_rows(k, d)), h, all_signs(1).expand(2, k) if together else all_signs(k))
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import synthetic as S
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
 from proofs_check.engines import symbolic
-from proofs_check.instances.draw import SEEDS
+from proofs_check.instances.draw import SEEDS, usually
 from proofs_check.instances.loops import evaluated
 from proofs_check.kernel.evaluations import EXACT
 from workbench.metrics import attribution
@@ -128,8 +128,11 @@ def _too_few(symbols, ops):
 @st.composite
 def _heads(draw):
     sizes = draw(st.lists(st.integers(1, 4), min_size=1, max_size=3).filter(lambda s: sum(s) <= 7))
-    count = draw(st.integers(1, min(4, sum(sizes))))
-    return Head(tuple(sizes), count, draw(st.integers(0, 3)), draw(st.integers(0, 3)), seed=draw(SEEDS))
+    sure, count = draw(st.integers(0, 3)), draw(st.integers(1, min(4, sum(sizes))))
+    if draw(usually()):  # several roles compete for two places or more, and one may take them all
+        sizes = [max(sizes[0], 2), *(sizes[1:] or [2])]
+        count = sure + draw(st.integers(2, max(sizes)))
+    return Head(tuple(sizes), count, sure, draw(st.integers(0, 3)), seed=draw(SEEDS))
 
 
 def _with_replacement(sizes, count=10, *, sure=0, ops=None):

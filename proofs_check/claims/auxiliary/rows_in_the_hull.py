@@ -8,7 +8,7 @@ from torch import Tensor
 
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
 from proofs_check.engines import smt, symbolic
-from proofs_check.instances.draw import numbers, rows_of
+from proofs_check.instances.draw import mostly, numbers, rows_of
 from proofs_check.instances.inductions import BILINEAR, PRODUCTS
 from workbench.theory import auxiliary as theory
 from workbench.theory import coherence
@@ -104,7 +104,7 @@ def _hulls(draw):
     n, d = draw(st.integers(2, 4)), draw(st.integers(1, 3))
     m = draw(st.integers(2, 5))
     data = draw(rows_of(st.integers(-3, 3), n, d))
-    raw = draw(rows_of(st.integers(0, 3), m, n))
+    raw = draw(mostly(rows_of(st.integers(1, 3), m, n), rows_of(st.integers(0, 3), m, n)))
     free = draw(st.sampled_from([0.0, 0.5])) * draw(rows_of(numbers(-1, 1), m, d))
     return Hull(data, raw / raw.sum(1, keepdim=True), free)
 

@@ -35,8 +35,22 @@ class Threshold:
     @property
     def path(self) -> Tensor:
         """Its values after each step."""
-        moved = self.descent.lr * self.descent.steps().cumsum(0)
-        return self.start - moved if self.plain else self.start * (-moved).exp()
+        return self.start - self.moved if self.plain else self.by_logarithm
+
+    @property
+    def moved(self) -> Tensor:
+        """How far down steps at this rate go, all together."""
+        return self.descent.lr * self.descent.steps().cumsum(0)
+
+    @property
+    def by_logarithm(self) -> Tensor:
+        """Its values where the logarithm takes the steps."""
+        return self.start * (-self.moved).exp()
+
+    @property
+    def off(self) -> Tensor:
+        """How far from these it goes, over the start."""
+        return (self.path - self.by_logarithm).abs().max() / self.start
 
 
 def _conclusion(case: Threshold) -> dict[str, Part]:
@@ -170,7 +184,7 @@ def _between(unknowns, ops):
 
 
 FORGETS = Hypothesis("β₁² < β₂", lambda case: float(case.descent.betas[0] ** 2 >= case.descent.betas[1]))
-LOGARITHM = Hypothesis("the logarithm is trained", lambda case: float(case.plain))
+LOGARITHM = Hypothesis("the logarithm is trained", lambda case: case.off)
 
 
 @st.composite

@@ -60,9 +60,12 @@ BOUNDED = Hypothesis("R < θ", lambda case: (case.leak2 >= case.moments[0] ** 2)
 @st.composite
 def scaled(draw):
     """Codes of which the feature's own entries are raised until R is a drawn share of theta."""
-    n, d, samples = draw(st.integers(1, 5)), draw(st.integers(1, 5)), draw(st.integers(1, 4))
+    d, samples = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    n = draw(st.integers(d + 1, 5))
     rows, h = draw(unit_rows(n, d)), torch.stack([draw(codes(n, nonnegative=True)) for _ in range(samples)])
     h[0, 0] = h[0, 0] if h[0, 0] > 0 else 1.0
+    near = 1 + int((rows[1:] @ rows[0]).abs().argmax())
+    h[0, near] = h[0, near] if h[0, near] > 0 else 0.5  # the row nearest to the feature's fires beside it
     case = conditioned(rows, h)
     h[:, 0] *= max(1.0, float(case.leak2.sqrt() / case.moments[0]) / draw(numbers(0.05, 0.99)))
     return conditioned(rows, h)

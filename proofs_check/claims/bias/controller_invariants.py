@@ -7,7 +7,7 @@ from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, 
 from proofs_check.claims.bias import adaptation_cases as adaptations
 from proofs_check.claims.bias.adaptation_cases import Adaptation
 from proofs_check.engines import smt
-from proofs_check.instances.draw import numbers
+from proofs_check.instances.draw import mostly, numbers
 from workbench.parts import bias_control
 from workbench.theory.ops import FLOAT
 
@@ -57,18 +57,18 @@ def _cases(unknowns, ops):
 
 @st.composite
 def _adaptations(draw, outside=0.0, backwards=False):
-    m = draw(st.integers(1, 6))
+    m = draw(mostly(st.integers(2, 6), st.integers(1, 6)))
     lowest = -draw(numbers(0.1, 2))
     share = st.sampled_from([0.5, 0.0, 1.0]) | numbers(0, 1)
 
     def many(value, kind=torch.float64):
         return torch.tensor(draw(st.lists(value, min_size=m, max_size=m)), dtype=kind)
 
-    ceiling = draw(st.sampled_from([0.5, 0.05, 0.0, 1.0]))
+    ceiling = draw(mostly(st.sampled_from([0.5, 0.05]), st.sampled_from([0.5, 0.05, 0.0, 1.0])))
     floor = draw(st.sampled_from([0.0, 1e-6, ceiling, ceiling / 2]).filter(lambda v: v <= ceiling))
-    step = st.sampled_from([0.05, 1.0, 0.0])
+    step = mostly(st.sampled_from([0.05, 1.0]), st.sampled_from([0.05, 1.0, 0.0]))
     return Adaptation(
-        b=many(share) * lowest + outside * (1.0 - lowest),
+        b=many(mostly(st.just(0.5) | numbers(0.1, 0.9), share)) * lowest + outside * (1.0 - lowest),
         rate=many(st.sampled_from([min(1.0, ceiling + 0.1), 0.0, 1.0, ceiling, floor]) | numbers(0, 1)),
         peak=many(st.sampled_from([1.0, 0.0, 0.3]) | numbers(0, 3)),
         group=many(st.integers(0, 2), torch.long),

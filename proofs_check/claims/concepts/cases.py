@@ -40,9 +40,8 @@ class Predicted:
     @property
     def nontrivial(self) -> bool:
         """Concepts depend on each other, given some context."""
-        return bool(
-            (self.model.log_posterior - self.model.log_marginals @ self.model.has_value.double()).abs().max() > 1e-6
-        )
+        apart = self.model.log_marginals @ self.model.has_value.double()
+        return bool((self.model.log_posterior - apart).abs().max() > 1e-6)
 
     @property
     def model(self) -> ConceptModel:
@@ -134,6 +133,11 @@ class Tables:
 
     def __str__(self) -> str:
         return f"{len(self.posterior)} models of {self.posterior.shape[1]} configurations"
+
+    @property
+    def of_divergence(self) -> Float[Tensor, "n l"]:
+        """Weights of the KL part."""
+        return self.weights if self.other is None else self.other
 
 
 @st.composite

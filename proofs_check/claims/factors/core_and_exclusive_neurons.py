@@ -7,7 +7,7 @@ from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, 
 from proofs_check.claims.factors.cases import CODES, Factors, exact
 from proofs_check.claims.factors.never_unique import NONNEGATIVE, SHEARED
 from proofs_check.engines import smt
-from proofs_check.instances.draw import rows_of
+from proofs_check.instances.draw import mostly, rows_of
 from proofs_check.instances.loops import evaluated
 from proofs_check.kernel.evaluations import EXACT
 from workbench.metrics.matching import cosines
@@ -82,7 +82,8 @@ def _cases(draw):
     shared, first, second = (draw(rows_of(entry, 1, n))[0] for n in (core, own, own))
     a, none = draw(st.sampled_from([1.0, 0.5, 2.0])), torch.zeros(own, dtype=torch.float64)
     rows = torch.stack((torch.cat((a * shared, first, none)), torch.cat((shared, none, second))))
-    return Factors.exact(draw(rows_of(st.integers(0, 3), draw(st.integers(1, 3)), 2)), rows, a)
+    code, count = mostly(st.integers(1, 3), st.integers(0, 3)), draw(st.integers(1, 3))
+    return Factors.exact(draw(rows_of(code, count, 2)), rows, a)
 
 
 COUNT = (

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited, equal
 from proofs_check.claims.factors.cases import Factors, exact
 from proofs_check.engines import smt
-from proofs_check.instances.draw import rows_of
+from proofs_check.instances.draw import mostly, rows_of
 from proofs_check.instances.loops import evaluated
 from proofs_check.kernel.evaluations import EXACT
 from workbench.metrics.matching import cosines
@@ -110,7 +110,7 @@ RANK = Hypothesis("codes of full rank", lambda case: len(case.rows) - int(torch.
 
 @st.composite
 def _cases(draw):
-    m, s = draw(st.integers(2, 3)), draw(st.integers(1, 3))
+    m, s = draw(st.integers(2, 3)), draw(mostly(st.integers(2, 3), st.integers(1, 3)))
     entry = st.sampled_from([1.0, -1.0, 2.0, -3.0])
     rows = torch.block_diag(*(draw(rows_of(entry, 1, s)) for _ in range(m)))
     rows = torch.cat((rows, torch.zeros(m, draw(st.integers(0, 2)), dtype=torch.float64)), 1)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
 from proofs_check.engines import smt, symbolic
-from proofs_check.instances.draw import numbers, rows_of
+from proofs_check.instances.draw import mostly, numbers, rows_of
 from workbench.parts import semi_nmf
 from workbench.theory import factors as theory
 
@@ -73,9 +73,9 @@ SIGNS = Hypothesis("codes of all levels at least 0", lambda c: max(0.0, -float(c
 
 @st.composite
 def _cases(draw):
-    n, d, m = draw(st.integers(2, 4)), draw(st.integers(2, 4)), draw(st.integers(2, 3))
+    n, d, m = draw(st.integers(2, 4)), draw(st.integers(2, 4)), draw(mostly(st.just(3), st.integers(2, 3)))
     value = st.integers(-3, 3).map(float) | numbers(-3, 3)
-    coarse = draw(st.integers(1, m - 1))
+    coarse = draw(mostly(st.integers(min(2, m - 1), m - 1), st.integers(1, m - 1)))
     code = st.just(0.0) | numbers(0.05, 3)
     first, second = draw(rows_of(code, n, m)), draw(rows_of(code, m, coarse))
     rows = draw(rows_of(value, coarse, d))

@@ -23,8 +23,8 @@ def _unnamed(parents, family):
 
 
 CORE = Hypothesis("leaves of a family share a core", lambda case: float(case.core == 0))
-MASK = Hypothesis("winner-take-all at the true sizes", lambda case: float(not case.masked))
-TRUE = Hypothesis("families are the true ones", lambda case: float(case.shuffled))
+MASK = Hypothesis("winner-take-all at the true sizes", lambda case: case.beyond)
+TRUE = Hypothesis("families are the true ones", lambda case: case.strangers)
 
 CLAIM = Claim(
     id="SN-10",

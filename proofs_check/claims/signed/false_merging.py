@@ -127,6 +127,12 @@ ALWAYS = Hypothesis("always one of them", lambda case: (1 - _active(case)).clamp
 FIXED = Hypothesis("one size a pair", lambda case: _spread(case))
 
 
+def _several(case: Pairs) -> bool:
+    """Two pairs or more, not at right angles, and both features of one fire."""
+    both = (case.h.amax(0).view(-1, 2) > 0).all(1)
+    return len(case.sizes) > 1 and overlapping(case.rows) and bool(both.any())
+
+
 def _spread(case: Pairs) -> Tensor:
     sizes = torch.tensor(case.sizes, dtype=torch.float64).repeat_interleave(2)
     return torch.where(case.h != 0, (case.h - sizes).abs(), 0.0).amax(1)
@@ -166,9 +172,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(EXCLUSIVE, ALWAYS, FIXED, UNIT_ROWS),
     instances=_pairs(),
-    nontrivial=lambda case: (
-        len(case.sizes) > 1 and overlapping(case.rows) and (case.h.amax(0).view(-1, 2) > 0).all(1).any()
-    ),
+    nontrivial=_several,
     conclusion=_conclusion,
     controls=(
         Control(EXCLUSIVE.name, _pairs(both=True), "both at once"),
