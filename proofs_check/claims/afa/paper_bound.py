@@ -4,7 +4,7 @@ from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, Voi
 from proofs_check.engines import smt
 from proofs_check.instances.draw import mixtures
 from proofs_check.instances.inductions import ENERGY, K_FORM, L1_FORM, UNROLL
-from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
+from proofs_check.instances.mixture import EXACT, NEARLY, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import (
     one_oblique,
     orthonormal_with_bias,
@@ -77,7 +77,8 @@ CLAIM = Claim(
     source="Lee et al. (2025), arXiv 2503.24277, the AFA theorem; proof re-derived",
     promised=Verdict.PROVED,
     hypotheses=(UNIT_ROWS, EXACT),
-    instances=mixtures(),
+    instances=mixtures() | mixtures((2, 8), superposed=False, active=2),
+    nontrivial=lambda case: case.support_coherence.max() > NEARLY,
     conclusion=_conclusion,
     controls=(
         Control("unit rows", twice_the_identity(), "V = 2I: all cosines 0; repair: h_i → h_i |v_i|"),

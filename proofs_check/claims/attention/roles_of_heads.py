@@ -175,8 +175,16 @@ CLAIM = Claim(
     nontrivial=lambda case: len(case.sizes) > 1 and 1 < case.count - case.sure <= max(case.sizes),
     conclusion=_conclusion,
     controls=(
-        Control(RANDOM.name, st.just(Head((3, 2), 2, lead=True)), "own latents lead: never wrong while n ≥ c"),
-        Control(NO_TIES.name, st.just(Head((2, 2), 2, tied=True)), "latents of one writer each, all shares 1"),
+        Control(
+            RANDOM.name,
+            st.builds(lambda n, q: Head((n, q), 2, lead=True), st.integers(2, 4), st.integers(1, 3)),
+            "own latents lead: never wrong while n ≥ c",
+        ),
+        Control(
+            NO_TIES.name,
+            st.builds(lambda n, q: Head((n, q), 2, tied=True), st.integers(2, 3), st.integers(2, 3)),
+            "latents of one writer each, all shares 1",
+        ),
     ),
     proofs={
         "chance": symbolic.identity("by counting", "n_r ≤ 4, 2, 1; c ≤ 4; s ≤ 1", _by_counting),

@@ -1,5 +1,6 @@
 """AUX-7: a decoder row that is a mixture of data is no longer than the longest of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -109,10 +110,10 @@ def _hulls(draw):
     return Hull(data, raw / raw.sum(1, keepdim=True), free)
 
 
-def _mixing(weights: list[list[float]]) -> st.SearchStrategy[Hull]:
-    """Two data, (1, 0) and (0, 1)."""
+def _mixing(low: float, high: float, weights: Callable[[float], list[list[float]]]) -> st.SearchStrategy[Hull]:
+    """Two data, (1, 0) and (0, 1), and weights by a number in between."""
     data = torch.eye(2, dtype=torch.float64)
-    return st.just(Hull(data, torch.tensor(weights, dtype=torch.float64), 0 * data))
+    return numbers(low, high).map(lambda t: Hull(data, torch.tensor(weights(t), dtype=torch.float64), 0 * data))
 
 
 @st.composite
@@ -142,9 +143,11 @@ CLAIM = Claim(
     extremal={"norm": _longest()},
     controls=(
         Control(
-            INSIDE.name, _mixing([[4, -3], [-3, 4]]), "weights 4 and −3: on the line through two data, not between them"
+            INSIDE.name,
+            _mixing(0.5, 4, lambda t: [[1 + t, -t], [-t, 1 + t]]),
+            "weights 4 and −3: on the line through two data, not between them",
         ),
-        Control(WHOLE.name, _mixing([[2, 0], [1, 1]]), "weights that sum to 2"),
+        Control(WHOLE.name, _mixing(1.5, 3, lambda t: [[t, 0], [1, t - 1]]), "weights that sum to more than 1"),
     ),
     proofs={
         LOOPS: symbolic.identity("|d|² and the spread", "up to four data, d ≤ 3", _variance),

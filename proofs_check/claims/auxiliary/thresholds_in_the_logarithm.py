@@ -198,7 +198,7 @@ def _with(descent: Descent, start: float = 0.5, *, plain: bool = False) -> Thres
 
 
 CONSTANT = Descent((1.0,) * 4, (0.9, 0.999))
-FORGETFUL = Descent(tuple(9.0**-j for j in range(8)), (0.9, 0.1))
+FORGETFUL = st.integers(6, 10).map(lambda count: Descent(tuple(9.0**-j for j in range(count)), (0.9, 0.1)))
 
 PATHS = ("rise", "fall", "first order")
 
@@ -224,10 +224,14 @@ CLAIM = Claim(
         Control(FRESH.name, descents().map(restarted).map(_with), "a running mean that the squares have not seen"),
         Control(
             FORGETS.name,
-            st.just(_with(FORGETFUL)),
+            FORGETFUL.map(_with),
             "β = (.9, .1), gradients that grow by β₂/β₁ a step: they pass every bound, the eighth at 299 rates",
         ),
-        Control(LOGARITHM.name, st.just(_with(CONSTANT, 0.01, plain=True)), "θ = .01 itself: to −.03 in four steps"),
+        Control(
+            LOGARITHM.name,
+            numbers(0.005, 0.03).map(lambda t: _with(CONSTANT, t, plain=True)),
+            "θ itself: from .01 to −.03 in four steps",
+        ),
     ),
     proofs={
         ("steps", "the last step", "steps, whatever t", *PATHS): (

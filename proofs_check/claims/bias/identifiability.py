@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.bias.nested_cases import APART, NESTED, SCALED, Nested, nested, witness
 from proofs_check.engines import smt, symbolic
+from proofs_check.instances.draw import numbers
 from proofs_check.instances.inductions import BILINEAR
 from proofs_check.instances.loops import evaluated
 from proofs_check.instances.mixture import NONNEGATIVE, UNIT_ROWS, overlapping
@@ -117,7 +118,9 @@ def _pair(unknowns, ops):
     return smt.Invariant(says, after, given=[cos <= 1])
 
 
-SIGNED = witness(rows=torch.eye(3).tolist(), h=((1, 1, -1),), scales=(1, 1, 1), order=(0, 1, 2))
+SIGNED = numbers(0.5, 3).map(
+    lambda t: witness(rows=torch.eye(3).tolist(), h=((1, 1, -t),), scales=(1, 1, 1), order=(0, 1, 2))
+)
 TWINS = [witness(rows=((1, 0), (1, 0)), order=order) for order in ((0, 1), (1, 0))]
 
 CLAIM = Claim(
@@ -136,13 +139,21 @@ CLAIM = Claim(
     nontrivial=lambda case: overlapping(case.rows) and ((case.h[:, 0] == 0) & (case.h[:, 1] > 0)).any(),
     conclusion=_conclusion,
     controls=(
-        Control("unit rows", st.just(witness(rows=((1, 0), (1.2, 1.6)))), "the cosine's formula needs lengths 1"),
+        Control(
+            "unit rows",
+            numbers(1.5, 3).map(lambda t: witness(rows=((1, 0), (0.6 * t, 0.8 * t)))),
+            "the cosine's formula needs lengths 1",
+        ),
         Control(APART.name, st.sampled_from(TWINS), "two equal rows: order is lost"),
-        Control(SCALED.name, st.just(witness(scales=(1, -1))), "one factor below 0"),
-        Control(NESTED.name, st.just(witness(h=((1, 1), (1, 0)))), "feature 0 fires once without feature 1: H' < 0"),
+        Control(SCALED.name, numbers(0.5, 3).map(lambda t: witness(scales=(1, -t))), "one factor below 0"),
+        Control(
+            NESTED.name,
+            numbers(0.5, 3).map(lambda t: witness(h=((1, t), (1, 0)))),
+            "feature 0 fires once without feature 1: H' < 0",
+        ),
         Control(
             NONNEGATIVE.name,
-            st.just(SIGNED),
+            SIGNED,
             "an entry of a third feature below 0",
         ),
     ),

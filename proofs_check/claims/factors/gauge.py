@@ -11,7 +11,7 @@ from torch import Tensor
 from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, edited, equal
 from proofs_check.claims.factors.cases import CODES, Factors, factors
 from proofs_check.engines import smt, symbolic
-from proofs_check.instances.draw import mostly
+from proofs_check.instances.draw import mostly, numbers
 from proofs_check.instances.loops import evaluated
 from proofs_check.kernel.evaluations import EXACT
 from workbench.parts import semi_nmf
@@ -133,7 +133,7 @@ def _moved(codes, rows, scales, order):
     return Moved(one.codes, one.rows, one.x, 1.0, torch.tensor(scales, dtype=torch.float64), torch.tensor(order))
 
 
-EYE = [[1.0, 0], [0, 2]]
+EYE, T = [[1.0, 0], [0, 2]], numbers(0.5, 3)
 
 CLAIM = Claim(
     id="SN-8",
@@ -150,8 +150,10 @@ CLAIM = Claim(
     nontrivial=lambda case: (case.scales != 1).any() and ((case.codes > 0).sum(1) > 1).any(),
     conclusion=_conclusion,
     controls=(
-        Control(SCALES.name, st.just(_moved([[1.0, 1]], EYE, [1.0, -1], [0, 1])), "a negative scale: a code below 0"),
-        Control(CODES.name, st.just(_moved([[-1.0, 1]], EYE, [1.0, 2], [0, 1])), "a code below 0 stays below"),
+        Control(
+            SCALES.name, T.map(lambda t: _moved([[1.0, 1]], EYE, [1.0, -t], [0, 1])), "a negative scale: a code below 0"
+        ),
+        Control(CODES.name, T.map(lambda t: _moved([[-t, 1]], EYE, [1.0, 2], [0, 1])), "a code below 0 stays below"),
     ),
     proofs={
         LOOPS: evaluated("what is rescaled; pulls code by code", _grown),

@@ -83,11 +83,11 @@ def _cases(draw):
     return Layers(x, first, second, rows)
 
 
-def _after_gradient():
+def _after_gradient(rate):
     """One free gradient step of f_2 on |X - f_1 f_2 W_2|² from a code of 0."""
     one = Layers(*(torch.tensor(t, dtype=torch.float64) for t in ([[-1.0]], [[1.0]], [[0.0]], [[1.0]])))
-    step = one.second + 0.1 * one.first.T @ (one.x - one.first @ one.second @ one.rows) @ one.rows.T
-    return st.just(replace(one, second=step))
+    step = one.second + rate * one.first.T @ (one.x - one.first @ one.second @ one.rows) @ one.rows.T
+    return replace(one, second=step)
 
 
 def _sizes(left, right):
@@ -111,7 +111,11 @@ CLAIM = Claim(
     nontrivial=lambda case: case.second.shape[1] > 1,
     conclusion=_conclusion,
     controls=(
-        Control(SIGNS.name, _after_gradient(), "a joint gradient step that clamps nothing, as in the published code"),
+        Control(
+            SIGNS.name,
+            numbers(0.05, 0.5).map(_after_gradient),
+            "a joint gradient step that clamps nothing, as in the published code",
+        ),
     ),
     proofs={
         "one factorisation": symbolic.identity("(f_1 f_2)W = f_1(f_2 W)", "m ≤ 3", _associative),

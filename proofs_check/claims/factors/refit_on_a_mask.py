@@ -89,9 +89,11 @@ def _cases(draw):
     return Masked(x, codes, rows, mask, _fitted(x, codes, mask))
 
 
-def _other():
+def _other(t):
+    """Samples (t, 0) and (0, 1), each a code's own."""
     eye, mask = torch.eye(2, dtype=torch.float64), torch.tensor([[True, False], [False, True]])
-    return st.just(Masked(eye, eye, eye, mask, _fitted(eye, eye, ~mask)))
+    x = eye * eye.new_tensor([t, 1.0])
+    return Masked(x, eye, eye, mask, _fitted(x, eye, ~mask))
 
 
 def _column(unknowns, ops):
@@ -128,7 +130,11 @@ CLAIM = Claim(
     instances=_cases(),
     nontrivial=lambda case: len(case.rows) > 1 and case.mask.any() and not case.mask.all(),
     conclusion=_conclusion,
-    controls=(Control(SAME.name, _other(), "refitted on another mask, as when the mask changes between rounds"),),
+    controls=(
+        Control(
+            SAME.name, numbers(0.5, 3).map(_other), "refitted on another mask, as when the mask changes between rounds"
+        ),
+    ),
     proofs={
         SHOWN: smt.induction("J, the least and the excess summed", "all d: over columns", _column),
         LOOPS: evaluated("square_error, column by column", _long),

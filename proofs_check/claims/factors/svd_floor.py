@@ -189,7 +189,11 @@ CLAIM = Claim(
     conclusion=_conclusion,
     controls=(
         Control(CONE.name, numbers(0.5, 3).flatmap(_opposed), "X = [a; −a], m = 1: rank 1, and J = |a|²"),
-        Control(ENOUGH.name, case_of([[2, 1], [1, 2]], [-1, 0], 0.0), "t = 0: the singular vectors themselves"),
+        Control(
+            ENOUGH.name,
+            numbers(0, 0.999).flatmap(lambda t: case_of([[2, 1], [1, 2]], [-1, 0], t)),
+            "t below 1, down to the singular vectors",
+        ),
     ),
     proofs={
         LOOPS: evaluated("U(I + t y1ᵀ) and the threshold", _lifted),

@@ -44,9 +44,9 @@ CLAIM = Claim(
     nontrivial=lambda case: case.worlds > 1,
     conclusion=_conclusion,
     controls=(
-        Control(CORE.name, orchards(3, core=0), "no core: nothing to find, measured .42"),
-        Control(MASK.name, orchards(3, masked=False), "dense rows: .46, and leaves at .63"),
-        Control(TRUE.name, orchards(3, shuffled=True), "families drawn at random: .46"),
+        Control(CORE.name, orchards(3, 6, core=0), "no core: nothing to find, measured .42"),
+        Control(MASK.name, orchards(3, 6, masked=False), "dense rows: .46, and leaves at .63"),
+        Control(TRUE.name, orchards(3, 6, shuffled=True), "families drawn at random: .46"),
     ),
     mutants=(
         Mutant("nothing masked", semi_nmf.winner_take_all, lambda rows, share: rows),

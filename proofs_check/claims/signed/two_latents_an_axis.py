@@ -122,8 +122,9 @@ def _parallel_axes(axes: Tensor) -> float:
 
 
 def _witness(axes, samples, rows, bias):
+    """One instance in any units."""
     axes, samples, rows, bias = (torch.tensor(t, dtype=torch.float64) for t in (axes, samples, rows, bias))
-    return st.just(Axes(axes, samples, rows, bias, False))
+    return numbers(0.5, 3).map(lambda t: Axes(axes, t * samples, rows, t * bias, False))
 
 
 ALL_PLACES = "all n, d: any coordinates"
