@@ -409,6 +409,8 @@ class Claim:
         promised = self.promised is None or self.promised in verdicts
         must(promised, f"{where}.promised", f"one of {verdicts}, or None", repr(self.promised), "choose one")
         must(callable(self.conclusion), f"{where}.conclusion", "a function", repr(self.conclusion), "return at_most()")
+        told = self.nontrivial is None or callable(self.nontrivial)
+        must(told, f"{where}.nontrivial", "a function of an instance, or None", repr(self.nontrivial), "return a bool")
         for name, kind, advice in (
             ("hypotheses", Hypothesis, "write Hypothesis(name, deviation), or put it into the statement"),
             ("controls", Control, "write Control(hypothesis, instances)"),

@@ -110,21 +110,19 @@ def mixtures(
     *,
     nonnegative: bool = False,
     overcomplete: bool = False,
-    superposed: bool = True,
     active: int = 1,
 ) -> Mixture:
-    """One exact sample x = hV over unit rows.
+    """One exact sample x = hV over unit rows; seven in eight have more rows than dimensions and two active ones.
 
     Args:
         draw: given by Hypothesis.
         n: least and largest number of rows.
         d: least and largest dimension.
         nonnegative: draw h >= 0.
-        overcomplete: draw more rows than dimensions.
-        superposed: draw more rows than dimensions, and two active ones, seven times in eight.
+        overcomplete: draw more rows than dimensions always.
         active: fewest nonzeros of h.
     """
-    dimension, crowded = draw(sizes(*d)), superposed and draw(usually())
+    dimension, crowded = draw(sizes(*d)), draw(usually())
     least = max(n[0], dimension + 1) if overcomplete or crowded else n[0]
     count = draw(sizes(least, max(n[1], least)))
     active = max(active, 2) if crowded else active
