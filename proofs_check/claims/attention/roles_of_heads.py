@@ -195,6 +195,7 @@ CLAIM = Claim(
             symbolic.identity("71 % of cases", "n = 20, q = 2, c = 10", _examples),
         ),
     },
+    kernel={"chance": "selection.of_one_role"},
     mutants=(
         Mutant("with replacement", theory.one_role_chance, _with_replacement),
         Mutant("none ahead", theory.one_role_chance, _none_sure),

@@ -161,7 +161,7 @@ CLAIM = Claim(
         Mutant("no lowest bias", bias_control.adapted, _unclamped),
         Mutant("set-point", bias_control.adapted, _set_point),
         Mutant("mean over all of a group", bias_control.group_mean, _mean_of_all),
-        Mutant("0/0 in a dead group", bias_control.group_mean, _without_guard, _single(0.0, 0.0)),
+        Mutant("0/0 in a dead group", bias_control.group_mean, _without_guard, st.just(_single(0.0, 0.0))),
     ),
     note=(
         "The proof is of the formula written out on scalars. That the shipped tensor code equals it is tried exactly "

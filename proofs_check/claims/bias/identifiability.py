@@ -1,7 +1,6 @@
 """BA-3: what a decomposition is determined up to, and a co-occurrence that leaves it undetermined."""
 
 from fractions import Fraction
-from itertools import permutations
 
 import torch
 from hypothesis import strategies as st
@@ -86,12 +85,17 @@ def _scaled(unknowns, ops):
     return [h >= 0, scale > 0], [h / scale >= 0]
 
 
-def _moved(symbols, ops):
-    """The rows s v with codes h / s, in any order; one coordinate."""
-    for n in (1, 2, 3, 4):
-        h, v, s = symbols(f"h:{n}"), symbols(f"v:{n}"), symbols(f"s:{n}", positive=True)
-        for order in permutations(range(n)):
-            yield sum(h[i] / s[i] * (s[i] * v[i]) for i in order), sum(a * b for a, b in zip(h, v, strict=True))
+def _moved(unknowns, ops):
+    """One coordinate: one more row s v, with code h / s."""
+    moved, whole, h, v, s = unknowns("moved whole h v s")
+    after = {"moved": moved + h / s * (s * v), "whole": whole + h * v}
+    return smt.Invariant([moved == whole], after, given=[s > 0])
+
+
+def _exchanged(unknowns, ops):
+    """What two rows add one after the other they add in the other order."""
+    whole, a, b = unknowns("whole a b")
+    return [], [(whole + a) + b == (whole + b) + a]
 
 
 def _shear(symbols, ops):
@@ -170,7 +174,10 @@ CLAIM = Claim(
             ),
             evaluated("the shipped t is the least h_1/h_0", _least),
         ),
-        "same data, moved": symbolic.identity("the same sum in any order", "n = 1..4, all d, N", _moved),
+        "same data, moved": (
+            smt.induction("rows s v with codes h / s", "all n, d, N: induction over rows", _moved),
+            smt.implies("in any order", "all orders: two neighbours at a time", _exchanged),
+        ),
         ("same data, sheared", "cos(v_0, v'_0)"): symbolic.identity(
             "same data; the cosine", "all n, d, t: coordinate by coordinate", _shear
         ),

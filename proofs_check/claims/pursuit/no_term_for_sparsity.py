@@ -143,7 +143,10 @@ def _stopped(draw):
     if float(x.norm()) < 1e-3 * float(mixture.l1) or _after_one(rows, x) < 0.2 * float(x.norm()):
         x = rows[:1] + rows[(rows @ rows[0]).abs().argmin()] / 2
     size, most = float(x.norm()), (1 + MOST * Stopped(rows, x, 1.0).lowest / len(rows)) ** 0.5
-    return Stopped(rows, x, max(size / most, min(size / draw(numbers(1.1, 6)), 0.9 * _after_one(rows, x))))
+    share, left = draw(numbers(1.1, 6)), _after_one(rows, x)
+    if size / most >= 0.9 * left:  # rows too much alike
+        return _plane(draw(TURNED), draw(numbers(0.1, 0.29)))
+    return Stopped(rows, x, max(size / most, min(size / share, 0.9 * left)))
 
 
 def _plane(angle: float, tau: float, **more) -> Stopped:
