@@ -21,7 +21,7 @@ def values_read(function: Any, instance: Any) -> dict[str, Any]:
             return value
 
     twin = object.__new__(Watched)
-    vars(twin).update(vars(instance))
+    twin.__dict__.update(vars(instance))
     read.clear()
     function(twin)
     return read
