@@ -333,6 +333,8 @@ class Claim:
     """of a claim on trained stacks: seeds whose figures set its thresholds"""
     note: str = ""
     """what is left unproved and why, or what a user should know"""
+    nontrivial: Callable[[Any], Any] | None = None
+    """whether an instance is more than a trivial case of the claim; None for what its class says by this name"""
     reads: type | None = None
     """class of its instances, where the auditor can make one of a trained SAE"""
     shown_by: str = ""
@@ -378,6 +380,11 @@ class Claim:
         """How the statement stands to that of its source."""
         return self.stated or ("ours" if self.source.startswith("ours") else "not graded")
 
+    def tells(self, instance: Any) -> bool | None:
+        """Whether an instance is more than a trivial case of the claim; None where neither claim nor class says so."""
+        said = self.nontrivial(instance) if self.nontrivial else getattr(instance, "nontrivial", None)
+        return None if said is None else bool(said)
+
     @property
     def checks(self) -> dict[Check, tuple[str, ...]]:
         """Each proof, and the parts that need it."""
@@ -402,6 +409,8 @@ class Claim:
         promised = self.promised is None or self.promised in verdicts
         must(promised, f"{where}.promised", f"one of {verdicts}, or None", repr(self.promised), "choose one")
         must(callable(self.conclusion), f"{where}.conclusion", "a function", repr(self.conclusion), "return at_most()")
+        told = self.nontrivial is None or callable(self.nontrivial)
+        must(told, f"{where}.nontrivial", "a function of an instance, or None", repr(self.nontrivial), "return a bool")
         for name, kind, advice in (
             ("hypotheses", Hypothesis, "write Hypothesis(name, deviation), or put it into the statement"),
             ("controls", Control, "write Control(hypothesis, instances)"),

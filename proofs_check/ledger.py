@@ -71,6 +71,8 @@ class Entry:
     """instances of which some part said something"""
     distinct: int = 0
     """different ones among the instances"""
+    nontrivial: float | None = None
+    """share of the different ones judged that are more than trivial cases; None where nobody says which are"""
     cut: bool = False
     """time ran out before all instances were judged"""
     margin: float | None = None
@@ -407,7 +409,7 @@ def _differs(mutant: Mutant, claim: Claim) -> tuple[str, str]:
 
 def _record(entry: Entry, claim: Claim, found: Attack, trainings: list[Training]) -> None:
     entry.instances, entry.judged, entry.distinct = found.instances, found.judged, len(found.seen)
-    entry.cut = found.cut
+    entry.cut, entry.nontrivial = found.cut, found.nontrivial
     entry.margin = found.margin if found.margin < math.inf else None
     entry.tightness = {name: _inverse(score) for name, score in found.tightness.items()}
     entry.ratios, entry.void, entry.sees = found.ratios, found.void, found.sees

@@ -31,6 +31,8 @@ class Attack:
     """prints of the instances, each once"""
     good: set[Any] = field(default_factory=set)
     """prints of the instances of which every part holds"""
+    telling: dict[Any, bool | None] = field(default_factory=dict)
+    """prints of the instances of which some part said something -> whether they are more than trivial"""
     parts: dict[str, None] = field(default_factory=dict)
     """names of the conclusion's parts"""
     cut: bool = False
@@ -64,6 +66,12 @@ class Attack:
     def unbounded(self) -> list[str]:
         """Parts whose bound was infinite on half of the instances or more."""
         return [name for name, count in self.infinite.items() if 2 * count >= self.instances]
+
+    @property
+    def nontrivial(self) -> float | None:
+        """Share of the distinct instances judged that are more than trivial; None where nobody says which are."""
+        told = [said for said in self.telling.values() if said is not None]
+        return sum(told) / len(told) if told else None
 
     @property
     def fewest(self) -> int:
@@ -131,6 +139,8 @@ def attack(
         said = [part for name, part in conclusion.items() if isinstance(part, Relation) and not silent[name]]
         result.good |= {mark} if counts and all(bool(part.holds.all()) for part in said) else set()
         result.judged += bool(said)
+        if said and not quick:
+            result.telling[mark] = claim.tells(instance)
 
     result.cut = search(claim.instances, probe, examples, seed, seconds, steer=not quick)
     return _ended(result, spoken)

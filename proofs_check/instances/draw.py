@@ -28,7 +28,17 @@ def numbers(low: float, high: float) -> SearchStrategy[float]:
     return grid.map(lambda i: min(max(i / steps * size, low), high))
 
 
-def _sizes(low: int, high: int) -> SearchStrategy[int]:
+def usually() -> SearchStrategy[bool]:
+    """True in seven draws of eight, and where a search looks for what is simple."""
+    return st.integers(0, 7).map(lambda i: i < 7)
+
+
+def mostly(first: SearchStrategy[Any], then: SearchStrategy[Any]) -> SearchStrategy[Any]:
+    """Seven draws in eight from the first."""
+    return usually().flatmap(lambda first_one: first if first_one else then)
+
+
+def sizes(low: int, high: int) -> SearchStrategy[int]:
     """Whole numbers in [low, high], every other one among the three smallest."""
     return st.integers(low, min(low + 2, high)) | st.integers(low, high)
 
@@ -102,19 +112,20 @@ def mixtures(
     overcomplete: bool = False,
     active: int = 1,
 ) -> Mixture:
-    """One exact sample x = hV over unit rows.
+    """One exact sample x = hV over unit rows; seven in eight have more rows than dimensions and two active ones.
 
     Args:
         draw: given by Hypothesis.
         n: least and largest number of rows.
         d: least and largest dimension.
         nonnegative: draw h >= 0.
-        overcomplete: draw more rows than dimensions.
+        overcomplete: draw more rows than dimensions always.
         active: fewest nonzeros of h.
     """
-    dimension = draw(_sizes(*d))
-    least = max(n[0], dimension + 1) if overcomplete else n[0]
-    count = draw(_sizes(least, max(n[1], least)))
+    dimension, crowded = draw(sizes(*d)), draw(usually())
+    least = max(n[0], dimension + 1) if overcomplete or crowded else n[0]
+    count = draw(sizes(least, max(n[1], least)))
+    active = max(active, 2) if crowded else active
     return Mixture.exact(draw(unit_rows(count, dimension)), draw(codes(count, nonnegative, active)))
 
 
@@ -128,7 +139,7 @@ def cones(draw: st.DrawFn, k: tuple[int, int] = (2, 8), *, flat: bool = False, n
         flat: equal entries.
         negative: draw all products in [-1/(k-1), -.01 / (k-1)] instead; the first end is the simplex.
     """
-    count = draw(_sizes(*k))
+    count = draw(sizes(*k))
     size = draw(st.just(0.5) | numbers(0.01, 1.0 if negative else 0.95))
     product = -size / (count - 1) if negative else size
     turned = torch.linalg.qr(S.Cone(product).draw(count, count, S.stream(0, "cone")).T).R.T  # triangular, same products
@@ -149,7 +160,7 @@ def simplices(draw: st.DrawFn, d: tuple[int, int] = (1, 8)) -> Mixture:
 def tight_frames(draw: st.DrawFn, d: tuple[int, int] = (1, 5)) -> Mixture:
     """A unit-norm tight frame of more rows than dimensions, under flat h."""
     dimension = draw(st.integers(*d))
-    n = draw(_sizes(dimension + 1, dimension + 4))
+    n = draw(sizes(dimension + 1, dimension + 4))
     rows = S.TightFrame().draw(n, dimension, S.stream(draw(SEEDS), "claim"))
     return Mixture.exact(rows, torch.ones(n))
 
@@ -172,10 +183,10 @@ def selections(draw: st.DrawFn, m: tuple[int, int] = (2, 8), *, inside: bool = T
         m: least and largest number of latents.
         inside: draw the target between the largest contribution and the norm of all; else well outside.
     """
-    row = draw(codes(draw(_sizes(*m)), nonnegative=True, active=2))[None]
+    row = draw(codes(draw(sizes(*m)), nonnegative=True, active=2))[None]
     case = Selection(row, row.norm(dim=1), row.norm(dim=1), 0.0)
     first, full = case.norms[:, 0], case.norms[:, -1]
-    share = draw(st.sampled_from([0.0, 0.5, 1.0]) | numbers(0, 1))
+    share = draw(mostly(st.sampled_from([0.5, 0.25]) | numbers(0.1, 0.9), st.sampled_from([0.0, 0.5, 1.0])))
     outside = 2 * full if share >= 0.5 else 0.1 * first
     tau = (first + share * (full - first)).clamp(first, full) if inside else outside
     return Selection(row, tau, tau, 0.0)

@@ -17,6 +17,8 @@ from workbench.theory import coherence
 _T = TypeVar("_T")
 _LISTED = 24
 """largest support whose pairs are taken one by one, by the formula shipped; larger ones by products of matrices"""
+NEARLY = 1e-6
+"""products of unit rows below this count as none"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +66,11 @@ class Mixture:
 
     def __str__(self) -> str:
         return f"rows {digits(self.rows)}, h {digits(self.h)}, x {digits(self.x)}"
+
+    @property
+    def nontrivial(self) -> bool:
+        """More rows than dimensions, and active ones that are not at right angles."""
+        return self.m > self.d and float(self.support_coherence.max()) > NEARLY
 
     @property
     def m(self) -> int:
@@ -179,6 +186,11 @@ class Mixture:
         return self.of_codes(_spectrum)
 
 
+def overlapping(rows: Float[Tensor, "m d"]) -> bool:
+    """Whether some two rows are not at right angles."""
+    return len(rows) > 1 and float(directions.overlaps(rows).max()) > NEARLY
+
+
 def _largest_overlap(rows: Tensor) -> float:
     return float(directions.overlaps(rows).max())
 
@@ -220,9 +232,13 @@ def _off_unit(rows: Tensor) -> float:
     return float((rows.norm(dim=1) - 1).abs().max())
 
 
-UNIT_ROWS = Hypothesis(
-    "unit rows", lambda case: case.of_rows(_off_unit) if isinstance(case, Mixture) else _off_unit(case.rows)
-)
+def _unit(case: Any) -> float:
+    """Of any instance with rows; a mixture's are measured once for all samples."""
+    known = getattr(case, "of_rows", None)
+    return known(_off_unit) if known else _off_unit(case.rows)
+
+
+UNIT_ROWS = Hypothesis("unit rows", _unit)
 EXACT = Hypothesis("exact: x = hV", lambda case: case.residual)
 NONZERO = Hypothesis("a code other than 0", lambda case: (case.h2 == 0).double())
 NONNEGATIVE = Hypothesis("nonnegative: h >= 0", lambda case: (-case.h).amax(1))

@@ -28,6 +28,11 @@ class Selection:
         mark = f", sentinel {self.sentinel:g}" if self.sentinel else ""
         return f"contributions {digits(self.contributions)}, tau {digits(self.tau)}{more}{mark}"
 
+    @property
+    def nontrivial(self) -> bool:
+        """The target lies between the first norm and the last, and is neither."""
+        return bool(((self.tau > self.norms[:, 0]) & (self.tau < self.norms[:, -1])).any())
+
     def take(self, keep: Bool[Tensor, " n"]) -> "Selection":
         """Some of the samples."""
         return Selection(self.contributions[keep], self.tau[keep], self.x_norm[keep], self.bias_norm, self.sentinel)

@@ -387,3 +387,20 @@ def _heads(draw: Draw) -> Pairs:
 def _outputs(draw: Draw) -> Pairs:
     r, w = draw.vector(draw.n), draw.rows(draw.n, draw.d)
     yield attention.output_error(r, w), _dot(_combined(r, w), _combined(r, w))
+
+
+@_ties("attention.one_role_chance", "selection.of_one_role")
+def _roles(draw: Draw) -> Pairs:
+    """By binomial coefficients as quotients of falling products."""
+
+    def ways(n: int, c: int) -> Fraction:
+        found = Fraction(1)
+        for i in range(c):
+            found = found * (n - i) / (i + 1)
+        return found
+
+    sizes, count = [abs(v) for v in draw.vector(draw.n, 99)], draw.d
+    whole = ways(sum(sizes), count)
+    yield attention.one_role_chance(sizes, count, ops=EXACT), sum(ways(n, count) for n in sizes) / whole
+    ahead = attention.one_role_chance(sizes, count + 5, sure=5, ops=EXACT)
+    yield ahead, ways(sizes[0], count) / whole

@@ -21,6 +21,7 @@ from proofs_check.report.terminal import (
     stack_lines,
     threshold_line,
     tightness,
+    tried,
 )
 from synthetic.base.storage import write_text
 
@@ -215,7 +216,7 @@ def _about(entry: Entry, links: _Links) -> str:
         "Hypotheses": ["; ".join(entry.hypotheses)],
         "Proofs cover": [covers(entry)],
         "Tried": [
-            f"{entry.instances} instances, {entry.distinct} distinct, judged {entry.judged}; least margin {margin}",
+            f"{tried(entry)}; least margin {margin}",
             *power_lines(entry),
             *silent,
             entry.fragile,

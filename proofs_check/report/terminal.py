@@ -142,8 +142,7 @@ def entry_detail(entry: Entry) -> RenderableType:
         *([Styled(f"hypotheses: {'; '.join(entry.hypotheses)}", "dim")] if entry.hypotheses else []),
         f"proofs: {covers(entry)}" if entry.checks else "no proof",
         *([f"{entry.sizes}; trusting {', '.join(entry.bases)}; statement: {entry.grade}"] if entry.bases else []),
-        f"tried {entry.instances} instances, {entry.distinct} distinct, judged {entry.judged}"
-        f"{', cut short by --seconds' if entry.cut else ''}, least margin {margin}",
+        f"tried {tried(entry)}{', cut short by --seconds' if entry.cut else ''}, least margin {margin}",
     ]
     lines += power_lines(entry)
     lines += [Styled(entry.fragile, "dim")] if entry.fragile else []
@@ -155,6 +154,12 @@ def entry_detail(entry: Entry) -> RenderableType:
     lines += [Styled(f"note: {entry.note}", "dim")] if entry.note else []
     lines += [Styled(f"problem: {problem}", "red") for problem in entry.problems]
     return Group(*lines, "")
+
+
+def tried(entry: Entry) -> str:
+    """How many instances were drawn, and of which kind."""
+    share = "" if entry.nontrivial is None else f" ({entry.nontrivial:.0%} more than trivial)"
+    return f"{entry.instances} instances, {entry.distinct} distinct, judged {entry.judged}{share}"
 
 
 def _tables(entry: Entry) -> list[Table]:

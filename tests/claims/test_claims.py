@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import pickle
 import pkgutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from proofs_check.engines.sampling import attack, search
 from proofs_check.ledger import judge
 from proofs_check.measured import RECORD, recalled
 from proofs_check.shelf import claims, title_of
+from tests.claims.reading import values_read
 
 ROOT = Path(__file__).parents[2]
 SHELF = claims()
@@ -30,6 +32,7 @@ def test_the_verdict_is_the_promised_one(id):
     assert not entry.problems
     assert entry.verdict == entry.promised
     assert entry.instances >= (3 if sampled else 40)
+    assert SHELF[id].refutes or (entry.nontrivial or 0.0) >= 0.5  # a refuted one ends at its witness
     assert all(control["violation"] for control in entry.controls)
     assert all(mutant["caught by"] for mutant in entry.mutants)
     assert all(abs(ratio - 1) < 1e-9 for ratio in entry.attained.values())
@@ -104,6 +107,34 @@ def public_formulas():
         for name, value in vars(found).items():
             if inspect.isfunction(value) and value.__module__ == found.__name__ and not name.startswith("_"):
                 yield value
+
+
+UNTRAINED = [id for id in SHELF if id not in TRAINED]
+LAWS: dict[str, str] = {}
+"""claim -> why a hypothesis of it is a switch that is drawn with the instance, and not measured of it"""
+
+
+def simplest(strategy):
+    instances = []
+    search(strategy, instances.append, 1, 0)
+    return instances[0]
+
+
+@pytest.mark.parametrize("id", [id for id in UNTRAINED if id not in LAWS])
+def test_no_hypothesis_is_a_switch(id):
+    instance = simplest(SHELF[id].instances)
+    for hypothesis in SHELF[id].hypotheses:
+        read = values_read(hypothesis.deviation, instance)
+        assert read, f"{hypothesis.name} asks nothing of the instance but its class"
+        assert not all(value is None or isinstance(value, bool | str) for value in read.values()), hypothesis.name
+
+
+@pytest.mark.parametrize("id", UNTRAINED)
+def test_a_control_is_no_single_point(id):
+    for control in SHELF[id].controls:
+        drawn = set()
+        search(control.instances, lambda instance, drawn=drawn: drawn.add(pickle.dumps(instance)), 10, 0)
+        assert len(drawn) > 1, control.drops
 
 
 def test_every_formula_is_mutated_by_some_claim():

@@ -69,6 +69,46 @@ def quick(made, **options):
     return judge(made, **{"examples": 60, "seconds": 5.0, **options})
 
 
+# --- instances -------------------------------------------------------------------------------------------------------
+
+
+def test_the_share_of_instances_that_are_more_than_trivial_is_of_distinct_ones_judged():
+    few = st.sampled_from([1, 1, 2, 3, 4])
+    assert quick(claim(instances=few, nontrivial=lambda x: x > 1)).nontrivial == 0.75
+    silent = claim(
+        instances=few,
+        nontrivial=lambda x: x > 1,
+        conclusion=lambda x: at_most(float(x), square(float(x))) if x > 2 else Void("small"),
+        extremal={},
+    )
+    assert quick(silent).nontrivial == 1.0
+    assert quick(claim(instances=few)).nontrivial is None
+
+
+def test_the_class_of_instances_says_which_are_more_than_trivial_where_a_claim_does_not():
+    @dataclass(frozen=True)
+    class Drawn:
+        x: int
+
+        @property
+        def nontrivial(self):
+            return self.x > 1
+
+    some = claim(
+        instances=st.sampled_from([Drawn(1), Drawn(2)]),
+        hypotheses=(),
+        conclusion=lambda case: at_most(float(case.x), square(float(case.x))),
+        extremal={},
+    )
+    assert quick(some).nontrivial == 0.5
+    assert quick(replace(some, nontrivial=lambda case: True)).nontrivial == 1.0
+
+
+def test_a_measure_of_trivial_instances_that_is_no_function_is_refused():
+    with pytest.raises(ValueError, match=r"claim TEST-1.nontrivial must be a function .* got True: return a bool"):
+        claim(nontrivial=True)
+
+
 # --- relations -------------------------------------------------------------------------------------------------------
 
 

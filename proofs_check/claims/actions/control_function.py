@@ -134,6 +134,7 @@ def _without_level(codes, actions, y, target, controlled=True):
     return _predicted(codes, actions, y, target, controlled) - float(y.mean())
 
 
+ALONE = numbers(1, 4).map(lambda t: replace(DEFAULT, actions=((0.0, 0.0), (0.0, 0.0)), target=(t, t)))
 SINGULAR = st.tuples(numbers(0.5, 1.5), numbers(0.5, 1.5)).map(lambda row: replace(DEFAULT, turn=(row, row)))
 
 CLAIM = Claim(
@@ -156,7 +157,7 @@ CLAIM = Claim(
         Control(AFFINE.name, designs(bent=0.6), "h_1² added to the last latent"),
         Control(INVERTIBLE.name, SINGULAR, "H of rank 1 forgets a latent"),
         Control(CONTROLLED.name, designs(controlled=False), "y ~ f(φ) alone: R-5"),
-        Control(DISTINCT.name, st.just(replace(DEFAULT, actions=((0.0, 0.0), (0.0, 0.0)))), "one action alone"),
+        Control(DISTINCT.name, ALONE, "one action alone"),
     ),
     proofs={
         BESIDE: (

@@ -53,11 +53,21 @@ class Design:
     controlled: bool = True
     """V_phi is in the regression"""
 
+    @property
+    def nontrivial(self) -> bool:
+        """Two latents."""
+        return len(self.effect) > 1
+
+    @property
+    def levels(self) -> list[float]:
+        """Equally likely values of each action's part."""
+        return LEVELS[self.law]
+
     @cached_property
     def data(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """a, nu, h, y."""
         n, q = len(self.effect), len(self.effect[0])
-        levels = [LEVELS["normal"]] * n + [LEVELS[self.law]] * q
+        levels = [LEVELS["normal"]] * n + [self.levels] * q
         grid = torch.tensor(list(itertools.product(*levels)), dtype=torch.float64)
         nu, a = grid[:, :n] @ _matrix(self.noise).T, grid[:, n:] @ _matrix(self.actions).T
         h = a @ _matrix(self.effect).T + nu
@@ -96,7 +106,7 @@ class Design:
     def bias(self) -> float:
         """The closed form of what leaving out V_phi adds, for a of this covariance."""
         root = _matrix(self.actions)
-        scale = float(_matrix(tuple(LEVELS[self.law])).square().mean())
+        scale = float(_matrix(self.levels).square().mean())
         return theory.naive_bias(self.beta, self.covariance, self.effect, (scale * root @ root.T).tolist(), self.target)
 
     @cached_property
@@ -104,6 +114,12 @@ class Design:
         """At a* from phi, and V_phi where it is controlled for."""
         a, _, h, y = self.data
         return predicted(self.codes(h), a, y, _matrix(self.target), self.controlled)
+
+    @property
+    def off_controlled(self) -> float:
+        """How far that is from what the regression with V_phi predicts, over the size of outcomes."""
+        a, _, h, y = self.data
+        return abs(self.predicted - predicted(self.codes(h), a, y, _matrix(self.target))) / self.size
 
     @property
     def size(self) -> float:
@@ -177,7 +193,7 @@ def _lacking(draw, n: int) -> Any:
 
 AFFINE = Hypothesis("an affine encoder", lambda case: abs(case.bent))
 INVERTIBLE = Hypothesis("H invertible", lambda case: max(0.0, 0.1 - abs(float(torch.det(_matrix(case.turn))))))
-CONTROLLED = Hypothesis("V in the regression", lambda case: float(not case.controlled))
+CONTROLLED = Hypothesis("V in the regression", lambda case: case.off_controlled)
 
 
 def _rank_lost(case: Design) -> int:
@@ -194,7 +210,7 @@ LINEAR = Hypothesis("u linear in ν", lambda case: abs(case.curved))
 
 def _off_normal(case: Design) -> float:
     """Distance of the levels' third and fourth moments from those of a normal law, beyond round-off."""
-    levels = _matrix(LEVELS[case.law])
+    levels = _matrix(case.levels)
     mean, square, cube, fourth = (float((levels**k).mean()) for k in (1, 2, 3, 4))
     return max(abs(mean), abs(cube), abs(fourth - 3 * square**2)) - 1e-12
 

@@ -27,6 +27,11 @@ class Encoder:
     kernel: str = "gaussian"
     ends: bool = False
 
+    @property
+    def nontrivial(self) -> bool:
+        """It is curved, and latents are noisy."""
+        return self.curvature != 0 and self.noise.law != "none"
+
     @cached_property
     def table(self) -> tuple[Tensor, ...]:
         """Actions, their weights; latents and codes of each action and noise, and the chances of the noise."""

@@ -78,7 +78,7 @@ def _top(symbols, ops):
         yield after[degree,], line[degree]
 
 
-NORMAL = Hypothesis("normal noise", lambda case: float(case.law != "gaussian"))
+NORMAL = Hypothesis("normal noise", lambda case: case.off_normal)
 COVARIANCE = Hypothesis("of covariance S", lambda case: abs(case.factor - 1))
 
 
@@ -130,6 +130,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(NORMAL, COVARIANCE),
     instances=smoothings(),
+    nontrivial=lambda case: max(map(sum, case.kappa)) > 1,
     conclusion=_conclusion,
     controls=(
         Control(NORMAL.name, smoothings(law="uniform", least=4), "uniform of the same variance: from degree 4 on"),

@@ -179,6 +179,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(KERNEL, SPREAD),
     instances=_curves(),
+    nontrivial=lambda case: case.encoder.nontrivial,
     conclusion=_conclusion,
     controls=(
         Control(KERNEL.name, _curves(kernel="linear"), "k = aa′: 0 for a² − 1/3, and for every even residual"),

@@ -132,6 +132,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(ALIKE,),
     instances=_twins(),
+    nontrivial=lambda case: case.slopes[0] != case.slopes[1],
     conclusion=_conclusion,
     extremal={"larger error": _twins().map(_midway)},
     controls=(

@@ -95,6 +95,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(SPARSE, BOUNDED, SMALL),
     instances=_atoms(),
+    nontrivial=lambda case: 0 < case.atom < 1,
     conclusion=_conclusion,
     controls=(
         Control(SPARSE.name, _atoms(drawn=0.0), "the same κ under normal noise"),

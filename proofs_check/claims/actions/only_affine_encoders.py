@@ -100,6 +100,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(MOVES, POLYNOMIAL, RANGE),
     instances=lines(),
+    nontrivial=lambda case: case.noise.law != "none",
     conclusion=_conclusion,
     extremal={"misses": chebyshev()},
     controls=(

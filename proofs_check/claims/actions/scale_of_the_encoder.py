@@ -159,6 +159,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(ONE, NORMAL),
     instances=_scaled(),
+    nontrivial=lambda case: case.encoder.nontrivial,
     conclusion=_conclusion,
     controls=(
         Control(ONE.name, _scaled(uneven=True), "a factor of its own for each latent: whiten the codes"),

@@ -143,6 +143,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(UNIFORM, ZERO, SMALL),
     instances=_sines(),
+    nontrivial=lambda case: case.size > 0,
     conclusion=_conclusion,
     controls=(
         Control(UNIFORM.name, _sines(law="gaussian"), "N(0, .6²): deviation .042 at a = ½, e = ¼"),

@@ -88,6 +88,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(UNBIASED,),
     instances=_cases(),
+    nontrivial=lambda case: len(case.x.unique()) > 2,
     conclusion=_conclusion,
     controls=(Control(UNBIASED.name, _cases(biased=True), "the biased one: √d"),),
     proofs={

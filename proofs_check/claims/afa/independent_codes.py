@@ -10,7 +10,7 @@ from torch import Tensor
 
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Relation, Verdict, digits, equal
 from proofs_check.engines import smt, symbolic
-from proofs_check.instances.draw import numbers, unit_rows
+from proofs_check.instances.draw import mostly, numbers, unit_rows
 from proofs_check.instances.inductions import UNROLL, pair
 from proofs_check.instances.mixture import UNIT_ROWS
 from workbench.theory import average_case, coherence
@@ -101,7 +101,8 @@ INDEPENDENT = Hypothesis("entries independent", lambda case: case.dependence)
 
 @st.composite
 def _cases(draw, together=False, length=1.0):
-    n, d = draw(st.integers(2, 5)), draw(st.integers(1, 6))
+    n = draw(st.integers(2, 5))
+    d = draw(mostly(st.integers(1, n - 1), st.integers(1, 6)))
     values = draw(numbers(0.1, 3)), draw(numbers(0.1, 3))
     rate, share = (float(Fraction(draw(st.integers(1, 9)), 10)) for _ in range(2))
     return Firing(length * draw(unit_rows(n, d)), rate, *values, share, together)
@@ -119,6 +120,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(UNIT_ROWS, INDEPENDENT),
     instances=_cases(),
+    nontrivial=lambda case: len(case.rows) > case.rows.shape[1],
     conclusion=_conclusion,
     controls=(
         Control(INDEPENDENT.name, _cases(together=True), "all entries fire together, with one magnitude"),

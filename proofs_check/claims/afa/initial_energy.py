@@ -11,7 +11,7 @@ from torch import Tensor
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, digits, equal, mean_is
 from proofs_check.engines import smt, symbolic
-from proofs_check.instances.draw import DRAWS, SEEDS, codes
+from proofs_check.instances.draw import DRAWS, SEEDS, codes, mostly
 from workbench.theory import top_afa
 
 
@@ -86,7 +86,9 @@ SYMMETRIC = Hypothesis("entries symmetric about 0", lambda case: abs(case.low + 
 
 @st.composite
 def _cases(draw, share=-1.0):
-    x, m, limit = draw(st.integers(1, 4).flatmap(codes)), draw(st.integers(1, 6)), draw(st.floats(0.1, 2.0))
+    several = st.integers(2, 4).flatmap(lambda d: codes(d, active=2))
+    x = draw(mostly(several, st.integers(1, 4).flatmap(codes)))
+    m, limit = draw(mostly(st.integers(2, 6), st.integers(1, 6))), draw(st.floats(0.1, 2.0))
     return Start(x, m, limit, share * limit, draw(SEEDS))
 
 
@@ -102,6 +104,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(SYMMETRIC,),
     instances=_cases(),
+    nontrivial=lambda case: case.x.count_nonzero() > 1 and case.m > 1,
     conclusion=_conclusion,
     controls=(Control(SYMMETRIC.name, _cases(share=0.0), "entries on [0, a]"),),
     proofs={

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.afa.inductions import NEAREST, PASS, VECTORISED
 from proofs_check.engines import smt, symbolic
-from proofs_check.instances.draw import selections
+from proofs_check.instances.draw import numbers, selections
 from proofs_check.instances.inductions import PRODUCTS
 from proofs_check.instances.loops import evaluated
 from proofs_check.instances.selection import BESIDE, WITHIN, Selection
@@ -86,9 +86,14 @@ def _cases(draw, inside=True):
 
 
 def _replaced():
-    """All latents active under the sentinel, and a target it cannot reach: contributions 3 and 2, tau 3.55."""
-    row, tau = torch.tensor([[3.0, 2.0]], dtype=torch.float64), torch.tensor([3.55], dtype=torch.float64)
-    return st.just(Selection(row, tau, tau, 0.0, sentinel=1e4))
+    """Contributions 3 and t under the sentinel, and a target that only both of them reach, nearly."""
+
+    def made(t: float) -> Selection:
+        row = torch.tensor([[3.0, t]], dtype=torch.float64)
+        tau = 3 + 0.9 * (row.norm(dim=1) - 3)
+        return Selection(row, tau, tau, 0.0, sentinel=1e4)
+
+    return (st.just(2.0) | numbers(1, 2.9)).map(made)
 
 
 @st.composite

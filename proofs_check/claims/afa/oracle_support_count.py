@@ -94,6 +94,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(BESIDE,),
     instances=_codes(),
+    nontrivial=lambda case: (case.contributions > 0).sum() > 1 and case.tau > case.norms[:, 0],
     conclusion=_conclusion,
     controls=(Control(BESIDE.name, _codes(beside=False), "the reference's sentinel takes the place of C_K itself"),),
     proofs={

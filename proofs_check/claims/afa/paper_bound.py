@@ -1,10 +1,12 @@
 """AFA-2: the published bound, |x|² / (1 + c) <= |h|² <= |x|² / (1 - c) with c = eps (n - 1)."""
 
+from hypothesis import strategies as st
+
 from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, Void, at_most
 from proofs_check.engines import smt
-from proofs_check.instances.draw import mixtures
+from proofs_check.instances.draw import codes, cones, mixtures
 from proofs_check.instances.inductions import ENERGY, K_FORM, L1_FORM, UNROLL
-from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
+from proofs_check.instances.mixture import EXACT, NEARLY, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import (
     one_oblique,
     orthonormal_with_bias,
@@ -67,6 +69,13 @@ def _signed_maximum(rows):
     return (rows @ rows.T).fill_diagonal_(0).amax(1)
 
 
+@st.composite
+def _incoherent(draw):
+    """Rows of one product, below 0 mostly of ε(n − 1) < 1, and any code."""
+    rows = draw(cones(negative=True) | cones()).rows
+    return Mixture.exact(rows, draw(codes(len(rows), active=2)))
+
+
 CLAIM = Claim(
     id="AFA-2",
     statement=(
@@ -77,7 +86,8 @@ CLAIM = Claim(
     source="Lee et al. (2025), arXiv 2503.24277, the AFA theorem; proof re-derived",
     promised=Verdict.PROVED,
     hypotheses=(UNIT_ROWS, EXACT),
-    instances=mixtures(),
+    instances=mixtures() | _incoherent(),
+    nontrivial=lambda case: case.support_coherence.max() > NEARLY,
     conclusion=_conclusion,
     controls=(
         Control("unit rows", twice_the_identity(), "V = 2I: all cosines 0; repair: h_i → h_i |v_i|"),

@@ -146,6 +146,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(UNIFORM,),
     instances=_cases(st.just(S.RandomSphere())),
+    nontrivial=lambda case: case.h.count_nonzero() > 1 and case.d > 1,
     conclusion=_conclusion,
     controls=(
         Control(UNIFORM.name, _cases(st.just(S.CommonMean(0.5))), "rows that share a direction: mean 1/2 per pair"),

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
 from proofs_check.engines import smt, symbolic
-from proofs_check.instances.draw import codes, cones, unit_rows
+from proofs_check.instances.draw import codes, cones, mostly, numbers, unit_rows
 from proofs_check.instances.inductions import OVER_ROWS, UNROLL, pair
 from proofs_check.instances.loops import evaluated
-from proofs_check.instances.mixture import UNIT_ROWS
+from proofs_check.instances.mixture import UNIT_ROWS, overlapping
 from workbench.theory import average_case, coherence
 
 
@@ -131,16 +131,22 @@ FAIR = Hypothesis("signs independent and fair, four by four", _dependence)
 
 
 def _pairwise_only():
-    """Eight patterns with s_4 = s_1 s_2 s_3: fair and independent by threes, not by four."""
+    """Eight patterns with s_4 = s_1 s_2 s_3, rows in a fan: fair and independent by threes, not by four."""
     three = all_signs(3)
-    rows = torch.tensor([[1, 0], [0.6, 0.8], [0.8, 0.6], [0, 1]], dtype=torch.float64)
-    return st.just(Signed(rows, torch.ones(4, dtype=torch.float64), torch.cat((three, three.prod(1, keepdim=True)), 1)))
+    signs = torch.cat((three, three.prod(1, keepdim=True)), 1)
+
+    def fan(angle: float) -> Signed:
+        angles = angle * torch.arange(4, dtype=torch.float64)
+        return Signed(torch.stack((angles.cos(), angles.sin()), 1), torch.ones(4, dtype=torch.float64), signs)
+
+    return numbers(0.2, 0.7).map(fan)
 
 
 @st.composite
 def _cases(draw, together=False, length=1.0):
-    k, d = draw(st.integers(2, 6) | st.just(10)), draw(st.integers(1, 8))
-    h = draw(codes(k)).abs()
+    k = draw(st.integers(2, 6) | st.just(10))
+    d = draw(mostly(st.integers(1, k - 1), st.integers(1, 8)))
+    h = draw(codes(k, active=2)).abs()
     return Signed(length * draw(unit_rows(k, d)), h, all_signs(1).expand(2, k) if together else all_signs(k))
 
 
@@ -156,6 +162,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(UNIT_ROWS, FAIR),
     instances=_cases(),
+    nontrivial=lambda case: len(case.h) > case.rows.shape[1] and overlapping(case.rows[case.h != 0]),
     conclusion=_conclusion,
     extremal={"no factor k": cones().map(lambda case: Signed(case.rows, case.h[0], all_signs(case.m)))},
     controls=(

@@ -131,6 +131,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(ORTHOGONAL, BOTH_SIGNS),
     instances=_cases(),
+    nontrivial=lambda case: (case.x @ case.basis).min() < 0 < (case.x @ case.basis).max(),
     conclusion=_conclusion,
     controls=(
         Control(ORTHOGONAL.name, _cases(orthogonal=False), "one column sheared"),

@@ -50,6 +50,11 @@ class Layer:
         return f"{heads} heads of width {d_head}, {length} positions, {kind}{more}, pre {digits(self.pre)}"
 
     @property
+    def nontrivial(self) -> bool:
+        """Two heads or more, and two positions."""
+        return self.heads > 1 and self.patterns.shape[1] > 1
+
+    @property
     def heads(self) -> int:
         """H."""
         return len(self.patterns)

@@ -11,7 +11,7 @@ import synthetic as S
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits
 from proofs_check.claims.attention.cases import SHARED
 from proofs_check.engines import smt, symbolic
-from proofs_check.instances.draw import SEEDS
+from proofs_check.instances.draw import SEEDS, mostly
 from proofs_check.instances.inductions import PRODUCTS
 from synthetic.laws.directions import unit
 from workbench.metrics import attribution
@@ -98,7 +98,7 @@ def _extreme(direction: Tensor, writers: int) -> Tensor:
 
 @st.composite
 def _planted(draw, row="any"):
-    heads, width = draw(st.integers(2, 4)), draw(st.integers(1, 3))
+    heads, width = draw(st.integers(2, 4)), draw(mostly(st.integers(2, 3), st.integers(1, 3)))
     writers = draw(st.integers(1, heads - 1))
     rng = S.stream(draw(SEEDS), "planted")
     normal = torch.randn(2, heads, width, generator=rng, dtype=torch.float64)
@@ -129,6 +129,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(OUTRANKED,),
     instances=_planted(),
+    nontrivial=lambda case: case.writers > 1 or case.row.shape[1] > 1,
     conclusion=_conclusion,
     extremal={"": _planted(row="extreme")},
     controls=(Control(OUTRANKED.name, _planted(row="itself"), "the direction itself, nearly: writers rank first"),),

@@ -146,6 +146,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(ORTHOGONAL,),
     instances=_outputs(),
+    nontrivial=lambda case: len(case.z) > 1,
     conclusion=_conclusion,
     extremal={"of two residuals": _outputs(axes=True)},
     controls=(Control(ORTHOGONAL.name, _outputs(condition=1e3), "cond(W_O) = 1000"),),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import synthetic as S
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
 from proofs_check.engines import symbolic
-from proofs_check.instances.draw import SEEDS
+from proofs_check.instances.draw import SEEDS, usually
 from proofs_check.instances.loops import evaluated
 from proofs_check.kernel.evaluations import EXACT
 from workbench.metrics import attribution
@@ -128,8 +128,11 @@ def _too_few(symbols, ops):
 @st.composite
 def _heads(draw):
     sizes = draw(st.lists(st.integers(1, 4), min_size=1, max_size=3).filter(lambda s: sum(s) <= 7))
-    count = draw(st.integers(1, min(4, sum(sizes))))
-    return Head(tuple(sizes), count, draw(st.integers(0, 3)), draw(st.integers(0, 3)), seed=draw(SEEDS))
+    sure, count = draw(st.integers(0, 3)), draw(st.integers(1, min(4, sum(sizes))))
+    if draw(usually()):  # several roles compete for two places or more, and one may take them all
+        sizes = [max(sizes[0], 2), *(sizes[1:] or [2])]
+        count = sure + draw(st.integers(2, max(sizes)))
+    return Head(tuple(sizes), count, sure, draw(st.integers(0, 3)), seed=draw(SEEDS))
 
 
 def _with_replacement(sizes, count=10, *, sure=0, ops=None):
@@ -169,10 +172,19 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(RANDOM, NO_TIES),
     instances=_heads(),
+    nontrivial=lambda case: len(case.sizes) > 1 and 1 < case.count - case.sure <= max(case.sizes),
     conclusion=_conclusion,
     controls=(
-        Control(RANDOM.name, st.just(Head((3, 2), 2, lead=True)), "own latents lead: never wrong while n ≥ c"),
-        Control(NO_TIES.name, st.just(Head((2, 2), 2, tied=True)), "latents of one writer each, all shares 1"),
+        Control(
+            RANDOM.name,
+            st.builds(lambda n, q: Head((n, q), 2, lead=True), st.integers(2, 4), st.integers(1, 3)),
+            "own latents lead: never wrong while n ≥ c",
+        ),
+        Control(
+            NO_TIES.name,
+            st.builds(lambda n, q: Head((n, q), 2, tied=True), st.integers(2, 3), st.integers(2, 3)),
+            "latents of one writer each, all shares 1",
+        ),
     ),
     proofs={
         "chance": symbolic.identity("by counting", "n_r ≤ 4, 2, 1; c ≤ 4; s ≤ 1", _by_counting),
@@ -183,6 +195,7 @@ CLAIM = Claim(
             symbolic.identity("71 % of cases", "n = 20, q = 2, c = 10", _examples),
         ),
     },
+    kernel={"chance": "selection.of_one_role"},
     mutants=(
         Mutant("with replacement", theory.one_role_chance, _with_replacement),
         Mutant("none ahead", theory.one_role_chance, _none_sure),

@@ -183,6 +183,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(ONE_FACTOR, WITHIN),
     instances=_rows(),
+    nontrivial=lambda case: case.blocks.shape[2] > 1,
     conclusion=_conclusion,
     controls=(
         Control(ONE_FACTOR.name, _rows(a_head=True), "a factor a head, as if the heads of z were standardised"),

@@ -12,6 +12,7 @@ from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers, rows_of, unit_rows
 from proofs_check.instances.inductions import PRODUCTS
 from proofs_check.instances.loops import evaluated
+from proofs_check.instances.mixture import overlapping
 from proofs_check.kernel.evaluations import EXACT
 from workbench.theory import auxiliary as theory
 from workbench.theory.ops import FLOAT
@@ -148,8 +149,10 @@ def _latents(draw, sign=1.0, beside=0.0, bias=0.0):
 
 
 TIED = _latents().map(lambda case: Latents(case.rows, 0 * case.free, case.c, case.beside))
-ROW = 0.9 * torch.eye(1, 2, dtype=torch.float64)
-SHORT = Latents(ROW, ROW, torch.ones(1, dtype=torch.float64), 0 * ROW, as_drawn=True)
+AXIS = torch.eye(1, 2, dtype=torch.float64)
+SHORT = numbers(0.5, 0.95).map(
+    lambda t: Latents(t * AXIS, t * AXIS, torch.ones(1, dtype=torch.float64), 0 * AXIS, as_drawn=True)
+)
 
 CLAIM = Claim(
     id="AUX-4",
@@ -164,10 +167,11 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(ALIGNED, LONE, ABOVE, UNBIASED),
     instances=_latents(),
+    nontrivial=lambda case: overlapping(case.rows) and case.free.any(),
     conclusion=_conclusion,
     extremal={"noise": TIED},
     controls=(
-        Control(ALIGNED.name, st.just(SHORT), "tied, e = d, |d| = .9: .81 of x"),
+        Control(ALIGNED.name, SHORT, "tied, e = d, and shorter than 1: at .9, .81 of x"),
         Control(LONE.name, _latents(beside=0.5), "a second feature that the free part reads"),
         Control(ABOVE.name, _latents(sign=-1.0), "x = −d: the latent is silent"),
         Control(UNBIASED.name, _latents(bias=-0.1), "an encoder bias shrinks"),

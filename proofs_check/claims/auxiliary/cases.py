@@ -33,6 +33,11 @@ class Descent:
         rest = f", ε = {self.eps:g}" * bool(self.eps) + f", m = {self.moment:g} at the start" * bool(self.moment)
         return f"{said}{rest}, lr = {self.lr:g}"
 
+    @property
+    def nontrivial(self) -> bool:
+        """Gradients of several sizes."""
+        return len({abs(g) for g in self.gradients}) > 1
+
     def steps(self, gradients: Sequence[float] | None = None, eps: float | None = None) -> Tensor:
         """By the formula, of these gradients and this eps or others."""
         eps = self.eps if eps is None else eps

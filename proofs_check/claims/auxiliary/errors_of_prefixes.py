@@ -11,7 +11,7 @@ from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers, rows_of, unit_rows
 from proofs_check.instances.inductions import BILINEAR, L1_FORM
 from proofs_check.instances.loops import evaluated
-from proofs_check.instances.mixture import UNIT_ROWS
+from proofs_check.instances.mixture import UNIT_ROWS, overlapping
 from synthetic.laws.directions import overlaps, unit
 from workbench.theory import auxiliary as theory
 
@@ -163,7 +163,9 @@ def _ordered(draw, added=0.0, length=1.0):
 
 
 BASIS, X = torch.eye(2, dtype=torch.float64), torch.tensor([1.0, 0.5], dtype=torch.float64)
-OBLIQUE = Ordered(torch.tensor([[1.0, 0], [0.8, 0.6]], dtype=torch.float64), BASIS[0])
+OBLIQUE = numbers(0.55, 0.95).map(
+    lambda c: Ordered(torch.tensor([[1.0, 0], [c, (1 - c * c) ** 0.5]], dtype=torch.float64), BASIS[0])
+)
 
 CLAIM = Claim(
     id="AUX-3",
@@ -179,11 +181,12 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(TIED, APART, UNIT_ROWS),
     instances=_ordered(),
+    nontrivial=lambda case: overlapping(case.rows),
     conclusion=_conclusion,
     controls=(
-        Control(APART.name, st.just(OBLIQUE), "x on the first row, the second at cosine .8: from 0 to .64"),
-        Control(TIED.name, st.just(Ordered(BASIS, X, 2.0)), "an encoder bias of 2 on orthonormal rows"),
-        Control("unit rows", st.just(Ordered(1.5 * BASIS, X)), "norm 1.5"),
+        Control(APART.name, OBLIQUE, "x on the first row, the second at an angle: at cosine .8 from 0 to .64"),
+        Control(TIED.name, numbers(1, 4).map(lambda b: Ordered(BASIS, X, b)), "an encoder bias on orthonormal rows"),
+        Control("unit rows", numbers(1.45, 2).map(lambda t: Ordered(t * BASIS, X)), "norm 1.5 or so"),
     ),
     proofs={
         ("falls", "by"): (

@@ -1,6 +1,8 @@
 """AUX-2: for m > d Welch's square is the floor of OrtSAE's penalty, in expectation over redrawn chunks too."""
 
 import itertools
+import math
+from collections import Counter
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -22,7 +24,7 @@ from proofs_check.claim import (
     equal,
 )
 from proofs_check.engines import smt, symbolic
-from proofs_check.instances.draw import simplices, unit_rows
+from proofs_check.instances.draw import mostly, numbers, simplices, unit_rows
 from proofs_check.instances.inductions import CAUCHY_SCHWARZ
 from proofs_check.instances.loops import evaluated
 from proofs_check.instances.mixture import UNIT_ROWS
@@ -32,33 +34,46 @@ from workbench.theory import coherence
 
 @dataclass(frozen=True, eq=False)
 class Chunks:
-    """Rows (m, d), and how many share a chunk; `fixed` chunks are always of neighbours."""
+    """Rows (m, d), how many share a chunk, and the chunks, all equally likely; None for every set of so many."""
 
     rows: Tensor
     size: int
-    fixed: bool = False
+    only: tuple[tuple[int, ...], ...] | None = None
 
     def __str__(self) -> str:
-        return f"rows {digits(self.rows)}, {'fixed ' * self.fixed}chunks of {self.size}"
+        return f"rows {digits(self.rows)}, chunks of {self.size}{'' if self.only is None else f': {self.only}'}"
+
+    @property
+    def sets(self) -> list[tuple[int, ...]]:
+        """The chunks."""
+        return list(itertools.combinations(range(len(self.rows)), self.size)) if self.only is None else list(self.only)
+
+    @property
+    def uneven(self) -> float:
+        """By how much the chance to be a chunk differs between two sets of so many rows."""
+        count = Counter(map(frozenset, self.sets))
+        shares = [
+            count[frozenset(one)] / len(self.sets) for one in itertools.combinations(range(len(self.rows)), self.size)
+        ]
+        return max(shares) - min(shares)
 
     @property
     def penalty(self) -> float:
-        """Of the chunks, in the mean where they are drawn."""
-        if not self.fixed:
-            return theory.redrawn_penalty((self.rows @ self.rows.T).tolist(), self.size)
-        parts = [theory.orthogonality_penalty((r @ r.T).tolist()) for r in self.rows.split(self.size)]
+        """Mean over the chunks."""
+        chunks = [self.rows[list(one)] for one in self.sets]
+        parts = [theory.orthogonality_penalty((rows @ rows.T).tolist()) for rows in chunks]
         return sum(parts) / len(parts)
 
 
 def _conclusion(case: Chunks) -> dict[str, Part]:
     products, (m, d) = (case.rows @ case.rows.T).tolist(), case.rows.shape
     whole, pairs = theory.orthogonality_penalty(products), theory.pairs_penalty(products)
-    floor = coherence.welch_square(m, d)
+    floor, redrawn = coherence.welch_square(m, d), theory.redrawn_penalty(products, case.size)
     return {
         "never 0": at_most(1 / (d * (m - 1)), whole),
         "whole": at_most(floor, whole),
-        "chunks": at_most(floor, case.penalty),
-        "chunks ≤ whole": at_most(case.penalty, whole),
+        "chunks": at_most(floor, [redrawn, case.penalty]),
+        "chunks ≤ whole": at_most([redrawn, case.penalty], whole),
         "pairs": at_most(floor, pairs),
         "chunks of two": equal(theory.redrawn_penalty(products, 2), pairs),
     }
@@ -200,19 +215,26 @@ def _twice(penalty):
 
 
 MORE = Hypothesis("m > d", lambda case: max(0, case.rows.shape[1] + 1 - len(case.rows)))
-DRAWN = Hypothesis("chunks drawn anew", lambda case: float(case.fixed))
+DRAWN = Hypothesis("chunks drawn anew: every set of so many rows equally often", lambda case: case.uneven)
 
 
 @st.composite
-def _chunks(draw, fixed=False, length=1.0):
-    d = draw(st.integers(1, 4))
+def _chunks(draw, length=1.0):
+    d = draw(mostly(st.integers(2, 4), st.integers(1, 4)))
     rows = draw(unit_rows(draw(st.integers(d + 1, 7)), d))
-    return Chunks(length * rows, draw(st.integers(2, len(rows))), fixed)
+    size = draw(mostly(st.integers(2, max(2, len(rows) - 1)), st.integers(2, len(rows))))
+    return Chunks(length * rows, size)
 
 
-TWO_BASES = torch.tensor([[1.0, 0], [0, 1], [0.6, 0.8], [0.8, -0.6]], dtype=torch.float64)
+def _bases(d: int, angle: float) -> Chunks:
+    """Two bases of d dimensions, each a chunk, the second turned by an angle in the first plane."""
+    turn, (c, s) = torch.eye(d, dtype=torch.float64), (math.cos(angle), math.sin(angle))
+    turn[:2, :2] = torch.tensor([[c, s], [-s, c]], dtype=torch.float64)
+    both = torch.cat((torch.eye(d, dtype=torch.float64), turn))
+    return Chunks(both, d, (tuple(range(d)), tuple(range(d, 2 * d))))
+
+
 SIMPLEX = simplices((2, 5)).map(lambda case: Chunks(case.rows, 2))
-BASIS = Chunks(torch.eye(3, dtype=torch.float64), 2)
 
 FLOORS = ("never 0", "whole", "pairs", "chunks")
 
@@ -230,11 +252,16 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(MORE, DRAWN, UNIT_ROWS),
     instances=_chunks(),
+    nontrivial=lambda case: case.rows.shape[1] > 1 and case.size < len(case.rows),
     conclusion=_conclusion,
     extremal={"whole": SIMPLEX, "pairs": SIMPLEX, "chunks": SIMPLEX},
     controls=(
-        Control(MORE.name, st.just(BASIS), "m = d: an orthonormal basis has none"),
-        Control(DRAWN.name, st.just(Chunks(TWO_BASES, 2, True)), "two bases of the plane, each a chunk: 0"),
+        Control(
+            MORE.name,
+            st.integers(2, 5).map(lambda d: Chunks(torch.eye(d, dtype=torch.float64), 2)),
+            "m = d: an orthonormal basis has none",
+        ),
+        Control(DRAWN.name, st.builds(_bases, st.integers(2, 4), numbers(0.1, 1.5)), "two bases, each a chunk: 0"),
         Control("unit rows", _chunks(length=0.5), "products in place of cosines: short rows pay less"),
     ),
     proofs={

@@ -1,5 +1,6 @@
 """AUX-7: a decoder row that is a mixture of data is no longer than the longest of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
 from proofs_check.engines import smt, symbolic
-from proofs_check.instances.draw import numbers, rows_of
+from proofs_check.instances.draw import mostly, numbers, rows_of
 from proofs_check.instances.inductions import BILINEAR, PRODUCTS
 from workbench.theory import auxiliary as theory
 from workbench.theory import coherence
@@ -104,15 +105,15 @@ def _hulls(draw):
     n, d = draw(st.integers(2, 4)), draw(st.integers(1, 3))
     m = draw(st.integers(2, 5))
     data = draw(rows_of(st.integers(-3, 3), n, d))
-    raw = draw(rows_of(st.integers(0, 3), m, n))
+    raw = draw(mostly(rows_of(st.integers(1, 3), m, n), rows_of(st.integers(0, 3), m, n)))
     free = draw(st.sampled_from([0.0, 0.5])) * draw(rows_of(numbers(-1, 1), m, d))
     return Hull(data, raw / raw.sum(1, keepdim=True), free)
 
 
-def _mixing(weights: list[list[float]]) -> st.SearchStrategy[Hull]:
-    """Two data, (1, 0) and (0, 1)."""
+def _mixing(low: float, high: float, weights: Callable[[float], list[list[float]]]) -> st.SearchStrategy[Hull]:
+    """Two data, (1, 0) and (0, 1), and weights by a number in between."""
     data = torch.eye(2, dtype=torch.float64)
-    return st.just(Hull(data, torch.tensor(weights, dtype=torch.float64), 0 * data))
+    return numbers(low, high).map(lambda t: Hull(data, torch.tensor(weights(t), dtype=torch.float64), 0 * data))
 
 
 @st.composite
@@ -137,13 +138,16 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(INSIDE, WHOLE),
     instances=_hulls(),
+    nontrivial=lambda case: ((case.weights > 0).sum(1) > 1).any(),
     conclusion=_conclusion,
     extremal={"norm": _longest()},
     controls=(
         Control(
-            INSIDE.name, _mixing([[4, -3], [-3, 4]]), "weights 4 and −3: on the line through two data, not between them"
+            INSIDE.name,
+            _mixing(0.5, 4, lambda t: [[1 + t, -t], [-t, 1 + t]]),
+            "weights 4 and −3: on the line through two data, not between them",
         ),
-        Control(WHOLE.name, _mixing([[2, 0], [1, 1]]), "weights that sum to 2"),
+        Control(WHOLE.name, _mixing(1.5, 3, lambda t: [[t, 0], [1, t - 1]]), "weights that sum to more than 1"),
     ),
     proofs={
         LOOPS: symbolic.identity("|d|² and the spread", "up to four data, d ≤ 3", _variance),

@@ -119,24 +119,29 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(LONE, NO_EPS, FIXED, ABOVE),
     instances=_weighted(),
+    nontrivial=lambda case: case.factors[0] != 1 and len({abs(g) for g in case.plain.gradients}) > 1,
     conclusion=_conclusion,
     controls=(
         Control(
             LONE.name,
-            st.just(replace(CASE, other=CASE.beside)),
+            numbers(0.2, 2).map(lambda t: replace(CASE, other=(t,) * 3)),
             "a second loss: the coefficient weighs one against the other",
         ),
         Control(
             NO_EPS.name,
-            st.just(replace(CASE, plain=replace(PLAIN, eps=0.1))),
-            "ε = .1, of the gradients' size: what falls below ε is slowed",
+            numbers(0.02, 0.5).map(lambda eps: replace(CASE, plain=replace(PLAIN, eps=eps))),
+            "ε of the gradients' size: what falls below it is slowed",
         ),
         Control(
             FIXED.name,
-            st.just(replace(CASE, factors=(1.0, 2.0, 3.0))),
+            numbers(1.5, 3).map(lambda t: replace(CASE, factors=(1.0, t, t * t))),
             "a warm-up of the coefficient weighs late gradients more",
         ),
-        Control(ABOVE.name, st.just(replace(CASE, factors=(-2.0,) * 3)), "a negative one turns the steps round"),
+        Control(
+            ABOVE.name,
+            numbers(0.5, 4).map(lambda c: replace(CASE, factors=(-c,) * 3)),
+            "a negative one turns the steps round",
+        ),
     ),
     proofs={
         ("steps", "others, and ε, by 1/c"): (

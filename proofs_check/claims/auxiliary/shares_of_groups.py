@@ -23,7 +23,7 @@ from proofs_check.claim import (
 )
 from proofs_check.claims.auxiliary.cases import EXP_RISES
 from proofs_check.engines import balls, smt, symbolic
-from proofs_check.instances.draw import numbers
+from proofs_check.instances.draw import mostly, numbers
 from proofs_check.instances.loops import evaluated
 from workbench.theory import auxiliary as theory
 from workbench.theory.ops import FLOAT
@@ -261,7 +261,12 @@ def _groups(draw, k=(2, 4), more=0, skew=0.0, others=(-1.0, 0.0)):
     sizes = draw(st.lists(numbers(0.1, 3), min_size=count + more, max_size=count + more))
     first = (1 + skew) / count
     law = (first, *[(1 - first) / (count - 1)] * (count - 1)) if skew else (1 / count,) * count
-    return Groups(tuple(sizes), law, draw(st.integers(2 if more else 1, 3)), draw(st.sampled_from(others)))
+    return Groups(
+        tuple(sizes),
+        law,
+        draw(mostly(st.integers(2, 3), st.integers(2 if more else 1, 3))),
+        draw(st.sampled_from(others)),
+    )
 
 
 BOUNDS = ("above 1 − 1/e", "at most 1/(ek) above", "falls with k")
@@ -280,6 +285,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(COUNT, EVEN, CLEAN),
     instances=_groups(),
+    nontrivial=lambda case: case.size > 1,
     conclusion=_conclusion,
     controls=(
         Control(COUNT.name, _groups(k=(2, 3), more=2), "more features than groups"),

@@ -167,6 +167,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(LINEAR, FULL),
     instances=_transcoded(),
+    nontrivial=lambda case: case.change.any() and case.sparse.any(),
     conclusion=_conclusion,
     controls=(
         Control(LINEAR.name, _transcoded(beyond=1.0), "targets beyond a linear map leave codes something"),

@@ -1,10 +1,9 @@
 """BA-2: the mean activation of a feature, weighted by its coefficient, points along the feature."""
 
-from hypothesis import strategies as st
-
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Mutant, Part, Verdict, at_most
 from proofs_check.claims.bias.conditioned_cases import BOUNDED, Conditioned, conditioned, scaled, subsets, tangents
 from proofs_check.engines import smt, symbolic
+from proofs_check.instances.draw import numbers
 from proofs_check.instances.inductions import ENERGY, L1_FORM, PRODUCTS, UNROLL
 from proofs_check.instances.mixture import EXACT, NONNEGATIVE, UNIT_ROWS
 from workbench.tensors import TENSOR
@@ -133,12 +132,24 @@ CLAIM = Claim(
     conclusion=_conclusion,
     extremal={"cosine": tangents(), "coarse R²": subsets()},
     controls=(
-        Control("unit rows", st.just(conditioned([[1.0, 0], [0, 2]], [[1.0, 0.4]])), "the second row of length 2"),
-        Control("exact: x = hV", st.just(conditioned([[1.0, 0], [0, 1]], [[1.0, 0]], [[1.0, 1]])), "V = I, x = h + ρ"),
-        Control(NONNEGATIVE.name, st.just(conditioned(OPPOSED, [[1.0, 0.3, -0.3]])), "Σc = 0; repair: Σ|c|"),
+        Control(
+            "unit rows",
+            numbers(1.5, 3).map(lambda t: conditioned([[1.0, 0], [0, t]], [[1.0, 0.4]])),
+            "the second row of length 2",
+        ),
+        Control(
+            "exact: x = hV",
+            numbers(0.5, 2).map(lambda t: conditioned([[1.0, 0], [0, 1]], [[1.0, 0]], [[1.0, t]])),
+            "V = I, x = h + ρ",
+        ),
+        Control(
+            NONNEGATIVE.name,
+            numbers(0.2, 0.4).map(lambda t: conditioned(OPPOSED, [[1.0, t, -t]])),
+            "Σc = 0; repair: Σ|c|",
+        ),
         Control(
             BOUNDED.name,
-            st.just(conditioned([[1.0, 0], [-0.6, 0.8]], [[1.0, 4]])),
+            numbers(3, 8).map(lambda t: conditioned([[1.0, 0], [-0.6, 0.8]], [[1.0, t]])),
             "always beside a louder, opposed one",
         ),
     ),

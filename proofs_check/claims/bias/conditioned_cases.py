@@ -10,13 +10,19 @@ from torch import Tensor
 
 from proofs_check.claim import Hypothesis
 from proofs_check.instances.draw import codes, numbers, unit_rows
-from proofs_check.instances.mixture import Mixture
+from proofs_check.instances.mixture import NEARLY, Mixture
 from synthetic.laws.directions import overlaps
 from workbench.theory import bias as theory
 
 
 class Conditioned(Mixture):
     """A mixture of which row 0 is the feature asked about; D its samples with h_0 > 0, at least one."""
+
+    @property
+    def nontrivial(self) -> bool:
+        """More rows than dimensions, and another feature fires beside row 0, not at right angles to it."""
+        beside = (self.rows[1:] @ self.rows[0]).abs() > NEARLY
+        return self.m > self.d and bool(((self.moments[1:] > 0) & beside).any())
 
     @cached_property
     def fires(self) -> Tensor:
@@ -54,9 +60,12 @@ BOUNDED = Hypothesis("R < θ", lambda case: (case.leak2 >= case.moments[0] ** 2)
 @st.composite
 def scaled(draw):
     """Codes of which the feature's own entries are raised until R is a drawn share of theta."""
-    n, d, samples = draw(st.integers(1, 5)), draw(st.integers(1, 5)), draw(st.integers(1, 4))
+    d, samples = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    n = draw(st.integers(d + 1, 5))
     rows, h = draw(unit_rows(n, d)), torch.stack([draw(codes(n, nonnegative=True)) for _ in range(samples)])
     h[0, 0] = h[0, 0] if h[0, 0] > 0 else 1.0
+    near = 1 + int((rows[1:] @ rows[0]).abs().argmax())
+    h[0, near] = h[0, near] if h[0, near] > 0 else 0.5  # the row nearest to the feature's fires beside it
     case = conditioned(rows, h)
     h[:, 0] *= max(1.0, float(case.leak2.sqrt() / case.moments[0]) / draw(numbers(0.05, 0.99)))
     return conditioned(rows, h)

@@ -7,7 +7,7 @@ from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant
 from proofs_check.claims.bias import adaptation_cases as adaptations
 from proofs_check.claims.bias.adaptation_cases import Frozen
 from proofs_check.engines import smt
-from proofs_check.instances.draw import numbers
+from proofs_check.instances.draw import mostly, numbers
 from workbench.parts import bias_control
 
 
@@ -73,7 +73,8 @@ def _frozen(draw, clamp=False, below=False, still=False):
     down = draw(st.sampled_from([0.5, 0.1, 0.9]) | numbers(0.05, 0.95))
     if clamp or below or still:
         products[1] = 0.9
-    allowed = 1 if clamp or still else draw(st.integers(1, rows))
+    busy = max(1, int((products > 0).sum()) - 1)
+    allowed = 1 if clamp or still else draw(mostly(st.integers(1, busy), st.integers(1, rows)))
     ceiling = 0.5 / rows if below else allowed / rows
     lowest = -0.3 if clamp else -draw(st.sampled_from([1.0, 2.0]))
     return Frozen(products * draw(st.sampled_from([1.0, 1.0, 0.5])), ceiling, 0.0 if still else down, lowest)
@@ -104,6 +105,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(CLEAR, ROOM, SHARE),
     instances=_frozen(),
+    nontrivial=lambda case: (case.products > 0).sum() > case.allowed,
     conclusion=_conclusion,
     controls=(
         Control(CLEAR.name, _frozen(clamp=True), "two rows fire at the lowest bias, one may"),

@@ -7,7 +7,7 @@ from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, 
 from proofs_check.claims.bias import adaptation_cases as adaptations
 from proofs_check.claims.bias.adaptation_cases import Adaptation
 from proofs_check.engines import smt
-from proofs_check.instances.draw import numbers
+from proofs_check.instances.draw import mostly, numbers
 from workbench.parts import bias_control
 from workbench.theory.ops import FLOAT
 
@@ -57,18 +57,18 @@ def _cases(unknowns, ops):
 
 @st.composite
 def _adaptations(draw, outside=0.0, backwards=False):
-    m = draw(st.integers(1, 6))
+    m = draw(mostly(st.integers(2, 6), st.integers(1, 6)))
     lowest = -draw(numbers(0.1, 2))
     share = st.sampled_from([0.5, 0.0, 1.0]) | numbers(0, 1)
 
     def many(value, kind=torch.float64):
         return torch.tensor(draw(st.lists(value, min_size=m, max_size=m)), dtype=kind)
 
-    ceiling = draw(st.sampled_from([0.5, 0.05, 0.0, 1.0]))
+    ceiling = draw(mostly(st.sampled_from([0.5, 0.05]), st.sampled_from([0.5, 0.05, 0.0, 1.0])))
     floor = draw(st.sampled_from([0.0, 1e-6, ceiling, ceiling / 2]).filter(lambda v: v <= ceiling))
-    step = st.sampled_from([0.05, 1.0, 0.0])
+    step = mostly(st.sampled_from([0.05, 1.0]), st.sampled_from([0.05, 1.0, 0.0]))
     return Adaptation(
-        b=many(share) * lowest + outside * (1.0 - lowest),
+        b=many(mostly(st.just(0.5) | numbers(0.1, 0.9), share)) * lowest + outside * (1.0 - lowest),
         rate=many(st.sampled_from([min(1.0, ceiling + 0.1), 0.0, 1.0, ceiling, floor]) | numbers(0, 1)),
         peak=many(st.sampled_from([1.0, 0.0, 0.3]) | numbers(0, 3)),
         group=many(st.integers(0, 2), torch.long),
@@ -84,7 +84,7 @@ def _adaptations(draw, outside=0.0, backwards=False):
 def _single(peak, floor):
     """One latent that fires in half of the rows, at p = 1/5."""
     b, rate, peak, first = (torch.tensor([v], dtype=torch.float64) for v in (-0.5, 0.5, peak, 0))
-    return st.just(Adaptation(b, rate, peak, first.long(), 0.2, floor, 0.1, 0.1, -1.0, first.long()))
+    return Adaptation(b, rate, peak, first.long(), 0.2, floor, 0.1, 0.1, -1.0, first.long())
 
 
 def _literal(b, rate, ceiling, floor, fallen, raised, lowest):
@@ -133,11 +133,16 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(INSIDE, FORWARD, ORDERED),
     instances=_adaptations(),
+    nontrivial=lambda case: len(case.b) > 1 and (case.moved() != case.b).any(),
     conclusion=_conclusion,
     controls=(
         Control(INSIDE.name, _adaptations(outside=1.0), "b above 0 stays there between floor and ceiling"),
         Control(FORWARD.name, _adaptations(backwards=True), "γ₋ < 0: a latent that fires too often is raised"),
-        Control(ORDERED.name, _single(1.0, 0.7), "p < q < floor: both rules apply, and the first wins"),
+        Control(
+            ORDERED.name,
+            numbers(0.55, 0.9).map(lambda floor: _single(1.0, floor)),
+            "p < q < floor: both rules apply, and the first wins",
+        ),
     ),
     proofs={
         (
@@ -156,7 +161,7 @@ CLAIM = Claim(
         Mutant("no lowest bias", bias_control.adapted, _unclamped),
         Mutant("set-point", bias_control.adapted, _set_point),
         Mutant("mean over all of a group", bias_control.group_mean, _mean_of_all),
-        Mutant("0/0 in a dead group", bias_control.group_mean, _without_guard, _single(0.0, 0.0)),
+        Mutant("0/0 in a dead group", bias_control.group_mean, _without_guard, st.just(_single(0.0, 0.0))),
     ),
     note=(
         "The proof is of the formula written out on scalars. That the shipped tensor code equals it is tried exactly "

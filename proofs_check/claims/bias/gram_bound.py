@@ -120,9 +120,10 @@ def _cones(draw, apart):
     return Mixture.exact(rows, h)
 
 
-def _witness(rows, x=None):
-    case = Mixture.exact(rows, [[1.0, 1], [1, 1]])
-    return st.just(case if x is None else Mixture(case.rows, case.h, case.x.new_tensor(x)))
+def _witness(length=1.0, more=0.0):
+    """V a multiple of I, and twice h = (1, 1), with something beside the second."""
+    case = Mixture.exact(length * torch.eye(2), [[1.0, 1], [1, 1]])
+    return Mixture(case.rows, case.h, case.x + case.x.new_tensor([[0, 0], [0, more]]))
 
 
 CLAIM = Claim(
@@ -141,8 +142,8 @@ CLAIM = Claim(
     conclusion=_conclusion,
     extremal={"l1 form": _cones(apart=True), "distinct pairs": _cones(apart=False)},
     controls=(
-        Control("unit rows", _witness([[2.0, 0], [0, 2]]), "V = 2I: all products of distinct rows are 0"),
-        Control("exact: x = hV", _witness([[1.0, 0], [0, 1]], [[1.0, 1], [1, 1.5]]), "V = I, x = h + ρ"),
+        Control("unit rows", numbers(1.5, 3).map(_witness), "V = 2I: all products of distinct rows are 0"),
+        Control("exact: x = hV", numbers(0.1, 2).map(lambda t: _witness(more=t)), "V = I, x = h + ρ"),
     ),
     proofs={
         ("l1 form", "distinct pairs", "sum"): (

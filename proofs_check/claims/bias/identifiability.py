@@ -1,7 +1,6 @@
 """BA-3: what a decomposition is determined up to, and a co-occurrence that leaves it undetermined."""
 
 from fractions import Fraction
-from itertools import permutations
 
 import torch
 from hypothesis import strategies as st
@@ -9,9 +8,10 @@ from hypothesis import strategies as st
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.bias.nested_cases import APART, NESTED, SCALED, Nested, nested, witness
 from proofs_check.engines import smt, symbolic
+from proofs_check.instances.draw import numbers
 from proofs_check.instances.inductions import BILINEAR
 from proofs_check.instances.loops import evaluated
-from proofs_check.instances.mixture import NONNEGATIVE, UNIT_ROWS
+from proofs_check.instances.mixture import NONNEGATIVE, UNIT_ROWS, overlapping
 from proofs_check.kernel.evaluations import EXACT
 from workbench.metrics import matching
 from workbench.theory import bias as theory
@@ -85,12 +85,17 @@ def _scaled(unknowns, ops):
     return [h >= 0, scale > 0], [h / scale >= 0]
 
 
-def _moved(symbols, ops):
-    """The rows s v with codes h / s, in any order; one coordinate."""
-    for n in (1, 2, 3, 4):
-        h, v, s = symbols(f"h:{n}"), symbols(f"v:{n}"), symbols(f"s:{n}", positive=True)
-        for order in permutations(range(n)):
-            yield sum(h[i] / s[i] * (s[i] * v[i]) for i in order), sum(a * b for a, b in zip(h, v, strict=True))
+def _moved(unknowns, ops):
+    """One coordinate: one more row s v, with code h / s."""
+    moved, whole, h, v, s = unknowns("moved whole h v s")
+    after = {"moved": moved + h / s * (s * v), "whole": whole + h * v}
+    return smt.Invariant([moved == whole], after, given=[s > 0])
+
+
+def _exchanged(unknowns, ops):
+    """What two rows add one after the other they add in the other order."""
+    whole, a, b = unknowns("whole a b")
+    return [], [(whole + a) + b == (whole + b) + a]
 
 
 def _shear(symbols, ops):
@@ -117,7 +122,9 @@ def _pair(unknowns, ops):
     return smt.Invariant(says, after, given=[cos <= 1])
 
 
-SIGNED = witness(rows=torch.eye(3).tolist(), h=((1, 1, -1),), scales=(1, 1, 1), order=(0, 1, 2))
+SIGNED = numbers(0.5, 3).map(
+    lambda t: witness(rows=torch.eye(3).tolist(), h=((1, 1, -t),), scales=(1, 1, 1), order=(0, 1, 2))
+)
 TWINS = [witness(rows=((1, 0), (1, 0)), order=order) for order in ((0, 1), (1, 0))]
 
 CLAIM = Claim(
@@ -133,15 +140,24 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(UNIT_ROWS, APART, SCALED, NESTED, NONNEGATIVE),
     instances=nested(),
+    nontrivial=lambda case: overlapping(case.rows) and ((case.h[:, 0] == 0) & (case.h[:, 1] > 0)).any(),
     conclusion=_conclusion,
     controls=(
-        Control("unit rows", st.just(witness(rows=((1, 0), (1.2, 1.6)))), "the cosine's formula needs lengths 1"),
+        Control(
+            "unit rows",
+            numbers(1.5, 3).map(lambda t: witness(rows=((1, 0), (0.6 * t, 0.8 * t)))),
+            "the cosine's formula needs lengths 1",
+        ),
         Control(APART.name, st.sampled_from(TWINS), "two equal rows: order is lost"),
-        Control(SCALED.name, st.just(witness(scales=(1, -1))), "one factor below 0"),
-        Control(NESTED.name, st.just(witness(h=((1, 1), (1, 0)))), "feature 0 fires once without feature 1: H' < 0"),
+        Control(SCALED.name, numbers(0.5, 3).map(lambda t: witness(scales=(1, -t))), "one factor below 0"),
+        Control(
+            NESTED.name,
+            numbers(0.5, 3).map(lambda t: witness(h=((1, t), (1, 0)))),
+            "feature 0 fires once without feature 1: H' < 0",
+        ),
         Control(
             NONNEGATIVE.name,
-            st.just(SIGNED),
+            SIGNED,
             "an entry of a third feature below 0",
         ),
     ),
@@ -158,7 +174,10 @@ CLAIM = Claim(
             ),
             evaluated("the shipped t is the least h_1/h_0", _least),
         ),
-        "same data, moved": symbolic.identity("the same sum in any order", "n = 1..4, all d, N", _moved),
+        "same data, moved": (
+            smt.induction("rows s v with codes h / s", "all n, d, N: induction over rows", _moved),
+            smt.implies("in any order", "all orders: two neighbours at a time", _exchanged),
+        ),
         ("same data, sheared", "cos(v_0, v'_0)"): symbolic.identity(
             "same data; the cosine", "all n, d, t: coordinate by coordinate", _shear
         ),

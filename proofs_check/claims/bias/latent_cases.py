@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proofs_check.claim import Hypothesis, digits
-from proofs_check.instances.draw import numbers, rows_of, unit_rows
+from proofs_check.instances.draw import mostly, numbers, rows_of, unit_rows, usually
 from workbench.tensors import TENSOR
 from workbench.theory import bias as theory
 
@@ -62,12 +62,15 @@ SMALL = Hypothesis(
 @st.composite
 def latents(draw, aligned=False, length=1.0, small=True):
     """Some latents and samples; `aligned`: all on one line; each other argument breaks one hypothesis."""
-    m, d, samples = draw(st.integers(1, 4)), draw(st.integers(1, 4)), draw(st.integers(1, 5))
+    d, samples = draw(st.integers(1, 4)), draw(st.integers(1, 5))
+    m = draw(mostly(st.integers(2, 4), st.integers(1, 4)))
     x, w = draw(rows_of(st.integers(-3, 3) | numbers(-3, 3), samples, d)), draw(unit_rows(m, d))
     if aligned:
         w = w[:1].expand(m, d)
         x = x.norm(dim=1, keepdim=True) * w[0]
     x[0] = x[0] + (0.5 + (x[0] @ w[0]).abs() - x[0] @ w[0]) * w[0]  # <w_0, x_0> >= .5
+    if draw(usually()) and not aligned:
+        x[0] = (0.5 + x[0].norm()) * (1.1 * w[0] + w[-1])  # on which two latents fire
     jump = draw(st.booleans())
     share = draw(numbers(-0.5, 0.9) if jump else numbers(0, 0.9))
     case = Latents(x, length * w, share * float((x @ w[0]).max()), jump)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proofs_check.claim import Hypothesis, digits
-from proofs_check.instances.draw import numbers, unit_rows
+from proofs_check.instances.draw import numbers, unit_rows, usually
 from synthetic.laws.directions import overlaps, unit
 from workbench.theory import bias as theory
 
@@ -60,13 +60,18 @@ def _fan(n: int, d: int) -> Tensor:
 @st.composite
 def nested(draw):
     """A few samples on a few rows, reordered and rescaled."""
-    n, d, samples = draw(st.integers(2, 4)), draw(st.integers(2, 4)), draw(st.integers(1, 3))
+    n, d, proper = draw(st.integers(2, 4)), draw(st.integers(2, 4)), draw(usually())
+    samples = draw(st.integers(2 if proper else 1, 3))
     rows = draw(unit_rows(n, d))
     rows = _fan(n, d) if overlaps(rows).max() > 1 - 1e-4 else rows
+    if proper and float(overlaps(rows).max()) < 1e-4:
+        rows = _fan(max(n, 3), d)[:n]
     entry = st.just(0.0) | numbers(0.1, 4)
     h = torch.tensor(draw(st.lists(entry, min_size=n * samples, max_size=n * samples)), dtype=torch.float64)
     h = h.reshape(samples, n)
     h[0, 0] = h[0, 0].clamp_min(0.1)
+    h[1:2, 0] = 0.0 if proper else h[1:2, 0]  # feature 1 alone
+    h[1:2, 1] = h[1:2, 1].clamp_min(0.1) if proper else h[1:2, 1]
     h[:, 1] = torch.where(h[:, 0] > 0, h[:, 1].clamp_min(0.1), h[:, 1])
     scales = torch.tensor(draw(st.lists(numbers(0.1, 4), min_size=n, max_size=n)), dtype=torch.float64)
     return Nested(rows, h, scales, torch.tensor(draw(st.permutations(range(n)))))

@@ -99,6 +99,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(CORRELATED,),
     instances=_cases(),
+    nontrivial=lambda case: case.t > 0,
     conclusion=_conclusion,
     controls=(Control(CORRELATED.name, _cases(off=True), "nearly equal or nearly opposed normals"),),
     proofs={

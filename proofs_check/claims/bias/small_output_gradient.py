@@ -6,6 +6,7 @@ from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, at_
 from proofs_check.claims.bias.latent_cases import SMALL, UNIT, Latents, latents
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.inductions import OVER_COORDINATES, PRODUCTS, TRIANGLE
+from proofs_check.instances.mixture import overlapping
 from workbench.theory import bias as theory
 
 
@@ -117,6 +118,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(UNIT, SMALL),
     instances=latents(),
+    nontrivial=lambda case: overlapping(case.w) and ((case.outputs(case.w) != 0).sum(1) > 1).any(),
     conclusion=_conclusion,
     extremal={"error": latents(aligned=True)},
     controls=(

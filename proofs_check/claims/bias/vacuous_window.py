@@ -72,6 +72,7 @@ CLAIM = Claim(
     promised=Verdict.VACUOUS,
     hypotheses=(FEW,),
     instances=_cases(),
+    nontrivial=lambda case: case.n > case.d and case.s > 1,
     conclusion=_conclusion,
     extremal={"upper limit ≤ 1/n": _edge()},
     witness="s = 2(1 + ε)² leaves the single frequency p = 1/n, as s = 2 does at ε = 0",

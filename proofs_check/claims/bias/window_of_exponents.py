@@ -118,6 +118,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(WIDE, INSIDE),
     instances=_cases(),
+    nontrivial=lambda case: case.n > case.d,
     conclusion=_conclusion,
     extremal={"width ≥ n^((s + 3)/2)": _edge(), "length": _edge()},
     controls=(

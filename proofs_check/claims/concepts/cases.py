@@ -38,6 +38,12 @@ class Predicted:
         return f"sizes {c.sizes}, {c.prior}, {c.contexts}, {c.tokens}, seed {c.seed}"
 
     @property
+    def nontrivial(self) -> bool:
+        """Concepts depend on each other, given some context."""
+        apart = self.model.log_marginals @ self.model.has_value.double()
+        return bool((self.model.log_posterior - apart).abs().max() > 1e-6)
+
+    @property
     def model(self) -> ConceptModel:
         """Its tables."""
         return _made(self.concepts)[0]
@@ -127,6 +133,11 @@ class Tables:
 
     def __str__(self) -> str:
         return f"{len(self.posterior)} models of {self.posterior.shape[1]} configurations"
+
+    @property
+    def of_divergence(self) -> Float[Tensor, "n l"]:
+        """Weights of the KL part."""
+        return self.weights if self.other is None else self.other
 
 
 @st.composite

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
 from proofs_check.claims.concepts.cases import SMALL
 from proofs_check.claims.concepts.probe_cases import Evidence
+from proofs_check.instances.draw import mostly
 from workbench.theory import concept_probes as theory
 
 
@@ -12,14 +13,12 @@ def _conclusion(case: Evidence) -> dict[str, Part]:
     return {"dimension": equal(case.rank, theory.change_rank(case.values, revealing=case.revealing))}
 
 
-ALONE = Hypothesis("evidence on this concept alone", lambda case: float(case.second))
-FACTORISED = Hypothesis(
-    "p(c|s) factorises, or tokens reveal c", lambda case: float(not (case.revealing or case.factorised))
-)
+ALONE = Hypothesis("evidence on this concept alone", lambda case: case.beside)
+FACTORISED = Hypothesis("p(c|s) factorises, or tokens reveal c", lambda case: case.entangled)
 
 
 def _any(**settings):
-    values = st.integers(2, 4)
+    values = mostly(st.integers(3, 4), st.integers(2, 4))
     return st.builds(lambda seed, n: Evidence(seed, n, **settings), SMALL, values)
 
 
@@ -36,6 +35,7 @@ CLAIM = Claim(
     promised=Verdict.SUPPORTED,
     hypotheses=(ALONE, FACTORISED),
     instances=_any() | _any(revealing=False, factorised=True),
+    nontrivial=lambda case: case.values > 2,
     conclusion=_conclusion,
     controls=(
         Control(ALONE.name, _any(second=True), "evidence on a second concept as well"),

@@ -26,6 +26,11 @@ class Diversity:
         return f"p(c|y) {digits(self.rows)}"
 
     @property
+    def nontrivial(self) -> bool:
+        """Three configurations or more that tokens tell apart."""
+        return int(torch.linalg.matrix_rank(self.rows)) > 2
+
+    @property
     def matrix(self) -> Float[Tensor, "t1 l"]:
         """L transposed: one row for each token but the first."""
         first = list(self.rows[0])

@@ -104,6 +104,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(SPAN,),
     instances=_pairs(),
+    nontrivial=lambda case: case.one.x.shape[1] > 1,
     conclusion=_conclusion,
     controls=(Control(SPAN.name, _pairs(extra=3), "three more dimensions of noise, which no logit sees"),),
     proofs={

@@ -20,13 +20,13 @@ from workbench.topics.concepts import probes
 class Latents:
     """Latents by context, or by context and label where the label leaks in."""
 
+    x: Float[Tensor, "n d"]
     f: Float[Tensor, "n m"]
     p: Float[Tensor, " n"]
     """P(c = 1), 0 or 1 where the label is known"""
     weights: Float[Tensor, " n"]
     bound: float
     """H(c|s)"""
-    leaks: bool
     said: str
 
     def __str__(self) -> str:
@@ -52,12 +52,19 @@ def _latents(draw, leaks=False):
     bound = float(w @ theory.entropy(p, ops=TENSOR))
     if leaks:  # every context twice, with its label
         label = torch.cat((torch.ones_like(p), torch.zeros_like(p)))
-        f = torch.cat((torch.cat((f, f)), label[:, None]), 1)
+        x, f = torch.cat((x, x)), torch.cat((torch.cat((f, f)), label[:, None]), 1)
         p, w = label, torch.cat((w * p, w * (1 - p)))
-    return Latents(f, p, w, bound, leaks, str(case))
+    return Latents(x, f, p, w, bound, str(case))
 
 
-OF_X = Hypothesis("latents are functions of x", lambda case: float(case.leaks))
+def _spread(case: Latents) -> float:
+    """By how much latents differ between samples of one x."""
+    same = (case.x[:, None] == case.x).all(2)
+    apart = (case.f[:, None] - case.f).abs().amax(2)
+    return float(torch.where(same, apart, 0.0).max())
+
+
+OF_X = Hypothesis("latents are functions of x", _spread)
 
 CLAIM = Claim(
     id="DC-14",
@@ -71,6 +78,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(OF_X,),
     instances=_latents(),
+    nontrivial=lambda case: case.bound > 1e-3,
     conclusion=_conclusion,
     controls=(Control(OF_X.name, _latents(leaks=True), "a latent that is the label"),),
     proofs={"H(c|s)": ABOVE},

@@ -98,6 +98,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(RARE,),
     instances=_cases((0.5, 1.0, 2.0, 4.0)),
+    nontrivial=lambda case: case.base.nontrivial,
     conclusion=_conclusion,
     controls=(Control(RARE.name, _cases((4.0,), 0.1), "ε = .1 where some p(c|s) are 1e-9"),),
     proofs={

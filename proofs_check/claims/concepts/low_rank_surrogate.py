@@ -91,6 +91,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(PRODUCT,),
     instances=_factors(),
+    nontrivial=lambda case: case.left.shape[1] > 1,
     conclusion=_conclusion,
     extremal={"surrogate": _factors(balanced=True)},
     controls=(Control(PRODUCT.name, _factors(off=10.0), "another matrix"),),

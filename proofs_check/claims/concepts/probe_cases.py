@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import torch
 from hypothesis import strategies as st
@@ -29,6 +29,12 @@ class Labelled:
 
     def __str__(self) -> str:
         return f"seed {self.seed}, C = {self.C:g}, {'real' if self.real else 'random'} labels"
+
+    @property
+    def nontrivial(self) -> bool:
+        """Both labels occur."""
+        labels = self.sample("train")[1]
+        return bool(labels.min() < labels.max())
 
     def sample(self, name: str) -> tuple[Float[Tensor, "n d"], Float[Tensor, " n"]]:
         """Samples and labels, as many of each."""
@@ -88,9 +94,9 @@ class Evidence:
     second: bool = False
     """evidence on the second concept as well"""
 
-    @property
-    def rank(self) -> int:
-        """Of the activations' changes, 40 pairs."""
+    @cached_property
+    def pairs(self) -> tuple[Tensor, Tensor, ConceptModel]:
+        """Forty pairs: log p(c|s) before and after, up to a constant each, and the model of all these contexts."""
         sizes = (self.values, 2, 3)
         cells, pairs = math.prod(sizes), 40
         rng = S.stream(self.seed, "claim/evidence")
@@ -105,6 +111,24 @@ class Evidence:
         after = after + (normal(pairs, 2)[:, c[:, 1]] if self.second else 0.0)
         log_joint = torch.cat((before, after)).log_softmax(1) - math.log(2 * pairs)
         tokens = S.JointRevealing() if self.revealing else S.ConceptTyped()
-        model = ConceptModel(sizes, log_joint, tokens.draw(sizes, rng))
-        x = exact_activations(model).x
-        return numerical_rank(torch.linalg.svdvals(x[pairs:] - x[:pairs]))
+        return before, after, ConceptModel(sizes, log_joint, tokens.draw(sizes, rng))
+
+    @property
+    def rank(self) -> int:
+        """Of the activations' changes."""
+        first, last = exact_activations(self.pairs[2]).x.chunk(2)
+        return numerical_rank(torch.linalg.svdvals(last - first))
+
+    @property
+    def beside(self) -> float:
+        """By how much evidence differs between configurations with one value of the concept."""
+        before, after, model = self.pairs
+        groups = (after - before).T[configurations(model.sizes)[:, 0].argsort()].view(self.values, -1, len(before))
+        return float((groups.amax(1) - groups.amin(1)).max())
+
+    @property
+    def entangled(self) -> float:
+        """How far some p(c|s) is from the product of its marginals, where a token leaves c open; else 0."""
+        model = self.pairs[2]
+        apart = model.log_marginals @ model.has_value.double()
+        return min(model.token_ambiguity, float((model.log_posterior - apart).abs().max()))

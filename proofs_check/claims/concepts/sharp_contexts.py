@@ -90,6 +90,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(OPEN,),
     instances=_cases(st.just(S.Generic(16))),
+    nontrivial=lambda case: case.base.nontrivial,
     conclusion=_conclusion,
     controls=(Control(OPEN.name, _cases(st.just(S.JointRevealing())), "a token tells c: R² stays 1 at every t"),),
     proofs={

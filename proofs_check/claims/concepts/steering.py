@@ -113,6 +113,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(REVEALING,),
     instances=_cases(S.JointRevealing()),
+    nontrivial=lambda case: case.base.nontrivial,
     conclusion=_conclusion,
     controls=(Control(REVEALING.name, _cases(S.Leak(0.3)), "tokens that leak"),),
     proofs={

@@ -115,6 +115,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(WEAK,),
     instances=_faint(S.Weak(0.1, 12)),
+    nontrivial=lambda case: case.base.nontrivial,
     conclusion=_conclusion,
     controls=(Control(WEAK.name, _faint(S.JointRevealing()), "tokens that reveal c: log-posteriors fit, p does not"),),
     proofs={

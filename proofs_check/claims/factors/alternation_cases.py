@@ -11,7 +11,7 @@ from torch import Tensor
 
 from proofs_check.claim import Hypothesis, Part, at_most, digits, equal
 from proofs_check.engines import symbolic
-from proofs_check.instances.draw import numbers, rows_of
+from proofs_check.instances.draw import mostly, numbers, rows_of
 from workbench.parts import semi_nmf
 from workbench.theory import factors as theory
 
@@ -81,7 +81,7 @@ COUNTED = Hypothesis("the ridge is counted", lambda case: abs(case.ridge - case.
 @st.composite
 def alternations(draw, ridge: bool = True):
     """Any X, codes above 0; some with a ridge."""
-    n, d, m = draw(st.integers(2, 5)), draw(st.integers(1, 4)), draw(st.integers(1, 3))
+    n, d, m = draw(st.integers(2, 5)), draw(st.integers(1, 4)), draw(mostly(st.integers(2, 3), st.integers(1, 3)))
     x = draw(rows_of(st.integers(-3, 3).map(float) | numbers(-3, 3), n, d))
     weight = draw(st.sampled_from([0.0, 0.1, 1.0])) if ridge else 0.0
     return Alternation(x, draw(rows_of(numbers(0.05, 3), n, m)), weight, weight)

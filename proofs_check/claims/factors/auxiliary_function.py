@@ -6,6 +6,7 @@ from fractions import Fraction
 from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, at_most, equal
 from proofs_check.claims.factors.cases import LIMIT, POSITIVE, SYMMETRIC, Step, from_1, step, steps
 from proofs_check.engines import smt
+from proofs_check.instances.draw import numbers
 from proofs_check.instances.loops import evaluated
 from proofs_check.kernel.evaluations import EXACT
 from workbench.theory import factors as theory
@@ -176,9 +177,15 @@ CLAIM = Claim(
     conclusion=_conclusion,
     extremal={"Z ≥ J": steps(same=True)},
     controls=(
-        Control(POSITIVE.name, step([-1], [1], [[1]], f=[-2]), "f, f' < 0: the squares bound from below"),
         Control(
-            SYMMETRIC.name, step([1, 1], [1, 0], [[1, 0], [1, 1]], f=[1, 2]), "q without symmetry; repair: (q + qᵀ)/2"
+            POSITIVE.name,
+            numbers(1.5, 3).flatmap(lambda t: step([-1], [1], [[1]], f=[-t])),
+            "f, f' < 0: the squares bound from below",
+        ),
+        Control(
+            SYMMETRIC.name,
+            numbers(0.5, 2).flatmap(lambda t: step([1, 1], [1, 0], [[1, 0], [t, 1]], f=[1, 2])),
+            "q without symmetry; repair: (q + qᵀ)/2",
         ),
     ),
     proofs={

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from proofs_check.claim import Check, Hypothesis, digits
-from proofs_check.instances.draw import numbers, rows_of
+from proofs_check.instances.draw import mostly, numbers, rows_of
 from proofs_check.instances.inequalities import inequality
 from workbench.theory import factors as theory
 from workbench.theory.ops import FLOAT
@@ -33,6 +33,11 @@ class Step:
 
     def __str__(self) -> str:
         return f"f' {digits(self.before)}, f {digits(self.f)}, p {digits(self.p)}, q {digits(self.q)}"
+
+    @property
+    def nontrivial(self) -> bool:
+        """Two codes or more, whose rows are not at right angles."""
+        return bool((self.q - torch.diag(self.q.diagonal())).any())
 
     @cached_property
     def unit(self) -> float:
@@ -71,7 +76,7 @@ SYMMETRIC = Hypothesis("q symmetric", lambda case: (case.q - case.q.T).abs().max
 @st.composite
 def steps(draw, *, same: bool = False, rest: bool = False):
     """Symmetric q with a diagonal above 0, any p; `same` puts f = f', `rest` makes f' a fixed point."""
-    m = draw(st.integers(1, 3))
+    m = draw(mostly(st.integers(2, 3), st.integers(1, 3)))
     value = st.integers(-3, 3).map(float) | numbers(-3, 3)
     q = draw(rows_of(value, m, m))
     q = torch.where(torch.eye(m, dtype=torch.bool), q.abs() + 0.1, (q + q.T) / 2)
@@ -148,7 +153,8 @@ def factors(draw, m: tuple[int, int] = (2, 3), n: tuple[int, int] = (2, 5), d: t
     """Nonnegative codes, some 0, signed rows, X of their product."""
     latents = draw(st.integers(*m))
     value = st.integers(-3, 3).map(float) | numbers(-3, 3)
-    codes = draw(rows_of(st.just(0.0) | numbers(0.05, 3), draw(st.integers(*n)), latents))
+    entry, count = numbers(0.05, 3), draw(st.integers(*n))
+    codes = draw(mostly(rows_of(entry, count, latents), rows_of(st.just(0.0) | entry, count, latents)))
     return Factors.exact(codes, draw(rows_of(value, latents, draw(st.integers(*d)))), draw(numbers(0.1, 3)))
 
 

@@ -8,6 +8,7 @@ from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Mutant, Part, Verd
 from proofs_check.claims.factors.auxiliary_function import LOSS, SEPARATE, SHARES
 from proofs_check.claims.factors.cases import LIMIT, POSITIVE, SYMMETRIC, Step, from_1, step, steps
 from proofs_check.engines import smt
+from proofs_check.instances.draw import numbers
 from proofs_check.instances.loops import evaluated
 from proofs_check.kernel.evaluations import EXACT
 from workbench.theory import factors as theory
@@ -145,12 +146,12 @@ CLAIM = Claim(
     controls=(
         Control(
             POSITIVE.name,
-            step([0], [1], [[1]]),
+            numbers(0.5, 3).flatmap(lambda t: step([0], [t], [[1]])),
             "a code that starts at 0 stays there against its gradient; repair: NNLS",
         ),
         Control(
             SYMMETRIC.name,
-            step([1, 1.5], [1, 0], [[2, -0.5], [-1.5, 0.5]]),
+            numbers(0.8, 1.2).flatmap(lambda t: step([1, 1.5], [t, 0], [[2, -0.5], [-1.5, 0.5]])),
             "q without symmetry: up − down is no gradient",
         ),
     ),

@@ -7,7 +7,7 @@ from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, 
 from proofs_check.claims.factors.cases import CODES, Factors, exact
 from proofs_check.claims.factors.never_unique import NONNEGATIVE, SHEARED
 from proofs_check.engines import smt
-from proofs_check.instances.draw import rows_of
+from proofs_check.instances.draw import mostly, numbers, rows_of
 from proofs_check.instances.loops import evaluated
 from proofs_check.kernel.evaluations import EXACT
 from workbench.metrics.matching import cosines
@@ -82,14 +82,15 @@ def _cases(draw):
     shared, first, second = (draw(rows_of(entry, 1, n))[0] for n in (core, own, own))
     a, none = draw(st.sampled_from([1.0, 0.5, 2.0])), torch.zeros(own, dtype=torch.float64)
     rows = torch.stack((torch.cat((a * shared, first, none)), torch.cat((shared, none, second))))
-    return Factors.exact(draw(rows_of(st.integers(0, 3), draw(st.integers(1, 3)), 2)), rows, a)
+    code, count = mostly(st.integers(1, 3), st.integers(0, 3)), draw(st.integers(1, 3))
+    return Factors.exact(draw(rows_of(code, count, 2)), rows, a)
 
 
 COUNT = (
     smt.induction("the core cancels, the rest stays", "all C, E: induction over neurons", _column),
     smt.implies("E and E make the count", "all E", _twice),
 )
-CODE = [[1, 1]]
+CODE, T = [[1, 1]], numbers(0.5, 3)
 
 CLAIM = Claim(
     id="SN-13",
@@ -104,11 +105,22 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(CODES, SHARED, LARGE),
     instances=_cases(),
+    nontrivial=lambda case: (case.codes > 0).all(1).any(),
     conclusion=_conclusion,
     controls=(
-        Control(CODES.name, exact([[-1, 0]], [[1, 1, 0], [1, 0, 1]]), "a code below 0 stays below"),
-        Control(SHARED.name, exact(CODE, [[1, 2, 1, 0], [1, 1, 0, 1]]), "cores that are not parallel do not cancel"),
-        Control(LARGE.name, exact(CODE, [[1, 1, 1, 0, 0], [1, 0, 0, 1, 1]]), "E > C: the difference is less sparse"),
+        Control(
+            CODES.name, T.flatmap(lambda t: exact([[-t, 0]], [[1, 1, 0], [1, 0, 1]])), "a code below 0 stays below"
+        ),
+        Control(
+            SHARED.name,
+            numbers(1.5, 3).flatmap(lambda t: exact(CODE, [[1, t, 1, 0], [1, 1, 0, 1]])),
+            "cores that are not parallel do not cancel",
+        ),
+        Control(
+            LARGE.name,
+            T.flatmap(lambda t: exact(CODE, [[1, 1, t, 0, 0], [1, 0, 0, 1, t]])),
+            "E > C: the difference is less sparse",
+        ),
     ),
     proofs={
         LOOPS: (SHEARED, evaluated("nonzeros neuron by neuron", _counted)),

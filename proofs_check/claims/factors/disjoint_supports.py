@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited, equal
 from proofs_check.claims.factors.cases import Factors, exact
 from proofs_check.engines import smt
-from proofs_check.instances.draw import rows_of
+from proofs_check.instances.draw import mostly, numbers, rows_of
 from proofs_check.instances.loops import evaluated
 from proofs_check.kernel.evaluations import EXACT
 from workbench.metrics.matching import cosines
@@ -110,7 +110,7 @@ RANK = Hypothesis("codes of full rank", lambda case: len(case.rows) - int(torch.
 
 @st.composite
 def _cases(draw):
-    m, s = draw(st.integers(2, 3)), draw(st.integers(1, 3))
+    m, s = draw(st.integers(2, 3)), draw(mostly(st.integers(2, 3), st.integers(1, 3)))
     entry = st.sampled_from([1.0, -1.0, 2.0, -3.0])
     rows = torch.block_diag(*(draw(rows_of(entry, 1, s)) for _ in range(m)))
     rows = torch.cat((rows, torch.zeros(m, draw(st.integers(0, 2)), dtype=torch.float64)), 1)
@@ -123,7 +123,7 @@ COUNT = (
     smt.induction("a block has s nonzeros or none", "all s: induction over neurons", _neuron),
     smt.induction("a mixture of q rows has qs", "all m, s: induction over rows", _row),
 )
-EYE, PAIR = [[1, 0], [0, 1]], [[1, 2, 0, 0], [0, 0, 3, -1]]
+T, EYE, PAIR = numbers(0.5, 3), [[1, 0], [0, 1]], [[1, 2, 0, 0], [0, 0, 3, -1]]
 
 CLAIM = Claim(
     id="SN-6",
@@ -138,15 +138,20 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(APART, EXACTLY, RANK),
     instances=_cases(),
+    nontrivial=lambda case: case.amount > 1,
     conclusion=_conclusion,
     controls=(
         Control(
             APART.name,
-            exact(EYE, [[1, 1, 1, 0], [0, 1, 1, 1]], 3.0),
+            T.flatmap(lambda t: exact(EYE, [[t, 1, 1, 0], [0, 1, 1, t]], 3.0)),
             "overlap, though samples are pure: v_0 − v_1 has two nonzeros; cores: SN-13",
         ),
-        Control(EXACTLY.name, exact(EYE, PAIR, 4.0), "twice as many kept: any mixture fits"),
-        Control(RANK.name, exact([[1, 1]], PAIR, 2.0), "two features that always fire alike"),
+        Control(
+            EXACTLY.name,
+            T.flatmap(lambda t: exact(EYE, [[1, t, 0, 0], [0, 0, 3, -t]], 4.0)),
+            "twice as many kept: any mixture fits",
+        ),
+        Control(RANK.name, T.flatmap(lambda t: exact([[1, t]], PAIR, 2.0)), "two features that always fire alike"),
     ),
     proofs={
         LOOPS: evaluated("nonzeros of a mixture, block by block", _blocks),

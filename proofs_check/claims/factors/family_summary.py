@@ -125,7 +125,7 @@ def _cases(draw):
 
 
 def _family(core, parts):
-    return st.just(Family(*(torch.tensor(t, dtype=torch.float64) for t in (core, parts))))
+    return Family(*(torch.tensor(t, dtype=torch.float64) for t in (core, parts)))
 
 
 SUM = smt.induction("the leaves' sum T: |T|² = L²C + LE", "all L: induction over leaves", _leaf)
@@ -144,10 +144,19 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(APART, EQUAL),
     instances=_cases(),
+    nontrivial=lambda case: case.core.any(),
     conclusion=_conclusion,
     controls=(
-        Control(APART.name, _family([1, 0, 0], [[0, 1, 0], [0, 0.6, 0.8]]), "exclusive parts that overlap"),
-        Control(EQUAL.name, _family([1, 0, 0], [[0, 1, 0], [0, 0, 2]]), "one exclusive part twice as long"),
+        Control(
+            APART.name,
+            numbers(0.2, 0.9).map(lambda c: _family([1, 0, 0], [[0, 1, 0], [0, c, (1 - c * c) ** 0.5]])),
+            "exclusive parts that overlap",
+        ),
+        Control(
+            EQUAL.name,
+            numbers(1.2, 3).map(lambda t: _family([1, 0, 0], [[0, 1, 0], [0, 0, t]])),
+            "one exclusive part twice as long",
+        ),
     ),
     proofs={
         LOOPS: evaluated("the error with codes of 1, entry by entry", _entries),

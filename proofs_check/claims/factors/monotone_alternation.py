@@ -17,6 +17,7 @@ from proofs_check.claims.factors.alternation_cases import (
 )
 from proofs_check.claims.factors.auxiliary_function import LOSS, SEPARATE, SHARES
 from proofs_check.engines import smt
+from proofs_check.instances.draw import numbers
 from synthetic.worlds.factors import disjoint_factors
 from workbench.parts import semi_nmf
 from workbench.theory import factors as theory
@@ -71,15 +72,24 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(POSITIVE_START, UNMASKED, COUNTED),
     instances=alternations(),
+    nontrivial=lambda case: case.codes.shape[1] > 1,
     conclusion=_conclusion,
     controls=(
-        Control(POSITIVE_START.name, start([[0], [-1]], [[-1], [-2]], rounds=2), "codes below 0"),
+        Control(
+            POSITIVE_START.name,
+            numbers(0.5, 2).flatmap(lambda t: start([[0], [-t]], [[-1], [-2]], rounds=2)),
+            "codes below 0",
+        ),
         Control(
             UNMASKED.name,
             start([[-2, 0], [2, 2], [-2, -2]], [[3, 3], [2, 2], [3, 2]], share=0.5) | _masked(),
             "winner-take-all at a half and a tenth of the entries: the masked rows are no minimiser",
         ),
-        Control(COUNTED.name, start([[1], [1]], [[1], [1]], ridge=1.0), "J alone under a ridge"),
+        Control(
+            COUNTED.name,
+            numbers(0.5, 2).flatmap(lambda t: start([[1], [1]], [[1], [1]], ridge=t)),
+            "J alone under a ridge",
+        ),
     ),
     proofs={
         LOOPS: (SHARES, SEPARATE),

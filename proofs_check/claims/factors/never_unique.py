@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited, equal
 from proofs_check.claims.factors.cases import CODES, Factors, exact, factors
 from proofs_check.engines import smt
+from proofs_check.instances.draw import numbers
 from proofs_check.instances.loops import evaluated
-from proofs_check.instances.mixture import UNIT_ROWS
+from proofs_check.instances.mixture import UNIT_ROWS, overlapping
 from synthetic.laws.directions import unit
 from workbench.metrics.matching import cosines
 from workbench.theory import factors as theory
@@ -80,6 +81,9 @@ APART = Hypothesis(
 )
 
 
+T = numbers(0.2, 3)
+
+
 @st.composite
 def _cases(draw, pure=False):
     """Any codes; `pure`: each feature alone in a sample as well."""
@@ -105,12 +109,23 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(CODES, AMOUNT, APART, UNIT_ROWS),
     instances=_cases() | _cases(pure=True),
+    nontrivial=lambda case: overlapping(case.rows) and (case.codes[:, :2] > 0).all(1).any(),
     conclusion=_conclusion,
     controls=(
-        Control(CODES.name, exact([[-1, 0]], [[1, 0], [0, 1]]), "a code below 0 to start with"),
-        Control(AMOUNT.name, exact([[1, 0]], [[1, 0], [0, 1]], -1.0), "M with an entry below 0: a code falls below 0"),
-        Control(APART.name, exact([[1, 1]], [[1, 0], [1, 0]], 0.5), "two equal rows: the direction stays"),
-        Control(UNIT_ROWS.name, exact([[1, 1]], [[1, 0], [0, 2]]), "a row of length 2: the angle's formula needs 1"),
+        Control(CODES.name, T.flatmap(lambda t: exact([[-t, 0]], [[1, 0], [0, 1]])), "a code below 0 to start with"),
+        Control(
+            AMOUNT.name,
+            T.flatmap(lambda t: exact([[1, 0]], [[1, 0], [0, 1]], -t)),
+            "M with an entry below 0: a code falls below 0",
+        ),
+        Control(
+            APART.name, T.flatmap(lambda t: exact([[1, 1]], [[1, 0], [1, 0]], t)), "two equal rows: the direction stays"
+        ),
+        Control(
+            UNIT_ROWS.name,
+            numbers(1.5, 3).flatmap(lambda t: exact([[1, 1]], [[1, 0], [0, t]])),
+            "a row of length 2: the angle's formula needs 1",
+        ),
     ),
     proofs={
         LOOPS: SHEARED,

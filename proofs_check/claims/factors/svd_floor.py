@@ -24,7 +24,7 @@ from proofs_check.claim import (
     equal,
 )
 from proofs_check.engines import smt, symbolic
-from proofs_check.instances.draw import numbers, rows_of
+from proofs_check.instances.draw import mostly, numbers, rows_of
 from proofs_check.instances.loops import evaluated
 from workbench.parts import semi_nmf
 from workbench.theory import factors as theory
@@ -140,7 +140,8 @@ ENOUGH = Hypothesis("t at its threshold or above", lambda case: max(0.0, case.th
 def _cases(draw):
     """X = fW + rest with f > 0; where U_m y is not above 0, X = f 1 instead, or rank 1."""
     n, d = draw(st.integers(2, 5)), draw(st.integers(2, 4))
-    m = draw(st.integers(1, min(n, d, 3)))
+    most = min(n, d, 3)
+    m = draw(mostly(st.integers(2, most), st.integers(1, most)))
     codes, rows = draw(rows_of(numbers(0.05, 3), n, m)), draw(rows_of(st.integers(-3, 3), m, d))
     x = codes @ rows + 0.1 * draw(rows_of(st.integers(-2, 2), n, d))
     x = x + draw(st.sampled_from([0.0, 5.0]))
@@ -184,10 +185,15 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(CONE, ENOUGH),
     instances=_cases(),
+    nontrivial=lambda case: len(case.y) > 1,
     conclusion=_conclusion,
     controls=(
         Control(CONE.name, numbers(0.5, 3).flatmap(_opposed), "X = [a; −a], m = 1: rank 1, and J = |a|²"),
-        Control(ENOUGH.name, case_of([[2, 1], [1, 2]], [-1, 0], 0.0), "t = 0: the singular vectors themselves"),
+        Control(
+            ENOUGH.name,
+            numbers(0, 0.999).flatmap(lambda t: case_of([[2, 1], [1, 2]], [-1, 0], t)),
+            "t below 1, down to the singular vectors",
+        ),
     ),
     proofs={
         LOOPS: evaluated("U(I + t y1ᵀ) and the threshold", _lifted),

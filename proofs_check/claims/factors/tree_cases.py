@@ -46,21 +46,45 @@ class Orchard:
         return core_exclusive(_FAMILIES, _LEAVES, core=self.core, exclusive=self.exclusive, seed=self.seed)
 
     @property
+    def neurons(self) -> tuple[int, int]:
+        """Of a leaf, and of a core."""
+        return self.core + self.exclusive, max(self.core, self.exclusive)
+
+    @property
+    def kept(self) -> tuple[int, int]:
+        """Neurons kept of each row, of leaves and of parents."""
+        return self.neurons if self.masked else (self.world.d, self.world.d)
+
+    @property
+    def beyond(self) -> float:
+        """By how much the numbers kept pass the true ones, in shares of these."""
+        return max(kept / true - 1 for kept, true in zip(self.kept, self.neurons, strict=True))
+
+    def orders(self, seed: int) -> list[Tensor]:
+        """Families by which the fit to a world is judged: its own, or one at random; then shuffled ones."""
+        family = torch.arange(_FAMILIES).repeat_interleave(_LEAVES)
+        rng = stream(seed, "factor_trees/shuffled")
+        drawn = [family[torch.randperm(len(family), generator=rng)] for _ in range(_SHUFFLES + 1)]
+        return [drawn[0] if self.shuffled else family, *drawn[1:]]
+
+    @property
+    def strangers(self) -> float:
+        """Share of leaves that are judged under another family than theirs."""
+        family = torch.arange(_FAMILIES).repeat_interleave(_LEAVES)
+        judged = [self.orders(seed)[0] for seed in range(self.seed, self.seed + self.worlds)]
+        return fmean(float((one != family).double().mean()) for one in judged)
+
+    @property
     def scores(self) -> tuple[float, float, float]:
         """Accuracy of the parents, what 95 of 100 shuffled families get of the same fits, |cos| of the leaves; means.
 
         A mean is over the worlds, that of a shuffle too.
         """
-        family = torch.arange(_FAMILIES).repeat_interleave(_LEAVES)
         seeds = range(self.seed, self.seed + self.worlds)
         fits = [_fitted(replace(self, seed=seed, shuffled=False), semi_nmf.winner_take_all) for seed in seeds]
         tries = []
         for seed, (parents, _) in zip(seeds, fits, strict=True):
-            rng = stream(seed, "factor_trees/shuffled")
-            orders = [torch.randperm(len(family), generator=rng) for _ in range(_SHUFFLES + 1)]
-            own = family[orders[0]] if self.shuffled else family
-            judged = [own, *(family[order] for order in orders[1:])]
-            tries.append([semi_nmf.leaf_accuracy(parents, one) for one in judged])
+            tries.append([semi_nmf.leaf_accuracy(parents, one) for one in self.orders(seed)])
         accuracy, *shuffled = (fmean(scores) for scores in zip(*tries, strict=True))
         return accuracy, sorted(shuffled)[int(0.95 * _SHUFFLES) - 1], fmean(cosine for _, cosine in fits)
 
@@ -75,7 +99,7 @@ def _fitted(case: Orchard, mask: Callable[..., Tensor]) -> tuple[Tensor, float]:
     torch.set_num_threads(1)
     try:
         x = world.sample(case.samples, stream(case.seed, "factor_trees")).x
-        share = [(case.core + case.exclusive) / world.d, max(case.core, case.exclusive) / world.d]
+        share = [kept / world.d for kept in case.kept]
         masked = share if case.masked else None
         sizes = (_FAMILIES * _LEAVES, _FAMILIES)
         tree = semi_nmf.fit_recursive(x, sizes, share=masked, iterations=case.iterations, seed=case.seed)

@@ -28,6 +28,11 @@ class Polynomial:
         return f"f {digits(self.f)}, U {digits(self.U)}, {shown}, scales {self.scales}, b_dec {digits(self.bias)}"
 
     @property
+    def nontrivial(self) -> bool:
+        """Two latents or more are active."""
+        return int(self.f.count_nonzero()) > 1
+
+    @property
     def lists(self) -> tuple[Any, ...]:
         """f, U, C, scales, bias as the closed forms take them."""
         return self.f.tolist(), self.U.tolist(), [c.tolist() for c in self.C], list(self.scales), self.bias.tolist()

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from proofs_check.claim import Claim, Control, Hypothesis, Mutant, Part, Verdict, digits, equal
 from proofs_check.engines import symbolic
-from proofs_check.instances.draw import SEEDS, numbers
+from proofs_check.instances.draw import SEEDS, numbers, usually
+from proofs_check.instances.mixture import overlapping
 from synthetic.base.streams import stream
 from synthetic.laws.directions import unit
 from workbench.theory import coherence
@@ -75,7 +76,7 @@ def _composed(draw, inside=False, rest=0.0):
     d = n + pairs + draw(st.integers(0, 2))
     rng = stream(draw(SEEDS), "claim")
     rows = torch.eye(n + pairs, d, dtype=torch.float64)
-    if draw(st.booleans()):
+    if draw(usually()):
         rows = unit(rows + 0.3 * torch.randn(n + pairs, d, generator=rng, dtype=torch.float64) / d**0.5)
     if inside:
         rows[n:] = unit(rows[: 2 * pairs : 2] + rows[1 : 2 * pairs : 2])
@@ -98,6 +99,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(INDEPENDENT, EXACT),
     instances=_composed(),
+    nontrivial=lambda case: overlapping(case.rows),
     conclusion=_conclusion,
     controls=(
         Control(INDEPENDENT.name, _composed(inside=True), "b within span(V): no linear encoder tells them apart"),

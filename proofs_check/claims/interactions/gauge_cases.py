@@ -89,8 +89,7 @@ def gauges(draw: st.DrawFn, *, inner: bool = False, across: bool = False) -> Gau
     case = draw(polynomials((3, 6), spare=2, dense=True))
     first, second, third = (c.shape[1] for c in case.C)
     blocks = [block for block in (range(third), range(third, second), range(second, first)) if len(block)]
-    block = draw(st.sampled_from(blocks))
-    swap = tuple(draw(st.sampled_from(list(block))) for _ in range(2))
+    swap = draw(st.permutations(draw(st.sampled_from([block for block in blocks if len(block) > 1]))))
     angle = draw(st.sampled_from([0.5, 1.0]) | numbers(0.3, 1.2))
     return Gauge(
         case,

@@ -122,6 +122,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(FREE, INSIDE),
     instances=gauges(),
+    nontrivial=lambda case: case.case.nontrivial and case.swap[0] != case.swap[1],
     conclusion=_conclusion,
     controls=(
         Control(FREE.name, gauges(inner=True), "a column whose square is in use"),

@@ -147,6 +147,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(ENOUGH, ALONE),
     instances=_matrices(),
+    nontrivial=lambda case: torch.linalg.matrix_rank(case.W) > 1,
     conclusion=_conclusion,
     extremal={"tail": _matrices(best=True)},
     controls=(

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from proofs_check.claim import BESIDE, Claim, Control, Hypothesis, Mutant, Part, Verdict, equal
 from proofs_check.claims.interactions.exact import exact
 from proofs_check.engines import symbolic
+from proofs_check.instances.draw import mostly
 from workbench import create
 from workbench.theory import interactions as theory
 
@@ -71,8 +72,9 @@ FULL = Hypothesis("R1 = d", lambda case: abs(case.ranks[0] - case.d))
 
 @st.composite
 def _sizes(draw, short=0):
-    d = draw(st.integers(1 + short, 8))
-    m, second = draw(st.integers(d, 20)), draw(st.integers(1, d - short))
+    d = draw(mostly(st.integers(2 + short, 8), st.integers(1 + short, 8)))
+    m = draw(mostly(st.integers(d + 1, 20), st.integers(d, 20)))
+    second = draw(mostly(st.integers(1, max(1, d - 1 - short)), st.integers(1, d - short)))
     return Sizes(m, d, (d - short, second, draw(st.integers(1, second))))
 
 
@@ -89,6 +91,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(FULL,),
     instances=_sizes(),
+    nontrivial=lambda case: case.m > case.d > case.ranks[1],
     conclusion=_conclusion,
     controls=(Control(FULL.name, _sizes(short=1), "R1 < d: another comparison, the linear part is smaller"),),
     proofs={

@@ -111,6 +111,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(RAISED,),
     instances=_projected(),
+    nontrivial=lambda case: sum(f * u != 0 for f, u in zip(case.f, case.u, strict=True)) > 1,
     conclusion=_conclusion,
     controls=(Control(RAISED.name, _projected(halfway=True), "f^q U in place of f^q U^q"),),
     proofs={

@@ -12,6 +12,7 @@ from proofs_check.claims.interactions.cases import orthonormal
 from proofs_check.claims.interactions.exact import exact
 from proofs_check.claims.interactions.pair_cases import DISJOINT, NONZERO, VARYING, PurePairs, binary, pure_pairs
 from proofs_check.engines import smt, symbolic
+from proofs_check.instances.draw import numbers
 from proofs_check.instances.loops import evaluated
 from proofs_check.kernel.evaluations import EXACT
 from workbench.theory import interactions as theory
@@ -90,8 +91,8 @@ def _needed():
         yield f"{count} pairs", theory.columns_for_pairs(count), sympy.Matrix(theory.pair_form([1] * count)).rank()
 
 
-def _zero():
-    plain = binary(1)
+def _zero(count):
+    plain = binary(count)
     return replace(_varied(plain), targets=0 * plain.targets, C2=0 * plain.C2, W=0 * plain.W)
 
 
@@ -114,12 +115,13 @@ def _many(draw):
         yield theory.least_misfit(gains, columns, ops=EXACT), sum(squares[: 2 * n - columns])
 
 
-def _shared():
+def _shared(gain):
     """f_0 f_1 + f_0 f_2 = f_0 (f_1 + f_2): two pairs for the price of one."""
     a = 0.5
     U = torch.tensor([[0.5**0.5, 0.5**0.5], [a, -a], [a, -a]], dtype=torch.float64)
     C2 = torch.tensor([[0.5**0.5, -(0.5**0.5)]], dtype=torch.float64)
-    case = PurePairs(((0, 1), (0, 2)), torch.ones(2, 1).double(), U, C2, torch.zeros(3, 1).double(), torch.ones(1, 3))
+    targets, nothing = gain * torch.ones(2, 1).double(), torch.zeros(3, 1).double()
+    case = PurePairs(((0, 1), (0, 2)), targets, U, gain * C2, nothing, torch.ones(1, 3))
     return _varied(case)
 
 
@@ -136,12 +138,13 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(VARYING, NONZERO, DISJOINT),
     instances=pure_pairs(),
+    nontrivial=lambda case: len(case.pairs) > 1,
     conclusion=_conclusion,
     extremal={"columns": pure_pairs(spare=0)},
     controls=(
         Control(VARYING.name, st.integers(1, 2).map(binary), "values 0 and 1: f² is linear, one column a pair"),
-        Control(NONZERO.name, st.just(_zero()), "nothing to give"),
-        Control(DISJOINT.name, st.just(_shared()), "pairs that share a latent and a target"),
+        Control(NONZERO.name, st.integers(1, 2).map(_zero), "nothing to give"),
+        Control(DISJOINT.name, numbers(0.5, 3).map(_shared), "pairs that share a latent and a target"),
     ),
     proofs={
         LOOPS: (

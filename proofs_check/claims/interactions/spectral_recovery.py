@@ -208,6 +208,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(ORTHONORMAL, DISTINCT, NONZERO),
     instances=_quadratics(),
+    nontrivial=lambda case: case.U.shape[1] > 1,
     conclusion=_conclusion,
     controls=(
         Control(ORTHONORMAL.name, _quadratics(skew=True), "a common part in all columns"),

@@ -145,10 +145,10 @@ def _spectra(draw, flat=False, factor=1.0, alike=False):
         U = torch.from_numpy(hadamard(m)).double()[:, : draw(st.integers(1 + alike, m))] / m**0.5
     else:
         m = draw(st.integers(2 + alike, 6))
-        first = draw(st.integers(1 + alike, m))
+        first = draw(st.integers(2, m))
         U = orthonormal(m, first, draw(SEEDS)) if draw(st.booleans()) else torch.eye(m, first, dtype=torch.float64)
     first = U.shape[1]
-    columns = draw(st.integers(1 + alike, first))
+    columns = draw(st.integers(min(2, first), first))
     d = columns + draw(st.integers(0, 2))
     C1, C2 = draw(rows_of(numbers(-3, 3), d, first)), draw(numbers(0.3, 3)) * orthonormal(d, columns, draw(SEEDS))
     C2 = C2[:, :1].expand(-1, columns) if alike else C2
@@ -168,6 +168,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(ORTHONORMAL, APART),
     instances=_spectra(),
+    nontrivial=lambda case: case.C2.shape[1] > 1,
     conclusion=_conclusion,
     extremal={"mean |B_ij|², at most": _spectra(flat=True)},
     controls=(

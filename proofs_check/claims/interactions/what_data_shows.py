@@ -146,6 +146,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(APART,),
     instances=_unseen(),
+    nontrivial=lambda case: case.decoder.nontrivial,
     conclusion=_conclusion,
     controls=(Control(APART.name, _unseen(together=True), "both fire: t is seen"),),
     proofs={

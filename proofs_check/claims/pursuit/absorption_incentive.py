@@ -150,6 +150,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(ORTHONORMAL, ACTIVE, PROPORTIONAL),
     instances=_families(),
+    nontrivial=lambda case: case.parent.max() > case.parent.min(),
     conclusion=_conclusion,
     controls=(
         Control(ORTHONORMAL.name, numbers(0.1, 0.9).flatmap(_leaning), "a product above 0"),

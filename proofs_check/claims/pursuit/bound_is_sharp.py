@@ -181,6 +181,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(FLAT, BEYOND),
     instances=_edges(),
+    nontrivial=lambda case: case.k > 1 and case.mu > 0,
     conclusion=_conclusion,
     controls=(
         Control(FLAT.name, numbers(1.5, 5).map(_uneven), "codes (t, 1, 1)"),

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import synthetic as S
 from proofs_check.claim import Hypothesis, digits, edited
-from proofs_check.instances.draw import SEEDS, codes, mixtures, numbers, rows_of
+from proofs_check.instances.draw import SEEDS, codes, mixtures, mostly, numbers, rows_of, usually
 from proofs_check.instances.mixture import Mixture
 from synthetic.base.errors import must
 from workbench.parts import pursuit
@@ -45,6 +45,11 @@ class Greedy:
         more += [f"{self.lag} picks ago"] if self.lag else []
         more += ["all from x at once"] if self.one_shot else []
         return f"rows {digits(self.rows)}, x {digits(self.x)}, {', '.join(more)}"
+
+    @property
+    def nontrivial(self) -> bool:
+        """More rows than dimensions, and two steps or more."""
+        return len(self.rows) > self.rows.shape[1] and self.steps > 1
 
     @property
     def known(self) -> Mixture:
@@ -134,7 +139,8 @@ def pursued(draw, *, rules=("abs", "relu", "max"), norms=None, nonnegative=False
         rows = rows * scale[:, None].double()
     if draw(st.booleans()) and not nonnegative:
         x = draw(rows_of(st.integers(-3, 3), 1, x.shape[1]))
-    return Greedy(rows, x, draw(st.integers(*steps)), draw(st.sampled_from(rules)))
+    several = mostly(st.integers(max(2, steps[0]), steps[1]), st.integers(*steps))
+    return Greedy(rows, x, draw(several), draw(st.sampled_from(rules)))
 
 
 def of(mixture: Mixture, steps: int = 4, **settings: Any) -> Greedy:
@@ -149,10 +155,13 @@ def from_gram(products: Float[Tensor, "m m"]) -> Float[Tensor, "m m"]:
 
 
 @st.composite
-def below_bound(draw, *, nonnegative=False, k=(1, 4)):
-    """A code of k nonzeros on rows with (2k - 1) mu < 1: products of ±mu and less, or identity and Hadamard."""
-    count = draw(st.sampled_from([*range(k[0], k[1] + 1), *range(2, k[1] + 1)]))
-    if draw(st.sampled_from([True, False, False])):
+def below_bound(draw, *, nonnegative=False, k=(1, 4), crowded=False):
+    """A code of k nonzeros on rows with (2k - 1) mu < 1: products of ±mu and less, or identity and Hadamard.
+
+    `crowded`: the latter, which have more rows than dimensions.
+    """
+    count = draw(mostly(st.integers(max(2, k[0]), k[1]), st.integers(*k)))
+    if not crowded and not draw(usually()):
         m = draw(st.integers(count, 2 * count))
         mu = draw(st.just(0.999) | numbers(0.01, 0.99)) / max(2 * count - 1, 1)
         least, rng = draw(st.sampled_from([1, 0])), S.stream(draw(SEEDS), "products")
@@ -165,6 +174,8 @@ def below_bound(draw, *, nonnegative=False, k=(1, 4)):
     h = torch.zeros(len(rows), dtype=torch.float64)
     start = draw(SEEDS)
     where = torch.randperm(len(rows), generator=S.stream(start, "support"))[:count]
+    if count > 1 and len(rows) > rows.shape[1] and len((where < rows.shape[1]).unique()) == 1:
+        where[0] = (where[0] + rows.shape[1]) % len(rows)  # one of the other basis
     h[where] = draw(codes(count, nonnegative, active=count))
     return Mixture.exact(rows, h)
 

@@ -130,14 +130,23 @@ def _missing(case: Stopped) -> float:
     return 0.0 if stopped in ("tolerance", "nothing left") else max(0.0, 1 - int(case.path.steps) / case.enough)
 
 
+def _after_one(rows: Tensor, x: Tensor) -> float:
+    """|r| after a first step."""
+    return max(0.0, float(x.square().sum() - (rows @ x[0]).square().max())) ** 0.5
+
+
 @st.composite
 def _stopped(draw):
-    """Rows of any geometry, x in their span, tau from a sixth of |x| on: x need not be sparse in them."""
-    mixture = draw(mixtures(n=(2, 6), d=(1, 4), active=1))
-    x = mixture.x if float(mixture.x.norm()) > 1e-3 * float(mixture.l1) else mixture.rows[:1]
-    case = Stopped(mixture.rows, x, 1.0)
-    most = min(draw(numbers(1.1, 6)), (1 + MOST * case.lowest / len(case.rows)) ** 0.5)
-    return Stopped(mixture.rows, x, float(x.norm()) / most)
+    """Rows of any geometry, x in their span, tau from a sixth of |x| on, in reach of 3000 steps, and not of one."""
+    mixture = draw(mixtures(n=(2, 6), d=(2, 4)))
+    rows, x = mixture.rows, mixture.x
+    if float(x.norm()) < 1e-3 * float(mixture.l1) or _after_one(rows, x) < 0.2 * float(x.norm()):
+        x = rows[:1] + rows[(rows @ rows[0]).abs().argmin()] / 2
+    size, most = float(x.norm()), (1 + MOST * Stopped(rows, x, 1.0).lowest / len(rows)) ** 0.5
+    share, left = draw(numbers(1.1, 6)), _after_one(rows, x)
+    if size / most >= 0.9 * left:  # rows too much alike
+        return _plane(draw(TURNED), draw(numbers(0.1, 0.29)))
+    return Stopped(rows, x, max(size / most, min(size / share, 0.9 * left)))
 
 
 def _plane(angle: float, tau: float, **more) -> Stopped:
@@ -167,7 +176,8 @@ CLAIM = Claim(
     kind="bound",
     promised=Verdict.PROVED,
     hypotheses=(UNIT, IN_SPAN, LARGEST, ENOUGH),
-    instances=_stopped() | st.builds(_plane, TURNED, numbers(0.1, 0.6)),
+    instances=_stopped() | st.builds(_plane, TURNED, numbers(0.1, 0.29)),
+    nontrivial=lambda case: case.path.steps.max() > 1,
     conclusion=_conclusion,
     controls=(
         Control(

@@ -95,7 +95,7 @@ def _attained(symbols, ops):
 
 @st.composite
 def _drawn(draw):
-    return of(draw(mixtures() | below_bound()), draw(st.integers(1, 6)))
+    return of(draw(mixtures() | below_bound()), draw(st.integers(2, 6)))
 
 
 @st.composite

@@ -7,7 +7,7 @@ from proofs_check.claim import Claim, Control, Mutant, Part, Sentence, Verdict, 
 from proofs_check.claims.pursuit.cases import IN_SPAN, UNIT, Greedy, greedy, of
 from proofs_check.engines import smt
 from proofs_check.instances.draw import numbers
-from proofs_check.instances.mixture import Mixture
+from proofs_check.instances.mixture import Mixture, overlapping
 from workbench.theory import pursuit as theory
 
 
@@ -70,6 +70,7 @@ CLAIM = Claim(
     ),
     hypotheses=(UNIT, IN_SPAN),
     instances=cones(),
+    nontrivial=lambda case: overlapping(case.rows),
     conclusion=_conclusion,
     controls=(
         Control("unit rows", numbers(1.45, 1.9).flatmap(_long), "rows of norm above √2: each step overshoots"),

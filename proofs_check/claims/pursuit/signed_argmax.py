@@ -18,7 +18,7 @@ from proofs_check.claims.pursuit.cases import (
 from proofs_check.claims.pursuit.inductions import LEAST_SQUARES, ONE_CODE, PICKED
 from proofs_check.claims.pursuit.loops import SQUARES
 from proofs_check.engines import smt
-from proofs_check.instances.draw import codes, numbers
+from proofs_check.instances.draw import codes, mostly, numbers
 from proofs_check.instances.inductions import STEPPED, UNROLL
 from proofs_check.instances.mixture import EXACT, NONNEGATIVE, UNIT_ROWS, Mixture
 from proofs_check.instances.witnesses import orthonormal_with_rest
@@ -129,7 +129,7 @@ CLAIM = Claim(
     kind="tight",
     promised=Verdict.PROVED,
     hypotheses=(UNIT_ROWS, EXACT, NONNEGATIVE, BELOW),
-    instances=below_bound(nonnegative=True),
+    instances=mostly(below_bound(nonnegative=True, crowded=True), below_bound(nonnegative=True)),
     conclusion=_conclusion,
     extremal={"least |Pw|²": _opposed(), "largest |⟨Pw, Pw'⟩|": _opposed()},
     controls=(

@@ -10,6 +10,7 @@ from torch import Tensor
 import synthetic as S
 from proofs_check.claim import Claim, Control, Hypothesis, Part, Verdict, at_most, edited
 from proofs_check.claims.pursuit.cases import Rule
+from proofs_check.instances.draw import numbers
 from workbench.parts import pursuit
 
 K = 4
@@ -84,11 +85,20 @@ CLAIM = Claim(
     promised=Verdict.SUPPORTED,
     hypotheses=(SUPERPOSED, BEYOND, NOISELESS),
     instances=st.integers(0, 9).map(TrueRows),
+    nontrivial=lambda case: case.n > case.d,
     conclusion=_conclusion,
     controls=(
-        Control(SUPERPOSED.name, st.just(TrueRows(n=32)), "orthonormal rows: further steps find nothing"),
-        Control(BEYOND.name, st.just(TrueRows(steps=K)), "as many steps as features"),
-        Control(NOISELESS.name, st.just(TrueRows(noise=0.05)), "noise .05 a coordinate: wrong rows explain it"),
+        Control(
+            SUPERPOSED.name,
+            st.integers(0, 3).map(lambda seed: TrueRows(seed, n=32)),
+            "orthonormal rows: further steps find nothing",
+        ),
+        Control(BEYOND.name, st.integers(0, 3).map(lambda seed: TrueRows(seed, steps=K)), "as many steps as features"),
+        Control(
+            NOISELESS.name,
+            st.builds(lambda seed, sd: TrueRows(seed, noise=sd), st.integers(0, 3), numbers(0.05, 0.1)),
+            "noise .05 a coordinate: wrong rows explain it",
+        ),
     ),
     mutants=(
         edited("|c| for relu", pursuit.matching_pursuit, lambda f: lambda x, w, t, **s: f(x, w, t, select="abs")),

@@ -10,8 +10,8 @@ from torch import Tensor
 
 import synthetic as S
 from proofs_check.claim import Hypothesis, digits
-from proofs_check.instances.draw import SEEDS, numbers
-from proofs_check.instances.mixture import Mixture
+from proofs_check.instances.draw import SEEDS, mostly, numbers
+from proofs_check.instances.mixture import NEARLY, Mixture
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +23,11 @@ class Tree(Mixture):
 
     def __str__(self) -> str:
         return f"{super().__str__()}, levels {tuple(self.level.tolist())}, noise {digits(self.noise)}"
+
+    @property
+    def nontrivial(self) -> bool:
+        """Two levels or more are active, and siblings are not at right angles."""
+        return int((self.h != 0).sum()) > 1 and float(self.within.abs().max()) > NEARLY
 
     @property
     def within(self) -> Float[Tensor, "m m"]:
@@ -49,7 +54,7 @@ APART = Hypothesis("siblings apart: |⟨w, w'⟩| < 1", lambda case: float(case.
 @st.composite
 def trees(draw, alike=False):
     """Up to three levels of two or three rows, products of all kinds; `alike` gives all levels one product above 0."""
-    count, size = draw(st.integers(1, 3)), draw(st.integers(2, 3))
+    count, size = draw(mostly(st.integers(2, 3), st.integers(1, 3))), draw(st.integers(2, 3))
     rng = S.stream(draw(SEEDS), "tree")
     g = draw(st.sampled_from([0.5, 0.95]) | numbers(0.05, 0.99) if alike else numbers(-0.4, 0.99))
     blocks = [S.Cone(g).draw(size, size, rng) for _ in range(count)]
@@ -60,7 +65,7 @@ def trees(draw, alike=False):
     h = torch.zeros(len(rows), dtype=torch.float64)
     values = draw(st.lists(numbers(0.1, 4), min_size=count, max_size=count))
     places = draw(st.lists(st.integers(0, size - 1), min_size=count, max_size=count))
-    for i in range(draw(st.integers(1, count))):
+    for i in range(draw(mostly(st.integers(min(2, count), count), st.integers(1, count)))):
         h[i * size + places[i]] = values[i]
     noise = torch.randn(1, rows.shape[1], generator=rng, dtype=torch.float64) * draw(st.sampled_from([0.1, 0.01, 0.5]))
     return tree(rows, h, level, noise)

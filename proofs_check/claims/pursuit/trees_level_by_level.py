@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import torch
-from hypothesis import strategies as st
 
 from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, Void, at_most, equal
 from proofs_check.claims.pursuit.cases import UNIT, dense, outside
@@ -140,7 +139,11 @@ CLAIM = Claim(
         Control(LEVELS.name, _two_levels(lambda t: ([[1.0, 0], [t, (1 - t * t) ** 0.5]], [1.0, 1])), "levels leak"),
         Control(EXCLUSIVE.name, numbers(0.1, 0.9).map(_siblings), "two siblings at once"),
         Control(POSITIVE.name, _two_levels(lambda t: (torch.eye(2), [1.0, -t])), "relu never takes −t"),
-        Control(APART.name, st.just(tree([[1.0, 0], [1.0, 0]], [[0.0, 1]], [0, 0])), "two equal siblings"),
+        Control(
+            APART.name,
+            numbers(0.1, 3).map(lambda t: tree([[1.0, 0], [1.0, 0]], [[0.0, t]], [0, 0])),
+            "two equal siblings",
+        ),
     ),
     proofs={
         ("relu: f = h", "abs: f = h"): smt.induction(

@@ -5,7 +5,7 @@ from proofs_check.claims.pursuit.cases import UNIT, Greedy, dense, of
 from proofs_check.claims.pursuit.released_rules_converge import cones
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers
-from proofs_check.instances.mixture import Mixture
+from proofs_check.instances.mixture import Mixture, overlapping
 from workbench.theory import coherence
 from workbench.theory import pursuit as theory
 
@@ -82,6 +82,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(UNIT, SIGNED, SUM, SMALL, ACUTE),
     instances=cones(),
+    nontrivial=lambda case: overlapping(case.rows),
     conclusion=_conclusion,
     controls=(
         Control(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proofs_check.claim import Hypothesis, digits
-from proofs_check.instances.draw import codes, numbers, unit_rows
+from proofs_check.instances.draw import codes, mostly, numbers, unit_rows
 from workbench.theory import signed as theory
 
 STEPS = 4
@@ -65,9 +65,11 @@ def descents(draw: st.DrawFn, unit: bool = False, dense: bool = False) -> Descen
         dense: k = 1 from a code of many nonzeros that is exact.
     """
     d = draw(st.integers(1, 3))
-    m = draw(st.integers(4 * d, 4 * d + 2)) if unit else draw(st.integers(2 if dense else 1, 6))
+    several = mostly(st.integers(d + 1, 6), st.integers(2 if dense else 1, 6))
+    m = draw(st.integers(4 * d, 4 * d + 2)) if unit else draw(several)
     rows = draw(unit_rows(m, d + m * dense))
-    z, k = draw(codes(m)).clamp(-3, 3), 1 if dense else draw(st.integers(m if unit else 1, m))
+    count = st.just(m) if unit else mostly(st.integers(min(2, m), m), st.integers(1, m))
+    z, k = draw(codes(m)).clamp(-3, 3), 1 if dense else draw(count)
     if dense:
         z = torch.ones(m, dtype=torch.float64)
     else:

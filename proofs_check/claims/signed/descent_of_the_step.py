@@ -119,6 +119,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(SHORT, SPARSE, UNIT_ROWS),
     instances=descents(),
+    nontrivial=lambda case: len(case.rows) > case.rows.shape[1] and case.k > 1,
     conclusion=_conclusion,
     controls=(
         Control(SHORT.name, descents(unit=True), "s = 1 at m/d ≥ 4, all latents allowed: steps like an encoder's"),

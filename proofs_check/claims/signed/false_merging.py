@@ -11,7 +11,7 @@ from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, 
 from proofs_check.engines import smt, symbolic
 from proofs_check.instances.draw import numbers, unit_rows
 from proofs_check.instances.loops import evaluated
-from proofs_check.instances.mixture import UNIT_ROWS
+from proofs_check.instances.mixture import UNIT_ROWS, overlapping
 from proofs_check.kernel.evaluations import Draw
 from proofs_check.kernel.evaluations import Pairs as Coordinates
 from synthetic.laws.directions import overlaps
@@ -127,6 +127,12 @@ ALWAYS = Hypothesis("always one of them", lambda case: (1 - _active(case)).clamp
 FIXED = Hypothesis("one size a pair", lambda case: _spread(case))
 
 
+def _several(case: Pairs) -> bool:
+    """Two pairs or more, not at right angles, and both features of one fire."""
+    both = (case.h.amax(0).view(-1, 2) > 0).all(1)
+    return len(case.sizes) > 1 and overlapping(case.rows) and bool(both.any())
+
+
 def _spread(case: Pairs) -> Tensor:
     sizes = torch.tensor(case.sizes, dtype=torch.float64).repeat_interleave(2)
     return torch.where(case.h != 0, (case.h - sizes).abs(), 0.0).amax(1)
@@ -166,6 +172,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(EXCLUSIVE, ALWAYS, FIXED, UNIT_ROWS),
     instances=_pairs(),
+    nontrivial=_several,
     conclusion=_conclusion,
     controls=(
         Control(EXCLUSIVE.name, _pairs(both=True), "both at once"),

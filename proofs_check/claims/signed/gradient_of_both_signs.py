@@ -4,11 +4,11 @@ import itertools
 from functools import partial
 
 import torch
-from hypothesis import strategies as st
 
 from proofs_check.claim import LOOPS, Claim, Control, Mutant, Part, Verdict, equal
 from proofs_check.claims.signed.cases import AS_IS, NO_TIES, Activation, activations
 from proofs_check.engines import smt
+from proofs_check.instances.draw import numbers
 from proofs_check.instances.inductions import OVER_ENTRIES, same_rank
 from workbench.parts.sparsifiers import abs_top_k, top_k
 from workbench.theory import signed as theory
@@ -132,7 +132,7 @@ CLAIM = Claim(
         Control(AS_IS.name, activations(ties=False, rectified=True), "a ReLU first: entries below 0 get no gradient"),
         Control(
             NO_TIES.name,
-            st.just(Activation((1.0, -1.0), (0.0, 0.0), 1)),
+            numbers(0.1, 4).map(lambda t: Activation((t, -t), (0.0, 0.0), 1)),
             "1 and −1: a step down, and the other is kept",
         ),
     ),

@@ -1,11 +1,11 @@
 """AT-2: AbsTopK is odd, homogeneous, idempotent and the best k-term approximation; TopK neither odd nor best."""
 
 import torch
-from hypothesis import strategies as st
 
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Mutant, Part, Verdict, at_most, edited, equal
 from proofs_check.claims.signed.cases import AS_IS, NO_TIES, Activation, activations
 from proofs_check.engines import smt
+from proofs_check.instances.draw import numbers
 from proofs_check.instances.inductions import OVER_ENTRIES, same_rank
 from workbench.parts.sparsifiers import abs_top_k
 from workbench.theory import signed as theory
@@ -89,8 +89,8 @@ def _nearer(unknowns, ops, m, k):
 
 
 NEARER = smt.implies("no farther than TopK", "m = 2, k = 1", _nearer, m=2, k=1)
-BELOW = Activation((1.0, -2.0), (0.0, -2.0), 1, c=2.0, rectified=True)
-TIED = Activation((1.0, -1.0), (0.0, 0.0), 1)
+BELOW = numbers(1.1, 4).map(lambda t: Activation((1.0, -t), (0.0, -t), 1, c=2.0, rectified=True))
+TIED = numbers(0.1, 4).map(lambda t: Activation((t, -t), (0.0, 0.0), 1))
 
 CLAIM = Claim(
     id="AT-2",
@@ -109,8 +109,8 @@ CLAIM = Claim(
     controls=(
         Control(AS_IS.name, activations(ties=False, rectified=True, c=-1.0), "TopK: odd nowhere"),
         Control(AS_IS.name, activations(ties=False, rectified=True, c=-0.5), "TopK: nor homogeneous for c < 0"),
-        Control(AS_IS.name, st.just(BELOW), "TopK: all but the best k terms, −2 of (1, −2)"),
-        Control(NO_TIES.name, st.just(TIED), "which of two equal sizes stays depends on their order"),
+        Control(AS_IS.name, BELOW, "TopK: all but the best k terms, −2 of (1, −2)"),
+        Control(NO_TIES.name, TIED, "which of two equal sizes stays depends on their order"),
     ),
     proofs={
         ("odd", "idempotent", "homogeneous, c > 0", "homogeneous, c < 0"): (

@@ -123,6 +123,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(COHERENT, ORDERED),
     instances=_two(),
+    nontrivial=lambda case: case.r > 1,
     conclusion=_conclusion,
     extremal={
         "one step finds the small one": _two(at=lambda mu: (1 / mu - 1) / 2),

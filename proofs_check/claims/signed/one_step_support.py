@@ -6,7 +6,7 @@ from scipy.linalg import hadamard
 
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, edited, equal
 from proofs_check.engines import smt, symbolic
-from proofs_check.instances.draw import SEEDS, numbers, unit_rows
+from proofs_check.instances.draw import SEEDS, mostly, numbers, unit_rows
 from proofs_check.instances.inductions import TOP
 from proofs_check.instances.loops import evaluated
 from proofs_check.instances.mixture import EXACT, UNIT_ROWS, Mixture
@@ -90,9 +90,9 @@ def _allowed(case: Mixture) -> float:
 
 
 def _rows(draw):
-    match draw(st.sampled_from(["bases", "bases", "bases", "bases", "alike", "alike", "small", "few", "wide"])):
+    match draw(mostly(st.just("bases"), st.sampled_from(["alike", "small", "few", "wide"]))):
         case "bases":
-            d = draw(st.sampled_from([16, 64]))
+            d = draw(st.sampled_from([16, 16, 16, 64]))
             return torch.cat((torch.eye(d), torch.from_numpy(hadamard(d)) / d**0.5)).double()
         case "alike":
             m = draw(st.integers(4, 8))
@@ -125,6 +125,8 @@ def _inside(draw, outside=False):
     shares = torch.tensor(draw(st.lists(numbers(0, 1), min_size=k, max_size=k)), dtype=torch.float64)
     shares[0] = 0.0
     sizes = 1 + shares / shares.sum().clamp_min(1) * max(0.0, 0.99 * ratio - k)
+    if k > 1 and max(where) < rows.shape[1] < len(rows):  # of two bases, one row of the other
+        where[0] += rows.shape[1]
     signs = torch.tensor(draw(st.lists(st.sampled_from([1.0, -1.0]), min_size=k, max_size=k)), dtype=torch.float64)
     h = torch.zeros(len(rows), dtype=torch.float64)
     h[where] = sizes * signs * (1000.0 if outside else draw(st.sampled_from([1.0, 0.01, 100.0])))

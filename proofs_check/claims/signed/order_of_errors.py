@@ -10,7 +10,7 @@ from torch import Tensor
 from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, equal
 from proofs_check.claims.signed.oddness_and_best_terms import NEARER
 from proofs_check.engines import smt, symbolic
-from proofs_check.instances.draw import SEEDS, numbers
+from proofs_check.instances.draw import SEEDS, mostly, numbers, usually
 from proofs_check.instances.inductions import STEPPED
 from synthetic.base.streams import stream
 from synthetic.laws.directions import overlaps
@@ -86,14 +86,16 @@ def _overlap(rows: Tensor) -> float:
 
 @st.composite
 def _tied(draw, m=(1, 4), extra=(0, 2), added=False):
-    m = draw(st.integers(*m))
+    m = draw(mostly(st.integers(max(2, m[0]), m[1]), st.integers(*m)))
     d = m + draw(st.integers(*extra))
     frame = torch.randn(d, m, generator=stream(draw(SEEDS), "claim"), dtype=torch.float64)
     turned = torch.eye(d, dtype=torch.float64)[:, :m] if draw(st.booleans()) else torch.linalg.qr(frame).Q
     value = st.integers(-3, 3).map(float) | numbers(-4, 4)
     x = torch.tensor(draw(st.lists(value, min_size=d, max_size=d)), dtype=torch.float64)
+    if m > 1 and draw(usually()):
+        x = x + turned @ (torch.tensor([2.0, -2.0, *[0.0] * (m - 2)]).double() - turned.T @ x)  # both signs among u
     shift = torch.full((m,), 4.0 if added else 0.0, dtype=torch.float64)
-    return Tied(turned.T, x, draw(st.integers(1, m)), shift)
+    return Tied(turned.T, x, draw(mostly(st.integers(1, max(1, m - 1)), st.integers(1, m))), shift)
 
 
 def opposed(x: float = 1.0, k: int = 2) -> Tied:
@@ -123,6 +125,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(ORTHONORMAL, TIED),
     instances=_tied(),
+    nontrivial=lambda case: case.k < len(case.u) and min(case.u) < 0 < max(case.u),
     conclusion=_conclusion,
     controls=(
         Control(ORTHONORMAL.name, st.just(opposed()) | _overcomplete(), "opposed rows both enter; random rows"),

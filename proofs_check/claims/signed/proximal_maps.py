@@ -56,11 +56,12 @@ def _conclusion(case: Activation) -> dict[str, Part]:
 
 
 def _minimal(case, value, penalty, signed):
-    """No z among the drawn one, 0, u and what lies lam to either side does better, coordinate by coordinate."""
+    """No z among the drawn one, 0, u and what lies lam or half of it to either side does better, one by one."""
     found = [theory.proximal_objective(u, p, penalty(p, case.lam)) for u, p in zip(case.u, value, strict=True)]
     best = []
     for u, z in zip(case.u, case.z, strict=True):
-        others = [v for v in (z, 0.0, u, u - case.lam, u + case.lam) if signed or v >= 0]
+        beside = [u + share * case.lam for share in (-1.0, -0.5, 0.5, 1.0)]
+        others = [v for v in (z, 0.0, u, *beside) if signed or v >= 0]
         best.append(min(theory.proximal_objective(u, v, penalty(v, case.lam)) for v in others))
     return at_most(found, best, unit=1 + case.square)
 

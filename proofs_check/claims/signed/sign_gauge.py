@@ -8,7 +8,7 @@ from torch import Tensor
 
 from proofs_check.claim import BESIDE, LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, Void, digits, equal
 from proofs_check.engines import smt
-from proofs_check.instances.draw import numbers
+from proofs_check.instances.draw import mostly, numbers, usually
 from proofs_check.instances.inductions import OVER_ENTRIES, same_rank
 from workbench import create
 from workbench.theory import signed as theory
@@ -33,12 +33,18 @@ class Signed:
         said = ", ".join(f"{name} {digits(value)}" for name, value in shown.items())
         return f"{self.variant}: {said}, k = {self.k}, flips {digits(self.flips)}"
 
+    def u(self, x: Tensor, flips: Tensor) -> Tensor:
+        """Pre-activations, columns and biases flipped."""
+        return (x - self.b_dec) @ (self.W_enc * flips) + self.b_enc * flips
+
+    def kept(self, u: Tensor) -> Tensor:
+        """What the activation makes of them, by its formula."""
+        activation = theory.abs_top_k if self.variant == "abs_topk" else theory.top_k
+        return torch.tensor(activation(u.tolist(), self.k), dtype=torch.float64)
+
     def x_hat(self, x: Tensor, flips: Tensor) -> Tensor:
         """By the formula of the activation, columns, biases and rows flipped."""
-        u = (x - self.b_dec) @ (self.W_enc * flips) + self.b_enc * flips
-        activation = theory.abs_top_k if self.variant == "abs_topk" else theory.top_k
-        f = torch.tensor(activation(u.tolist(), self.k), dtype=torch.float64)
-        return f @ (self.W_dec * flips[:, None]) + self.b_dec
+        return self.kept(self.u(x, flips)) @ (self.W_dec * flips[:, None]) + self.b_dec
 
     def shipped(self) -> Tensor:
         """By the variant on the shelf."""
@@ -100,12 +106,22 @@ def _latent(unknowns, ops):
 
 
 UNBIASED = Hypothesis("biases 0", lambda case: torch.stack((case.b_enc.abs().max(), case.b_dec.abs().max())).max())
-SIGNED = Hypothesis("signs kept: AbsTopK", lambda case: float(case.variant != "abs_topk"))
+
+
+def _lost(case: Signed) -> Tensor:
+    """How far latents are from the largest sizes with their signs, of x as it is, of -x and of flipped latents."""
+    plain = torch.ones_like(case.flips)
+    given = [case.u(case.x, plain), case.u(-case.x, plain), case.u(case.x, case.flips)]
+    wanted = [torch.tensor(theory.abs_top_k(u.tolist(), case.k), dtype=torch.float64) for u in given]
+    return torch.stack([case.kept(u) for u in given]).sub(torch.stack(wanted)).abs().max()
+
+
+SIGNED = Hypothesis("the largest sizes kept, with their signs", _lost)
 
 
 @st.composite
 def _saes(draw, bias=0.0, variant="abs_topk"):
-    m, d = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    m, d = draw(mostly(st.integers(2, 3), st.integers(1, 3))), draw(st.integers(1, 3))
 
     def array(*shape: int) -> Tensor:
         size = torch.Size(shape).numel()
@@ -114,8 +130,10 @@ def _saes(draw, bias=0.0, variant="abs_topk"):
         return (torch.tensor(entries, dtype=torch.float64) * torch.tensor(more, dtype=torch.float64)).reshape(shape)
 
     weights = {"W_enc": array(d, m), "b_enc": bias * array(m), "W_dec": array(m, d), "b_dec": bias * array(d)}
+    flips = array(m).sign()
+    flips[0] = -1.0 if draw(usually()) else flips[0]
     k = draw(st.integers(1, m))
-    return Signed(x=array(d), **weights, k=m if bias else k, flips=array(m).sign(), variant=variant)
+    return Signed(x=array(d), **weights, k=m if bias else k, flips=flips, variant=variant)
 
 
 CLAIM = Claim(
@@ -130,6 +148,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(UNBIASED, SIGNED),
     instances=_saes(),
+    nontrivial=lambda case: len(case.flips) > 1 and case.flips.min() < 0,
     conclusion=_conclusion,
     controls=(
         Control(UNBIASED.name, _saes(bias=1.0), "x_hat is odd about b_dec at best; the gauge stays"),

@@ -22,6 +22,7 @@ from proofs_check.claim import (
 from proofs_check.claims.signed.axis_cases import Axes, one_less
 from proofs_check.engines import smt
 from proofs_check.instances.draw import numbers, unit_rows
+from proofs_check.instances.mixture import overlapping
 from synthetic.laws.directions import overlaps
 from workbench.theory import signed as theory
 
@@ -121,8 +122,9 @@ def _parallel_axes(axes: Tensor) -> float:
 
 
 def _witness(axes, samples, rows, bias):
+    """One instance in any units."""
     axes, samples, rows, bias = (torch.tensor(t, dtype=torch.float64) for t in (axes, samples, rows, bias))
-    return st.just(Axes(axes, samples, rows, bias, False))
+    return numbers(0.5, 3).map(lambda t: Axes(axes, t * samples, rows, t * bias, False))
 
 
 ALL_PLACES = "all n, d: any coordinates"
@@ -141,6 +143,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED_IN_PART,
     hypotheses=(SAMPLED, APART, SEVERAL),
     instances=_axes() | _axes(spare=1) | _too_few(),
+    nontrivial=lambda case: overlapping(case.axes),
     conclusion=_conclusion,
     extremal={"latents": _axes()},
     controls=(

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from proofs_check.claim import LOOPS, Claim, Control, Hypothesis, Mutant, Part, Verdict, at_most, digits, edited, equal
 from proofs_check.engines import smt, symbolic
-from proofs_check.instances.draw import numbers, rows_of
+from proofs_check.instances.draw import mostly, numbers, rows_of
 from proofs_check.instances.inductions import BILINEAR
 from workbench.theory import coherence
 from workbench.theory import signed as theory
@@ -115,7 +115,7 @@ def _rows(draw, rule="share", short=False):
         size = factor if rule == "product" else 1 / factor
         rows = torch.tensor([[1.0, 0.0], [lean * size, (1 - lean * lean) ** 0.5 * size]], dtype=torch.float64)
         return Chosen(rows, torch.tensor([1.0, 0.0], dtype=torch.float64), draw(numbers(-2, 2)), rule)
-    m, d = draw(st.integers(1, 6)), draw(st.integers(1, 4))
+    m, d = draw(mostly(st.integers(2, 6), st.integers(1, 6))), draw(st.integers(1, 4))
     value = st.integers(-3, 3) | numbers(-3, 3)
     sizes = torch.tensor(draw(st.lists(numbers(-1, 1), min_size=m, max_size=m)), dtype=torch.float64)
     rows = draw(rows_of(value, m, d)) * (10**sizes)[:, None]
@@ -135,6 +135,7 @@ CLAIM = Claim(
     promised=Verdict.PROVED,
     hypotheses=(BEST,),
     instances=_rows(),
+    nontrivial=lambda case: len(case.rows) > 1 and case.rows.norm(dim=1).std() > 0,
     conclusion=_conclusion,
     controls=(
         Control(BEST.name, _rows(rule="product", short=True), "a long row is chosen by |⟨w, x⟩|"),

@@ -334,3 +334,37 @@ rewrite (eq_bigr (fun b => x a * x b * (a == b)%:R)) => [|b _]; last by rewrite 
 rewrite (bigD1 a) //= eqxx mulr1 big1 ?addr0 ?expr2 // => b ba.
 by rewrite eq_sym (negPf ba) mulr0.
 Qed.
+
+Section Roles.
+Variables (n q : nat) (role : 'I_n -> 'I_q) (c : nat).
+Let group r := [set i | role i == r].
+
+Lemma subsets_of r : #|[set A : {set 'I_n} | (#|A| == c) && (A \subset group r)]| = 'C(#|group r|, c).
+Proof. by rewrite -cards_draws; apply: eq_card => A; rewrite !inE andbC. Qed.
+
+Lemma one_at_most (A : {set 'I_n}) :
+  (0 < #|A|)%N -> (\sum_r (A \subset group r) = [exists r, A \subset group r])%N.
+Proof.
+case/card_gt0P => x xA.
+have own r : A \subset group r -> r = role x by move=> /subsetP /(_ _ xA); rewrite inE => /eqP.
+rewrite (bigD1 (role x)) //= big1 ?addn0.
+  by congr nat_of_bool; apply/idP/existsP => [s|[r s]]; [exists (role x)|rewrite -(own r s)].
+by move=> r /negbTE other; case s: (A \subset group r) => //; rewrite (own r s) eqxx in other.
+Qed.
+
+Lemma all_of_one : (0 < c)%N ->
+  (#|[set A : {set 'I_n} | (#|A| == c) && [exists r, A \subset group r]]| = \sum_r 'C(#|group r|, c))%N.
+Proof.
+move=> c0; transitivity (\sum_(A : {set 'I_n} | #|A| == c) \sum_r (A \subset group r))%N.
+  rewrite -sum1dep_card big_mkcondr /=; apply: eq_bigr => A /eqP cA.
+  by rewrite one_at_most ?cA //; case: [exists r, _].
+rewrite exchange_big; apply: eq_bigr => r _; rewrite -subsets_of -sum1dep_card big_mkcondr /=.
+by apply: eq_bigr => A _; case: (A \subset group r).
+Qed.
+End Roles.
+
+Theorem of_one_role : statements.selection.of_one_role.
+Proof.
+move=> n q role c c0 /=; split; [exact: all_of_one|exact: subsets_of|].
+by rewrite -[in RHS](card_ord n) -cardsT -cards_draws; apply: eq_card => A; rewrite !inE subsetT.
+Qed.

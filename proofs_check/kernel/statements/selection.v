@@ -72,3 +72,10 @@ Definition trivial_optimum := forall (R : realFieldType) n d (A : 'I_n -> 'I_d -
   let up := fun i => Num.max (dot x (A i)) 0 in
   let down := fun i => Num.max (- dot x (A i)) 0 in
   (forall c, combine up A c - combine down A c = x c) /\ square up + square down = square x.
+
+(* Sets of c latents: those of one role, those of a given role, and all of them are counted by binomial coefficients. *)
+Definition of_one_role := forall n q (role : 'I_n -> 'I_q) c, (0 < c)%N ->
+  let group := fun r => [set i | role i == r] in
+  [/\ #|[set A : {set 'I_n} | (#|A| == c) && [exists r, A \subset group r]]| = \sum_r 'C(#|group r|, c),
+      forall r, #|[set A : {set 'I_n} | (#|A| == c) && (A \subset group r)]| = 'C(#|group r|, c)
+    & #|[set A : {set 'I_n} | #|A| == c]| = 'C(n, c)]%N.
