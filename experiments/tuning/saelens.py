@@ -163,7 +163,7 @@ def judged(cell: Cell, source: Any, data: ArrayRows, way: Way, seed: int) -> dic
 
 
 def searched(l0_at: Callable[[float], float], target: float, most: int = SEARCH) -> None:
-    """Try weights from 1 on until L0 is close to its target: the secant rule on logarithms, by a factor of 8 at most."""
+    """Try weights from 1 on until L0 is close to its target: the secant rule on logarithms, factors of 8 at most."""
     x, points = 0.0, []
     for _ in range(most):
         y = math.log(max(l0_at(math.exp(x)), 1e-2) / target)
@@ -196,7 +196,9 @@ def comparison(table: pl.DataFrame, settings: Tuning) -> list[Table]:
         sides = [_side(table, name, variant, side) for side in ("ours", "SAELens")]
         if any(own.is_empty() for own in sides):
             continue
-        shown.add_row(name, variant, *(cell for metric in ("saelens_mcc", "saelens_f1") for cell in _pair(sides, metric)))
+        shown.add_row(
+            name, variant, *(cell for metric in ("saelens_mcc", "saelens_f1") for cell in _pair(sides, metric))
+        )
         for side, own in zip(("ours", "SAELens"), sides, strict=True):
             dead, l0, seconds = (_median(own, metric) for metric in ("saelens_dead_latents", "l0", "seconds"))
             beside.add_row(name, variant, side, f"{dead:g}", f"{l0:.2f}", f"{seconds:.1f}", own["setting"][0])

@@ -9,18 +9,25 @@ from typing import Any
 
 import polars as pl
 
+from experiments.tuning.defaults import defaults, left_out, missed_table
+from experiments.tuning.factorial import effect_table, factorials
 from experiments.tuning.saelens import cells, comparison
 from experiments.tuning.settings import Tuning
 from workbench.study.study import Study
 from workbench.study.units import Report, Row, Unit
 
-PARTS: dict[str, Any] = {"saelens": cells}
+PARTS: dict[str, tuple[Any, Any]] = {
+    "factorial": (factorials, effect_table),
+    "defaults": (defaults, missed_table),
+    "saelens": (cells, comparison),
+}
+"""part -> its units and what it shows"""
 
 
 def plan(settings: Tuning) -> Iterator[Unit]:
     """Units of the parts that are asked for."""
     for name in settings.parts:
-        yield from PARTS[name](settings)
+        yield from PARTS[name][0](settings)
 
 
 def work(unit: Any, report: Report) -> Iterable[Row]:
@@ -30,16 +37,29 @@ def work(unit: Any, report: Report) -> Iterable[Row]:
 
 def tables(settings: Tuning) -> list[Any]:
     """What each part found."""
-    found = {"saelens": comparison}
 
     def of(name: str) -> Any:
         def shown(table: pl.DataFrame) -> Any:
-            return found[name](table, settings)
+            return PARTS[name][1](table, settings)
 
         return shown
 
     return [of(name) for name in settings.parts]
 
 
-STUDY = Study(name="tuning", question=__doc__, settings=Tuning, plan=plan, work=work, tables=tables)
+def notes(settings: Tuning) -> Iterator[str]:
+    """What cannot be trained."""
+    yield from left_out(settings) if "defaults" in settings.parts else ()
+
+
+STUDY = Study(
+    name="tuning",
+    question=__doc__,
+    settings=Tuning,
+    plan=plan,
+    work=work,
+    tables=tables,
+    notes=notes,
+    toy=Tuning(seeds=2, samples=1280, evaluation_samples=500, variants=("topk", "relu")),
+)
 main = STUDY.main

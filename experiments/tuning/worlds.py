@@ -50,7 +50,7 @@ def samples(source: SparseMixture, n: int, seed: int) -> ArrayRows:
     return found
 
 
-def aims(variant: str, source: SparseMixture) -> dict[str, float | int]:
+def aims(variant: str, source: SparseMixture) -> dict[str, Any]:
     """Settings with which a variant aims at E[L0] of a world: its k, rounded where that is whole, or its target."""
     l0 = float(source.truth.expected_l0)
     defaults = variant_shelf()[variant].defaults
