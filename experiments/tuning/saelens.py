@@ -66,7 +66,8 @@ class Cell(Unit):
         source = world(self.world, TUNING_SEED)
         data = samples(source, self.settings.samples, TUNING_SEED)
         tried = tried_by_us(self, source, data) if self.side == "ours" else tried_by_saelens(self, source, data)
-        best = chosen(tried, float(source.truth.expected_l0))
+        target = float(source.truth.expected_l0) if self.variant == "jumprelu" else None  # k is the same on both sides
+        best = chosen(tried, target)
         for way, scores in tried:
             place = f"{self.world}, tuning"
             yield from self._rows(scores, source, place=place, seed=TUNING_SEED, lr=way.lr, setting=str(way))
@@ -138,10 +139,12 @@ def by_saelens(cell: Cell, source: Any, data: ArrayRows, way: Way, seed: int) ->
 
 
 def tried_by_saelens(cell: Cell, source: Any, data: ArrayRows) -> Tried:
-    """All rates at two sizes of batches; JumpReLU with weights that bring its L0 to the target."""
-    settings, tried = cell.settings, []
-    batches = [batch for batch in (settings.batch, LARGER * settings.batch) if batch <= settings.samples]
-    for batch, lr in itertools.product(batches, settings.rates):
+    """All rates, and the largest with larger batches, of which there are few; JumpReLU with weights that meet its L0."""
+    settings, tried, start = cell.settings, [], 1.0
+    grid = [(settings.batch, lr) for lr in settings.rates]
+    if LARGER * settings.batch <= settings.samples:
+        grid.append((LARGER * settings.batch, max(settings.rates)))
+    for batch, lr in grid:
 
         def attempt(weight: float | None, lr: float = lr, batch: int = batch) -> float:
             way = Way(lr, batch, weight)
@@ -149,7 +152,7 @@ def tried_by_saelens(cell: Cell, source: Any, data: ArrayRows) -> Tried:
             return tried[-1][1]["l0"]
 
         if cell.variant == "jumprelu":
-            searched(attempt, float(source.truth.expected_l0))
+            start = searched(attempt, float(source.truth.expected_l0), start)
         else:
             attempt(None)
     return tried
@@ -162,23 +165,24 @@ def judged(cell: Cell, source: Any, data: ArrayRows, way: Way, seed: int) -> dic
     return {name: float(value) for name, value in trained_by_us(cell, source, data, way.lr, seed).items()}
 
 
-def searched(l0_at: Callable[[float], float], target: float, most: int = SEARCH) -> None:
-    """Try weights from 1 on until L0 is close to its target: the secant rule on logarithms, factors of 8 at most."""
-    x, points = 0.0, []
-    for _ in range(most):
+def searched(l0_at: Callable[[float], float], target: float, start: float = 1.0) -> float:
+    """The weight, of those tried, at which L0 is nearest to its target: the secant rule on logarithms."""
+    x, points = math.log(start), []
+    while len(points) < SEARCH:
         y = math.log(max(l0_at(math.exp(x)), 1e-2) / target)
         points.append((x, y))
         if abs(math.expm1(y)) <= CLOSE:
-            return
+            break
         slope = -1.0
         if len(points) > 1 and points[-2][0] != x:
             slope = min(-0.1, (y - points[-2][1]) / (x - points[-2][0]))  # more weight, fewer latents
         x += max(-math.log(8), min(math.log(8), -y / slope))
+    return math.exp(min(points, key=lambda point: abs(point[1]))[0])
 
 
-def chosen(tried: Tried, l0: float) -> Way:
-    """The way of the best MCC and F1 together, among those whose L0 is within 5 % of the nearest that was reached."""
-    misses = [abs(scores["l0"] / l0 - 1) for _, scores in tried]
+def chosen(tried: Tried, target: float | None) -> Way:
+    """The way of the best MCC and F1 together; where L0 has a target, of those within 5 % of the nearest to it."""
+    misses = [0.0 if target is None else abs(scores["l0"] / target - 1) for _, scores in tried]
     least = max(0.05, 1.05 * min(misses))
     near = [pair for pair, miss in zip(tried, misses, strict=True) if miss <= least]
     return max(near, key=lambda pair: pair[1]["saelens_mcc"] + pair[1]["saelens_f1"])[0]

@@ -28,7 +28,9 @@ def test_a_weight_is_found_at_which_l0_meets_its_target(power, best):
         tried.append(min(200.0, 6.0 * (best / weight) ** power))
         return tried[-1]
 
-    searched(l0_at, 6.0)
+    weight = searched(l0_at, 6.0)
+    assert l0_at(weight) == tried[-2]
+    del tried[-1]
     assert abs(tried[-1] / 6 - 1) <= saelens.CLOSE
     assert len(tried) <= saelens.SEARCH
 
@@ -40,6 +42,7 @@ def test_the_best_scores_at_the_same_l0_are_chosen():
     way = [Way(lr, 128) for lr in (1e-3, 3e-3, 1e-2)]
     met = list(zip(way, (scores(0.6, 0.5, 6.0), scores(0.6, 0.6, 6.1), scores(0.9, 0.9, 12.0)), strict=True))
     assert chosen(met, 6.0) == way[1]
+    assert chosen(met, None) == way[2]  # of a k
     missed = list(zip(way, (scores(0.6, 0.5, 8.05), scores(0.5, 0.5, 8.0), scores(0.9, 0.9, 12.0)), strict=True))
     assert chosen(missed, 6.0) == way[0]  # the third is twice as far off as the nearest
 
