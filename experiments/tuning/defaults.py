@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,7 @@ def names(settings: Tuning) -> list[str]:
     return list(dict.fromkeys(own for name in settings.variants for own in (whole if name == "all" else [name])))
 
 
+@cache
 def misfit(variant: str, name: str) -> str:
     """Why a variant cannot be on a world; empty if it can."""
     source = world(name, 0)

@@ -139,7 +139,7 @@ def by_saelens(cell: Cell, source: Any, data: ArrayRows, way: Way, seed: int) ->
 
 
 def tried_by_saelens(cell: Cell, source: Any, data: ArrayRows) -> Tried:
-    """All rates, and the largest with larger batches, of which there are few; JumpReLU with weights that meet its L0."""
+    """All rates, and the largest with larger batches too, as these are few; JumpReLU with weights that meet its L0."""
     settings, tried, start = cell.settings, [], 1.0
     grid = [(settings.batch, lr) for lr in settings.rates]
     if LARGER * settings.batch <= settings.samples:

@@ -60,6 +60,6 @@ STUDY = Study(
     work=work,
     tables=tables,
     notes=notes,
-    toy=Tuning(seeds=2, samples=1280, evaluation_samples=500, variants=("topk", "relu")),
+    toy=Tuning(seeds=2, samples=256, evaluation_samples=200, variants=("topk", "relu")),
 )
 main = STUDY.main
