@@ -29,7 +29,7 @@ KINDS = {"topk": "TopK", "batch_topk": "BatchTopK", "jumprelu": "JumpReLU", "mat
 SCORES = {"saelens_mcc": "MCC", "saelens_f1": "F1", "saelens_dead_latents": "dead", "l0": "L0"}
 TUNING_SEED = 100
 """of the world and the weights on which rates are chosen"""
-SEARCH, CLOSE, LARGER = 5, 0.03, 8
+SEARCH, CLOSE, LARGER = 8, 0.03, 8
 """trainings at most that bring JumpReLU's L0 so close to its target; how much larger SAELens's second batch is"""
 
 
@@ -166,17 +166,22 @@ def judged(cell: Cell, source: Any, data: ArrayRows, way: Way, seed: int) -> dic
 
 
 def searched(l0_at: Callable[[float], float], target: float, start: float = 1.0) -> float:
-    """The weight, of those tried, at which L0 is nearest to its target: the secant rule on logarithms."""
+    """The weight, of those tried, at which L0 is nearest to its target.
+
+    On logarithms: by factors of 8 at most until the target lies between two weights, then between the nearest two.
+    """
     x, points = math.log(start), []
     while len(points) < SEARCH:
         y = math.log(max(l0_at(math.exp(x)), 1e-2) / target)
         points.append((x, y))
         if abs(math.expm1(y)) <= CLOSE:
             break
-        slope = -1.0
-        if len(points) > 1 and points[-2][0] != x:
-            slope = min(-0.1, (y - points[-2][1]) / (x - points[-2][0]))  # more weight, fewer latents
-        x += max(-math.log(8), min(math.log(8), -y / slope))
+        above, below = ([p for p in points if sign * p[1] > 0] for sign in (1, -1))
+        if above and below:  # more weight, fewer latents
+            (x0, y0), (x1, y1) = max(above), min(below)
+            x = x0 + (x1 - x0) * min(0.9, max(0.1, y0 / (y0 - y1)))
+        else:
+            x += max(-math.log(8), min(math.log(8), 2 * y if len(points) > 1 else y))
     return math.exp(min(points, key=lambda point: abs(point[1]))[0])
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import itertools
+import math
 import re
 
 import numpy as np
@@ -33,6 +34,18 @@ def test_a_weight_is_found_at_which_l0_meets_its_target(power, best):
     del tried[-1]
     assert abs(tried[-1] / 6 - 1) <= saelens.CLOSE
     assert len(tried) <= saelens.SEARCH
+
+
+def test_a_weight_is_found_where_l0_falls_slowly_far_away_and_fast_nearby():
+    weights, l0s = (0.35, 0.63, 0.96, 7.6, 16.8), (8.8, 6.13, 5.4, 3.6, 3.0)
+    tried = []
+
+    def l0_at(weight):
+        tried.append(math.exp(np.interp(math.log(weight), np.log(weights), np.log(l0s))))
+        return tried[-1]
+
+    assert searched(l0_at, 6.62, start=16.8) == pytest.approx(0.57, abs=0.04)
+    assert len(tried) <= 6
 
 
 def test_the_best_scores_at_the_same_l0_are_chosen():
