@@ -27,7 +27,7 @@ class Tuning(RunFlags):
     samples: int = 400_000
     """training samples of each SAE"""
     batch: int = 128
-    """samples a step; SAELens also has batches eight times as large to choose from"""
+    """samples a step; at the largest rate SAELens also has batches eight times as large to choose from"""
     rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2)
     """learning rates that both sides of the comparison choose from, on a world and weights that are not judged"""
     evaluation_samples: int = 20_000
