@@ -31,6 +31,7 @@ MODULES = {
     "top_afa": "experiments.afa.top_afa",
     "top_afa_rule": "experiments.afa.rule",
     "transfer": "experiments.transfer.study",
+    "tuning": "experiments.tuning.study",
     "zf_plot": "experiments.afa.norms",
 }
 """name of an experiment -> its module"""

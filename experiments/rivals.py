@@ -1,15 +1,20 @@
-"""Training steps of other SAE libraries on a batch of ours, for timing: their own code, with its defaults."""
+"""Training of other SAE libraries on batches of ours, by their own code with its defaults: a step, or whole runs."""
 
 import importlib
 import importlib.util
+import io
+import itertools
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import redirect_stderr
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from synthetic.base.errors import must
+from workbench import SAE, load
 
 Step = Callable[[Tensor], object]
 """one optimiser step on a batch (n, d)"""
@@ -57,6 +62,8 @@ RIVALS: dict[str, tuple[str, str, Callable[..., Step]]] = {
     "sparsify": ("sparsify", "eai-sparsify", _sparsify),
 }
 """name -> its module, its package, and what makes a TopK training step"""
+VERSIONS = {"saelens": "6.54.12"}
+"""of libraries that results are compared with"""
 
 
 def rival_step(name: str, d: int, m: int, k: int, n: int, device: str = "cpu") -> Step:
@@ -65,19 +72,56 @@ def rival_step(name: str, d: int, m: int, k: int, n: int, device: str = "cpu") -
     Raises:
         ValueError: the library is not installed.
     """
-    _must_be_here(name)
+    must_be_here(name)
     return RIVALS[name][2](d, m, k, n, device)
 
 
-def _must_be_here(name: str) -> None:
+def must_be_here(name: str) -> None:
+    """Refuse a library that is not installed, saying how to get it."""
     module, package, _ = RIVALS[name]
     here = importlib.util.find_spec(module) is not None
-    must(here, f"rival {name}", "installed", "no such package", f"pip install {package}, or leave it out")
+    pinned = f"'{package}=={VERSIONS[name]}'" if name in VERSIONS else package
+    must(here, f"rival {name}", "installed", "no such package", f"pip install {pinned}, or leave it out")
+
+
+def saelens_trained(
+    kind: str, settings: Mapping[str, Any], batches: Iterator[Tensor], *, samples: int, lr: float, seed: int
+) -> SAE:
+    """An SAE that SAELens trained on batches (n, d), read as ours.
+
+    Its trainer's defaults: a constant rate without warm-up, gradient norm 1, AuxK of weight 1 for what is silent for
+    1000 steps.
+
+    Args:
+        kind: such as "TopK", of `TopKTrainingSAE`.
+        settings: of its config, besides d_in.
+        batches: what it is trained on, all of one size.
+        samples: how many it sees, up to a batch.
+        lr: Adam's step size.
+        seed: of the initial weights.
+    """
+    must_be_here("saelens")
+    package, training, config = (
+        importlib.import_module(name) for name in ("sae_lens", "sae_lens.training.sae_trainer", "sae_lens.config")
+    )
+    first = next(batches)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        sae = getattr(package, f"{kind}TrainingSAE")(
+            getattr(package, f"{kind}TrainingSAEConfig")(d_in=first.shape[1], **settings)
+        )
+        sizes = {"total_training_samples": samples, "train_batch_size_samples": len(first)}
+        how = config.SAETrainerConfig(**sizes, lr=lr, lr_end=lr)
+        with redirect_stderr(io.StringIO()):  # its progress bar
+            training.SAETrainer(cfg=how, sae=sae, data_provider=itertools.chain([first], batches)).fit()
+    with tempfile.TemporaryDirectory() as folder:
+        sae.save_inference_model(folder)
+        return load(folder)
 
 
 def saelens_sampler(n_true: int, d: int, rank: int, scale: float) -> Callable[[int], Any]:
     """SAELens's dense sampler of a Zipf world with low-rank correlated firing: n -> activations (n, d)."""
-    _must_be_here("saelens")
+    must_be_here("saelens")
     module: Any = importlib.import_module("sae_lens.synthetic")
     config = module.SyntheticModelConfig(
         num_features=n_true,

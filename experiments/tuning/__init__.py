@@ -1,0 +1,1 @@
+"""What training does by itself, taken apart and compared."""
