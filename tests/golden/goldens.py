@@ -209,6 +209,7 @@ FLAGS: dict[str, str] = {
     "top_afa_rule": "--dims 16 256 --k 2 16 --samples 60 --d 16 --m 64 --seeds 2",
     "transfer": f"{_TRANSFER} --toy-seeds 2 --train.steps 40 --train.batch 64 --trials 3 --samples 400 "
     "--fidelity-tokens 64 --draws 200 --held-out 0.2 --jobs 1 --store store",
+    "tuning": "--samples 512 --evaluation-samples 300 --variants topk relu --seeds 2 --jobs 1",
     "zf_plot": "--variants topk top_afa --m 64 --train.steps 60 --seeds 2 --samples 300",
 }
 """toy settings of each experiment"""
