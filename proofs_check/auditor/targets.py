@@ -87,7 +87,9 @@ def world_of(folder: Path, named: str | None) -> Any:
     if named is not None:
         return find_source(named)
     place = world_of_run(folder)
-    must(place, "--world", "given for an SAE outside a run folder", "none", "name a world, or a saved one's folder")
+    if place is None:
+        must(False, "--world", "given for an SAE outside a run folder", "none", "name a world, or a saved one's folder")
+        raise AssertionError
     return load_world(place)
 
 

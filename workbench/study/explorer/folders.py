@@ -1,6 +1,5 @@
 """What `workbench explore` points at: a saved SAE, or a run of them, with the world and the decoders on the way."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from workbench.interop.hub import PREFIX
 from workbench.public import find_source
 from workbench.study.explorer.page import Explorer, explorer
 from workbench.study.run import world_of_run
+from workbench.training.config import read_settings
 from workbench.training.snapshots import load_trace
 
 
@@ -50,6 +50,6 @@ def _world(folder: Path, named: str | None) -> tuple[Any, str]:
     if place is not None:
         return load_world(place), f"{place.name} of {place.parent.parent.name}"
     about = folder / "train.json"
-    trained_on = json.loads(about.read_text("utf-8")).get("world") if about.exists() else None
+    trained_on = str(read_settings(about).get("world", "")) if about.exists() else ""
     must(trained_on, "--world", "given for an SAE of unknown training", "none", "name a world, or a saved one's folder")
     return find_source(trained_on), trained_on

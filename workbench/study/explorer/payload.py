@@ -48,30 +48,37 @@ class Arm:
 
 def payload(arms: Mapping[str, Arm], world: Any, title: str, n: int, seed: int) -> dict[str, Any]:
     """All that the page is given; arrays as base64 of little-endian numbers (`packed`)."""
-    truth, members = world.truth, []
-    measured: pl.DataFrame | None = None
-    for name, arm in arms.items():
-        firing = Firing()
-        evidence = collect(arm.sae, world, n, seed, firing)
-        features = rules.feature_frame(arm.sae, evidence, arm.truth_f1)
-        latents = rules.latent_frame(arm.sae, evidence)
-        for one, f, v in zip(evidence, _parts(features), _parts(latents), strict=True):
-            members.append(_member(name, arm, one, f, v, firing))
-        measured, step = _parts(features)[0], firing.step
-    if measured is None:
-        raise ValueError("explorer.sae must be at least one SAE; got none: pass one.")
+    taken = [_measured(name, arm, world, n, seed) for name, arm in arms.items()]
+    members = [member for of_arm, _ in taken for member in of_arm]
     constants = {name: getattr(rules, name) for name in ("FOUND", "ABSORBED", "CROWDED", "FEW")}
     constants |= {name: getattr(hierarchy, name) for name in ("TRACKS", "RELATES", "MIXES")}
     return {
         "schema": SCHEMA,
         "run": {"n": n, "seed": seed, "version": _version()},
-        "world": _world(title, truth, measured) | {"step": packed(step)},
+        "world": _world(title, world.truth) | taken[0][1],
         "constants": {name.lower(): value for name, value in constants.items()},
         "statuses": STATUSES,
         "cases": CASES,
         "groups": groups(members),
         "members": members,
     }
+
+
+def _measured(name: str, arm: Arm, world: Any, n: int, seed: int) -> tuple[list[dict[str, Any]], dict[str, Packed]]:
+    """An arm's members, and what the world's features did in the samples, which are those of all arms."""
+    firing = Firing()
+    evidence = collect(arm.sae, world, n, seed, firing)
+    features = _parts(rules.feature_frame(arm.sae, evidence, arm.truth_f1))
+    latents = _parts(rules.latent_frame(arm.sae, evidence))
+    rows = zip(evidence, features, latents, strict=True)
+    members = [_member(name, arm, one, of_features, of_latents, firing) for one, of_features, of_latents in rows]
+    seen = {
+        "rate": packed(features[0]["rate"].to_numpy()),
+        "firings": packed(features[0]["firings"].to_numpy()),
+        "magnitude": packed(features[0]["magnitude"].cast(pl.Float64).to_numpy()),
+        "step": packed(firing.step),
+    }
+    return members, seen
 
 
 def packed(values: Any, share: bool = False) -> Packed:
@@ -109,8 +116,7 @@ def _parts(frame: pl.DataFrame) -> list[pl.DataFrame]:
     return frame.partition_by("member", maintain_order=True)
 
 
-def _world(title: str, truth: GroundTruth, measured: pl.DataFrame) -> dict[str, Any]:
-    """The truth, and what its features did in the samples."""
+def _world(title: str, truth: GroundTruth) -> dict[str, Any]:
     parent, child = kin(truth)
     cosine, neighbour = _neighbours(truth.features)
     return {
@@ -118,13 +124,7 @@ def _world(title: str, truth: GroundTruth, measured: pl.DataFrame) -> dict[str, 
         "n_true": truth.n_true,
         "d": truth.d,
         "l0": truth.expected_l0,
-        "symmetries": list(truth.symmetries),
-        "open": dict(truth.open),
         "edges": packed(torch.stack((parent, child), 1)),
-        "rate": packed(measured["rate"].to_numpy()),
-        "requested_rate": packed(truth.requested_rates.numpy()),
-        "firings": packed(measured["firings"].to_numpy()),
-        "magnitude": packed(measured["magnitude"].cast(pl.Float64).to_numpy()),
         "neighbours": {"feature": packed(neighbour), "cosine": packed(cosine, share=True)},
     }
 
