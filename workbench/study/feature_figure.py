@@ -8,7 +8,6 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workbench.metrics.features import medians_by_rate
 from workbench.study.figure import styled, subplots
 
 LOOKS = {"found": ("o", "#0072B2"), "near": ("^", "#D55E00"), "chance": ("x", "#7F7F7F"), "dead": ("s", "#CC79A7")}
@@ -54,9 +53,19 @@ def _height(frame: pl.DataFrame, y: str) -> np.ndarray:
 
 
 def _median_line(panel: Axes, frame: pl.DataFrame, y: str) -> None:
-    rate, height = medians_by_rate(frame, y)
-    if len(rate):
-        panel.plot(rate, height, color="0.45", linewidth=1.2, label="median")
+    """Medians of ten equally full bins of rate."""
+    if len(frame) < 20:
+        return
+    order = np.argsort(frame["rate"].to_numpy(), kind="stable")
+    bins = np.array_split(order, 10)
+    x, height = frame["rate"].to_numpy(), _height(frame, y)
+    panel.plot(
+        [np.median(x[b]) for b in bins],
+        [np.median(height[b]) for b in bins],
+        color="0.45",
+        linewidth=1.2,
+        label="median",
+    )
 
 
 def _stretched(value: np.ndarray) -> np.ndarray:
