@@ -30,6 +30,8 @@ from workbench.public import squared_error as squared_error
 from workbench.public import train as train
 from workbench.public import variant as variant
 from workbench.public import variant_shelf as variant_shelf
+from workbench.study.explorer.page import Explorer as Explorer
+from workbench.study.explorer.page import explorer as explorer
 from workbench.study.figure import feature_figure as feature_figure
 from workbench.topics.concepts.regression import NotIdentifiable as NotIdentifiable
 from workbench.topics.concepts.report import concept_report as concept_report

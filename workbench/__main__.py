@@ -1,4 +1,4 @@
-"""`python -m workbench list | check | train | eval | identify`."""
+"""`python -m workbench list | check | train | eval | explore | identify`."""
 
 import synthetic.base.terminal  # noqa: F401 (Ctrl-C from here on)
 
@@ -16,7 +16,7 @@ from rich.text import Text
 
 from synthetic.base.annotations import converted
 from synthetic.base.console import Console, json_text
-from synthetic.base.errors import guarded, must, must_be_whole, pick
+from synthetic.base.errors import guarded, must, must_be_whole, must_be_writable, pick
 from synthetic.base.flags import names_of, read_flags
 from workbench.training.config import Diverged, TrainConfig, read_config, read_settings
 
@@ -99,6 +99,31 @@ class Eval:
     """a Python file with variants, objectives, worlds or metrics"""
 
     def __post_init__(self) -> None:
+        must_be_whole("--n", self.n, 1)
+        must_be_whole("--seed", self.seed, 0, _SEEDS)
+
+
+@dataclass(frozen=True)
+class Explore:
+    """Write a page on which to look at what an SAE made of each feature of a world, and why; no network is needed."""
+
+    sae: tyro.conf.Positional[Path]
+    """folder written by `train`, `SAE.save` or SAELens, or the folder of a run"""
+    world: str | None = None
+    """a world's name or the folder of a saved one; that of the run, or of `train`, where none is named"""
+    out: Path = Path("explorer.html")
+    """the page; an earlier one is replaced"""
+    n: int = 50_000
+    """samples; rare features ask for more"""
+    seed: int = 1
+    """of the evaluation stream"""
+    true_dictionary: bool = True
+    """whether to train the variant's encoder on the true dictionary, which then stands beside the SAE"""
+    plugin: Path | None = None
+    """a Python file with variants, objectives, worlds or metrics"""
+
+    def __post_init__(self) -> None:
+        must_be_writable("--out", self.out)
         must_be_whole("--n", self.n, 1)
         must_be_whole("--seed", self.seed, 0, _SEEDS)
 
@@ -333,6 +358,14 @@ def _text(value: Any) -> str:
     return ", ".join(map(_text, value)) if isinstance(value, list) else f"{value:.4f}"
 
 
+def _explore(command: Explore, console: Console) -> int:
+    from workbench.study.explorer.folders import explore
+
+    page = explore(command.sae, command.world, command.n, command.seed, command.true_dictionary).save(command.out)
+    _say(console, f"wrote {page}, {page.stat().st_size / 1e6:.2f} MB")
+    return 0
+
+
 def _identify(command: Identify, console: Console) -> int:
     from workbench.topics.concepts.model_file import identify
 
@@ -350,6 +383,7 @@ def _commands(words: list[str]) -> Any:
         | Annotated[Check, tyro.conf.subcommand("check")]
         | Annotated[Train, train]
         | Annotated[Eval, tyro.conf.subcommand("eval")]
+        | Annotated[Explore, tyro.conf.subcommand("explore")]
         | Annotated[Identify, tyro.conf.subcommand("identify")]
     )
 
@@ -371,7 +405,14 @@ def main() -> int:
     """Run one command; bad input ends with one line and exit code 2."""
     command: Any = None
     prog = "workbench" if Path(sys.argv[0]).stem == "workbench" else "python -m workbench"
-    doers: dict[type, Any] = {List: _list, Check: _check, Train: _train, Eval: _eval, Identify: _identify}
+    doers: dict[type, Any] = {
+        List: _list,
+        Check: _check,
+        Train: _train,
+        Eval: _eval,
+        Explore: _explore,
+        Identify: _identify,
+    }
 
     def body() -> int:
         nonlocal command

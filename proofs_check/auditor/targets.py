@@ -23,6 +23,7 @@ from workbench.interop.hub import PREFIX
 from workbench.lm.activations import Activations
 from workbench.public import find_source
 from workbench.sae import SAE
+from workbench.study.run import world_of_run
 
 
 def judge_file(path: Path, console: Console, *, as_json: bool = False, **budget: Any) -> int:
@@ -85,10 +86,11 @@ def world_of(folder: Path, named: str | None) -> Any:
     """The world or activation store that was named, else the world of the run the folder stands in."""
     if named is not None:
         return find_source(named)
-    worlds = folder.parent.parent / "worlds"
-    fitting = [w for w in worlds.glob("*") if folder.name.startswith(f"{w.name}-")] if worlds.is_dir() else []
-    must(fitting, "--world", "given for an SAE outside a run folder", "none", "name a world, or a saved one's folder")
-    return load_world(max(fitting, key=lambda w: len(w.name)))
+    place = world_of_run(folder)
+    if place is None:
+        must(False, "--world", "given for an SAE outside a run folder", "none", "name a world, or a saved one's folder")
+        raise AssertionError
+    return load_world(place)
 
 
 def _as_trained(sae: SAE, source: Any) -> Any:

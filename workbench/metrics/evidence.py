@@ -1,7 +1,7 @@
 """What one pass over evaluation samples keeps of an SAE: sums from which every metric follows."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -258,6 +258,10 @@ class Evidence:
         return float((~self.live).double().mean())
 
 
+Watch = Callable[[Evidence, Entries, Tensor], None]
+"""takes a member, its nonzero codes of a batch, and the true coefficients (b, n_true)"""
+
+
 def known_world(where: str, x: Any, sae: SAE | None = None) -> Any:
     """A world, or the one of a name, whose features are known; refuses other sources, and those an SAE does not fit."""
     world = as_source(x)
@@ -275,7 +279,9 @@ def truth_of(source: Source | Tensor) -> GroundTruth | None:
 
 @torch_defaults()
 @torch.no_grad()
-def collect(sae: SAE | Coding, source: Source | Float[Tensor, "n d"], n: int, seed: int) -> list[Evidence]:
+def collect(
+    sae: SAE | Coding, source: Source | Float[Tensor, "n d"], n: int, seed: int, watch: Watch | None = None
+) -> list[Evidence]:
     """Evidence for each member of a stack, in order, from the same n samples of stream "evaluate".
 
     Args:
@@ -283,6 +289,7 @@ def collect(sae: SAE | Coding, source: Source | Float[Tensor, "n d"], n: int, se
         source: a world, a store or another source; or activations themselves, each of which counts once.
         n: samples drawn from a source.
         seed: of the stream.
+        watch: called for each member with each batch of a world, to count what `Evidence` does not.
     """
     coding = OwnEncoder(sae) if isinstance(sae, SAE) else sae
     n = len(source) if isinstance(source, Tensor) else n
@@ -309,6 +316,8 @@ def collect(sae: SAE | Coding, source: Source | Float[Tensor, "n d"], n: int, se
             member.energy.add(y, x_hat[i])
             if h is not None and dense is not None:
                 member.features.add(entries, h, dense)
+                if watch is not None:
+                    watch(member, entries, dense[: len(x)])
             if not step:
                 member.first = first_samples(y, x_hat[i], entries, member.decoder, coding.bias[i])
         if dense is not None and codes_of_h is not None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import polars as pl
 import torch
 from jaxtyping import Float, Int
@@ -106,10 +107,14 @@ def features(sae: SAE, world: Any, n: int = 50_000, seed: int = 1, true_dictiona
 
     Source: ours; absorption as in `metrics.hierarchy`, intervals of Wilson and Newcombe.
     """
-    members = _evidence(sae, world, n, seed, "features")
     truth_f1 = None
     if true_dictionary is not None:
-        truth_f1 = _f1(_evidence(true_dictionary, world, n, seed, "features.true_dictionary")[0])
+        truth_f1 = feature_f1(_evidence(true_dictionary, world, n, seed, "features.true_dictionary")[0])
+    return feature_frame(sae, _evidence(sae, world, n, seed, "features"), truth_f1)
+
+
+def feature_frame(sae: SAE, members: list[Evidence], truth_f1: Tensor | None = None) -> pl.DataFrame:
+    """`features` of what was collected; `truth_f1` is the F1 of each feature in the true dictionary."""
     neighbours = _neighbours(members[0].truth.features)
     return _frame(sae, [_features(member, neighbours, truth_f1) for member in members], FEATURE_COLUMNS)
 
@@ -121,8 +126,21 @@ def latents(sae: SAE, world: Any, n: int = 50_000, seed: int = 1) -> pl.DataFram
     random row with any feature. feature: the one that it is matched to. mixture: its unit row by orthogonal matching
     pursuit on the true features, up to five terms of at least .1; rest: norm of what five terms leave.
     """
-    members = _evidence(sae, world, n, seed, "latents")
+    return latent_frame(sae, _evidence(sae, world, n, seed, "latents"))
+
+
+def latent_frame(sae: SAE, members: list[Evidence]) -> pl.DataFrame:
+    """`latents` of what was collected."""
     return _frame(sae, [_latents(member) for member in members], LATENT_COLUMNS)
+
+
+def medians_by_rate(frame: pl.DataFrame, y: str) -> tuple[np.ndarray, np.ndarray]:
+    """Median rate, and median |y| with 0 where there is none, of ten equally full bins of rate; none of few rows."""
+    rate, height = frame["rate"].to_numpy(), frame[y].cast(pl.Float64).abs().fill_null(0.0).to_numpy()
+    if len(frame) < 20:
+        return np.zeros(0), np.zeros(0)
+    bins = np.array_split(np.argsort(rate, kind="stable"), 10)
+    return np.array([np.median(rate[b]) for b in bins]), np.array([np.median(height[b]) for b in bins])
 
 
 def chance_cosine(count: int, d: int, level: float = 0.95) -> float:
@@ -147,12 +165,13 @@ def _frame(sae: SAE, every: list[dict[str, list[Any]]], columns: dict[str, Any])
     return pl.concat(frames)
 
 
-def _f1(evidence: Evidence) -> Float[Tensor, " n_true"]:
+def feature_f1(evidence: Evidence) -> Float[Tensor, " n_true"]:
+    """F1 of each feature and its latent, 0 without one."""
     return detection_scores(evidence.features.hits, evidence.matched_fires, evidence.features.fires)[2]
 
 
 @dataclass
-class _Edges:
+class FamilyEdges:
     """Parent-child pairs: what the parent's latent does with and without the child, and what its row holds of it."""
 
     child: Int[Tensor, " e"]
@@ -172,16 +191,16 @@ class _Edges:
         self.low, self.high = newcombe(*counts)
 
 
-def _edges(evidence: Evidence) -> _Edges:
+def family_edges(evidence: Evidence) -> FamilyEdges:
     """All pairs whose parent has a latent at |cos| >= .5 and in which both cases came up."""
     both = pairs(evidence, child_too=False)
     silent_with, silent_without = both.with_child - both.hits_with, both.without_child - both.hits_without
     hedging = ratio(both.c, both.p.abs() + both.c.abs(), 0.0)
     counts = (silent_with, both.with_child, silent_without, both.without_child)
-    return _Edges(both.child, both.parent, *counts, hedging)
+    return FamilyEdges(both.child, both.parent, *counts, hedging)
 
 
-def _mixtures(evidence: Evidence) -> tuple[Int[Tensor, "m t"], Float[Tensor, "m t"], Float[Tensor, " m"]]:
+def mixtures(evidence: Evidence) -> tuple[Int[Tensor, "m t"], Float[Tensor, "m t"], Float[Tensor, " m"]]:
     """Features and coefficients of each latent's unit row, and the norm of the rest."""
     directions = evidence.truth.features.double()
     path = orthogonal_matching_pursuit(unit_rows(evidence.decoder), directions, min(TERMS, *directions.shape))
@@ -233,7 +252,7 @@ def _features(evidence: Evidence, neighbours: tuple[Tensor, Tensor], truth_f1: T
         "latents": followers,
     }
     table = {name: v.tolist() if isinstance(v, Tensor) else v for name, v in table.items()}
-    edges = _edges(evidence)
+    edges = family_edges(evidence)
     table |= _worst_children(edges, truth.n_true)
     table["status"] = _statuses(table, evidence)
     said = _Causes(table, evidence, edges)
@@ -249,7 +268,7 @@ def _absent(values: Float[Tensor, " n"]) -> list[float | None]:
     return [None if v != v else v for v in values.tolist()]
 
 
-def _worst_children(edges: _Edges, n_true: int) -> dict[str, list[Any]]:
+def _worst_children(edges: FamilyEdges, n_true: int) -> dict[str, list[Any]]:
     """Of each parent the child with the largest gap, and that with the largest share in its latent's row."""
     names = ("absorber", "gap", "gap_low", "gap_high", "with_child", "without_child", "hedged_with", "hedging")
     table: dict[str, list[Any]] = {name: [None] * n_true for name in names}
@@ -281,9 +300,9 @@ def _statuses(table: dict[str, list[Any]], evidence: Evidence) -> list[str]:
 class _Causes:
     """What went wrong with each feature of one member, in words."""
 
-    def __init__(self, table: dict[str, list[Any]], evidence: Evidence, edges: _Edges) -> None:
+    def __init__(self, table: dict[str, list[Any]], evidence: Evidence, edges: FamilyEdges) -> None:
         self.table, self.evidence, self.edges = table, evidence, edges
-        self.terms, self.weights, _ = (v.tolist() for v in _mixtures(evidence))
+        self.terms, self.weights, _ = (v.tolist() for v in mixtures(evidence))
         self.children: dict[int, list[int]] = {}
         for e, parent in enumerate(edges.parent.tolist()):
             self.children.setdefault(parent, []).append(e)
@@ -372,7 +391,7 @@ def _latents(evidence: Evidence) -> dict[str, list[Any]]:
     """Columns of one member."""
     geometry, truth = evidence.geometry, evidence.truth
     similar = cosines(evidence.decoder, truth.features)
-    terms, weights, rest = _mixtures(evidence)
+    terms, weights, rest = mixtures(evidence)
     columns = {
         "latent": list(range(len(evidence.decoder))),
         "rate": evidence.fires / evidence.n,

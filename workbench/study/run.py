@@ -230,6 +230,13 @@ def revived(default: S, stored: Any, where: str) -> S:
         raise ValueError(f"{where}: {error}") from None
 
 
+def world_of_run(sae: Path) -> Path | None:
+    """Folder of the world that an SAE in a run's folder `saes` was trained on; None outside of a run."""
+    worlds = sae.parent.parent / "worlds"
+    fitting = [w for w in worlds.glob("*") if sae.name.startswith(f"{w.name}-")] if worlds.is_dir() else []
+    return max(fitting, key=lambda w: len(w.name)) if fitting else None
+
+
 def environment() -> dict[str, Any]:
     """Versions, commit, device and threads of this process."""
     versions = {}
