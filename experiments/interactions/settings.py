@@ -46,7 +46,7 @@ class InteractionRun(RunFlags):
         sure = 2 * self.pairs * self.each
         must(self.each > 0 and sure <= 1, "--each", f"above 0, at most {0.5 / self.pairs:g}", self.each, "change it")
         start = self.train.k_start
-        falls = start is not None and self.k < start <= self.n_true
+        falls = isinstance(start, int | float) and self.k < start <= self.n_true
         must(falls, "--train.k-start", f"in (k, {self.n_true}]", start, "change it")
         good = self.ranks and min(self.ranks) >= 1 and max(self.ranks) <= self.n_true
         must(good, "--ranks", f"in [1, {self.n_true}]", self.ranks, "U has a column a latent at most")
