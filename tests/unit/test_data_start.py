@@ -62,18 +62,41 @@ def test_training_starts_there_once_and_only_where_it_is_asked_to():
     assert_close(sae.W_dec, trained)
 
 
-def test_what_cannot_be_moved_is_refused():
-    for name, settings in (("frozen_decoder", {}), ("polysae", {})):
+@pytest.mark.parametrize("name", ["frozen_decoder", "polysae", "soft_frozen_decoder"])
+def test_what_cannot_be_turned_is_refused_each_time(name):
+    sae = W.create(name, 8, 12)
+    for _ in range(2):
         with pytest.raises(ValueError, match=f"TrainConfig.data_start must be False for {name}"):
-            W.train(W.create(name, 8, 12, **settings), WORLD, STILL)
+            W.train(sae, WORLD, STILL)
+
+
+def test_what_is_tuned_resumes_as_it_was_begun(tmp_path):
+    x = torch.randn(300, 128, generator=S.stream(0, "x"))
+
+    def pressed(now):
+        if now.step == 3:
+            raise KeyboardInterrupt
+
+    def config(sae):
+        return W.tuned(sae, steps=6, batch=16, checkpoint_every=2)
+
+    unbroken, broken = (W.create("topk", 128, 130) for _ in range(2))
+    W.train(unbroken, x, config(unbroken))
+    with pytest.raises(KeyboardInterrupt):
+        W.train(broken, x, config(broken), checkpoint=tmp_path / "c", on_step=pressed)
+    assert not config(broken).data_start
+    W.train(broken, x, config(broken), checkpoint=tmp_path / "c", resume=True)
+    assert torch.equal(broken.W_dec, unbroken.W_dec)
 
 
 def test_the_rule_is_for_wide_activations_and_latents_that_compete():
     assert W.tuned(W.create("topk", 128, 130)).data_start
     assert not W.tuned(W.create("topk", 127, 130)).data_start
     assert not W.tuned(W.create("relu", 128, 130)).data_start
-    planted = W.create("topk", 128, 130)
-    with torch.no_grad():
-        planted.W_dec.copy_(planted.W_dec.flip(0))
-    assert not W.tuned(planted).data_start
+    for name in ("W_dec", "W_enc"):
+        planted = W.create("topk", 128, 130)
+        with torch.no_grad():
+            getattr(planted, name).mul_(-1)
+        assert not W.tuned(planted).data_start
+    assert W.tuned(W.create("topk", 128, 130).bfloat16()).data_start
     assert not W.tuned(W.create("frozen_decoder", 128, 130)).data_start

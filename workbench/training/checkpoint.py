@@ -25,6 +25,8 @@ from workbench.training.config import TrainConfig
 from workbench.training.optimiser import Adam
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+_OF_NO_BIT = ("checkpoint_every", "data_start")
+"""settings that change nothing of what is left to do: `tuned` starts no SAE anew that stands elsewhere already"""
 _FORMAT = "2"
 _PROBED = 8  # rows
 _AS_STARTED = "resume with the settings it was started with, or start anew"
@@ -179,7 +181,7 @@ def _must_agree(saved: dict[str, Any], about: Identity) -> None:
         if name == "config" and isinstance(found, dict):
             if _lengthens(wanted, found):
                 continue
-            found = found | {"checkpoint_every": wanted["checkpoint_every"]}  # which changes no bit
+            found = found | {name: wanted[name] for name in _OF_NO_BIT}
         if found != wanted:
             wanted, found = _difference(wanted, found)
             raise ValueError(f"checkpoint.{name} must be that of the run, {wanted}; got {found}: {_AS_STARTED}.")

@@ -111,9 +111,10 @@ class TrainConfig:
         return max(0.0, 1 - step / last) if last > 0 else 0.0
 
     def lengthens(self, shorter: "TrainConfig") -> bool:
-        """Whether this is the other's training with more steps; how often it is saved does not count."""
+        """Whether this is the other's training with more steps; how it started and how often it is saved do not count."""
         longer = self.steps > shorter.steps
-        return longer and replace(shorter, steps=self.steps, checkpoint_every=self.checkpoint_every) == self
+        kept = {"checkpoint_every": self.checkpoint_every, "data_start": self.data_start}
+        return longer and replace(shorter, steps=self.steps, **kept) == self
 
     def unlike(self, shorter: "TrainConfig", done: int, penalties: bool) -> list[str]:
         """What the first `done` steps of a shorter run had otherwise than an unbroken run of this one's steps.

@@ -28,7 +28,7 @@ from workbench.training.checkpoint import identity, load_checkpoint, save_checkp
 from workbench.training.config import Diverged, TrainConfig
 from workbench.training.machine import keep_freed_memory
 from workbench.training.optimiser import Optimiser, spread
-from workbench.training.revival import resample, start_at_data
+from workbench.training.revival import movable, resample, start_at_data
 from workbench.training.row_norms import fold_row_norms
 
 MOMENT_SAMPLES = 8192  # samples behind E[x] and E|x|^2
@@ -80,9 +80,7 @@ def train(
     must_fit("train.source", world, sae, "create the SAE with that d")
     lasting = not any(value.is_inference() for value in sae.state_dict().values())
     must(lasting, "train.sae", "made outside torch.inference_mode", "inference tensors", "make or load it outside")
-    aux = not config.aux_k or sae.has_evidence
-    rule = f"0 for {sae.name}, whose encoder gives no pre-activations"
-    must(aux, "TrainConfig.aux_k", rule, config.aux_k, "drop it")
+    must_suit(sae, config)
     known = score or not config.evaluations
     must(known, "train.score", "given for activations of unknown causes", "none", "pass it, or set evaluations=0")
     with torch.inference_mode(False), torch.enable_grad():  # whatever the caller's mode is
@@ -103,6 +101,15 @@ def train(
             sae.zero_grad(set_to_none=True)
             sae.eval()
     return run.records
+
+
+def must_suit(sae: SAE, config: TrainConfig) -> None:
+    """Refuse what the SAE's parts cannot do."""
+    aux = not config.aux_k or sae.has_evidence
+    rule = f"0 for {sae.name}, whose encoder gives no pre-activations"
+    must(aux, "TrainConfig.aux_k", rule, config.aux_k, "drop it")
+    rule = f"False for {sae.name}, whose latents have no rows and columns of their own that training may turn"
+    must(not config.data_start or movable(sae), "TrainConfig.data_start", rule, True, "drop it")
 
 
 class _Run:

@@ -39,7 +39,7 @@ class Recipe:
     l0: str = "k"
     """setting that takes the L0"""
     start: float = 1.0
-    """k begins at this multiple of the largest L0"""
+    """k begins at this multiple of the L0"""
     aux: bool = True
     """AuxK with d/2 dead latents, weighed like one of the loss's terms"""
     resample: bool = False
@@ -64,7 +64,7 @@ RECIPES: dict[str, Recipe] = {
         "jumprelu",
         "step loss steered to the L0, constant rate",
         f"{_BENCHMARK}. Differs: unit decoder",
-        {"l0": 0.2, "bandwidth": 1.0, "start": 1.0},
+        {"l0": 0.2, "bandwidth": 1.0, "start": 1.0, "through": False},
         l0="target_l0",
     ),
     "batch_topk_decay": Recipe(
@@ -182,7 +182,8 @@ def recipe_settings(
         every = max(1, min(2500, steps // 40))
         train |= {"resample_every": every, "dead_after": min(train.get("dead_after", PROTOCOL.dead_after), every)}
     if made.start > 1:
-        train["k_start"] = min(float(m), made.start * max(targets))
+        starts = tuple(min(float(m), made.start * target) for target in targets)
+        train["k_start"] = starts if len({*starts}) > 1 else starts[0]
     whole = isinstance(variant_shelf()[made.variant].defaults[made.l0], int)
     values = [round(v) for v in targets] if whole else targets
     return settings, [{made.l0: value} for value in values], train
@@ -255,5 +256,5 @@ def revives(sae: SAE) -> bool:
 
 def unmoved(sae: SAE) -> bool:
     """Whether latents may be pointed elsewhere: they can be, and stand where the SAE's seed put them."""
-    rows = Sizes(sae.name, sae.d, sae.m, sae.shape, sae.seed).rows
-    return sae.fresh and movable(sae) and torch.equal(sae.W_dec.cpu(), rows)
+    rows = Sizes(sae.name, sae.d, sae.m, sae.shape, sae.seed).rows.to(sae.W_dec)
+    return movable(sae) and torch.equal(sae.W_dec, rows) and torch.equal(sae.W_enc.mT, rows)

@@ -4,7 +4,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from synthetic.base.errors import must
 from synthetic.base.streams import stream
 from synthetic.source import Source, must_be_finite, pairs_given
 from workbench.parts.base import Pass, drawn
@@ -18,8 +17,9 @@ OFF = 0.1
 
 
 def movable(sae: SAE) -> bool:
-    """Whether latents can be pointed anywhere: rows of their own, and columns where there are any, none frozen."""
-    return isinstance(sae.decoder, Rows) and not {"W_dec", "W_enc"} & {*sae.frozen}
+    """Whether latents can be pointed anywhere: they have rows of their own, none of these and of columns held in place."""
+    held = any(part.confines for part in sae.parts) or {"W_dec", "W_enc"} & {*sae.frozen}
+    return isinstance(sae.decoder, Rows) and not held
 
 
 @torch.no_grad()
@@ -30,11 +30,9 @@ def start_at_data(sae: SAE, source: Source, seed: int) -> None:
     many dimensions a random direction is nearly orthogonal to every feature, so that most latents are never chosen;
     an activation has cosine near 1/sqrt(s) with each of its s features. Where the decoder maps, rows go along targets.
 
-    Raises:
-        ValueError: W_dec or W_enc is frozen, or latents have no rows of their own.
+    A source that draws with replacement may give an activation twice, one of few rows often: such latents differ by
+    `OFF` alone.
     """
-    rule = f"False for {sae.name}, whose latents have no rows and columns of their own that training moves"
-    must(movable(sae), "TrainConfig.data_start", rule, True, "drop it")
     given = pairs_given(source.sample(2 * sae.m, stream(seed, "start", 0, sae.W_dec.device)), 2 * sae.m, source)
     x, y = sae.scaled_pair(*(rows.to(sae.W_dec.device, sae.W_dec.dtype) for rows in given))
     must_be_finite(x)
