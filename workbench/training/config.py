@@ -111,7 +111,7 @@ class TrainConfig:
         return max(0.0, 1 - step / last) if last > 0 else 0.0
 
     def lengthens(self, shorter: "TrainConfig") -> bool:
-        """Whether this is the other's training with more steps; how it started and how often it is saved do not count."""
+        """Whether this is the other's training with more steps; how it starts and how often it saves do not count."""
         longer = self.steps > shorter.steps
         kept = {"checkpoint_every": self.checkpoint_every, "data_start": self.data_start}
         return longer and replace(shorter, steps=self.steps, **kept) == self

@@ -17,7 +17,7 @@ OFF = 0.1
 
 
 def movable(sae: SAE) -> bool:
-    """Whether latents can be pointed anywhere: they have rows of their own, none of these and of columns held in place."""
+    """Whether latents can be pointed anywhere: they have rows of their own, and neither these nor columns are held."""
     held = any(part.confines for part in sae.parts) or {"W_dec", "W_enc"} & {*sae.frozen}
     return isinstance(sae.decoder, Rows) and not held
 
