@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import pickle
 import pkgutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 import workbench.theory
 from proofs_check.claim import Verdict
-from proofs_check.engines.sampling import attack, search
+from proofs_check.engines.sampling import _print, attack, search
 from proofs_check.ledger import judge
 from proofs_check.measured import RECORD, recalled
 from proofs_check.shelf import claims, title_of
@@ -133,7 +132,7 @@ def test_no_hypothesis_is_a_switch(id):
 def test_a_control_is_no_single_point(id):
     for control in SHELF[id].controls:
         drawn = set()
-        search(control.instances, lambda instance, drawn=drawn: drawn.add(pickle.dumps(instance)), 10, 0)
+        search(control.instances, lambda instance, drawn=drawn: drawn.add(_print(instance)), 10, 0)
         assert len(drawn) > 1, control.drops
 
 
