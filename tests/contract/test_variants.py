@@ -54,6 +54,15 @@ def broken(make: Callable[[Stack], SAE]) -> dict[str, str]:
         VARIANTS.pop(make.__name__, None)
 
 
+def step_alone(stack: Stack) -> SAE:
+    return variant_shelf()["jumprelu"].make(stack, through=False)
+
+
+def test_jumprelu_of_gradients_by_its_step_alone_keeps_the_contract() -> None:
+    """Its encoder's gradients are then exact, and looked at."""
+    assert not broken(step_alone)
+
+
 def test_check_catches_a_variant_that_breaks_laws() -> None:
     said = broken(crooked)
     assert {"C2", "C3", "C4", "C5"} <= set(said)
