@@ -15,10 +15,13 @@ import synthetic as S
 import workbench as W
 from synthetic.worlds import superposition as worlds
 from workbench import __main__ as front
+from workbench.metrics.evidence import collect
+from workbench.metrics.features import family_edges
 from workbench.metrics.matching import cosines
 from workbench.study.explorer import page as pages
 from workbench.study.explorer.folders import explore
-from workbench.study.explorer.payload import PAIRS, STATUSES, groups, packed, unpacked
+from workbench.study.explorer.payload import PAIRS, STATUSES, _neighbours, groups, packed, unpacked
+from workbench.study.run import world_of_run
 
 TOL = 1 / 32767
 HOSTILE = "</script><img src=x onerror=alert(1)>"
@@ -160,6 +163,47 @@ def test_each_edge_has_its_gap(trained, of_trained):
         np.fmax.at(largest, edges[:, 0], unpacked(member["edges"]["gap"]))
         np.testing.assert_allclose(largest, frame.filter(member=i)["gap"].to_numpy(), atol=TOL)
         assert 0 < np.isfinite(largest).sum() < len(set(edges[:, 0]))
+
+
+def test_gaps_of_the_true_rows_are_shares_where_children_have_several_parents():
+    """A child fires without its first parent too: that is no case of the two on the edge."""
+    world = W.find_source("concept_dag")
+    rows = W.create("relu", world.d, world.n_true)
+    with torch.no_grad():
+        for name, value in (("W_dec", world.truth.features), ("W_enc", world.truth.features.mT)):
+            getattr(rows, name).copy_(value)
+    (member,) = W.explorer(rows, world, 2000, true_dictionary=False).data["members"]
+    assert "gap" in member["edges"]
+    edges = W.evaluate(rows, world, n=2000, metrics=["absorption"])
+    assert abs(float(edges["absorption"])) <= 1
+    evidence = collect(rows, world, 2000, 1)[0]
+    family = family_edges(evidence)
+    assert len(family.child)
+    assert (family.silent_with <= family.with_child).all()
+    assert (family.silent_without <= family.without_child).all()
+    assert min(family.silent_with.min(), family.silent_without.min()) >= 0
+
+
+def test_no_direction_is_its_own_neighbour():
+    _, which = _neighbours(torch.eye(11, 64))
+    assert not (which == np.arange(11)[:, None]).any()
+
+
+def test_seeds_that_were_added_later_stand_beside_the_first():
+    def member(arm):
+        return {"arm": arm, "setting": "", "feature": {"status": packed(np.zeros(2, dtype=int))}}
+
+    assert [g["members"] for g in groups([member("topk"), member("topk-seeds-5-9"), member("topk-seed-3")])] == [
+        [0, 1, 2]
+    ]
+
+
+def test_a_run_of_several_worlds_asks_for_one(tmp_path):
+    for folder in ("worlds/base", "saes/base-topk"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "config.json").write_text('{"over": "worlds"}')
+    with pytest.raises(ValueError, match=r"--world must be given for an SAE of a run whose seeds drew worlds"):
+        world_of_run(tmp_path / "saes/base-topk")
 
 
 def test_groups_say_how_many_found_each():

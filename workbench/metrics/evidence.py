@@ -133,8 +133,10 @@ class FeatureSums:
     h_square: Float[Tensor, " n_true"]
     hits: Float[Tensor, " n_true"]
     """samples in which a feature and its latent both fire"""
+    fires_with_parent: Float[Tensor, " n_true"]
+    """samples in which a feature and its parent both fire"""
     hits_with_child: Float[Tensor, " n_true"]
-    """samples in which a feature and the latent of its parent both fire"""
+    """... and the latent of its parent too"""
     f_sum: Float[Tensor, " n_true"]
     """sum over samples of its latent's contribution along the row, f |row| sign(cos)"""
     f_square: Float[Tensor, " n_true"]
@@ -153,7 +155,8 @@ class FeatureSums:
         self.strength = _zeros(m)
         self.strength[latent_of[matched]] = decoder[latent_of[matched]].norm(dim=1) * cosine_of[matched].sign()
         self.has_parents = bool((truth.parents >= 0).any())
-        self.hits, self.hits_with_child, self.f_sum, self.f_square, self.fh = (_zeros(n_true) for _ in range(5))
+        self.hits, self.fires_with_parent, self.hits_with_child = (_zeros(n_true) for _ in range(3))
+        self.f_sum, self.f_square, self.fh = (_zeros(n_true) for _ in range(3))
         self.hits_nearest = _zeros(m)
 
     def add(self, codes: Entries, h: Entries, dense: Tensor) -> None:
@@ -176,8 +179,9 @@ class FeatureSums:
             firing[rows, feature] = True
             true_rows, child, _ = h
             parent = self.truth.parents.to(device)[child]
-            both = (parent >= 0) & firing[true_rows, parent.clamp_min(0)]
-            self.hits_with_child += _count(child[both], n_true)
+            both = (parent >= 0) & (dense[true_rows, parent.clamp_min(0)] != 0)
+            self.fires_with_parent += _count(child[both], n_true)
+            self.hits_with_child += _count(child[both & firing[true_rows, parent.clamp_min(0)]], n_true)
 
 
 @dataclass

@@ -52,7 +52,8 @@ def pairs(evidence: Evidence, child_too: bool) -> Pairs:
     sums, truth = evidence.features, evidence.truth
     child = (truth.parents >= 0).nonzero().squeeze(1)
     parent = truth.parents[child]
-    both, alone = sums.fires[child], sums.fires[parent] - sums.fires[child]
+    both = sums.fires_with_parent[child]
+    alone = sums.fires[parent] - both
     tracked = evidence.geometry.cosine_of.abs() >= RELATES  # 0 for features without a latent
     counts = tracked[parent] & (both > 0) & (alone > 0)
     kept = counts & tracked[child] if child_too else counts

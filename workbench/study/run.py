@@ -234,6 +234,11 @@ def world_of_run(sae: Path) -> Path | None:
     """Folder of the world that an SAE in a run's folder `saes` was trained on; None outside of a run."""
     worlds = sae.parent.parent / "worlds"
     fitting = [w for w in worlds.glob("*") if sae.name.startswith(f"{w.name}-")] if worlds.is_dir() else []
+    settings = sae.parent.parent / "config.json"
+    if fitting and settings.exists():
+        over = read_json(settings, "run", {}, "restore it").get("over")
+        rule = "given for an SAE of a run whose seeds drew worlds of their own, of which it keeps the first"
+        must(over != "worlds", "--world", rule, "none", "save that seed's world and name its folder")
     return max(fitting, key=lambda w: len(w.name)) if fitting else None
 
 

@@ -72,9 +72,11 @@ def explorer(
         true_dictionary: whether to train each variant's encoder on the true dictionary, to stand beside it.
         traces: decoders on the way of training, as `Snapshots` keeps them, by the name of the SAE ("" of a single one).
     """
-    saes = {"": sae} if isinstance(sae, SAE) else dict(sae)
+    saes = dict(sae) if isinstance(sae, Mapping) else {"": sae}
     must(n >= 1, "explorer.n", "at least 1", n, "draw some samples")
     must(saes, "explorer.sae", "at least one SAE", "none", "pass one")
+    for name, each in saes.items():
+        must(isinstance(each, SAE), "explorer.sae", "SAEs", f"{name}: {type(each).__name__}", "load them first")
     title = title or (world if isinstance(world, str) else type(world).__name__)
     for each in saes.values():
         world = known_world("explorer.world", world, each)

@@ -1,6 +1,7 @@
 """What the explorer's page draws: everything that is judged or measured is made here, the page's script only draws."""
 
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -135,8 +136,9 @@ def _neighbours(directions: Float[Tensor, "n d"]) -> tuple[np.ndarray, np.ndarra
     values, indices = [], []
     for start in range(0, len(rows), 1024):
         block = rows[start : start + 1024] @ rows.T
-        block[torch.arange(len(block)), torch.arange(start, start + len(block))] = 0.0
-        top = block.abs().topk(count, dim=1).indices
+        size = block.abs()
+        size[torch.arange(len(block)), torch.arange(start, start + len(block))] = -1.0
+        top = size.topk(count, dim=1).indices
         indices.append(top)
         values.append(block.gather(1, top))
     return torch.cat(values).numpy(), torch.cat(indices).numpy()
@@ -152,7 +154,7 @@ def _member(arm: str, of: Arm, evidence: Evidence, f: pl.DataFrame, v: pl.DataFr
         "seed": label["seed"],
         "m": len(v),
         "l0": evidence.l0,
-        "fvu": None if np.isnan(evidence.fvu) else evidence.fvu,
+        "fvu": evidence.fvu if np.isfinite(evidence.fvu) else None,
         "chance": {"feature": f["chance"][0], "latent": v["chance"][0]},
         "feature": _columns(f, _SHARES, _INDICES)
         | {"status": packed([STATUSES.index(s) for s in f["status"]]), "causes": f["causes"].to_list()},
@@ -186,10 +188,13 @@ def _medians(frame: pl.DataFrame) -> dict[str, Packed]:
 
 
 def groups(members: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """SAEs that differ in seed alone: by how many features were found, and what independent ones would give."""
+    """SAEs that differ in seed alone: by how many features were found, and by how many if all were equally easy."""
     alike: dict[tuple[str, str], list[int]] = {}
     for i, member in enumerate(members):
-        alike.setdefault((member["arm"], member["setting"]), []).append(i)
+        arm = re.sub(
+            r"-seeds?-\d+(-\d+)?$", "", member["arm"]
+        )  # a run that was given more has files of its own for them
+        alike.setdefault((arm, member["setting"]), []).append(i)
     told = []
     for group in alike.values():
         found = np.array([unpacked(members[i]["feature"]["status"]) == STATUSES.index("found") for i in group])
