@@ -1,7 +1,5 @@
 """The ledger as one self-contained page; its frame with style and script is `ledger.html` beside this file."""
 
-import base64
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -24,6 +22,7 @@ from proofs_check.report.terminal import (
     tried,
 )
 from synthetic.base.storage import write_text
+from workbench.study.explorer.policy import policy
 
 _FRAME = Path(__file__).with_name("ledger.html")
 _PROOFS = {"engine": "proof", "shows": "shows", "parts": "of", "scope": "scope", "came to": "came to"}
@@ -40,7 +39,7 @@ def write_page(entries: list[Entry], path: Path) -> Path:
     }
     tally = Counter(entry.verdict for entry in entries)
     pieces = {
-        "policy": _policy(frame),
+        "policy": policy(frame),
         "promised": f"{sum(entry.ok for entry in entries)} of {len(entries)}",
         "tally": "".join(f"<li>{tally[v]} {_badge(v, v)}</li>" for v in COLOURS if tally[v]),
         "filters": "".join(_filter(name, entries) for name in _FILTERS),
@@ -54,17 +53,6 @@ def write_page(entries: list[Entry], path: Path) -> Path:
     }
     write_text(path, Template(frame).substitute(pieces))
     return path
-
-
-def _policy(frame: str) -> str:
-    """What a browser may run and fetch: the style and the script of the frame, and nothing else."""
-
-    def hashed(tag: str) -> str:
-        text = re.findall(f"<{tag}>(.*?)</{tag}>", frame, re.S)[0]
-        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-    rest = "base-uri 'none'; form-action 'none'"
-    return f"default-src 'none'; style-src {hashed('style')}; script-src {hashed('script')}; {rest}"
 
 
 class _Links:

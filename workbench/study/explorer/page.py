@@ -1,9 +1,6 @@
 """The explorer as one self-contained page; its frame with style and script is `explorer.html` beside this file."""
 
-import base64
-import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -19,6 +16,7 @@ from workbench.metrics.evidence import collect, known_world
 from workbench.metrics.features import feature_f1
 from workbench.sae import SAE
 from workbench.study.explorer.payload import Arm, payload
+from workbench.study.explorer.policy import policy
 from workbench.training.ceiling import has_ceiling, trained_oracle
 from workbench.training.snapshots import Trace
 from workbench.variants import variant_shelf
@@ -37,7 +35,7 @@ class Explorer:
     @property
     def html(self) -> str:
         """The page: data, style and script in one, under a policy that forbids every request."""
-        frame = _FRAME.read_text("utf-8").replace("<!-- policy -->", _policy(_FRAME.read_text("utf-8")))
+        frame = _FRAME.read_text("utf-8").replace("<!-- policy -->", policy(_FRAME.read_text("utf-8")))
         told = json.dumps(self.data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
         return frame.replace(_DATA, f'<script type="application/json" id="data">{told}</script>')
 
@@ -102,14 +100,3 @@ def _truth_f1(sae: SAE, world: Any, n: int, seed: int) -> Float[Tensor, " n_true
     except ValueError:  # a variant that cannot have as many latents as there are features
         return None
     return feature_f1(collect(oracle, world, n, seed)[0])
-
-
-def _policy(frame: str) -> str:
-    """What a browser may run and fetch: the style and the script of the frame, and nothing else."""
-
-    def hashed(tag: str) -> str:
-        text = re.findall(f"<{tag}>(.*?)</{tag}>", frame, re.S)[0]
-        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-    rest = "base-uri 'none'; form-action 'none'"
-    return f"default-src 'none'; style-src {hashed('style')}; script-src {hashed('script')}; {rest}"
