@@ -48,8 +48,8 @@ class Recipe:
 
 _SORTED: dict[str, Any] = {"prefixes": _LEVELS, "detach": "inner", "by_frequency": True}
 _THIRD = {"decay": 1 / 3}
-_FEW: dict[str, Any] = _THIRD | {"lr": 3e-3, "k_anneal": 1.0, "data_start": True, "aux_weight": 1.0}
-"""for a fiftieth of the samples; batches of 256"""
+_FEW: dict[str, Any] = _THIRD | {"lr": 1e-3, "k_anneal": 1.0, "data_start": True, "aux_weight": 1.0}
+"""for a hundredth of the samples, in batches of 256"""
 
 RECIPES: dict[str, Recipe] = {
     "topk": Recipe("topk", "constant rate", f"{_BENCHMARK}. Differs: the paper has no per-sample TopK"),
@@ -98,7 +98,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "matryoshka_at_data": Recipe(
         "matryoshka",
-        "as matryoshka_sorted, for few samples: latents start along activations, AuxK of full weight, rate 3e-3",
+        "as matryoshka_sorted, for few samples: latents start along activations, AuxK of full weight, rate 1e-3",
         "ours",
         _SORTED,
         _FEW,
