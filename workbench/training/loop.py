@@ -312,14 +312,14 @@ def _scale_of(x: Float[Tensor, "n d"], where: str = "world.x") -> Float[Tensor, 
     return scale
 
 
-def starts_of(k_start: float | tuple[float, ...], sae: SAE) -> float | Float[Tensor, "*s"]:
+def starts_of(k_start: float | int | tuple[float, ...], sae: SAE) -> float | Float[Tensor, "*s"]:
     """Where the k of each member begins.
 
     Raises:
         ValueError: neither one number, nor one for each k that the stack was made with, nor one for each member.
     """
     if not isinstance(k_start, tuple):
-        return k_start
+        return float(k_start)
     given, members = np.shape(sae.settings["k"]), math.prod(sae.shape)
     shape = next((shape for shape in (given, sae.shape) if math.prod(shape) == len(k_start)), None)
     rule = f"one number, {math.prod(given)} for the k of {sae.name} as it was made, or {members} for its members"
