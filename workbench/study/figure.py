@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 
 from synthetic.base.errors import must
 from synthetic.base.storage import replacing, write_text
+from workbench.metrics.features import medians_by_rate
 from workbench.study.flags import TrainFlags, axes_of
 from workbench.study.panels import MOST_LINES, Drawable, Look, Scene, look
 from workbench.study.selection import Pick, present, rows
@@ -390,7 +391,9 @@ def feature_figure(frame: pl.DataFrame, y: Literal["cosine", "f1"] = "cosine") -
             if len(here):
                 label = f"{status} ({len(here) / members:.0f} of {len(frame) // members})"
                 panel.plot(here["rate"], _height(here, y), marker, color=colour, label=label, markersize=4, alpha=alpha)
-        _median_line(panel, frame, y)
+        rates, medians = medians_by_rate(frame, y)
+        if len(rates):
+            panel.plot(rates, medians, color="0.45", linewidth=1.2, label="median")
         if y == "cosine":
             panel.axhline(
                 frame["chance"].max(), color=mpl.rcParams["text.color"], linestyle=":", label="95 % of chance"
@@ -401,22 +404,6 @@ def feature_figure(frame: pl.DataFrame, y: Literal["cosine", "f1"] = "cosine") -
 
 def _height(frame: pl.DataFrame, y: str) -> np.ndarray:
     return frame[y].cast(pl.Float64).abs().fill_null(0.0).to_numpy()
-
-
-def _median_line(panel: Axes, frame: pl.DataFrame, y: str) -> None:
-    """Medians of ten equally full bins of rate."""
-    if len(frame) < 20:
-        return
-    order = np.argsort(frame["rate"].to_numpy(), kind="stable")
-    bins = np.array_split(order, 10)
-    x, height = frame["rate"].to_numpy(), _height(frame, y)
-    panel.plot(
-        [np.median(x[b]) for b in bins],
-        [np.median(height[b]) for b in bins],
-        color="0.45",
-        linewidth=1.2,
-        label="median",
-    )
 
 
 def _stretched(value: np.ndarray) -> np.ndarray:

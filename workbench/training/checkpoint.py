@@ -21,12 +21,10 @@ from synthetic.base.streams import stream
 from synthetic.rows import IteratorRows
 from synthetic.source import Finite, Source
 from workbench.sae import SAE
-from workbench.training.config import TrainConfig
+from workbench.training.config import OF_NO_BIT, TrainConfig
 from workbench.training.optimiser import Adam
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
-_OF_NO_BIT = ("checkpoint_every", "data_start")
-"""settings that change nothing of what is left to do: `tuned` starts no SAE anew that stands elsewhere already"""
 _FORMAT = "2"
 _PROBED = 8  # rows
 _AS_STARTED = "resume with the settings it was started with, or start anew"
@@ -181,7 +179,7 @@ def _must_agree(saved: dict[str, Any], about: Identity) -> None:
         if name == "config" and isinstance(found, dict):
             if _lengthens(wanted, found):
                 continue
-            found = found | {name: wanted[name] for name in _OF_NO_BIT}
+            found = found | {name: wanted[name] for name in OF_NO_BIT}
         if found != wanted:
             wanted, found = _difference(wanted, found)
             raise ValueError(f"checkpoint.{name} must be that of the run, {wanted}; got {found}: {_AS_STARTED}.")

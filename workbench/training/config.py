@@ -11,6 +11,9 @@ from synthetic.base.annotations import annotated
 from synthetic.base.errors import must
 from synthetic.base.schema import OBJECT, optional, read_json
 
+OF_NO_BIT = ("checkpoint_every", "data_start")
+"""settings that change nothing of what is left to do: `tuned` starts no SAE anew that stands elsewhere already"""
+
 
 @annotated
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ class TrainConfig:
     def lengthens(self, shorter: "TrainConfig") -> bool:
         """Whether this is the other's training with more steps; how it starts and how often it saves do not count."""
         longer = self.steps > shorter.steps
-        kept = {"checkpoint_every": self.checkpoint_every, "data_start": self.data_start}
+        kept = {name: getattr(self, name) for name in OF_NO_BIT}
         return longer and replace(shorter, steps=self.steps, **kept) == self
 
     def unlike(self, shorter: "TrainConfig", done: int, penalties: bool) -> list[str]:

@@ -16,10 +16,11 @@ from torch import Tensor
 from synthetic.source import GroundTruth
 from workbench.metrics import features as rules
 from workbench.metrics import hierarchy
+from workbench.metrics.detection import chance_f1
 from workbench.metrics.evidence import Evidence, collect
 from workbench.metrics.firing import CASES, Firing, kin
 from workbench.metrics.matching import cosines
-from workbench.ratios import ratio, unit_rows
+from workbench.ratios import unit_rows
 from workbench.sae import SAE
 from workbench.training.snapshots import Trace
 
@@ -146,7 +147,7 @@ def _neighbours(directions: Float[Tensor, "n d"]) -> tuple[np.ndarray, np.ndarra
 
 def _member(arm: str, of: Arm, evidence: Evidence, f: pl.DataFrame, v: pl.DataFrame, firing: Firing) -> dict[str, Any]:
     """One SAE: columns of its features and latents, pairs above chance, edges, firing by case, training."""
-    truth, label = evidence.truth, f.row(0, named=True)
+    truth, rates, label = evidence.truth, evidence.truth.rates.double(), f.row(0, named=True)
     return {
         "arm": arm,
         "variant": of.sae.name,
@@ -163,7 +164,7 @@ def _member(arm: str, of: Arm, evidence: Evidence, f: pl.DataFrame, v: pl.DataFr
         "mixture": _mixtures(evidence),
         "pairs": _pairs(evidence, f["chance"][0]),
         "edges": _edges(evidence),
-        "f1_chance": packed(_blind_f1(truth.rates.double(), evidence.l0 / len(v)), share=True),
+        "f1_chance": packed(chance_f1(torch.full_like(rates, evidence.l0 / len(v)), rates), share=True),
         "median": _medians(f),
         "firing": packed(firing.counts[evidence.index]),
         "training": _training(of.trace, evidence.index, truth, f["latent"].fill_null(-1).to_numpy()),
@@ -174,11 +175,6 @@ def _columns(frame: pl.DataFrame, shares: tuple[str, ...], indices: tuple[str, .
     """Columns of a frame; what is absent is none among shares, and -1 among indices."""
     some = {name: packed(frame[name].cast(pl.Float64).to_numpy(), share=True) for name in shares}
     return some | {name: packed(frame[name].fill_null(-1).to_numpy()) for name in indices}
-
-
-def _blind_f1(rates: Float[Tensor, " n"], rate: float) -> Float[Tensor, " n"]:
-    """F1 of features with a latent that fires at a rate whatever x: precision is the feature's rate, recall its own."""
-    return ratio(2 * rates * rate, rates + rate, 0.0)
 
 
 def _medians(frame: pl.DataFrame) -> dict[str, Packed]:
